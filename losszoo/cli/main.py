@@ -1,0 +1,63 @@
+"""``losszoo``: the group of all commands, each loaded when it is called."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import Any
+
+import click
+
+import losszoo
+from losszoo.errors import suggest
+
+COMMANDS = {
+    "list": "losszoo.cli.list_command",
+    "tasks": "losszoo.cli.tasks_command",
+    "info": "losszoo.cli.info_command",
+    "run": "losszoo.cli.run_command",
+    "plugins": "losszoo.cli.plugins_command",
+}
+
+
+class LazyGroup(click.Group):
+    """Commands by name, imported when used, so that ``losszoo list`` loads nothing of training."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        found: click.Command = importlib.import_module(COMMANDS[cmd_name]).command
+        return found
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        if args and not args[0].startswith("-") and args[0] not in COMMANDS:
+            raise click.UsageError(f"unknown command {args[0]!r}: {suggest(args[0], list(COMMANDS))}", ctx)
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(losszoo.__version__, prog_name="losszoo")
+def main() -> None:
+    """A plugin-based zoo of loss functions for PyTorch.
+
+    \b
+    losszoo list                                     every loss that is installed
+    losszoo info nca-stable                          formula, parameters, reference, tasks it fits
+    losszoo run --loss nca-stable --task abalone     train it, guarded, beside published results
+
+    Exit codes: 0 fine; 1 the answer is bad (a run was stopped by its guard); 2 wrong usage, unknown name or
+    missing data.
+    """
+
+
+def run_and_exit() -> None:
+    """The entry point of the console script."""
+    try:
+        main(standalone_mode=True)
+    except BrokenPipeError:  # `losszoo list | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)

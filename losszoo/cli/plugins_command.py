@@ -1,0 +1,47 @@
+"""``losszoo plugins``: what is installed, and what is broken."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import click
+
+from losszoo.cli.common import columns, exit_with, print_json
+from losszoo.cli.common import command as make_command
+from losszoo.registry.check import target_failures
+from losszoo.registry.registry import Failure, Origin, Registry, installed
+
+
+@make_command("plugins")
+@click.option("--check", is_flag=True, help="Exit with 1 where anything is broken.")
+def command(check: bool, as_json: bool) -> None:
+    """Every plugin, what it offers, and every failure. Loads every target to try it."""
+    registry = installed()
+    failures = [*registry.failures, *target_failures(registry)]
+    if as_json:
+        print_json({"plugins": [_plugin(registry, o) for o in registry.plugins], "failures": [_failure(f) for f in failures]})
+    else:
+        rows = [(o.entry_point, f"{o.distribution} {o.version}", _offer(_plugin(registry, o))) for o in registry.plugins]
+        click.echo("\n".join(columns(rows, indent="")))
+        if failures:
+            click.echo("\n" + click.style(f"{len(failures)} failed:", fg="red", bold=True))
+            click.echo("\n".join(f"  {failure}" for failure in failures))
+    if check and failures:
+        exit_with(1)
+
+
+def _plugin(registry: Registry, origin: Origin) -> dict[str, object]:
+    return {
+        **asdict(origin),
+        "losses": [n for n in registry.losses if registry.origin("loss", n) == origin],
+        "tasks": [n for n in registry.tasks if registry.origin("task", n) == origin],
+    }
+
+
+def _offer(plugin: dict[str, object]) -> str:
+    counts = [(len(plugin[kind]), kind) for kind in ("losses", "tasks")]  # type: ignore[arg-type]
+    return ", ".join(f"{count} {kind}" for count, kind in counts if count) or "nothing"
+
+
+def _failure(failure: Failure) -> dict[str, str]:
+    return {**asdict(failure.origin), "stage": failure.stage, "reason": failure.reason}

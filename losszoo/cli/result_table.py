@@ -1,0 +1,80 @@
+"""The result of a run as a person reads it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from losszoo.registry.specs import TaskSpec
+
+if TYPE_CHECKING:
+    from losszoo.harness.result import RunResult
+
+_STATUS = {"completed": "green", "stopped-early": "green", "stopped-by-guard": "red", "interrupted": "yellow"}
+
+
+def render(result: RunResult, task: TaskSpec) -> Iterator[RenderableType]:
+    """Status, metrics, published results, guard, folder."""
+    yield Text.assemble(
+        (result.loss, "bold"),
+        f" on {task.name}, seed {result.seed}: ",
+        (result.status, _STATUS[result.status]),
+        f" after {result.epochs} epochs, {result.steps} steps, {result.seconds:.1f} s",
+    )
+    if result.stop_reason:
+        yield Text(f"  {result.stop_reason}")
+    yield _metrics(result)
+    if task.published:
+        yield _published(result, task)
+    yield _guard(result)
+    yield Text(f"run folder: {result.run_dir}", overflow="fold")
+
+
+def _metrics(result: RunResult) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2))
+    table.add_column("")
+    names = list(result.metrics["test"])
+    for name in names:
+        table.add_column(name.replace("_", " "), justify="right")
+    for part, metrics in result.metrics.items():
+        style = "bold" if part == "test" else ""
+        table.add_row(part, *(_number(metrics[name]) for name in names), style=style)
+    return table
+
+
+def _published(result: RunResult, task: TaskSpec) -> Table:
+    """Others' results with ours in its place; best first."""
+    own = result.metrics["test"][task.metric]
+    rows = [(value, method, spread, source, "") for method, value, spread, source in task.published]
+    rows.append((own, f"{result.loss} (this run)", None, "", "bold cyan"))
+    worst = -math.inf if task.direction == "max" else math.inf
+    rows.sort(key=lambda row: row[0] if math.isfinite(row[0]) else worst, reverse=task.direction == "max")
+    table = Table(box=None, pad_edge=False, padding=(0, 2), title=f"test {task.metric} beside published results", title_justify="left")
+    table.add_column("method")
+    table.add_column(task.metric, justify="right")
+    table.add_column("+-", justify="right")
+    table.add_column("source", style="dim")
+    for value, method, spread, source, style in rows:
+        table.add_row(Text(method), _number(value), f"{spread:.4f}" if spread is not None else "", Text(source), style=style)
+    return table
+
+
+def _guard(result: RunResult) -> Text:
+    counts = result.guard
+    said = f"guard: {counts['nonfinite']} non-finite steps, {counts['skipped']} skipped, {counts['rollbacks']} rolled back, {counts['clipped']} clipped"
+    first = counts["first"]
+    if first is None:
+        return Text(said, style="dim")
+    where = f"; the first in step {first['step']}: {first['where']}"
+    where += f", {first['op']}" if first["op"] else ""
+    where += f" at {first['source']}" if first["source"] else ""
+    return Text(said + where, style="yellow")
+
+
+def _number(value: float) -> str:
+    return f"{value:.4f}"

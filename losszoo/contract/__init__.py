@@ -1,0 +1,1 @@
+"""What a loss is: its signature, its reduction, its pairs, its sums."""

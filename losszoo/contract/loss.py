@@ -1,0 +1,218 @@
+"""The module that the zoo puts around a pure function: checks, precision, masks, weights, reduction."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from losszoo.contract.reduction import Policy, count_of, expand, keep, reduce, scale
+from losszoo.contract.signatures import TABLE, BrokenRule, Context, Inputs, in_compute_dtype
+from losszoo.contract.unreduced import Unreduced
+from losszoo.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who a loss is: shown in its errors and its ``repr``.
+
+    Args:
+        name: as in the registry, or the target the user gave.
+        signature: one of the table.
+        expects: what the predictions are.
+        owner: plugin and distribution, in words; "" for a user's own.
+        params: hyperparameters it was made with.
+    """
+
+    name: str
+    signature: str
+    expects: str = "logits"
+    owner: str = ""
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        given = ", ".join(f"{key}={value!r}" for key, value in self.params.items())
+        return f"{self.name}({given})" if given else self.name
+
+
+class Loss(nn.Module):
+    r"""A loss of the zoo: ``loss(*inputs, weight=None, mask=None, denominator=None)``.
+
+    Args:
+        core: pure function of the signature that returns unreduced values (a tensor or :class:`Unreduced`), or a
+            module called the same way. A core that returns one number has reduced by itself; weights and masks are
+            then refused, not ignored.
+        identity: name, signature, what it expects.
+        policy: reduction and empty policy.
+        validate: look at the numbers too (labels in range, probabilities in [0, 1]). None: only on the CPU, where
+            it waits for nothing.
+    """
+
+    def __init__(
+        self,
+        core: Callable[..., Any],
+        identity: Identity,
+        policy: Policy = Policy(),  # noqa: B008 (frozen)
+        validate: bool | None = None,
+    ) -> None:
+        super().__init__()
+        self.core = core
+        self.identity = identity
+        self.policy = policy
+        self.validate = validate
+        self._params = dict(identity.params) if not isinstance(core, nn.Module) else {}
+        self._signature = TABLE[identity.signature]
+        self._context = Context(identity.expects, identity.params.get("ignore_index"))
+        called = core.forward if isinstance(core, nn.Module) else core
+        self._takes_mask = "mask" in _keywords(called)
+        self._finish: Callable[[Tensor], Tensor] | None = getattr(core, "__losszoo_finish__", None)
+
+    @property
+    def signature(self) -> str:
+        """Name of the signature."""
+        return self.identity.signature
+
+    def extra_repr(self) -> str:
+        """Shown by ``print(loss)``."""
+        return f"{self.identity}, reduction={self.policy.reduction!r}, empty={self.policy.empty!r}"
+
+    def forward(
+        self,
+        *inputs: Any,
+        weight: Tensor | None = None,
+        mask: Tensor | None = None,
+        denominator: float | Tensor | None = None,
+        **named: Any,
+    ) -> Tensor:
+        """The loss of one batch.
+
+        Args:
+            inputs: as the signature says, by position or by name.
+            weight: per element or per sample, >= 0; a mean divides by the sum of weights.
+            mask: boolean, per element or per sample; False takes no part, whatever stands there.
+            denominator: replaces the mean's own count (see :meth:`count`), for gradient accumulation and data
+                parallel training.
+
+        Returns:
+            One number, or the unreduced values where ``reduction="none"``.
+
+        Raises:
+            UsageError: (a ``ValueError``) an argument breaks the rule of the signature.
+        """
+        try:
+            with full_precision(inputs):
+                unreduced = self._unreduced(inputs, named, weight, mask)
+                if denominator is not None:
+                    self._check_denominator(denominator)
+                reduced = reduce(unreduced, self.policy, denominator)
+                return reduced if self._finish is None else self._finish(reduced)
+        except (BrokenRule, UsageError) as error:
+            raise UsageError(f"{self.identity.name}: {error}{self._owner()}") from None
+
+    def count(
+        self, *inputs: Any, weight: Tensor | None = None, mask: Tensor | None = None, **named: Any
+    ) -> Tensor:
+        """What a mean over this batch divides by: sum it over micro-batches or ranks for ``denominator``."""
+        with torch.no_grad(), full_precision(inputs):
+            return count_of(self._unreduced(inputs, named, weight, mask))
+
+    def _unreduced(
+        self, args: Inputs, named: Mapping[str, Any], weight: Tensor | None, mask: Tensor | None
+    ) -> Unreduced:
+        signature = self._signature
+        inputs = signature.prepare(signature.bind(args, named), self._context)
+        element_mask = None
+        if mask is not None:
+            element_mask = expand(_boolean(mask), signature.element_shape(inputs), "mask")
+            inputs = signature.hide(inputs, element_mask, self._context)
+        if self._looks_at(inputs):
+            signature.check_values(inputs, self._context)
+        unreduced = self._values(inputs, element_mask)
+        reduced_by_itself = unreduced.values.ndim == 0 and (weight is not None or mask is not None)
+        if reduced_by_itself:
+            raise UsageError("weight and mask must be left out, as this loss returns one number and not unreduced values")
+        if element_mask is not None and not self._takes_mask:
+            unreduced = keep(unreduced, self._value_mask(element_mask, unreduced.values))
+        if weight is None:
+            return unreduced
+        expanded = expand(weight, unreduced.values.shape, "weight")
+        return scale(unreduced, self._checked_weight(expanded, mask, unreduced))
+
+    def _values(self, inputs: Inputs, mask: Tensor | None) -> Unreduced:
+        """The core's answer, as values and counts."""
+        extra = {"mask": mask} if self._takes_mask and mask is not None else {}
+        return as_unreduced(self.core(*_without_trailing_none(inputs), **self._params, **extra))
+
+    def _value_mask(self, element_mask: Tensor, values: Tensor) -> Tensor:
+        """The mask at the shape of the values; a loss that mixes elements can only leave out whole samples."""
+        if element_mask.shape == values.shape:
+            return element_mask
+        samples = element_mask.flatten(1) if element_mask.ndim > 1 else element_mask.unsqueeze(1)
+        whole = samples.all(1)
+        if not torch.compiler.is_compiling() and not bool((whole == samples.any(1)).all()):
+            raise UsageError("mask must select whole samples, as this loss mixes the elements of a sample")
+        return expand(whole, values.shape, "mask")
+
+    def _checked_weight(self, weight: Tensor, mask: Tensor | None, unreduced: Unreduced) -> Tensor:
+        weight = weight.to(unreduced.values.dtype)
+        if mask is not None and unreduced.counts is not None:
+            weight = torch.where(unreduced.counts > 0, weight, 0.0)
+        if self._looks_at((weight,)) and not bool((torch.isfinite(weight) & (weight >= 0)).all()):
+            offender = weight[~(torch.isfinite(weight) & (weight >= 0))][0].item()
+            raise UsageError(f"weight must be finite and >= 0, however: weight holds {offender}")
+        return weight
+
+    def _check_denominator(self, denominator: float | Tensor) -> None:
+        if self.policy.reduction != "mean":
+            raise UsageError(f"denominator must go with reduction='mean', however: reduction={self.policy.reduction!r}")
+        if not isinstance(denominator, Tensor) and not 0 <= denominator < float("inf"):
+            raise UsageError(f"denominator must be finite and >= 0, however: denominator={denominator}")
+
+    def _looks_at(self, inputs: Inputs) -> bool:
+        if torch.compiler.is_compiling():
+            return False
+        if self.validate is None:
+            return all(x.device.type == "cpu" for x in inputs if isinstance(x, Tensor))
+        return self.validate
+
+    def _owner(self) -> str:
+        return f" (a loss of {self.identity.owner})" if self.identity.owner else ""
+
+
+def as_unreduced(result: Any) -> Unreduced:
+    """A core's answer as values and counts, or the rule that it breaks."""
+    if isinstance(result, Unreduced):
+        return result
+    if not isinstance(result, Tensor) or not result.is_floating_point():
+        came = f"a tensor of {result.dtype}" if isinstance(result, Tensor) else f"a {type(result).__name__}"
+        raise UsageError(f"a loss must return a floating point tensor, however: it returned {came}")
+    return Unreduced(in_compute_dtype(result))
+
+
+def _boolean(mask: Any) -> Tensor:
+    if not isinstance(mask, Tensor) or mask.dtype != torch.bool:
+        came = f"has dtype {mask.dtype}" if isinstance(mask, Tensor) else f"is a {type(mask).__name__}"
+        raise UsageError(f"mask must be a boolean tensor, however: mask {came}")
+    return mask
+
+
+def _without_trailing_none(inputs: Inputs) -> Inputs:
+    return inputs[:-1] if inputs and inputs[-1] is None else inputs
+
+
+def _keywords(function: Callable[..., Any]) -> tuple[str, ...]:
+    try:
+        return tuple(inspect.signature(function).parameters)
+    except (TypeError, ValueError):  # builtins such as torch.nn.functional.mse_loss on some versions
+        return ()
+
+
+def full_precision(inputs: Inputs) -> AbstractContextManager[Any]:
+    """Autocast off: it would run the products of a loss in half precision again."""
+    device = next((x.device.type for x in inputs if isinstance(x, Tensor)), "cpu")
+    return torch.autocast(device, enabled=False) if torch.is_autocast_enabled(device) else nullcontext()

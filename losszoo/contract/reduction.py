@@ -1,0 +1,79 @@
+"""From unreduced values to one number: weights, masks, counts, and what nothing reduces to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from losszoo.contract.unreduced import Unreduced
+from losszoo.errors import UsageError
+
+REDUCTIONS = ("mean", "sum", "none")
+EMPTY_POLICIES = ("zero", "nan", "raise")
+
+
+@dataclass(frozen=True)
+class Policy:
+    """How a loss reduces, and what a reduction over nothing gives."""
+
+    reduction: str = "mean"
+    empty: str = "zero"
+
+    def __post_init__(self) -> None:
+        if self.reduction not in REDUCTIONS:
+            raise UsageError(f"reduction must be one of {', '.join(REDUCTIONS)}, however: reduction={self.reduction!r}")
+        if self.empty not in EMPTY_POLICIES:
+            raise UsageError(f"empty must be one of {', '.join(EMPTY_POLICIES)}, however: empty={self.empty!r}")
+
+
+def expand(tensor: Tensor, shape: torch.Size, name: str) -> Tensor:
+    """A mask or weight at the shape of the values: the same shape, one it broadcasts to, or its leading dimensions."""
+    wide = tensor.reshape(*tensor.shape, *[1] * (len(shape) - tensor.ndim)) if tensor.ndim < len(shape) else tensor
+    try:
+        return torch.broadcast_to(wide, shape)
+    except RuntimeError:
+        raise UsageError(
+            f"{name} must have shape {tuple(shape)}, one that broadcasts to it, or its leading dimensions, "
+            f"however: {name} has shape {tuple(tensor.shape)}"
+        ) from None
+
+
+def keep(unreduced: Unreduced, mask: Tensor) -> Unreduced:
+    """Values and counts become 0 where the mask is False."""
+    values, counts = unreduced
+    kept = mask.to(values.dtype) if counts is None else torch.where(mask, counts, 0.0)
+    return Unreduced(torch.where(mask, values, 0.0), kept)
+
+
+def scale(unreduced: Unreduced, weight: Tensor) -> Unreduced:
+    """Values and counts times the weight. Weight 0 is absence: an infinite value there is dropped, not made NaN."""
+    values, counts = unreduced
+    return Unreduced(torch.where(weight != 0, values, 0.0) * weight, weight if counts is None else counts * weight)
+
+
+def reduce(unreduced: Unreduced, policy: Policy, denominator: float | Tensor | None = None) -> Tensor:
+    """The reduced value under the policy.
+
+    Args:
+        unreduced: values and counts of the same shape.
+        policy: the reduction and what nothing gives.
+        denominator: replaces the sum of the counts in a mean; 0 means that there is nothing anywhere.
+    """
+    values = unreduced.values
+    if policy.reduction == "none":
+        return values
+    total = values.sum()
+    count = count_of(unreduced) if denominator is None else torch.as_tensor(denominator).to(total)
+    present = count > 0
+    if policy.empty == "raise" and not torch.compiler.is_compiling() and not bool(present):
+        raise UsageError("there must be something to reduce (no element, all masked, or no positive pair); empty='raise'")
+    result = total / torch.where(present, count, 1.0) if policy.reduction == "mean" else total
+    return torch.where(present, result, torch.nan if policy.empty == "nan" else 0.0)
+
+
+def count_of(unreduced: Unreduced) -> Tensor:
+    """The mean's own denominator."""
+    values, counts = unreduced
+    return values.new_tensor(values.numel()) if counts is None else counts.sum()

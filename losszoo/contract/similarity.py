@@ -1,0 +1,132 @@
+"""Similarities between rows, as logits: the closer two rows, the larger the value."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from losszoo.contract.numerics import safe_sqrt
+
+SIMILARITIES = ("euclidean", "squared-euclidean", "cosine", "dot")
+
+# Up to this many multiplications the differences are formed one by one, which is exact; beyond it the matrix
+# product |x|^2 + |y|^2 - 2xy pays.
+_EXACT_BELOW = 1 << 20
+# Rows of the product that stand in float64 at a time.
+_WIDE_ROWS = 256
+
+
+def pairwise_logits(
+    rows: Tensor, columns: Tensor, similarity: str = "euclidean", temperature: float = 1.0
+) -> Tensor:
+    r"""Similarity of every row to every column, divided by the temperature.
+
+    ``euclidean`` is the negative distance, ``squared-euclidean`` its negative square, ``cosine`` the dot
+    product of unit vectors (a zero row has similarity 0 to everything), ``dot`` the plain product. Gradients
+    are zero, never NaN, at distance zero and at zero rows. Distances do not overflow on the way (float32 to
+    about 1e30); a square that does is the lowest finite number.
+
+    Args:
+        rows: (N, D).
+        columns: (M, D).
+        similarity: one of "euclidean", "squared-euclidean", "cosine", "dot".
+        temperature: > 0.
+
+    Returns:
+        (N, M).
+
+    Example:
+        >>> pairwise_logits(torch.zeros(1, 2), torch.tensor([[3.0, 4.0]]))
+        tensor([[-5.]])
+    """
+    if similarity == "dot":
+        return (rows / temperature) @ columns.T
+    if similarity == "cosine":
+        return (unit(rows) / temperature) @ unit(columns).T
+    squared = similarity == "squared-euclidean"
+    rows, columns, scale = _bounded(rows, columns)
+    factor = -scale * scale / temperature if squared else -scale / temperature
+    if rows.shape[0] * columns.shape[0] * rows.shape[1] > _EXACT_BELOW:
+        logits: Tensor = _Product.apply(rows, columns, factor, squared)
+        return logits
+    distance = torch.cdist(rows, columns, compute_mode="donot_use_mm_for_euclid_dist")
+    if squared:
+        return (distance * distance * factor).clamp(min=torch.finfo(distance.dtype).min)
+    return distance * factor
+
+
+def unit(rows: Tensor) -> Tensor:
+    """Rows divided by their norm; a zero row stays zero, with a zero gradient.
+
+    Each row is first divided by its largest entry, so that the squares neither overflow nor vanish.
+    """
+    scale = rows.detach().abs().amax(-1, keepdim=True)
+    scaled = rows / torch.where(scale > 0, scale, 1.0)
+    norm = safe_sqrt((scaled * scaled).sum(-1, keepdim=True))
+    return scaled / torch.where(norm > 0, norm, 1.0)
+
+
+def _bounded(rows: Tensor, columns: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Rows and columns around the columns' mean, and the factor that was taken out so that squares are representable.
+
+    The factor is 1 unless the largest entry leaves the range whose squares are safe, so ordinary data keep
+    their bits.
+    """
+    if rows.numel() == 0 or columns.numel() == 0:
+        return rows, columns, rows.new_ones(())
+    centre = columns.detach().mean(0)
+    rows, columns = rows - centre, columns - centre
+    largest = torch.maximum(rows.detach().abs().amax(), columns.detach().abs().amax())
+    root = torch.finfo(rows.dtype).max ** 0.5
+    high, low = root * 2.0**-9, root**-0.5
+    scale = torch.where(
+        largest > high, largest / high, torch.where(largest > 0, largest / low, 1.0).clamp(max=1.0)
+    )
+    # The factor itself is squared for squared distances.
+    scale = scale.clamp(max=root / 16)
+    return rows / scale, columns / scale, scale
+
+
+class _Product(torch.autograd.Function):
+    """Logits by one matrix product, formed in float64 and stored in the rows' precision.
+
+    The product |x|^2 + |y|^2 - 2xy cancels: in float32, two rows a thousand times closer to each other than
+    to the centre keep no digit of their distance. In float64 they keep all that float32 can hold, for one
+    slower product in the forward pass only.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, columns: Tensor, factor: Tensor, squared: bool) -> Tensor:
+        wide = torch.float32 if rows.device.type == "mps" else torch.float64
+        x, y = rows.to(wide), columns.to(wide)
+        norms = (x * x).sum(1, keepdim=True)
+        left = torch.cat([-2 * x, norms, torch.ones_like(norms)], 1)
+        y = torch.cat([y, y.new_ones(y.shape[0], 1), (y * y).sum(1, keepdim=True)], 1)
+        squares = torch.empty(rows.shape[0], y.shape[0], dtype=rows.dtype, device=rows.device)
+        for part, wanted in zip(left.split(_WIDE_ROWS), squares.split(_WIDE_ROWS), strict=True):
+            wanted.copy_(part @ y.T)
+        # What rounding leaves of two equal rows is 0. The gradient is a difference of two products in the
+        # rows' precision, so a distance nearer to 0 than that would blow up their rounding.
+        noise = 64 * max(torch.finfo(wide).eps, torch.finfo(rows.dtype).eps ** 2)
+        same = squares <= (noise * norms).to(rows.dtype)
+        ctx.squared = squared
+        if squared:
+            ctx.save_for_backward(rows, columns, factor)
+            return squares.masked_fill_(same, 0.0).mul_(factor).clamp_(min=torch.finfo(rows.dtype).min)
+        distance = squares.masked_fill_(same, torch.inf).sqrt_()
+        ctx.save_for_backward(rows, columns, factor, distance)
+        return (distance * factor).masked_fill_(same, 0.0)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable  # type: ignore[untyped-decorator]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None, None]:
+        rows, columns, factor, *distance = ctx.saved_tensors
+        # Subnormal numbers, of which a softmax over far candidates is full, make a matrix product ten times
+        # slower.
+        ratio = F.hardshrink(grad / distance[0] if distance else grad, torch.finfo(grad.dtype).tiny)
+        twice = 2 * factor if ctx.squared else factor
+        by_row = (rows * ratio.sum(1, keepdim=True) - ratio @ columns) * twice
+        return by_row, (columns * ratio.sum(0).unsqueeze(1) - ratio.T @ rows) * twice, None, None

@@ -1,0 +1,46 @@
+"""What a pure loss function gives back when a plain tensor of values does not say enough."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
+
+from torch import Tensor
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Unreduced(NamedTuple):
+    """Unreduced values and how much each of them counts in a mean.
+
+    A loss returns a plain tensor when every value counts once. It returns this where the mean's denominator is
+    something else: class weights, an ignored index, a row without positives, a sum over a varying number of pairs.
+
+    Args:
+        values: one per element, sample or row. Where ``counts`` is 0 the value must be 0 and carry no gradient.
+        counts: same shape, >= 0: ``mean`` is ``sum(values) / sum(counts)``. None: every value counts once.
+    """
+
+    values: Tensor
+    counts: Tensor | None = None
+
+
+def finish(last_step: Callable[[Tensor], Tensor]) -> Callable[[F], F]:
+    """Declare what happens to the reduced value: ``rmse`` is the square root of a mean, not a mean of roots.
+
+    With ``reduction="none"`` the step is applied to each value.
+
+    Example:
+        >>> import torch
+        >>> @finish(torch.sqrt)
+        ... def root(predictions, targets):
+        ...     return (predictions - targets) ** 2
+        >>> root.__losszoo_finish__(torch.tensor(9.0))
+        tensor(3.)
+    """
+
+    def mark(function: F) -> F:
+        function.__losszoo_finish__ = last_step  # type: ignore[attr-defined]
+        return function
+
+    return mark

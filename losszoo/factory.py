@@ -1,0 +1,212 @@
+"""From a name, a call, an expression, a target or an object to a loss that is ready to be called."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from torch import nn
+
+from losszoo.contract.compose import SumLoss, Term
+from losszoo.contract.loss import Identity, Loss
+from losszoo.contract.pairwise import PairwiseLoss
+from losszoo.contract.reduction import Policy
+from losszoo.contract.signatures import TABLE
+from losszoo.errors import UsageError, suggest
+from losszoo.registry.expressions import Call, Weighted, parse
+from losszoo.registry.registry import installed
+from losszoo.registry.specs import EXPECTS, SIGNATURES, LossSpec
+from losszoo.registry.targets import resolve
+
+COMBINER = "combiner"
+
+
+def create(
+    loss: str | Callable[..., Any],
+    *,
+    reduction: str = "mean",
+    empty: str = "zero",
+    validate: bool | None = None,
+    signature: str | None = None,
+    expects: str | None = None,
+    **params: Any,
+) -> Loss | SumLoss:
+    """A loss, ready to be called.
+
+    Args:
+        loss: a name ("focal"), a call ("focal(gamma=2)"), an expression ("0.7*bce + 0.3*smoothness"), a target
+            ("file.py:MyLoss", "package.module:my_loss"), or a function, module or module class of your own.
+        reduction: "mean", "sum" or "none".
+        empty: what a reduction over nothing gives: "zero", "nan" or "raise".
+        validate: look at the numbers of the inputs too; None does so on the CPU.
+        signature: of a target or object that is not in the registry; read off its argument names when left out.
+        expects: what such a loss expects: "logits", "probabilities" or "log-probabilities".
+        params: hyperparameters of a single loss.
+
+    Returns:
+        A module called as ``loss(*inputs, weight=None, mask=None, denominator=None)``.
+
+    Raises:
+        UsageError: unknown name (with the nearest ones), malformed expression, or a parameter that is not legal.
+
+    Example:
+        >>> import torch
+        >>> create("focal", gamma=1.0)(torch.zeros(2), torch.ones(2))
+        tensor(0.3466)
+    """
+    maker = _Maker(Policy(reduction, empty), validate, signature, expects)
+    if not isinstance(loss, str):
+        return maker.from_object(loss, getattr(loss, "__name__", type(loss).__name__), params)
+    terms = parse(loss)
+    if params:
+        return maker.from_call(_with_params(terms, loss, params))
+    if len(terms) == 1 and terms[0].scale == 1 and not terms[0].schedules:
+        return maker.from_call(terms[0].call)
+    return maker.sum_of(terms)
+
+
+def _with_params(terms: tuple[Weighted, ...], text: str, params: Mapping[str, Any]) -> Call:
+    if len(terms) > 1 or terms[0].scale != 1 or terms[0].schedules:
+        raise UsageError(f"parameters must go with a single loss, however: {text!r} with {', '.join(params)}; write them inside")
+    call = terms[0].call
+    return Call(call.name, {**call.arguments, **params}, call.inner, call.position)
+
+
+class _Maker:
+    """Makes losses that share a policy."""
+
+    def __init__(self, policy: Policy, validate: bool | None, signature: str | None, expects: str | None) -> None:
+        self.policy, self.validate = policy, validate
+        self.signature = _one_of("signature", signature, SIGNATURES)
+        self.expects = _one_of("expects", expects, EXPECTS)
+
+    def sum_of(self, terms: tuple[Weighted, ...], combiner: nn.Module | None = None) -> SumLoss:
+        made = [Term(str(term.call), self.from_call(term.call), term.scale, term.schedules) for term in terms]
+        return SumLoss(made, combiner)
+
+    def from_call(self, call: Call) -> Loss | SumLoss:
+        if ":" in call.name:
+            return self.from_object(resolve(call.name), call.name, call.arguments)
+        spec = installed().loss(call.name)
+        if not call.inner:
+            return self.from_spec(spec, call.arguments)
+        if COMBINER not in spec.tags:
+            raise UsageError(f"{spec.name} takes arguments by name, {_names(spec)}, however: {call}")
+        combiner = self.from_spec(spec, {"tasks": len(call.inner), **call.arguments})
+        return self.sum_of(call.inner, combiner)
+
+    def from_spec(self, spec: LossSpec, arguments: Mapping[str, Any]) -> Loss:
+        origin = installed().origin("loss", spec.name)
+        check_params(spec, arguments, str(origin))
+        identity = Identity(spec.name, spec.signature, spec.expects, str(origin), dict(arguments))
+        try:
+            core = resolve(spec.target)
+        except UsageError as error:
+            raise UsageError(f"loss {spec.name} of {origin} cannot be loaded: {error}") from error
+        return self._wrap(core, identity)
+
+    def from_object(self, thing: Any, name: str, params: Mapping[str, Any]) -> Loss | SumLoss:
+        if isinstance(thing, Loss | SumLoss):
+            return thing
+        if not callable(thing):
+            raise UsageError(f"a loss must be callable, however: {name} is a {type(thing).__name__}")
+        signature = self.signature or infer_signature(thing)
+        if signature is None:
+            raise UsageError(
+                f"the signature of {name} cannot be read off its arguments: say which of {', '.join(SIGNATURES)} it has "
+                "(signature=..., or --signature)"
+            )
+        return self._wrap(thing, Identity(name, signature, self.expects or "logits", "", dict(params)))
+
+    def _wrap(self, core: Any, identity: Identity) -> Loss:
+        if inspect.isclass(core):
+            core = _construct(core, identity)
+        elif not isinstance(core, nn.Module):
+            _check_keywords(core, identity)
+        if isinstance(core, Loss):
+            return core
+        kind = PairwiseLoss if hasattr(core, "__losszoo_row__") else Loss
+        return kind(core, identity, self.policy, self.validate)
+
+
+def _one_of(name: str, value: str | None, allowed: tuple[str, ...]) -> str | None:
+    if value is not None and value not in allowed:
+        raise UsageError(f"{name} must be one of {', '.join(allowed)}, however: {name}={value!r}; {suggest(value, list(allowed))}")
+    return value
+
+
+def check_params(spec: LossSpec, arguments: Mapping[str, Any], owner: str) -> None:
+    """Every argument is a parameter of the loss and in its range.
+
+    Raises:
+        UsageError: names the loss, its owner, the rule and the value.
+    """
+    for name, value in arguments.items():
+        param = spec.param(name)
+        if param is None:
+            raise UsageError(
+                f"{spec.name} has no parameter {name!r}: "
+                f"{suggest(name, [p.name for p in spec.params]) if spec.params else 'it takes none'} (a loss of {owner})"
+            )
+        complaint = param.complaint(value)
+        if complaint:
+            raise UsageError(f"{spec.name}: {name} {complaint}, however: {name}={value!r} (a loss of {owner})")
+
+
+def _construct(core: type, identity: Identity) -> Any:
+    try:
+        made = core(**identity.params)
+    except TypeError as error:
+        raise UsageError(
+            f"{identity.name} cannot be made with ({', '.join(identity.params)}): {error}; "
+            f"pass arguments as {identity.name}(key=value)"
+        ) from error
+    if not callable(made):
+        raise UsageError(f"{identity.name} must make something callable, however: a {type(made).__name__}")
+    return made
+
+
+def _check_keywords(core: Callable[..., Any], identity: Identity) -> None:
+    """A function of one's own gets its parameters when it is called; a wrong name should not wait until then."""
+    try:
+        parameters = inspect.signature(core).parameters
+    except (TypeError, ValueError):
+        return
+    if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+        return
+    row = ("similarity", "temperature", "symmetric") if hasattr(core, "__losszoo_row__") else ()
+    known = [*parameters, *row]
+    for name in identity.params:
+        if name not in known:
+            raise UsageError(f"{identity.name} has no parameter {name!r}: {suggest(name, known)}")
+
+
+def infer_signature(thing: Any) -> str | None:
+    """The signature whose argument names a callable has; None where none, or more than one, does.
+
+    Example:
+        >>> infer_signature(lambda logits, labels: 0) is None
+        True
+        >>> infer_signature(lambda embeddings, labels: 0)
+        'embedding'
+    """
+    if hasattr(thing, "__losszoo_row__"):
+        return "embedding"
+    names = positional_names(thing)
+    fitting = [name for name, row in TABLE.items() if names[: len(row.arguments)] == row.arguments]
+    return fitting[0] if len(fitting) == 1 else None
+
+
+def positional_names(thing: Any) -> tuple[str, ...]:
+    """Names of the arguments that a callable, or the instances of a module class, take by position."""
+    called = thing.forward if isinstance(thing, nn.Module) or (inspect.isclass(thing) and issubclass(thing, nn.Module)) else thing
+    try:
+        parameters = inspect.signature(called).parameters.values()
+    except (TypeError, ValueError):
+        return ()
+    return tuple(p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) and p.name != "self")
+
+
+def _names(spec: LossSpec) -> str:
+    return ", ".join(f"{param.name}=" for param in spec.params) or "none"

@@ -1,0 +1,149 @@
+"""What a trained model is judged by. Functions of numpy arrays that give one float, NaN where nothing can be said."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+Array = npt.NDArray[Any]
+_ROWS = 512  # rows of the distance matrix that exist at once
+
+
+def accuracy(labels: Array, predicted: Array) -> float:
+    """Share of equal labels.
+
+    >>> accuracy(np.array([0, 1, 2, 2]), np.array([0, 1, 2, 0]))
+    0.75
+    """
+    return _mean(np.asarray(labels) == np.asarray(predicted))
+
+
+def rmse(targets: Array, predicted: Array) -> float:
+    """Square root of the mean squared difference.
+
+    >>> rmse(np.array([0.0, 0.0]), np.array([3.0, -3.0]))
+    3.0
+    """
+    return math.sqrt(_mean(_difference(targets, predicted) ** 2))
+
+
+def mae(targets: Array, predicted: Array) -> float:
+    """Mean absolute difference.
+
+    >>> mae(np.array([0.0, 0.0]), np.array([3.0, -1.0]))
+    2.0
+    """
+    return _mean(np.abs(_difference(targets, predicted)))
+
+
+def average_precision(labels: Array, scores: Array) -> float:
+    r"""Area under the steps of precision over recall; equal scores are one step.
+
+    .. math:: \sum_n (R_n - R_{n-1}) P_n
+
+    Args:
+        labels: (N,) in {0, 1}.
+        scores: (N,), larger means more positive.
+
+    Returns:
+        In [0, 1]; NaN without a positive.
+
+    Example:
+        >>> average_precision(np.array([1, 0, 1]), np.array([0.9, 0.8, 0.7]))
+        0.8333333333333333
+    """
+    labels, scores = np.asarray(labels).astype(bool), np.asarray(scores)
+    if not labels.any():
+        return math.nan
+    order = np.argsort(-scores, kind="stable")
+    found = np.cumsum(labels[order])
+    last = np.append(np.flatnonzero(np.diff(scores[order])), len(order) - 1)  # of each run of equal scores
+    new = np.diff(found[last], prepend=0)
+    return float(np.sum(new / found[-1] * found[last] / (last + 1)))
+
+
+def iou(masks: Array, predicted: Array) -> float:
+    """Intersection over union of the foreground, over all pixels of all images together.
+
+    Args:
+        masks: any shape, in {0, 1}.
+        predicted: same shape, in {0, 1} (or boolean): thresholded already.
+
+    Returns:
+        In [0, 1]; 1 where neither has any foreground.
+
+    Example:
+        >>> iou(np.array([1, 1, 0, 0]), np.array([1, 0, 1, 0]))
+        0.3333333333333333
+    """
+    masks, predicted = np.asarray(masks).astype(bool), np.asarray(predicted).astype(bool)
+    union = np.count_nonzero(masks | predicted)
+    return float(np.count_nonzero(masks & predicted) / union) if union else 1.0
+
+
+def recall_at_1(embeddings: Array, labels: Array) -> float:
+    """Share of rows whose nearest other row has their label; rows alone with their label do not count.
+
+    >>> recall_at_1(np.array([[0.0], [1.0], [5.0], [7.0]]), np.array([0, 0, 1, 0]))
+    0.6666666666666666
+    """
+    return _mean([float(hits[0]) for hits in _retrieved(embeddings, labels)])
+
+
+def map_at_r(embeddings: Array, labels: Array) -> float:
+    r"""Mean average precision at R: each row retrieves as many others as share its label.
+
+    .. math:: \frac{1}{R} \sum_{i=1}^{R} P(i) \, [\text{i-th nearest is relevant}]
+
+    Unlike recall at 1 it tells apart embeddings that all have the right nearest neighbour.
+
+    Args:
+        embeddings: (N, D), compared by Euclidean distance; of equally near rows the one with the lower index is first.
+        labels: (N,). Rows alone with their label do not count.
+
+    Returns:
+        In [0, 1]; NaN where no two rows share a label.
+
+    Example:
+        >>> map_at_r(np.array([[0.0], [1.0], [5.0]]), np.array([0, 0, 0]))
+        1.0
+
+    Reference:
+        Musgrave, Belongie, Lim, "A Metric Learning Reality Check", ECCV 2020, arXiv:2003.08505.
+    """
+    return _mean([_average_precision_at_r(hits) for hits in _retrieved(embeddings, labels)])
+
+
+def _average_precision_at_r(hits: Array) -> float:
+    precision = np.cumsum(hits) / np.arange(1, len(hits) + 1)
+    return float(np.sum(precision * hits) / len(hits))
+
+
+def _retrieved(embeddings: Array, labels: Array) -> Iterator[Array]:
+    """For each row with R > 0 others of its label: which of its R nearest others are such, nearest first."""
+    points = torch.as_tensor(np.array(embeddings, dtype=np.float64))
+    labels = np.asarray(labels)
+    for start in range(0, len(labels), _ROWS):
+        rows = np.arange(start, min(start + _ROWS, len(labels)))
+        # Differences one by one: exact ties stay ties, which they do not in the expanded square.
+        distances = torch.cdist(points[rows], points, compute_mode="donot_use_mm_for_euclid_dist").numpy()
+        distances[rows - start, rows] = np.nan  # sorted behind everything else, infinities included
+        order = np.argsort(distances, axis=1, kind="stable")
+        same = labels[rows, None] == labels
+        for row, count in enumerate(same.sum(1) - 1):
+            if count:
+                yield same[row, order[row, :count]]
+
+
+def _difference(targets: Array, predicted: Array) -> Array:
+    return np.asarray(targets, dtype=np.float64) - np.asarray(predicted, dtype=np.float64)
+
+
+def _mean(values: Any) -> float:
+    values = np.asarray(values, dtype=np.float64)
+    return float(values.mean()) if values.size else math.nan

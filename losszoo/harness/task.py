@@ -1,0 +1,107 @@
+"""What a task is: data, a trunk, a recipe, a metric and the results of others."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from torch import Generator, Tensor
+
+from losszoo.registry.specs import TaskSpec
+
+Array = npt.NDArray[Any]
+
+
+class Split(NamedTuple):
+    """One part of the data. ``inputs``: (N, ...) float32. ``targets``: (N,) int64 labels, (N,) float32 numbers or
+    (N, 1, H, W) float32 masks, by the kind of the task."""
+
+    inputs: Array
+    targets: Array
+
+
+class Splits(NamedTuple):
+    """Train, validation and test: nothing of the last two is seen in training."""
+
+    train: Split
+    val: Split
+    test: Split
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How a task is trained; every field is a ``recipe.`` key of ``--set``.
+
+    Args:
+        optimizer: "adamw", "adam" or "sgd" (momentum 0.9).
+        lr: learning rate, > 0.
+        weight_decay: >= 0; on the model, never on parameters of a loss.
+        batch_size: rows a step, >= 1; the last, smaller batch of an epoch is used too.
+        epochs: most passes over the training rows, >= 1.
+        patience: epochs without a better validation metric before it stops; 0 never stops early.
+        sample_rate: share of the training rows drawn as candidates each step, in (0, 1] (``neighbors`` only).
+    """
+
+    optimizer: str = "adamw"
+    lr: float = 1e-3
+    weight_decay: float = 1e-4
+    batch_size: int = 128
+    epochs: int = 50
+    patience: int = 10
+    sample_rate: float = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setup:
+    """What a task proposes for a loss of one signature: trunk by name, its options, recipe."""
+
+    trunk: str
+    model: Mapping[str, Any] = field(default_factory=dict)
+    recipe: Recipe = field(default_factory=Recipe)
+
+
+class Task(ABC):
+    """Base of all tasks. A subclass gives :meth:`splits` and :meth:`setup`; the rest has defaults.
+
+    Keyword-only arguments of the subclass's constructor become the ``task.`` keys of ``--set``; ``task.split``,
+    the seed of the split, belongs to every task.
+
+    Attributes:
+        spec: the announcement, set by the registry when the task is loaded.
+        numeric: tabular inputs: how many leading columns are numbers, standardised with the training rows' mean and
+            deviation (the rest, one-hot columns, stay as they are). None: all columns of (N, D) inputs.
+        class_names: names of the labels, in order; empty for tasks without classes.
+    """
+
+    spec: TaskSpec
+    numeric: int | None = None
+    class_names: tuple[str, ...] = ()
+
+    @abstractmethod
+    def splits(self, seed: int = 0) -> Splits:
+        """The three parts; the same seed gives the same parts on every machine."""
+
+    @abstractmethod
+    def setup(self, signature: str) -> Setup:
+        """Trunk and recipe proposed for a loss of that signature."""
+
+    def augment(self, inputs: Tensor, generator: Generator) -> Tensor:
+        """A random view of prepared inputs that keeps what they are; used by ``views`` losses.
+
+        The default corrupts tabular rows: a random third of the entries is replaced by the same column's entry of
+        another row of the batch (Bahri, Jiang, Tay, Metzler, "SCARF", ICLR 2022, arXiv:2106.15147).
+        """
+        import torch
+
+        donors = torch.rand(inputs.shape, generator=generator).argsort(0).to(inputs.device)
+        corrupted = torch.rand(inputs.shape, generator=generator).to(inputs.device) < 1 / 3
+        return torch.where(corrupted, inputs.gather(0, donors), inputs)
+
+
+def class_count(targets: Array) -> int:
+    """Number of classes of integer labels 0..C-1."""
+    return int(np.max(targets)) + 1

@@ -1,0 +1,281 @@
+"""The language of ``--loss``: names, calls and weighted sums. A parser of our own grammar; nothing is evaluated.
+
+    expression := ["+" | "-"] term (("+" | "-") term)*
+    term       := factor ("*" factor)*                    all factors but one are numbers or schedules
+    factor     := number | schedule | loss | "(" expression ")"
+    schedule   := ("linear" | "cosine" | "step") "(" number "," number ["," "epochs" "="] number ")"
+                | "constant" "(" number ")"
+    loss       := (name | target) ["(" argument ("," argument)* ")"]
+    argument   := key "=" value | expression              expressions only for a loss that combines losses
+    value      := number | string | "true" | "false" | "none" | "[" number ("," number)* "]" | word
+
+A target whose path has a space or a sign in it is written as a string: "my losses/a+b.py:Mine".
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+from typing import Any, NoReturn
+
+from losszoo.contract.schedules import KINDS, Schedule
+from losszoo.errors import UsageError
+
+_TOKENS = re.compile(
+    r"""(?P<target>(?:[^\s()*+,="'\[\]:]+\.py|[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)
+      | (?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)
+      | (?P<name>[A-Za-z_]\w*(?:-[A-Za-z0-9_]+)*)
+      | (?P<string>"[^"]*"|'[^']*')
+      | (?P<mark>[()*+,=\[\]-])""",
+    re.VERBOSE,
+)
+_WORDS = {"true": True, "false": False, "none": None}
+# Deep enough for any loss, shallow enough for the recursive parser.
+_DEEPEST = 40
+_LONGEST = 10_000
+
+
+@dataclass(frozen=True)
+class Call:
+    """A loss by name or target, its arguments, and the losses inside where it combines some."""
+
+    name: str
+    arguments: dict[str, Any] = field(default_factory=dict)
+    inner: tuple[Weighted, ...] = ()
+    position: int = 0
+
+    def __str__(self) -> str:
+        parts = [_sum(self.inner)] if self.inner else []
+        parts += [f"{key}={_value(value)}" for key, value in self.arguments.items()]
+        return f"{self.name}({', '.join(parts)})" if parts else self.name
+
+
+@dataclass(frozen=True)
+class Weighted:
+    """A loss times a number times schedules."""
+
+    call: Call
+    scale: float = 1.0
+    schedules: tuple[Schedule, ...] = ()
+
+    def __str__(self) -> str:
+        factors = [] if self.scale == 1 else [f"{self.scale:g}"]
+        factors += [f"{s.kind}({s.start:g}, {s.end:g}, epochs={s.epochs})" for s in self.schedules]
+        return "*".join([*factors, str(self.call)])
+
+
+def parse(text: str) -> tuple[Weighted, ...]:
+    """The terms of an expression, products and brackets multiplied out.
+
+    Raises:
+        UsageError: the text is not of the grammar; says at which position, and what was expected there.
+
+    Example:
+        >>> [str(term) for term in parse("0.5*(bce + 2*dice(smooth=0.1))")]
+        ['0.5*bce', '1*dice(smooth=0.1)']
+    """
+    if len(text) > _LONGEST:
+        raise UsageError(f"a loss expression must have at most {_LONGEST} characters, however: {len(text)}")
+    return _Parser(text).whole()
+
+
+@dataclass(frozen=True)
+class _Token:
+    kind: str
+    text: str
+    position: int
+
+
+@dataclass(frozen=True)
+class _Product:
+    """What a factor or a term has become so far: a number, schedules, and terms once a loss has been seen."""
+
+    scale: float = 1.0
+    schedules: tuple[Schedule, ...] = ()
+    terms: tuple[Weighted, ...] = ()
+
+    def times(self, other: _Product) -> _Product:
+        scale, schedules = self.scale * other.scale, self.schedules + other.schedules
+        return _Product(scale, schedules, self.terms or other.terms)
+
+    def spread(self) -> tuple[Weighted, ...]:
+        return tuple(
+            replace(t, scale=self.scale * t.scale, schedules=self.schedules + t.schedules) for t in self.terms
+        )
+
+
+class _Parser:
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.tokens = list(self._tokens())
+        self.at = 0
+        self.depth = 0
+
+    def _tokens(self) -> Any:
+        position = 0
+        while position < len(self.text):
+            if self.text[position].isspace():
+                position += 1
+                continue
+            match = _TOKENS.match(self.text, position)
+            if match is None:
+                self._fail(position, "a loss, a number or one of + - * ( )", repr(self.text[position]))
+            yield _Token(str(match.lastgroup), match.group(), position)
+            position = match.end()
+        yield _Token("end", "", len(self.text))
+
+    def _fail(self, position: int, expected: str, came: str) -> NoReturn:
+        shown = self.text if len(self.text) <= 100 else self.text[:97] + "..."
+        caret = f"\n  {shown}\n  {' ' * position}^" if position <= len(shown) else ""
+        raise UsageError(f"cannot read the loss expression at position {position + 1}: expected {expected}, however: {came}{caret}")
+
+    def _unexpected(self, expected: str) -> NoReturn:
+        token = self.tokens[self.at]
+        self._fail(token.position, expected, repr(token.text) if token.text else "the expression ends there")
+
+    @property
+    def token(self) -> _Token:
+        return self.tokens[self.at]
+
+    def _take(self, *texts: str) -> str | None:
+        """The mark that stands next, where it is one of these."""
+        token = self.tokens[self.at]
+        if token.kind == "mark" and token.text in texts:
+            self.at += 1
+            return token.text
+        return None
+
+    def _need(self, mark: str) -> None:
+        if self._take(mark) is None:
+            self._unexpected(repr(mark))
+
+    def whole(self) -> tuple[Weighted, ...]:
+        terms = self.expression()
+        if self.token.kind != "end":
+            self._unexpected("+, -, * or the end")
+        return terms
+
+    def expression(self) -> tuple[Weighted, ...]:
+        self.depth += 1
+        if self.depth > _DEEPEST:
+            self._fail(self.token.position, f"at most {_DEEPEST} levels of brackets", "one more")
+        sign = -1.0 if self._take("+", "-") == "-" else 1.0
+        terms = self.term(sign)
+        while mark := self._take("+", "-"):
+            terms += self.term(-1.0 if mark == "-" else 1.0)
+        self.depth -= 1
+        return terms
+
+    def term(self, sign: float) -> tuple[Weighted, ...]:
+        start = self.token.position
+        product = _Product(scale=sign).times(self.factor())
+        while self._take("*"):
+            position = self.token.position
+            factor = self.factor()
+            if product.terms and factor.terms:
+                self._fail(position, "a number or a schedule (a product holds one loss)", "a second loss")
+            product = product.times(factor)
+        if not product.terms:
+            self._fail(start, "a loss in every term", "only numbers and schedules")
+        return product.spread()
+
+    def factor(self) -> _Product:
+        token = self.token
+        if token.kind == "number":
+            self.at += 1
+            return _Product(scale=self._finite(token))
+        if self._take("("):
+            terms = self.expression()
+            self._need(")")
+            return _Product(terms=terms)
+        if token.kind == "name" and token.text in KINDS:
+            self.at += 1
+            return _Product(schedules=(self.schedule(token),))
+        if token.kind in ("name", "target", "string"):
+            self.at += 1
+            return _Product(terms=(Weighted(self.call(token)),))
+        self._unexpected("a loss, a number or '('")
+
+    def _finite(self, token: _Token) -> float:
+        number = float(token.text)
+        if number in (float("inf"), float("-inf")):
+            self._fail(token.position, "a finite number", token.text)
+        return number
+
+    def schedule(self, token: _Token) -> Schedule:
+        names = ("start",) if token.text == "constant" else ("start", "end", "epochs")
+        given: dict[str, float] = {}
+        self._need("(")
+        for name in names:
+            if given:
+                self._need(",")
+            if self.token.kind == "name" and self.token.text == name:
+                self.at += 1
+                self._need("=")
+            given[name] = self.signed_number(name)
+        self._need(")")
+        try:
+            return Schedule(token.text, **given)  # type: ignore[arg-type]
+        except UsageError as error:
+            self._fail(token.position, "a schedule that is possible", str(error))
+
+    def signed_number(self, what: str) -> float:
+        sign = -1.0 if self._take("+", "-") == "-" else 1.0
+        token = self.token
+        if token.kind != "number":
+            self._unexpected(f"a number ({what})")
+        self.at += 1
+        number = sign * self._finite(token)
+        return int(number) if what == "epochs" and number == int(number) else number
+
+    def call(self, token: _Token) -> Call:
+        arguments: dict[str, Any] = {}
+        inner: tuple[Weighted, ...] = ()
+        if self._take("(") and not self._take(")"):
+            while True:
+                if self.token.kind == "name" and self.tokens[self.at + 1].text == "=":
+                    key = self.token
+                    self.at += 2
+                    if key.text in arguments:
+                        self._fail(key.position, "each argument once", key.text)
+                    arguments[key.text] = self.value()
+                else:
+                    inner += self.expression()
+                if self._take(")"):
+                    break
+                if self._take(",") is None:
+                    self._unexpected("',' or ')'")
+        return Call(token.text.strip("\"'"), arguments, inner, token.position)
+
+    def value(self) -> Any:
+        token = self.token
+        if token.kind == "string" or (token.kind == "name" and token.text.lower() in _WORDS):
+            self.at += 1
+            return token.text[1:-1] if token.kind == "string" else _WORDS[token.text.lower()]
+        if token.kind == "name":
+            self.at += 1
+            return token.text
+        if self._take("["):
+            return self.numbers()
+        number = self.signed_number("a value")
+        whole = re.fullmatch(r"\d+", self.tokens[self.at - 1].text)
+        return int(number) if whole else number
+
+    def numbers(self) -> list[float]:
+        items = [self.signed_number("in a list")]
+        while self._take(","):
+            items.append(self.signed_number("in a list"))
+        self._need("]")
+        return items
+
+
+def _sum(terms: tuple[Weighted, ...]) -> str:
+    return ", ".join(str(term) for term in terms)
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, str):
+        return f'"{value}"' if not re.fullmatch(r"[A-Za-z_]\w*(?:-[A-Za-z0-9_]+)*", value) else value
+    if value is None or isinstance(value, bool):
+        return str(value).lower()
+    return f"[{', '.join(_value(item) for item in value)}]" if isinstance(value, list) else repr(value)

@@ -1,0 +1,71 @@
+"""Which loss fits which task: decided from the announcements, before anything is loaded."""
+
+from __future__ import annotations
+
+from losszoo.errors import UsageError
+from losszoo.registry.expressions import Weighted
+from losszoo.registry.registry import Registry
+from losszoo.registry.specs import FITS, TaskSpec
+
+# What a task's kind feeds a loss of the user's own whose signature cannot be read off its arguments.
+NATURAL = {
+    "multiclass": "multiclass",
+    "binary": "binary",
+    "regression": "regression",
+    "segmentation": "segmentation",
+    "retrieval": "embedding",
+    "views": "views",
+}
+
+
+def tasks_for(registry: Registry, signature: str) -> list[str]:
+    """Names of the tasks that a loss of that signature can be trained on by itself."""
+    return [name for name, task in registry.tasks.items() if task.fits(signature)]
+
+
+def losses_for(registry: Registry, task: TaskSpec) -> list[str]:
+    """Names of the losses that can be trained on a task by themselves."""
+    return [name for name, loss in registry.losses.items() if task.fits(loss.signature)]
+
+
+def check_fit(registry: Registry, terms: tuple[Weighted, ...], task: TaskSpec) -> None:
+    """Every registered loss of an expression fits the task, and it is not made of penalties alone.
+
+    Raises:
+        UsageError: names the loss, why it does not fit, and the tasks that it does fit.
+    """
+    leaves = list(_leaves(terms))
+    for name in leaves:
+        if ":" not in name:
+            _check_one(registry, name, task)
+    known = [registry.loss(name).signature for name in leaves if ":" not in name]
+    if len(known) == len(leaves) and set(known) == {"penalty"}:
+        raise UsageError(
+            f"a penalty must stand in a sum with a loss of the data, however: {' + '.join(leaves)} stands alone; "
+            f"try {example_for(registry, task)} + 1e-4*{leaves[0]}"
+        )
+
+
+def _check_one(registry: Registry, name: str, task: TaskSpec) -> None:
+    signature = registry.loss(name).signature
+    if signature == "penalty" or task.fits(signature):
+        return
+    fitting = tasks_for(registry, signature)
+    raise UsageError(
+        f"{name} is a {signature} loss and does not fit {task.name}, a {task.kind} task; "
+        f"it fits {', '.join(fitting) or 'no task that is installed'}. "
+        f"{task.name} takes losses of {', '.join(FITS[task.kind])}, such as {example_for(registry, task)}"
+    )
+
+
+def example_for(registry: Registry, task: TaskSpec) -> str:
+    """A stable loss that fits, to name in an error."""
+    names = [n for n, s in registry.losses.items() if s.signature == NATURAL[task.kind] and s.status == "stable"]
+    return names[0] if names else "a loss"
+
+
+def _leaves(terms: tuple[Weighted, ...]) -> list[str]:
+    found: list[str] = []
+    for term in terms:
+        found += _leaves(term.call.inner) if term.call.inner else [term.call.name]
+    return found

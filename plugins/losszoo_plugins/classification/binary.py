@@ -1,0 +1,85 @@
+"""Binary cross-entropy, on logits and on probabilities."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn.functional import logsigmoid
+
+from .labels import Floats, broadcastable
+
+# torch's bounds: a logarithm of a probability is at least -100, and its slope at most 1e12.
+_LOWEST_LOG = -100.0
+_STEEPEST = 1e12
+
+
+def bce(predictions: Tensor, targets: Tensor, *, pos_weight: Floats | None = None) -> Tensor:
+    r"""Binary cross-entropy on logits.
+
+    .. math:: \ell = -w\, t \log \sigma(x) - (1 - t) \log \sigma(-x)
+
+    The default for yes-or-no questions, one or many labels per sample. Exact at any logit.
+
+    Args:
+        predictions: logits, any shape.
+        targets: in [0, 1], shape of ``predictions``.
+        pos_weight: weight w > 0 of the positive class, a number or one per entry of the last dimension.
+
+    Returns:
+        One value per element, shape of ``predictions``.
+
+    Example:
+        >>> bce(torch.tensor([0.0, -1e4]), torch.tensor([1.0, 1.0]))
+        tensor([6.9315e-01, 1.0000e+04])
+
+    Reference:
+        Good, "Rational Decisions", Journal of the Royal Statistical Society B 1952.
+    """
+    positive = broadcastable(pos_weight, predictions) * -logsigmoid(predictions)
+    # Both logarithms from the logit: neither cancels, however certain the prediction.
+    return between(targets, positive, -logsigmoid(-predictions))
+
+
+def bce_probabilities(predictions: Tensor, targets: Tensor) -> Tensor:
+    r"""Binary cross-entropy on probabilities.
+
+    .. math:: \ell = -t \max(\log p, -100) - (1 - t) \max(\log(1 - p), -100)
+
+    For models that end in probabilities. Where logits are at hand use ``bce``, which needs no bounds. As in
+    torch a certain and wrong prediction costs 100, not infinity. Its slope there is bounded by 1e12 and
+    points back.
+
+    Args:
+        predictions: probabilities, in [0, 1], any shape.
+        targets: in [0, 1], shape of ``predictions``.
+
+    Returns:
+        One value per element, shape of ``predictions``.
+
+    Example:
+        >>> bce_probabilities(torch.tensor([0.5, 0.0, 0.0]), torch.tensor([1.0, 1.0, 0.0]))
+        tensor([  0.6931, 100.0000,   0.0000])
+
+    Reference:
+        Good, "Rational Decisions", Journal of the Royal Statistical Society B 1952.
+    """
+    positive = -_bounded_log(predictions, predictions, torch.log)
+    # log1p and not log(1 - p): a small p would be lost in 1 - p.
+    negative = -_bounded_log(1 - predictions, predictions, lambda p: torch.log1p(-p))
+    return between(targets, positive, negative)
+
+
+def between(targets: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
+    """Expected cost when the label is 1 with probability ``targets``."""
+    return targets * positive + (1 - targets) * negative
+
+
+def _bounded_log(inside: Tensor, p: Tensor, log: Callable[[Tensor], Tensor]) -> Tensor:
+    """``log``, the logarithm of ``inside``, at ``p``; bounded in value and slope where ``inside`` is tiny."""
+    usual = inside > 1 / _STEEPEST
+    fixed = inside.detach()
+    # The line has no length: it only carries the slope.
+    line = fixed.log().clamp(min=_LOWEST_LOG) + _STEEPEST * (inside - fixed)
+    return torch.where(usual, log(torch.where(usual, p, 0.5)), line)

@@ -1,0 +1,152 @@
+"""Cross-entropy and its relatives: on log-probabilities, through a softmax, over the largest logits."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn.functional import log_softmax
+
+from losszoo import Unreduced
+
+from .labels import Floats, pick, read, read_index, weighted_sum
+
+
+def cross_entropy(
+    logits: Tensor,
+    targets: Tensor,
+    *,
+    weight: Floats | None = None,
+    label_smoothing: float = 0.0,
+    ignore_index: int = -100,
+) -> Unreduced:
+    r"""Cross-entropy on logits.
+
+    .. math:: \ell = -\sum_c w_c \left((1 - \varepsilon) q_c + \tfrac{\varepsilon}{C}\right) \log p_c,
+        \quad p = \operatorname{softmax}(z)
+
+    The default for one class out of many. Classes may be ruled out by a logit of -inf, unless they are
+    smoothed over.
+
+    Args:
+        logits: (N, C, ...).
+        targets: (N, ...) int64, or (N, C, ...) probabilities q.
+        weight: w, one number per class, >= 0. A mean over int64 targets divides by the weights of the
+            targets.
+        label_smoothing: share of the target spread evenly over all classes, in [0, 1].
+        ignore_index: label that takes no part in value or gradient; probabilities do not know it.
+
+    Returns:
+        Values and counts, each (N, ...).
+
+    Example:
+        >>> cross_entropy(torch.zeros(1, 4), torch.tensor([2])).values
+        tensor([1.3863])
+
+    Reference:
+        Bridle, "Training Stochastic Model Recognition Algorithms as Networks can Lead to Maximum Mutual
+        Information Estimation of Parameters", NeurIPS 1989; Szegedy et al., "Rethinking the Inception
+        Architecture for Computer Vision", CVPR 2016, arXiv:1512.00567 (label smoothing).
+    """
+    labels = read(logits, targets, weight=weight, ignore_index=ignore_index)
+    cost = -log_softmax(labels.logits, -1)
+    values = pick(cost, labels)
+    if label_smoothing > 0:
+        even = weighted_sum(cost, labels.weight) / cost.shape[-1]
+        even = torch.where(labels.present, even, 0.0)
+        values = (1 - label_smoothing) * values + label_smoothing * even
+    return Unreduced(values, labels.counts)
+
+
+def nll(
+    logits: Tensor, targets: Tensor, *, weight: Floats | None = None, ignore_index: int = -100
+) -> Unreduced:
+    r"""Negative log-likelihood of log-probabilities.
+
+    .. math:: \ell = -\sum_c w_c \, q_c \log p_c
+
+    For models that end in ``log_softmax`` or in another normalised logarithm.
+
+    Args:
+        logits: log-probabilities, (N, C, ...), <= 0.
+        targets: (N, ...) int64, or (N, C, ...) probabilities q.
+        weight: w, one number per class, >= 0. A mean over int64 targets divides by the weights of the
+            targets.
+        ignore_index: label that takes no part in value or gradient; probabilities do not know it.
+
+    Returns:
+        Values and counts, each (N, ...).
+
+    Example:
+        >>> nll(torch.tensor([[0.25, 0.75]]).log(), torch.tensor([0])).values
+        tensor([1.3863])
+
+    Reference:
+        Fisher, "On the Mathematical Foundations of Theoretical Statistics", Philosophical Transactions of the
+        Royal Society A 1922.
+    """
+    labels = read(logits, targets, weight=weight, ignore_index=ignore_index)
+    return Unreduced(pick(-labels.logits, labels), labels.counts)
+
+
+def softmax_nll_eps(logits: Tensor, targets: Tensor, *, eps: float = 1e-8) -> Tensor:
+    r"""Cross-entropy in two steps, with a small number against the logarithm of 0. An exhibit.
+
+    .. math:: \ell = -\sum_c q_c \log(p_c + \epsilon), \quad p = \operatorname{softmax}(z)
+
+    Seen in much code, and kept here to teach: where the softmax underflows the value stops at
+    :math:`-\log\epsilon` and the gradient is gone, just where the prediction is most wrong.
+    Use ``cross-entropy``.
+
+    Args:
+        logits: (N, C, ...).
+        targets: (N, ...) int64, or (N, C, ...) probabilities q.
+        eps: >= 0.
+
+    Returns:
+        One value per position, (N, ...).
+
+    Example:
+        >>> softmax_nll_eps(torch.tensor([[1000.0, 0.0]]), torch.tensor([1]))
+        tensor([18.4207])
+
+    Reference:
+        Goodfellow, Bengio, Courville, "Deep Learning", MIT Press 2016, section 6.2.2.3 (why it fails).
+    """
+    labels = read(logits, targets)
+    return pick(-torch.log(torch.softmax(labels.logits, -1) + eps), labels)
+
+
+def topk_softmax(logits: Tensor, targets: Tensor, *, k: int = 5) -> Tensor:
+    r"""Cross-entropy over the k largest logits and the target.
+
+    .. math:: \ell = -z_y + \log \sum_{j \in T \cup \{y\}} e^{z_j}, \quad T = \text{the } k \text{ largest}
+
+    For many classes, where the gradient should go to the strongest rivals only. A target that ties with the
+    k-th largest logit is among the k. From k = C on it is cross-entropy.
+
+    Args:
+        logits: (N, C, ...).
+        targets: (N, ...) int64.
+        k: number of logits that are kept, >= 1.
+
+    Returns:
+        One value per position, (N, ...).
+
+    Raises:
+        ValueError: the targets are probabilities.
+
+    Example:
+        >>> topk_softmax(torch.zeros(1, 10), torch.tensor([3]), k=2)
+        tensor([0.6931])
+
+    Reference:
+        Lapin, Hein, Schiele, "Loss Functions for Top-k Error: Analysis and Insights", CVPR 2016,
+        arXiv:1512.00486 (truncated top-k entropy and its relatives).
+    """
+    labels = read_index(logits, targets)
+    own = labels.own
+    rivals = torch.where(labels.others, labels.logits, -torch.inf).topk(min(k, logits.shape[1]), -1).values
+    first, last = rivals[..., :-1], rivals[..., -1:]
+    # The target is among the k largest where fewer than k rivals exceed it: the k-th rival then has no place.
+    last = torch.where(own >= last, -torch.inf, last)
+    return -log_softmax(torch.cat((own, first, last), -1), -1)[..., 0]

@@ -1,0 +1,127 @@
+"""What all multiclass losses do with their targets: find the target's class, ignore, weigh."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from losszoo import Unreduced
+
+# A number or a sequence of numbers, as a user writes it.
+Floats = float | Sequence[float] | Tensor
+
+
+class Labels(NamedTuple):
+    """Logits and targets in the one form that every multiclass loss reads.
+
+    Args:
+        logits: (N, ..., C), classes last. Zero where the target is ignored, so that nothing there matters,
+            NaN included.
+        targets: (N, ...) int64, legal everywhere; or (N, ..., C) probabilities.
+        present: (N, ...) boolean, False where the target is ignored.
+        weight: (C,), of the classes.
+        counts: (N, ...), what each position counts in a mean: the weight of its target, 0 where it is
+            ignored, and 1 for probabilities, as in torch.
+    """
+
+    logits: Tensor
+    targets: Tensor
+    present: Tensor
+    weight: Tensor
+    counts: Tensor
+
+    @property
+    def own(self) -> Tensor:
+        """(N, ..., 1): the logit of the target."""
+        return self.logits.gather(-1, self.targets.unsqueeze(-1))
+
+    @property
+    def others(self) -> Tensor:
+        """(N, ..., C) boolean: every class but the target."""
+        classes = torch.arange(self.logits.shape[-1], device=self.targets.device)
+        return classes != self.targets.unsqueeze(-1)
+
+
+def read(
+    logits: Tensor, targets: Tensor, *, weight: Floats | None = None, ignore_index: int | None = None
+) -> Labels:
+    r"""Put logits and targets into the form of :class:`Labels`.
+
+    Args:
+        logits: (N, C, ...).
+        targets: (N, ...) int64 or (N, C, ...) probabilities, which ``ignore_index`` does not touch.
+        weight: one number per class, >= 0; None weighs all alike.
+        ignore_index: label that takes no part; need not be a class.
+
+    Example:
+        >>> read(torch.zeros(2, 3), torch.tensor([-100, 1]), ignore_index=-100).counts
+        tensor([0., 1.])
+    """
+    logits = logits.movedim(1, -1)
+    classes = logits.shape[-1]
+    per_class = logits.new_ones(classes) if weight is None else _numbers(weight, logits).expand(classes)
+    if targets.is_floating_point():
+        counts = torch.ones_like(logits[..., 0])
+        return Labels(logits, targets.movedim(1, -1), counts > 0, per_class, counts)
+    if ignore_index is None:
+        everywhere = torch.ones_like(targets, dtype=torch.bool)
+        return Labels(logits, targets, everywhere, per_class, per_class[targets])
+    present = targets != ignore_index
+    index = torch.where(present, targets, 0)
+    counts = torch.where(present, per_class[index], 0.0)
+    return Labels(torch.where(present.unsqueeze(-1), logits, 0.0), index, present, per_class, counts)
+
+
+def read_index(
+    logits: Tensor, targets: Tensor, *, weight: Floats | None = None, ignore_index: int | None = None
+) -> Labels:
+    r"""The same for a loss that needs one class per target.
+
+    Raises:
+        ValueError: the targets are probabilities.
+    """
+    if targets.is_floating_point():
+        raise ValueError(
+            f"targets must be class indices (int64) for this loss, however: targets.dtype={targets.dtype}"
+        )
+    return read(logits, targets, weight=weight, ignore_index=ignore_index)
+
+
+def pick(cost: Tensor, labels: Labels) -> Tensor:
+    r"""Weighted cost of the target; for probabilities the weighted mean over the classes.
+
+    .. math:: \sum_c w_c \, q_c \, \ell_c
+
+    Args:
+        cost: (N, ..., C), one cost for each class, were it the target. Infinite costs of share 0 are dropped.
+        labels: as :func:`read` gives them.
+
+    Returns:
+        (N, ...).
+    """
+    if labels.targets.is_floating_point():
+        return weighted_sum(cost, labels.targets * labels.weight)
+    picked = cost.gather(-1, labels.targets.unsqueeze(-1)).squeeze(-1)
+    return weigh(picked, labels).values
+
+
+def weighted_sum(cost: Tensor, share: Tensor) -> Tensor:
+    """Sum over the last dimension of share times cost, where 0 times infinity is 0."""
+    return (share * torch.where((share == 0) & cost.isinf(), 0.0, cost)).sum(-1)
+
+
+def weigh(values: Tensor, labels: Labels) -> Unreduced:
+    """Values of the positions, (N, ...), times the weight of their targets, which is also what they count."""
+    return Unreduced(torch.where(labels.counts > 0, values, 0.0) * labels.counts, labels.counts)
+
+
+def broadcastable(numbers: Floats | None, like: Tensor) -> Tensor:
+    """A number, a sequence or a tensor at dtype and device of ``like``; 1 for None."""
+    return like.new_ones(()) if numbers is None else _numbers(numbers, like)
+
+
+def _numbers(numbers: Floats, like: Tensor) -> Tensor:
+    return torch.as_tensor(numbers, dtype=like.dtype, device=like.device)

@@ -1,0 +1,121 @@
+"""Margin losses: nothing to pay once the target wins by enough."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from .labels import read_index
+
+
+def hinge(predictions: Tensor, targets: Tensor, *, margin: float = 1.0) -> Tensor:
+    r"""Hinge loss of a binary score.
+
+    .. math:: \ell = \max(0,\; m - (2t - 1)\, x)
+
+    The loss of the support vector machine: correct predictions beyond the margin have no say.
+
+    Args:
+        predictions: scores, any shape.
+        targets: 0 or 1, shape of ``predictions``; values between shrink the score.
+        margin: m, >= 0.
+
+    Returns:
+        One value per element, shape of ``predictions``.
+
+    Example:
+        >>> hinge(torch.tensor([2.0, 0.5, 0.5]), torch.tensor([1.0, 1.0, 0.0]))
+        tensor([0.0000, 0.5000, 1.5000])
+
+    Reference:
+        Cortes, Vapnik, "Support-Vector Networks", Machine Learning 1995.
+    """
+    return torch.relu(margin - (2 * targets - 1) * predictions)
+
+
+def squared_hinge(predictions: Tensor, targets: Tensor, *, margin: float = 1.0) -> Tensor:
+    r"""Squared hinge loss of a binary score.
+
+    .. math:: \ell = \max(0,\; m - (2t - 1)\, x)^2
+
+    The hinge without its kink; large violations weigh more, outliers too.
+
+    Args:
+        predictions: scores, any shape.
+        targets: 0 or 1, shape of ``predictions``; values between shrink the score.
+        margin: m, >= 0.
+
+    Returns:
+        One value per element, shape of ``predictions``.
+
+    Example:
+        >>> squared_hinge(torch.tensor([2.0, 0.5, 0.5]), torch.tensor([1.0, 1.0, 0.0]))
+        tensor([0.0000, 0.2500, 2.2500])
+
+    Reference:
+        Chang, Hsieh, Lin, "Coordinate Descent Method for Large-scale L2-loss Linear Support Vector Machines",
+        JMLR 2008.
+    """
+    return hinge(predictions, targets, margin=margin).square()
+
+
+def multiclass_hinge(logits: Tensor, targets: Tensor, *, margin: float = 1.0) -> Tensor:
+    r"""Multiclass hinge loss against the strongest rival.
+
+    .. math:: \ell = \max\left(0,\; m + \max_{j \ne y} z_j - z_y\right)
+
+    The multiclass support vector machine; its value bounds the error rate from above. Rivals that tie share
+    the gradient.
+
+    Args:
+        logits: (N, C, ...).
+        targets: (N, ...) int64.
+        margin: m, >= 0.
+
+    Returns:
+        One value per position, (N, ...); 0 where there is one class only.
+
+    Raises:
+        ValueError: the targets are probabilities.
+
+    Example:
+        >>> multiclass_hinge(torch.tensor([[1.0, 0.5, 3.0]]), torch.tensor([0]))
+        tensor([3.])
+
+    Reference:
+        Crammer, Singer, "On the Algorithmic Implementation of Multiclass Kernel-based Vector Machines", JMLR
+        2001.
+    """
+    labels = read_index(logits, targets)
+    rival = torch.where(labels.others, labels.logits, -torch.inf).amax(-1)
+    return torch.relu(margin + (rival - labels.own.squeeze(-1)))
+
+
+def weston_watkins(logits: Tensor, targets: Tensor, *, margin: float = 1.0) -> Tensor:
+    r"""Multiclass hinge loss against every rival.
+
+    .. math:: \ell = \sum_{j \ne y} \max(0,\; m + z_j - z_y)
+
+    Every class inside the margin pays, not only the strongest. torch's ``multi_margin_loss`` is this divided
+    by C.
+
+    Args:
+        logits: (N, C, ...).
+        targets: (N, ...) int64.
+        margin: m, >= 0.
+
+    Returns:
+        One value per position, (N, ...); 0 where there is one class only.
+
+    Raises:
+        ValueError: the targets are probabilities.
+
+    Example:
+        >>> weston_watkins(torch.tensor([[1.0, 0.5, 3.0]]), torch.tensor([0]))
+        tensor([3.5000])
+
+    Reference:
+        Weston, Watkins, "Support Vector Machines for Multi-Class Pattern Recognition", ESANN 1999.
+    """
+    labels = read_index(logits, targets)
+    return torch.where(labels.others, torch.relu(margin + (labels.logits - labels.own)), 0.0).sum(-1)

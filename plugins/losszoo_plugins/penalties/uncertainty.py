@@ -1,0 +1,70 @@
+"""Weights of several losses, learned with the model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+from losszoo_plugins.penalties.norms import widen
+
+# A standard deviation of 2e-9, less than a float32 loss resolves; exp(40) = 2e17 is far from overflow.
+_LEAST_LOG_VARIANCE = -40.0
+
+
+class Uncertainty(nn.Module):
+    r"""Sum of losses, each divided by a noise level that is learned.
+
+    .. math:: \ell = \tfrac12 \sum_i \left( e^{-s_i} L_i + s_i \right)
+
+    For several losses on one model whose scales differ or drift, in place of weights set by hand: in an
+    expression ``uncertainty(bce, dice)``, in Python
+    ``losszoo.create("uncertainty", tasks=2)([loss_a, loss_b])``. Give the optimiser its ``parameters()`` too,
+    without weight decay. At rest :math:`s_i = \log L_i`, so each loss is divided by its own size; a loss that
+    reaches 0 has no such point, and its :math:`s_i` falls without end.
+
+    Below :math:`s = -40` the factor :math:`e^{-s}` goes on as its tangent, :math:`e^{40} (-39 - s)`. So a bad
+    step cannot overflow it (the tangent is finite down to :math:`s = -10^{20}`), and unlike a clamp it leaves
+    a gradient that leads back.
+
+    Args:
+        tasks: number of losses, >= 1. The parameter ``log_variances`` (tasks,) starts at 0, a weight of 1/2
+            each.
+
+    Returns:
+        From the call on an iterable of ``tasks`` loss tensors, one per task and each averaged to one number:
+        their weighed sum, shape ().
+
+    Raises:
+        ValueError: from the call, when there is not one loss per task.
+
+    Example:
+        >>> weigh = Uncertainty(tasks=2)
+        >>> weigh([torch.tensor(1.0), torch.tensor(3.0)])
+        tensor(2., grad_fn=<MulBackward0>)
+
+    Reference:
+        Kendall, Gal, Cipolla, "Multi-Task Learning Using Uncertainty to Weigh Losses for Scene Geometry and
+        Semantics", CVPR 2018, https://arxiv.org/abs/1705.07115.
+    """
+
+    def __init__(self, tasks: int = 2) -> None:
+        super().__init__()
+        self.tasks = tasks
+        self.log_variances = nn.Parameter(torch.zeros(tasks))
+
+    def forward(self, parameters: Iterable[Tensor]) -> Tensor:
+        losses = [widen(loss).mean() for loss in parameters]
+        if len(losses) != self.tasks:
+            raise ValueError(
+                f"uncertainty takes one loss per task, however: tasks={self.tasks}, losses={len(losses)}; "
+                "give it one each, or create it with the number of them as tasks"
+            )
+        log_variances = widen(self.log_variances)
+        bounded = log_variances.clamp(min=_LEAST_LOG_VARIANCE)
+        precisions = torch.exp(-bounded) * (1 + (bounded - log_variances))
+        return 0.5 * (precisions * torch.stack(losses) + log_variances).sum()
+
+    def extra_repr(self) -> str:
+        return f"tasks={self.tasks}"

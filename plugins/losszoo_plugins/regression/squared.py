@@ -1,0 +1,96 @@
+"""Losses that grow with the square of the error and so predict the mean."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from losszoo import finish, safe_sqrt
+
+
+def mse(predictions: Tensor, targets: Tensor) -> Tensor:
+    r"""Squared error.
+
+    .. math:: \ell = (p - t)^2
+
+    For normal noise of one size. An outlier pulls with the whole of its error; then see ``huber``.
+
+    Args:
+        predictions: any shape.
+        targets: shape of ``predictions``.
+
+    Returns:
+        One value per element, shape of ``predictions``.
+
+    Example:
+        >>> mse(torch.tensor([0.0, 3.0]), torch.tensor([0.0, 1.0]))
+        tensor([0., 4.])
+
+    Reference:
+        Hodson, "Root-mean-square error (RMSE) or mean absolute error (MAE): when to use them or not",
+        Geoscientific Model Development 2022, https://doi.org/10.5194/gmd-15-5481-2022.
+    """
+    return torch.square(predictions - targets)
+
+
+def custom_mse(predictions: Tensor, targets: Tensor, *, param1: float = 0.1, param2: float = 0.1) -> Tensor:
+    r"""Squared error plus a multiple of the prediction and a multiple of the target.
+
+    .. math:: \ell = (p - t)^2 + a\,p + b\,t
+
+    For teaching: the smallest loss with parameters, with a known answer. A positive
+    ``param1`` biases predictions downwards, to :math:`t - a/2`; ``param2`` changes the value and never the
+    gradient. Its mean is the mean squared error plus ``param1`` times the mean prediction plus ``param2``
+    times the mean target, and may be negative.
+
+    Args:
+        predictions: any shape.
+        targets: shape of ``predictions``.
+        param1: a, any real number.
+        param2: b, any real number.
+
+    Returns:
+        One value per element, shape of ``predictions``.
+
+    Example:
+        >>> custom_mse(torch.tensor([3.0]), torch.tensor([1.0]), param1=0.5, param2=2.0)
+        tensor([7.5000])
+
+    Reference:
+        The losszoo developers; the squared error as in Hodson, "Root-mean-square error (RMSE) or mean
+        absolute error (MAE): when to use them or not", Geoscientific Model Development 2022,
+        https://doi.org/10.5194/gmd-15-5481-2022.
+    """
+    return mse(predictions, targets) + param1 * predictions + param2 * targets
+
+
+@finish(safe_sqrt)
+def rmse(predictions: Tensor, targets: Tensor) -> Tensor:
+    r"""Squared error, of whose reduction the zoo takes the square root.
+
+    .. math:: \ell = \sqrt{\tfrac1n \sum_i (p_i - t_i)^2}
+
+    For a loss in the unit of the target. Its gradient does not shrink as the error does, so lower the
+    learning rate towards the end; at zero error it is zero. The square must fit the precision: in float32
+    errors from 1e-18 to 1e18, beyond which the root of the mean is 0 or infinite although the true value is
+    neither.
+
+    Args:
+        predictions: any shape.
+        targets: shape of ``predictions``.
+
+    Returns:
+        One squared error per element, shape of ``predictions``; the root follows the reduction.
+
+    Example:
+        >>> rmse(torch.tensor([0.0, 3.0]), torch.tensor([0.0, 1.0]))
+        tensor([0., 4.])
+        >>> rmse.__losszoo_finish__(torch.tensor(4.0))
+        tensor(2.)
+
+    Reference:
+        Chai, Draxler, "Root mean square error (RMSE) or mean absolute error (MAE)? Arguments against avoiding
+        RMSE in the literature", Geoscientific Model Development 2014,
+        https://doi.org/10.5194/gmd-7-1247-2014.
+    """
+    return mse(predictions, targets)

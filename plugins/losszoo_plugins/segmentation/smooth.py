@@ -1,0 +1,97 @@
+"""Losses that charge for differences between neighbouring pixels."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from losszoo import Unreduced
+from losszoo_plugins.segmentation.maps import map_mean, per_map, present, probabilities
+
+
+def smoothness(
+    logits: Tensor, targets: Tensor, *, activation: str = "none", mask: Tensor | None = None
+) -> Unreduced:
+    r"""Mean absolute difference of neighbouring pixels, down the columns plus along the rows.
+
+    .. math:: \ell = \frac{\sum_{i,j} |x_{i+1,j} - x_{i,j}|}{(H - 1) W}
+              + \frac{\sum_{i,j} |x_{i,j+1} - x_{i,j}|}{H (W - 1)}
+
+    For fewer specks and holes, as one term of a sum (``0.7*bce + 0.3*smoothness``): alone, a constant map is
+    its minimum. On raw logits it also holds back confident edges; ``activation="sigmoid"`` charges an edge
+    between two sure regions at most 1.
+
+    Args:
+        logits: (N, C, H, W), the prediction. A map of one row (or column) has no such neighbours: that term
+            is 0.
+        targets: (N, C, H, W), not looked at.
+        activation: "none" to smooth the prediction as given, "sigmoid" to smooth its probability.
+        mask: boolean, (N, C, H, W); a pair counts where both of its pixels are True.
+
+    Returns:
+        One value per map, (N, C); it counts 1, or 0 where the mask leaves no pixel. The gradient of a pair of
+        equal pixels is 0.
+
+    Example:
+        >>> x = torch.tensor([[[[0.0, 1.0], [0.0, 4.0]]]])
+        >>> smoothness(x, x).values
+        tensor([[4.]])
+
+    Reference:
+        Rudin, Osher, Fatemi, "Nonlinear Total Variation Based Noise Removal Algorithms", Physica D 1992,
+        https://doi.org/10.1016/0167-2789(92)90242-F.
+    """
+    logits, _, mask = present(logits, targets, mask)
+    return per_map(_variation(logits, activation, mask), mask)
+
+
+def smooth_segmentation(
+    logits: Tensor,
+    targets: Tensor,
+    *,
+    bce_weight: float = 0.7,
+    smoothness_weight: float = 0.3,
+    activation: str = "none",
+    mask: Tensor | None = None,
+) -> Unreduced:
+    r"""Binary cross-entropy of a map plus its :func:`smoothness`.
+
+    .. math:: \ell = \frac{a}{HW} \sum_{i,j} \left( \log(1 + e^{x_{ij}}) - t_{ij} x_{ij} \right)
+              + b\,\text{smoothness}(x)
+
+    For masks that should be few unbroken regions, and for labels that are noisy pixel by pixel.
+
+    Args:
+        logits: (N, C, H, W).
+        targets: (N, C, H, W), in {0, 1}.
+        bce_weight: a, >= 0.
+        smoothness_weight: b, >= 0.
+        activation: "none" to smooth the logits, "sigmoid" to smooth the probabilities.
+        mask: boolean, (N, C, H, W); False pixels take no part in either term.
+
+    Returns:
+        One value per map, (N, C); it counts 1, or 0 where the mask leaves no pixel.
+
+    Example:
+        >>> smooth_segmentation(torch.zeros(1, 1, 2, 2), torch.ones(1, 1, 2, 2)).values
+        tensor([[0.4852]])
+
+    Reference:
+        Javanmardi, Sajjadi, Liu, Tasdizen, "Unsupervised Total Variation Loss for Semi-supervised Deep
+        Learning of Semantic Segmentation", 2016, https://arxiv.org/abs/1605.01368.
+    """
+    logits, targets, mask = present(logits, targets, mask)
+    bce = map_mean(F.binary_cross_entropy_with_logits(logits, targets, reduction="none"), mask)
+    return per_map(bce_weight * bce + smoothness_weight * _variation(logits, activation, mask), mask)
+
+
+def _variation(logits: Tensor, activation: str, mask: Tensor) -> Tensor:
+    x = probabilities(logits)[0] if activation == "sigmoid" else logits
+    return _mean_step(x, mask) + _mean_step(x.mT, mask.mT)
+
+
+def _mean_step(x: Tensor, mask: Tensor) -> Tensor:
+    """Mean absolute difference of neighbours along the last dimension, over the pairs that are both True."""
+    both = mask[..., 1:] & mask[..., :-1]
+    return map_mean(torch.abs(x[..., 1:] - x[..., :-1]), both)
