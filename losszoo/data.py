@@ -1,4 +1,4 @@
-"""Where a data file comes from: a folder of the user, a shared folder, the cache, the network. Always by SHA-256."""
+"""Where a data file comes from: the user's folder, a shared one, the cache, the net. Always by SHA-256."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ _TIMEOUT = (5.0, 30.0)  # seconds to connect, and between two pieces of the answ
 def data_file(task: str, filename: str, *, sha256: str, url: str) -> Path:
     """The verified path of a task's data file.
 
-    Looked for, in this order: ``$LOSSZOO_DATA/<task>/<filename>``; ``shared/data/<task>/<filename>`` in the working
-    directory and every folder above it; the user's cache. What is nowhere is downloaded into the cache.
+    Looked for, in this order: ``$LOSSZOO_DATA/<task>/<filename>``; ``shared/data/<task>/<filename>`` in the
+    working directory and every folder above it; the user's cache. What is nowhere is downloaded into it.
 
     Args:
         task: folder of the file, the name of its task.
@@ -37,7 +37,8 @@ def data_file(task: str, filename: str, *, sha256: str, url: str) -> Path:
         >>> (folder / "mine").mkdir()
         >>> _ = (folder / "mine" / "rows.csv").write_bytes(b"1,2")
         >>> os.environ["LOSSZOO_DATA"] = str(folder)
-        >>> data_file("mine", "rows.csv", sha256=hashlib.sha256(b"1,2").hexdigest(), url="https://example.org").name
+        >>> known = hashlib.sha256(b"1,2").hexdigest()
+        >>> data_file("mine", "rows.csv", sha256=known, url="https://example.org/rows.csv").name
         'rows.csv'
         >>> del os.environ["LOSSZOO_DATA"]
     """
@@ -81,7 +82,8 @@ def _hash(path: Path) -> str:
             return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
         raise DataError(
-            f"data file {path} must be readable, however: {error.strerror}; change its permissions or remove it"
+            f"data file {path} must be readable, however: {error.strerror}; "
+            "change its permissions or remove it"
         ) from error
 
 
@@ -89,8 +91,9 @@ def _verified(path: Path, sha256: str, url: str) -> Path:
     actual = _hash(path)
     if actual != sha256:
         raise DataError(
-            f"data file {path} must have sha256 {sha256}, however: sha256={actual}, {path.stat().st_size} bytes "
-            f"(truncated or altered?); replace it with a copy of {url}, or remove it and the next place is looked in"
+            f"data file {path} must have sha256 {sha256}, however: sha256={actual}, "
+            f"{path.stat().st_size} bytes (truncated or altered?); replace it with a copy of {url}, "
+            "or remove it and the next place is looked in"
         )
     return path
 
@@ -109,12 +112,13 @@ def _download(task: str, filename: str, sha256: str, url: str) -> Path:
             )
     except ValueError as error:
         raise DataError(
-            f"what {url} serves must have sha256 {sha256}, however: {error} Nothing was kept; {_where(task, filename)}"
+            f"what {url} serves must have sha256 {sha256}, however: {error} "
+            f"Nothing was kept; {_where(task, filename)}"
         ) from error
     except OSError as error:
         raise DataError(
-            f"data file {task}/{filename} (sha256 {sha256}) is not on this machine, and downloading it from {url} "
-            f"into {folder} failed ({_reason(error)}); {_where(task, filename)}"
+            f"data file {task}/{filename} (sha256 {sha256}) is not on this machine, and downloading it "
+            f"from {url} into {folder} failed ({_reason(error)}); {_where(task, filename)}"
         ) from error
     return Path(got)
 

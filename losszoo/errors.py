@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+# So many names still tell something; more would bury the message.
+_MOST_NAMES = 15
+
 
 class LosszooError(Exception):
     """Base of all errors that are the product's answer, not its failure: printed without a traceback."""
@@ -24,16 +27,84 @@ class NonFiniteError(LosszooError, ArithmeticError):
 
 
 def suggest(name: str, known: list[str]) -> str:
-    """The end of an unknown-name message: the nearest names, else all of them.
+    """The end of an unknown-name message: the nearest names, else all of them where they are few.
 
-    >>> suggest("focl", ["bce", "focal"])
-    'did you mean focal?'
-    >>> suggest("zzz", ["bce", "focal"])
-    'known: bce, focal'
+    Example:
+        >>> suggest("focl", ["bce", "focal"])
+        'did you mean focal?'
+        >>> suggest("CE", ["bce", "cross-entropy"])
+        'did you mean cross-entropy or bce?'
+        >>> suggest("zzz", ["bce", "focal"])
+        'known: bce, focal'
     """
-    import difflib
-
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
+    near = nearest(name, known)
     if near:
         return f"did you mean {' or '.join(near)}?"
-    return f"known: {', '.join(sorted(known))}" if known else "nothing of this kind is installed"
+    if not known:
+        return "nothing of this kind is installed"
+    if len(known) > _MOST_NAMES:
+        return f"none of the {len(known)} known names is near"
+    return f"known: {', '.join(sorted(known))}"
+
+
+def nearest(name: str, known: list[str]) -> list[str]:
+    """At most three known names that may be meant: by initials (ce), by spelling, by a part (entropy)."""
+    import difflib
+
+    plain = {_plain(candidate): candidate for candidate in known}
+    wanted = _plain(name)
+    initials = [p for p in plain if "-" in p and "".join(part[:1] for part in p.split("-")) == wanted]
+    alike = difflib.get_close_matches(wanted, plain, n=3, cutoff=0.6)
+    parts = [p for p in plain if len(wanted) > 2 and wanted in p]
+    return [plain[p] for p in dict.fromkeys([*initials, *alike, *parts])][:3]
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("_", "-")
+
+
+def in_one_line(error: BaseException) -> str:
+    """What was raised, and the line of the plugin's or the user's own file where it happened.
+
+    Example:
+        >>> in_one_line(ValueError("no such thing"))
+        'ValueError: no such thing'
+    """
+    try:
+        text = " ".join(str(error).split())
+    except Exception as second:  # an error that cannot even be printed must not hide itself
+        text = f"(its message raises {type(second).__name__})"
+    said = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    place = _place(error)
+    return f"{said} ({place})" if place else said
+
+
+def _place(error: BaseException) -> str:
+    """File, line and code, of the innermost frame in the folder of the file that was being loaded or called."""
+    import os
+    import traceback
+
+    if isinstance(error, SyntaxError) and error.filename and error.lineno:
+        return f"{_short(error.filename)}:{error.lineno}"
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if not _machinery(f.filename)]
+    if not frames:
+        return ""
+    folder = os.path.dirname(frames[0].filename) + os.sep
+    frame = [f for f in frames if f.filename.startswith(folder)][-1]
+    return f"{_short(frame.filename)}:{frame.lineno}" + (f": {frame.line}" if frame.line else "")
+
+
+def _machinery(filename: str) -> bool:
+    """Whether a frame belongs to losszoo, pluggy or Python's import, not to what they load."""
+    import importlib.metadata
+    import os
+
+    import pluggy
+
+    homes = (__file__, pluggy.__file__, importlib.__file__)
+    return filename.startswith(("<frozen", *(os.path.dirname(home) + os.sep for home in homes)))
+
+
+def _short(filename: str) -> str:
+    """The last two parts of a path: enough to know the file, short enough to read."""
+    return "/".join(filename.replace("\\", "/").split("/")[-2:])

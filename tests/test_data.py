@@ -110,7 +110,9 @@ def test_empty_variable_means_not_set(places: dict[str, Path], monkeypatch: pyte
 def test_altered_file_is_named(places: dict[str, Path], place: str) -> None:
     path = put(places[place], CONTENT[:5])
     actual = hashlib.sha256(CONTENT[:5]).hexdigest()
-    with pytest.raises(DataError, match=rf"{path} must have sha256 {SHA}, however: sha256={actual}, 5 bytes") as caught:
+    with pytest.raises(
+        DataError, match=rf"{path} must have sha256 {SHA}, however: sha256={actual}, 5 bytes"
+    ) as caught:
         get()
     assert f"replace it with a copy of {CLOSED}" in str(caught.value)
     assert local_file("toy", "rows.csv", sha256=SHA) is None
@@ -170,9 +172,8 @@ def test_status_of_a_refusal_is_said(serve: Serve) -> None:
 
 def test_silent_server_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("losszoo.data._TIMEOUT", (0.2, 0.2))
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        with pytest.raises(DataError, match="ReadTimeout"):
-            get(f"http://127.0.0.1:{silent.getsockname()[1]}/rows.csv")
+    with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(DataError, match="ReadTimeout"):
+        get(f"http://127.0.0.1:{silent.getsockname()[1]}/rows.csv")
 
 
 def test_unreadable_file(places: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,7 +30,10 @@ def render(result: RunResult, task: TaskSpec) -> Iterator[RenderableType]:
         yield Text(f"  {result.stop_reason}")
     yield _metrics(result)
     if task.published:
-        yield _published(result, task)
+        sources = list(dict.fromkeys(source for *_, source in task.published))
+        yield _published(result, task, sources)
+        for number, source in enumerate(sources, 1):
+            yield Text(f"  [{number}] {source}", style="dim")
     yield _guard(result)
     yield Text(f"run folder: {result.run_dir}", overflow="fold")
 
@@ -47,18 +50,18 @@ def _metrics(result: RunResult) -> Table:
     return table
 
 
-def _published(result: RunResult, task: TaskSpec) -> Table:
+def _published(result: RunResult, task: TaskSpec, sources: list[str]) -> Table:
     """Others' results with ours in its place; best first."""
     own = result.metrics["test"][task.metric]
-    rows = [(value, method, spread, source, "") for method, value, spread, source in task.published]
+    rows = [(value, method, spread, f"[{sources.index(source) + 1}]", "") for method, value, spread, source in task.published]
     rows.append((own, f"{result.loss} (this run)", None, "", "bold cyan"))
     worst = -math.inf if task.direction == "max" else math.inf
     rows.sort(key=lambda row: row[0] if math.isfinite(row[0]) else worst, reverse=task.direction == "max")
-    table = Table(box=None, pad_edge=False, padding=(0, 2), title=f"test {task.metric} beside published results", title_justify="left")
-    table.add_column("method")
+    table = Table(box=None, pad_edge=False, padding=(0, 2))
+    table.add_column(f"test {task.metric} beside published results")
     table.add_column(task.metric, justify="right")
     table.add_column("+-", justify="right")
-    table.add_column("source", style="dim")
+    table.add_column("", style="dim")
     for value, method, spread, source, style in rows:
         table.add_row(Text(method), _number(value), f"{spread:.4f}" if spread is not None else "", Text(source), style=style)
     return table

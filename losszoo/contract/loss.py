@@ -146,7 +146,10 @@ class Loss(nn.Module):
     def _values(self, inputs: Inputs, mask: Tensor | None) -> Unreduced:
         """The core's answer, as values and counts."""
         extra = {"mask": mask} if self._takes_mask and mask is not None else {}
-        return as_unreduced(self.core(*_without_trailing_none(inputs), **self._params, **extra))
+        required = len(self._signature.arguments)
+        for name, value in zip(self._signature.optional, inputs[required:], strict=True):
+            extra |= {} if value is None else {name: value}
+        return as_unreduced(self.core(*inputs[:required], **self._params, **extra))
 
     def _value_mask(self, element_mask: Tensor, values: Tensor) -> Tensor:
         """The mask at the shape of the values; a loss that mixes elements can only leave out whole samples."""
@@ -199,10 +202,6 @@ def _boolean(mask: Any) -> Tensor:
         came = f"has dtype {mask.dtype}" if isinstance(mask, Tensor) else f"is a {type(mask).__name__}"
         raise UsageError(f"mask must be a boolean tensor, however: mask {came}")
     return mask
-
-
-def _without_trailing_none(inputs: Inputs) -> Inputs:
-    return inputs[:-1] if inputs and inputs[-1] is None else inputs
 
 
 def _keywords(function: Callable[..., Any]) -> tuple[str, ...]:

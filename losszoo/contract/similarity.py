@@ -15,8 +15,8 @@ SIMILARITIES = ("euclidean", "squared-euclidean", "cosine", "dot")
 # Up to this many multiplications the differences are formed one by one, which is exact; beyond it the matrix
 # product |x|^2 + |y|^2 - 2xy pays.
 _EXACT_BELOW = 1 << 20
-# Rows of the product that stand in float64 at a time.
-_WIDE_ROWS = 256
+# Rows that stand in float64 at a time.
+_BLOCK = 256
 
 
 def pairwise_logits(
@@ -70,23 +70,19 @@ def unit(rows: Tensor) -> Tensor:
 
 
 def _bounded(rows: Tensor, columns: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Rows and columns around the columns' mean, and the factor that was taken out so that squares are representable.
+    """Rows and columns in a range whose squares are representable, and the factor that was taken out of them.
 
-    The factor is 1 unless the largest entry leaves the range whose squares are safe, so ordinary data keep
-    their bits.
+    The factor is a power of two, so no digit is lost, and 1 for ordinary data.
     """
     if rows.numel() == 0 or columns.numel() == 0:
         return rows, columns, rows.new_ones(())
-    centre = columns.detach().mean(0)
-    rows, columns = rows - centre, columns - centre
     largest = torch.maximum(rows.detach().abs().amax(), columns.detach().abs().amax())
     root = torch.finfo(rows.dtype).max ** 0.5
     high, low = root * 2.0**-9, root**-0.5
-    scale = torch.where(
-        largest > high, largest / high, torch.where(largest > 0, largest / low, 1.0).clamp(max=1.0)
-    )
-    # The factor itself is squared for squared distances.
-    scale = scale.clamp(max=root / 16)
+    grown = torch.where(largest > high, largest / high, 1.0)
+    shrunk = torch.where(largest < low, torch.where(largest > 0, largest, low) / low, 1.0)
+    # It is squared for squared distances.
+    scale = torch.exp2(torch.log2(grown * shrunk).round()).clamp(max=root / 16)
     return rows / scale, columns / scale, scale
 
 
@@ -101,32 +97,44 @@ class _Product(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, rows: Tensor, columns: Tensor, factor: Tensor, squared: bool) -> Tensor:
         wide = torch.float32 if rows.device.type == "mps" else torch.float64
-        x, y = rows.to(wide), columns.to(wide)
+        # The mean is taken off in float64, where that rounds nothing that the rows hold.
+        y = columns.to(wide)
+        x, y = rows.to(wide) - y.mean(0), y - y.mean(0)
+        rows, columns = x.to(rows.dtype), y.to(rows.dtype)
         norms = (x * x).sum(1, keepdim=True)
-        left = torch.cat([-2 * x, norms, torch.ones_like(norms)], 1)
+        # What rounding leaves of two equal rows comes out as 0: their norm is taken a little short.
+        short = norms * (1 - 64 * torch.finfo(wide).eps)
+        x = torch.cat([-2 * x, short, torch.ones_like(short)], 1)
         y = torch.cat([y, y.new_ones(y.shape[0], 1), (y * y).sum(1, keepdim=True)], 1)
-        squares = torch.empty(rows.shape[0], y.shape[0], dtype=rows.dtype, device=rows.device)
-        for part, wanted in zip(left.split(_WIDE_ROWS), squares.split(_WIDE_ROWS), strict=True):
+        result = torch.empty(x.shape[0], y.shape[0], dtype=rows.dtype, device=rows.device)
+        for part, wanted in zip(x.split(_BLOCK), result.split(_BLOCK), strict=True):
             wanted.copy_(part @ y.T)
-        # What rounding leaves of two equal rows is 0. The gradient is a difference of two products in the
-        # rows' precision, so a distance nearer to 0 than that would blow up their rounding.
-        noise = 64 * max(torch.finfo(wide).eps, torch.finfo(rows.dtype).eps ** 2)
-        same = squares <= (noise * norms).to(rows.dtype)
+        result.clamp_(min=0.0)
         ctx.squared = squared
         if squared:
+            result.mul_(factor).clamp_(min=torch.finfo(rows.dtype).min)
             ctx.save_for_backward(rows, columns, factor)
-            return squares.masked_fill_(same, 0.0).mul_(factor).clamp_(min=torch.finfo(rows.dtype).min)
-        distance = squares.masked_fill_(same, torch.inf).sqrt_()
-        ctx.save_for_backward(rows, columns, factor, distance)
-        return (distance * factor).masked_fill_(same, 0.0)
+        else:
+            result.sqrt_().mul_(factor)
+            ctx.save_for_backward(rows, columns, factor, result)
+        return result
 
     @staticmethod
     @torch.autograd.function.once_differentiable  # type: ignore[untyped-decorator]
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None, None]:
-        rows, columns, factor, *distance = ctx.saved_tensors
-        # Subnormal numbers, of which a softmax over far candidates is full, make a matrix product ten times
-        # slower.
-        ratio = F.hardshrink(grad / distance[0] if distance else grad, torch.finfo(grad.dtype).tiny)
-        twice = 2 * factor if ctx.squared else factor
-        by_row = (rows * ratio.sum(1, keepdim=True) - ratio @ columns) * twice
-        return by_row, (columns * ratio.sum(0).unsqueeze(1) - ratio.T @ rows) * twice, None, None
+        rows, columns, factor, *logits = ctx.saved_tensors
+        slope = -factor * factor if logits else 2 * factor
+        by_row, by_column = torch.empty_like(rows), torch.zeros_like(columns)
+        column_sums = torch.zeros_like(columns[:, :1])
+        for place in range(0, rows.shape[0], _BLOCK):
+            block = slice(place, place + _BLOCK)
+            ratio = grad[block]
+            if logits:
+                # Infinity for distance 0, so that the pair's gradient is 0.
+                ratio = ratio / F.threshold(-logits[0][block], 0.0, torch.inf)
+            # Subnormal numbers make a matrix product ten times slower.
+            ratio = F.hardshrink(ratio, torch.finfo(grad.dtype).tiny)
+            by_row[block] = rows[block] * ratio.sum(1, keepdim=True) - ratio @ columns
+            by_column -= ratio.T @ rows[block]
+            column_sums += ratio.sum(0).unsqueeze(1)
+        return by_row * slope, (by_column + columns * column_sums) * slope, None, None

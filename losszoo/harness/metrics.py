@@ -1,4 +1,4 @@
-"""What a trained model is judged by. Functions of numpy arrays that give one float, NaN where nothing can be said."""
+"""What a trained model is judged by: functions of arrays to one float, NaN where nothing can be said."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def map_at_r(embeddings: Array, labels: Array) -> float:
     Unlike recall at 1 it tells apart embeddings that all have the right nearest neighbour.
 
     Args:
-        embeddings: (N, D), compared by Euclidean distance; of equally near rows the one with the lower index is first.
+        embeddings: (N, D), compared by Euclidean distance; of equally near rows the lower index comes first.
         labels: (N,). Rows alone with their label do not count.
 
     Returns:

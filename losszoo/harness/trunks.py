@@ -1,4 +1,4 @@
-"""The networks under a loss, by name: inputs of a task to features of which a head, or a distance, is taken."""
+"""The networks under a loss, by name: from the inputs of a task to features for a head, or for distances."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import torch
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812
 
 from losszoo.errors import UnknownNameError, UsageError, suggest
+from losszoo.harness.networks import PeriodicEmbedding, UNet
 from losszoo.registry.specs import Param
 
 Shape = tuple[int, ...]
@@ -72,11 +71,12 @@ def plr(
 
     .. math:: e_f = \mathrm{ReLU}(W [\cos 2\pi c_f x_f, \sin 2\pi c_f x_f] + b)
 
-    The encoder of ModernNCA. The frequencies ``c`` belong to each feature, ``W`` and ``b`` to all of them ("lite").
+    The encoder of ModernNCA. Each feature has its own frequencies ``c``; ``W`` and ``b`` are shared ("lite").
 
     Reference:
-        Gorishniy, Rubachev, Babenko, "On Embeddings for Numerical Features in Tabular Deep Learning", NeurIPS 2022,
-        arXiv:2203.05556; Ye, Yin, Zhan, Chao, "Revisiting Nearest Neighbor for Tabular Data", ICLR 2025,
+        Gorishniy, Rubachev, Babenko, "On Embeddings for Numerical Features in Tabular Deep Learning",
+        NeurIPS 2022, arXiv:2203.05556;
+        Ye, Yin, Zhan, Chao, "Revisiting Nearest Neighbor for Tabular Data", ICLR 2025,
         arXiv:2407.03257.
     """
     if len(shape) != 1:
@@ -84,7 +84,7 @@ def plr(
     numeric = shape[0] if numeric is None else numeric
     if not 1 <= numeric <= shape[0]:
         raise UsageError(f"trunk plr needs 1 to {shape[0]} numeric columns, however: numeric={numeric}")
-    embedding = _PeriodicEmbedding(numeric, width, frequencies, scale)
+    embedding = PeriodicEmbedding(numeric, width, frequencies, scale)
     return Trunk(dim, nn.Sequential(embedding, nn.Linear(numeric * width + shape[0] - numeric, dim)))
 
 
@@ -104,20 +104,30 @@ def conv(shape: Shape, numeric: int | None = None, *, dim: int = 64, width: int 
     return Trunk(dim, body)
 
 
-def unet(shape: Shape, numeric: int | None = None, *, dim: int = 16, width: int = 16, depth: int = 2) -> Trunk:
+def unet(
+    shape: Shape, numeric: int | None = None, *, dim: int = 16, width: int = 16, depth: int = 2
+) -> Trunk:
     """Convolutions down ``depth`` halvings and back up, joined at each size; features for every pixel.
 
     Reference:
-        Ronneberger, Fischer, Brox, "U-Net: Convolutional Networks for Biomedical Image Segmentation", MICCAI 2015,
-        arXiv:1505.04597.
+        Ronneberger, Fischer, Brox, "U-Net: Convolutional Networks for Biomedical Image Segmentation",
+        MICCAI 2015, arXiv:1505.04597.
     """
     channels, height, breadth = _image("unet", shape)
     if min(height, breadth) >> depth < 1:
-        raise UsageError(f"trunk unet halves an image of {height} x {breadth} at most, however: depth={depth}")
-    return Trunk(dim, _UNet(channels, dim, width, depth))
+        raise UsageError(
+            f"trunk unet halves an image of {height} x {breadth} at most, however: depth={depth}"
+        )
+    return Trunk(dim, UNet(channels, dim, width, depth))
 
 
-TRUNKS: Mapping[str, Callable[..., Trunk]] = {"linear": linear, "mlp": mlp, "plr": plr, "conv": conv, "unet": unet}
+TRUNKS: Mapping[str, Callable[..., Trunk]] = {
+    "linear": linear,
+    "mlp": mlp,
+    "plr": plr,
+    "conv": conv,
+    "unet": unet,
+}
 
 # What an option may be, whichever trunk has it; the defaults are those of the builders.
 _LEGAL = {
@@ -166,6 +176,7 @@ def build_trunk(name: str, shape: Shape, numeric: int | None = None, **options: 
         UsageError: an option, or the shape, is not legal.
 
     Example:
+        >>> import torch
         >>> build_trunk("mlp", (10,), dim=3)(torch.zeros(2, 10)).shape
         torch.Size([2, 3])
     """
@@ -182,74 +193,7 @@ def build_trunk(name: str, shape: Shape, numeric: int | None = None, **options: 
 def _image(name: str, shape: Shape) -> Shape:
     if len(shape) != 3 or min(shape[1:]) < SMALLEST_IMAGE:
         raise UsageError(
-            f"trunk {name} needs images of shape (channels, height, width), height and width >= {SMALLEST_IMAGE}, "
-            f"however: shape={shape}"
+            f"trunk {name} needs images of shape (channels, height, width), "
+            f"height and width >= {SMALLEST_IMAGE}, however: shape={shape}"
         )
     return shape
-
-
-class _Waves(torch.autograd.Function):
-    """Cosines, then sines, of every number times its feature's frequencies: (F, N), (F, K) to (F, N, 2K).
-
-    The derivative of each half is the other half, so that what was computed forward serves backward: nothing
-    trigonometric is evaluated twice, unlike with the two operations in sequence.
-    """
-
-    @staticmethod
-    def forward(numbers: Tensor, frequencies: Tensor) -> Tensor:
-        angles = numbers.unsqueeze(2) * frequencies.unsqueeze(1)
-        return torch.cat([angles.cos(), angles.sin()], 2)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
-        ctx.save_for_backward(*inputs, output)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor]:  # type: ignore[override]
-        numbers, frequencies, waves = ctx.saved_tensors
-        cosines, sines = waves.chunk(2, 2)
-        to_cosines, to_sines = gradient.chunk(2, 2)
-        to_angles = torch.addcmul(to_sines * cosines, to_cosines, sines, value=-1)
-        to_numbers = (to_angles @ frequencies.unsqueeze(2)).squeeze(2) if ctx.needs_input_grad[0] else None
-        return to_numbers, (numbers.unsqueeze(1) @ to_angles).squeeze(1)
-
-
-class _PeriodicEmbedding(nn.Module):
-    """(N, D) to (N, numeric * width + D - numeric): the first columns embedded, the others as they are."""
-
-    def __init__(self, numeric: int, width: int, frequencies: int, scale: float) -> None:
-        super().__init__()
-        self.frequencies = nn.Parameter(scale * torch.randn(numeric, frequencies))
-        self.shared = nn.Linear(2 * frequencies, width)
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        numeric = self.frequencies.shape[0]
-        waves: Tensor = _Waves.apply(inputs[:, :numeric].T, 2 * math.pi * self.frequencies)
-        embedded = F.relu(self.shared(waves)).transpose(0, 1).flatten(1)
-        return torch.cat([embedded, inputs[:, numeric:]], 1)
-
-
-class _UNet(nn.Module):
-    def __init__(self, channels: int, dim: int, width: int, depth: int) -> None:
-        super().__init__()
-        sizes = [width << level for level in range(depth + 1)]
-        self.down = nn.ModuleList(
-            nn.Conv2d(before, after, 3, padding=1) for before, after in zip([channels, *sizes], sizes, strict=False)
-        )
-        self.up = nn.ModuleList(
-            nn.Conv2d(below + here, here, 3, padding=1) for here, below in zip(sizes, sizes[1:], strict=False)
-        )
-        self.out = nn.Conv2d(width, dim, 1)
-
-    def forward(self, images: Tensor) -> Tensor:
-        features = F.relu(self.down[0](images))
-        levels = [features]
-        for layer in list(self.down)[1:]:
-            features = F.relu(layer(F.max_pool2d(features, 2)))
-            levels.append(features)
-        for layer, skip in zip(reversed(self.up), reversed(levels[:-1]), strict=True):
-            # To the size of the level above, which the halving of an odd size has lost.
-            risen = F.interpolate(features, size=skip.shape[-2:], mode="nearest")
-            features = F.relu(layer(torch.cat([risen, skip], 1)))
-        pixels: Tensor = self.out(features)
-        return pixels

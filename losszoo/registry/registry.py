@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import itertools
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from typing import Any
 
 import pluggy
 
-from losszoo.errors import UnknownNameError, UsageError, suggest
+from losszoo.errors import UnknownNameError, UsageError, in_one_line, suggest
 from losszoo.registry import hookspecs
+from losszoo.registry.discovery import FILE, UNKNOWN, announced, declared
 from losszoo.registry.specs import LossSpec, TaskSpec
 
 OWN_DISTRIBUTION = "losszoo"
@@ -38,7 +38,8 @@ class Origin:
 
 @dataclass(frozen=True)
 class Failure:
-    """Something a plugin did wrong: which stage ("load", "register", "call", "offer", "spec", "target"), and why."""
+    """Something a plugin did wrong: at which stage ("metadata", "load", "register", "call", "offer",
+    "spec", "target"), and why."""
 
     origin: Origin
     stage: str
@@ -74,23 +75,28 @@ class Registry:
         """Load one plugin and take what it offers; never raises for what the plugin does."""
         origin = _origin(entry_point)
         self.plugins.append(origin)
-        stage = "load"
+        before = len(self.origins), len(self.failures)
+        with self._recorded(origin, "load"):
+            plugin = entry_point.load()
+            with self._recorded(origin, "register"):
+                hooks = _register(plugin, origin)
+                for hook in (hooks.losszoo_losses, hooks.losszoo_tasks):
+                    with self._recorded(origin, "call"):
+                        for spec in _offers(hook):
+                            self._take(spec, origin)
+                if before == (len(self.origins), len(self.failures)):
+                    self.failures.append(Failure(origin, "offer", why_nothing(plugin, hooks)))
+
+    @contextlib.contextmanager
+    def _recorded(self, origin: Origin, stage: str) -> Iterator[None]:
+        """Whatever is raised becomes a failure; what is printed goes to stderr: stdout may be one JSON document."""
         try:
-            with _quiet_stdout():
-                plugin = entry_point.load()
-                stage = "register"
-                manager = _register(plugin, origin)
-                stage = "call"
-                offers = _offers(manager, plugin)
+            with contextlib.redirect_stdout(sys.stderr):
+                yield
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # a plugin that calls sys.exit() stops nobody either
-            self.failures.append(Failure(origin, stage, describe(error)))
-            return
-        if not offers:
-            self.failures.append(Failure(origin, "offer", "offers no loss and no task; is a hook misspelt or unmarked?"))
-        for spec in offers:
-            self._take(spec, origin)
+            self.failures.append(Failure(origin, stage, in_one_line(error)))
 
     def _take(self, spec: Any, origin: Origin) -> None:
         if not isinstance(spec, LossSpec | TaskSpec):
@@ -115,43 +121,46 @@ def _get(shelf: dict[str, Any], kind: str, name: str) -> Any:
     return shelf[name]
 
 
-def _register(plugin: Any, origin: Origin) -> pluggy.PluginManager:
-    """A manager of its own for each plugin: a misspelt hook is then nobody else's, and one call reaches it alone."""
+def _register(plugin: Any, origin: Origin) -> Any:
+    """The hooks of a manager of its own: a misspelt hook is then nobody else's, and one call reaches it alone."""
     manager = pluggy.PluginManager(hookspecs.GROUP)
     manager.add_hookspecs(hookspecs)
-    manager.register(plugin, name=origin.entry_point)
-    manager.check_pending()
-    return manager
+    try:
+        manager.register(plugin, name=origin.entry_point)
+        manager.check_pending()
+    except pluggy.PluginValidationError as error:
+        raise UsageError(f"{error}; the hooks are losszoo_losses() and losszoo_tasks(), without arguments") from error
+    return manager.hook
 
 
-def _offers(manager: pluggy.PluginManager, plugin: Any) -> list[Any]:
-    answers = [*manager.hook.losszoo_losses(), *manager.hook.losszoo_tasks()]
-    return [spec for answer in answers for spec in itertools.islice(_iterable(answer), _MOST_SPECS)]
+def _offers(hook: Any) -> Iterator[Any]:
+    """What a hook returns, one by one: what came before an error is kept."""
+    for answer in hook():
+        if isinstance(answer, str) or not isinstance(answer, Iterable):
+            raise UsageError(f"{hook.name} must return an iterable of specs, however: it returned a {type(answer).__name__}")
+        for count, spec in enumerate(answer):
+            if count == _MOST_SPECS:
+                raise UsageError(f"{hook.name} must return at most {_MOST_SPECS} specs, however: it goes on")
+            yield spec
 
 
-def _iterable(answer: Any) -> Iterable[Any]:
-    if isinstance(answer, str) or not isinstance(answer, Iterable):
-        raise UsageError(f"a hook must return an iterable of specs, however: it returned a {type(answer).__name__}")
-    return answer
-
-
-@contextlib.contextmanager
-def _quiet_stdout() -> Iterator[None]:
-    """What a plugin prints while it loads goes to stderr: stdout may be one JSON document."""
-    with contextlib.redirect_stdout(sys.stderr):
-        yield
-
-
-def describe(error: BaseException) -> str:
-    """One line that says what was raised."""
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+def why_nothing(plugin: Any, hooks: Any) -> str:
+    """What is wrong with a plugin that loads, raises nothing, and offers nothing."""
+    names = ("losszoo_losses", "losszoo_tasks")
+    called = [name for name in names if getattr(hooks, name).get_hookimpls()]
+    if called:
+        return f"offers no loss and no task: {' and '.join(called)} returned no spec"
+    unmarked = [name for name in names if hasattr(plugin, name)]
+    if unmarked:
+        return f"offers no loss and no task: {' and '.join(unmarked)} must be marked with @losszoo.hookimpl"
+    misspelt = [name for name in dir(plugin) if name.startswith("losszoo_") and callable(getattr(plugin, name))]
+    wrong = f"{' and '.join(misspelt)} is no hook; " if misspelt else ""
+    return f"offers no loss and no task: {wrong}define losszoo_losses() or losszoo_tasks(), marked with @losszoo.hookimpl"
 
 
 def _origin(entry_point: EntryPoint) -> Origin:
     distribution = entry_point.dist
-    name = distribution.name if distribution else "unknown distribution"
-    return Origin(entry_point.name, name, distribution.version if distribution else "")
+    return Origin(entry_point.name, *(announced(distribution) if distribution else (UNKNOWN, "")))
 
 
 def build(points: Iterable[EntryPoint]) -> Registry:
@@ -167,4 +176,9 @@ def build(points: Iterable[EntryPoint]) -> Registry:
 @functools.cache
 def installed() -> Registry:
     """The registry of everything installed, built once per process."""
-    return build(entry_points(group=hookspecs.GROUP))
+    points, broken = declared(hookspecs.GROUP)
+    registry = build(points)
+    for distribution, error in broken:
+        origin = Origin(FILE, *announced(distribution))
+        registry.failures.append(Failure(origin, "metadata", f"{FILE} cannot be read: {in_one_line(error)}"))
+    return registry

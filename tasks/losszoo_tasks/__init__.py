@@ -23,7 +23,7 @@ SPECS = (
         name="abalone",
         target="losszoo_tasks.abalone:Abalone",
         kind="multiclass",
-        summary="age group of 4,177 abalones (rings: at most 8, 9 or 10, at least 11) from sex and 7 measurements",
+        summary="age group of 4,177 abalones (rings: <= 8, 9-10, >= 11) from sex and 7 measurements",
         metric="accuracy",
         published=(
             ("majority", 0.3469, None, _TALENT),
@@ -84,8 +84,8 @@ SPECS = (
         summary="569 breast masses, malignant (0) or benign (1), from 30 measurements of cell nuclei",
         metric="accuracy",
         reference=(
-            'Wolberg, Mangasarian, Street, Street, "Breast Cancer Wisconsin (Diagnostic)", UCI Machine Learning '
-            "Repository 1993, https://doi.org/10.24432/C5DW2B"
+            'Wolberg, Mangasarian, Street, Street, "Breast Cancer Wisconsin (Diagnostic)", '
+            "UCI Machine Learning Repository 1993, https://doi.org/10.24432/C5DW2B"
         ),
         tags=("tabular", "bundled"),
     ),

@@ -14,7 +14,16 @@ from losszoo_tasks.splitting import frozen, parts
 
 Array = npt.NDArray[Any]
 
-COLUMNS = ("sex", "length", "diameter", "height", "whole weight", "shucked weight", "viscera weight", "shell weight")
+COLUMNS = (
+    "sex",
+    "length",
+    "diameter",
+    "height",
+    "whole weight",
+    "shucked weight",
+    "viscera weight",
+    "shell weight",
+)
 SEXES = ("F", "I", "M")
 NUMERIC = len(COLUMNS) - 1
 
@@ -66,7 +75,8 @@ def _number(cell: str, row: int, column: str) -> float:
 
 def _unreadable(row: int, column: str, rule: str, cell: str) -> DataError:
     return DataError(
-        f"abalone.data, row {row}, column {column}, must be {rule}, however: {cell!r}; get a fresh copy of the file"
+        f"abalone.data, row {row}, column {column}, must be {rule}, however: {cell!r}; "
+        "get a fresh copy of the file"
     )
 
 
@@ -92,7 +102,7 @@ class Abalone(Task):
     """Three age groups, balanced within 9 %."""
 
     numeric = NUMERIC
-    class_names = ("<= 8 rings", "9-10 rings", ">= 11 rings")
+    class_names: tuple[str, ...] = ("<= 8 rings", "9-10 rings", ">= 11 rings")
 
     def splits(self, seed: int = 0) -> Splits:
         inputs, rings = load()

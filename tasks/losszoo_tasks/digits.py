@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Generator, Tensor
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional as F
 
 from losszoo import Recipe, Setup, Split, Splits, Task, UsageError
 from losszoo_tasks.splitting import frozen, halves, parts
@@ -33,12 +33,17 @@ def load() -> tuple[Array, Array]:
 
 
 def varied(images: Tensor, generator: Generator) -> Tensor:
-    """Every image turned by up to 15 degrees, scaled by up to 10 %, shifted by up to 1 pixel, brighter or darker by
-    up to a quarter, and with noise of deviation 0.05.
+    """A random view of every image, which still shows the same digit.
+
+    Turned by up to 15 degrees, scaled by up to 10 %, shifted by up to 1 pixel each way, brighter or darker by
+    up to a quarter, with noise of deviation 0.05.
 
     Args:
         images: (N, C, H, W).
-        generator: the only source of randomness, so that the CPU gives the same views for every device.
+        generator: the only source of randomness, on the CPU: the same views for every device.
+
+    Returns:
+        Shape and type of ``images``.
     """
     count, _, height, width = images.shape
 
@@ -86,17 +91,22 @@ class DigitsRare(Digits):
 
     def __init__(self, *, digit: int = 8, positives: float = 0.01) -> None:
         if not isinstance(digit, int) or isinstance(digit, bool) or not 0 <= digit <= 9:
-            raise UsageError(f"task digits-rare: digit must be a whole number in [0, 9], however: digit={digit!r}")
+            raise UsageError(
+                f"task digits-rare: digit must be a whole number in [0, 9], however: digit={digit!r}"
+            )
         if not isinstance(positives, float) or not 0 < positives <= MOST:
             raise UsageError(
-                f"task digits-rare: positives must be a number in (0, {MOST}], however: positives={positives!r}"
+                f"task digits-rare: positives must be a number in (0, {MOST}], "
+                f"however: positives={positives!r}"
             )
         self.digit = digit
         self.positives = positives
 
     def splits(self, seed: int = 0) -> Splits:
         images, labels = load()
-        return Splits(*(self._thinned(images[rows], labels[rows] == self.digit) for rows in parts(labels, seed)))
+        return Splits(
+            *(self._thinned(images[rows], labels[rows] == self.digit) for rows in parts(labels, seed))
+        )
 
     def _thinned(self, images: Array, rare: Array) -> Split:
         """All others, and the first positives: their order is random already."""
@@ -106,12 +116,14 @@ class DigitsRare(Digits):
 
 
 class DigitsRetrieval(Digits):
-    """Train and validation hold 0 to 4, test holds 5 to 9: what is learned must carry over to digits never seen."""
+    """Train and validation hold 0 to 4, test 5 to 9: what is learned must carry over to digits never seen."""
 
     def splits(self, seed: int = 0) -> Splits:
         images, labels = load()
         train, val = halves(np.flatnonzero(labels <= 4), labels, seed)
-        return Splits(*(Split(images[rows], labels[rows]) for rows in (train, val, np.flatnonzero(labels > 4))))
+        return Splits(
+            *(Split(images[rows], labels[rows]) for rows in (train, val, np.flatnonzero(labels > 4)))
+        )
 
     def setup(self, signature: str) -> Setup:
         recipe = Recipe(lr=1e-3, weight_decay=1e-4, batch_size=128, epochs=30, patience=10)

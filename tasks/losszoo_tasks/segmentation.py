@@ -61,7 +61,7 @@ class DigitsSegmentation(Task):
         clutter: brightness of the clutter, in [0, 1]; at 1 its strokes are as bright as the digit's.
     """
 
-    def __init__(self, *, clutter: float = 1.0) -> None:
+    def __init__(self, *, clutter: float = 0.8) -> None:
         if not isinstance(clutter, int | float) or isinstance(clutter, bool) or not 0 <= clutter <= 1:
             raise UsageError(
                 f"task digits-segmentation: clutter must be a number in [0, 1], however: clutter={clutter!r}"
@@ -70,8 +70,8 @@ class DigitsSegmentation(Task):
 
     def splits(self, seed: int = 0) -> Splits:
         digits, labels = load()
-        # The digits are parted first, so that no stroke of a held-out one is seen in training. RandomState, since
-        # its numbers are promised to stay the same for ever.
+        # The digits are parted first, so that no stroke of a held-out one is seen in training.
+        # RandomState, since its numbers are promised to stay the same for ever.
         composed = (
             compose(digits[rows], self.clutter, np.random.RandomState([seed, part]))
             for part, rows in enumerate(parts(labels, seed))

@@ -29,7 +29,9 @@ def test_features_of_a_row(name: str, shape: tuple[int, ...], dim: int) -> None:
         features = trunk(torch.randn(rows, *shape))
         assert features.shape == (rows, dim)
     features.square().sum().backward()
-    assert all(parameter.grad is not None and parameter.grad.isfinite().all() for parameter in trunk.parameters())
+    assert all(
+        parameter.grad is not None and parameter.grad.isfinite().all() for parameter in trunk.parameters()
+    )
 
 
 @pytest.mark.parametrize("shape", IMAGES)
@@ -74,7 +76,9 @@ def test_plr_follows_its_formula(numeric: int | None) -> None:
     direction = torch.randn_like(expected)
     parameters = list(trunk.parameters())
     ours = torch.autograd.grad((trunk(inputs) * direction).sum(), parameters)
-    theirs = torch.autograd.grad((expected * direction).sum(), parameters)  # torch's own derivatives of cos and sin
+    theirs = torch.autograd.grad(
+        (expected * direction).sum(), parameters
+    )  # torch's own derivatives of cos and sin
     torch.testing.assert_close(ours, theirs)
 
 
@@ -124,7 +128,7 @@ def test_every_option_of_every_trunk_is_checked() -> None:
         assert "dim" in trunk_options(name)
         for option, default in trunk_options(name).items():
             with pytest.raises(UsageError, match=f"option {option} of trunk {name} must be"):
-                build_trunk(name, (1, 8, 8), **{option: "many"})
+                build_trunk(name, (1, 8, 8), None, **{option: "many"})
             assert type(default) in (int, float)
 
 
@@ -139,8 +143,18 @@ def test_options_arrive() -> None:
     [
         (UnknownNameError, r"no trunk 'conw'; did you mean conv\?", ("conw", TABLE), {}),
         (UnknownNameError, "known: conv, linear, mlp, plr, unet", ("transformer", TABLE), {}),
-        (UnknownNameError, r"trunk mlp has no option 'widht'; did you mean width\?", ("mlp", TABLE), {"widht": 3}),
-        (UsageError, r"option dim of trunk linear must be in \[1, inf\), however: dim=0", ("linear", TABLE), {"dim": 0}),
+        (
+            UnknownNameError,
+            r"trunk mlp has no option 'widht'; did you mean width\?",
+            ("mlp", TABLE),
+            {"widht": 3},
+        ),
+        (
+            UsageError,
+            r"option dim of trunk linear must be in \[1, inf\), however: dim=0",
+            ("linear", TABLE),
+            {"dim": 0},
+        ),
         (UsageError, r"must be a whole number, however: dim=2\.5", ("linear", TABLE), {"dim": 2.5}),
         (UsageError, "must be a whole number, however: depth=True", ("mlp", TABLE), {"depth": True}),
         (UsageError, r"must be in \[0, 1\), however: dropout=1", ("mlp", TABLE), {"dropout": 1}),
@@ -150,9 +164,16 @@ def test_options_arrive() -> None:
         (UsageError, "plr needs 1 to 10 numeric columns, however: numeric=11", ("plr", TABLE, 11), {}),
         (UsageError, r"conv needs images .* however: shape=\(10,\)", ("conv", TABLE), {}),
         (UsageError, r"unet needs images .* height and width >= 4, .*\(1, 3, 8\)", ("unet", (1, 3, 8)), {}),
-        (UsageError, "unet halves an image of 8 x 9 at most, however: depth=4", ("unet", (1, 8, 9)), {"depth": 4}),
+        (
+            UsageError,
+            "unet halves an image of 8 x 9 at most, however: depth=4",
+            ("unet", (1, 8, 9)),
+            {"depth": 4},
+        ),
     ],
 )
-def test_errors(error: type[Exception], match: str, arguments: tuple[Any, ...], options: dict[str, Any]) -> None:
+def test_errors(
+    error: type[Exception], match: str, arguments: tuple[Any, ...], options: dict[str, Any]
+) -> None:
     with pytest.raises(error, match=match):
         build_trunk(*arguments, **options)

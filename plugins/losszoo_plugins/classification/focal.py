@@ -79,7 +79,7 @@ def softmax_focal(
         Loss", NeurIPS 2020, arXiv:2002.09437.
     """
     labels = read_index(logits, targets, weight=weight, ignore_index=ignore_index)
-    rivals = labels.others & (labels.logits > -torch.inf)
+    rivals = labels.others & (labels.logits != -torch.inf)
     # p_y is the sigmoid of the target's lead over all rivals together: the binary loss, with nothing to
     # cancel. Without any rival the lead is infinite; the largest number gives the same 0, and gamma = 0 no 0
     # * inf.

@@ -39,8 +39,11 @@ SPECS = (
         name="nca",
         target="losszoo_plugins.nca.leave_one_out:nca",
         signature="embedding",
-        summary="Probability that a row picks a neighbour of its own class; bounded below, so it can be minimised",
-        formula=r"\ell_i = -\log p_i, \quad p_i = \sum_{j: y_j = y_i} \operatorname{softmax}_{j \ne i}(-d_{ij}^2 / \tau)",
+        summary="How unlikely a row's random neighbour is of its class: bounded below, so it has a minimum",
+        formula=(
+            r"\ell_i = -\log p_i, \quad"
+            r" p_i = \sum_{j: y_j = y_i} \operatorname{softmax}_{j \ne i}(-d_{ij}^2 / \tau)"
+        ),
         reference=_GOLDBERGER,
         params=(_similarity("squared-euclidean"), _TEMPERATURE),
         tags=("nca", "neighbours", "embedding"),
@@ -49,8 +52,11 @@ SPECS = (
         name="nca-stable",
         target="losszoo_plugins.nca.contrast:nca_stable",
         signature="embedding",
-        summary="Log odds of a neighbour of another class, by two log-sum-exps: finite wherever the embedding is",
-        formula=r"\ell_i = \log \sum_{j: y_j \ne y_i} e^{-d_{ij}/\tau} - \log \sum_{j \ne i: y_j = y_i} e^{-d_{ij}/\tau}",
+        summary="Log odds of a neighbour of another class, finite wherever the embedding is",
+        formula=(
+            r"\ell_i = \log \sum_{j: y_j \ne y_i} e^{-d_{ij}/\tau}"
+            r" - \log \sum_{j \ne i: y_j = y_i} e^{-d_{ij}/\tau}"
+        ),
         reference=_GOLDBERGER,
         params=_EUCLIDEAN,
         tags=("nca", "neighbours", "embedding", "unbounded"),
@@ -81,7 +87,7 @@ SPECS = (
         name="nca-epsilon",
         target="losszoo_plugins.nca.exhibits:nca_epsilon",
         signature="embedding",
-        summary="The ratio with an epsilon in both sums: finite, and without a gradient where it is needed most",
+        summary="The ratio with an epsilon in both sums: finite, without a gradient where it is needed",
         formula=r"\ell_i = -\log \frac{P_i^{\text{same}} + \epsilon}{P_i^{\text{diff}} + \epsilon}",
         reference=_GOLDBERGER,
         params=(
@@ -110,8 +116,8 @@ SPECS = (
             r" \quad\text{or}\quad \Bigl(\sum_j \operatorname{softmax}_j(-d_{ij}/\tau)\, y_j - y_i\Bigr)^2"
         ),
         reference=(
-            'Ye, Yin, Zhan, Chao, "Revisiting Nearest Neighbor for Tabular Data: A Deep Tabular Baseline Two Decades '
-            'Later", ICLR 2025, https://arxiv.org/abs/2407.03257'
+            'Ye, Yin, Zhan, Chao, "Revisiting Nearest Neighbor for Tabular Data: A Deep Tabular Baseline '
+            'Two Decades Later", ICLR 2025, https://arxiv.org/abs/2407.03257'
         ),
         params=_EUCLIDEAN,
         tags=("nca", "neighbours", "tabular", "regression"),

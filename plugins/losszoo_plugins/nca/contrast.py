@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
 from losszoo import pairwise
+
+# Rows that are worked on at a time: few enough for the cache.
+_BLOCK = 256
 
 
 def log_odds(logits: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
@@ -14,7 +19,7 @@ def log_odds(logits: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
     .. math:: \log \sum_{j \in N} e^{s_j} - \log \sum_{j \in P} e^{s_j}
 
     The mathematics that the losses of a neighbourhood share. Each sum is taken relative to its own largest
-    term, so neither can underflow, and one exponential serves both.
+    term, so neither can underflow. The gradient itself cannot be differentiated again.
 
     Args:
         logits: (rows, N).
@@ -22,22 +27,17 @@ def log_odds(logits: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
         negative: (rows, N), boolean; disjoint from ``positive``, or equal to it.
 
     Returns:
-        (rows,): ``-inf`` with a zero gradient where a row has no negative, ``+inf`` where it has no positive.
+        (rows,): ``+inf`` where a row has no positive, else ``-inf`` where it has no negative.
 
     Example:
-        >>> log_odds(torch.zeros(1, 3), torch.tensor([[True, False, False]]), torch.tensor([[False, True, True]]))
+        >>> positive = torch.tensor([[True, False, False]])
+        >>> log_odds(torch.zeros(1, 3), positive, ~positive)
         tensor([0.6931])
     """
-    nearest_positive, nearest_negative = _peak(logits, positive), _peak(logits, negative)
-    shift = torch.where(negative, nearest_negative.unsqueeze(1), torch.inf)
-    shift = torch.where(positive, nearest_positive.unsqueeze(1), shift)
-    # Terms of 1e-28 of the largest change no sum, and their subnormal gradients would slow every later
-    # product down.
-    terms = torch.nn.functional.threshold(logits - shift, -64.0, -torch.inf).exp()
-    log_positive = _log_of_sum(terms, positive, nearest_positive)
-    log_negative = _log_of_sum(terms, negative, nearest_negative)
-    gap = torch.where(nearest_positive == nearest_negative, 0.0, nearest_negative - nearest_positive)
-    return gap + (log_negative - log_positive)
+    if logits.numel() == 0:
+        return logits.sum(1) + torch.inf
+    odds: Tensor = _LogOdds.apply(logits, positive, negative)
+    return odds
 
 
 @pairwise(similarity="euclidean", temperature=1.0, needs=("positive", "negative"))
@@ -103,14 +103,44 @@ def nca_difference(logits: Tensor, positive: Tensor, negative: Tensor) -> Tensor
     return torch.where(wrong, 1 - 2 * smaller, 2 * smaller - 1)
 
 
-def _peak(logits: Tensor, mask: Tensor) -> Tensor:
-    """Largest logit under the mask, without a gradient; -inf where the mask leaves nothing."""
-    if logits.shape[1] == 0:
-        return logits.new_full((logits.shape[0],), -torch.inf)
-    return logits.detach().masked_fill(~mask, -torch.inf).amax(1)
+class _LogOdds(torch.autograd.Function):
+    """Its gradient is known with the value: softmax over the negatives minus softmax over the positives.
+
+    So one matrix is kept for the backward pass. A block of rows at a time stays in the cache.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
+        odds, slopes = [], torch.empty_like(logits)
+        blocks = (x.split(_BLOCK) for x in (logits, positive, negative, slopes))
+        for scores, own_class, other_class, slope in zip(*blocks, strict=True):
+            near, near_sum, pull = _softmax(scores, own_class)
+            far, far_sum, push = _softmax(scores, other_class)
+            torch.sub(push, pull, out=slope)
+            gap = torch.where(near == -torch.inf, torch.inf, far - near)
+            odds.append(gap + (far_sum.log() - near_sum.log()))
+        ctx.save_for_backward(slopes)
+        return torch.cat(odds).squeeze(1)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable  # type: ignore[untyped-decorator]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+        (slopes,) = ctx.saved_tensors
+        return slopes * grad.unsqueeze(1), None, None
 
 
-def _log_of_sum(terms: Tensor, mask: Tensor, peak: Tensor) -> Tensor:
-    """Logarithm of the sum under the mask, 0 where there is nothing under it."""
-    total = torch.where(mask, terms, 0.0).sum(1)
-    return torch.where(peak.isfinite(), total, 1.0).log()
+def _softmax(logits: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Largest logit, sum relative to it, and softmax under the mask: (rows, 1), (rows, 1), (rows, N).
+
+    Where the mask leaves nothing they are -inf, 1 and 0. The mask is subtracted rather than selected by, and
+    terms of 1e-28 of the largest are 0: a selection costs ten times an arithmetic pass, an exponential that
+    underflows forty.
+    """
+    left_out = (~mask).to(logits.dtype)
+    some = left_out.amin(1, keepdim=True) == 0
+    scores = torch.sub(logits, left_out, alpha=torch.finfo(logits.dtype).max)
+    peak = torch.where(some, scores.amax(1, keepdim=True), torch.inf)
+    terms = scores.sub_(peak).clamp_(min=-70.0).exp_()
+    terms = torch.threshold_(terms, 1e-28, 0.0)
+    total = torch.where(some, terms.sum(1, keepdim=True), 1.0)
+    return torch.where(some, peak, -torch.inf), total, terms.div_(total)

@@ -9,34 +9,31 @@ from losszoo import pairwise
 from losszoo_plugins.nca.contrast import log_odds
 
 
-def negative_log_share(logits: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
-    r"""Negative logarithm of the positives' share in the softmax over positives and negatives.
+def negative_log_share(odds: Tensor) -> Tensor:
+    r"""Negative logarithm of the positives' share in a softmax, from the log odds of the negatives.
 
-    .. math:: -\log \frac{\sum_{j \in P} e^{s_j}}{\sum_{j \in P} e^{s_j} + \sum_{j \in N} e^{s_j}}
+    .. math:: -\log \frac{1}{1 + e^{o}}
 
-    Computed from the log odds, so that it keeps its digits both where the share is nearly 0 and where it is
-    nearly 1.
+    It keeps its digits both where the share is nearly 0 and where it is nearly 1.
 
     Args:
-        logits: (rows, N).
-        positive: (rows, N), boolean, at least one a row.
-        negative: (rows, N), boolean; 0 comes out of a row that has none.
+        odds: result of :func:`log_odds`, any shape; ``-inf`` where there is no negative.
 
     Returns:
-        (rows,), >= 0.
+        Shape of ``odds``, >= 0.
 
     Example:
-        >>> negative_log_share(torch.zeros(1, 2), torch.tensor([[True, False]]), torch.tensor([[False, True]]))
-        tensor([0.6931])
+        >>> negative_log_share(torch.tensor([0.0, 80.0]))
+        tensor([ 0.6931, 80.0000])
     """
-    return -torch.nn.functional.logsigmoid(-log_odds(logits, positive, negative))
+    return -torch.nn.functional.logsigmoid(-odds)
 
 
 @pairwise(similarity="squared-euclidean", temperature=1.0, needs=("positive",))
 def nca(logits: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
     r"""Negative log-likelihood that a row's randomly drawn neighbour is of its own class.
 
-    .. math:: \ell_i = -\log p_i, \qquad p_i = \frac{\sum_{j \ne i: y_j = y_i} e^{s_{ij}}}{\sum_{j \ne i} e^{s_{ij}}}
+    .. math:: \ell_i = -\log p_i, \quad p_i = \sum_{j: y_j = y_i} \operatorname{softmax}_{j \ne i}(s_{ij})
 
     For embeddings that a nearest-neighbour rule will classify. As p <= 1 the loss is bounded below by 0, and
     a row that is right stops pulling. The ratio P_same / P_diff = p / (1 - p) has no such end: it grows
@@ -59,4 +56,4 @@ def nca(logits: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
     Reference:
         Goldberger, Roweis, Hinton, Salakhutdinov, "Neighbourhood Components Analysis", NeurIPS 2004.
     """
-    return negative_log_share(logits, positive, negative)
+    return negative_log_share(log_odds(logits, positive, negative))

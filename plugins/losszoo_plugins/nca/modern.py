@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from losszoo import Unreduced, pairwise_logits
+from losszoo_plugins.nca.contrast import log_odds
 from losszoo_plugins.nca.leave_one_out import negative_log_share
 
 
@@ -55,13 +56,29 @@ def modern_nca(
         Decades Later", ICLR 2025, arXiv:2407.03257.
     """
     logits = pairwise_logits(queries, candidates, similarity, temperature)
-    others = _others(logits, own)
     if query_targets.is_floating_point():
-        return _squared_error(logits, others, query_targets, candidate_targets)
+        return _squared_error(logits, query_targets, candidate_targets, own)
+    others = _others(logits, own)
     positive = (query_targets.unsqueeze(1) == candidate_targets) & others
-    taking_part = positive.any(1)
-    share = negative_log_share(logits, positive, positive ^ others)
-    return Unreduced(torch.where(taking_part, share, 0.0), taking_part.to(logits.dtype))
+    odds = log_odds(logits, positive, positive ^ others)
+    taking_part = odds < torch.inf
+    return Unreduced(
+        negative_log_share(torch.where(taking_part, odds, -torch.inf)), taking_part.to(logits.dtype)
+    )
+
+
+def _squared_error(
+    logits: Tensor, targets: Tensor, candidate_targets: Tensor, own: Tensor | None
+) -> Unreduced:
+    own = torch.full_like(targets, -1, dtype=torch.long) if own is None else own
+    taking_part = (
+        (own < 0) if logits.shape[1] == 1 else torch.full_like(own, logits.shape[1] > 0, dtype=torch.bool)
+    )
+    # A query that sees nobody is computed as if it saw itself, so that its softmax is finite, then dropped.
+    others = _others(logits, torch.where(taking_part, own, -1))
+    weights = logits.masked_fill(~others, -torch.inf).softmax(1)
+    error = torch.where(taking_part, weights @ candidate_targets - targets, 0.0)
+    return Unreduced(error * error, taking_part.to(logits.dtype))
 
 
 def _others(logits: Tensor, own: Tensor | None) -> Tensor:
@@ -71,13 +88,3 @@ def _others(logits: Tensor, own: Tensor | None) -> Tensor:
         return everyone
     place = own.unsqueeze(1)
     return everyone.scatter(1, place.clamp(min=0), place < 0)
-
-
-def _squared_error(logits: Tensor, others: Tensor, targets: Tensor, candidate_targets: Tensor) -> Unreduced:
-    taking_part = others.any(1)
-    # A query that sees nobody is computed as if it saw everybody, so that its softmax is finite, then
-    # dropped.
-    seen = others | ~taking_part.unsqueeze(1)
-    weights = logits.masked_fill(~seen, -torch.inf).softmax(1)
-    error = weights @ candidate_targets - targets
-    return Unreduced(torch.where(taking_part, error * error, 0.0), taking_part.to(logits.dtype))

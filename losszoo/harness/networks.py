@@ -1,0 +1,80 @@
+"""The two networks that are more than a row of layers: periodic embeddings, and a U-Net."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class Waves(torch.autograd.Function):
+    """Cosines, then sines, of every number times its feature's frequencies: (F, N), (F, K) to (F, N, 2K).
+
+    The derivative of each half is the other half, so that what was computed forward serves backward: nothing
+    trigonometric is evaluated twice, unlike with the two operations in sequence.
+    """
+
+    @staticmethod
+    def forward(numbers: Tensor, frequencies: Tensor) -> Tensor:
+        angles = numbers.unsqueeze(2) * frequencies.unsqueeze(1)
+        return torch.cat([angles.cos(), angles.sin()], 2)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
+        ctx.save_for_backward(*inputs, output)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor]:
+        numbers, frequencies, waves = ctx.saved_tensors
+        cosines, sines = waves.chunk(2, 2)
+        to_cosines, to_sines = gradient.chunk(2, 2)
+        to_angles = torch.addcmul(to_sines * cosines, to_cosines, sines, value=-1)
+        to_numbers = (to_angles @ frequencies.unsqueeze(2)).squeeze(2) if ctx.needs_input_grad[0] else None
+        return to_numbers, (numbers.unsqueeze(1) @ to_angles).squeeze(1)
+
+
+class PeriodicEmbedding(nn.Module):
+    """(N, D) to (N, numeric * width + D - numeric): the first columns embedded, the others as they are."""
+
+    def __init__(self, numeric: int, width: int, frequencies: int, scale: float) -> None:
+        super().__init__()
+        self.frequencies = nn.Parameter(scale * torch.randn(numeric, frequencies))
+        self.shared = nn.Linear(2 * frequencies, width)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        numeric = self.frequencies.shape[0]
+        waves: Tensor = Waves.apply(inputs[:, :numeric].T, 2 * math.pi * self.frequencies)  # type: ignore[no-untyped-call]
+        embedded = F.relu(self.shared(waves)).transpose(0, 1).flatten(1)
+        return torch.cat([embedded, inputs[:, numeric:]], 1)
+
+
+class UNet(nn.Module):
+    """(N, channels, H, W) to (N, dim, H, W), by ``depth`` halvings and back."""
+
+    def __init__(self, channels: int, dim: int, width: int, depth: int) -> None:
+        super().__init__()
+        sizes = [width << level for level in range(depth + 1)]
+        self.down = nn.ModuleList(
+            nn.Conv2d(before, after, 3, padding=1) for before, after in pairwise([channels, *sizes])
+        )
+        self.up = nn.ModuleList(
+            nn.Conv2d(below + here, here, 3, padding=1) for here, below in pairwise(sizes)
+        )
+        self.out = nn.Conv2d(width, dim, 1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        features = F.relu(self.down[0](images))
+        levels = [features]
+        for layer in list(self.down)[1:]:
+            features = F.relu(layer(F.max_pool2d(features, 2)))
+            levels.append(features)
+        for layer, skip in zip(reversed(self.up), reversed(levels[:-1]), strict=True):
+            # To the size of the level above, which the halving of an odd size has lost.
+            risen = F.interpolate(features, size=skip.shape[-2:], mode="nearest")
+            features = F.relu(layer(torch.cat([risen, skip], 1)))
+        pixels: Tensor = self.out(features)
+        return pixels

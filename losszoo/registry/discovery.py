@@ -1,0 +1,50 @@
+"""Which distributions declare a plugin. Their metadata are read one by one: a broken one stops nobody else."""
+
+from __future__ import annotations
+
+import functools
+from importlib import metadata
+from importlib.metadata import Distribution, EntryPoint
+
+FILE = "entry_points.txt"
+UNKNOWN = "unknown distribution"
+
+
+def declared(group: str) -> tuple[list[EntryPoint], list[tuple[Distribution, Exception]]]:
+    """The entry points of a group, and the distributions that name the group in metadata nobody can read.
+
+    ``importlib.metadata.entry_points`` parses every distribution's file, and one malformed file fails all of it;
+    here a file that does not hold the group's name is not parsed at all.
+    """
+    points: list[EntryPoint] = []
+    broken: list[tuple[Distribution, Exception]] = []
+    seen: set[str] = set()
+    for distribution in metadata.distributions():
+        try:
+            text = distribution.read_text(FILE) or ""
+            found = list(distribution.entry_points.select(group=group)) if group in text else []
+        except Exception as error:  # undecodable or malformed metadata are the distribution's fault, and recorded
+            broken.append((distribution, error))
+            continue
+        name = announced(distribution)[0]
+        if found and name not in seen and not _shadowed(name, text):
+            seen.add(name)
+            points += found
+    return points, broken
+
+
+@functools.cache
+def announced(distribution: Distribution) -> tuple[str, str]:
+    """Name and version of a distribution; both may be missing in a broken one."""
+    try:
+        return distribution.name or UNKNOWN, distribution.version or ""
+    except Exception:
+        return UNKNOWN, ""
+
+
+def _shadowed(name: str, text: str) -> bool:
+    """Whether another distribution of the same name stands before this one on the path: Python imports that one."""
+    try:
+        return metadata.distribution(name).read_text(FILE) != text
+    except metadata.PackageNotFoundError:
+        return False

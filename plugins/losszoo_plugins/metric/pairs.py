@@ -1,0 +1,65 @@
+"""Losses of one pair, and the distance that they measure."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from losszoo import safe_sqrt
+
+
+def distance(first: Tensor, second: Tensor) -> Tensor:
+    r"""Euclidean distance of corresponding rows.
+
+    .. math:: d = \lVert a - b \rVert_2
+
+    The difference is divided by its largest entry first, so its squares neither overflow nor vanish. At
+    distance 0 the gradient is 0, not NaN.
+
+    Args:
+        first: (N, D).
+        second: (N, D).
+
+    Returns:
+        (N,), >= 0.
+
+    Example:
+        >>> distance(torch.tensor([[3e30, 0.0]]), torch.tensor([[0.0, 4e30]]))
+        tensor([5.0000e+30])
+    """
+    difference = first - second
+    largest = difference.detach().abs().amax(1)
+    scale = torch.where(largest > 0, largest, 1.0)
+    scaled = difference / scale.unsqueeze(1)
+    return scale * safe_sqrt((scaled * scaled).sum(1))
+
+
+def contrastive(first: Tensor, second: Tensor, same: Tensor, *, margin: float = 1.0) -> Tensor:
+    r"""Contrastive loss, also known as pairwise ranking loss.
+
+    .. math:: \ell = \tfrac{1}{2} s\, d^2 + \tfrac{1}{2} (1 - s) \max(0, m - d)^2
+
+    For siamese training where all that is known is whether two samples belong together. A pair that does not
+    and stands at distance 0 has no direction to part in, so its gradient is 0.
+
+    Args:
+        first: (N, D) embeddings.
+        second: (N, D) embeddings.
+        same: (N,), 1 (True) where a pair belongs together, 0 where not.
+        margin: distance beyond which a pair of strangers costs nothing, > 0.
+
+    Returns:
+        (N,), >= 0.
+
+    Example:
+        >>> first, second = torch.zeros(2, 2), torch.tensor([[0.6, 0.0], [0.6, 0.0]])
+        >>> contrastive(first, second, torch.tensor([1, 0]))
+        tensor([0.1800, 0.0800])
+
+    Reference:
+        Hadsell, Chopra, LeCun, "Dimensionality Reduction by Learning an Invariant Mapping", CVPR 2006.
+    """
+    d = distance(first, second)
+    # One square of whichever counts: d^2 may overflow where the hinge is 0.
+    length = torch.where(same != 0, d, (margin - d).relu())
+    return 0.5 * length * length

@@ -1,0 +1,30 @@
+"""What several test files share."""
+
+from __future__ import annotations
+
+import pytest
+
+ABALONE = ("abalone", "abalone.data")
+ABALONE_SHA256 = "de37cdcdcaaa50c309d514f248f7c2302a5f1f88c168905eba23fe2fbc78449f"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers", "needs_abalone: skipped where abalone.data is not on this machine already"
+    )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what needs abalone where it would have to be downloaded: tests use no network."""
+    marked = [item for item in items if item.get_closest_marker("needs_abalone")]
+    if marked and not abalone_is_here():
+        reason = "abalone data not found (set LOSSZOO_DATA to a folder that holds abalone/abalone.data)"
+        for item in marked:
+            item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def abalone_is_here() -> bool:
+    """Whether a right copy lies in $LOSSZOO_DATA, a shared folder or the cache."""
+    from losszoo.data import local_file
+
+    return local_file(*ABALONE, sha256=ABALONE_SHA256) is not None

@@ -1,0 +1,407 @@
+"""The bundled tasks: sizes, strata, disjoint parts, determinism, and what their options refuse."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib import import_module
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import losszoo_tasks
+from losszoo import DataError, Split, Splits, Task, TaskSpec, UsageError
+from losszoo.harness.trunks import build_trunk, trunk_options
+from losszoo.registry.specs import FITS
+from losszoo_tasks.abalone import Abalone, AbaloneAge, age_group, parse
+from losszoo_tasks.digits import Digits, DigitsRare, DigitsRetrieval, DigitsViews, varied
+from losszoo_tasks.digits import load as load_digits
+from losszoo_tasks.segmentation import DigitsSegmentation, compose
+from losszoo_tasks.splitting import parts
+from losszoo_tasks.tables import BreastCancer, Diabetes
+
+SPECS = {spec.name: spec for spec in losszoo_tasks.losszoo_tasks()}
+OFFLINE = [name for name in SPECS if not name.startswith("abalone")]
+NAMES = [pytest.param(name, marks=[] if name in OFFLINE else [pytest.mark.needs_abalone]) for name in SPECS]
+needs_abalone = pytest.mark.needs_abalone
+
+
+def make(name: str, **options: Any) -> Task:
+    module, attribute = SPECS[name].target.split(":")
+    task: Task = getattr(import_module(module), attribute)(**options)
+    return task
+
+
+def signatures(spec: TaskSpec) -> tuple[str, ...]:
+    return FITS[spec.kind]
+
+
+def rows(split: Split) -> set[bytes]:
+    return {row.tobytes() for row in split.inputs}
+
+
+def test_announced_tasks() -> None:
+    assert list(SPECS) == [
+        "abalone",
+        "abalone-age",
+        "digits",
+        "breast-cancer",
+        "digits-rare",
+        "diabetes",
+        "digits-retrieval",
+        "digits-views",
+        "digits-segmentation",
+    ]
+    assert all("https://" in spec.reference for spec in SPECS.values())
+
+
+def test_announcing_imports_neither_torch_nor_data() -> None:
+    code = "import sys, losszoo_tasks as t; t.losszoo_tasks(); print({'torch', 'sklearn'} & set(sys.modules))"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert out.strip() == "set()"
+
+
+def test_published_figures_are_attributed() -> None:
+    for name in ("abalone", "abalone-age"):
+        sources = {source.split(" ")[0] for *_, source in SPECS[name].published}
+        assert sources == {"LAMDA-TALENT", "measured"}
+    assert ("ModernNCA, reference code, float32", 0.6503, 0.0065) in {
+        row[:3] for row in SPECS["abalone"].published
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "sizes", "shape"),
+    [
+        pytest.param("abalone", (2672, 669, 836), (10,), marks=needs_abalone),
+        pytest.param("abalone-age", (2672, 669, 836), (10,), marks=needs_abalone),
+        ("digits", (1149, 288, 360), (1, 8, 8)),
+        ("breast-cancer", (364, 91, 114), (30,)),
+        ("diabetes", (282, 71, 89), (10,)),
+        ("digits-retrieval", (720, 181, 896), (1, 8, 8)),
+        ("digits-views", (1149, 288, 360), (1, 8, 8)),
+        ("digits-segmentation", (1149, 288, 360), (1, 16, 16)),
+    ],
+)
+def test_sizes(name: str, sizes: tuple[int, ...], shape: tuple[int, ...]) -> None:
+    splits = make(name).splits()
+    assert tuple(len(part.inputs) for part in splits) == sizes
+    assert {part.inputs.shape[1:] for part in splits} == {shape}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_types_and_ranges(name: str) -> None:
+    task, spec = make(name), SPECS[name]
+    for part in task.splits():
+        assert part.inputs.dtype == np.float32
+        assert np.isfinite(part.inputs).all()
+        assert len(part.inputs) == len(part.targets)
+        assert part.inputs.flags.writeable
+        if spec.kind == "regression":
+            assert part.targets.dtype == np.float32
+            assert part.targets.ndim == 1
+        elif spec.kind == "segmentation":
+            assert part.targets.dtype == np.float32
+            assert part.targets.shape == part.inputs.shape
+            assert set(np.unique(part.targets)) == {0, 1}
+        else:
+            assert part.targets.dtype == np.int64
+            assert 0 <= part.targets.min() <= part.targets.max() < len(task.class_names)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_seed_decides(name: str) -> None:
+    first, again, other = make(name).splits(3), make(name).splits(3), make(name).splits(4)
+    for one, two in zip(first, again, strict=True):
+        np.testing.assert_array_equal(one.inputs, two.inputs)
+        np.testing.assert_array_equal(one.targets, two.targets)
+    assert not np.array_equal(first.train.inputs, other.train.inputs)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_given_out_can_be_changed_without_harm(name: str) -> None:
+    task = make(name)
+    before = task.splits().train.inputs.copy()
+    task.splits().train.inputs[:] = 7
+    np.testing.assert_array_equal(task.splits().train.inputs, before)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_row_is_in_two_parts(name: str) -> None:
+    # Rows of all tasks are distinct, so that equal bytes would be a leak.
+    for one, two in combinations(make(name).splits(1), 2):
+        assert not rows(one) & rows(two)
+
+
+@pytest.mark.parametrize("strata", [np.repeat([0, 1, 2], [90, 60, 30]), 180])
+def test_parts_are_a_partition(strata: Any) -> None:
+    train, val, test = parts(strata, 5)
+    assert sorted(np.concatenate([train, val, test])) == list(range(180))
+    assert [len(train), len(val), len(test)] == [115, 29, 36]  # a fifth, rounded up, twice
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param("abalone", marks=needs_abalone), "digits", "breast-cancer", "digits-views"]
+)
+def test_parts_hold_the_classes_in_the_same_shares(name: str) -> None:
+    splits = make(name).splits(2)
+    whole = np.bincount(np.concatenate([part.targets for part in splits]))
+    for part in splits:
+        expected = whole * len(part.targets) / whole.sum()
+        assert np.abs(np.bincount(part.targets) - expected).max() <= 1
+
+
+@needs_abalone
+def test_abalone_classes() -> None:
+    # Counted with awk from the file: rings <= 8, 9 or 10, >= 11.
+    targets = np.concatenate([part.targets for part in Abalone().splits()])
+    assert np.bincount(targets).tolist() == [1407, 1323, 1447]
+
+
+@needs_abalone
+def test_abalone_follows_the_fixed_protocol() -> None:
+    from sklearn.model_selection import train_test_split
+
+    from losszoo_tasks.abalone import load
+
+    inputs, rings = load()
+    groups = np.select([rings <= 8, rings <= 10], [0, 1], 2)
+    x, x_test, y, y_test = train_test_split(inputs, groups, test_size=0.2, random_state=0, stratify=groups)
+    x_train, x_val, y_train, y_val = train_test_split(x, y, test_size=0.2, random_state=0, stratify=y)
+    expected = Splits(Split(x_train, y_train), Split(x_val, y_val), Split(x_test, y_test))
+    for part, theirs in zip(Abalone().splits(0), expected, strict=True):
+        np.testing.assert_array_equal(part.inputs, theirs.inputs)
+        np.testing.assert_array_equal(part.targets, theirs.targets)
+
+
+@needs_abalone
+def test_both_abalone_tasks_hold_the_same_rows() -> None:
+    for group, age in zip(Abalone().splits(6), AbaloneAge().splits(6), strict=True):
+        np.testing.assert_array_equal(group.inputs, age.inputs)
+        np.testing.assert_array_equal(group.targets, age_group(age.targets))
+
+
+@needs_abalone
+def test_abalone_columns() -> None:
+    inputs = Abalone().splits().train.inputs
+    np.testing.assert_array_equal(inputs[:, 7:].sum(1), 1)
+    assert set(np.unique(inputs[:, 7:])) == {0, 1}
+    assert Abalone.numeric == 7
+
+
+GOOD = "F,0.53,0.42,0.135,0.677,0.2565,0.1415,0.21,9\n"
+
+
+def test_parse() -> None:
+    inputs, rings = parse(GOOD + "I,0.33,0.255,0.08,0.205,0.0895,0.0395,0.055,7\n")
+    np.testing.assert_allclose(
+        inputs[0], [0.53, 0.42, 0.135, 0.677, 0.2565, 0.1415, 0.21, 1, 0, 0], rtol=1e-6
+    )
+    np.testing.assert_array_equal(inputs[1, 7:], [0, 1, 0])
+    assert rings.tolist() == [9, 7]
+
+
+@pytest.mark.parametrize(
+    ("text", "match"),
+    [
+        ("", "must have rows, however: rows=0"),
+        (GOOD + GOOD.replace("F", "X"), "row 2, column sex, must be one of F, I, M, however: 'X'"),
+        (GOOD + GOOD.replace("F", ""), "row 2, column sex, .* however: ''"),
+        (GOOD.replace("0.135", "tall"), "row 1, column height, must be a finite number, however: 'tall'"),
+        (GOOD.replace("0.135", ""), "row 1, column height, must be a finite number, however: ''"),
+        (GOOD + GOOD + GOOD.replace("0.21", "nan"), "row 3, column shell weight, .* however: 'nan'"),
+        (GOOD.replace("0.53", "inf"), "row 1, column length, .* however: 'inf'"),
+        (GOOD.replace(",9", ",9.5"), "row 1, column rings, must be a whole number, however: '9.5'"),
+        (GOOD.replace(",9", ",-9"), "row 1, column rings, must be a whole number, however: '-9'"),
+        (GOOD.replace(",9", ""), "row 1, column all, must be 9 values, however: 'F,0.53"),
+        (GOOD + "\n" + GOOD, "row 2, column all, must be 9 values, however: ''"),
+    ],
+)
+def test_parse_names_row_and_column(text: str, match: str) -> None:
+    with pytest.raises(DataError, match=match):
+        parse(text)
+
+
+def test_digits_are_those_of_scikit_learn() -> None:
+    from sklearn.datasets import load_digits as source
+
+    images, labels = load_digits()
+    np.testing.assert_array_equal(images[:, 0] * 16, source().images)
+    np.testing.assert_array_equal(labels, source().target)
+    assert not images.flags.writeable
+
+
+@pytest.mark.parametrize("digit", range(10))
+def test_rare_positives(digit: int) -> None:
+    whole, rare = Digits().splits(1), DigitsRare(digit=digit).splits(1)
+    for every, part in zip(whole, rare, strict=True):
+        others = np.count_nonzero(every.targets != digit)
+        positives = np.count_nonzero(part.targets)
+        assert positives == max(5, round(others / 99))  # 1 : 99
+        assert len(part.targets) == others + positives
+        assert rows(part) <= rows(every)
+        assert rows(Split(part.inputs[part.targets == 1], part.targets)) <= rows(
+            Split(every.inputs[every.targets == digit], every.targets)
+        )
+
+
+def test_rare_positives_up_to_the_largest_share() -> None:
+    for part in DigitsRare(positives=0.09).splits():
+        assert part.targets.mean() == pytest.approx(0.09, abs=0.003)
+
+
+def test_retrieval_tests_unseen_digits() -> None:
+    train, val, test = DigitsRetrieval().splits()
+    assert set(train.targets) == set(val.targets) == {0, 1, 2, 3, 4}
+    assert set(test.targets) == {5, 6, 7, 8, 9}
+
+
+def test_views_task_holds_the_rows_of_digits() -> None:
+    for one, two in zip(Digits().splits(), DigitsViews().splits(), strict=True):
+        np.testing.assert_array_equal(one.inputs, two.inputs)
+
+
+def images(count: int = 64) -> torch.Tensor:
+    return torch.from_numpy(load_digits()[0][:count].copy())
+
+
+def test_views_come_from_the_generator_alone() -> None:
+    first = varied(images(), torch.Generator().manual_seed(1))
+    torch.manual_seed(5)
+    again = varied(images(), torch.Generator().manual_seed(1))
+    other = varied(images(), torch.Generator().manual_seed(2))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+    assert torch.initial_seed() == 5
+    assert torch.equal(DigitsViews().augment(images(), torch.Generator().manual_seed(1)), first)
+
+
+def test_views_keep_shape_type_and_what_they_show() -> None:
+    for dtype in (torch.float32, torch.float64):
+        assert varied(images().to(dtype), torch.Generator()).dtype == dtype
+    generator = torch.Generator().manual_seed(0)
+    every, labels = (torch.from_numpy(array.copy()) for array in load_digits())
+    seen = varied(every, generator)
+    nearest = torch.cdist(seen.flatten(1), every.flatten(1)).argmin(1)
+    # Pixel by pixel a shift of one in eight is far; still most are nearest to their own kind (chance: 0.1).
+    assert (labels[nearest] == labels).float().mean() > 0.6
+
+
+@pytest.fixture
+def composed() -> Split:
+    return compose(load_digits()[0][:50], 0.8, np.random.RandomState(0))
+
+
+def test_masks_are_the_digits_own_pixels(composed: Split) -> None:
+    for digit, image, mask in zip(
+        load_digits()[0][:50, 0], composed.inputs[:, 0], composed.targets[:, 0], strict=True
+    ):
+        own = digit > 0.3
+        assert mask.sum() == own.sum()
+        found = np.argwhere(mask)
+        top, left = found.min(0) - np.argwhere(own).min(0)
+        np.testing.assert_array_equal(mask[top : top + 8, left : left + 8], own)
+        assert (image[top : top + 8, left : left + 8] >= digit - 1e-6).all()
+
+
+def test_brightness_alone_does_not_find_the_digit(composed: Split) -> None:
+    clutter = (composed.targets == 0) & (composed.inputs > 0.3)
+    assert clutter.sum() > 0.5 * composed.targets.sum()
+    assert composed.inputs.min() >= 0
+    assert composed.inputs.max() <= 1
+
+
+def test_without_clutter_there_is_only_the_digit() -> None:
+    for part in DigitsSegmentation(clutter=0).splits():
+        np.testing.assert_array_equal(part.inputs > 0.3, part.targets == 1)
+
+
+def test_segmentation_parts_share_no_digit(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[np.ndarray[Any, Any]] = []
+
+    def watched(digits: Any, *args: Any) -> Split:
+        given.append(digits)
+        return compose(digits, *args)
+
+    monkeypatch.setattr("losszoo_tasks.segmentation.compose", watched)
+    DigitsSegmentation().splits()
+    pieces = [{digit.tobytes() for digit in digits} for digits in given]
+    assert not any(one & two for one, two in combinations(pieces, 2))
+
+
+def test_diabetes_is_not_scaled_by_all_rows() -> None:
+    # Known of the unscaled table: age in whole years, sex 1 or 2.
+    inputs = Diabetes().splits().train.inputs
+    assert set(np.unique(inputs[:, 1])) == {1, 2}
+    assert inputs[:, 0].min() >= 19
+    np.testing.assert_array_equal(inputs[:, 0], np.round(inputs[:, 0]))
+
+
+def test_breast_cancer_labels() -> None:
+    # scikit-learn's description: 212 malignant, 357 benign.
+    targets = np.concatenate([part.targets for part in BreastCancer().splits()])
+    assert np.bincount(targets).tolist() == [212, 357]
+    assert BreastCancer.class_names == ("malignant", "benign")
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_every_setup_builds(name: str) -> None:
+    task, shape = make(name), (10,)
+    if name in OFFLINE:
+        shape = make(name).splits().train.inputs.shape[1:]
+    for signature in signatures(SPECS[name]):
+        setup = task.setup(signature)
+        assert set(setup.model) <= set(trunk_options(setup.trunk))
+        trunk = build_trunk(setup.trunk, shape, task.numeric, **setup.model)
+        assert trunk(torch.zeros(2, *shape)).shape[:2] == (2, trunk.dim)
+
+
+def test_neighbors_on_abalone_are_trained_as_by_their_authors() -> None:
+    for task in (Abalone(), AbaloneAge()):
+        setup = task.setup("neighbors")
+        recipe = setup.recipe
+        assert (setup.trunk, setup.model) == ("plr", {})
+        assert (recipe.optimizer, recipe.lr, recipe.weight_decay) == ("adamw", 1e-2, 2e-4)
+        assert (recipe.batch_size, recipe.epochs, recipe.patience, recipe.sample_rate) == (1024, 200, 20, 0.5)
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32, 1.5, "0", True])
+def test_seed_of_a_split(seed: Any) -> None:
+    with pytest.raises(
+        UsageError, match=r"seed of a split must be a whole number in \[0, 2\*\*32\), however: split="
+    ):
+        Digits().splits(seed)
+    with pytest.raises(UsageError, match="seed of a split"):
+        DigitsSegmentation().splits(seed)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "match"),
+    [
+        ("digits-rare", {"digit": 10}, r"digit must be a whole number in \[0, 9\], however: digit=10"),
+        ("digits-rare", {"digit": -1}, "however: digit=-1"),
+        ("digits-rare", {"digit": "8"}, "however: digit='8'"),
+        ("digits-rare", {"digit": True}, "however: digit=True"),
+        (
+            "digits-rare",
+            {"positives": 0.0},
+            r"positives must be a number in \(0, 0.09\], however: positives=0.0",
+        ),
+        ("digits-rare", {"positives": 0.2}, "however: positives=0.2"),
+        ("digits-rare", {"positives": float("nan")}, "however: positives=nan"),
+        ("digits-rare", {"positives": 1}, "however: positives=1"),
+        (
+            "digits-segmentation",
+            {"clutter": 1.5},
+            r"clutter must be a number in \[0, 1\], however: clutter=1.5",
+        ),
+        ("digits-segmentation", {"clutter": float("nan")}, "however: clutter=nan"),
+        ("digits-segmentation", {"clutter": "much"}, "however: clutter='much'"),
+    ],
+)
+def test_options_are_checked(name: str, options: dict[str, Any], match: str) -> None:
+    with pytest.raises(UsageError, match=match):
+        make(name, **options)
