@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
-from losszoo.errors import UsageError, suggest
+from losszoo.errors import UnknownNameError, suggest
 from losszoo.registry.registry import installed
 from losszoo.registry.specs import SIGNATURES, LossSpec, TaskSpec
 
@@ -12,7 +13,9 @@ if TYPE_CHECKING:
     from losszoo.harness.task import Task
 
 
-def list_losses(signature: str | None = None, tag: str | None = None, plugin: str | None = None) -> list[LossSpec]:
+def list_losses(
+    signature: str | None = None, tag: str | None = None, plugin: str | None = None
+) -> list[LossSpec]:
     """The installed losses, in the order of their plugins.
 
     Args:
@@ -21,25 +24,29 @@ def list_losses(signature: str | None = None, tag: str | None = None, plugin: st
         plugin: only those of this distribution or entry point.
 
     Raises:
-        UsageError: there is no such signature or plugin.
+        UsageError: there is no such signature, tag or plugin.
 
     Example:
         >>> [spec.name for spec in list_losses(signature="pair")]
         ['contrastive']
     """
     registry = installed()
-    if signature is not None and signature not in SIGNATURES:
-        raise UsageError(f"unknown signature {signature!r}: {suggest(signature, list(SIGNATURES))}")
-    plugins = {name for origin in registry.plugins for name in (origin.distribution, origin.entry_point)}
-    if plugin is not None and plugin not in plugins:
-        raise UsageError(f"unknown plugin {plugin!r}: {suggest(plugin, sorted(plugins))}")
+    _known("signature", signature, SIGNATURES)
+    _known("tag", tag, {word for spec in registry.losses.values() for word in spec.tags})
+    _known("plugin", plugin, {name for o in registry.plugins for name in (o.distribution, o.entry_point)})
     return [
         spec
         for name, spec in registry.losses.items()
         if signature in (None, spec.signature)
         and (tag is None or tag in spec.tags)
-        and plugin in (None, registry.origin("loss", name).distribution, registry.origin("loss", name).entry_point)
+        and plugin
+        in (None, registry.origin("loss", name).distribution, registry.origin("loss", name).entry_point)
     ]
+
+
+def _known(what: str, name: str | None, names: Collection[str]) -> None:
+    if name is not None and name not in names:
+        raise UnknownNameError(f"unknown {what} {name!r}: {suggest(name, sorted(names))}")
 
 
 def list_tasks() -> list[TaskSpec]:

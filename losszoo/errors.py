@@ -1,9 +1,9 @@
-"""The errors a user of losszoo can meet. Every message says the rule, what came instead, and the next step."""
+"""The errors a user of losszoo can meet. A message says the rule, what came instead, and the next step."""
 
 from __future__ import annotations
 
 # So many names still tell something; more would bury the message.
-_MOST_NAMES = 15
+_MOST_NAMES = 40
 
 
 class LosszooError(Exception):
@@ -74,13 +74,15 @@ def in_one_line(error: BaseException) -> str:
         text = " ".join(str(error).split())
     except Exception as second:  # an error that cannot even be printed must not hide itself
         text = f"(its message raises {type(second).__name__})"
-    said = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    said = ": ".join(
+        filter(None, ["" if isinstance(error, LosszooError) and text else type(error).__name__, text])
+    )
     place = _place(error)
     return f"{said} ({place})" if place else said
 
 
 def _place(error: BaseException) -> str:
-    """File, line and code, of the innermost frame in the folder of the file that was being loaded or called."""
+    """File, line and code of the innermost frame in the folder of the file that was loaded or called."""
     import os
     import traceback
 
@@ -95,14 +97,13 @@ def _place(error: BaseException) -> str:
 
 
 def _machinery(filename: str) -> bool:
-    """Whether a frame belongs to losszoo, pluggy or Python's import, not to what they load."""
-    import importlib.metadata
+    """Whether a frame belongs to losszoo, pluggy, torch or Python's import, not to what they load or call."""
     import os
+    import sys
 
-    import pluggy
-
-    homes = (__file__, pluggy.__file__, importlib.__file__)
-    return filename.startswith(("<frozen", *(os.path.dirname(home) + os.sep for home in homes)))
+    machines = (sys.modules.get(name) for name in ("losszoo", "pluggy", "torch", "importlib"))
+    loaded = [getattr(machine, "__file__", None) for machine in machines]
+    return filename.startswith(("<frozen", *(os.path.dirname(home) + os.sep for home in loaded if home)))
 
 
 def _short(filename: str) -> str:

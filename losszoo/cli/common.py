@@ -2,73 +2,134 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
-import json
+import os
+import shutil
 import sys
-from collections.abc import Callable, Iterable, Sequence
+import textwrap
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import click
 
-from losszoo.errors import LosszooError, NonFiniteError
+from losszoo.errors import LosszooError, NonFiniteError, in_one_line
 from losszoo.registry.registry import Registry
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+# Where the one document goes while everything else that is printed goes to stderr.
+_STDOUT = "losszoo.stdout"
+_NARROWEST = 24
 
-def command(name: str, **settings: Any) -> Callable[[F], click.Command]:
+
+def command(name: str) -> Callable[[F], click.Command]:
     """A click command with ``--json`` and ``--debug``, whose errors are sentences and exit codes."""
 
     def make(function: F) -> click.Command:
         @functools.wraps(function)
         def guarded(debug: bool, **options: Any) -> None:
             with_json = bool(options.get("as_json"))
-            try:
-                function(**options)
-            except (click.ClickException, click.exceptions.Exit, BrokenPipeError):
-                raise
-            except Exception as error:
-                if debug:
+            with _stdout_for_the_document() if with_json else contextlib.nullcontext():
+                try:
+                    function(**options)
+                except (click.ClickException, click.exceptions.Exit):
                     raise
-                _report(error, with_json)
+                except BrokenPipeError:  # `losszoo list | head`
+                    _close_stdout()
+                except Exception as error:
+                    _report(error, with_json, debug)
 
-        guarded = click.option("--debug", is_flag=True, help="Show the traceback of an error.")(guarded)
-        guarded = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")(guarded)
-        return click.command(name, **settings)(guarded)
+        made = click.command(name)(guarded)
+        made.params += [
+            click.Option(["--json", "as_json"], is_flag=True, help="One JSON document on stdout."),
+            click.Option(["--debug"], is_flag=True, help="Show the traceback of an error."),
+        ]
+        return made
 
     return make
 
 
-def _report(error: Exception, with_json: bool) -> None:
+@contextlib.contextmanager
+def _stdout_for_the_document() -> Iterator[None]:
+    """A loss that prints, or a library that talks, must not end up inside the JSON document."""
+    click.get_current_context().meta[_STDOUT] = sys.stdout
+    with contextlib.redirect_stdout(sys.stderr):
+        yield
+
+
+def _close_stdout() -> None:
+    """Nobody reads on; what is still in the buffer must not raise at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _report(error: Exception, with_json: bool, debug: bool) -> None:
     ours = isinstance(error, LosszooError)
-    message = str(error) if ours else f"{type(error).__name__}: {error}"
+    message = str(error) if ours else in_one_line(error)
+    if debug:
+        import traceback
+
+        traceback.print_exception(error)
     if with_json:
-        print_json({"error": {"type": type(error).__name__, "message": message}})
+        print_error(type(error).__name__, message)
     click.echo(f"{click.style('error', fg='red', bold=True)}: {message}", err=True)
-    if not ours:
-        click.echo("This was not foreseen; --debug shows where it happened.", err=True)
+    if not ours and not debug:
+        click.echo("--debug shows the traceback.", err=True)
     raise click.exceptions.Exit(2 if ours and not isinstance(error, NonFiniteError) else 1)
 
 
 def print_json(document: Any) -> None:
     """The one document on stdout."""
-    click.echo(json.dumps(document, indent=2, allow_nan=False))
+    import json
+
+    click.echo(
+        json.dumps(document, indent=2, allow_nan=False), file=click.get_current_context().meta.get(_STDOUT)
+    )
+
+
+def print_error(kind: str, message: str) -> None:
+    """The document of a command that has no answer."""
+    print_json({"error": {"type": kind, "message": message}})
 
 
 def warn_of_failures(registry: Registry) -> None:
     """One line where a plugin is broken: it must not go unseen, nor bury what was asked for."""
     if registry.failures:
-        count = len(registry.failures)
-        click.echo(f"{count} plugin problem{'s' if count > 1 else ''}; see: losszoo plugins", err=True)
+        click.echo(f"{counted(len(registry.failures), 'plugin problem')}; see: losszoo plugins", err=True)
+
+
+def counted(count: int, noun: str) -> str:
+    """``1 loss``, ``2 losses``, ``3 tasks``."""
+    ending = "" if count == 1 else "es" if noun.endswith("s") else "s"
+    return f"{count} {noun}{ending}"
+
+
+def width() -> int | None:
+    """Columns of the terminal; None in a pipe, where a line stays whole so that grep finds it."""
+    if os.environ.get("COLUMNS") or sys.stdout.isatty():
+        return shutil.get_terminal_size().columns
+    return None
 
 
 def columns(rows: Iterable[Sequence[str]], indent: str = "  ") -> list[str]:
-    """Rows as lines, every column as wide as its widest cell."""
+    """Rows as lines, every column as wide as its widest cell; the last cell hangs where the terminal ends."""
     table = [list(row) for row in rows]
     if not table:
         return []
-    widths = [max(len(row[i]) for row in table) for i in range(len(table[0]))]
-    return [indent + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in table]
+    widths = [max(len(row[i]) for row in table) for i in range(len(table[0]) - 1)]
+    leads = [
+        indent + "".join(f"{cell.ljust(w)}  " for cell, w in zip(row, widths, strict=False)) for row in table
+    ]
+    return ["\n".join(hanging(lead, row[-1])) for lead, row in zip(leads, table, strict=True)]
+
+
+def hanging(lead: str, text: str, within: int | None = None) -> list[str]:
+    """Text after a lead, in lines that fit the terminal; words are never broken."""
+    room = within or width()
+    if room is None or room - len(lead) < _NARROWEST:
+        return [(lead + text).rstrip()]
+    lines = textwrap.wrap(text, room - len(lead), break_long_words=False, break_on_hyphens=False) or [""]
+    return [((" " * len(lead) if i else lead) + line).rstrip() for i, line in enumerate(lines)]
 
 
 def exit_with(code: int) -> None:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import textwrap
-
 import click
 
-from losszoo.cli.common import columns, print_json
+from losszoo.cli import list_command, tasks_command
+from losszoo.cli.common import columns, hanging, print_json, warn_of_failures, width
 from losszoo.cli.common import command as make_command
-from losszoo.cli.list_command import describe
 from losszoo.errors import UnknownNameError, suggest
-from losszoo.registry.fit import losses_for, tasks_for
+from losszoo.registry.fit import COMBINER, losses_for, tasks_for
+from losszoo.registry.params import Param
 from losszoo.registry.registry import Registry, installed
-from losszoo.registry.specs import FITS, LossSpec, Param, TaskSpec
+from losszoo.registry.specs import LossSpec, TaskSpec
+
+# Text is read more easily in lines no longer than this.
+_WIDEST = 100
 
 
 @make_command("info")
@@ -22,53 +24,103 @@ def command(name: str, as_json: bool) -> None:
     registry = installed()
     if name in registry.losses:
         loss = registry.losses[name]
-        document = {**describe(registry, loss), "fits": tasks_for(registry, loss.signature)}
+        document = {**list_command.describe(registry, loss), "fits": tasks_for(registry, loss.signature)}
         print_json(document) if as_json else click.echo(loss_page(registry, loss))
     elif name in registry.tasks:
         task = registry.tasks[name]
-        document = {**task.to_dict(), "signatures": list(FITS[task.kind]), "losses": losses_for(registry, task)}
-        print_json(document) if as_json else click.echo(task_page(registry, task))
+        print_json(tasks_command.describe(registry, task)) if as_json else click.echo(
+            task_page(registry, task)
+        )
     else:
-        known = [*registry.losses, *registry.tasks]
-        raise UnknownNameError(f"unknown loss or task {name!r}: {suggest(name, known)} (see losszoo list, losszoo tasks)")
+        near = suggest(name, [*registry.losses, *registry.tasks])
+        raise UnknownNameError(f"unknown loss or task {name!r}: {near} (see losszoo list, losszoo tasks)")
+    warn_of_failures(registry)
 
 
 def loss_page(registry: Registry, spec: LossSpec) -> str:
     """The page of a loss, for people."""
-    fits = ", ".join(tasks_for(registry, spec.signature)) or "any task, inside a sum (cross-entropy + 1e-4*l2)"
-    facts = [("signature", spec.signature), ("expects", spec.expects), ("fits", fits), ("tags", ", ".join(spec.tags) or "none")]
-    facts += [("target", spec.target), ("from", str(registry.origin("loss", spec.name)))]
+    facts = [
+        ("signature", spec.signature),
+        ("expects", spec.expects),
+        ("fits", _fits(registry, spec)),
+        ("tags", ", ".join(spec.tags) or "none"),
+        ("target", spec.target),
+        ("from", str(registry.origin("loss", spec.name))),
+    ]
     if spec.stable_twin:
         facts.insert(0, ("exhibit", f"unstable on purpose; use {spec.stable_twin}"))
-    parts = [f"{click.style(spec.name, bold=True)}  {spec.summary}", "", *_wrapped("  ", spec.formula), "", *_facts(facts)]
+    parts = [*_title(spec), "", *_wrapped("  ", spec.formula), "", *_facts(facts)]
     if spec.params:
-        parts += ["", click.style("Parameters", bold=True), *columns([_param_row(p) for p in spec.params])]
-    return "\n".join([*parts, "", click.style("Reference", bold=True), *_wrapped("  ", spec.reference)])
+        name_width = max(len(param.name) for param in spec.params)
+        parts += _heading("Parameters")
+        parts += [line for param in spec.params for line in _param(param, name_width)]
+    return "\n".join([*parts, *_heading("Reference"), *_wrapped("  ", spec.reference)])
 
 
-def _param_row(param: Param) -> tuple[str, ...]:
-    default = "none" if param.default is None else str(param.default).lower() if param.type == "bool" else str(param.default)
-    return param.name, param.type, param.interval or "any", f"default {default}", param.summary
+def _fits(registry: Registry, spec: LossSpec) -> str:
+    if COMBINER in spec.tags:
+        return f"any task, around losses that fit it: {spec.name}(loss, another loss)"
+    if spec.signature == "penalty":
+        return f"any task, inside a sum: cross-entropy + 1e-4*{spec.name}"
+    return ", ".join(tasks_for(registry, spec.signature)) or "no task that is installed"
+
+
+def _param(param: Param, name_width: int) -> list[str]:
+    """``gamma  float in [0, inf), default 2.0: discount of easy examples``."""
+    kind = param.type
+    if param.choices or param.type == "bool":
+        kind = f"one of {param.interval.replace('|', ', ')}"
+    elif param.interval:
+        kind = f"{param.type} in {param.interval}"
+    default = (
+        str(param.default).lower() if param.default is None or param.type == "bool" else str(param.default)
+    )
+    said = f": {param.summary}" if param.summary else ""
+    return _wrapped(f"  {param.name.ljust(name_width)}  ", f"{kind}; default {default}{said}")
 
 
 def task_page(registry: Registry, spec: TaskSpec) -> str:
     """The page of a task, for people."""
-    facts = [("kind", spec.kind), ("metric", f"{spec.metric} ({spec.direction})"), ("losses", ", ".join(losses_for(registry, spec)))]
-    facts += [("target", spec.target), ("from", str(registry.origin("task", spec.name)))]
-    parts = [f"{click.style(spec.name, bold=True)}  {spec.summary}", "", *_facts(facts)]
-    if spec.published:
-        rows = [(method, f"{value:.4f}", f"+- {spread:.4f}" if spread is not None else "", source) for method, value, spread, source in spec.published]
-        parts += ["", click.style(f"Published {spec.metric}", bold=True), *columns(rows)]
-    return "\n".join([*parts, "", click.style("Reference", bold=True), *_wrapped("  ", spec.reference)])
+    facts = [
+        ("kind", spec.kind),
+        ("metric", f"{spec.metric} ({tasks_command.DIRECTIONS[spec.direction]})"),
+        ("losses", ", ".join(losses_for(registry, spec)) or "none installed"),
+        ("target", spec.target),
+        ("from", str(registry.origin("task", spec.name))),
+    ]
+    parts = [*_title(spec), "", *_facts(facts), *_published(spec)]
+    return "\n".join([*parts, *_heading("Reference"), *_wrapped("  ", spec.reference or "none given")])
+
+
+def _published(spec: TaskSpec) -> list[str]:
+    """Results of others, the best first, each source named once below."""
+    ranked = sorted(spec.published, key=lambda row: row[1], reverse=spec.direction == "max")
+    sources = list(dict.fromkeys(source for *_, source in ranked))
+    rows = [
+        (
+            method,
+            f"{value:.4f}",
+            "" if spread is None else f"+- {spread:.4f}",
+            f"[{sources.index(source) + 1}]",
+        )
+        for method, value, spread, source in ranked
+    ]
+    notes = [line for i, source in enumerate(sources, 1) for line in _wrapped(f"  [{i}] ", source)]
+    return [*_heading(f"Published test {spec.metric}"), *columns(rows), *notes] if rows else []
+
+
+def _title(spec: LossSpec | TaskSpec) -> list[str]:
+    return [click.style(spec.name, bold=True), *_wrapped("  ", spec.summary)]
+
+
+def _heading(text: str) -> list[str]:
+    return ["", click.style(text, bold=True)]
 
 
 def _facts(facts: list[tuple[str, str]]) -> list[str]:
-    width = max(len(name) for name, _ in facts)
-    return [line for name, text in facts for line in _wrapped(f"  {name.ljust(width)}  ", text)]
+    wide = max(len(name) for name, _ in facts)
+    return [line for name, text in facts for line in _wrapped(f"  {name.ljust(wide)}  ", text)]
 
 
 def _wrapped(lead: str, text: str) -> list[str]:
-    """Text in lines of at most 100 characters, hanging under its start; words are never broken."""
-    return textwrap.wrap(
-        text, 100, initial_indent=lead, subsequent_indent=" " * len(lead), break_long_words=False, break_on_hyphens=False
-    ) or [lead.rstrip()]
+    return hanging(lead, text, min(width() or _WIDEST, _WIDEST))

@@ -7,9 +7,9 @@ import itertools
 import click
 
 from losszoo.api import list_losses
-from losszoo.cli.common import columns, print_json, warn_of_failures
+from losszoo.cli.common import columns, counted, print_json, warn_of_failures
 from losszoo.cli.common import command as make_command
-from losszoo.registry.registry import Registry, installed
+from losszoo.registry.registry import OWN_DISTRIBUTION, Registry, installed
 from losszoo.registry.specs import LossSpec
 
 
@@ -32,15 +32,26 @@ def command(signature: str | None, tag: str | None, plugin: str | None, as_json:
 def describe(registry: Registry, spec: LossSpec) -> dict[str, object]:
     """The announcement of a loss with who offers it."""
     origin = registry.origin("loss", spec.name)
-    return {**spec.to_dict(), "plugin": origin.entry_point, "distribution": origin.distribution, "version": origin.version}
+    return {
+        **spec.to_dict(),
+        "plugin": origin.entry_point,
+        "distribution": origin.distribution,
+        "version": origin.version,
+    }
 
 
 def lines(registry: Registry, specs: list[LossSpec]) -> list[str]:
     """The table, one block a plugin, all columns in line."""
-    rows = [(s.name, s.signature, s.summary + ("  [exhibit: unstable on purpose]" if s.status == "exhibit" else "")) for s in specs]
-    shown = iter(columns(rows))
+    shown = iter(columns([(s.name, s.signature, s.summary + _mark(s)) for s in specs]))
     out: list[str] = []
     for origin, group in itertools.groupby(specs, lambda spec: registry.origin("loss", spec.name)):
-        heading = origin.entry_point if origin.distribution == "losszoo" else f"{origin.entry_point} ({origin.distribution} {origin.version})"
-        out += [*([""] if out else []), click.style(heading, bold=True), *itertools.islice(shown, len(list(group)))]
-    return [*out, "", f"{len(specs)} loss{'' if len(specs) == 1 else 'es'}. losszoo info NAME tells more."]
+        own = origin.distribution == OWN_DISTRIBUTION
+        heading = origin.entry_point + ("" if own else f" ({origin.distribution} {origin.version})")
+        out += [click.style(heading, bold=True), *itertools.islice(shown, len(list(group))), ""]
+    legend = ["[exhibit]: unstable on purpose; losszoo info NAME says what to use instead."]
+    out += legend if any(map(_mark, specs)) else []
+    return [*out, f"{counted(len(specs), 'loss')}. losszoo info NAME tells more."]
+
+
+def _mark(spec: LossSpec) -> str:
+    return "  [exhibit]" if spec.status == "exhibit" else ""

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import importlib
-import os
-import sys
 from typing import Any
 
 import click
 
 import losszoo
+from losszoo.cli.common import print_error
 from losszoo.errors import suggest
 
 COMMANDS = {
@@ -38,8 +37,20 @@ class LazyGroup(click.Group):
             raise click.UsageError(f"unknown command {args[0]!r}: {suggest(args[0], list(COMMANDS))}", ctx)
         return super().resolve_command(ctx, args)
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; one that cannot even be read answers ``--json`` with a document too."""
+        with_json = "--json" in ctx.args
+        try:
+            return super().invoke(ctx)
+        except click.ClickException as error:
+            if with_json:
+                print_error(type(error).__name__, error.format_message())
+            raise
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+
+@click.group(
+    cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}
+)
 @click.version_option(losszoo.__version__, prog_name="losszoo")
 def main() -> None:
     """A plugin-based zoo of loss functions for PyTorch.
@@ -56,8 +67,4 @@ def main() -> None:
 
 def run_and_exit() -> None:
     """The entry point of the console script."""
-    try:
-        main(standalone_mode=True)
-    except BrokenPipeError:  # `losszoo list | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+    main()

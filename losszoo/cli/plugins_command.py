@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import Any
 
 import click
 
-from losszoo.cli.common import columns, exit_with, print_json
+from losszoo.cli.common import columns, counted, exit_with, hanging, print_json
 from losszoo.cli.common import command as make_command
 from losszoo.registry.check import target_failures
 from losszoo.registry.registry import Failure, Origin, Registry, installed
@@ -19,18 +20,26 @@ def command(check: bool, as_json: bool) -> None:
     registry = installed()
     failures = [*registry.failures, *target_failures(registry)]
     if as_json:
-        print_json({"plugins": [_plugin(registry, o) for o in registry.plugins], "failures": [_failure(f) for f in failures]})
+        print_json(
+            {
+                "plugins": [_plugin(registry, o) for o in registry.plugins],
+                "failures": [_failure(f) for f in failures],
+            }
+        )
     else:
-        rows = [(o.entry_point, f"{o.distribution} {o.version}", _offer(_plugin(registry, o))) for o in registry.plugins]
+        rows = [
+            (o.entry_point, f"{o.distribution} {o.version}", _offer(registry, o)) for o in registry.plugins
+        ]
         click.echo("\n".join(columns(rows, indent="")))
         if failures:
-            click.echo("\n" + click.style(f"{len(failures)} failed:", fg="red", bold=True))
-            click.echo("\n".join(f"  {failure}" for failure in failures))
+            click.echo("\n" + click.style(f"{counted(len(failures), 'failure')}:", fg="red", bold=True))
+            for failure in failures:
+                click.echo("\n".join([f"  {failure.origin}", *hanging("    ", failure.reason)]))
     if check and failures:
         exit_with(1)
 
 
-def _plugin(registry: Registry, origin: Origin) -> dict[str, object]:
+def _plugin(registry: Registry, origin: Origin) -> dict[str, Any]:
     return {
         **asdict(origin),
         "losses": [n for n in registry.losses if registry.origin("loss", n) == origin],
@@ -38,9 +47,10 @@ def _plugin(registry: Registry, origin: Origin) -> dict[str, object]:
     }
 
 
-def _offer(plugin: dict[str, object]) -> str:
-    counts = [(len(plugin[kind]), kind) for kind in ("losses", "tasks")]  # type: ignore[arg-type]
-    return ", ".join(f"{count} {kind}" for count, kind in counts if count) or "nothing"
+def _offer(registry: Registry, origin: Origin) -> str:
+    plugin = _plugin(registry, origin)
+    counts = [(len(plugin["losses"]), "loss"), (len(plugin["tasks"]), "task")]
+    return ", ".join(counted(count, noun) for count, noun in counts if count) or "nothing"
 
 
 def _failure(failure: Failure) -> dict[str, str]:

@@ -10,6 +10,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from losszoo.cli.common import counted
 from losszoo.registry.specs import TaskSpec
 
 if TYPE_CHECKING:
@@ -24,18 +25,19 @@ def render(result: RunResult, task: TaskSpec) -> Iterator[RenderableType]:
         (result.loss, "bold"),
         f" on {task.name}, seed {result.seed}: ",
         (result.status, _STATUS[result.status]),
-        f" after {result.epochs} epochs, {result.steps} steps, {result.seconds:.1f} s",
+        f" after {counted(result.epochs, 'epoch')}, {counted(result.steps, 'step')}, {result.seconds:.1f} s",
     )
     if result.stop_reason:
         yield Text(f"  {result.stop_reason}")
     yield _metrics(result)
     if task.published:
         sources = list(dict.fromkeys(source for *_, source in task.published))
+        yield Text()
         yield _published(result, task, sources)
-        for number, source in enumerate(sources, 1):
-            yield Text(f"  [{number}] {source}", style="dim")
+        yield _notes(sources)
+        yield Text()
     yield _guard(result)
-    yield Text(f"run folder: {result.run_dir}", overflow="fold")
+    yield Text(f"run folder: {result.run_dir}", no_wrap=True, overflow="ignore")
 
 
 def _metrics(result: RunResult) -> Table:
@@ -53,7 +55,10 @@ def _metrics(result: RunResult) -> Table:
 def _published(result: RunResult, task: TaskSpec, sources: list[str]) -> Table:
     """Others' results with ours in its place; best first."""
     own = result.metrics["test"][task.metric]
-    rows = [(value, method, spread, f"[{sources.index(source) + 1}]", "") for method, value, spread, source in task.published]
+    rows = [
+        (value, method, spread, f"[{sources.index(source) + 1}]", "")
+        for method, value, spread, source in task.published
+    ]
     rows.append((own, f"{result.loss} (this run)", None, "", "bold cyan"))
     worst = -math.inf if task.direction == "max" else math.inf
     rows.sort(key=lambda row: row[0] if math.isfinite(row[0]) else worst, reverse=task.direction == "max")
@@ -63,13 +68,30 @@ def _published(result: RunResult, task: TaskSpec, sources: list[str]) -> Table:
     table.add_column("+-", justify="right")
     table.add_column("", style="dim")
     for value, method, spread, source, style in rows:
-        table.add_row(Text(method), _number(value), f"{spread:.4f}" if spread is not None else "", Text(source), style=style)
+        table.add_row(
+            Text(method),
+            _number(value),
+            f"{spread:.4f}" if spread is not None else "",
+            Text(source),
+            style=style,
+        )
     return table
+
+
+def _notes(sources: list[str]) -> Table:
+    notes = Table.grid(padding=(0, 1, 0, 0))
+    for number, source in enumerate(sources, 1):
+        notes.add_row(Text(f"[{number}]", style="dim"), Text(source, style="dim"))
+    return notes
 
 
 def _guard(result: RunResult) -> Text:
     counts = result.guard
-    said = f"guard: {counts['nonfinite']} non-finite steps, {counts['skipped']} skipped, {counts['rollbacks']} rolled back, {counts['clipped']} clipped"
+    bad = "no non-finite step"
+    if counts["nonfinite"]:
+        outcome = f"({counts['skipped']} skipped, {counts['rollbacks']} rolled back)"
+        bad = f"{counted(counts['nonfinite'], 'non-finite step')} {outcome}"
+    said = f"guard: {bad}, {counts['clipped']} clipped"
     first = counts["first"]
     if first is None:
         return Text(said, style="dim")

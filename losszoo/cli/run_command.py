@@ -21,10 +21,20 @@ EXIT_CODES = {"completed": 0, "stopped-early": 0, "stopped-by-guard": 1, "interr
 
 
 @make_command("run")
-@click.option("--loss", required=True, help="Name, expression (0.7*bce + 0.3*smoothness) or target (file.py:MyLoss).")
+@click.option(
+    "--loss", required=True, help="Name, expression (0.7*bce + 0.3*smoothness) or target (file.py:MyLoss)."
+)
 @click.option("--task", required=True, help="Name of a task; losszoo tasks lists them.")
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Of weights, batches and draws.")
-@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="model., recipe., loss. or task. keys: model.dim=64.")
+@click.option(
+    "--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Of weights, batches and draws."
+)
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="model., recipe., loss. or task. keys: model.dim=64.",
+)
 @click.option("--epochs", type=click.IntRange(min=1), help="Short for --set recipe.epochs=N.")
 @click.option("--clip-norm", type=float, help="Largest gradient norm.")
 @click.option("--clip-value", type=float, help="Largest absolute gradient entry.")
@@ -70,7 +80,8 @@ def warn_of_exhibits(terms: tuple[Weighted, ...]) -> None:
     for term in terms:
         spec = installed().losses.get(term.call.name)
         if spec is not None and spec.status == "exhibit":
-            click.echo(f"note: {spec.name} is an exhibit, unstable on purpose; {spec.stable_twin} is its stable form", err=True)
+            use = f"{spec.stable_twin} is its stable form"
+            click.echo(f"note: {spec.name} is an exhibit, unstable on purpose; {use}", err=True)
 
 
 class epoch_display:  # noqa: N801 (used as a context manager, like a function)
@@ -104,7 +115,12 @@ class epoch_display:  # noqa: N801 (used as a context manager, like a function)
         if self.bar is not None:
             metrics = "  ".join(f"val {name} {value:.4f}" for name, value in line["val"].items())
             bad = f"  bad steps {line['bad_steps']}" if line["bad_steps"] else ""
-            self.bar.update(self.bar_task, total=line["epochs"], completed=line["epoch"] + 1, line=f"loss {line['loss']:.4f}  {metrics}{bad}")
+            self.bar.update(
+                self.bar_task,
+                total=line["epochs"],
+                completed=line["epoch"] + 1,
+                line=f"loss {line['loss']:.4f}  {metrics}{bad}",
+            )
 
     def __exit__(self, *exception: object) -> None:
         if self.bar is not None:

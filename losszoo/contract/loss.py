@@ -66,7 +66,6 @@ class Loss(nn.Module):
         self.policy = policy
         self.validate = validate
         self._params = dict(identity.params) if not isinstance(core, nn.Module) else {}
-        self._signature = TABLE[identity.signature]
         self._context = Context(identity.expects, identity.params.get("ignore_index"))
         called = core.forward if isinstance(core, nn.Module) else core
         self._takes_mask = "mask" in _keywords(called)
@@ -124,7 +123,7 @@ class Loss(nn.Module):
     def _unreduced(
         self, args: Inputs, named: Mapping[str, Any], weight: Tensor | None, mask: Tensor | None
     ) -> Unreduced:
-        signature = self._signature
+        signature = TABLE[self.signature]
         inputs = signature.prepare(signature.bind(args, named), self._context)
         element_mask = None
         if mask is not None:
@@ -146,8 +145,8 @@ class Loss(nn.Module):
     def _values(self, inputs: Inputs, mask: Tensor | None) -> Unreduced:
         """The core's answer, as values and counts."""
         extra = {"mask": mask} if self._takes_mask and mask is not None else {}
-        required = len(self._signature.arguments)
-        for name, value in zip(self._signature.optional, inputs[required:], strict=True):
+        required = len(TABLE[self.signature].arguments)
+        for name, value in zip(TABLE[self.signature].optional, inputs[required:], strict=True):
             extra |= {} if value is None else {name: value}
         return as_unreduced(self.core(*inputs[:required], **self._params, **extra))
 

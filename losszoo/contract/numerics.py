@@ -42,5 +42,5 @@ def safe_sqrt(x: Tensor) -> Tensor:
         >>> x.grad
         tensor([0.])
     """
-    positive = x > 0
-    return torch.where(positive, torch.where(positive, x, 1.0).sqrt(), 0.0)
+    zero = x == 0
+    return torch.where(zero, 0.0, torch.where(zero, 1.0, x).sqrt())

@@ -50,7 +50,7 @@ def pairwise_logits(
     rows, columns, scale = _bounded(rows, columns)
     factor = -scale * scale / temperature if squared else -scale / temperature
     if rows.shape[0] * columns.shape[0] * rows.shape[1] > _EXACT_BELOW:
-        logits: Tensor = _Product.apply(rows, columns, factor, squared)
+        logits: Tensor = _Product.apply(rows, columns, factor, squared)  # type: ignore[no-untyped-call]
         return logits
     distance = torch.cdist(rows, columns, compute_mode="donot_use_mm_for_euclid_dist")
     if squared:
@@ -107,7 +107,7 @@ class _Product(torch.autograd.Function):
         x = torch.cat([-2 * x, short, torch.ones_like(short)], 1)
         y = torch.cat([y, y.new_ones(y.shape[0], 1), (y * y).sum(1, keepdim=True)], 1)
         result = torch.empty(x.shape[0], y.shape[0], dtype=rows.dtype, device=rows.device)
-        for part, wanted in zip(x.split(_BLOCK), result.split(_BLOCK), strict=True):
+        for part, wanted in zip(torch.split(x, _BLOCK), torch.split(result, _BLOCK), strict=True):
             wanted.copy_(part @ y.T)
         result.clamp_(min=0.0)
         ctx.squared = squared
@@ -120,7 +120,7 @@ class _Product(torch.autograd.Function):
         return result
 
     @staticmethod
-    @torch.autograd.function.once_differentiable  # type: ignore[untyped-decorator]
+    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None, None]:
         rows, columns, factor, *logits = ctx.saved_tensors
         slope = -factor * factor if logits else 2 * factor

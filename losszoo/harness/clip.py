@@ -35,7 +35,9 @@ class Clip:
             torch._foreach_mul_(list(gradients), self.norm / norm)
             clipped = True
         if self.value is not None:
-            largest = max((gradient.abs().max().item() for gradient in gradients if gradient.numel()), default=0.0)
+            largest = max(
+                (gradient.abs().max().item() for gradient in gradients if gradient.numel()), default=0.0
+            )
             if largest > self.value:
                 torch._foreach_clamp_min_(list(gradients), -self.value)
                 torch._foreach_clamp_max_(list(gradients), self.value)
@@ -53,4 +55,6 @@ def gradient_norm(gradients: Sequence[Tensor]) -> float:
     norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(list(gradients)))).item()
     if norm < float("inf"):
         return norm
-    return torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(g, dtype=torch.float64) for g in gradients])).item()
+    return torch.linalg.vector_norm(
+        torch.stack([torch.linalg.vector_norm(g, dtype=torch.float64) for g in gradients])
+    ).item()

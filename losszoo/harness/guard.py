@@ -134,7 +134,7 @@ class Guard:
         clip_norm: float | None = None,
         clip_value: float | None = None,
         *,
-        budget: Budget = Budget(),  # noqa: B008 (frozen)
+        budget: Budget = Budget(),
         snapshot_every: int = 50,
     ) -> None:
         if policy not in POLICIES:
@@ -165,7 +165,9 @@ class Guard:
         """
         self.counts.steps += 1
         loss.backward()  # type: ignore[no-untyped-call]
-        gradients = [p.grad for group in self.optimizer.param_groups for p in group["params"] if p.grad is not None]
+        gradients = [
+            p.grad for group in self.optimizer.param_groups for p in group["params"] if p.grad is not None
+        ]
         value, norm = loss.item(), gradient_norm(gradients)
         if not (math.isfinite(value) and math.isfinite(norm)):
             event = self._bad("gradient" if math.isfinite(value) else "loss", investigate)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -37,7 +36,9 @@ class Prediction:
     temperature: float = 1.0
 
     @torch.no_grad()
-    def score(self, model: Model, data: Prepared, parts: tuple[str, ...], deciding: tuple[str, str]) -> dict[str, dict[str, float]]:
+    def score(
+        self, model: Model, data: Prepared, parts: tuple[str, ...], deciding: tuple[str, str]
+    ) -> dict[str, dict[str, float]]:
         """Metrics of the named parts.
 
         Args:
@@ -63,7 +64,9 @@ class Prediction:
     def _votes(self, data: Prepared) -> bool:
         return self._by_neighbors and self.signature != "neighbors" and data.kind != "retrieval"
 
-    def _one(self, model: Model, data: Prepared, name: str, features: Mapping[str, Tensor], k: int) -> dict[str, float]:
+    def _one(
+        self, model: Model, data: Prepared, name: str, features: Mapping[str, Tensor], k: int
+    ) -> dict[str, float]:
         part: Part = getattr(data, name)
         if data.kind == "retrieval":
             return retrieval_metrics(features[name], part.targets)
@@ -84,7 +87,9 @@ class Prediction:
 
     def _outputs(self, model: Model, part: Part) -> Tensor:
         head = model.heads[self.signature]
-        return torch.cat([link(head(model(chunk)), self.expects, self.signature) for chunk in part.inputs.split(_CHUNK)])
+        return torch.cat(
+            [link(head(model(chunk)), self.expects, self.signature) for chunk in part.inputs.split(_CHUNK)]
+        )
 
     def _embed(self, model: Model, part: Part) -> Tensor:
         features = torch.cat([model(chunk) for chunk in part.inputs.split(_CHUNK)])
@@ -94,7 +99,9 @@ class Prediction:
         metric, direction = deciding
         choices = tuple(k for k in K_CHOICES if k < len(data.train)) or (1,)
         scored = []
-        for k, votes in zip(choices, knn_scores(features["val"], features["train"], data, choices, own=False), strict=True):
+        for k, votes in zip(
+            choices, knn_scores(features["val"], features["train"], data, choices, own=False), strict=True
+        ):
             measured = output_metrics(votes, data.val, data, "probabilities")
             scored.append((measured.get(metric, measured["accuracy"]), k))
         best = max if direction == "max" else min
@@ -104,7 +111,11 @@ class Prediction:
 
     def _soft(self, features: Mapping[str, Tensor], name: str, data: Prepared) -> Tensor:
         """Soft nearest neighbors over all training rows, each training row without itself."""
-        weights_of = data.train.targets[:, None] if data.kind == "regression" else one_hot(data.train.targets, data.classes)
+        weights_of = (
+            data.train.targets[:, None]
+            if data.kind == "regression"
+            else one_hot(data.train.targets, data.classes)
+        )
         mixed = []
         for start in range(0, len(features[name]), _CHUNK):
             chunk = features[name][start : start + _CHUNK]
@@ -126,7 +137,9 @@ def probe(train: Tensor, labels: Tensor, queries: Tensor) -> Array:
     return predicted
 
 
-def knn_scores(queries: Tensor, train: Tensor, data: Prepared, choices: tuple[int, ...], own: bool) -> list[Tensor]:
+def knn_scores(
+    queries: Tensor, train: Tensor, data: Prepared, choices: tuple[int, ...], own: bool
+) -> list[Tensor]:
     """Shares of the votes of the k nearest training rows, (N, C), for every k; ``own``: without the row itself.
 
     Half a vote more goes to the nearest row, so that ties fall to the closer label and not to the smaller one.
@@ -166,7 +179,9 @@ def output_metrics(outputs: Tensor, part: Part, data: Prepared, expects: str) ->
         positive = outputs[:, 1] - outputs[:, 0]
     found = {"accuracy": metrics.accuracy(truth, predicted.cpu().numpy())}
     if data.kind == "binary":
-        found["average_precision"] = metrics.average_precision(truth, torch.nan_to_num(positive).cpu().numpy())
+        found["average_precision"] = metrics.average_precision(
+            truth, torch.nan_to_num(positive).cpu().numpy()
+        )
     return found
 
 

@@ -67,15 +67,21 @@ def prepare(task: Task, seed: int, device: torch.device) -> Prepared:
     def tensors(split: Split) -> Part:
         inputs = torch.from_numpy(((split.inputs - mean) / deviation).astype(np.float32))
         targets = torch.as_tensor(np.array(split.targets)).to(dtype)
-        return Part(inputs.to(device), ((targets - center) / scale if kind == "regression" else targets).to(device))
+        return Part(
+            inputs.to(device), ((targets - center) / scale if kind == "regression" else targets).to(device)
+        )
 
-    return Prepared(*(tensors(split) for split in splits), kind=kind, classes=classes, center=center, scale=scale)
+    return Prepared(
+        *(tensors(split) for split in splits), kind=kind, classes=classes, center=center, scale=scale
+    )
 
 
 def _check_split(name: str, part: str, split: Split) -> None:
     rows = len(split.inputs)
     if rows == 0 or len(split.targets) != rows:
-        raise DataError(f"task {name}: {part} must hold as many targets as rows, and some, however: {rows} rows, {len(split.targets)} targets")
+        raise DataError(
+            f"task {name}: {part} must hold as many targets as rows, and some, however: {rows} rows, {len(split.targets)} targets"
+        )
     for what, values in (("inputs", split.inputs), ("targets", split.targets)):
         if not np.issubdtype(values.dtype, np.number) and values.dtype != np.bool_:
             raise DataError(f"task {name}: {part} {what} must be numbers, however: dtype {values.dtype}")
@@ -92,17 +98,23 @@ def _check_split(name: str, part: str, split: Split) -> None:
 def _count_classes(name: str, kind: str, splits: Splits) -> int:
     for part, split in zip(Splits._fields, splits, strict=True):
         if not np.issubdtype(split.targets.dtype, np.integer) or split.targets.min() < 0:
-            raise DataError(f"task {name}: {part} labels must be whole numbers from 0, however: {split.targets.dtype}, least {split.targets.min()}")
+            raise DataError(
+                f"task {name}: {part} labels must be whole numbers from 0, however: {split.targets.dtype}, least {split.targets.min()}"
+            )
     seen = np.unique(splits.train.targets)
     if len(seen) < 2:
-        raise DataError(f"task {name}: the training rows must hold at least two classes, however: only class {seen[0]} ({len(splits.train.targets)} rows)")
+        raise DataError(
+            f"task {name}: the training rows must hold at least two classes, however: only class {seen[0]} ({len(splits.train.targets)} rows)"
+        )
     classes = int(seen.max()) + 1
     if kind == "retrieval":
         return classes
     for part, split in zip(("val", "test"), (splits.val, splits.test), strict=True):
         if split.targets.max() >= classes:
             row = int(np.argmax(split.targets))
-            raise DataError(f"task {name}: {part} labels must be in 0..{classes - 1} as in training, however: row {row} holds {split.targets[row]}")
+            raise DataError(
+                f"task {name}: {part} labels must be in 0..{classes - 1} as in training, however: row {row} holds {split.targets[row]}"
+            )
     return classes
 
 

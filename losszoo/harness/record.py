@@ -41,7 +41,9 @@ class Record:
             self.folder = Path(tempfile.mkdtemp(prefix=f"{now}-seed{seed}-", dir=parent))
             self.folder.chmod(0o755)
         except OSError as error:
-            raise UsageError(f"the run folder must be writable, however: {error.strerror or error}: {error.filename or parent}; choose another --out") from error
+            raise UsageError(
+                f"the run folder must be writable, however: {error.strerror or error}: {error.filename or parent}; choose another --out"
+            ) from error
         self._bundles = 0
 
     def write_json(self, name: str, content: Any) -> None:

@@ -84,7 +84,12 @@ def fit(plan: Plan, on_epoch: Callable[[Mapping[str, Any]], None] | None = None)
                 progress.status, progress.stop_reason = "interrupted", "interrupted by the user"
                 break
             progress.epoch = epoch + 1
-            line |= {"epoch": epoch, "epochs": plan.recipe.epochs, "val": _validate(plan), "seconds": time.perf_counter() - started}
+            line |= {
+                "epoch": epoch,
+                "epochs": plan.recipe.epochs,
+                "val": _validate(plan),
+                "seconds": time.perf_counter() - started,
+            }
             progress.history.append(line)
             _remember_best(plan, progress, line["val"])
             if on_epoch is not None:
@@ -93,7 +98,10 @@ def fit(plan: Plan, on_epoch: Callable[[Mapping[str, Any]], None] | None = None)
                 save(plan, progress, generator)
                 saved = time.perf_counter()
             if 0 < plan.recipe.patience <= epoch - progress.best_epoch:
-                progress.status, progress.stop_reason = "stopped-early", f"no better {plan.deciding[0]} for {plan.recipe.patience} epochs"
+                progress.status, progress.stop_reason = (
+                    "stopped-early",
+                    f"no better {plan.deciding[0]} for {plan.recipe.patience} epochs",
+                )
                 break
     save(plan, progress, generator)
     if progress.best_state:
@@ -141,7 +149,11 @@ class _Meter:
     def line(self) -> dict[str, Any]:
         """The epoch's means."""
         steps = max(self.steps, 1)
-        line: dict[str, Any] = {"loss": self.loss / steps, "grad_norm": self.norm / steps, "steps": self.steps}
+        line: dict[str, Any] = {
+            "loss": self.loss / steps,
+            "grad_norm": self.norm / steps,
+            "steps": self.steps,
+        }
         line |= {"clipped": self.clipped, "bad_steps": self.bad}
         if self.terms:
             line["terms"] = {label: total / steps for label, total in self.terms.items()}

@@ -51,7 +51,9 @@ def parse_overrides(items: Iterable[str] | Mapping[str, Any]) -> Overrides:
     for key, value in pairs:
         group, dot, name = key.partition(".")
         if not dot or not name or group not in GROUPS:
-            raise UsageError(f"a setting must start with {', '.join(f'{g}.' for g in GROUPS)}, however: {key}={value}")
+            raise UsageError(
+                f"a setting must start with {', '.join(f'{g}.' for g in GROUPS)}, however: {key}={value}"
+            )
         groups[group][name] = value
     return Overrides(**groups)
 
@@ -90,7 +92,9 @@ def make_task(name: str, options: Mapping[str, Any]) -> Task:
             raise UnknownNameError(f"task {name} has no option {key!r}: {suggest(key, ['split', *known])}")
     task = made(**options)
     if not isinstance(task, Task):
-        raise UsageError(f"task {name} of {origin} must be a losszoo.Task, however: {spec.target} is a {type(task).__name__}")
+        raise UsageError(
+            f"task {name} of {origin} must be a losszoo.Task, however: {spec.target} is a {type(task).__name__}"
+        )
     task.spec = spec
     return task
 
@@ -114,7 +118,9 @@ def apply(setup: Setup, overrides: Overrides) -> Setup:
     known = trunk_options(trunk)
     for key in model:
         if key not in known:
-            raise UnknownNameError(f"trunk {trunk} has no option {key!r}: {suggest(key, ['trunk', *known])}; known: model.{', model.'.join(known)}")
+            raise UnknownNameError(
+                f"trunk {trunk} has no option {key!r}: {suggest(key, ['trunk', *known])}; known: model.{', model.'.join(known)}"
+            )
     return Setup(trunk=trunk, model={**proposed, **model}, recipe=_recipe(setup.recipe, overrides.recipe))
 
 
@@ -122,10 +128,14 @@ def _recipe(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
     known = [f.name for f in fields(Recipe)]
     for key, value in changes.items():
         if key not in known:
-            raise UnknownNameError(f"there is no recipe.{key}: {suggest(key, known)}; known: recipe.{', recipe.'.join(known)}")
+            raise UnknownNameError(
+                f"there is no recipe.{key}: {suggest(key, known)}; known: recipe.{', recipe.'.join(known)}"
+            )
         if key == "optimizer":
             if value not in OPTIMIZERS:
-                raise UsageError(f"recipe.optimizer must be one of {', '.join(OPTIMIZERS)}, however: {value!r}")
+                raise UsageError(
+                    f"recipe.optimizer must be one of {', '.join(OPTIMIZERS)}, however: {value!r}"
+                )
         else:
             _check_number(key, value, isinstance(getattr(recipe, key), int))
     return replace(recipe, **changes)
@@ -134,8 +144,14 @@ def _recipe(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
 def _check_number(key: str, value: Any, whole: bool) -> None:
     low, high, bounds = _RECIPE_RULES[key]
     number = isinstance(value, int if whole else int | float) and not isinstance(value, bool)
-    inside = number and (low <= value if bounds[0] == "[" else low < value) and (value <= high if bounds[1] == "]" else value < high)
+    inside = (
+        number
+        and (low <= value if bounds[0] == "[" else low < value)
+        and (value <= high if bounds[1] == "]" else value < high)
+    )
     if not inside:
         kind = "a whole number" if whole else "a number"
         left, right = bounds
-        raise UsageError(f"recipe.{key} must be {kind} in {left}{low:g}, {high:g}{right}, however: recipe.{key}={value!r}")
+        raise UsageError(
+            f"recipe.{key} must be {kind} in {left}{low:g}, {high:g}{right}, however: recipe.{key}={value!r}"
+        )

@@ -44,7 +44,10 @@ class _FirstNonFinite(TorchFunctionMode):
 
 def _broken(values: Any) -> bool:
     return any(
-        isinstance(x, Tensor) and x.is_floating_point() and x.numel() > 0 and not bool(torch.isfinite(x.detach()).all())
+        isinstance(x, Tensor)
+        and x.is_floating_point()
+        and x.numel() > 0
+        and not bool(torch.isfinite(x.detach()).all())
         for x in tree_leaves(values)
     )
 

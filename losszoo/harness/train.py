@@ -67,7 +67,9 @@ class Options:
         if not isinstance(self.seed, int) or not 0 <= self.seed < 2**63:
             raise UsageError(f"seed must be a whole number in [0, 2^63), however: seed={self.seed!r}")
         if self.on_nonfinite not in POLICIES:
-            raise UsageError(f"on_nonfinite must be one of {', '.join(POLICIES)}, however: on_nonfinite={self.on_nonfinite!r}")
+            raise UsageError(
+                f"on_nonfinite must be one of {', '.join(POLICIES)}, however: on_nonfinite={self.on_nonfinite!r}"
+            )
 
 
 def run(
@@ -141,7 +143,12 @@ def make_plan(loss: str | Callable[..., Any], task_name: str, options: Options) 
     text = loss if isinstance(loss, str) else getattr(loss, "__name__", type(loss).__name__)
     steps = setup.recipe.epochs * -(-len(data.train) // setup.recipe.batch_size)
     guard = Guard(
-        [model, built], optimizer, options.on_nonfinite, options.clip_norm, options.clip_value, budget=Budget(steps=steps)
+        [model, built],
+        optimizer,
+        options.on_nonfinite,
+        options.clip_norm,
+        options.clip_value,
+        budget=Budget(steps=steps),
     )
     config = {
         "losszoo": losszoo.__version__,
@@ -182,11 +189,15 @@ def _device(name: str) -> torch.device:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
         said = str(error).splitlines()[0]
-        raise UsageError(f"device must be one that this machine has, however: device={name!r} ({said})") from None
+        raise UsageError(
+            f"device must be one that this machine has, however: device={name!r} ({said})"
+        ) from None
     return device
 
 
-def _make_loss(loss: str | Callable[..., Any], spec: TaskSpec, overrides: Overrides, options: Options) -> SumLoss:
+def _make_loss(
+    loss: str | Callable[..., Any], spec: TaskSpec, overrides: Overrides, options: Options
+) -> SumLoss:
     """The loss as a sum, even of one term; refused where it does not fit the task."""
     if isinstance(loss, str):
         terms = parse(loss)
@@ -210,7 +221,9 @@ def _natural(thing: Any, spec: TaskSpec) -> str:
     return infer_signature(thing) or NATURAL[spec.kind]
 
 
-def _make_model(trunk: str, options: Mapping[str, Any], numeric: int | None, data: Prepared, loss: SumLoss) -> Model:
+def _make_model(
+    trunk: str, options: Mapping[str, Any], numeric: int | None, data: Prepared, loss: SumLoss
+) -> Model:
     built = build_trunk(trunk, tuple(data.train.inputs.shape[1:]), numeric, **options)
     heads = {name: make_head(name, built.dim, data) for name in loss.signatures}
     return Model(built, {name: head for name, head in heads.items() if head is not None})
@@ -235,5 +248,8 @@ def _prediction(loss: SumLoss, signature: str) -> Prediction:
         return Prediction(signature, leaf.identity.expects, leaf.similarity)
     params = leaf.identity.params
     return Prediction(
-        signature, leaf.identity.expects, params.get("similarity", "euclidean"), params.get("temperature", 1.0)
+        signature,
+        leaf.identity.expects,
+        params.get("similarity", "euclidean"),
+        params.get("temperature", 1.0),
     )

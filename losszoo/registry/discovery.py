@@ -1,4 +1,4 @@
-"""Which distributions declare a plugin. Their metadata are read one by one: a broken one stops nobody else."""
+"""Which distributions declare a plugin. Their metadata are read one by one: a broken one stops nobody."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ UNKNOWN = "unknown distribution"
 def declared(group: str) -> tuple[list[EntryPoint], list[tuple[Distribution, Exception]]]:
     """The entry points of a group, and the distributions that name the group in metadata nobody can read.
 
-    ``importlib.metadata.entry_points`` parses every distribution's file, and one malformed file fails all of it;
-    here a file that does not hold the group's name is not parsed at all.
+    ``importlib.metadata.entry_points`` parses every distribution's file, and fails where one is malformed.
+    Here a file that does not hold the group's name is not parsed at all.
     """
     points: list[EntryPoint] = []
     broken: list[tuple[Distribution, Exception]] = []
@@ -23,10 +23,12 @@ def declared(group: str) -> tuple[list[EntryPoint], list[tuple[Distribution, Exc
         try:
             text = distribution.read_text(FILE) or ""
             found = list(distribution.entry_points.select(group=group)) if group in text else []
-        except Exception as error:  # undecodable or malformed metadata are the distribution's fault, and recorded
+        except (
+            Exception
+        ) as error:  # undecodable or malformed metadata are the distribution's fault, and recorded
             broken.append((distribution, error))
             continue
-        name = announced(distribution)[0]
+        name = announced(distribution)[0] if found else ""
         if found and name not in seen and not _shadowed(name, text):
             seen.add(name)
             points += found
@@ -37,13 +39,15 @@ def declared(group: str) -> tuple[list[EntryPoint], list[tuple[Distribution, Exc
 def announced(distribution: Distribution) -> tuple[str, str]:
     """Name and version of a distribution; both may be missing in a broken one."""
     try:
-        return distribution.name or UNKNOWN, distribution.version or ""
+        fields = distribution.metadata  # parsed at every access
+        found = [(fields.get_all(key) or [""])[0] for key in ("Name", "Version")]
     except Exception:
-        return UNKNOWN, ""
+        found = ["", ""]
+    return found[0] or UNKNOWN, found[1]
 
 
 def _shadowed(name: str, text: str) -> bool:
-    """Whether another distribution of the same name stands before this one on the path: Python imports that one."""
+    """Whether a distribution of the same name stands before this one on the path: Python imports that one."""
     try:
         return metadata.distribution(name).read_text(FILE) != text
     except metadata.PackageNotFoundError:

@@ -1,4 +1,4 @@
-"""The language of ``--loss``: names, calls and weighted sums. A parser of our own grammar; nothing is evaluated.
+"""The language of ``--loss``: names, calls, weighted sums. A parser of our own grammar; nothing is evaluated.
 
     expression := ["+" | "-"] term (("+" | "-") term)*
     term       := factor ("*" factor)*                    all factors but one are numbers or schedules
@@ -14,54 +14,21 @@ A target whose path has a space or a sign in it is written as a string: "my loss
 
 from __future__ import annotations
 
+import math
 import re
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
 from losszoo.contract.schedules import KINDS, Schedule
 from losszoo.errors import UsageError
+from losszoo.registry.terms import TOKENS, WORDS
+from losszoo.registry.terms import Call as Call
+from losszoo.registry.terms import Weighted as Weighted
 
-_TOKENS = re.compile(
-    r"""(?P<target>(?:[^\s()*+,="'\[\]:]+\.py|[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)
-      | (?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)
-      | (?P<name>[A-Za-z_]\w*(?:-[A-Za-z0-9_]+)*)
-      | (?P<string>"[^"]*"|'[^']*')
-      | (?P<mark>[()*+,=\[\]-])""",
-    re.VERBOSE,
-)
-_WORDS = {"true": True, "false": False, "none": None}
 # Deep enough for any loss, shallow enough for the recursive parser.
 _DEEPEST = 40
 _LONGEST = 10_000
-
-
-@dataclass(frozen=True)
-class Call:
-    """A loss by name or target, its arguments, and the losses inside where it combines some."""
-
-    name: str
-    arguments: dict[str, Any] = field(default_factory=dict)
-    inner: tuple[Weighted, ...] = ()
-    position: int = 0
-
-    def __str__(self) -> str:
-        parts = [_sum(self.inner)] if self.inner else []
-        parts += [f"{key}={_value(value)}" for key, value in self.arguments.items()]
-        return f"{self.name}({', '.join(parts)})" if parts else self.name
-
-
-@dataclass(frozen=True)
-class Weighted:
-    """A loss times a number times schedules."""
-
-    call: Call
-    scale: float = 1.0
-    schedules: tuple[Schedule, ...] = ()
-
-    def __str__(self) -> str:
-        factors = [] if self.scale == 1 else [f"{self.scale:g}"]
-        factors += [f"{s.kind}({s.start:g}, {s.end:g}, epochs={s.epochs})" for s in self.schedules]
-        return "*".join([*factors, str(self.call)])
 
 
 def parse(text: str) -> tuple[Weighted, ...]:
@@ -72,7 +39,7 @@ def parse(text: str) -> tuple[Weighted, ...]:
 
     Example:
         >>> [str(term) for term in parse("0.5*(bce + 2*dice(smooth=0.1))")]
-        ['0.5*bce', '1*dice(smooth=0.1)']
+        ['0.5*bce', 'dice(smooth=0.1)']
     """
     if len(text) > _LONGEST:
         raise UsageError(f"a loss expression must have at most {_LONGEST} characters, however: {len(text)}")
@@ -111,13 +78,13 @@ class _Parser:
         self.at = 0
         self.depth = 0
 
-    def _tokens(self) -> Any:
+    def _tokens(self) -> Iterator[_Token]:
         position = 0
         while position < len(self.text):
             if self.text[position].isspace():
                 position += 1
                 continue
-            match = _TOKENS.match(self.text, position)
+            match = TOKENS.match(self.text, position)
             if match is None:
                 self._fail(position, "a loss, a number or one of + - * ( )", repr(self.text[position]))
             yield _Token(str(match.lastgroup), match.group(), position)
@@ -125,9 +92,13 @@ class _Parser:
         yield _Token("end", "", len(self.text))
 
     def _fail(self, position: int, expected: str, came: str) -> NoReturn:
-        shown = self.text if len(self.text) <= 100 else self.text[:97] + "..."
-        caret = f"\n  {shown}\n  {' ' * position}^" if position <= len(shown) else ""
-        raise UsageError(f"cannot read the loss expression at position {position + 1}: expected {expected}, however: {came}{caret}")
+        start = max(0, position - 60)
+        lead = "..." if start else ""
+        shown = lead + re.sub(r"\s", " ", self.text[start : start + 100])
+        shown += "..." if len(self.text) > start + 100 else ""
+        caret = f"\n  {shown}\n  {' ' * (len(lead) + position - start)}^"
+        where = f"cannot read the loss expression at position {position + 1}"
+        raise UsageError(f"{where}: expected {expected}, however: {came}{caret}")
 
     def _unexpected(self, expected: str) -> NoReturn:
         token = self.tokens[self.at]
@@ -177,7 +148,10 @@ class _Parser:
             product = product.times(factor)
         if not product.terms:
             self._fail(start, "a loss in every term", "only numbers and schedules")
-        return product.spread()
+        terms = product.spread()
+        if not all(math.isfinite(term.scale) for term in terms):
+            self._fail(start, "a finite weight", "a product that overflows")
+        return terms
 
     def factor(self) -> _Product:
         token = self.token
@@ -191,10 +165,16 @@ class _Parser:
         if token.kind == "name" and token.text in KINDS:
             self.at += 1
             return _Product(schedules=(self.schedule(token),))
-        if token.kind in ("name", "target", "string"):
-            self.at += 1
-            return _Product(terms=(Weighted(self.call(token)),))
-        self._unexpected("a loss, a number or '('")
+        if token.kind not in ("name", "target", "string"):
+            self._unexpected("a loss, a number or '('")
+        if not self._name_of(token):
+            self._unexpected("the name of a loss")
+        self.at += 1
+        return _Product(terms=(Weighted(self.call(token)),))
+
+    @staticmethod
+    def _name_of(token: _Token) -> str:
+        return token.text[1:-1] if token.kind == "string" else token.text
 
     def _finite(self, token: _Token) -> float:
         number = float(token.text)
@@ -245,21 +225,23 @@ class _Parser:
                     break
                 if self._take(",") is None:
                     self._unexpected("',' or ')'")
-        return Call(token.text.strip("\"'"), arguments, inner, token.position)
+        return Call(self._name_of(token), arguments, inner, token.position)
 
     def value(self) -> Any:
         token = self.token
-        if token.kind == "string" or (token.kind == "name" and token.text.lower() in _WORDS):
+        if token.kind == "string" or (token.kind == "name" and token.text.lower() in WORDS):
             self.at += 1
-            return token.text[1:-1] if token.kind == "string" else _WORDS[token.text.lower()]
+            return self._name_of(token) if token.kind == "string" else WORDS[token.text.lower()]
         if token.kind == "name":
             self.at += 1
             return token.text
         if self._take("["):
             return self.numbers()
         number = self.signed_number("a value")
-        whole = re.fullmatch(r"\d+", self.tokens[self.at - 1].text)
-        return int(number) if whole else number
+        digits = self.tokens[self.at - 1].text
+        if not digits.isdigit():
+            return number
+        return -int(digits) if math.copysign(1, number) < 0 else int(digits)
 
     def numbers(self) -> list[float]:
         items = [self.signed_number("in a list")]
@@ -267,15 +249,3 @@ class _Parser:
             items.append(self.signed_number("in a list"))
         self._need("]")
         return items
-
-
-def _sum(terms: tuple[Weighted, ...]) -> str:
-    return ", ".join(str(term) for term in terms)
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, str):
-        return f'"{value}"' if not re.fullmatch(r"[A-Za-z_]\w*(?:-[A-Za-z0-9_]+)*", value) else value
-    if value is None or isinstance(value, bool):
-        return str(value).lower()
-    return f"[{', '.join(_value(item) for item in value)}]" if isinstance(value, list) else repr(value)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from losszoo.errors import UsageError
 from losszoo.registry.expressions import Weighted
 from losszoo.registry.registry import Registry
@@ -16,6 +18,9 @@ NATURAL = {
     "retrieval": "embedding",
     "views": "views",
 }
+
+# The tag of a loss that is made of other losses: uncertainty(bce, dice).
+COMBINER = "combiner"
 
 
 def tasks_for(registry: Registry, signature: str) -> list[str]:
@@ -34,15 +39,15 @@ def check_fit(registry: Registry, terms: tuple[Weighted, ...], task: TaskSpec) -
     Raises:
         UsageError: names the loss, why it does not fit, and the tasks that it does fit.
     """
-    leaves = list(_leaves(terms))
+    leaves = list(_leaves(registry, terms))
     for name in leaves:
         if ":" not in name:
             _check_one(registry, name, task)
     known = [registry.loss(name).signature for name in leaves if ":" not in name]
     if len(known) == len(leaves) and set(known) == {"penalty"}:
         raise UsageError(
-            f"a penalty must stand in a sum with a loss of the data, however: {' + '.join(leaves)} stands alone; "
-            f"try {example_for(registry, task)} + 1e-4*{leaves[0]}"
+            "a penalty must stand in a sum with a loss of the data, however: "
+            f"{' + '.join(leaves)} stands alone; try {example_for(registry, task)} + 1e-4*{leaves[0]}"
         )
 
 
@@ -51,8 +56,9 @@ def _check_one(registry: Registry, name: str, task: TaskSpec) -> None:
     if signature == "penalty" or task.fits(signature):
         return
     fitting = tasks_for(registry, signature)
+    article = "an" if signature.startswith("e") else "a"
     raise UsageError(
-        f"{name} is a {signature} loss and does not fit {task.name}, a {task.kind} task; "
+        f"{name} is {article} {signature} loss and does not fit {task.name}, a {task.kind} task; "
         f"it fits {', '.join(fitting) or 'no task that is installed'}. "
         f"{task.name} takes losses of {', '.join(FITS[task.kind])}, such as {example_for(registry, task)}"
     )
@@ -60,12 +66,22 @@ def _check_one(registry: Registry, name: str, task: TaskSpec) -> None:
 
 def example_for(registry: Registry, task: TaskSpec) -> str:
     """A stable loss that fits, to name in an error."""
-    names = [n for n, s in registry.losses.items() if s.signature == NATURAL[task.kind] and s.status == "stable"]
+    names = [
+        n for n, s in registry.losses.items() if s.signature == NATURAL[task.kind] and s.status == "stable"
+    ]
     return names[0] if names else "a loss"
 
 
-def _leaves(terms: tuple[Weighted, ...]) -> list[str]:
-    found: list[str] = []
+def _leaves(registry: Registry, terms: tuple[Weighted, ...]) -> Iterator[str]:
+    """The losses of the data and of the parameters, without those that only combine others."""
     for term in terms:
-        found += _leaves(term.call.inner) if term.call.inner else [term.call.name]
-    return found
+        name, inner = term.call.name, term.call.inner
+        combines = ":" not in name and COMBINER in registry.loss(name).tags
+        if combines and not inner:
+            raise UsageError(
+                f"{name} must have losses inside, however: it stands alone; write {name}(loss, another loss)"
+            )
+        if inner:
+            yield from _leaves(registry, inner)
+        else:
+            yield name

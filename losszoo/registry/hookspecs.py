@@ -1,4 +1,7 @@
-"""The two hooks of a losszoo plugin. A plugin is a module (or object) named in the entry-point group ``losszoo``."""
+"""The two hooks of a losszoo plugin.
+
+A plugin is a module, or an object in one, that a distribution names in the entry-point group ``losszoo``.
+"""
 
 from __future__ import annotations
 

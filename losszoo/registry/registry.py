@@ -1,4 +1,4 @@
-"""From entry points to specs. One plugin at a time: whatever one of them does wrong is recorded and stops nobody."""
+"""From entry points to specs, one plugin at a time: whatever one does wrong is recorded and stops nobody."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint
-from typing import Any
+from typing import Any, TypeVar
 
 import pluggy
 
@@ -16,6 +16,8 @@ from losszoo.errors import UnknownNameError, UsageError, in_one_line, suggest
 from losszoo.registry import hookspecs
 from losszoo.registry.discovery import FILE, UNKNOWN, announced, declared
 from losszoo.registry.specs import LossSpec, TaskSpec
+
+Spec = TypeVar("Spec", LossSpec, TaskSpec)
 
 OWN_DISTRIBUTION = "losszoo"
 # Words with a meaning of their own in an expression.
@@ -85,51 +87,64 @@ class Registry:
                         for spec in _offers(hook):
                             self._take(spec, origin)
                 if before == (len(self.origins), len(self.failures)):
-                    self.failures.append(Failure(origin, "offer", why_nothing(plugin, hooks)))
+                    self._fail(origin, "offer", why_nothing(plugin, hooks))
 
     @contextlib.contextmanager
     def _recorded(self, origin: Origin, stage: str) -> Iterator[None]:
-        """Whatever is raised becomes a failure; what is printed goes to stderr: stdout may be one JSON document."""
+        """What is raised becomes a failure; what is printed goes to stderr: stdout may be a JSON document."""
         try:
             with contextlib.redirect_stdout(sys.stderr):
                 yield
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # a plugin that calls sys.exit() stops nobody either
-            self.failures.append(Failure(origin, stage, in_one_line(error)))
+            self._fail(origin, stage, in_one_line(error))
+
+    def _fail(self, origin: Origin, stage: str, reason: str) -> None:
+        failure = Failure(origin, stage, reason)
+        if failure not in self.failures:  # a hook that repeats a fault without end tells it once
+            self.failures.append(failure)
 
     def _take(self, spec: Any, origin: Origin) -> None:
         if not isinstance(spec, LossSpec | TaskSpec):
-            reason = f"a hook must return LossSpec or TaskSpec objects, however: it returned a {type(spec).__name__}"
-            self.failures.append(Failure(origin, "spec", reason))
+            reason = f"a hook must return LossSpec or TaskSpec objects, however: a {type(spec).__name__}"
+            self._fail(origin, "spec", reason)
             return
         kind, shelf = ("loss", self.losses) if isinstance(spec, LossSpec) else ("task", self.tasks)
         if spec.name in RESERVED:
-            self.failures.append(Failure(origin, "spec", f"{kind} {spec.name}: the name is a word of the expression grammar"))
+            self._fail(
+                origin,
+                "spec",
+                f"{kind} {spec.name}: the name is a word of the expression grammar; rename yours",
+            )
         elif spec.name in shelf:
             owner = self.origins[kind, spec.name]
-            self.failures.append(Failure(origin, "spec", f"{kind} {spec.name}: the name belongs to {owner}; rename yours"))
+            self._fail(origin, "spec", f"{kind} {spec.name}: the name belongs to {owner}; rename yours")
         else:
             shelf[spec.name] = spec  # type: ignore[assignment]
             self.origins[kind, spec.name] = origin
 
 
-def _get(shelf: dict[str, Any], kind: str, name: str) -> Any:
+def _get(shelf: dict[str, Spec], kind: str, name: str) -> Spec:
     if name not in shelf:
         listing = "list" if kind == "loss" else "tasks"
-        raise UnknownNameError(f"unknown {kind} {name!r}: {suggest(name, list(shelf))} (losszoo {listing} shows all)")
+        raise UnknownNameError(
+            f"unknown {kind} {name!r}: {suggest(name, list(shelf))} (losszoo {listing} shows all)"
+        )
     return shelf[name]
 
 
 def _register(plugin: Any, origin: Origin) -> Any:
-    """The hooks of a manager of its own: a misspelt hook is then nobody else's, and one call reaches it alone."""
+    """The hooks of a manager of its own: a misspelt hook is nobody else's, and a call reaches it alone."""
     manager = pluggy.PluginManager(hookspecs.GROUP)
     manager.add_hookspecs(hookspecs)
     try:
         manager.register(plugin, name=origin.entry_point)
         manager.check_pending()
     except pluggy.PluginValidationError as error:
-        raise UsageError(f"{error}; the hooks are losszoo_losses() and losszoo_tasks(), without arguments") from error
+        raise UsageError(
+            f"{error}; the hooks are losszoo_losses() and losszoo_tasks(), without arguments"
+        ) from error
     return manager.hook
 
 
@@ -137,7 +152,9 @@ def _offers(hook: Any) -> Iterator[Any]:
     """What a hook returns, one by one: what came before an error is kept."""
     for answer in hook():
         if isinstance(answer, str) or not isinstance(answer, Iterable):
-            raise UsageError(f"{hook.name} must return an iterable of specs, however: it returned a {type(answer).__name__}")
+            raise UsageError(
+                f"{hook.name} must return an iterable of specs, however: a {type(answer).__name__}"
+            )
         for count, spec in enumerate(answer):
             if count == _MOST_SPECS:
                 raise UsageError(f"{hook.name} must return at most {_MOST_SPECS} specs, however: it goes on")
@@ -153,9 +170,12 @@ def why_nothing(plugin: Any, hooks: Any) -> str:
     unmarked = [name for name in names if hasattr(plugin, name)]
     if unmarked:
         return f"offers no loss and no task: {' and '.join(unmarked)} must be marked with @losszoo.hookimpl"
-    misspelt = [name for name in dir(plugin) if name.startswith("losszoo_") and callable(getattr(plugin, name))]
+    misspelt = [
+        name for name in dir(plugin) if name.startswith("losszoo_") and callable(getattr(plugin, name))
+    ]
     wrong = f"{' and '.join(misspelt)} is no hook; " if misspelt else ""
-    return f"offers no loss and no task: {wrong}define losszoo_losses() or losszoo_tasks(), marked with @losszoo.hookimpl"
+    right = "define losszoo_losses() or losszoo_tasks(), marked with @losszoo.hookimpl"
+    return f"offers no loss and no task: {wrong}{right}"
 
 
 def _origin(entry_point: EntryPoint) -> Origin:
@@ -180,5 +200,5 @@ def installed() -> Registry:
     registry = build(points)
     for distribution, error in broken:
         origin = Origin(FILE, *announced(distribution))
-        registry.failures.append(Failure(origin, "metadata", f"{FILE} cannot be read: {in_one_line(error)}"))
+        registry.failures.append(Failure(origin, "metadata", f"cannot be read: {in_one_line(error)}"))
     return registry

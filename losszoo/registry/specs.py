@@ -1,14 +1,15 @@
-"""What a plugin says about its losses and tasks. Frozen and torch-free, so that listing them costs nothing."""
+"""What a plugin says of its losses and tasks. Frozen and torch-free, so that listing them costs nothing."""
 
 from __future__ import annotations
 
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from losszoo.errors import UsageError
+from losszoo.registry.params import Param, is_a, is_strings, require
 
 SIGNATURES = (
     "binary",
@@ -24,105 +25,22 @@ SIGNATURES = (
 )
 EXPECTS = ("logits", "probabilities", "log-probabilities")
 STATUSES = ("stable", "exhibit")
-PARAM_TYPES = ("float", "int", "bool", "str", "floats")
 KINDS = ("multiclass", "binary", "regression", "segmentation", "retrieval", "views")
+
+_EMBEDDED = ("embedding", "pair", "triplet", "views", "neighbors")
 
 # Which signatures can be joined to which kind of task; a penalty joins any of them, but only inside a sum.
 FITS: Mapping[str, tuple[str, ...]] = {
-    "multiclass": ("multiclass", "binary", "regression", "embedding", "pair", "triplet", "views", "neighbors"),
-    "binary": ("binary", "multiclass", "regression", "embedding", "pair", "triplet", "views", "neighbors"),
+    "multiclass": ("multiclass", "binary", "regression", *_EMBEDDED),
+    "binary": ("binary", "multiclass", "regression", *_EMBEDDED),
     "regression": ("regression", "neighbors"),
     "segmentation": ("segmentation", "binary"),
-    "retrieval": ("embedding", "pair", "triplet", "views", "neighbors"),
+    "retrieval": _EMBEDDED,
     "views": ("views",),
 }
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _TARGET = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Param:
-    """One hyperparameter of a loss.
-
-    Args:
-        name: the keyword of the function.
-        type: one of "float", "int", "bool", "str", "floats" (a sequence of numbers, or a tensor).
-        default: value used when none is given. ``None`` makes the parameter optional.
-        range: legal (low, high); ``math.inf`` for no bound. None means unbounded.
-        bounds: which ends are legal, in interval notation: "[]", "()", "[)", "(]".
-        log: True where a search should step in the logarithm.
-        choices: the legal strings of a "str".
-        search: (low, high) that a tuner explores; the legal range where that is finite.
-        summary: one line for ``losszoo info``.
-    """
-
-    name: str
-    type: str = "float"
-    default: Any = None
-    range: tuple[float, float] | None = None
-    bounds: str = "[]"
-    log: bool = False
-    choices: tuple[str, ...] = ()
-    search: tuple[float, float] | None = None
-    summary: str = ""
-
-    def __post_init__(self) -> None:
-        if self.type not in PARAM_TYPES:
-            raise UsageError(f"type of a Param must be one of {PARAM_TYPES}, however: type={self.type!r}")
-        if self.bounds not in ("[]", "()", "[)", "(]"):
-            raise UsageError(f"bounds must be [], (), [) or (], however: bounds={self.bounds!r}")
-
-    @property
-    def interval(self) -> str:
-        """The legal values in words: ``[0, inf)``, ``a|b``, ``true|false``; empty where everything is legal."""
-        if self.choices:
-            return "|".join(self.choices)
-        if self.type == "bool":
-            return "true|false"
-        if self.range is None:
-            return ""
-        low, high = self.range
-        left = "(" if math.isinf(low) else self.bounds[0]
-        right = ")" if math.isinf(high) else self.bounds[1]
-        return f"{left}{low:g}, {high:g}{right}"
-
-    def complaint(self, value: Any) -> str | None:
-        """Why ``value`` is not legal here, or None when it is."""
-        if value is None and self.default is None:
-            return None
-        if self.choices:
-            return None if value in self.choices else f"must be one of {', '.join(self.choices)}"
-        expected = _TYPE_WORDS[self.type]
-        if not _is_a(value, self.type):
-            return f"must be {expected}"
-        if self.range is None or self.type not in ("float", "int"):
-            return None
-        low, high = self.range
-        above = value >= low if self.bounds[0] == "[" else value > low
-        below = value <= high if self.bounds[1] == "]" else value < high
-        return None if above and below else f"must be in {self.interval}"
-
-
-_TYPE_WORDS = {
-    "float": "a number",
-    "int": "a whole number",
-    "bool": "true or false",
-    "str": "a string",
-    "floats": "a number or a sequence of numbers",
-}
-
-
-def _is_a(value: Any, kind: str) -> bool:
-    if kind == "bool":
-        return isinstance(value, bool)
-    if kind == "str":
-        return isinstance(value, str)
-    if kind == "int":
-        return isinstance(value, int) and not isinstance(value, bool)
-    if kind == "float":
-        return isinstance(value, int | float) and not isinstance(value, bool) and not math.isnan(value)
-    return not isinstance(value, str | bool)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,11 +75,13 @@ class LossSpec:
 
     def __post_init__(self) -> None:
         _check_announcement(self, "loss")
+        require(isinstance(self.formula, str), self, "formula", "text")
+        require(_is_params(self.params), self, "params", "a tuple of Param, each with a name of its own")
         object.__setattr__(self, "params", tuple(self.params))
-        object.__setattr__(self, "tags", tuple(self.tags))
-        _one_of(self, "signature", SIGNATURES)
-        _one_of(self, "expects", EXPECTS)
-        _one_of(self, "status", STATUSES)
+        require(self.signature in SIGNATURES, self, "signature", f"one of {', '.join(SIGNATURES)}")
+        require(self.expects in EXPECTS, self, "expects", f"one of {', '.join(EXPECTS)}")
+        require(self.status in STATUSES, self, "status", f"one of {', '.join(STATUSES)}")
+        require(self.stable_twin is None or isinstance(self.stable_twin, str), self, "stable_twin", "a name")
         if (self.status == "exhibit") != (self.stable_twin is not None):
             raise UsageError(
                 f"loss {self.name}: an exhibit, and nothing else, names its stable_twin, however: "
@@ -174,7 +94,8 @@ class LossSpec:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, for JSON."""
-        return _plain(asdict(self))
+        plain: dict[str, Any] = _plain(asdict(self))
+        return plain
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -200,14 +121,16 @@ class TaskSpec:
     direction: str = "max"
     published: tuple[tuple[str, float, float | None, str], ...] = ()
     reference: str = ""
-    tags: tuple[str, ...] = field(default=())
+    tags: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         _check_announcement(self, "task")
+        require(isinstance(self.metric, str) and bool(self.metric), self, "metric", "the name of a metric")
+        require(self.kind in KINDS, self, "kind", f"one of {', '.join(KINDS)}")
+        require(self.direction in ("max", "min"), self, "direction", "max or min")
+        rows = "rows of (method, value, spread or None, source)"
+        require(_is_published(self.published), self, "published", rows)
         object.__setattr__(self, "published", tuple(tuple(row) for row in self.published))
-        object.__setattr__(self, "tags", tuple(self.tags))
-        _one_of(self, "kind", KINDS)
-        _one_of(self, "direction", ("max", "min"))
 
     def fits(self, signature: str) -> bool:
         """Whether a loss of that signature can be trained on this task by itself."""
@@ -215,22 +138,40 @@ class TaskSpec:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, for JSON."""
-        return _plain(asdict(self))
+        plain: dict[str, Any] = _plain(asdict(self))
+        return plain
 
 
 def _check_announcement(spec: Any, what: str) -> None:
+    """What losses and tasks have in common."""
     if not isinstance(spec.name, str) or not _NAME.fullmatch(spec.name):
         raise UsageError(f"name of a {what} must be kebab-case (a-z, 0-9, -), however: name={spec.name!r}")
-    if not isinstance(spec.target, str) or not _TARGET.fullmatch(spec.target):
-        raise UsageError(f"{what} {spec.name}: target must be 'package.module:name', however: target={spec.target!r}")
-    if not isinstance(spec.summary, str) or not spec.summary or "\n" in spec.summary:
-        raise UsageError(f"{what} {spec.name}: summary must be one line of text, however: summary={spec.summary!r}")
+    target, summary = spec.target, spec.summary
+    require(
+        isinstance(target, str) and bool(_TARGET.fullmatch(target)), spec, "target", "'package.module:name'"
+    )
+    one_line = isinstance(summary, str) and bool(summary.strip()) and "\n" not in summary
+    require(one_line, spec, "summary", "one line of text")
+    require(isinstance(spec.reference, str), spec, "reference", "text")
+    require(is_strings(spec.tags), spec, "tags", "a tuple of strings")
+    object.__setattr__(spec, "tags", tuple(spec.tags))
 
 
-def _one_of(spec: Any, field_name: str, allowed: tuple[str, ...]) -> None:
-    value = getattr(spec, field_name)
-    if value not in allowed:
-        raise UsageError(f"{spec.name}: {field_name} must be one of {', '.join(allowed)}, however: {field_name}={value!r}")
+def _is_params(params: Any) -> bool:
+    if not isinstance(params, tuple | list) or not all(isinstance(param, Param) for param in params):
+        return False
+    return len({param.name for param in params}) == len(params)
+
+
+def _is_published(rows: Any) -> bool:
+    return isinstance(rows, tuple | list) and all(
+        isinstance(row, tuple | list)
+        and len(row) == 4
+        and is_strings((row[0], row[3]))
+        and is_a(row[1], "float")
+        and (row[2] is None or is_a(row[2], "float"))
+        for row in rows
+    )
 
 
 def _plain(value: Any) -> Any:

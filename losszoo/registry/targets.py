@@ -8,12 +8,12 @@ import hashlib
 import importlib
 import importlib.util
 import sys
-import traceback
+from importlib.machinery import ModuleSpec, SourceFileLoader
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Any
 
-from losszoo.errors import UsageError, suggest
+from losszoo.errors import UsageError, in_one_line, suggest
 
 
 def resolve(target: str, base: Path | None = None) -> Any:
@@ -29,14 +29,21 @@ def resolve(target: str, base: Path | None = None) -> Any:
     place, separator, name = target.rpartition(":")
     if not separator or not place or not name:
         raise UsageError(f"a target must be 'package.module:name' or 'file.py:name', however: {target!r}")
-    module = _from_file(place, base) if place.endswith(".py") else _import(place, target)
-    found: Any = module
+    found: Any = _from_file(place, base) if place.endswith(".py") else _import(place, target)
     for part in name.split("."):
-        if not hasattr(found, part):
-            public = [key for key in vars(found) if not key.startswith("_")] if hasattr(found, "__dict__") else []
-            raise UsageError(f"{place} has no {part!r}: {suggest(part, public)}")
-        found = getattr(found, part)
+        found = _attribute(found, part, place)
     return found
+
+
+def _attribute(owner: Any, name: str, place: str) -> Any:
+    try:
+        return getattr(owner, name)
+    except AttributeError:
+        public = [key for key in getattr(owner, "__dict__", ()) if not key.startswith("_")]
+        near = suggest(name, public) if public else "it holds no public name"
+        raise UsageError(f"{place} has no {name!r}: {near}") from None
+    except Exception as error:  # a lazy module imports here
+        raise UsageError(f"{place}:{name} cannot be loaded: {in_one_line(error)}") from error
 
 
 def _import(name: str, target: str) -> ModuleType:
@@ -45,43 +52,48 @@ def _import(name: str, target: str) -> ModuleType:
             return importlib.import_module(name)
     except KeyboardInterrupt:
         raise
-    except BaseException as error:
-        raise UsageError(f"{target} cannot be imported: {_where(error, None)}") from error
+    except BaseException as error:  # sys.exit() on import stops nobody
+        missing = isinstance(error, ModuleNotFoundError) and error.name == name.partition(".")[0]
+        hint = "; it must be installed, or be named by its file: path/to/file.py:name" if missing else ""
+        raise UsageError(f"{target} cannot be imported: {in_one_line(error)}{hint}") from error
 
 
 def _from_file(place: str, base: Path | None) -> ModuleType:
-    path = Path(place).expanduser()
-    path = (path if path.is_absolute() else (base or Path.cwd()) / path).resolve()
-    if not path.is_file():
-        raise UsageError(f"there is no file {path} (target {place!r}); relative paths start in {base or Path.cwd()}")
-    return _load_file(path, path.stat().st_mtime_ns)
+    start = base or Path.cwd()
+    try:
+        path = (start / Path(place).expanduser()).resolve()
+        version = path.stat().st_mtime_ns if path.is_file() else None
+    except (OSError, ValueError, RuntimeError) as error:  # too long, a null character, no such ~user
+        raise UsageError(f"{place!r} is no path of a file: {error}") from error
+    if version is None:
+        raise UsageError(f"there is no file {path} (target {place!r}); relative paths start in {start}")
+    return _load_file(path, version)
+
+
+class _FreshLoader(SourceFileLoader):
+    """Reads the source every time: Python's cache takes an edit within the same second for the old file."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        return self.source_to_code(self.get_data(self.path), self.path)
 
 
 @functools.lru_cache(maxsize=64)
 def _load_file(path: Path, version: int) -> ModuleType:
-    """Run a file as a module of its own; an edited file is run again."""
+    """Run a file as a module of its own; an edited file is run again. It may import its neighbours."""
     name = f"losszoo_file_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise UsageError(f"{path} cannot be imported: Python knows no loader for it")
+    spec = ModuleSpec(name, _FreshLoader(name, str(path)), origin=str(path))
+    spec.has_location = True
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # dataclasses and pickle look a class's module up here
+    sys.path.append(str(path.parent))  # last, so that a file named random.py shadows nothing
     try:
         with contextlib.redirect_stdout(sys.stderr):
-            spec.loader.exec_module(module)
+            spec.loader.exec_module(module)  # type: ignore[union-attr]
     except KeyboardInterrupt:
         raise
     except BaseException as error:
         del sys.modules[name]
-        raise UsageError(f"{path} cannot be imported: {_where(error, path)}") from error
+        raise UsageError(f"{path} cannot be imported: {in_one_line(error)}") from error
+    finally:
+        sys.path.remove(str(path.parent))
     return module
-
-
-def _where(error: BaseException, path: Path | None) -> str:
-    """The error in one line, with the line of the user's file where it happened."""
-    said = f"{type(error).__name__}: {' '.join(str(error).split())}"
-    if isinstance(error, SyntaxError):
-        return f"{said} (line {error.lineno})"
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if path is not None and Path(frame.filename) == path]
-    return f"{said} (line {own[-1].lineno}: {own[-1].line})" if own else said

@@ -16,7 +16,7 @@ PATHS = pytest.mark.parametrize("path", ["exact", "product"])
 
 @pytest.fixture(autouse=True)
 def _path(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both ways of forming distances on the same small data; blocks of 3 rows, so that their seams are met."""
+    """Both ways of forming distances on the same small data, in blocks of 3 rows to meet their seams."""
     if "path" in request.fixturenames:
         monkeypatch.setattr(
             module, "_EXACT_BELOW", 1 << 60 if request.getfixturevalue("path") == "exact" else 0

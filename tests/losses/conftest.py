@@ -40,7 +40,7 @@ def dense_pairs(function: Callable[..., Any], first: Tensor, second: Tensor, **o
 
 @pytest.fixture(scope="session")
 def dense() -> Callable[..., Unreduced]:
-    """:func:`dense_pairs`, which builds the logits and masks of a row function and applies what it ``needs``."""
+    """:func:`dense_pairs`: it builds the logits and masks of a row function and applies its ``needs``."""
     return dense_pairs
 
 

@@ -9,15 +9,15 @@ import mpmath
 import numpy as np
 import pytest
 import torch
-from sklearn.neighbors import NeighborhoodComponentsAnalysis
-from torch import Tensor
-
-from losszoo import Unreduced, pairwise_logits
 from losszoo_plugins.nca import SPECS
 from losszoo_plugins.nca.contrast import log_odds, nca_difference, nca_stable
 from losszoo_plugins.nca.exhibits import nca_epsilon, nca_ratio
 from losszoo_plugins.nca.leave_one_out import nca
 from losszoo_plugins.nca.modern import modern_nca
+from sklearn.neighbors import NeighborhoodComponentsAnalysis
+from torch import Tensor
+
+from losszoo import Unreduced, pairwise_logits
 
 Dense = Callable[..., Unreduced]
 COMPILED = pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")
@@ -140,7 +140,7 @@ def test_tails_keep_their_digits(odds: float) -> None:
     for loss, (value, slope) in expected.items():
         got = loss(row, positive, ~positive)
         (gradient,) = torch.autograd.grad(got.sum(), row)
-        assert float(got) == pytest.approx(float(value), rel=2e-6, abs=1e-37)
+        assert got.item() == pytest.approx(float(value), rel=2e-6, abs=1e-37)
         assert gradient[0].tolist() == pytest.approx([-float(slope), float(slope)], rel=2e-6, abs=1e-37)
 
 
@@ -235,7 +235,7 @@ def _neighbours(dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tensor]:
     ],
 )
 def test_modern_nca_for_classes(own: list[int], target: int, expected: float, count: float) -> None:
-    """By hand, from the weights of the neighbours; ``expected`` is 1 / P_same, 1 where the query takes no part."""
+    """By hand, from the weights; ``expected`` is 1 / P_same, or 1 where the query takes no part."""
     queries, candidates = _neighbours()
     targets = torch.tensor([target]), torch.tensor([7, 8, 8])
     values, counts = modern_nca(queries, targets[0], candidates, targets[1], own=torch.tensor(own))

@@ -122,7 +122,11 @@ SPECS = (
             'van den Oord, Li, Vinyals, "Representation Learning with Contrastive Predictive Coding", 2018, '
             "https://arxiv.org/abs/1807.03748"
         ),
-        params=(_similarity("cosine"), _TEMPERATURE),
+        params=(
+            _similarity("cosine"),
+            _TEMPERATURE,
+            Param(name="symmetric", type="bool", default=False, summary="mean of queries to keys and keys to queries"),
+        ),
         tags=("metric", "contrastive", "self-supervised"),
     ),
     LossSpec(

@@ -77,7 +77,7 @@ def triplet_semi_hard(
     """
     distances = -logits
     negatives = _ascending(distances, negative)
-    beyond = torch.searchsorted(negatives.detach(), distances.detach().contiguous(), right=True)
+    beyond = _place(distances, negatives, right=True)
     chosen = negatives.gather(1, torch.minimum(beyond, negative.sum(1, keepdim=True) - 1).clamp(min=0))
     losses = torch.where(positive, torch.relu(distances - chosen + margin), 0.0)
     return Unreduced(losses.sum(1), positive.sum(1).to(logits.dtype))
@@ -120,7 +120,7 @@ def triplet_all(
     distances = -logits.double()
     reach = distances + margin
     negatives = _ascending(distances, negative)
-    active = torch.searchsorted(negatives.detach(), reach.detach().contiguous())
+    active = _place(reach, negatives, right=False)
     within = torch.where(negatives < torch.inf, negatives, 0.0).cumsum(1)
     within = torch.nn.functional.pad(within, (1, 0)).gather(1, active)
     sums = torch.where(positive, active * reach - within, 0.0).sum(1)
@@ -134,3 +134,8 @@ def triplet_all(
 def _ascending(distances: Tensor, mask: Tensor) -> Tensor:
     """Distances under the mask from the smallest up, then infinity for the rest of each row."""
     return torch.where(mask, distances, torch.inf).sort(1).values
+
+
+def _place(values: Tensor, ascending: Tensor, *, right: bool) -> Tensor:
+    """How many of the row's ascending entries are below each value (``right``: or equal to it)."""
+    return torch.searchsorted(ascending.detach().contiguous(), values.detach().contiguous(), right=right)

@@ -36,7 +36,7 @@ def log_odds(logits: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
     """
     if logits.numel() == 0:
         return logits.sum(1) + torch.inf
-    odds: Tensor = _LogOdds.apply(logits, positive, negative)
+    odds: Tensor = _LogOdds.apply(logits, positive, negative)  # type: ignore[no-untyped-call]
     return odds
 
 
@@ -112,7 +112,7 @@ class _LogOdds(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, logits: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
         odds, slopes = [], torch.empty_like(logits)
-        blocks = (x.split(_BLOCK) for x in (logits, positive, negative, slopes))
+        blocks = (torch.split(x, _BLOCK) for x in (logits, positive, negative, slopes))
         for scores, own_class, other_class, slope in zip(*blocks, strict=True):
             near, near_sum, pull = _softmax(scores, own_class)
             far, far_sum, push = _softmax(scores, other_class)
@@ -123,7 +123,7 @@ class _LogOdds(torch.autograd.Function):
         return torch.cat(odds).squeeze(1)
 
     @staticmethod
-    @torch.autograd.function.once_differentiable  # type: ignore[untyped-decorator]
+    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
         (slopes,) = ctx.saved_tensors
         return slopes * grad.unsqueeze(1), None, None

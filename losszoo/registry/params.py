@@ -1,0 +1,140 @@
+"""What a plugin says of a hyperparameter: type, default, legal range."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from losszoo.errors import UsageError
+
+PARAM_TYPES = ("float", "int", "bool", "str", "floats")
+BOUNDS = ("[]", "()", "[)", "(]")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Param:
+    """One hyperparameter of a loss.
+
+    Args:
+        name: the keyword of the function.
+        type: one of "float", "int", "bool", "str", "floats" (a sequence of numbers, or a tensor).
+        default: value used when none is given. ``None`` makes the parameter optional.
+        range: legal (low, high); ``math.inf`` for no bound. None means unbounded.
+        bounds: which ends are legal, in interval notation: "[]", "()", "[)", "(]"; an infinite end never is.
+        log: True where a search should step in the logarithm.
+        choices: the legal strings of a "str".
+        search: (low, high) that a tuner explores; the legal range where that is finite.
+        summary: one line for ``losszoo info``.
+
+    Raises:
+        UsageError: a field that is not of this form, or a default that is not legal itself.
+    """
+
+    name: str
+    type: str = "float"
+    default: Any = None
+    range: tuple[float, float] | None = None
+    bounds: str = "[]"
+    log: bool = False
+    choices: tuple[str, ...] = ()
+    search: tuple[float, float] | None = None
+    summary: str = ""
+
+    def __post_init__(self) -> None:
+        require(isinstance(self.name, str) and self.name.isidentifier(), self, "name", "a Python name")
+        require(self.type in PARAM_TYPES, self, "type", f"one of {', '.join(PARAM_TYPES)}")
+        require(self.bounds in BOUNDS, self, "bounds", f"one of {', '.join(BOUNDS)}")
+        require(is_strings(self.choices), self, "choices", "a tuple of strings")
+        require(_is_interval(self.range), self, "range", "(low, high) or None")
+        require(_is_interval(self.search), self, "search", "(low, high) or None")
+        written = self.type != "floats" or _is_written(self.default)
+        require(written, self, "default", "None, a number or a tuple of numbers")
+        for name in ("choices", "range", "search"):
+            value = getattr(self, name)
+            object.__setattr__(self, name, None if value is None else tuple(value))
+        complaint = self.complaint(self.default)
+        if complaint:
+            raise UsageError(f"{self.name}: default {complaint}, however: default={self.default!r}")
+
+    @property
+    def interval(self) -> str:
+        """The legal values: ``[0, inf)``, ``a|b``, ``true|false``; empty where everything is legal."""
+        if self.choices:
+            return "|".join(self.choices)
+        if self.type == "bool":
+            return "true|false"
+        if self.range is None:
+            return ""
+        low, high = self.range
+        left = "(" if math.isinf(low) else self.bounds[0]
+        right = ")" if math.isinf(high) else self.bounds[1]
+        return f"{left}{low:g}, {high:g}{right}"
+
+    def complaint(self, value: Any) -> str | None:
+        """Why ``value`` is not legal here, or None when it is.
+
+        Example:
+            >>> Param(name="gamma", default=2.0, range=(0.0, math.inf)).complaint(-1)
+            'must be in [0, inf)'
+        """
+        if value is None and self.default is None:
+            return None
+        if self.choices:
+            chosen = isinstance(value, str) and value in self.choices
+            return None if chosen else f"must be one of {', '.join(self.choices)}"
+        if not is_a(value, self.type):
+            return f"must be {_TYPE_WORDS[self.type]}"
+        if self.range is None or self.type not in ("float", "int"):
+            return None
+        low, high = self.range
+        on_end = (value == low and self.bounds[0] == "[") or (value == high and self.bounds[1] == "]")
+        inside = low < value < high or (on_end and math.isfinite(value))
+        return None if inside else f"must be in {self.interval}"
+
+
+_TYPE_WORDS = {
+    "float": "a number",
+    "int": "a whole number",
+    "bool": "true or false",
+    "str": "a string",
+    "floats": "a number or a sequence of numbers",
+}
+
+
+def require(holds: bool, spec: Any, field_name: str, rule: str) -> None:
+    """The one sentence of every announcement that is not of its form."""
+    if not holds:
+        value = getattr(spec, field_name)
+        raise UsageError(f"{spec.name}: {field_name} must be {rule}, however: {field_name}={value!r}")
+
+
+def is_strings(value: Any) -> bool:
+    """Whether this is a tuple of strings; one string alone is a forgotten comma."""
+    return isinstance(value, tuple | list) and all(isinstance(item, str) for item in value)
+
+
+def is_a(value: Any, kind: str) -> bool:
+    """Whether a value is of a type of :data:`PARAM_TYPES`."""
+    if kind == "bool":
+        return isinstance(value, bool)
+    if kind == "str":
+        return isinstance(value, str)
+    if kind == "int":
+        return isinstance(value, int) and not isinstance(value, bool)
+    if kind == "float":
+        return isinstance(value, int | float) and not isinstance(value, bool) and not math.isnan(value)
+    return value is not None and not isinstance(value, str | bool)
+
+
+def _is_interval(value: Any) -> bool:
+    if value is None:
+        return True
+    pair = isinstance(value, tuple | list) and len(value) == 2 and all(is_a(end, "float") for end in value)
+    return pair and value[0] <= value[1]
+
+
+def _is_written(value: Any) -> bool:
+    """Whether a default of type "floats" can be written down, as a tensor cannot."""
+    numbers = value if isinstance(value, tuple | list) else () if value is None else (value,)
+    return all(is_a(number, "float") for number in numbers)

@@ -1,0 +1,140 @@
+"""Sums of losses: weights, schedules, penalties, learned weights."""
+
+from __future__ import annotations
+
+import copy
+import math
+
+import pytest
+import torch
+
+import losszoo
+from losszoo import UsageError
+from losszoo.contract.schedules import Schedule
+
+LOGITS = torch.tensor([[2.0, -1.0, 0.5], [0.1, 0.2, -3.0]], requires_grad=True)
+LABELS = torch.tensor([0, 2])
+
+
+def test_a_sum_is_the_sum() -> None:
+    predictions, targets = torch.randn(5), torch.rand(5)
+    total = losszoo.create("0.7*mse - 2*mae + huber(delta=0.3)")(predictions, targets)
+    parts = [losszoo.create(name)(predictions, targets) for name in ("mse", "mae", "huber(delta=0.3)")]
+    torch.testing.assert_close(total, 0.7 * parts[0] - 2 * parts[1] + parts[2])
+
+
+def test_terms_are_there_one_by_one() -> None:
+    loss = losszoo.create("0.7*mse + mae + mae")
+    values = loss.values(lambda leaf: (torch.ones(2) * 3, torch.ones(2)))
+    assert {label: value.item() for label, value in values.items()} == {"mse": 4.0, "mae": 2.0, "mae #2": 2.0}
+    torch.testing.assert_close(loss.combine(values), torch.tensor(6.8))
+
+
+@pytest.mark.parametrize(
+    ("text", "weights"),
+    [
+        ("linear(0, 1, epochs=4)*mse", [0.0, 0.25, 0.5, 0.75, 1.0, 1.0]),
+        ("cosine(1, 0, epochs=2)*mse", [1.0, 0.5, 0.0, 0.0]),
+        ("step(1, 3, epochs=2)*mse", [1.0, 1.0, 3.0, 3.0]),
+        ("constant(0.3)*mse", [0.3, 0.3]),
+        ("2*linear(1, 0, epochs=2)*constant(0.5)*mse", [1.0, 0.5, 0.0]),
+        ("linear(0, 1, epochs=2)*(mse)", [0.0, 0.5, 1.0]),
+    ],
+)
+def test_schedules_over_epochs(text: str, weights: list[float]) -> None:
+    loss = losszoo.create(text)
+    for epoch, weight in enumerate(weights):
+        loss.set_epoch(epoch)
+        assert loss(torch.tensor([2.0]), torch.tensor([0.0])).item() == pytest.approx(4 * weight, abs=1e-6)
+
+
+def test_the_cosine_is_half_a_wave_at_a_quarter() -> None:
+    # cos(pi/4) = sqrt(2)/2: 1 - (1 - sqrt(2)/2)/2.
+    assert Schedule("cosine", 1.0, 0.0, epochs=4).at(1) == pytest.approx(0.5 + math.sqrt(2) / 4)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("sine", 0.0), "a schedule must be one of"),
+        (("linear", math.inf), "start and end must be finite"),
+        (("linear", 0.0, 1.0, 0), "epochs must be a whole number >= 1"),
+        (("linear", 0.0, 1.0, 1.5), "epochs must be a whole number >= 1"),
+    ],
+)
+def test_impossible_schedules(arguments: tuple, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        Schedule(*arguments)
+
+
+def test_the_epoch_is_in_the_state() -> None:
+    loss = losszoo.create("linear(0, 1, epochs=4)*mse")
+    loss.set_epoch(3)
+    other = losszoo.create("linear(0, 1, epochs=4)*mse")
+    other.load_state_dict(loss.state_dict())
+    assert other.epoch == 3
+    assert copy.deepcopy(loss).epoch == 3
+
+
+def test_a_penalty_in_a_sum_asks_for_parameters() -> None:
+    loss = losszoo.create("cross-entropy + 0.5*l2")
+    weights = [torch.tensor([3.0, 4.0])]
+    expected = torch.nn.functional.cross_entropy(LOGITS, LABELS) + 0.5 * 25
+    torch.testing.assert_close(loss(LOGITS, LABELS, parameters=weights), expected)
+    torch.testing.assert_close(loss(LOGITS, LABELS, parameters=iter(weights)), expected)
+    with pytest.raises(UsageError, match="must be called with parameters="):
+        loss(LOGITS, LABELS)
+
+
+def test_terms_of_unlike_signatures_take_inputs_by_signature() -> None:
+    loss = losszoo.create("cross-entropy + 0.1*nca")
+    embeddings = torch.randn(4, 2)
+    inputs = {"multiclass": (torch.zeros(4, 2), torch.tensor([0, 1, 0, 1])), "embedding": (embeddings, torch.tensor([0, 1, 0, 1]))}
+    expected = math.log(2) + 0.1 * losszoo.create("nca")(*inputs["embedding"])
+    torch.testing.assert_close(loss.evaluate(inputs), expected)
+    with pytest.raises(UsageError, match="must have one signature, however: multiclass and embedding"):
+        loss(*inputs["multiclass"])
+
+
+def test_binary_and_segmentation_terms_share_their_inputs() -> None:
+    maps, masks = torch.randn(2, 1, 3, 3), torch.ones(2, 1, 3, 3)
+    loss = losszoo.create("0.7*bce + 0.3*smoothness")
+    assert loss.signature == "segmentation"
+    torch.testing.assert_close(loss(maps, masks), losszoo.create("smooth-segmentation")(maps, masks))
+
+
+def test_a_weight_of_zero_switches_a_nan_off() -> None:
+    predictions = torch.tensor([torch.inf], requires_grad=True)
+    loss = losszoo.create("linear(0, 1, epochs=2)*mse + mae")
+    assert loss(predictions, torch.zeros(1)).isinf()
+    assert losszoo.create("0*mse")(predictions, torch.zeros(1)) == 0
+
+
+def test_learned_weights() -> None:
+    loss = losszoo.create("uncertainty(mse, 0.5*mae)")
+    names = [name for name, _ in loss.named_parameters()]
+    assert len(names) == 1
+    # Kendall's sum at log-variances 0: half of each loss.
+    value = loss(torch.tensor([2.0]), torch.tensor([0.0]))
+    assert value.item() == pytest.approx(0.5 * 4 + 0.5 * 0.5 * 2)
+    value.backward()
+    assert all(p.grad is not None and (p.grad != 0).any() for p in loss.parameters())
+    alone = losszoo.create("uncertainty", tasks=3)
+    assert alone([torch.tensor(1.0), torch.tensor(2.0), torch.tensor(3.0)]).item() == pytest.approx(3.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "params", "message"),
+    [
+        ("focal(bce)", {}, "focal takes arguments by name"),
+        ("mse + mae", {"delta": 1.0}, "parameters must go with a single loss"),
+        ("2*mse", {"delta": 1.0}, "parameters must go with a single loss"),
+        ("hubr", {}, r"unknown loss 'hubr': did you mean huber\?"),
+        ("huber(delta=-1)", {}, r"huber: delta must be in \(0, inf\), however: delta=-1"),
+        ("huber(delta=x)", {}, "huber: delta must be a number, however: delta='x'"),
+        ("huber(dleta=1)", {}, r"huber has no parameter 'dleta': did you mean delta\?"),
+    ],
+)
+def test_what_cannot_be_composed(text: str, params: dict, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        losszoo.create(text, **params)

@@ -1,0 +1,329 @@
+"""Plugins that are broken in every way we know: each is recorded by its name, and nothing else is stopped."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from importlib.metadata import PathDistribution
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from losszoo import LosszooError
+from losszoo.registry import discovery
+from losszoo.registry.check import target_failures
+from losszoo.registry.registry import Registry, build, installed
+
+HEAD = """
+from losszoo import LossSpec, TaskSpec, hookimpl
+import sys
+def spec(name, target="losszoo_plugins.regression.squared:mse", **more):
+    texts = {"summary": "s", "formula": "f", "reference": "r"}
+    return LossSpec(name=name, target=target, signature="regression", **texts, **more)
+def task(name, target):
+    return TaskSpec(name=name, target=target, kind="regression", summary="s", metric="rmse")
+"""
+FIRST = HEAD.count("\n") + 1  # line of a plugin's body
+HOOK = "@hookimpl\ndef losszoo_losses():\n    "
+
+
+@dataclass(frozen=True)
+class Case:
+    """A plugin, the stage at which it fails, what is said of it, and the losses that it still gets in."""
+
+    body: str
+    stage: str = ""
+    said: str = ""
+    losses: tuple[str, ...] = ()
+
+
+CASES = {
+    "good": Case(
+        HOOK + "print('chatter')\n    return [spec('good-loss')]\nprint('chatter')", losses=("good-loss",)
+    ),
+    "import-error": Case(
+        "import no_such_module", "load", "ModuleNotFoundError: No module named 'no_such_module' ("
+    ),
+    "syntax-error": Case("def (:", "load", f"(plugin_syntax_error/__init__.py:{FIRST})"),
+    "exits": Case(
+        "sys.exit('bye')", "load", f"SystemExit: bye (plugin_exits/__init__.py:{FIRST}: sys.exit('bye'))"
+    ),
+    "unprintable": Case(
+        "class E(Exception):\n    def __str__(self): raise ValueError\nraise E",
+        "load",
+        "E: (its message raises ValueError)",
+    ),
+    "hook-raises": Case(
+        HOOK + "raise RuntimeError('no luck')", "call", "RuntimeError: no luck (plugin_hook_raises/"
+    ),
+    "raises-midway": Case(
+        HOOK + "yield spec('before-the-fault')\n    1 / 0", "call", "ZeroDivisionError", ("before-the-fault",)
+    ),
+    "one-hook-raises": Case(
+        HOOK + "return [spec('of-the-other-hook')]\n@hookimpl\ndef losszoo_tasks():\n    raise KeyError('k')",
+        "call",
+        "KeyError: 'k'",
+        ("of-the-other-hook",),
+    ),
+    "misspelt": Case("@hookimpl\ndef losszoo_loses(): return []", "register", "unknown hook 'losszoo_loses'"),
+    "misspelt-unmarked": Case(
+        "def losszoo_loses(): return []", "offer", "losszoo_loses is no hook; define losszoo_losses()"
+    ),
+    "unmarked": Case(
+        "def losszoo_losses(): return []", "offer", "losszoo_losses must be marked with @losszoo.hookimpl"
+    ),
+    "with-arguments": Case("@hookimpl\ndef losszoo_losses(config): return []", "register", "'config'"),
+    "empty": Case("", "offer", "offers no loss and no task: define losszoo_losses() or losszoo_tasks()"),
+    "returns-nothing": Case(HOOK + "pass", "offer", "losszoo_losses returned no spec"),
+    "not-iterable": Case(
+        HOOK + "return 3", "call", "losszoo_losses must return an iterable of specs, however: a int"
+    ),
+    "returns-text": Case(HOOK + "return 'bce'", "call", "must return an iterable of specs, however: a str"),
+    "wrong-objects": Case(
+        HOOK + "return [{'name': 'x'}, spec('beside-the-dict')]",
+        "spec",
+        "a hook must return LossSpec or TaskSpec objects, however: a dict",
+        ("beside-the-dict",),
+    ),
+    "endless": Case(
+        HOOK + "\n    while True: yield spec('again')",
+        "spec",
+        "loss again: the name belongs to plugin endless, dist-endless 1.0; rename yours",
+        ("again",),
+    ),
+    "clash": Case(
+        HOOK + "return [spec('bce'), spec('no-clash')]",
+        "spec",
+        "loss bce: the name belongs to plugin classification, losszoo",
+        ("no-clash",),
+    ),
+    "a-first": Case(HOOK + "return [spec('wanted')]", losses=("wanted",)),
+    "b-second": Case(
+        HOOK + "return [spec('wanted')]",
+        "spec",
+        "loss wanted: the name belongs to plugin a-first, dist-a-first 1.0",
+    ),
+    "reserved": Case(
+        HOOK + "return [spec('linear')]", "spec", "loss linear: the name is a word of the expression grammar"
+    ),
+    "invalid-spec": Case(
+        HOOK + "return [spec('Bad Name')]",
+        "call",
+        "name of a loss must be kebab-case (a-z, 0-9, -), however: name='Bad Name' (plugin_invalid_spec/__",
+    ),
+    "no-module": Case(
+        HOOK + "return [spec('t-no-module', 'no_such_module:f')]",
+        "target",
+        "loss t-no-module: no_such_module:f cannot be imported",
+        ("t-no-module",),
+    ),
+    "no-attribute": Case(
+        HOOK + "return [spec('t-no-attribute', 'losszoo_plugins.regression.squared:mes')]",
+        "target",
+        "losszoo_plugins.regression.squared has no 'mes': did you mean mse?",
+        ("t-no-attribute",),
+    ),
+    "not-callable": Case(
+        HOOK + "return [spec('t-not-callable', 'math:pi')]",
+        "target",
+        "loss t-not-callable: a target must be callable, however: math:pi is a float",
+        ("t-not-callable",),
+    ),
+    "exits-late": Case(
+        HOOK + "return [spec('t-exits-late', 'plugin_exits_late.late:f')]",
+        "target",
+        "plugin_exits_late.late:f cannot be imported: SystemExit: 7 (plugin_exits_late/late.py:1",
+        ("t-exits-late",),
+    ),
+    "no-twin": Case(
+        HOOK + "return [spec('t-no-twin', status='exhibit', stable_twin='bcee')]",
+        "spec",
+        "loss t-no-twin: its stable_twin must be an installed loss, however: stable_twin='bcee'; did you",
+        ("t-no-twin",),
+    ),
+    "bad-task": Case(
+        "@hookimpl\ndef losszoo_tasks():\n    return [task('digits', 'a:C'), task('t-task', 'nowhere:Task')]",
+        "target",
+        "task t-task: nowhere:Task cannot be imported",
+    ),
+}
+
+
+def install(folder: Path, name: str, body: str) -> None:
+    """A package with real metadata, as pip would lay it out."""
+    package = folder / f"plugin_{name.replace('-', '_')}"
+    package.mkdir()
+    (package / "__init__.py").write_text(HEAD + body)
+    (package / "late.py").write_text("raise SystemExit(7)")
+    metadata(folder, f"dist-{name}", f"[losszoo]\n{name} = {package.name}\n")
+
+
+def metadata(
+    folder: Path,
+    name: str,
+    entry_points: str,
+    *,
+    head: str = "Metadata-Version: 2.1\nName: {}\nVersion: 1.0\n",
+) -> Path:
+    info = folder / f"{name.replace('-', '_')}-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(head.format(name))
+    (info / "entry_points.txt").write_text(entry_points)
+    return info
+
+
+@pytest.fixture(scope="module")
+def zoo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All cases, installed side by side."""
+    folder = tmp_path_factory.mktemp("site")
+    for name, case in CASES.items():
+        install(folder, name, case.body)
+    return folder
+
+
+def losszoo(zoo: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "losszoo", *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(zoo), "OMP_NUM_THREADS": "1"}
+    return subprocess.run(
+        command, env=environment, cwd=zoo, capture_output=True, text=True, timeout=120, check=False
+    )
+
+
+@pytest.fixture(scope="module")
+def told(zoo: Path) -> dict[str, Any]:
+    """What ``losszoo plugins --json --check`` says of them."""
+    done = losszoo(zoo, "plugins", "--json", "--check")
+    assert (done.returncode, "Traceback" in done.stderr) == (1, False)
+    assert "chatter\nchatter" in done.stderr
+    document: dict[str, Any] = json.loads(done.stdout)
+    return document
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_every_plugin_is_told_what_is_wrong(told: dict[str, Any], name: str) -> None:
+    case = CASES[name]
+    plugin = next(p for p in told["plugins"] if p["entry_point"] == name)
+    failures = [f for f in told["failures"] if f["entry_point"] == name]
+    assert plugin["losses"] == list(case.losses)
+    assert all((f["distribution"], f["version"]) == (f"dist-{name}", "1.0") for f in [plugin, *failures])
+    if case.stage:
+        assert any(f["stage"] == case.stage and case.said in f["reason"] for f in failures), failures
+        assert all("\n" not in f["reason"] for f in failures)
+    else:
+        assert failures == []
+
+
+def test_nothing_else_is_stopped(zoo: Path) -> None:
+    listed = losszoo(zoo, "list", "--json")
+    names = {loss["name"]: loss["distribution"] for loss in json.loads(listed.stdout)}
+    own = {name for name in installed().losses if installed().origin("loss", name).distribution == "losszoo"}
+    assert {name for name, owner in names.items() if owner == "losszoo"} == own
+    assert {name for case in CASES.values() for name in case.losses} <= set(names)
+    assert "plugin problems; see: losszoo plugins" in listed.stderr
+    ran = losszoo(
+        zoo, "run", "--loss", "good-loss", "--task", "diabetes", "--epochs", "1", "--out", "runs", "--json"
+    )
+    assert (ran.returncode, json.loads(ran.stdout)["status"]) == (0, "completed"), ran.stderr
+
+
+def test_the_page_for_people_names_the_owner(zoo: Path) -> None:
+    done = losszoo(zoo, "plugins")
+    assert done.returncode == 0
+    assert re.search("good +dist-good 1.0 +1 loss\n", done.stdout)
+    assert (
+        "  plugin clash, dist-clash 1.0\n    loss bce: the name belongs to plugin classification"
+        in done.stdout
+    )
+
+
+def points(folder: Path, name: str) -> list[Any]:
+    return list(PathDistribution(folder / f"dist_{name.replace('-', '_')}-1.0.dist-info").entry_points)
+
+
+def test_entry_points_of_no_distribution_and_of_none_twice(
+    zoo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(zoo)
+    nameless = metadata(zoo, "nameless", "[losszoo]\nnameless = plugin_good\n", head="")
+    registry = build([*points(zoo, "good"), *points(zoo, "good"), *PathDistribution(nameless).entry_points])
+    assert str(registry.plugins[0]) == "plugin good, dist-good 1.0"
+    assert [f.origin.distribution for f in registry.failures] == ["unknown distribution"]
+    assert "belongs to plugin good, dist-good 1.0" in str(registry.failures[0])
+    assert target_failures(registry) == []
+
+
+def test_unreadable_metadata_stop_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    metadata(tmp_path, "malformed", "[losszoo]\nno equals sign\n")
+    metadata(tmp_path, "undecodable", "")
+    (tmp_path / "undecodable-1.0.dist-info" / "entry_points.txt").write_bytes(b"[losszoo]\nx = \xff\n")
+    metadata(tmp_path, "unrelated", "[other]\nmalformed too, but none of ours\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    registry = installed.__wrapped__()
+    told = {f.origin.distribution: f.reason for f in registry.failures if f.stage == "metadata"}
+    assert set(told) == {"malformed", "undecodable"}
+    assert told["malformed"].startswith("cannot be read: TypeError")
+    assert told["undecodable"].startswith("cannot be read: UnicodeDecodeError")
+    assert set(installed().losses) <= set(registry.losses)
+
+
+def test_a_broken_torch_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(
+        LosszooError, match="nothing can be loaded: torch cannot be imported: ModuleNotFoundError"
+    ):
+        target_failures(installed())
+
+
+def test_the_first_distribution_of_a_name_on_the_path_wins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder, entry in (("first", "[losszoo]\nnew = json\n"), ("second", "[losszoo]\nold = json\n")):
+        (tmp_path / folder).mkdir()
+        metadata(tmp_path / folder, "twice", entry)
+    for folder in ("second", "first"):
+        monkeypatch.syspath_prepend(tmp_path / folder)
+    assert [p.name for p in discovery.declared("losszoo")[0] if p.value == "json"] == ["new"]
+
+
+def test_ctrl_c_stops_the_listing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    install(tmp_path, "interrupted", "raise KeyboardInterrupt")
+    with pytest.raises(KeyboardInterrupt):
+        build(points(tmp_path, "interrupted"))
+
+
+def test_a_hook_that_never_ends_is_cut_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    install(tmp_path, "counting", HOOK + "\n    k = 0\n    while True: yield spec(f'n{(k := k + 1)}')")
+    registry = build(points(tmp_path, "counting"))
+    assert len(registry.losses) == 10_000
+    assert [f.reason for f in registry.failures] == [
+        "losszoo_losses must return at most 10000 specs, however: it goes on"
+    ]
+
+
+def test_unknown_names_come_with_the_nearest() -> None:
+    with pytest.raises(
+        LookupError, match=r"unknown loss 'focl': did you mean focal\? \(losszoo list shows all\)"
+    ):
+        installed().loss("focl")
+    with pytest.raises(
+        ValueError, match=r"unknown task 'zzz': known: abalone, .* \(losszoo tasks shows all\)"
+    ):
+        installed().task("zzz")
+    with pytest.raises(LookupError, match="unknown loss 'x': nothing of this kind is installed"):
+        Registry().loss("x")
+
+
+def test_ours_are_sound() -> None:
+    ours = [
+        f
+        for f in [*installed().failures, *target_failures(installed())]
+        if f.origin.distribution == "losszoo"
+    ]
+    assert ours == []

@@ -1,0 +1,164 @@
+"""What a plugin may announce, and what it is told where it may not."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+
+import pytest
+
+from losszoo import LossSpec, Param, TaskSpec, UsageError
+
+LOSS = {
+    "name": "mine",
+    "target": "pkg.mod:mine",
+    "signature": "binary",
+    "summary": "A loss.",
+    "formula": "x",
+    "reference": "Nobody, 2026",
+}
+TASK = {"name": "rows", "target": "pkg.mod:Rows", "kind": "binary", "summary": "Rows.", "metric": "accuracy"}
+
+
+def test_six_fields_are_enough_for_a_loss() -> None:
+    spec = LossSpec(**LOSS)
+    assert (spec.params, spec.expects, spec.tags, spec.status, spec.stable_twin) == (
+        (),
+        "logits",
+        (),
+        "stable",
+        None,
+    )
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        spec.name = "other"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("name", "My Loss", r"name of a loss must be kebab-case .*name='My Loss'"),
+        ("name", "", "name of a loss must be kebab-case"),
+        ("name", 3, "name of a loss must be kebab-case .*name=3"),
+        ("name", "a--b", "must be kebab-case"),
+        ("target", "pkg.mod", r"mine: target must be 'package.module:name', however: target='pkg.mod'"),
+        ("target", "file.py:X y", "target must be"),
+        ("target", None, "target must be .*target=None"),
+        ("signature", "bianry", "mine: signature must be one of binary, multiclass, .*signature='bianry'"),
+        ("summary", "two\nlines", "mine: summary must be one line of text"),
+        ("summary", " ", "summary must be one line"),
+        ("formula", None, "mine: formula must be text, however: formula=None"),
+        ("reference", 1, "mine: reference must be text, however: reference=1"),
+        ("params", Param(name="k"), "mine: params must be a tuple of Param"),
+        ("params", ("k",), "mine: params must be a tuple of Param"),
+        ("params", (Param(name="k"), Param(name="k")), "each with a name of its own"),
+        ("tags", "word", "mine: tags must be a tuple of strings, however: tags='word'"),
+        ("expects", "scores", "mine: expects must be one of logits, probabilities, log-probabilities"),
+        ("status", "broken", "mine: status must be one of stable, exhibit"),
+        ("status", "exhibit", "an exhibit, and nothing else, names its stable_twin, .*stable_twin=None"),
+        ("stable_twin", "bce", "an exhibit, and nothing else, names its stable_twin"),
+        ("stable_twin", 5, "stable_twin must be a name, however: stable_twin=5"),
+    ],
+)
+def test_a_loss_that_cannot_be_is_refused(field: str, value: object, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        LossSpec(**{**LOSS, field: value})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("name", "Rows", "name of a task must be kebab-case"),
+        ("kind", "ranking", "rows: kind must be one of multiclass, binary"),
+        ("direction", "up", "rows: direction must be max or min, however: direction='up'"),
+        ("metric", "", "rows: metric must be the name of a metric"),
+        ("reference", None, "rows: reference must be text"),
+        ("tags", [1], "rows: tags must be a tuple of strings"),
+        (
+            "published",
+            (("MLP", 0.5),),
+            r"rows: published must be rows of \(method, value, spread or None, source\)",
+        ),
+        ("published", (("MLP", "high", None, "x"),), "rows: published must be rows"),
+        ("published", 0.5, "rows: published must be rows"),
+    ],
+)
+def test_a_task_that_cannot_be_is_refused(field: str, value: object, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        TaskSpec(**{**TASK, field: value})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"name": "two words"}, "name must be a Python name, however: name='two words'"),
+        ({"type": "real"}, "k: type must be one of float, int, bool, str, floats, however: type='real'"),
+        ({"bounds": "]["}, r"k: bounds must be one of \[\], \(\), \[\), \(\], however: bounds='\]\['"),
+        ({"range": (1.0, 0.0)}, r"k: range must be \(low, high\) or None, however: range=\(1.0, 0.0\)"),
+        ({"range": 3}, "k: range must be"),
+        ({"search": (0.0, math.nan)}, "k: search must be"),
+        ({"choices": "ab"}, "k: choices must be a tuple of strings"),
+        ({"default": "x"}, "k: default must be a number, however: default='x'"),
+        ({"default": -1.0, "range": (0, 1)}, r"k: default must be in \[0, 1\], however: default=-1.0"),
+        ({"type": "str", "choices": ("a", "b"), "default": "c"}, "k: default must be one of a, b"),
+        ({"type": "floats", "default": object()}, "k: default must be None, a number or a tuple of numbers"),
+    ],
+)
+def test_a_parameter_that_cannot_be_is_refused(fields: dict[str, object], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        Param(**{"name": "k", **fields})  # type: ignore[arg-type]
+
+
+INF = math.inf
+HALF_OPEN = Param(name="k", default=0.5, range=(0, 1), bounds="[)")
+COUNT = Param(name="k", type="int", default=1, range=(1, INF))
+FLAG = Param(name="k", type="bool", default=False)
+CHOICE = Param(name="k", type="str", default="a", choices=("a", "b"))
+OPTIONAL = Param(name="k", range=(0, INF), bounds="()")
+MANY = Param(name="k", type="floats", default=(1.0, 2.0))
+
+
+@pytest.mark.parametrize(
+    ("param", "interval", "legal", "illegal"),
+    [
+        (HALF_OPEN, "[0, 1)", [0, 0.5, 1 - 1e-9], [1, -1e-9, INF, math.nan, "0.5", True, None]),
+        (COUNT, "[1, inf)", [1, 10**9], [0, 1.5, True, None]),
+        (FLAG, "true|false", [True, False], [0, 1, "true", None]),
+        (CHOICE, "a|b", ["a", "b"], ["c", 1, ["a"], None]),
+        (OPTIONAL, "(0, inf)", [None, 1e-30, 1e30], [0, -1, INF]),
+        (MANY, "", [(1.0, 2.0), [0], 3.0], ["1,2", True, None]),
+        (Param(name="k"), "", [None, -1e9, 0], ["x", math.nan]),
+    ],
+)
+def test_what_is_legal(param: Param, interval: str, legal: list[object], illegal: list[object]) -> None:
+    assert param.interval == interval
+    assert [value for value in legal if param.complaint(value) is not None] == []
+    assert [value for value in illegal if param.complaint(value) is None] == []
+
+
+@pytest.mark.parametrize(
+    ("param", "value", "said"),
+    [
+        (HALF_OPEN, 1, "must be in [0, 1)"),
+        (COUNT, 1.5, "must be a whole number"),
+        (FLAG, 1, "must be true or false"),
+        (CHOICE, "c", "must be one of a, b"),
+        (MANY, "1,2", "must be a number or a sequence of numbers"),
+        (Param(name="k", type="str", default=""), 1, "must be a string"),
+    ],
+)
+def test_complaints_say_the_rule(param: Param, value: object, said: str) -> None:
+    assert param.complaint(value) == said
+
+
+def test_announcements_are_plain_data() -> None:
+    loss = LossSpec(
+        **{**LOSS, "params": [OPTIONAL, Param(name="many", type="floats", default=(1.0, 2.0))], "tags": ["x"]}
+    )
+    task = TaskSpec(**TASK, published=[["MLP", 0.5, None, "me"]])  # type: ignore[arg-type, list-item]
+    assert json.loads(json.dumps(loss.to_dict(), allow_nan=False)) == loss.to_dict()
+    assert json.loads(json.dumps(task.to_dict(), allow_nan=False)) == task.to_dict()
+    assert loss.to_dict()["params"][0]["range"] == [0, None]
+    assert hash(loss) != hash(task)
+    assert loss.param("k") is OPTIONAL
+    assert loss.param("none") is None
