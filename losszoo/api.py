@@ -13,9 +13,7 @@ if TYPE_CHECKING:
     from losszoo.harness.task import Task
 
 
-def list_losses(
-    signature: str | None = None, tag: str | None = None, plugin: str | None = None
-) -> list[LossSpec]:
+def list_losses(signature: str | None = None, tag: str | None = None, plugin: str | None = None) -> list[LossSpec]:
     """The installed losses, in the order of their plugins.
 
     Args:
@@ -39,8 +37,7 @@ def list_losses(
         for name, spec in registry.losses.items()
         if signature in (None, spec.signature)
         and (tag is None or tag in spec.tags)
-        and plugin
-        in (None, registry.origin("loss", name).distribution, registry.origin("loss", name).entry_point)
+        and plugin in (None, registry.origin("loss", name).distribution, registry.origin("loss", name).entry_point)
     ]
 
 

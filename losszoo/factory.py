@@ -68,7 +68,9 @@ def create(
 
 def _with_params(terms: tuple[Weighted, ...], text: str, params: Mapping[str, Any]) -> Call:
     if len(terms) > 1 or terms[0].scale != 1 or terms[0].schedules:
-        raise UsageError(f"parameters must go with a single loss, however: {text!r} with {', '.join(params)}; write them inside")
+        raise UsageError(
+            f"parameters must go with a single loss, however: {text!r} with {', '.join(params)}; write them inside"
+        )
     call = terms[0].call
     return Call(call.name, {**call.arguments, **params}, call.inner, call.position)
 
@@ -113,9 +115,10 @@ class _Maker:
             raise UsageError(f"a loss must be callable, however: {name} is a {type(thing).__name__}")
         signature = self.signature or infer_signature(thing)
         if signature is None:
+            candidates = fitting_signatures(thing) or SIGNATURES
             raise UsageError(
-                f"the signature of {name} cannot be read off its arguments: say which of {', '.join(SIGNATURES)} it has "
-                "(signature=..., or --signature)"
+                f"the signature of {name} cannot be read off its arguments: "
+                f"say signature= one of {', '.join(candidates)} (on the command line, --signature)"
             )
         return self._wrap(thing, Identity(name, signature, self.expects or "logits", "", dict(params)))
 
@@ -132,7 +135,9 @@ class _Maker:
 
 def _one_of(name: str, value: str | None, allowed: tuple[str, ...]) -> str | None:
     if value is not None and value not in allowed:
-        raise UsageError(f"{name} must be one of {', '.join(allowed)}, however: {name}={value!r}; {suggest(value, list(allowed))}")
+        raise UsageError(
+            f"{name} must be one of {', '.join(allowed)}, however: {name}={value!r}; {suggest(value, list(allowed))}"
+        )
     return value
 
 
@@ -145,10 +150,8 @@ def check_params(spec: LossSpec, arguments: Mapping[str, Any], owner: str) -> No
     for name, value in arguments.items():
         param = spec.param(name)
         if param is None:
-            raise UsageError(
-                f"{spec.name} has no parameter {name!r}: "
-                f"{suggest(name, [p.name for p in spec.params]) if spec.params else 'it takes none'} (a loss of {owner})"
-            )
+            near = suggest(name, [p.name for p in spec.params]) if spec.params else "it takes none"
+            raise UsageError(f"{spec.name} has no parameter {name!r}: {near} (a loss of {owner})")
         complaint = param.complaint(value)
         if complaint:
             raise UsageError(f"{spec.name}: {name} {complaint}, however: {name}={value!r} (a loss of {owner})")
@@ -193,19 +196,30 @@ def infer_signature(thing: Any) -> str | None:
     """
     if hasattr(thing, "__losszoo_row__"):
         return "embedding"
-    names = positional_names(thing)
-    fitting = [name for name, row in TABLE.items() if names[: len(row.arguments)] == row.arguments]
+    fitting = fitting_signatures(thing)
     return fitting[0] if len(fitting) == 1 else None
+
+
+def fitting_signatures(thing: Any) -> tuple[str, ...]:
+    """Every signature whose argument names a callable has: ``binary`` and ``regression`` share theirs."""
+    names = positional_names(thing)
+    return tuple(name for name, row in TABLE.items() if names[: len(row.arguments)] == row.arguments)
 
 
 def positional_names(thing: Any) -> tuple[str, ...]:
     """Names of the arguments that a callable, or the instances of a module class, take by position."""
-    called = thing.forward if isinstance(thing, nn.Module) or (inspect.isclass(thing) and issubclass(thing, nn.Module)) else thing
+    called = (
+        thing.forward
+        if isinstance(thing, nn.Module) or (inspect.isclass(thing) and issubclass(thing, nn.Module))
+        else thing
+    )
     try:
         parameters = inspect.signature(called).parameters.values()
     except (TypeError, ValueError):
         return ()
-    return tuple(p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) and p.name != "self")
+    return tuple(
+        p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) and p.name != "self"
+    )
 
 
 def _names(spec: LossSpec) -> str:

@@ -20,7 +20,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 # Where the one document goes while everything else that is printed goes to stderr.
 _STDOUT = "losszoo.stdout"
-_NARROWEST = 24
+_NARROWEST = 16
 
 
 def command(name: str) -> Callable[[F], click.Command]:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from rich.console import RenderableType
+from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -17,6 +17,12 @@ if TYPE_CHECKING:
     from losszoo.harness.result import RunResult
 
 _STATUS = {"completed": "green", "stopped-early": "green", "stopped-by-guard": "red", "interrupted": "yellow"}
+
+
+def show(result: RunResult, task: TaskSpec, console: Console) -> None:
+    """Print the result; lines of text stay whole, so that a path can be copied and grep finds it."""
+    for block in render(result, task):
+        console.print(block, soft_wrap=isinstance(block, Text))
 
 
 def render(result: RunResult, task: TaskSpec) -> Iterator[RenderableType]:
@@ -37,7 +43,7 @@ def render(result: RunResult, task: TaskSpec) -> Iterator[RenderableType]:
         yield _notes(sources)
         yield Text()
     yield _guard(result)
-    yield Text(f"run folder: {result.run_dir}", no_wrap=True, overflow="ignore")
+    yield Text(f"run folder: {result.run_dir}")
 
 
 def _metrics(result: RunResult) -> Table:

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from losszoo.cli.common import command as make_command
 from losszoo.cli.common import exit_with, print_json, warn_of_failures
+from losszoo.cli.threads import wait_politely
 from losszoo.registry.expressions import Weighted, parse
 from losszoo.registry.fit import check_fit
 from losszoo.registry.registry import installed
-
-if TYPE_CHECKING:
-    from losszoo.harness.result import RunResult
 
 EXIT_CODES = {"completed": 0, "stopped-early": 0, "stopped-by-guard": 1, "interrupted": 1}
 
@@ -65,13 +63,18 @@ def command(loss: str, task: str, settings: tuple[str, ...], as_json: bool, **op
     warn_of_exhibits(terms)
     warn_of_failures(registry)
 
+    from rich.console import Console
+
+    from losszoo.cli.result_table import show
+
+    wait_politely()
     from losszoo.harness.train import run
 
     with epoch_display(options["seed"], loss, task) as on_epoch:
         result = run(loss, task, set=settings, on_epoch=on_epoch, **options)
     if as_json:
         print_json(result.to_dict())
-    show(result, to_stderr=as_json)
+    show(result, spec, Console(stderr=as_json, highlight=False))
     exit_with(EXIT_CODES[result.status])
 
 
@@ -125,14 +128,3 @@ class epoch_display:  # noqa: N801 (used as a context manager, like a function)
     def __exit__(self, *exception: object) -> None:
         if self.bar is not None:
             self.bar.stop()
-
-
-def show(result: RunResult, to_stderr: bool) -> None:
-    """The result for people: parts by metrics, then the published results with this one among them."""
-    from rich.console import Console
-
-    from losszoo.cli.result_table import render
-
-    console = Console(stderr=to_stderr, highlight=False)
-    for block in render(result, installed().task(result.task)):
-        console.print(block)

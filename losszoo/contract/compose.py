@@ -100,7 +100,9 @@ class SumLoss(nn.Module):
             if loss.signature != "penalty" or signature == "penalty":
                 return inputs
             if given is None:
-                raise UsageError("a sum with a penalty must be called with parameters=model.parameters(), however: parameters=None")
+                raise UsageError(
+                    "a sum with a penalty must be called with parameters=model.parameters(), however: parameters=None"
+                )
             return (given,)
 
         return self.combine(self.values(inputs_of, **how))

@@ -87,7 +87,11 @@ def _embedding(source: _Source) -> Batch:
 
 
 def _pair(source: _Source) -> Batch:
-    return source.normal(source.rows, source.dim), source.normal(source.rows, source.dim), source.bits(source.rows)
+    return (
+        source.normal(source.rows, source.dim),
+        source.normal(source.rows, source.dim),
+        source.bits(source.rows),
+    )
 
 
 def _triplet(source: _Source) -> Batch:
@@ -103,7 +107,13 @@ def _neighbors(source: _Source) -> Batch:
     """The queries are the first of twice as many candidates."""
     candidates = source.normal(2 * source.rows, source.dim)
     targets = torch.arange(2 * source.rows) % source.classes
-    return candidates[: source.rows].clone(), targets[: source.rows], candidates, targets, torch.arange(source.rows)
+    return (
+        candidates[: source.rows].clone(),
+        targets[: source.rows],
+        candidates,
+        targets,
+        torch.arange(source.rows),
+    )
 
 
 def _penalty(source: _Source) -> Batch:

@@ -11,8 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from losszoo.contract.arguments import BrokenRule, Context, Inputs, in_compute_dtype
 from losszoo.contract.reduction import Policy, count_of, expand, keep, reduce, scale
-from losszoo.contract.signatures import TABLE, BrokenRule, Context, Inputs, in_compute_dtype
+from losszoo.contract.signatures import TABLE
 from losszoo.contract.unreduced import Unreduced
 from losszoo.errors import UsageError
 
@@ -113,9 +114,7 @@ class Loss(nn.Module):
         except (BrokenRule, UsageError) as error:
             raise UsageError(f"{self.identity.name}: {error}{self._owner()}") from None
 
-    def count(
-        self, *inputs: Any, weight: Tensor | None = None, mask: Tensor | None = None, **named: Any
-    ) -> Tensor:
+    def count(self, *inputs: Any, weight: Tensor | None = None, mask: Tensor | None = None, **named: Any) -> Tensor:
         """What a mean over this batch divides by: sum it over micro-batches or ranks for ``denominator``."""
         with torch.no_grad(), full_precision(inputs):
             return count_of(self._unreduced(inputs, named, weight, mask))
@@ -134,7 +133,9 @@ class Loss(nn.Module):
         unreduced = self._values(inputs, element_mask)
         reduced_by_itself = unreduced.values.ndim == 0 and (weight is not None or mask is not None)
         if reduced_by_itself:
-            raise UsageError("weight and mask must be left out, as this loss returns one number and not unreduced values")
+            raise UsageError(
+                "weight and mask must be left out, as this loss returns one number and not unreduced values"
+            )
         if element_mask is not None and not self._takes_mask:
             unreduced = keep(unreduced, self._value_mask(element_mask, unreduced.values))
         if weight is None:

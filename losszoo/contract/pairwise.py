@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
+from losszoo.contract.arguments import Inputs
 from losszoo.contract.loss import Identity, Loss, as_unreduced
 from losszoo.contract.reduction import Policy, keep
-from losszoo.contract.signatures import Inputs
 from losszoo.contract.similarity import SIMILARITIES, pairwise_logits
 from losszoo.contract.unreduced import Unreduced
 from losszoo.errors import UsageError

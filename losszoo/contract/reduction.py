@@ -68,7 +68,9 @@ def reduce(unreduced: Unreduced, policy: Policy, denominator: float | Tensor | N
     count = count_of(unreduced) if denominator is None else torch.as_tensor(denominator).to(total)
     present = count > 0
     if policy.empty == "raise" and not torch.compiler.is_compiling() and not bool(present):
-        raise UsageError("there must be something to reduce (no element, all masked, or no positive pair); empty='raise'")
+        raise UsageError(
+            "there must be something to reduce (no element, all masked, or no positive pair); empty='raise'"
+        )
     result = total / torch.where(present, count, 1.0) if policy.reduction == "mean" else total
     return torch.where(present, result, torch.nan if policy.empty == "nan" else 0.0)
 

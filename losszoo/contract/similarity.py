@@ -19,9 +19,7 @@ _EXACT_BELOW = 1 << 20
 _BLOCK = 256
 
 
-def pairwise_logits(
-    rows: Tensor, columns: Tensor, similarity: str = "euclidean", temperature: float = 1.0
-) -> Tensor:
+def pairwise_logits(rows: Tensor, columns: Tensor, similarity: str = "euclidean", temperature: float = 1.0) -> Tensor:
     r"""Similarity of every row to every column, divided by the temperature.
 
     ``euclidean`` is the negative distance, ``squared-euclidean`` its negative square, ``cosine`` the dot

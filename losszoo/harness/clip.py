@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -25,36 +27,65 @@ class Clip:
 
     def __post_init__(self) -> None:
         for name, bound in (("clip_norm", self.norm), ("clip_value", self.value)):
-            if bound is not None and not 0 < bound < float("inf"):
+            if bound is not None and not 0 < bound < math.inf:
                 raise UsageError(f"{name} must be a number > 0, however: {name}={bound}")
 
     def apply(self, gradients: Sequence[Tensor], norm: float) -> bool:
-        """Bound the gradients in place; ``norm`` is what :func:`gradient_norm` measured. True where it changed any."""
+        """Bound the gradients in place; True where that changed any of them.
+
+        Args:
+            gradients: all finite.
+            norm: what :func:`gradient_norm` measured of them.
+        """
         clipped = False
         if self.norm is not None and norm > self.norm:
-            torch._foreach_mul_(list(gradients), self.norm / norm)
+            _scale(gradients, self.norm / norm)
             clipped = True
-        if self.value is not None:
-            largest = max(
-                (gradient.abs().max().item() for gradient in gradients if gradient.numel()), default=0.0
-            )
-            if largest > self.value:
-                torch._foreach_clamp_min_(list(gradients), -self.value)
-                torch._foreach_clamp_max_(list(gradients), self.value)
-                clipped = True
+        if self.value is not None and _largest(gradients) > self.value:
+            torch._foreach_clamp_min_(list(gradients), -self.value)
+            torch._foreach_clamp_max_(list(gradients), self.value)
+            clipped = True
         return clipped
 
 
 def gradient_norm(gradients: Sequence[Tensor]) -> float:
     """Euclidean norm of all gradients together; not finite if, and only if, an entry is not.
 
-    The squares of entries above 1.8e19 overflow float32, so an infinite first answer is checked in float64.
+    Example:
+        >>> gradient_norm([torch.tensor([3.0]), torch.tensor([[4.0]])])
+        5.0
     """
     if not gradients:
         return 0.0
-    norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(list(gradients)))).item()
-    if norm < float("inf"):
-        return norm
-    return torch.linalg.vector_norm(
-        torch.stack([torch.linalg.vector_norm(g, dtype=torch.float64) for g in gradients])
-    ).item()
+    norm = _together(torch._foreach_norm(list(gradients)))
+    return norm if norm < math.inf else _careful_norm(gradients)
+
+
+def _careful_norm(gradients: Sequence[Tensor]) -> float:
+    """The norm relative to the largest entry: the squares of entries above 1.8e19 overflow float32."""
+    largest = _largest(gradients)
+    if not math.isfinite(largest):
+        return largest
+    relative = _together([torch.linalg.vector_norm(g.double() / largest) for g in gradients])
+    return min(relative * largest, sys.float_info.max)
+
+
+def _largest(gradients: Sequence[Tensor]) -> float:
+    """The largest absolute value of an entry; NaN or infinity where there is one."""
+    filled = [gradient for gradient in gradients if gradient.numel()]
+    return _together(torch._foreach_norm(filled, math.inf), math.inf) if filled else 0.0
+
+
+def _together(norms: Sequence[Tensor], order: float = 2.0) -> float:
+    """The norm of norms, which may lie on several devices."""
+    device = norms[0].device
+    if any(norm.device != device for norm in norms):
+        norms = [norm.to(device) for norm in norms]
+    return float(torch.linalg.vector_norm(torch.stack(tuple(norms)), order))
+
+
+def _scale(gradients: Sequence[Tensor], factor: float) -> None:
+    # In two halves: a factor for entries near the largest number is subnormal, and has lost its digits.
+    steps = [factor] if factor > 1e-30 else [math.sqrt(factor)] * 2
+    for step in steps:
+        torch._foreach_mul_(list(gradients), step)

@@ -1,11 +1,11 @@
-"""Where a number first stopped being finite: found by repeating a step that has failed, so a healthy one pays nothing."""
+"""Where a number first stopped being finite: a failed step is repeated, so a healthy one pays nothing."""
 
 from __future__ import annotations
 
+import os
 import re
 import traceback
-import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,8 +14,21 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 
-_CORE = str(Path(__file__).resolve().parents[1])
-_TORCH = str(Path(torch.__file__).resolve().parent)
+_HERE = str(Path(__file__).resolve())
+_CORE = str(Path(__file__).resolve().parents[1]) + os.sep
+_TORCH = str(Path(torch.__file__).resolve().parent) + os.sep
+# What fills with infinity means it.
+_FILLS = ("where", "masked_fill", "full", "full_like", "tensor", "new_tensor", "new_full", "fill", "setitem")
+_OPERATORS = {
+    "truediv": "div",
+    "rtruediv": "div",
+    "rdiv": "div",
+    "rsub": "sub",
+    "rpow": "pow",
+    "getattribute": "get",
+}
+
+Frame = tuple[str, int | None]
 
 
 class Origin(NamedTuple):
@@ -25,8 +38,27 @@ class Origin(NamedTuple):
     source: str | None
 
 
-class _FirstNonFinite(TorchFunctionMode):
-    """Remembers the first operation with finite inputs and a result that is not."""
+def first_non_finite(step: Callable[[], Tensor]) -> Origin | None:
+    """Repeat a step and name the operation where it broke, in the forward pass or else in the backward pass.
+
+    Args:
+        step: computes the loss again, from the same batch and random state.
+
+    Example:
+        >>> x = torch.zeros(2, requires_grad=True)
+        >>> first_non_finite(lambda: torch.log(x).sum()).op
+        'log'
+        >>> first_non_finite(lambda: torch.sqrt(x).sum()).op
+        'sqrt'
+    """
+    mode = _Forward()
+    with torch.enable_grad(), mode:
+        loss = step()
+    return mode.found if not bool(torch.isfinite(loss).all()) else (_in_backward(step) or mode.found)
+
+
+class _Forward(TorchFunctionMode):
+    """Remembers the first operation whose result is worse than its inputs."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -34,64 +66,86 @@ class _FirstNonFinite(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
-        if self.found is None and _broken(result) and not _broken((args, kwargs)):
+        if self.found is None:
             name = getattr(func, "__name__", str(func)).strip("_")
-            # An infinite fill or mask is meant, not computed.
-            if name not in ("where", "masked_fill", "full", "full_like", "tensor", "new_tensor", "fill"):
-                self.found = Origin(name, user_line())
+            if name not in _FILLS and _breaks((args, kwargs), result):
+                frames = [(frame.filename, frame.lineno) for frame in traceback.extract_stack()]
+                self.found = Origin(_OPERATORS.get(name, name), author_line(frames))
         return result
 
 
-def _broken(values: Any) -> bool:
-    return any(
-        isinstance(x, Tensor)
-        and x.is_floating_point()
-        and x.numel() > 0
-        and not bool(torch.isfinite(x.detach()).all())
-        for x in tree_leaves(values)
-    )
+def _in_backward(step: Callable[[], Tensor]) -> Origin | None:
+    """The operation whose derivative is the first that is not finite, and its line in the forward pass."""
+    found: list[Origin] = []
+
+    def watch(node: Any) -> None:
+        def hook(outgoing: Sequence[Tensor | None], incoming: Sequence[Tensor | None]) -> None:
+            if not found and _breaks(incoming, outgoing):
+                found.append(Origin(_operation(node.name()), author_line(_frames(node))))
+
+        node.register_hook(hook)
+
+    # Anomaly mode remembers with every node where it was made.
+    with torch.enable_grad(), torch.autograd.set_detect_anomaly(True, check_nan=False):
+        loss = step()
+        for node in _nodes(loss.grad_fn):
+            watch(node)
+        loss.backward()  # type: ignore[no-untyped-call]
+    return found[0] if found else None
 
 
-def user_line() -> str | None:
-    """``file.py:12`` of the innermost frame that is neither torch's nor the core's: the author's own line."""
-    for frame in reversed(traceback.extract_stack()):
-        if not frame.filename.startswith((_CORE, _TORCH, "<")):
-            return f"{Path(frame.filename).name}:{frame.lineno}"
-    return None
+def _nodes(root: Any) -> list[Any]:
+    """Every node of the graph under a root."""
+    seen, waiting = {}, [root]
+    while waiting:
+        node = waiting.pop()
+        if node is not None and node not in seen:
+            seen[node] = None
+            waiting += [parent for parent, _ in node.next_functions]
+    return list(seen)
 
 
-def first_non_finite(step: Callable[[], Tensor]) -> Origin | None:
-    """Repeat a step and name the operation where it broke, in the forward pass or else in the backward pass.
+def _breaks(inputs: Any, results: Any) -> bool:
+    """NaN that was not there before, or infinity where everything was finite."""
+    nan, infinite = _spoilt(results)
+    if not (nan or infinite):
+        return False
+    had_nan, had_infinite = _spoilt(inputs)
+    return not had_nan and (nan or not had_infinite)
+
+
+def _spoilt(values: Any) -> tuple[bool, bool]:
+    """Whether any tensor in there holds NaN, and whether any holds infinity."""
+    floating = [x.detach() for x in tree_leaves(values) if isinstance(x, Tensor) and x.is_floating_point()]
+    return any(bool(x.isnan().any()) for x in floating), any(bool(x.isinf().any()) for x in floating)
+
+
+def author_line(frames: Sequence[Frame]) -> str | None:
+    """``file.py:12`` of the author of the loss: the innermost frame that is neither torch's nor the core's.
+
+    Where only the core computed (a trunk, say), it is the core's own line.
 
     Args:
-        step: computes the loss again, from the same batch and random state.
+        frames: outermost first; only those inside the repeated step count.
     """
-    mode = _FirstNonFinite()
-    with torch.enable_grad(), mode:
-        loss = step()
-    return mode.found if not bool(torch.isfinite(loss)) else (_in_backward(step) or mode.found)
+    inside: list[Frame] = []
+    for filename, line in reversed(frames):
+        if filename != _HERE:
+            inside.append((filename, line))
+        elif inside:
+            break
+    own = [frame for frame in inside if not frame[0].startswith((_TORCH, "<"))]
+    authors = [frame for frame in own if not frame[0].startswith(_CORE)]
+    return next((f"{Path(filename).name}:{line}" for filename, line in [*authors, *own]), None)
 
 
-def _in_backward(step: Callable[[], Tensor]) -> Origin | None:
-    """The forward line of the node whose gradient is the first NaN."""
-    with warnings.catch_warnings(record=True) as caught, torch.enable_grad():
-        warnings.simplefilter("always")
-        try:
-            with torch.autograd.detect_anomaly(check_nan=True):
-                step().backward()  # type: ignore[no-untyped-call]
-        except RuntimeError as error:
-            node = re.search(r"Function '(\w+?)Backward\d*'", str(error))
-            if node is None:
-                return None
-            return Origin(_snake(node.group(1)), _line_in([str(warning.message) for warning in caught]))
-    return None
+def _frames(node: Any) -> list[Frame]:
+    """Where a node was made, as anomaly mode wrote it down."""
+    text = "".join(node.metadata.get("traceback_", ()))
+    return [(path, int(line)) for path, line in re.findall(r'File "([^"]+)", line (\d+)', text)]
 
 
-def _snake(name: str) -> str:
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
-
-
-def _line_in(messages: list[str]) -> str | None:
-    frames = re.findall(r'File "([^"]+)", line (\d+)', "\n".join(messages))
-    own = [f"{Path(path).name}:{line}" for path, line in frames if not path.startswith((_CORE, _TORCH, "<"))]
-    return own[-1] if own else None
+def _operation(node_name: str) -> str:
+    """``LogSoftmaxBackward0`` to ``log_softmax``."""
+    plain = re.sub(r"Backward\d*$", "", node_name).strip("_")
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", plain).lower()

@@ -89,7 +89,10 @@ def test_a_penalty_in_a_sum_asks_for_parameters() -> None:
 def test_terms_of_unlike_signatures_take_inputs_by_signature() -> None:
     loss = losszoo.create("cross-entropy + 0.1*nca")
     embeddings = torch.randn(4, 2)
-    inputs = {"multiclass": (torch.zeros(4, 2), torch.tensor([0, 1, 0, 1])), "embedding": (embeddings, torch.tensor([0, 1, 0, 1]))}
+    inputs = {
+        "multiclass": (torch.zeros(4, 2), torch.tensor([0, 1, 0, 1])),
+        "embedding": (embeddings, torch.tensor([0, 1, 0, 1])),
+    }
     expected = math.log(2) + 0.1 * losszoo.create("nca")(*inputs["embedding"])
     torch.testing.assert_close(loss.evaluate(inputs), expected)
     with pytest.raises(UsageError, match="must have one signature, however: multiclass and embedding"):

@@ -90,19 +90,49 @@ def test_inputs_by_name_and_targets_of_another_dtype() -> None:
 
 
 BAD_CALLS = [
-    ("cross-entropy", (LOGITS, LABELS[:3]), {}, r"targets must have shape \(4,\), however: targets has shape \(3,\)"),
-    ("cross-entropy", (LOGITS, torch.tensor([0, 1, 2, 3])), {}, r"targets must be labels from 0 to 2, however: targets holds 3"),
-    ("cross-entropy", (LOGITS, torch.tensor([0, 1, -1, 2])), {}, r"targets must be labels from 0 to 2, however: targets holds -1"),
+    (
+        "cross-entropy",
+        (LOGITS, LABELS[:3]),
+        {},
+        r"targets must have shape \(4,\), however: targets has shape \(3,\)",
+    ),
+    (
+        "cross-entropy",
+        (LOGITS, torch.tensor([0, 1, 2, 3])),
+        {},
+        r"targets must be labels from 0 to 2, however: targets holds 3",
+    ),
+    (
+        "cross-entropy",
+        (LOGITS, torch.tensor([0, 1, -1, 2])),
+        {},
+        r"targets must be labels from 0 to 2, however: targets holds -1",
+    ),
     ("cross-entropy", (LOGITS, torch.full((4, 3), 0.5)), {}, r"targets must sum to 1 over the classes"),
     ("cross-entropy", (LOGITS[0], LABELS), {}, r"logits must have shape \(N, C, \.\.\.\)"),
-    ("cross-entropy", (LOGITS.long(), LABELS), {}, r"logits must be a floating point tensor, however: logits has dtype torch.int64"),
-    ("cross-entropy", ([1.0], LABELS), {}, r"logits must be a floating point tensor, however: logits is a list"),
+    (
+        "cross-entropy",
+        (LOGITS.long(), LABELS),
+        {},
+        r"logits must be a floating point tensor, however: logits has dtype torch.int64",
+    ),
+    (
+        "cross-entropy",
+        ([1.0], LABELS),
+        {},
+        r"logits must be a floating point tensor, however: logits is a list",
+    ),
     ("bce", (LOGITS, LOGITS), {}, r"targets must be in \[0, 1\], however: targets holds 2.0"),
     ("bce-probabilities", (LOGITS, torch.ones(4, 3)), {}, r"predictions must hold probabilities in \[0, 1\]"),
     ("mse", (LOGITS[:, :1], LOGITS[:, 0]), {}, r"targets must have the shape of predictions, \(4, 1\)"),
     ("mse", (LOGITS, LOGITS * torch.nan), {}, r"targets must be finite, however: targets holds nan"),
     ("dice", (LOGITS, LOGITS), {}, r"logits must have shape \(N, C, H, W\)"),
-    ("dice", (torch.zeros(1, 1, 2, 2), torch.full((1, 1, 2, 2), 0.5)), {}, r"targets must be 0 or 1, however: targets holds 0.5"),
+    (
+        "dice",
+        (torch.zeros(1, 1, 2, 2), torch.full((1, 1, 2, 2), 0.5)),
+        {},
+        r"targets must be 0 or 1, however: targets holds 0.5",
+    ),
     ("nca", (LOGITS, LABELS.float()), {}, r"labels must be an integer tensor"),
     ("nca", (LOGITS[:, 0], LABELS), {}, r"embeddings must have shape \(N, D\)"),
     ("nca", (LOGITS, torch.full((4, 2), 0.5)), {}, r"labels must be 0 or 1 where they are multi-hot"),
@@ -112,18 +142,58 @@ BAD_CALLS = [
     ("triplet", (LOGITS, LOGITS, LOGITS[:2]), {}, r"negatives must have the shape of anchors"),
     ("info-nce", (LOGITS, LOGITS[:, :2]), {}, r"keys must have the shape of queries"),
     ("modern-nca", (LOGITS, LABELS, LOGITS[:, :2], LABELS), {}, r"candidates must have shape \(M, 3\)"),
-    ("modern-nca", (LOGITS, LABELS, LOGITS, LABELS.float()), {}, r"candidate_targets must have the dtype of query_targets"),
-    ("modern-nca", (LOGITS, LABELS, LOGITS, LABELS, torch.tensor([0, 1, 2, 9])), {}, r"own must be -1 or an index of the 4"),
+    (
+        "modern-nca",
+        (LOGITS, LABELS, LOGITS, LABELS.float()),
+        {},
+        r"candidate_targets must have the dtype of query_targets",
+    ),
+    (
+        "modern-nca",
+        (LOGITS, LABELS, LOGITS, LABELS, torch.tensor([0, 1, 2, 9])),
+        {},
+        r"own must be -1 or an index of the 4",
+    ),
     ("l2", (3.0,), {}, r"parameters must be an iterable of tensors"),
     ("l2", ([LOGITS],), {"mask": torch.ones(4, dtype=torch.bool)}, r"mask must"),
     ("mse", (LOGITS,), {}, r"inputs must be predictions, targets, however: inputs lack targets"),
     ("mse", (LOGITS, LOGITS, LOGITS), {}, r"inputs must be predictions, targets, however: inputs are 3"),
-    ("mse", (LOGITS, LOGITS), {"target": LOGITS}, r"inputs must be predictions, targets, however: inputs hold target"),
-    ("mse", (LOGITS, LOGITS), {"mask": torch.ones(4)}, r"mask must be a boolean tensor, however: mask has dtype torch.float32"),
-    ("mse", (LOGITS, LOGITS), {"mask": torch.ones(5, dtype=torch.bool)}, r"mask must have shape \(4, 3\), one that broadcasts"),
-    ("mse", (LOGITS, LOGITS), {"weight": torch.tensor([1.0, 1.0, -1.0, 1.0])}, r"weight must be finite and >= 0.*holds -1"),
-    ("mse", (LOGITS, LOGITS), {"weight": torch.tensor([1.0, torch.nan, 1.0, 1.0])}, r"weight must be finite and >= 0.*holds nan"),
-    ("mse", (LOGITS, LOGITS), {"denominator": -1}, r"denominator must be finite and >= 0, however: denominator=-1"),
+    (
+        "mse",
+        (LOGITS, LOGITS),
+        {"target": LOGITS},
+        r"inputs must be predictions, targets, however: inputs hold target",
+    ),
+    (
+        "mse",
+        (LOGITS, LOGITS),
+        {"mask": torch.ones(4)},
+        r"mask must be a boolean tensor, however: mask has dtype torch.float32",
+    ),
+    (
+        "mse",
+        (LOGITS, LOGITS),
+        {"mask": torch.ones(5, dtype=torch.bool)},
+        r"mask must have shape \(4, 3\), one that broadcasts",
+    ),
+    (
+        "mse",
+        (LOGITS, LOGITS),
+        {"weight": torch.tensor([1.0, 1.0, -1.0, 1.0])},
+        r"weight must be finite and >= 0.*holds -1",
+    ),
+    (
+        "mse",
+        (LOGITS, LOGITS),
+        {"weight": torch.tensor([1.0, torch.nan, 1.0, 1.0])},
+        r"weight must be finite and >= 0.*holds nan",
+    ),
+    (
+        "mse",
+        (LOGITS, LOGITS),
+        {"denominator": -1},
+        r"denominator must be finite and >= 0, however: denominator=-1",
+    ),
 ]
 
 
@@ -194,8 +264,14 @@ def test_a_module_of_ones_own_that_reduces_is_taken_as_it_is() -> None:
 @pytest.mark.parametrize(
     ("thing", "message"),
     [
-        (lambda predictions, targets: 3.0, "must return a floating point tensor, however: it returned a float"),
-        (lambda predictions, targets: predictions > 0, "must return a floating point tensor, however: it returned a tensor of torch.bool"),
+        (
+            lambda predictions, targets: 3.0,
+            "must return a floating point tensor, however: it returned a float",
+        ),
+        (
+            lambda predictions, targets: predictions > 0,
+            "must return a floating point tensor, however: it returned a tensor of torch.bool",
+        ),
     ],
 )
 def test_a_loss_of_ones_own_that_returns_no_loss(thing: object, message: str) -> None:
@@ -227,7 +303,9 @@ class NeedsArgument(nn.Module):
 
 def test_a_module_class_is_made_with_the_parameters() -> None:
     assert losszoo.create(NeedsArgument, width=2)(torch.ones(3, 2), torch.zeros(3).long()) == 4
-    with pytest.raises(UsageError, match=r"cannot be made with \(\): .*width.*pass arguments as NeedsArgument\(key=value\)"):
+    with pytest.raises(
+        UsageError, match=r"cannot be made with \(\): .*width.*pass arguments as NeedsArgument\(key=value\)"
+    ):
         losszoo.create(NeedsArgument)
 
 

@@ -61,7 +61,9 @@ def test_the_similarity_is_the_users_choice(similarity: str) -> None:
     same = labels[:, None] == labels
     other = ~torch.eye(5, dtype=torch.bool)
     minus = torch.tensor(-torch.inf)
-    expected = torch.logsumexp(torch.where(~same, logits, minus), 1) - torch.logsumexp(torch.where(same & other, logits, minus), 1)
+    expected = torch.logsumexp(torch.where(~same, logits, minus), 1) - torch.logsumexp(
+        torch.where(same & other, logits, minus), 1
+    )
     value = losszoo.create("nca-stable", similarity=similarity, temperature=0.5)(ROWS, labels)
     torch.testing.assert_close(value, expected.mean())
 
@@ -71,7 +73,10 @@ def test_a_row_function_returns_one_value_per_row() -> None:
     def wrong(logits: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
         return logits
 
-    with pytest.raises(UsageError, match=r"a row function must return one value per row, \(5,\), however: it returned \(5, 5\)"):
+    with pytest.raises(
+        UsageError,
+        match=r"a row function must return one value per row, \(5,\), however: it returned \(5, 5\)",
+    ):
         losszoo.create(wrong)(ROWS, torch.zeros(5).long())
 
 
@@ -91,4 +96,6 @@ def test_a_row_function_joins_only_rows() -> None:
 def test_weights_of_rows() -> None:
     labels, weight = torch.tensor([0, 0, 1, 1, 0]), torch.tensor([1.0, 0.0, 2.0, 1.0, 0.5])
     values = losszoo.create("nca", reduction="none")(ROWS, labels)
-    torch.testing.assert_close(losszoo.create("nca")(ROWS, labels, weight=weight), (values * weight).sum() / weight.sum())
+    torch.testing.assert_close(
+        losszoo.create("nca")(ROWS, labels, weight=weight), (values * weight).sum() / weight.sum()
+    )

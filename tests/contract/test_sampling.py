@@ -21,9 +21,7 @@ def test_size_order_and_distinctness(count: int, rate: float, size: int) -> None
 
 
 def test_the_generator_decides() -> None:
-    one, same, other = (
-        sample_neighbors(1000, 0.1, torch.Generator().manual_seed(seed)) for seed in (3, 3, 4)
-    )
+    one, same, other = (sample_neighbors(1000, 0.1, torch.Generator().manual_seed(seed)) for seed in (3, 3, 4))
     assert torch.equal(one, same)
     assert not torch.equal(one, other)
 

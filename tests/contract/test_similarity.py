@@ -18,9 +18,7 @@ PATHS = pytest.mark.parametrize("path", ["exact", "product"])
 def _path(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both ways of forming distances on the same small data, in blocks of 3 rows to meet their seams."""
     if "path" in request.fixturenames:
-        monkeypatch.setattr(
-            module, "_EXACT_BELOW", 1 << 60 if request.getfixturevalue("path") == "exact" else 0
-        )
+        monkeypatch.setattr(module, "_EXACT_BELOW", 1 << 60 if request.getfixturevalue("path") == "exact" else 0)
         monkeypatch.setattr(module, "_BLOCK", 3)
 
 
@@ -162,14 +160,10 @@ def test_cosine_does_not_see_the_length(scale: float) -> None:
 @pytest.mark.parametrize("similarity", SIMILARITIES)
 def test_compiles_without_a_break(similarity: str, path: str) -> None:
     rows, columns = (x.requires_grad_() for x in _draw(5, 6, 3))
-    compiled = torch.compile(
-        lambda x, y: pairwise_logits(x, y, similarity), fullgraph=True, backend="aot_eager"
-    )
+    compiled = torch.compile(lambda x, y: pairwise_logits(x, y, similarity), fullgraph=True, backend="aot_eager")
     torch.testing.assert_close(compiled(rows, columns), pairwise_logits(rows, columns, similarity))
     traced = torch.autograd.grad(compiled(rows, columns).sum(), rows)
-    torch.testing.assert_close(
-        traced, torch.autograd.grad(pairwise_logits(rows, columns, similarity).sum(), rows)
-    )
+    torch.testing.assert_close(traced, torch.autograd.grad(pairwise_logits(rows, columns, similarity).sum(), rows))
 
 
 @PATHS

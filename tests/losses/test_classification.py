@@ -12,16 +12,16 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
+from sklearn.metrics import hinge_loss
+from torch import Tensor
+
+from losszoo import Unreduced
 from losszoo_plugins.classification import SPECS
 from losszoo_plugins.classification.binary import bce, bce_probabilities
 from losszoo_plugins.classification.cross_entropy import cross_entropy, nll, softmax_nll_eps, topk_softmax
 from losszoo_plugins.classification.focal import focal, softmax_focal
 from losszoo_plugins.classification.margin import hinge, multiclass_hinge, squared_hinge, weston_watkins
 from losszoo_plugins.classification.sparse import entmax, sparsemax
-from sklearn.metrics import hinge_loss
-from torch import Tensor
-
-from losszoo import Unreduced
 
 NAN, INF = math.nan, math.inf
 close = partial(torch.testing.assert_close, rtol=1e-12, atol=1e-14)
@@ -201,9 +201,7 @@ def test_cross_entropy_is_torchs_in_every_reduction(keywords, shape):
         theirs["weight"] = double(*WEIGHT)
     _same_as_torch(cross_entropy, F.cross_entropy, logits, labels, keywords, theirs)
     if "ignore_index" not in keywords:
-        _same_as_torch(
-            cross_entropy, F.cross_entropy, logits, draw(*shape, seed=1)[0].softmax(1), keywords, theirs
-        )
+        _same_as_torch(cross_entropy, F.cross_entropy, logits, draw(*shape, seed=1)[0].softmax(1), keywords, theirs)
     if "label_smoothing" not in keywords:
         _same_as_torch(nll, F.nll_loss, logits.log_softmax(1), labels, keywords, theirs)
 
@@ -224,9 +222,7 @@ def _same_as_torch(ours, torchs, logits, targets, keywords, theirs):
 @pytest.mark.parametrize("ignore_index", [-100, 99, 2])
 def test_an_ignored_target_takes_no_part_whatever_stands_there(loss, ignore_index):
     logits = double([0.2, 0.3, 0.5], [NAN, INF, -INF], [0.1, 0.8, 0.1]).log().requires_grad_()
-    result = loss(
-        logits, torch.tensor([0, ignore_index, 1]), ignore_index=ignore_index, weight=[1.0, 2.0, 3.0]
-    )
+    result = loss(logits, torch.tensor([0, ignore_index, 1]), ignore_index=ignore_index, weight=[1.0, 2.0, 3.0])
     (grad,) = torch.autograd.grad(result.values.sum(), logits)
     assert result.counts.tolist() == [1.0, 0.0, 2.0]
     assert result.values[1] == 0
@@ -351,9 +347,7 @@ def test_sparsemax_is_entmax_with_two_and_cross_entropy_is_entmax_near_one():
 def test_sorting_and_bisection_agree(alpha):
     logits, labels = draw(50, 9)
     neighbour = partial(entmax, alpha=alpha + 1e-12)
-    torch.testing.assert_close(
-        entmax(logits, labels, alpha=alpha), neighbour(logits, labels), rtol=1e-9, atol=1e-10
-    )
+    torch.testing.assert_close(entmax(logits, labels, alpha=alpha), neighbour(logits, labels), rtol=1e-9, atol=1e-10)
     by_sorting, by_bisection = (
         gradient(partial(entmax, alpha=alpha), logits, labels),
         gradient(neighbour, logits, labels),
@@ -405,9 +399,7 @@ def test_multiclass_hinge_is_scikit_learns():
 
 
 def test_rivals_that_tie_share_the_gradient_of_the_multiclass_hinge():
-    assert gradient(multiclass_hinge, double([0.0, 2.0, 2.0]), torch.tensor([0])).tolist() == [
-        [-1.0, 0.5, 0.5]
-    ]
+    assert gradient(multiclass_hinge, double([0.0, 2.0, 2.0]), torch.tensor([0])).tolist() == [[-1.0, 0.5, 0.5]]
 
 
 # Softmax focal ----------------------------------------------------------------------------------------------

@@ -9,14 +9,14 @@ from typing import Any
 import mpmath
 import pytest
 import torch
+from torch import Tensor
+
+from losszoo import Unreduced, pairwise_logits
 from losszoo_plugins.metric import SPECS
 from losszoo_plugins.metric.mining import triplet_all, triplet_batch_hard, triplet_semi_hard
 from losszoo_plugins.metric.pairs import contrastive, distance
 from losszoo_plugins.metric.softmax import info_nce, sup_con
 from losszoo_plugins.metric.triplets import triplet
-from torch import Tensor
-
-from losszoo import Unreduced, pairwise_logits
 
 Dense = Callable[..., Unreduced]
 COMPILED = pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")
@@ -193,9 +193,7 @@ def test_info_nce_keeps_its_gradient_at_low_temperature(dense: Dense) -> None:
         value = info_nce(row, torch.tensor([[True, False]]), torch.tensor([[False, True]]))
         (gradient,) = torch.autograd.grad(value.sum(), row)
         with mpmath.workdps(50):
-            expected = [
-                float(f(mpmath.exp(odds))) for f in (lambda x: mpmath.log(1 + x), lambda x: x / (1 + x))
-            ]
+            expected = [float(f(mpmath.exp(odds))) for f in (lambda x: mpmath.log(1 + x), lambda x: x / (1 + x))]
         assert [value.item(), gradient[0, 1].item()] == pytest.approx(expected, abs=1e-37)
 
 

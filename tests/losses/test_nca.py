@@ -9,15 +9,15 @@ import mpmath
 import numpy as np
 import pytest
 import torch
+from sklearn.neighbors import NeighborhoodComponentsAnalysis
+from torch import Tensor
+
+from losszoo import Unreduced, pairwise_logits
 from losszoo_plugins.nca import SPECS
 from losszoo_plugins.nca.contrast import log_odds, nca_difference, nca_stable
 from losszoo_plugins.nca.exhibits import nca_epsilon, nca_ratio
 from losszoo_plugins.nca.leave_one_out import nca
 from losszoo_plugins.nca.modern import modern_nca
-from sklearn.neighbors import NeighborhoodComponentsAnalysis
-from torch import Tensor
-
-from losszoo import Unreduced, pairwise_logits
 
 Dense = Callable[..., Unreduced]
 COMPILED = pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")
@@ -28,9 +28,7 @@ FROM_SHARES: dict[Any, Callable[[Any, Any], Any]] = {
     nca_ratio: lambda same, other: -mpmath.log(same / other),
     nca_stable: lambda same, other: -mpmath.log(same / other),
     nca_difference: lambda same, other: other - same,
-    nca_epsilon: lambda same, other: (
-        -mpmath.log((same + mpmath.mpf("1e-10")) / (other + mpmath.mpf("1e-10")))
-    ),
+    nca_epsilon: lambda same, other: -mpmath.log((same + mpmath.mpf("1e-10")) / (other + mpmath.mpf("1e-10"))),
     nca: lambda same, other: -mpmath.log(same),
 }
 EVERY = pytest.mark.parametrize("loss", FROM_SHARES, ids=lambda loss: loss.__name__)
@@ -93,9 +91,7 @@ def test_exhibits_break_where_the_twin_does_not(mixed_up: bool, dense: Dense) ->
     """Two groups 200 apart in float32, where exp(-200) is 0: each group a class, or each half of either."""
     points = torch.tensor([[0.0], [1.0], [200.0], [201.5]], requires_grad=True)
     labels = torch.tensor([0, 1, 0, 1] if mixed_up else [0, 0, 1, 1])
-    ratio, epsilon, stable = (
-        dense(loss, points, labels).values for loss in (nca_ratio, nca_epsilon, nca_stable)
-    )
+    ratio, epsilon, stable = (dense(loss, points, labels).values for loss in (nca_ratio, nca_epsilon, nca_stable))
     slopes = [torch.autograd.grad(values.sum(), points)[0] for values in (ratio, epsilon, stable)]
     sign = 1 if mixed_up else -1
     assert ratio.tolist() == [sign * float("inf")] * 4
@@ -184,9 +180,7 @@ def test_who_takes_part(dense: Dense) -> None:
 def test_bounds(dense: Dense) -> None:
     """Inflating separated classes: nca ends at 0, the difference at -1, and the log odds have no end."""
     points, labels = torch.tensor([[0.0], [1.0], [5.0], [6.0]]), torch.tensor([0, 0, 1, 1])
-    inflated = [
-        dense(loss, points * 1e4, labels).values.tolist() for loss in (nca, nca_difference, nca_stable)
-    ]
+    inflated = [dense(loss, points * 1e4, labels).values.tolist() for loss in (nca, nca_difference, nca_stable)]
     assert inflated == [[0.0] * 4, [-1.0] * 4, [-4e4, -3e4, -3e4, -4e4]]
 
 
@@ -218,9 +212,7 @@ def test_compiles_without_a_break(loss: Any) -> None:
 
 def _neighbours(dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tensor]:
     """A query at 0 and three candidates at distances 0, ln 2 and ln 4: weights 4/7, 2/7, 1/7."""
-    return torch.zeros(1, 1, dtype=dtype), torch.tensor([[0.0], [2.0], [4.0]], dtype=dtype).clamp(
-        min=1.0
-    ).log()
+    return torch.zeros(1, 1, dtype=dtype), torch.tensor([[0.0], [2.0], [4.0]], dtype=dtype).clamp(min=1.0).log()
 
 
 @pytest.mark.parametrize(
@@ -261,9 +253,7 @@ def test_modern_nca_for_numbers(own: list[int] | None, target: float, expected: 
 @pytest.mark.parametrize("kind", [torch.int64, torch.float64])
 def test_modern_nca_gradient(kind: torch.dtype) -> None:
     generator = torch.Generator().manual_seed(0)
-    queries, candidates = (
-        torch.randn(n, 3, generator=generator, dtype=torch.float64).requires_grad_() for n in (4, 6)
-    )
+    queries, candidates = (torch.randn(n, 3, generator=generator, dtype=torch.float64).requires_grad_() for n in (4, 6))
     targets = torch.randint(0, 3, (10,), generator=generator).to(kind)
     own = torch.tensor([2, -1, 0, 5])
     assert torch.autograd.gradcheck(
@@ -280,9 +270,7 @@ def test_modern_nca_on_itself_is_nca(dense: Dense) -> None:
     wide = points.detach().double().requires_grad_()
     expected = dense(nca, wide, labels, similarity="euclidean").values
     torch.testing.assert_close(once, expected.float())
-    (slope,), (expected_slope,) = (
-        torch.autograd.grad(v.sum(), x) for v, x in ((once, points), (expected, wide))
-    )
+    (slope,), (expected_slope,) = (torch.autograd.grad(v.sum(), x) for v, x in ((once, points), (expected, wide)))
     torch.testing.assert_close(slope, expected_slope.float(), rtol=1e-4, atol=1e-5)
 
 

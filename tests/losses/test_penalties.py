@@ -6,6 +6,7 @@ import math
 
 import pytest
 import torch
+
 from losszoo_plugins.penalties.norms import elastic_net, l1, l2
 from losszoo_plugins.penalties.uncertainty import Uncertainty
 
@@ -45,9 +46,7 @@ def test_nothing_costs_nothing(penalty, parameters):
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-@pytest.mark.parametrize(
-    ("penalty", "expected"), [(l1, 8e5), (l2, 6.4e6), (elastic_net, 0.5 * 8e5 + 0.25 * 6.4e6)]
-)
+@pytest.mark.parametrize(("penalty", "expected"), [(l1, 8e5), (l2, 6.4e6), (elastic_net, 0.5 * 8e5 + 0.25 * 6.4e6)])
 def test_half_precision_is_summed_in_float32(penalty, expected, dtype):
     # 100,000 eights: float16 ends at 65,504, and bfloat16 stops counting after a few hundred.
     value = penalty([torch.full((100_000,), 8.0, dtype=dtype)])
@@ -116,9 +115,7 @@ def test_uncertainty_never_overflows_and_always_leads_back(s):
 
 
 def test_uncertainty_averages_a_loss_and_widens_halves():
-    value = Uncertainty(tasks=2)(
-        [torch.full((4, 2), 60_000.0, dtype=torch.float16), torch.tensor([0.0, 2.0])]
-    )
+    value = Uncertainty(tasks=2)([torch.full((4, 2), 60_000.0, dtype=torch.float16), torch.tensor([0.0, 2.0])])
     assert value.dtype == torch.float32
     assert value.item() == 30_000.5
     assert Uncertainty(tasks=2).half()([torch.tensor(1.0), torch.tensor(3.0)]).item() == 2
@@ -136,7 +133,5 @@ def test_uncertainty_gradients():
 
 @pytest.mark.parametrize("given", [0, 1, 3])
 def test_uncertainty_takes_one_loss_per_task(given):
-    with pytest.raises(
-        ValueError, match=rf"one loss per task, however: tasks=2, losses={given}; give it one each"
-    ):
+    with pytest.raises(ValueError, match=rf"one loss per task, however: tasks=2, losses={given}; give it one each"):
         Uncertainty(tasks=2)([torch.tensor(1.0)] * given)

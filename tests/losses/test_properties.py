@@ -48,7 +48,11 @@ def gradient(loss: torch.nn.Module, inputs: tuple[object, ...], **how: object) -
     leaves = [x.detach().clone().requires_grad_() for x in floating(inputs)]
     fresh = iter(leaves)
     copied = tuple(
-        [next(fresh) for _ in x] if isinstance(x, list) else next(fresh) if isinstance(x, Tensor) and x.is_floating_point() else x
+        [next(fresh) for _ in x]
+        if isinstance(x, list)
+        else next(fresh)
+        if isinstance(x, Tensor) and x.is_floating_point()
+        else x
         for x in inputs
     )
     value = loss(*copied, **how)
@@ -178,7 +182,11 @@ def test_half_precision_is_computed_in_float32(name: str, dtype: torch.dtype) ->
     inputs = batch(name, dtype=dtype)
     loss = losszoo.create(name)
     widened = tuple(
-        [t.float() for t in x] if isinstance(x, list) else x.float() if isinstance(x, Tensor) and x.is_floating_point() else x
+        [t.float() for t in x]
+        if isinstance(x, list)
+        else x.float()
+        if isinstance(x, Tensor) and x.is_floating_point()
+        else x
         for x in inputs
     )
     value, expected = loss(*inputs), loss(*widened)
@@ -204,7 +212,7 @@ def test_order_strides_and_copies_change_nothing(name: str) -> None:
     torch.testing.assert_close(loss(*shuffled), expected)
     strided = tuple(torch.stack([x, x], -1)[..., 0] if isinstance(x, Tensor) else x for x in inputs)
     torch.testing.assert_close(loss(*strided), expected)
-    for twin in (copy.deepcopy(loss), pickle.loads(pickle.dumps(loss))):  # noqa: S301 (our own bytes)
+    for twin in (copy.deepcopy(loss), pickle.loads(pickle.dumps(loss))):
         assert torch.equal(twin(*inputs), expected)
     assert all(torch.equal(a, b) for a, b in zip(inputs, before, strict=True) if isinstance(a, Tensor))
 
@@ -219,7 +227,11 @@ def test_extreme_scales_stay_finite(name: str, scale: float) -> None:
     spec = SPECS[name]
     inputs = batch(name)
     scaled = tuple(
-        [t * scale for t in x] if isinstance(x, list) else x * scale if place in (0, 2) or spec.signature in ("triplet", "views") else x
+        [t * scale for t in x]
+        if isinstance(x, list)
+        else x * scale
+        if place in (0, 2) or spec.signature in ("triplet", "views")
+        else x
         for place, x in enumerate(inputs)
     )
     if spec.signature == "pair":
@@ -265,7 +277,9 @@ def test_ten_steps_downhill_lower_the_loss(name: str) -> None:
     inputs = batch(name)
     start = inputs[0].detach().clone().requires_grad_()  # type: ignore[attr-defined]
     loss = losszoo.create(name)
-    link = {"probabilities": torch.sigmoid, "log-probabilities": lambda x: torch.log_softmax(x, 1)}.get(SPECS[name].expects, lambda x: x)
+    link = {"probabilities": torch.sigmoid, "log-probabilities": lambda x: torch.log_softmax(x, 1)}.get(
+        SPECS[name].expects, lambda x: x
+    )
     optimizer = torch.optim.SGD([start], lr=0.05)
     first = last = loss(link(start), *inputs[1:])
     for _ in range(10):
@@ -283,4 +297,6 @@ def test_every_exhibit_names_a_stable_twin_that_agrees_with_it() -> None:
         twin = SPECS[spec.stable_twin or ""]
         assert twin.status == "stable"
         inputs = batch(spec.name, dtype=torch.float64)
-        torch.testing.assert_close(losszoo.create(spec.name)(*inputs), losszoo.create(twin.name)(*inputs), rtol=1e-6, atol=1e-6)
+        torch.testing.assert_close(
+            losszoo.create(spec.name)(*inputs), losszoo.create(twin.name)(*inputs), rtol=1e-6, atol=1e-6
+        )

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from sklearn.metrics import mean_pinball_loss, root_mean_squared_error
+
 from losszoo_plugins.regression.robust import huber, log_cosh, mae, quantile
 from losszoo_plugins.regression.squared import custom_mse, mse, rmse
-from sklearn.metrics import mean_pinball_loss, root_mean_squared_error
 
 ALL = [mse, custom_mse, rmse, mae, huber, log_cosh, quantile]
 ROBUST = [mae, huber, log_cosh, quantile]
@@ -65,9 +66,7 @@ def test_custom_mse_is_least_half_of_param1_below_the_target():
 
 def test_rmse_is_scikit_learns(batch):
     root = rmse.__losszoo_finish__(rmse(*batch).mean())
-    assert root.item() == pytest.approx(
-        root_mean_squared_error(batch[1].numpy(), batch[0].numpy()), rel=1e-14
-    )
+    assert root.item() == pytest.approx(root_mean_squared_error(batch[1].numpy(), batch[0].numpy()), rel=1e-14)
 
 
 def test_rmse_has_a_zero_gradient_at_zero_error():
@@ -85,9 +84,7 @@ def test_quantile_is_scikit_learns(batch, q):
 def test_quantile_is_least_at_that_quantile_of_the_data():
     # A minimiser of the mean pinball loss is a sample quantile: numpy's, of 0..100 at 0.9.
     targets = torch.arange(101.0)
-    costs = [
-        quantile(torch.full_like(targets, float(p)), targets, quantile=0.9).mean().item() for p in range(101)
-    ]
+    costs = [quantile(torch.full_like(targets, float(p)), targets, quantile=0.9).mean().item() for p in range(101)]
     assert int(np.argmin(costs)) == np.quantile(targets.numpy(), 0.9) == 90
 
 
@@ -125,9 +122,7 @@ def test_an_outlier_of_any_size_pulls_no_harder(loss, params, slopes):
 @pytest.mark.parametrize("loss", ALL)
 def test_gradients(loss):
     # Away from the kinks, and on both sides of huber's delta and of log_cosh's line.
-    predictions = torch.tensor(
-        [[-30.0, -1.5, -0.4], [1e-3, 0.6, 25.0]], dtype=torch.float64, requires_grad=True
-    )
+    predictions = torch.tensor([[-30.0, -1.5, -0.4], [1e-3, 0.6, 25.0]], dtype=torch.float64, requires_grad=True)
     targets = torch.zeros(2, 3, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(loss, (predictions, targets))
 

@@ -6,6 +6,7 @@ import math
 
 import pytest
 import torch
+
 from losszoo_plugins.segmentation.overlap import dice
 from losszoo_plugins.segmentation.smooth import smooth_segmentation, smoothness
 
@@ -49,9 +50,7 @@ def test_smoothness(x, expected):
 
 def test_smoothness_of_probabilities():
     # sigmoid(log 3) = 3/4 and sigmoid(0) = 1/2; a step between certainties is 1, however large the logits.
-    assert smoothness(
-        maps([math.log(3), 0]), maps([0, 0]), activation="sigmoid"
-    ).values.item() == pytest.approx(0.25)
+    assert smoothness(maps([math.log(3), 0]), maps([0, 0]), activation="sigmoid").values.item() == pytest.approx(0.25)
     assert smoothness(maps([1e4, -1e4]), maps([0, 0]), activation="sigmoid").values.item() == 1
 
 
@@ -60,9 +59,7 @@ def test_smooth_segmentation():
     x, t = maps([math.log(3), 0], [math.log(3), 0]), maps([1, 1], [0, 1])
     bce = (math.log(4 / 3) + math.log(4) + 2 * LOG2) / 4
     assert smooth_segmentation(x, t).values.item() == pytest.approx(0.7 * bce + 0.3 * math.log(3), rel=1e-14)
-    assert smooth_segmentation(x, t, bce_weight=2.0, smoothness_weight=0.0).values.item() == pytest.approx(
-        2 * bce
-    )
+    assert smooth_segmentation(x, t, bce_weight=2.0, smoothness_weight=0.0).values.item() == pytest.approx(2 * bce)
     in_probability = smooth_segmentation(x, t, bce_weight=0.0, smoothness_weight=4.0, activation="sigmoid")
     assert in_probability.values.item() == pytest.approx(1.0)
 

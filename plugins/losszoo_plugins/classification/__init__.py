@@ -9,9 +9,7 @@ from losszoo import LossSpec, Param, hookimpl
 
 _HERE = "losszoo_plugins.classification"
 
-_CLASS_WEIGHT = Param(
-    name="weight", type="floats", summary="one number >= 0 per class; none weighs all alike"
-)
+_CLASS_WEIGHT = Param(name="weight", type="floats", summary="one number >= 0 per class; none weighs all alike")
 _IGNORE = Param(name="ignore_index", type="int", default=-100, summary="label that takes no part")
 _MARGIN = Param(
     name="margin",

@@ -57,9 +57,7 @@ def cross_entropy(
     return Unreduced(values, labels.counts)
 
 
-def nll(
-    logits: Tensor, targets: Tensor, *, weight: Floats | None = None, ignore_index: int = -100
-) -> Unreduced:
+def nll(logits: Tensor, targets: Tensor, *, weight: Floats | None = None, ignore_index: int = -100) -> Unreduced:
     r"""Negative log-likelihood of log-probabilities.
 
     .. math:: \ell = -\sum_c w_c \, q_c \log p_c

@@ -38,9 +38,7 @@ def focal(predictions: Tensor, targets: Tensor, *, gamma: float = 2.0, alpha: fl
         arXiv:1708.02002.
     """
     positive, negative = (1.0, 1.0) if alpha is None else (alpha, 1 - alpha)
-    return between(
-        targets, positive * _discounted(predictions, gamma), negative * _discounted(-predictions, gamma)
-    )
+    return between(targets, positive * _discounted(predictions, gamma), negative * _discounted(-predictions, gamma))
 
 
 def softmax_focal(

@@ -45,9 +45,7 @@ class Labels(NamedTuple):
         return classes != self.targets.unsqueeze(-1)
 
 
-def read(
-    logits: Tensor, targets: Tensor, *, weight: Floats | None = None, ignore_index: int | None = None
-) -> Labels:
+def read(logits: Tensor, targets: Tensor, *, weight: Floats | None = None, ignore_index: int | None = None) -> Labels:
     r"""Put logits and targets into the form of :class:`Labels`.
 
     Args:
@@ -84,9 +82,7 @@ def read_index(
         ValueError: the targets are probabilities.
     """
     if targets.is_floating_point():
-        raise ValueError(
-            f"targets must be class indices (int64) for this loss, however: targets.dtype={targets.dtype}"
-        )
+        raise ValueError(f"targets must be class indices (int64) for this loss, however: targets.dtype={targets.dtype}")
     return read(logits, targets, weight=weight, ignore_index=ignore_index)
 
 

@@ -45,9 +45,7 @@ def triplet_batch_hard(logits: Tensor, positive: Tensor, negative: Tensor, *, ma
 
 
 @pairwise(similarity="euclidean", temperature=None, needs=("positive", "negative"))
-def triplet_semi_hard(
-    logits: Tensor, positive: Tensor, negative: Tensor, *, margin: float = 1.0
-) -> Unreduced:
+def triplet_semi_hard(logits: Tensor, positive: Tensor, negative: Tensor, *, margin: float = 1.0) -> Unreduced:
     r"""Triplet loss of each positive pair with its semi-hard negative.
 
     .. math:: \ell_{ip} = \max\bigl(0, d_{ip} - \min_{n: d_{in} > d_{ip}} d_{in} + m\bigr)
@@ -124,10 +122,8 @@ def triplet_all(
     within = torch.where(negatives < torch.inf, negatives, 0.0).cumsum(1)
     within = torch.nn.functional.pad(within, (1, 0)).gather(1, active)
     sums = torch.where(positive, active * reach - within, 0.0).sum(1)
-    if average == "nonzero":
-        counts = torch.where(positive, active, 0).sum(1)
-    else:
-        counts = positive.sum(1) * negative.sum(1)
+    every = positive.sum(1) * negative.sum(1)
+    counts = torch.where(positive, active, 0).sum(1) if average == "nonzero" else every
     return Unreduced(sums.to(logits.dtype), counts.to(logits.dtype))
 
 

@@ -62,18 +62,12 @@ def modern_nca(
     positive = (query_targets.unsqueeze(1) == candidate_targets) & others
     odds = log_odds(logits, positive, positive ^ others)
     taking_part = odds < torch.inf
-    return Unreduced(
-        negative_log_share(torch.where(taking_part, odds, -torch.inf)), taking_part.to(logits.dtype)
-    )
+    return Unreduced(negative_log_share(torch.where(taking_part, odds, -torch.inf)), taking_part.to(logits.dtype))
 
 
-def _squared_error(
-    logits: Tensor, targets: Tensor, candidate_targets: Tensor, own: Tensor | None
-) -> Unreduced:
+def _squared_error(logits: Tensor, targets: Tensor, candidate_targets: Tensor, own: Tensor | None) -> Unreduced:
     own = torch.full_like(targets, -1, dtype=torch.long) if own is None else own
-    taking_part = (
-        (own < 0) if logits.shape[1] == 1 else torch.full_like(own, logits.shape[1] > 0, dtype=torch.bool)
-    )
+    taking_part = (own < 0) if logits.shape[1] == 1 else torch.full_like(own, logits.shape[1] > 0, dtype=torch.bool)
     # A query that sees nobody is computed as if it saw itself, so that its softmax is finite, then dropped.
     others = _others(logits, torch.where(taking_part, own, -1))
     weights = logits.masked_fill(~others, -torch.inf).softmax(1)

@@ -112,8 +112,7 @@ SPECS = (
         signature="regression",
         summary="Pinball loss: predicts a quantile, for intervals or where too low costs more than too high.",
         formula=r"\ell = \max(q\,e,\ (q - 1)\,e), \quad e = t - p",
-        reference='Koenker, Bassett, "Regression Quantiles", Econometrica 1978, '
-        "https://doi.org/10.2307/1913643",
+        reference='Koenker, Bassett, "Regression Quantiles", Econometrica 1978, https://doi.org/10.2307/1913643',
         params=(
             Param(
                 name="quantile",

@@ -10,9 +10,7 @@ from losszoo import Unreduced
 from losszoo_plugins.segmentation.maps import map_mean, per_map, present, probabilities
 
 
-def smoothness(
-    logits: Tensor, targets: Tensor, *, activation: str = "none", mask: Tensor | None = None
-) -> Unreduced:
+def smoothness(logits: Tensor, targets: Tensor, *, activation: str = "none", mask: Tensor | None = None) -> Unreduced:
     r"""Mean absolute difference of neighbouring pixels, down the columns plus along the rows.
 
     .. math:: \ell = \frac{\sum_{i,j} |x_{i+1,j} - x_{i,j}|}{(H - 1) W}

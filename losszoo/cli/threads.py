@@ -1,0 +1,16 @@
+"""How torch's worker threads wait, set before torch is loaded."""
+
+from __future__ import annotations
+
+import os
+
+
+def wait_politely() -> None:
+    """Let a thread that waits for work yield its core after some ten microseconds.
+
+    By default libgomp spins for milliseconds. With another busy process on the machine the spinning threads take the
+    cores that the working ones need: two runs beside each other on two cores took 42 s instead of 2.8 s. Alone, the
+    shorter wait costs about a tenth. A user's own setting is kept.
+    """
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", "3000")

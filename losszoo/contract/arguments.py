@@ -1,0 +1,86 @@
+"""Checks of one argument: each gives the tensor that is computed with, or says which rule it breaks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+Inputs = tuple[Any, ...]
+
+
+class BrokenRule(Exception):  # noqa: N818 (a message in transit: Loss turns it into a UsageError with its own name)
+    """An argument that breaks the rule of its signature: which one, the rule, and what came."""
+
+    def __init__(self, argument: str, rule: str, came: str) -> None:
+        super().__init__(f"{argument} must {rule}, however: {argument} {came}")
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a check must know of the loss: what it expects, the label it ignores."""
+
+    expects: str = "logits"
+    ignore_index: int | None = None
+
+
+def shape_of(value: Any) -> str:
+    """``has shape (2, 3)`` for a tensor, ``is a list`` for anything else."""
+    return f"has shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"is a {type(value).__name__}"
+
+
+def in_compute_dtype(tensor: Tensor) -> Tensor:
+    """Half precision is computed in float32: sums of squares overflow float16 at 256."""
+    return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
+
+
+def floating(name: str, value: Any) -> Tensor:
+    """The tensor in its compute dtype; anything not floating breaks the rule."""
+    if not isinstance(value, Tensor) or not value.is_floating_point():
+        came = f"has dtype {value.dtype}" if isinstance(value, Tensor) else shape_of(value)
+        raise BrokenRule(name, "be a floating point tensor", came)
+    return in_compute_dtype(value)
+
+
+def like(name: str, value: Any, other: Tensor, other_name: str) -> Tensor:
+    """A real tensor of the shape of another, in its dtype."""
+    if not isinstance(value, Tensor) or value.is_complex():
+        raise BrokenRule(name, "be a real tensor", shape_of(value))
+    if value.shape != other.shape:
+        raise BrokenRule(name, f"have the shape of {other_name}, {tuple(other.shape)}", shape_of(value))
+    return value.to(other.dtype)
+
+
+def integers(name: str, value: Any, shape: torch.Size | tuple[int, ...]) -> Tensor:
+    """An integer tensor of that shape, as int64."""
+    if not isinstance(value, Tensor) or value.is_floating_point() or value.is_complex():
+        came = f"has dtype {value.dtype}" if isinstance(value, Tensor) else shape_of(value)
+        raise BrokenRule(name, "be an integer tensor", came)
+    if value.shape != shape:
+        raise BrokenRule(name, f"have shape {tuple(shape)}", shape_of(value))
+    return value.long()
+
+
+def rows(name: str, value: Any) -> Tensor:
+    """A floating (N, D) tensor."""
+    tensor = floating(name, value)
+    if tensor.ndim != 2:
+        raise BrokenRule(name, "have shape (N, D)", shape_of(tensor))
+    return tensor
+
+
+def same_rows(first_name: str, first: Any, name: str, value: Any) -> Tensor:
+    """A floating tensor of the shape of the first one, which is (N, D)."""
+    tensor = floating(name, value)
+    if tensor.shape != first.shape:
+        raise BrokenRule(name, f"have the shape of {first_name}, {tuple(first.shape)}", shape_of(tensor))
+    return tensor
+
+
+def require(condition: Tensor, name: str, rule: str, value: Tensor) -> None:
+    """Break the rule with the first offending number."""
+    if not bool(condition.all()):
+        offender = value[~condition].flatten()[0].item() if value.shape == condition.shape else "elsewhere"
+        raise BrokenRule(name, rule, f"holds {offender}")

@@ -1,0 +1,344 @@
+"""The command line: what it prints where, what it answers to mistakes, and its exit codes."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from rich.console import Console
+
+import losszoo
+from losszoo import RunResult, list_losses, list_tasks
+from losszoo.cli.common import counted
+from losszoo.cli.main import COMMANDS, main
+from losszoo.cli.result_table import show
+from losszoo.cli.run_command import epoch_display
+from losszoo.registry.registry import installed
+
+MY_LOSSES = '''
+from torch import nn
+
+class Mine(nn.Module):
+    """Ten lines of somebody's own."""
+    def forward(self, outputs, labels):
+        print("chatter")
+        return nn.functional.cross_entropy(outputs, labels)
+
+class NotANumber(nn.Module):
+    def forward(self, outputs, labels):
+        return nn.functional.cross_entropy(outputs, labels) * float("nan")
+
+class Raises(nn.Module):
+    def forward(self, outputs, labels):
+        raise RuntimeError("no luck")
+'''
+Cli = Callable[..., Result]
+
+
+@pytest.fixture
+def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
+    """The command line in a folder of its own that holds my_losses.py."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("COLUMNS", raising=False)
+    (tmp_path / "my_losses.py").write_text(MY_LOSSES)
+    return lambda *arguments: CliRunner().invoke(main, arguments)
+
+
+def shell(*arguments: str, code: str | None = None, **more: Any) -> subprocess.CompletedProcess[str]:
+    """A real process."""
+    how = ["-c", code] if code else ["-m", "losszoo", *arguments]
+    return subprocess.run(
+        [sys.executable, *how], capture_output=True, text=True, timeout=100, check=False, **more
+    )
+
+
+def test_list_shows_every_loss_on_a_line(cli: Cli) -> None:
+    done = cli("list")
+    assert (done.exit_code, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    for spec in list_losses():
+        line = next(line for line in lines if line.startswith(f"  {spec.name} "))
+        assert spec.signature in line
+        assert spec.summary in line
+        assert ("[exhibit]" in line) == (spec.status == "exhibit")
+    assert lines[-1] == f"{len(list_losses())} losses. losszoo info NAME tells more."
+
+
+@pytest.mark.parametrize(
+    ("filters", "keep"),
+    [
+        (("--signature", "views"), lambda s: s["signature"] == "views"),
+        (("--tag", "sparse"), lambda s: "sparse" in s["tags"]),
+        (("--plugin", "nca"), lambda s: s["plugin"] == "nca"),
+        (("--plugin", "losszoo", "--signature", "binary"), lambda s: s["signature"] == "binary"),
+    ],
+)
+def test_list_filters(cli: Cli, filters: tuple[str, ...], keep: Callable[[Any], bool]) -> None:
+    everything, some = (json.loads(cli("list", "--json", *f).stdout) for f in ((), filters))
+    assert [spec["name"] for spec in some] == [
+        spec["name"] for spec in everything if keep(spec) and spec["distribution"] == "losszoo"
+    ]
+    assert 0 < len(some) < len(everything)
+
+
+def test_pages(cli: Cli) -> None:
+    tasks = cli("tasks").stdout
+    for task in list_tasks():
+        assert f"{task.name}\n  {task.summary}\n" in tasks
+        page = cli("info", task.name).stdout
+        assert page.startswith(f"{task.name}\n  {task.summary}")
+        assert all(method in page for method, *_ in task.published)
+    for loss in list_losses():
+        page = cli("info", loss.name).stdout
+        assert page.startswith(f"{loss.name}\n  {loss.summary}")
+        assert all(f"\n  {param.name} " in page for param in loss.params)
+        assert not loss.stable_twin or f"unstable on purpose; use {loss.stable_twin}" in page
+    assert "gamma  float in [0, inf); default 2.0: " in cli("info", "focal").stdout
+    assert "uncertainty(loss, another loss)" in cli("info", "uncertainty").stdout
+    assert "inside a sum: cross-entropy + 1e-4*l1" in cli("info", "l1").stdout
+
+
+@pytest.mark.parametrize("width", [80, 100, 120])
+def test_nothing_is_wider_than_the_terminal(cli: Cli, monkeypatch: pytest.MonkeyPatch, width: int) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    names = [spec.name for spec in (*list_losses(), *list_tasks())]
+    text = "".join(
+        cli(*c).stdout for c in (["list"], ["tasks"], ["plugins"], *(["info", name] for name in names))
+    )
+    wide = [line for line in text.splitlines() if len(line) > width and len(line.split()) > 1]
+    assert [line for line in wide if "https://" not in line and "://" not in line] == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "keys"),
+    [
+        (["list"], {"name", "signature", "params", "plugin", "distribution", "version"}),
+        (["tasks"], {"name", "kind", "metric", "signatures", "losses", "plugin"}),
+        (["info", "nca-stable"], {"name", "formula", "fits", "distribution"}),
+        (["info", "digits"], {"name", "losses", "distribution"}),
+        (["plugins"], {"plugins", "failures"}),
+    ],
+)
+def test_json_is_one_document(cli: Cli, arguments: list[str], keys: set[str]) -> None:
+    done = cli(*arguments, "--json")
+    document = json.loads(done.stdout)
+    assert done.exit_code == 0
+    assert keys <= set(document[0] if isinstance(document, list) else document)
+
+
+MISTAKES = [
+    ("info focl", "unknown loss or task 'focl': did you mean focal? (see losszoo list, losszoo tasks)"),
+    ("info nothing-like-it", "known names is near"),
+    ("list --signature bianry", "unknown signature 'bianry': did you mean binary?"),
+    ("list --tag spase", "unknown tag 'spase': did you mean sparse"),
+    ("list --plugin ncaa", "unknown plugin 'ncaa': did you mean nca?"),
+    ("lsit", "unknown command 'lsit': did you mean list?"),
+    ("list --signatur x", "No such option"),
+    ("run", "Missing option '--loss'"),
+    ("run --loss focl --task digits", "unknown loss 'focl': did you mean focal?"),
+    ("run --loss ce --task digits", "did you mean cross-entropy"),
+    ("run --loss bce --task digit", "unknown task 'digit': did you mean digits"),
+    ("run --loss dice --task diabetes", "it fits digits-segmentation"),
+    ("run --loss 'bce +' --task digits", "at position 6: expected a loss"),
+    ("run --loss l2 --task digits", "a penalty must stand in a sum"),
+    ("run --loss bce --task digits --epochs 0", "0 is not in the range x>=1"),
+    ("run --loss bce --task digits --on-nonfinite hope", "'raise', 'skip', 'rollback'"),
+    ("run --loss 'focal(gama=1)' --task digits-rare", "focal has no parameter 'gama': did you mean gamma"),
+    ("run --loss 'focal(gamma=-1)' --task digits-rare", "gamma must be in [0, inf), however: gamma=-1"),
+    (
+        "run --loss bce --task digits --set recipe.lrr=1",
+        "did you mean lr?; known: recipe.optimizer, recipe.lr",
+    ),
+    ("run --loss bce --task digits --set model.widht=1", "did you mean width?; known: model."),
+    ("run --loss bce --task digits --set task.digt=1", "task digits has no option 'digt': known: split"),
+    ("run --loss focal --task digits-rare --set loss.gama=1", "did you mean gamma"),
+    (
+        "run --loss bce --task digits --set lr=1",
+        "must start with model., recipe., loss., task., however: lr=1",
+    ),
+    ("run --loss bce --task digits --set recipe.lr", "a setting must be group.key=value"),
+    ("run --loss bce --task digits --device abacus", "device must be one that this machine has"),
+    ("run --loss ./no.py:Mine --task digits", "no.py (target './no.py'); relative paths start in"),
+    ("run --loss ./my_losses.py:Mien --task digits", "has no 'Mien': did you mean Mine?"),
+    ("run --loss bce --task digits --out my_losses.py/runs", "Not a directory"),
+]
+
+
+@pytest.mark.parametrize(("line", "said"), MISTAKES, ids=[line for line, _ in MISTAKES])
+def test_a_mistake_is_told_and_exits_with_2(cli: Cli, line: str, said: str) -> None:
+    done = cli(*shlex.split(line))
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    again = cli(*shlex.split(line), "--json")
+    assert (again.exit_code, again.stderr) == (2, done.stderr)
+    assert said in json.loads(again.stdout)["error"]["message"]
+
+
+def test_a_traceback_is_for_those_who_ask(cli: Cli) -> None:
+    run = ("run", "--loss", "./my_losses.py:Raises", "--task", "digits", "--epochs", "1")
+    plain, debug = cli(*run), cli(*run, "--debug", "--json")
+    assert (plain.exit_code, plain.stdout, debug.exit_code) == (1, "", 1)
+    assert "RuntimeError: no luck (" in plain.stderr
+    assert 'my_losses.py:16: raise RuntimeError("no luck"))\n--debug shows the traceback.\n' in plain.stderr
+    assert "Traceback" not in plain.stderr
+    assert "Traceback (most recent call last)" in debug.stderr
+    assert json.loads(debug.stdout)["error"]["type"] == "RuntimeError"
+    usage = cli("info", "focl", "--debug")
+    assert (usage.exit_code, "Traceback (most recent call last)" in usage.stderr) == (2, True)
+
+
+def test_a_loss_of_ones_own_runs(cli: Cli, tmp_path: Path) -> None:
+    done = cli("run", "--loss", "./my_losses.py:Mine", "--task", "digits", "--epochs", "2", "--json")
+    result = json.loads(done.stdout)
+    assert (done.exit_code, result["status"], result["epochs"]) == (0, "completed", 2)
+    assert result["metrics"]["test"]["accuracy"] > 0.5
+    assert "chatter" in done.stderr
+    assert "./my_losses.py:Mine on digits, seed 0: completed after 2 epochs" in done.stderr
+    assert json.loads((tmp_path / result["run_dir"] / "result.json").read_text()) == result
+
+
+def test_a_run_that_its_guard_stops_exits_with_1(cli: Cli) -> None:
+    run = ("run", "--loss", "./my_losses.py:NotANumber", "--task", "digits", "--epochs", "1")
+    done = cli(*run)
+    assert done.exit_code == 1
+    assert "stopped-by-guard after 0 epochs, 1 step" in done.stdout
+    assert "mul at my_losses.py:12" in done.stdout
+    assert json.loads(cli(*run, "--json").stdout)["status"] == "stopped-by-guard"
+    assert cli(*run, "--on-nonfinite", "skip").exit_code == 1
+
+
+def test_an_exhibit_is_announced(cli: Cli) -> None:
+    done = cli("run", "--loss", "2*nca-ratio", "--task", "digits", "--epochs", "1")
+    assert done.stderr.startswith(
+        "note: nca-ratio is an exhibit, unstable on purpose; nca-stable is its stable form\n"
+    )
+    assert "run folder: runs" in done.stdout
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help(cli: Cli, name: str) -> None:
+    done = cli(name, "--help")
+    assert done.exit_code == 0
+    assert [line.split()[0] for line in done.stdout.splitlines()[-3:]] == [
+        "--json",
+        "--debug",
+        "-h,",
+    ] or name == "run"
+    assert "One JSON document on stdout." in done.stdout
+    assert done.stdout.startswith(f"Usage: main {name} [OPTIONS]")
+    assert name in cli("-h").stdout
+
+
+def test_version_and_nothing(cli: Cli) -> None:
+    assert cli("--version").stdout == f"losszoo, version {losszoo.__version__}\n"
+    assert cli().exit_code == 2
+    assert "Commands:" in cli().output
+
+
+PROBE = """
+import sys
+from losszoo.cli.main import main
+def call(*arguments):
+    try:
+        main(arguments)
+    except SystemExit as end:
+        print(end.code, file=sys.stderr)
+    print(*sorted({"torch", "rich", "numpy", "sklearn"} & set(sys.modules)), file=sys.stderr)
+for line in ("list", "list --json", "tasks", "info nca", "--help", "run --help"):
+    call(*line.split())
+call("run", "--loss", "dice", "--task", "diabetes")
+call("run", "--loss", "bce +", "--task", "digits")
+"""
+
+
+def test_listing_and_refusing_import_nothing_heavy() -> None:
+    done = shell(code=PROBE)
+    answers = [
+        line
+        for line in done.stderr.splitlines()
+        if line in ("0", "2", "") or "torch" in line or "rich" in line
+    ]
+    assert answers == ["0", ""] * 6 + ["2", ""] * 2, done.stderr
+
+
+def test_a_pipe_that_closes_is_no_error() -> None:
+    command = [sys.executable, "-m", "losszoo", "list"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(60) == 0
+
+
+def test_the_console_script_is_the_module(tmp_path: Path) -> None:
+    script = Path(sys.executable).parent / "losszoo"
+    done = subprocess.run([script, "info", "bce"], capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert done.stdout == shell("info", "bce", cwd=tmp_path).stdout
+    assert shell("inof", cwd=tmp_path).returncode == 2
+
+
+def result(accuracy: float, first: dict[str, Any] | None = None) -> RunResult:
+    guard = {"nonfinite": 3 if first else 0, "skipped": 2, "rollbacks": 0, "clipped": 1, "first": first}
+    metrics = {part: {"accuracy": accuracy} for part in ("train", "val", "test")}
+    numbers = {"seed": 0, "epochs": 1, "steps": 20, "seconds": 1.0}
+    texts = {"loss": "mine", "task": "abalone", "status": "stopped-early", "run_dir": "r" * 200}
+    return RunResult(**texts, **numbers, metrics=metrics, guard=guard, stop_reason="no better accuracy")
+
+
+def shown(run: RunResult, width: int = 80) -> list[str]:
+    console = Console(file=io.StringIO(), width=width)
+    show(run, installed().task("abalone"), console)
+    return [line.rstrip() for line in console.file.getvalue().splitlines()]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(("accuracy", "rank"), [(0.999, 0), (0.0, -1), (float("nan"), -1)])
+def test_a_result_stands_among_the_published_ones(accuracy: float, rank: int) -> None:
+    lines = shown(result(accuracy))
+    start = lines.index(
+        next(line for line in lines if line.startswith("test accuracy beside published results"))
+    )
+    table = lines[start + 1 : start + 2 + len(installed().task("abalone").published)]
+    assert table[rank].split() == ["mine", "(this", "run)", f"{accuracy:.4f}"]
+    values = [float(re.findall(r"0\.\d{4}", line)[0]) for line in table if "[" in line]
+    assert values == sorted(values, reverse=True)
+    assert lines[0] == "mine on abalone, seed 0: stopped-early after 1 epoch, 20 steps, 1.0 s"
+    assert lines[-2:] == ["guard: no non-finite step, 1 clipped", f"run folder: {'r' * 200}"]
+
+
+def test_a_result_says_what_its_guard_saw() -> None:
+    lines = shown(
+        result(0.5, {"step": 7, "epoch": 0, "where": "loss", "op": "log", "source": "x.py:3", "bundle": ""}),
+        200,
+    )
+    counts = "3 non-finite steps (2 skipped, 0 rolled back), 1 clipped"
+    assert lines[-2] == f"guard: {counts}; the first in step 7: loss, log at x.py:3"
+
+
+def test_a_terminal_sees_the_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = io.StringIO()
+    stream.isatty = lambda: True  # type: ignore[method-assign]
+    monkeypatch.setattr(sys, "stderr", stream)
+    with epoch_display(0, "[mine]", "digits") as on_epoch:
+        on_epoch({"epoch": 0, "epochs": 2, "loss": 1.5, "val": {"accuracy": 0.25}, "bad_steps": 3})
+    assert all(
+        word in stream.getvalue()
+        for word in ("[mine] on digits", "1/2", "loss 1.5000", "val accuracy 0.2500", "bad steps 3")
+    )
+
+
+@pytest.mark.parametrize(
+    ("count", "noun", "said"), [(1, "loss", "1 loss"), (2, "loss", "2 losses"), (0, "task", "0 tasks")]
+)
+def test_counted(count: int, noun: str, said: str) -> None:
+    assert counted(count, noun) == said
