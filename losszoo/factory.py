@@ -15,11 +15,10 @@ from losszoo.contract.reduction import Policy
 from losszoo.contract.signatures import TABLE
 from losszoo.errors import UsageError, suggest
 from losszoo.registry.expressions import Call, Weighted, parse
+from losszoo.registry.fit import COMBINER, check_params
 from losszoo.registry.registry import installed
 from losszoo.registry.specs import EXPECTS, SIGNATURES, LossSpec
 from losszoo.registry.targets import resolve
-
-COMBINER = "combiner"
 
 
 def create(
@@ -139,22 +138,6 @@ def _one_of(name: str, value: str | None, allowed: tuple[str, ...]) -> str | Non
             f"{name} must be one of {', '.join(allowed)}, however: {name}={value!r}; {suggest(value, list(allowed))}"
         )
     return value
-
-
-def check_params(spec: LossSpec, arguments: Mapping[str, Any], owner: str) -> None:
-    """Every argument is a parameter of the loss and in its range.
-
-    Raises:
-        UsageError: names the loss, its owner, the rule and the value.
-    """
-    for name, value in arguments.items():
-        param = spec.param(name)
-        if param is None:
-            near = suggest(name, [p.name for p in spec.params]) if spec.params else "it takes none"
-            raise UsageError(f"{spec.name} has no parameter {name!r}: {near} (a loss of {owner})")
-        complaint = param.complaint(value)
-        if complaint:
-            raise UsageError(f"{spec.name}: {name} {complaint}, however: {name}={value!r} (a loss of {owner})")
 
 
 def _construct(core: type, identity: Identity) -> Any:

@@ -82,9 +82,7 @@ def print_json(document: Any) -> None:
     """The one document on stdout."""
     import json
 
-    click.echo(
-        json.dumps(document, indent=2, allow_nan=False), file=click.get_current_context().meta.get(_STDOUT)
-    )
+    click.echo(json.dumps(document, indent=2, allow_nan=False), file=click.get_current_context().meta.get(_STDOUT))
 
 
 def print_error(kind: str, message: str) -> None:
@@ -117,9 +115,7 @@ def columns(rows: Iterable[Sequence[str]], indent: str = "  ") -> list[str]:
     if not table:
         return []
     widths = [max(len(row[i]) for row in table) for i in range(len(table[0]) - 1)]
-    leads = [
-        indent + "".join(f"{cell.ljust(w)}  " for cell, w in zip(row, widths, strict=False)) for row in table
-    ]
+    leads = [indent + "".join(f"{cell.ljust(w)}  " for cell, w in zip(row, widths, strict=False)) for row in table]
     return ["\n".join(hanging(lead, row[-1])) for lead, row in zip(leads, table, strict=True)]
 
 

@@ -15,6 +15,8 @@ from losszoo.registry.specs import LossSpec, TaskSpec
 
 # Text is read more easily in lines no longer than this.
 _WIDEST = 100
+# The signatures whose first argument is a model's output, which may be logits or probabilities.
+OUTPUTS = ("binary", "multiclass", "segmentation")
 
 
 @make_command("info")
@@ -28,9 +30,7 @@ def command(name: str, as_json: bool) -> None:
         print_json(document) if as_json else click.echo(loss_page(registry, loss))
     elif name in registry.tasks:
         task = registry.tasks[name]
-        print_json(tasks_command.describe(registry, task)) if as_json else click.echo(
-            task_page(registry, task)
-        )
+        print_json(tasks_command.describe(registry, task)) if as_json else click.echo(task_page(registry, task))
     else:
         near = suggest(name, [*registry.losses, *registry.tasks])
         raise UnknownNameError(f"unknown loss or task {name!r}: {near} (see losszoo list, losszoo tasks)")
@@ -41,7 +41,7 @@ def loss_page(registry: Registry, spec: LossSpec) -> str:
     """The page of a loss, for people."""
     facts = [
         ("signature", spec.signature),
-        ("expects", spec.expects),
+        *([("expects", spec.expects)] if spec.signature in OUTPUTS else []),
         ("fits", _fits(registry, spec)),
         ("tags", ", ".join(spec.tags) or "none"),
         ("target", spec.target),
@@ -72,9 +72,7 @@ def _param(param: Param, name_width: int) -> list[str]:
         kind = f"one of {param.interval.replace('|', ', ')}"
     elif param.interval:
         kind = f"{param.type} in {param.interval}"
-    default = (
-        str(param.default).lower() if param.default is None or param.type == "bool" else str(param.default)
-    )
+    default = str(param.default).lower() if param.default is None or param.type == "bool" else str(param.default)
     said = f": {param.summary}" if param.summary else ""
     return _wrapped(f"  {param.name.ljust(name_width)}  ", f"{kind}; default {default}{said}")
 

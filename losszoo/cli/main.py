@@ -48,9 +48,7 @@ class LazyGroup(click.Group):
             raise
 
 
-@click.group(
-    cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}
-)
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(losszoo.__version__, prog_name="losszoo")
 def main() -> None:
     """A plugin-based zoo of loss functions for PyTorch.

@@ -27,9 +27,7 @@ def command(check: bool, as_json: bool) -> None:
             }
         )
     else:
-        rows = [
-            (o.entry_point, f"{o.distribution} {o.version}", _offer(registry, o)) for o in registry.plugins
-        ]
+        rows = [(o.entry_point, f"{o.distribution} {o.version}", _offer(registry, o)) for o in registry.plugins]
         click.echo("\n".join(columns(rows, indent="")))
         if failures:
             click.echo("\n" + click.style(f"{counted(len(failures), 'failure')}:", fg="red", bold=True))

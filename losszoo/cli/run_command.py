@@ -12,20 +12,16 @@ from losszoo.cli.common import command as make_command
 from losszoo.cli.common import exit_with, print_json, warn_of_failures
 from losszoo.cli.threads import wait_politely
 from losszoo.registry.expressions import Weighted, parse
-from losszoo.registry.fit import check_fit
+from losszoo.registry.fit import check_fit, leaves
 from losszoo.registry.registry import installed
 
 EXIT_CODES = {"completed": 0, "stopped-early": 0, "stopped-by-guard": 1, "interrupted": 1}
 
 
 @make_command("run")
-@click.option(
-    "--loss", required=True, help="Name, expression (0.7*bce + 0.3*smoothness) or target (file.py:MyLoss)."
-)
+@click.option("--loss", required=True, help="Name, expression (0.7*bce + 0.3*smoothness) or target (file.py:MyLoss).")
 @click.option("--task", required=True, help="Name of a task; losszoo tasks lists them.")
-@click.option(
-    "--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Of weights, batches and draws."
-)
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Of weights, batches and draws.")
 @click.option(
     "--set",
     "settings",
@@ -70,7 +66,7 @@ def command(loss: str, task: str, settings: tuple[str, ...], as_json: bool, **op
     wait_politely()
     from losszoo.harness.train import run
 
-    with epoch_display(options["seed"], loss, task) as on_epoch:
+    with epoch_display(loss, task) as on_epoch:
         result = run(loss, task, set=settings, on_epoch=on_epoch, **options)
     if as_json:
         print_json(result.to_dict())
@@ -80,17 +76,17 @@ def command(loss: str, task: str, settings: tuple[str, ...], as_json: bool, **op
 
 def warn_of_exhibits(terms: tuple[Weighted, ...]) -> None:
     """An exhibit is unstable on purpose; it is said before it starts."""
-    for term in terms:
-        spec = installed().losses.get(term.call.name)
+    for name in dict.fromkeys(call.name for call in leaves(installed(), terms)):
+        spec = installed().losses.get(name)
         if spec is not None and spec.status == "exhibit":
             use = f"{spec.stable_twin} is its stable form"
-            click.echo(f"note: {spec.name} is an exhibit, unstable on purpose; {use}", err=True)
+            click.echo(f"note: {name} is an exhibit, unstable on purpose; {use}", err=True)
 
 
 class epoch_display:  # noqa: N801 (used as a context manager, like a function)
     """A progress bar on a terminal, nothing in a pipe."""
 
-    def __init__(self, seed: int, loss: str, task: str) -> None:
+    def __init__(self, loss: str, task: str) -> None:
         self.title = f"{loss} on {task}"
         self.bar: Any = None
         self.bar_task: Any = None

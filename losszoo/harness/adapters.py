@@ -241,4 +241,4 @@ def predicting_signature(signatures: tuple[str, ...]) -> str:
 def batches(part: Part, size: int, generator: Generator) -> list[Tensor]:
     """The rows of one epoch in random order, in batches; the last one may be smaller."""
     order = torch.randperm(len(part), generator=generator).to(part.inputs.device)
-    return list(order.split(size))
+    return list(torch.split(order, size))

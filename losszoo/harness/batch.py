@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import math
+import traceback
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
+from losszoo.errors import LosszooError, UsageError
 from losszoo.harness.adapters import Step, arguments
-from losszoo.harness.guard import Event
-from losszoo.harness.trace import first_non_finite
+from losszoo.harness.events import Event
+from losszoo.harness.randomness import Randomness
+from losszoo.harness.trace import author_line, first_non_finite
 
 if TYPE_CHECKING:
     from losszoo.harness.run import Plan
@@ -23,35 +25,46 @@ class BatchLoss:
     Args:
         plan: of the run.
         rows: indices among the training rows.
-        generator: random source of draws.
+        randomness: source of draws; its state before the step is remembered.
     """
 
-    def __init__(self, plan: Plan, rows: Tensor, generator: Generator) -> None:
-        self.plan, self.rows, self.generator = plan, rows, generator
-        self.before = {"data": generator.get_state(), "torch": torch.get_rng_state()}
+    def __init__(self, plan: Plan, rows: Tensor, randomness: Randomness) -> None:
+        self.plan, self.rows, self.randomness = plan, rows, randomness
+        self.before = randomness.state()
         self.terms: dict[str, Tensor] = {}
 
     def total(self) -> Tensor:
-        """Forward pass and loss."""
+        """Forward pass and loss.
+
+        Raises:
+            UsageError: what a loss, or whatever else was called, has raised, and where.
+        """
         plan = self.plan
-        step = Step(plan.model, plan.task, plan.data, self.rows, plan.recipe.sample_rate, self.generator)
-        self.terms = plan.loss.values(lambda loss: arguments(step, loss.signature, loss.identity.expects))
-        return plan.loss.combine(self.terms)
+        generator = self.randomness.generator
+        step = Step(plan.model, plan.task, plan.data, self.rows, plan.recipe.sample_rate, generator)
+        try:
+            self.terms = plan.loss.values(lambda loss: arguments(step, loss.signature, loss.identity.expects))
+            return plan.loss.combine(self.terms)
+        except (LosszooError, MemoryError, torch.OutOfMemoryError):
+            raise
+        except Exception as error:
+            frames = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
+            where = f"step {plan.guard.counts.steps + 1} of {plan.config['loss']} on {plan.config['task']}"
+            said = f"{type(error).__name__}: {error} ({author_line(frames)})"
+            raise UsageError(f"{where} raised {said}") from error
 
     def again(self) -> Tensor:
-        """The same loss from the random state before the step; the random state after it is left as it was."""
-        after = (self.generator.get_state(), torch.get_rng_state())
-        self.generator.set_state(self.before["data"])
-        torch.set_rng_state(self.before["torch"])
+        """The same loss from the random state before the step; the state after it is left as it was."""
+        after = self.randomness.state()
+        self.randomness.restore(self.before)
         try:
             return self.total()
         finally:
-            self.generator.set_state(after[0])
-            torch.set_rng_state(after[1])
+            self.randomness.restore(after)
 
     def investigate(self, event: Event) -> Event:
-        """What can be known of a failed step: input or loss, which term, which operation and line; and its bundle."""
-        bad = [label for label, value in self.terms.items() if not math.isfinite(value.item())]
+        """What can be known of a failed step: input or loss, which term, operation and line; and its bundle."""
+        bad = [label for label, value in self.terms.items() if not bool(torch.isfinite(value).all())]
         detail = f"in the term {' and '.join(bad)}" if bad and len(self.terms) > 1 else ""
         if not bool(torch.isfinite(self.plan.data.train.inputs[self.rows]).all()):
             event = replace(event, where="input")

@@ -28,4 +28,5 @@ class Interrupt:
 
     def __exit__(self, *exception: object) -> None:
         for number, handler in self._old.items():
-            signal.signal(number, handler)
+            # None: whoever set it did so outside Python, and it cannot be put back from here.
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)

@@ -61,9 +61,7 @@ class UNet(nn.Module):
         self.down = nn.ModuleList(
             nn.Conv2d(before, after, 3, padding=1) for before, after in pairwise([channels, *sizes])
         )
-        self.up = nn.ModuleList(
-            nn.Conv2d(below + here, here, 3, padding=1) for here, below in pairwise(sizes)
-        )
+        self.up = nn.ModuleList(nn.Conv2d(below + here, here, 3, padding=1) for here, below in pairwise(sizes))
         self.out = nn.Conv2d(width, dim, 1)
 
     def forward(self, images: Tensor) -> Tensor:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -12,8 +13,16 @@ from losszoo.contract.similarity import pairwise_logits, unit
 from losszoo.harness import metrics
 from losszoo.harness.adapters import HEADED, Model, link, one_hot
 from losszoo.harness.prepare import Part, Prepared
-from losszoo.harness.task import Array
 
+# What is measured, by kind of task; the one that decides is among them.
+METRICS: Mapping[str, tuple[str, ...]] = {
+    "multiclass": ("accuracy",),
+    "binary": ("accuracy", "average_precision"),
+    "regression": ("rmse", "mae"),
+    "segmentation": ("iou",),
+    "retrieval": ("recall_at_1", "map_at_r"),
+    "views": ("knn_accuracy", "probe_accuracy"),
+}
 # The numbers of neighbors that validation chooses from.
 K_CHOICES = (1, 3, 5, 7, 11, 15, 21, 31, 51)
 _CHUNK = 2048
@@ -37,7 +46,13 @@ class Prediction:
 
     @torch.no_grad()
     def score(
-        self, model: Model, data: Prepared, parts: tuple[str, ...], deciding: tuple[str, str]
+        self,
+        model: Model,
+        data: Prepared,
+        parts: tuple[str, ...],
+        deciding: tuple[str, str],
+        *,
+        thorough: bool = True,
     ) -> dict[str, dict[str, float]]:
         """Metrics of the named parts.
 
@@ -46,14 +61,16 @@ class Prediction:
             data: the prepared data.
             parts: of "train", "val", "test".
             deciding: (metric, direction) by which k is chosen.
+            thorough: also what takes long and decides nothing (the linear probe).
         """
         training = model.training
         model.eval()
         try:
-            needed = dict.fromkeys(("train", "val", *parts)) if self._by_neighbors else {}
-            features = {part: self._embed(model, getattr(data, part)) for part in needed}
-            k = self._best_k(features, data, deciding) if self._votes(data) else 0
-            return {part: self._one(model, data, part, features, k) for part in parts}
+            if not self._by_neighbors:
+                return {name: self._scored_outputs(model, data, getattr(data, name)) for name in parts}
+            needed = parts if data.kind == "retrieval" else dict.fromkeys(("train", "val", *parts))
+            features = {name: self._embed(model, getattr(data, name)) for name in needed}
+            return self._scored_features(features, data, parts, deciding, thorough)
         finally:
             model.train(training)
 
@@ -61,127 +78,145 @@ class Prediction:
     def _by_neighbors(self) -> bool:
         return self.signature not in HEADED
 
-    def _votes(self, data: Prepared) -> bool:
-        return self._by_neighbors and self.signature != "neighbors" and data.kind != "retrieval"
+    def _scored_outputs(self, model: Model, data: Prepared, part: Part) -> dict[str, float]:
+        head = model.heads[self.signature]
+        outputs = [link(head(model(rows)), self.expects, self.signature) for rows in _chunks(part.inputs)]
+        return output_metrics(torch.cat(outputs), part, data, self.expects)
 
-    def _one(
-        self, model: Model, data: Prepared, name: str, features: Mapping[str, Tensor], k: int
-    ) -> dict[str, float]:
-        part: Part = getattr(data, name)
+    def _scored_features(
+        self,
+        features: Mapping[str, Tensor],
+        data: Prepared,
+        parts: tuple[str, ...],
+        deciding: tuple[str, str],
+        thorough: bool,
+    ) -> dict[str, dict[str, float]]:
         if data.kind == "retrieval":
-            return retrieval_metrics(features[name], part.targets)
-        if not self._by_neighbors:
-            return output_metrics(self._outputs(model, part), part, data, self.expects)
-        own = name == "train"
+            return {name: retrieval_metrics(features[name], getattr(data, name).targets) for name in parts}
         if self.signature == "neighbors":
-            return output_metrics(self._soft(features, name, data), part, data, "probabilities")
-        votes = knn_scores(features[name], features["train"], data, (k,), own)[0]
+            votes = {name: self._soft(features, name, data) for name in parts}
+        else:
+            k = best_k(features, data, deciding)
+            votes = {
+                name: knn_votes(features[name], features["train"], data, (k,), own=name == "train")[0] for name in parts
+            }
+        found = {name: output_metrics(votes[name], getattr(data, name), data, "probabilities") for name in parts}
         if data.kind != "views":
-            return output_metrics(votes, part, data, "probabilities")
-        truth = part.targets.cpu().numpy()
-        probed = probe(features["train"], data.train.targets, features[name])
+            return found
+        probed = probe(features, parts, data) if thorough else {}
         return {
-            "knn_accuracy": metrics.accuracy(truth, votes.argmax(1).cpu().numpy()),
-            "probe_accuracy": metrics.accuracy(truth, probed),
+            name: {"knn_accuracy": found[name]["accuracy"]} | ({"probe_accuracy": probed[name]} if thorough else {})
+            for name in parts
         }
 
-    def _outputs(self, model: Model, part: Part) -> Tensor:
-        head = model.heads[self.signature]
-        return torch.cat(
-            [link(head(model(chunk)), self.expects, self.signature) for chunk in part.inputs.split(_CHUNK)]
-        )
-
     def _embed(self, model: Model, part: Part) -> Tensor:
-        features = torch.cat([model(chunk) for chunk in part.inputs.split(_CHUNK)])
+        features = torch.cat([model(rows) for rows in _chunks(part.inputs)])
         return unit(features) if self.similarity == "cosine" else features
-
-    def _best_k(self, features: Mapping[str, Tensor], data: Prepared, deciding: tuple[str, str]) -> int:
-        metric, direction = deciding
-        choices = tuple(k for k in K_CHOICES if k < len(data.train)) or (1,)
-        scored = []
-        for k, votes in zip(
-            choices, knn_scores(features["val"], features["train"], data, choices, own=False), strict=True
-        ):
-            measured = output_metrics(votes, data.val, data, "probabilities")
-            scored.append((measured.get(metric, measured["accuracy"]), k))
-        best = max if direction == "max" else min
-        value = best(value for value, _ in scored)
-        # Of equally good ones the largest: it is the smoother rule.
-        return max(k for score, k in scored if score == value)
 
     def _soft(self, features: Mapping[str, Tensor], name: str, data: Prepared) -> Tensor:
         """Soft nearest neighbors over all training rows, each training row without itself."""
-        weights_of = (
-            data.train.targets[:, None]
-            if data.kind == "regression"
-            else one_hot(data.train.targets, data.classes)
-        )
-        mixed = []
-        for start in range(0, len(features[name]), _CHUNK):
-            chunk = features[name][start : start + _CHUNK]
-            logits = pairwise_logits(chunk, features["train"], self.similarity, self.temperature)
-            if name == "train":
-                logits[torch.arange(len(chunk)), torch.arange(start, start + len(chunk))] = -torch.inf
-            mixed.append(torch.softmax(logits, 1) @ weights_of)
+        targets = data.train.targets
+        mixed_of = targets[:, None] if data.kind == "regression" else one_hot(targets, data.classes)
+        mixed = [
+            torch.softmax(_without_own(logits, start if name == "train" else None), 1) @ mixed_of
+            for start, logits in self._to_training(features[name], features["train"])
+        ]
         return torch.cat(mixed)
 
+    def _to_training(self, queries: Tensor, train: Tensor) -> Iterator[tuple[int, Tensor]]:
+        for start in range(0, len(queries), _CHUNK):
+            rows = queries[start : start + _CHUNK]
+            yield start, pairwise_logits(rows, train, self.similarity, self.temperature)
 
-def probe(train: Tensor, labels: Tensor, queries: Tensor) -> Array:
-    """Labels that a logistic regression on frozen features gives: the linear probe."""
+
+def best_k(features: Mapping[str, Tensor], data: Prepared, deciding: tuple[str, str]) -> int:
+    """The number of neighbors that is best on validation; of equally good ones the largest, the smoother rule."""
+    metric, direction = deciding
+    choices = tuple(k for k in K_CHOICES if k < len(data.train)) or (1,)
+    values = []
+    for votes in knn_votes(features["val"], features["train"], data, choices, own=False):
+        measured = output_metrics(votes, data.val, data, "probabilities")
+        value = measured.get(metric, measured["accuracy"])
+        values.append(-math.inf if math.isnan(value) else value if direction == "max" else -value)
+    return max(k for k, value in zip(choices, values, strict=True) if value == max(values))
+
+
+def knn_votes(queries: Tensor, train: Tensor, data: Prepared, choices: tuple[int, ...], own: bool) -> list[Tensor]:
+    """Shares of the votes of the k nearest training rows, (N, C), for every k.
+
+    Half a vote more goes to the nearest row, so that ties fall to the closer label, not to the smaller one.
+
+    Args:
+        queries: (N, D).
+        train: (M, D), features of the training rows.
+        data: for their labels.
+        choices: values of k, ascending.
+        own: the queries are the training rows, and none of them votes for itself.
+    """
+    most = min(max(choices), len(train) - own)
+    collected: list[list[Tensor]] = [[] for _ in choices]
+    for start in range(0, len(queries), _CHUNK):
+        nearness = _without_own(
+            pairwise_logits(queries[start : start + _CHUNK], train, "euclidean"), start if own else None
+        )
+        voters = data.train.targets[nearness.topk(most).indices]
+        votes = nearness.new_zeros(len(voters), data.classes)
+        counted = 0
+        for place, k in enumerate(choices):
+            ballot = voters[:, counted:k]
+            votes.scatter_add_(1, ballot, torch.ones_like(ballot, dtype=votes.dtype))
+            counted = min(k, most)
+            with_nearest = votes.scatter_add(1, voters[:, :1], torch.full_like(votes[:, :1], 0.5))
+            collected[place].append(with_nearest / (counted + 0.5))
+    return [torch.cat(parts) for parts in collected]
+
+
+def _without_own(logits: Tensor, start: int | None) -> Tensor:
+    """Rows ``start`` and on of a square matrix of training rows, which do not see themselves."""
+    if start is not None:
+        rows = torch.arange(len(logits), device=logits.device)
+        logits[rows, rows + start] = -torch.inf
+    return logits
+
+
+def _chunks(inputs: Tensor) -> tuple[Tensor, ...]:
+    return torch.split(inputs, _CHUNK)
+
+
+def probe(features: Mapping[str, Tensor], parts: tuple[str, ...], data: Prepared) -> dict[str, float]:
+    """Accuracy of a logistic regression on frozen features: the linear probe. NaN where they are not finite."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000, tol=1e-3))
-    predicted: Array = model.fit(train.cpu().numpy(), labels.cpu().numpy()).predict(queries.cpu().numpy())
-    return predicted
-
-
-def knn_scores(
-    queries: Tensor, train: Tensor, data: Prepared, choices: tuple[int, ...], own: bool
-) -> list[Tensor]:
-    """Shares of the votes of the k nearest training rows, (N, C), for every k; ``own``: without the row itself.
-
-    Half a vote more goes to the nearest row, so that ties fall to the closer label and not to the smaller one.
-    """
-    labels = one_hot(data.train.targets, data.classes)
-    most = min(max(choices), len(train) - own)
-    collected: list[list[Tensor]] = [[] for _ in choices]
-    for start in range(0, len(queries), _CHUNK):
-        distances = torch.cdist(queries[start : start + _CHUNK], train)
-        if own:
-            distances[torch.arange(len(distances)), torch.arange(start, start + len(distances))] = torch.inf
-        votes = labels[distances.topk(most, largest=False).indices]
-        running = votes.cumsum(1)
-        for place, k in enumerate(choices):
-            used = min(k, most)
-            collected[place].append((running[:, used - 1] + votes[:, 0] / 2) / (used + 0.5))
-    return [torch.cat(parts) for parts in collected]
+    arrays = {name: features[name].cpu().double().numpy() for name in {"train", *parts}}
+    if not all(math.isfinite(array.sum()) for array in arrays.values()):
+        return dict.fromkeys(parts, math.nan)
+    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000, tol=1e-3))
+    model.fit(arrays["train"], data.train.targets.cpu().numpy())
+    return {
+        name: metrics.accuracy(getattr(data, name).targets.cpu().numpy(), model.predict(arrays[name])) for name in parts
+    }
 
 
 def output_metrics(outputs: Tensor, part: Part, data: Prepared, expects: str) -> dict[str, float]:
     """Metrics of outputs: (N, 1) or (N, C) scores, (N, 1) standardised numbers, (N, C, H, W) maps."""
     if data.kind == "regression":
         scale, center = data.scale, data.center
-        predicted = (outputs.squeeze(1).double() * scale + center).cpu().numpy()
-        truth = (part.targets.double() * scale + center).cpu().numpy()
-        return {"rmse": metrics.rmse(truth, predicted), "mae": metrics.mae(truth, predicted)}
-    threshold = 0.5 if expects == "probabilities" else 0.0
-    if expects == "log-probabilities":
-        threshold = float(torch.tensor(0.5).log())
+        numbers = (outputs.squeeze(1).double() * scale + center).cpu().numpy()
+        wanted = (part.targets.double() * scale + center).cpu().numpy()
+        return {"rmse": metrics.rmse(wanted, numbers), "mae": metrics.mae(wanted, numbers)}
+    threshold = {"probabilities": 0.5, "log-probabilities": math.log(0.5)}.get(expects, 0.0)
     truth = part.targets.cpu().numpy()
     if data.kind == "segmentation":
         return {"iou": metrics.iou(truth > 0.5, (outputs > threshold).cpu().numpy())}
-    if outputs.shape[1] == 1:
-        predicted, positive = (outputs[:, 0] > threshold).long(), outputs[:, 0]
-    else:
-        predicted = outputs.argmax(1)
-        positive = outputs[:, 1] - outputs[:, 0]
-    found = {"accuracy": metrics.accuracy(truth, predicted.cpu().numpy())}
+    one = outputs.shape[1] == 1
+    labels = (outputs[:, 0] > threshold).long() if one else outputs.argmax(1)
+    found = {"accuracy": metrics.accuracy(truth, labels.cpu().numpy())}
     if data.kind == "binary":
-        found["average_precision"] = metrics.average_precision(
-            truth, torch.nan_to_num(positive).cpu().numpy()
-        )
+        positive = outputs[:, 0] if one else outputs[:, 1] - outputs[:, 0]
+        scores = torch.nan_to_num(positive).cpu().numpy()
+        found["average_precision"] = metrics.average_precision(truth, scores)
     return found
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any, NoReturn
 
 import numpy as np
 import torch
@@ -11,10 +13,12 @@ from torch import Tensor
 from losszoo.errors import DataError
 from losszoo.harness.task import Array, Split, Splits, Task
 
+_LARGEST = float(np.finfo(np.float32).max)
+
 
 @dataclass(frozen=True)
 class Part:
-    """One split as tensors. Regression targets are standardised; see :attr:`Prepared.center` and ``scale``."""
+    """One split as tensors; regression targets are standardised (see :class:`Prepared`)."""
 
     inputs: Tensor
     targets: Tensor
@@ -53,68 +57,86 @@ def prepare(task: Task, seed: int, device: torch.device) -> Prepared:
         DataError: NaN or infinite entries (row and column), labels out of range, too few rows or classes.
     """
     kind, name = task.spec.kind, task.spec.name
-    splits = task.splits(seed)
+    splits = _arrays(name, task.splits(seed))
     for part, split in zip(Splits._fields, splits, strict=True):
-        _check_split(name, part, split)
-    classes = 0 if kind in ("regression", "segmentation") else _count_classes(name, kind, splits)
+        _check_split(f"{name}: {part}", kind, split, splits.train)
+    classes = 0 if kind in ("regression", "segmentation") else _count_classes(task, splits)
     mean, deviation = _moments(task, splits.train.inputs)
     center, scale = 0.0, 1.0
     if kind == "regression":
-        center = float(splits.train.targets.mean())
-        scale = float(splits.train.targets.std()) or 1.0
-    dtype = torch.int64 if classes else torch.float32
+        center = float(splits.train.targets.mean(dtype=np.float64))
+        scale = float(splits.train.targets.std(dtype=np.float64)) or 1.0
 
     def tensors(split: Split) -> Part:
-        inputs = torch.from_numpy(((split.inputs - mean) / deviation).astype(np.float32))
-        targets = torch.as_tensor(np.array(split.targets)).to(dtype)
-        return Part(
-            inputs.to(device), ((targets - center) / scale if kind == "regression" else targets).to(device)
-        )
+        inputs = ((split.inputs - mean) / deviation).astype(np.float32)
+        targets = (split.targets - center) / scale if kind == "regression" else split.targets
+        typed = np.array(targets, dtype=np.int64 if classes else np.float32)
+        return Part(torch.from_numpy(inputs).to(device), torch.from_numpy(typed).to(device))
 
-    return Prepared(
-        *(tensors(split) for split in splits), kind=kind, classes=classes, center=center, scale=scale
-    )
+    train, val, test = (tensors(split) for split in splits)
+    return Prepared(train, val, test, kind, classes, center, scale)
 
 
-def _check_split(name: str, part: str, split: Split) -> None:
-    rows = len(split.inputs)
-    if rows == 0 or len(split.targets) != rows:
-        raise DataError(
-            f"task {name}: {part} must hold as many targets as rows, and some, however: {rows} rows, {len(split.targets)} targets"
-        )
+def _refuse(where: str, rule: str, came: str) -> NoReturn:
+    raise DataError(f"task {where} {rule}, however: {came}")
+
+
+def _arrays(name: str, given: Iterable[Any]) -> Splits:
+    """What a task gives, as arrays, whatever it is made of."""
+    try:
+        train, val, test = (Split(np.asarray(inputs), np.asarray(targets)) for inputs, targets in given)
+    except (TypeError, ValueError) as error:
+        rule = "splits must be train, val and test, each of inputs and targets"
+        raise DataError(f"task {name}: {rule}, however: {error}") from error
+    return Splits(train, val, test)
+
+
+def _check_split(where: str, kind: str, split: Split, train: Split) -> None:
+    """Numbers, all of them finite; as many targets as rows; shaped as in training."""
+    rows = len(split.inputs) if split.inputs.ndim else 0
+    if rows == 0 or split.targets.shape[:1] != (rows,):
+        came = f"inputs {split.inputs.shape}, targets {split.targets.shape}"
+        _refuse(where, "must hold some rows, and as many targets", came)
+    if split.inputs.ndim < 2 or split.inputs.shape[1:] != train.inputs.shape[1:]:
+        shape = f"(N, {', '.join(map(str, train.inputs.shape[1:])) or 'columns'})"
+        _refuse(where, f"inputs must have shape {shape}", f"{split.inputs.shape}")
+    if (split.targets.ndim != 1) != (kind == "segmentation"):
+        shape = "(N, C, H, W)" if kind == "segmentation" else "(N,)"
+        _refuse(where, f"targets must have shape {shape}", f"{split.targets.shape}")
     for what, values in (("inputs", split.inputs), ("targets", split.targets)):
-        if not np.issubdtype(values.dtype, np.number) and values.dtype != np.bool_:
-            raise DataError(f"task {name}: {part} {what} must be numbers, however: dtype {values.dtype}")
-        bad = np.argwhere(~np.isfinite(values))
-        if len(bad):
-            row, *rest = bad[0]
-            column = f", column {', '.join(map(str, rest))}" if rest else ""
-            raise DataError(
-                f"task {name}: {part} {what} must be finite, however: row {row}{column} holds {values[tuple(bad[0])]} "
-                f"({len(bad)} such entries); drop or impute them before training"
-            )
+        _check_finite(f"{where} {what}", values)
 
 
-def _count_classes(name: str, kind: str, splits: Splits) -> int:
+def _check_finite(where: str, values: Array) -> None:
+    if not np.issubdtype(values.dtype, np.number) and values.dtype != np.bool_:
+        _refuse(where, "must be numbers", f"dtype {values.dtype}")
+    bad = np.argwhere(~(np.abs(values) <= _LARGEST))
+    if len(bad):
+        row, *rest = bad[0]
+        column = f", column {', '.join(map(str, rest))}" if rest else ""
+        came = f"row {row}{column} holds {values[tuple(bad[0])]} ({len(bad)} such in all)"
+        _refuse(where, "must be finite in float32", f"{came}; drop or impute them before training")
+
+
+def _count_classes(task: Task, splits: Splits) -> int:
+    """How many labels there are: as many as have a name, else as training holds."""
+    kind, name = task.spec.kind, task.spec.name
     for part, split in zip(Splits._fields, splits, strict=True):
-        if not np.issubdtype(split.targets.dtype, np.integer) or split.targets.min() < 0:
-            raise DataError(
-                f"task {name}: {part} labels must be whole numbers from 0, however: {split.targets.dtype}, least {split.targets.min()}"
-            )
-    seen = np.unique(splits.train.targets)
+        if not np.issubdtype(split.targets.dtype, np.integer):
+            _refuse(f"{name}: {part} labels", "must be whole numbers", f"dtype {split.targets.dtype}")
+    labels = splits.train.targets
+    seen = np.unique(labels)
     if len(seen) < 2:
-        raise DataError(
-            f"task {name}: the training rows must hold at least two classes, however: only class {seen[0]} ({len(splits.train.targets)} rows)"
-        )
-    classes = int(seen.max()) + 1
-    if kind == "retrieval":
-        return classes
-    for part, split in zip(("val", "test"), (splits.val, splits.test), strict=True):
-        if split.targets.max() >= classes:
-            row = int(np.argmax(split.targets))
-            raise DataError(
-                f"task {name}: {part} labels must be in 0..{classes - 1} as in training, however: row {row} holds {split.targets[row]}"
-            )
+        came = f"only class {seen[0]} ({len(labels)} rows)"
+        _refuse(f"{name}: train", "must hold at least two classes", came)
+    classes = len(task.class_names) or (2 if kind == "binary" else int(min(seen.max() + 1, len(labels))))
+    for part, split in zip(Splits._fields, splits, strict=True):
+        strange = (split.targets < 0) | (split.targets >= classes)
+        # Retrieval is of classes that training has not seen.
+        if strange.any() and (kind != "retrieval" or part == "train"):
+            row = int(np.argmax(strange))
+            rule = f"must be from 0 to {classes - 1}"
+            _refuse(f"{name}: {part} labels", rule, f"row {row} holds {split.targets[row]}")
     return classes
 
 
@@ -124,7 +146,10 @@ def _moments(task: Task, inputs: Array) -> tuple[Array, Array]:
     deviation = np.ones(inputs.shape[1:], np.float64)
     if inputs.ndim == 2:
         numeric = inputs.shape[1] if task.numeric is None else task.numeric
-        mean[:numeric] = inputs[:, :numeric].mean(0, dtype=np.float64)
-        spread = inputs[:, :numeric].std(0, dtype=np.float64)
-        deviation[:numeric] = np.where(spread > 0, spread, 1.0)  # a constant column says nothing, and stays 0
+        columns = inputs[:, :numeric].astype(np.float64)
+        mean[:numeric] = columns.mean(0)
+        spread = columns.std(0)
+        # A constant column says nothing, and stays 0. What float32 cannot resolve is rounding.
+        constant = spread <= 1e-7 * np.abs(mean[:numeric])
+        deviation[:numeric] = np.where(constant, 1.0, spread)
     return mean, deviation

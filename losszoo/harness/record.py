@@ -1,4 +1,4 @@
-"""The run folder: config, history, result, checkpoint, crash bundles. Every file is written whole or not at all."""
+"""The run folder: config, history, result, checkpoint, bundles. A file is written whole or not at all."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import math
 import os
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ MOST_BUNDLES = 3
 
 
 class Record:
-    """The folder of one run: ``config.json``, ``history.json``, ``result.json``, ``checkpoint.pt``, ``bundles/``.
+    """The folder of one run: config, history and result as JSON, ``checkpoint.pt``, ``bundles/``.
 
     Args:
         out: folder that holds all runs.
@@ -42,7 +43,8 @@ class Record:
             self.folder.chmod(0o755)
         except OSError as error:
             raise UsageError(
-                f"the run folder must be writable, however: {error.strerror or error}: {error.filename or parent}; choose another --out"
+                f"the run folder must be writable, however: {error.strerror or error}: "
+                f"{error.filename or parent}; choose another --out"
             ) from error
         self._bundles = 0
 
@@ -72,35 +74,37 @@ class Record:
 def slug(text: str) -> str:
     """A folder name that says what the text says, and nothing that a path could mean.
 
-    >>> slug("0.7*bce + 0.3*../evil:X")
-    '0.7-bce-0.3-evil-X'
+    Example:
+        >>> slug("0.7*bce + 0.3*../evil:X")
+        '0.7-bce-0.3-evil-X'
+        >>> slug("/home/me/losses/my_loss.py:MyLoss")
+        'my-loss.py-MyLoss'
     """
-    safe = re.sub(r"\.{2,}", "", re.sub(r"[^A-Za-z0-9.]+", "-", text))
-    return re.sub(r"-{2,}", "-", safe).strip("-.")[:80] or "loss"
+    without_folders = re.sub(r"[^\s*+(,]*[/\\]", "", text)
+    safe = re.sub(r"\.{2,}", "", re.sub(r"[^A-Za-z0-9.]+", "-", without_folders))
+    return re.sub(r"-{2,}", "-", safe).strip("-.")[:80].strip("-.") or "loss"
 
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Under a temporary name, then renamed: a reader sees the old file or the new one."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    with _under_temporary_name(path) as temporary:
+        temporary.write_bytes(content)
 
 
 def save_atomically(path: Path, content: Any) -> None:
     """``torch.save`` of plain data and tensors, readable with ``weights_only=True``."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(handle)
-    try:
+    with _under_temporary_name(path) as temporary:
         torch.save(content, temporary)
+
+
+@contextmanager
+def _under_temporary_name(path: Path) -> Iterator[Path]:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        yield temporary
         os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def jsonable(value: Any) -> Any:

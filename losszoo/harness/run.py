@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -18,10 +19,11 @@ from losszoo.harness.guard import Guard, StepReport
 from losszoo.harness.interrupt import Interrupt
 from losszoo.harness.predict import Prediction
 from losszoo.harness.prepare import Prepared
+from losszoo.harness.randomness import Randomness
 from losszoo.harness.record import Record
 from losszoo.harness.task import Recipe, Task
 
-# A checkpoint is at most this old when a run is interrupted; every epoch would cost short runs a third of their time.
+# A checkpoint is at most this old when a run is killed; one every epoch would cost short runs a third of their time.
 CHECKPOINT_SECONDS = 10.0
 
 
@@ -60,120 +62,121 @@ class Progress:
     stop_reason: str = ""
     seconds: float = 0.0
 
+    def stop(self, status: str, reason: str) -> None:
+        """Before the last epoch."""
+        self.status, self.stop_reason = status, reason
 
-def fit(plan: Plan, on_epoch: Callable[[Mapping[str, Any]], None] | None = None) -> Progress:
+
+def fit(plan: Plan, interrupt: Interrupt, on_epoch: Callable[[Mapping[str, Any]], None] | None = None) -> Progress:
     """Train until the epochs, the patience, the guard or the user ends it; the best state is loaded at the end.
 
     Args:
         plan: what to train.
+        interrupt: asked after every step.
         on_epoch: called with the epoch's line of the history.
     """
     progress = Progress()
     started = saved = time.perf_counter()
-    generator = torch.Generator().manual_seed(plan.seed)
-    with Interrupt() as interrupt:
-        for epoch in range(plan.recipe.epochs):
-            plan.guard.epoch = epoch
-            plan.loss.set_epoch(epoch)
-            try:
-                line = _train_epoch(plan, generator, interrupt)
-            except NonFiniteError as error:
-                progress.status, progress.stop_reason = "stopped-by-guard", str(error)
-                break
-            if interrupt.asked:
-                progress.status, progress.stop_reason = "interrupted", "interrupted by the user"
-                break
-            progress.epoch = epoch + 1
-            line |= {
-                "epoch": epoch,
-                "epochs": plan.recipe.epochs,
-                "val": _validate(plan),
-                "seconds": time.perf_counter() - started,
-            }
-            progress.history.append(line)
-            _remember_best(plan, progress, line["val"])
-            if on_epoch is not None:
-                on_epoch(line)
-            if time.perf_counter() - saved > CHECKPOINT_SECONDS:
-                save(plan, progress, generator)
-                saved = time.perf_counter()
-            if 0 < plan.recipe.patience <= epoch - progress.best_epoch:
-                progress.status, progress.stop_reason = (
-                    "stopped-early",
-                    f"no better {plan.deciding[0]} for {plan.recipe.patience} epochs",
-                )
-                break
-    save(plan, progress, generator)
+    randomness = Randomness(plan.seed, plan.data.train.inputs.device)
+    for epoch in range(plan.recipe.epochs):
+        plan.guard.epoch = epoch
+        plan.loss.set_epoch(epoch)
+        try:
+            measured = _train_epoch(plan, randomness, interrupt)
+        except NonFiniteError as error:
+            progress.stop("stopped-by-guard", str(error))
+            break
+        if interrupt.asked:
+            progress.stop("interrupted", "interrupted by the user")
+            break
+        progress.epoch = epoch + 1
+        line = {"epoch": epoch, "epochs": plan.recipe.epochs, **measured, "val": _validate(plan)}
+        line["seconds"] = time.perf_counter() - started
+        progress.history.append(line)
+        _remember_best(plan, progress, line["val"])
+        if on_epoch is not None:
+            on_epoch(line)
+        if time.perf_counter() - saved > CHECKPOINT_SECONDS:
+            save(plan, progress, randomness)
+            saved = time.perf_counter()
+        if 0 < plan.recipe.patience <= epoch - progress.best_epoch:
+            progress.stop("stopped-early", f"no better {plan.deciding[0]} for {plan.recipe.patience} epochs")
+            break
+    save(plan, progress, randomness)
     if progress.best_state:
         plan.model.load_state_dict(progress.best_state)
     progress.seconds = time.perf_counter() - started
     return progress
 
 
-def _train_epoch(plan: Plan, generator: torch.Generator, interrupt: Interrupt) -> dict[str, Any]:
+def _train_epoch(plan: Plan, randomness: Randomness, interrupt: Interrupt) -> dict[str, Any]:
     """One pass over the training rows; the means of what was measured, over the steps that were taken."""
     plan.model.train()
     meter = _Meter()
-    for rows in batches(plan.data.train, plan.recipe.batch_size, generator):
-        batch = BatchLoss(plan, rows, generator)
-        report = plan.guard.step(batch.total(), investigate=batch.investigate)
-        meter.add(report, batch)
+    for rows in batches(plan.data.train, plan.recipe.batch_size, randomness.generator):
+        batch = BatchLoss(plan, rows, randomness)
+        meter.add(plan.guard.step(batch.total(), investigate=batch.investigate), batch)
         if interrupt.asked:
             break
-    return meter.line()
+    return {**meter.line(), "lr": plan.optimizer.param_groups[0]["lr"], **_weights(plan.loss)}
 
 
-@dataclass
+def _weights(loss: SumLoss) -> dict[str, Any]:
+    """The weights of the terms at this epoch, where there are several, or a schedule."""
+    weights = {term.label: term.weight(loss.epoch) for term in loss.terms}
+    return {"weights": weights} if len(weights) > 1 or any(term.schedules for term in loss.terms) else {}
+
+
 class _Meter:
-    """Sums over the steps that were taken: a bad step enters no statistic."""
+    """Means over the steps that were taken: a bad step enters no statistic, nor does a bad term that is off."""
 
-    loss: float = 0.0
-    norm: float = 0.0
-    clipped: int = 0
-    steps: int = 0
-    bad: int = 0
-    terms: dict[str, float] = field(default_factory=dict)
+    def __init__(self) -> None:
+        self.sums: dict[str, float] = {}
+        self.counts: dict[str, int] = {}
+        self.bad = self.clipped = 0
 
     def add(self, report: StepReport, batch: BatchLoss) -> None:
         if not report.applied:
             self.bad += 1
             return
-        self.steps += 1
-        self.loss += report.loss
-        self.norm += report.norm
         self.clipped += report.clipped
+        self._count("loss", report.loss)
+        self._count("grad_norm", report.norm)
         if len(batch.terms) > 1:
             for label, value in batch.terms.items():
-                self.terms[label] = self.terms.get(label, 0.0) + value.item()
+                self._count(f"term {label}", value.item())
+
+    def _count(self, name: str, value: float) -> None:
+        finite = math.isfinite(value)
+        self.sums[name] = self.sums.get(name, 0.0) + (value if finite else 0.0)
+        self.counts[name] = self.counts.get(name, 0) + finite
+
+    def _mean(self, name: str) -> float:
+        return self.sums[name] / self.counts[name] if self.counts.get(name) else math.nan
 
     def line(self) -> dict[str, Any]:
-        """The epoch's means."""
-        steps = max(self.steps, 1)
-        line: dict[str, Any] = {
-            "loss": self.loss / steps,
-            "grad_norm": self.norm / steps,
-            "steps": self.steps,
-        }
-        line |= {"clipped": self.clipped, "bad_steps": self.bad}
-        if self.terms:
-            line["terms"] = {label: total / steps for label, total in self.terms.items()}
-        return line
+        """The epoch's means; NaN where nothing was measured."""
+        line: dict[str, Any] = {name: self._mean(name) for name in ("loss", "grad_norm")}
+        terms = {name.removeprefix("term "): self._mean(name) for name in self.sums if name.startswith("term ")}
+        line |= {"terms": terms} if terms else {}
+        return {**line, "steps": self.counts.get("loss", 0), "clipped": self.clipped, "bad_steps": self.bad}
 
 
 def _validate(plan: Plan) -> dict[str, float]:
-    return plan.prediction.score(plan.model, plan.data, ("val",), plan.deciding)["val"]
+    return plan.prediction.score(plan.model, plan.data, ("val",), plan.deciding, thorough=False)["val"]
 
 
 def _remember_best(plan: Plan, progress: Progress, metrics: Mapping[str, float]) -> None:
     name, direction = plan.deciding
     value = metrics[name]
-    better = progress.best is None or (value > progress.best if direction == "max" else value < progress.best)
-    if better:
+    if math.isnan(value):
+        return
+    if progress.best is None or (value > progress.best if direction == "max" else value < progress.best):
         progress.best, progress.best_epoch = value, progress.epoch - 1
         progress.best_state = copy.deepcopy(plan.model.state_dict())
 
 
-def save(plan: Plan, progress: Progress, generator: torch.Generator) -> None:
+def save(plan: Plan, progress: Progress, randomness: Randomness) -> None:
     """Checkpoint and history, as they stand."""
     plan.record.write_json("history.json", progress.history)
     plan.record.write_checkpoint(
@@ -184,7 +187,7 @@ def save(plan: Plan, progress: Progress, generator: torch.Generator) -> None:
             "guard": plan.guard.state_dict(),
             "best": {"state": progress.best_state, "value": progress.best, "epoch": progress.best_epoch},
             "epoch": progress.epoch,
-            "random": {"data": generator.get_state(), "torch": torch.get_rng_state()},
+            "random": randomness.state(),
             "config": dict(plan.config),
         }
     )

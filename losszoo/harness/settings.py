@@ -5,24 +5,29 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from losszoo.errors import UnknownNameError, UsageError, suggest
 from losszoo.harness.task import Recipe, Setup, Task
 from losszoo.harness.trunks import trunk_options
+from losszoo.registry.params import Param
 from losszoo.registry.registry import installed
 from losszoo.registry.targets import resolve
 
 GROUPS = ("model", "recipe", "loss", "task")
-OPTIMIZERS = ("adamw", "adam", "sgd")
-_RECIPE_RULES: Mapping[str, tuple[float, float, str]] = {
-    "lr": (0, math.inf, "()"),
-    "weight_decay": (0, math.inf, "[)"),
-    "batch_size": (1, math.inf, "[)"),
-    "epochs": (1, math.inf, "[)"),
-    "patience": (0, math.inf, "[)"),
-    "sample_rate": (0, 1, "(]"),
+# What a field of a recipe may be; the defaults are the task's.
+_LEGAL = {
+    param.name: param
+    for param in (
+        Param(name="optimizer", type="str", default="adamw", choices=("adamw", "adam", "sgd")),
+        Param(name="lr", default=1e-3, range=(0, math.inf), bounds="()"),
+        Param(name="weight_decay", default=1e-4, range=(0, math.inf)),
+        Param(name="batch_size", type="int", default=128, range=(1, math.inf)),
+        Param(name="epochs", type="int", default=50, range=(1, math.inf)),
+        Param(name="patience", type="int", default=10, range=(0, math.inf)),
+        Param(name="sample_rate", default=0.5, range=(0, 1), bounds="(]"),
+    )
 }
 
 
@@ -51,9 +56,7 @@ def parse_overrides(items: Iterable[str] | Mapping[str, Any]) -> Overrides:
     for key, value in pairs:
         group, dot, name = key.partition(".")
         if not dot or not name or group not in GROUPS:
-            raise UsageError(
-                f"a setting must start with {', '.join(f'{g}.' for g in GROUPS)}, however: {key}={value}"
-            )
+            raise UsageError(f"a setting must start with {', '.join(f'{g}.' for g in GROUPS)}, however: {key}={value}")
         groups[group][name] = value
     return Overrides(**groups)
 
@@ -119,39 +122,20 @@ def apply(setup: Setup, overrides: Overrides) -> Setup:
     for key in model:
         if key not in known:
             raise UnknownNameError(
-                f"trunk {trunk} has no option {key!r}: {suggest(key, ['trunk', *known])}; known: model.{', model.'.join(known)}"
+                f"trunk {trunk} has no option {key!r}: {suggest(key, ['trunk', *known])}; "
+                f"known: model.{', model.'.join(['trunk', *known])}"
             )
     return Setup(trunk=trunk, model={**proposed, **model}, recipe=_recipe(setup.recipe, overrides.recipe))
 
 
 def _recipe(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
-    known = [f.name for f in fields(Recipe)]
     for key, value in changes.items():
-        if key not in known:
+        if key not in _LEGAL:
             raise UnknownNameError(
-                f"there is no recipe.{key}: {suggest(key, known)}; known: recipe.{', recipe.'.join(known)}"
+                f"there is no recipe.{key}: {suggest(key, list(_LEGAL))}; known: recipe.{', recipe.'.join(_LEGAL)}"
             )
-        if key == "optimizer":
-            if value not in OPTIMIZERS:
-                raise UsageError(
-                    f"recipe.optimizer must be one of {', '.join(OPTIMIZERS)}, however: {value!r}"
-                )
-        else:
-            _check_number(key, value, isinstance(getattr(recipe, key), int))
+        complaint = _LEGAL[key].complaint(value)
+        if complaint or value is None:
+            rule = complaint or "must have a value"
+            raise UsageError(f"recipe.{key} {rule}, however: recipe.{key}={value!r}")
     return replace(recipe, **changes)
-
-
-def _check_number(key: str, value: Any, whole: bool) -> None:
-    low, high, bounds = _RECIPE_RULES[key]
-    number = isinstance(value, int if whole else int | float) and not isinstance(value, bool)
-    inside = (
-        number
-        and (low <= value if bounds[0] == "[" else low < value)
-        and (value <= high if bounds[1] == "]" else value < high)
-    )
-    if not inside:
-        kind = "a whole number" if whole else "a number"
-        left, right = bounds
-        raise UsageError(
-            f"recipe.{key} must be {kind} in {left}{low:g}, {high:g}{right}, however: recipe.{key}={value!r}"
-        )

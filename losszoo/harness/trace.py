@@ -25,7 +25,6 @@ _OPERATORS = {
     "rdiv": "div",
     "rsub": "sub",
     "rpow": "pow",
-    "getattribute": "get",
 }
 
 Frame = tuple[str, int | None]
@@ -96,7 +95,8 @@ def _in_backward(step: Callable[[], Tensor]) -> Origin | None:
 
 def _nodes(root: Any) -> list[Any]:
     """Every node of the graph under a root."""
-    seen, waiting = {}, [root]
+    seen: dict[Any, None] = {}
+    waiting = [root]
     while waiting:
         node = waiting.pop()
         if node is not None and node not in seen:

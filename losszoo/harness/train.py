@@ -8,29 +8,23 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 import losszoo
-from losszoo.contract.compose import SumLoss, Term, leaves
-from losszoo.contract.loss import Loss
-from losszoo.contract.pairwise import PairwiseLoss
 from losszoo.errors import UsageError, suggest
-from losszoo.factory import create, infer_signature
-from losszoo.harness.adapters import Model, make_head, predicting_signature
+from losszoo.harness.adapters import predicting_signature
+from losszoo.harness.build import device_of, make_loss, make_model, make_optimizer, make_prediction, text_of
 from losszoo.harness.guard import POLICIES, Budget, Guard
-from losszoo.harness.predict import Prediction
-from losszoo.harness.prepare import Prepared, prepare
+from losszoo.harness.interrupt import Interrupt
+from losszoo.harness.predict import METRICS
+from losszoo.harness.prepare import prepare
+from losszoo.harness.randomness import isolated, seed_all
 from losszoo.harness.record import Record
 from losszoo.harness.result import RunResult
-from losszoo.harness.run import Plan, fit
-from losszoo.harness.settings import Overrides, apply, make_task, parse_overrides, split_seed
-from losszoo.harness.task import Recipe
-from losszoo.harness.trunks import build_trunk
-from losszoo.registry.expressions import parse
-from losszoo.registry.fit import NATURAL, check_fit, example_for, tasks_for
+from losszoo.harness.run import Plan, Progress, fit
+from losszoo.harness.settings import apply, make_task, parse_overrides, split_seed
+from losszoo.harness.task import Setup
 from losszoo.registry.registry import installed
 from losszoo.registry.specs import TaskSpec
-from losszoo.registry.targets import resolve
 
 Settings = Iterable[str] | Mapping[str, Any]
 
@@ -101,13 +95,20 @@ def run(
     for key in options:
         if key not in known:
             raise UsageError(f"run has no option {key!r}: {suggest(key, list(known))}")
-    with torch.random.fork_rng(devices=[]):
-        plan = make_plan(loss, task, Options(**options))
-        progress = fit(plan, on_epoch)
-        metrics = plan.prediction.score(plan.model, plan.data, ("train", "val", "test"), plan.deciding)
+    chosen = Options(**options)
+    with isolated(chosen.seed, device_of(chosen.device)):
+        plan = make_plan(loss, task, chosen)
+        with Interrupt() as interrupt:
+            progress = fit(plan, interrupt, on_epoch)
+            return _conclude(plan, progress)
+
+
+def _conclude(plan: Plan, progress: Progress) -> RunResult:
+    """Score the best state, and write the result down."""
+    metrics = plan.prediction.score(plan.model, plan.data, ("train", "val", "test"), plan.deciding)
     result = RunResult(
         loss=plan.config["loss"],
-        task=task,
+        task=plan.task.spec.name,
         seed=plan.seed,
         status=progress.status,
         metrics=metrics,
@@ -125,131 +126,55 @@ def run(
 def make_plan(loss: str | Callable[..., Any], task_name: str, options: Options) -> Plan:
     """Everything checked and built, nothing trained; cheap checks first, so that a wrong name costs no second."""
     spec = installed().task(task_name)
+    _check_metric(spec)
     overrides = parse_overrides(options.set)
     if options.epochs is not None:
         overrides = replace(overrides, recipe={**overrides.recipe, "epochs": options.epochs})
-    device = _device(options.device)
-    built = _make_loss(loss, spec, overrides, options)
+    device = device_of(options.device)
+    built = make_loss(loss, spec, overrides.loss, options.signature, options.expects).to(device)
     signature = predicting_signature(built.signatures)
     task_options = dict(overrides.task)
     split = split_seed(task_options.pop("split", 0))
     task = make_task(task_name, task_options)
     setup = apply(task.setup(signature), overrides)
     data = prepare(task, split, device)
-    torch.manual_seed(options.seed)
-    model = _make_model(setup.trunk, setup.model, task.numeric, data, built).to(device)
-    built.to(device)
+    # Again, so that the model starts alike whether or not the loss has drawn parameters of its own.
+    seed_all(options.seed, device)
+    model = make_model(setup.trunk, setup.model, task.numeric, data, built.signatures).to(device)
     optimizer = make_optimizer(model, built, setup.recipe)
-    text = loss if isinstance(loss, str) else getattr(loss, "__name__", type(loss).__name__)
     steps = setup.recipe.epochs * -(-len(data.train) // setup.recipe.batch_size)
-    guard = Guard(
-        [model, built],
-        optimizer,
-        options.on_nonfinite,
-        options.clip_norm,
-        options.clip_value,
-        budget=Budget(steps=steps),
-    )
-    config = {
+    clipping = options.clip_norm, options.clip_value
+    guard = Guard([model, built], optimizer, options.on_nonfinite, *clipping, budget=Budget(steps=steps))
+    text = text_of(loss)
+    config = _config(text, task_name, {"split": split, **task_options}, setup, options)
+    config["loss_options"] = dict(overrides.loss)
+    record = Record(Path(options.out), task_name, text, options.seed)
+    record.write_json("config.json", config)
+    prediction = make_prediction(built, signature)
+    return Plan(task, data, model, built, prediction, setup.recipe, optimizer, guard, record, config, options.seed)
+
+
+def _config(text: str, task: str, task_options: Mapping[str, Any], setup: Setup, options: Options) -> dict[str, Any]:
+    """Everything that decides the result, in plain data."""
+    kept = ("seed", "clip_norm", "clip_value", "on_nonfinite", "device", "signature", "expects")
+    return {
         "losszoo": losszoo.__version__,
         "torch": torch.__version__,
         "loss": text,
-        "loss_options": dict(overrides.loss),
-        "task": task_name,
-        "task_options": {"split": split, **task_options},
-        "seed": options.seed,
+        "task": task,
+        "task_options": dict(task_options),
         "trunk": setup.trunk,
         "model": dict(setup.model),
         "recipe": asdict(setup.recipe),
-        "clip_norm": options.clip_norm,
-        "clip_value": options.clip_value,
-        "on_nonfinite": options.on_nonfinite,
-        "device": str(device),
+        **{name: getattr(options, name) for name in kept},
     }
-    record = Record(Path(options.out), task_name, text, options.seed)
-    record.write_json("config.json", config)
-    return Plan(
-        task=task,
-        data=data,
-        model=model,
-        loss=built,
-        prediction=_prediction(built, signature),
-        recipe=setup.recipe,
-        optimizer=optimizer,
-        guard=guard,
-        record=record,
-        config=config,
-        seed=options.seed,
-    )
 
 
-def _device(name: str) -> torch.device:
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        said = str(error).splitlines()[0]
+def _check_metric(spec: TaskSpec) -> None:
+    known = METRICS[spec.kind]
+    if spec.metric not in known:
+        owner = installed().origin("task", spec.name)
         raise UsageError(
-            f"device must be one that this machine has, however: device={name!r} ({said})"
-        ) from None
-    return device
-
-
-def _make_loss(
-    loss: str | Callable[..., Any], spec: TaskSpec, overrides: Overrides, options: Options
-) -> SumLoss:
-    """The loss as a sum, even of one term; refused where it does not fit the task."""
-    if isinstance(loss, str):
-        terms = parse(loss)
-        check_fit(installed(), terms, spec)
-        own = [term.call.name for term in terms if ":" in term.call.name]
-        signature = options.signature or (_natural(resolve(own[0]), spec) if own else None)
-    else:
-        signature = options.signature or (None if isinstance(loss, Loss | SumLoss) else _natural(loss, spec))
-    made = create(loss, signature=signature, expects=options.expects, **overrides.loss)
-    for leaf in leaves(made):
-        if leaf.signature != "penalty" and not spec.fits(leaf.signature):
-            raise UsageError(
-                f"{leaf.identity.name} is a {leaf.signature} loss and does not fit {spec.name}, a {spec.kind} task; it fits "
-                f"{', '.join(tasks_for(installed(), leaf.signature))}. Try {example_for(installed(), spec)}, or say --signature"
-            )
-    return made if isinstance(made, SumLoss) else SumLoss([Term(str(made.identity), made)])
-
-
-def _natural(thing: Any, spec: TaskSpec) -> str:
-    """The signature of a loss of one's own: read off its argument names, else what the task naturally feeds."""
-    return infer_signature(thing) or NATURAL[spec.kind]
-
-
-def _make_model(
-    trunk: str, options: Mapping[str, Any], numeric: int | None, data: Prepared, loss: SumLoss
-) -> Model:
-    built = build_trunk(trunk, tuple(data.train.inputs.shape[1:]), numeric, **options)
-    heads = {name: make_head(name, built.dim, data) for name in loss.signatures}
-    return Model(built, {name: head for name, head in heads.items() if head is not None})
-
-
-def make_optimizer(model: nn.Module, loss: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    """The recipe's optimizer; parameters that a loss learns are not decayed."""
-    groups = [{"params": list(model.parameters()), "weight_decay": recipe.weight_decay}]
-    learned = list(loss.parameters())
-    if learned:
-        groups.append({"params": learned, "weight_decay": 0.0})
-    if recipe.optimizer == "sgd":
-        return torch.optim.SGD(groups, lr=recipe.lr, momentum=0.9, fused=True)
-    kind = torch.optim.AdamW if recipe.optimizer == "adamw" else torch.optim.Adam
-    return kind(groups, lr=recipe.lr, fused=True)
-
-
-def _prediction(loss: SumLoss, signature: str) -> Prediction:
-    """How the predicting term predicts: what it expects, and the similarity and temperature that it was trained with."""
-    leaf = next(leaf for leaf in leaves(loss) if leaf.signature == signature)
-    if isinstance(leaf, PairwiseLoss):
-        return Prediction(signature, leaf.identity.expects, leaf.similarity)
-    params = leaf.identity.params
-    return Prediction(
-        signature,
-        leaf.identity.expects,
-        params.get("similarity", "euclidean"),
-        params.get("temperature", 1.0),
-    )
+            f"task {spec.name} of {owner}: metric of a {spec.kind} task must be one of {', '.join(known)}, "
+            f"however: metric={spec.metric!r}"
+        )

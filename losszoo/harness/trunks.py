@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from losszoo.errors import UnknownNameError, UsageError, suggest
 from losszoo.harness.networks import PeriodicEmbedding, UNet
-from losszoo.registry.specs import Param
+from losszoo.registry.params import Param
 
 Shape = tuple[int, ...]
 SMALLEST_IMAGE = 4
@@ -104,9 +104,7 @@ def conv(shape: Shape, numeric: int | None = None, *, dim: int = 64, width: int 
     return Trunk(dim, body)
 
 
-def unet(
-    shape: Shape, numeric: int | None = None, *, dim: int = 16, width: int = 16, depth: int = 2
-) -> Trunk:
+def unet(shape: Shape, numeric: int | None = None, *, dim: int = 16, width: int = 16, depth: int = 2) -> Trunk:
     """Convolutions down ``depth`` halvings and back up, joined at each size; features for every pixel.
 
     Reference:
@@ -115,9 +113,7 @@ def unet(
     """
     channels, height, breadth = _image("unet", shape)
     if min(height, breadth) >> depth < 1:
-        raise UsageError(
-            f"trunk unet halves an image of {height} x {breadth} at most, however: depth={depth}"
-        )
+        raise UsageError(f"trunk unet halves an image of {height} x {breadth} at most, however: depth={depth}")
     return Trunk(dim, UNet(channels, dim, width, depth))
 
 

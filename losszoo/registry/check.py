@@ -19,18 +19,14 @@ def target_failures(registry: Registry) -> list[Failure]:
     try:
         importlib.import_module("torch")
     except Exception as error:
-        raise LosszooError(
-            f"nothing can be loaded: torch cannot be imported: {in_one_line(error)}"
-        ) from error
+        raise LosszooError(f"nothing can be loaded: torch cannot be imported: {in_one_line(error)}") from error
     failures = []
     announced: list[tuple[str, LossSpec | TaskSpec]] = [("loss", spec) for spec in registry.losses.values()]
     announced += [("task", spec) for spec in registry.tasks.values()]
     for kind, spec in announced:
         for stage, reason in (("target", _target_fault(spec)), ("spec", _twin_fault(registry, spec))):
             if reason:
-                failures.append(
-                    Failure(registry.origin(kind, spec.name), stage, f"{kind} {spec.name}: {reason}")
-                )
+                failures.append(Failure(registry.origin(kind, spec.name), stage, f"{kind} {spec.name}: {reason}"))
     return failures
 
 
@@ -39,11 +35,7 @@ def _target_fault(spec: LossSpec | TaskSpec) -> str:
         found = resolve(spec.target)
     except UsageError as error:
         return str(error)
-    return (
-        ""
-        if callable(found)
-        else f"a target must be callable, however: {spec.target} is a {type(found).__name__}"
-    )
+    return "" if callable(found) else f"a target must be callable, however: {spec.target} is a {type(found).__name__}"
 
 
 def _twin_fault(registry: Registry, spec: LossSpec | TaskSpec) -> str:

@@ -23,13 +23,11 @@ def declared(group: str) -> tuple[list[EntryPoint], list[tuple[Distribution, Exc
         try:
             text = distribution.read_text(FILE) or ""
             found = list(distribution.entry_points.select(group=group)) if group in text else []
-        except (
-            Exception
-        ) as error:  # undecodable or malformed metadata are the distribution's fault, and recorded
+        except Exception as error:  # undecodable or malformed metadata are the distribution's fault, and recorded
             broken.append((distribution, error))
             continue
-        name = announced(distribution)[0] if found else ""
-        if found and name not in seen and not _shadowed(name, text):
+        name = announced(distribution)[0] if found else UNKNOWN
+        if name == UNKNOWN or (name not in seen and not _shadowed(name, text)):
             seen.add(name)
             points += found
     return points, broken

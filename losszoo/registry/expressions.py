@@ -66,9 +66,7 @@ class _Product:
         return _Product(scale, schedules, self.terms or other.terms)
 
     def spread(self) -> tuple[Weighted, ...]:
-        return tuple(
-            replace(t, scale=self.scale * t.scale, schedules=self.schedules + t.schedules) for t in self.terms
-        )
+        return tuple(replace(t, scale=self.scale * t.scale, schedules=self.schedules + t.schedules) for t in self.terms)
 
 
 class _Parser:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
-from losszoo.errors import UsageError
-from losszoo.registry.expressions import Weighted
+from losszoo.errors import UsageError, suggest
+from losszoo.registry.expressions import Call, Weighted
 from losszoo.registry.registry import Registry
-from losszoo.registry.specs import FITS, TaskSpec
+from losszoo.registry.specs import FITS, LossSpec, TaskSpec
 
 # What a task's kind feeds a loss of the user's own whose signature cannot be read off its arguments.
 NATURAL = {
@@ -23,6 +24,22 @@ NATURAL = {
 COMBINER = "combiner"
 
 
+def check_params(spec: LossSpec, arguments: Mapping[str, Any], owner: str) -> None:
+    """Every argument is a parameter of the loss and in its range.
+
+    Raises:
+        UsageError: names the loss, its owner, the rule and the value.
+    """
+    for name, value in arguments.items():
+        param = spec.param(name)
+        if param is None:
+            near = suggest(name, [p.name for p in spec.params]) if spec.params else "it takes none"
+            raise UsageError(f"{spec.name} has no parameter {name!r}: {near} (a loss of {owner})")
+        complaint = param.complaint(value)
+        if complaint:
+            raise UsageError(f"{spec.name}: {name} {complaint}, however: {name}={value!r} (a loss of {owner})")
+
+
 def tasks_for(registry: Registry, signature: str) -> list[str]:
     """Names of the tasks that a loss of that signature can be trained on by itself."""
     return [name for name, task in registry.tasks.items() if task.fits(signature)]
@@ -34,20 +51,22 @@ def losses_for(registry: Registry, task: TaskSpec) -> list[str]:
 
 
 def check_fit(registry: Registry, terms: tuple[Weighted, ...], task: TaskSpec) -> None:
-    """Every registered loss of an expression fits the task, and it is not made of penalties alone.
+    """Every registered loss of an expression fits the task and has legal parameters; not all are penalties.
 
     Raises:
         UsageError: names the loss, why it does not fit, and the tasks that it does fit.
     """
-    leaves = list(_leaves(registry, terms))
-    for name in leaves:
-        if ":" not in name:
-            _check_one(registry, name, task)
-    known = [registry.loss(name).signature for name in leaves if ":" not in name]
-    if len(known) == len(leaves) and set(known) == {"penalty"}:
+    calls = list(leaves(registry, terms))
+    names = [call.name for call in calls]
+    for call in calls:
+        if ":" not in call.name:
+            _check_one(registry, call.name, task)
+            check_params(registry.loss(call.name), call.arguments, str(registry.origin("loss", call.name)))
+    known = [registry.loss(name).signature for name in names if ":" not in name]
+    if len(known) == len(names) and set(known) == {"penalty"}:
         raise UsageError(
             "a penalty must stand in a sum with a loss of the data, however: "
-            f"{' + '.join(leaves)} stands alone; try {example_for(registry, task)} + 1e-4*{leaves[0]}"
+            f"{' + '.join(names)} stands alone; try {example_for(registry, task)} + 1e-4*{names[0]}"
         )
 
 
@@ -66,13 +85,11 @@ def _check_one(registry: Registry, name: str, task: TaskSpec) -> None:
 
 def example_for(registry: Registry, task: TaskSpec) -> str:
     """A stable loss that fits, to name in an error."""
-    names = [
-        n for n, s in registry.losses.items() if s.signature == NATURAL[task.kind] and s.status == "stable"
-    ]
+    names = [n for n, s in registry.losses.items() if s.signature == NATURAL[task.kind] and s.status == "stable"]
     return names[0] if names else "a loss"
 
 
-def _leaves(registry: Registry, terms: tuple[Weighted, ...]) -> Iterator[str]:
+def leaves(registry: Registry, terms: tuple[Weighted, ...]) -> Iterator[Call]:
     """The losses of the data and of the parameters, without those that only combine others."""
     for term in terms:
         name, inner = term.call.name, term.call.inner
@@ -82,6 +99,6 @@ def _leaves(registry: Registry, terms: tuple[Weighted, ...]) -> Iterator[str]:
                 f"{name} must have losses inside, however: it stands alone; write {name}(loss, another loss)"
             )
         if inner:
-            yield from _leaves(registry, inner)
+            yield from leaves(registry, inner)
         else:
-            yield name
+            yield term.call

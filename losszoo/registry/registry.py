@@ -128,9 +128,7 @@ class Registry:
 def _get(shelf: dict[str, Spec], kind: str, name: str) -> Spec:
     if name not in shelf:
         listing = "list" if kind == "loss" else "tasks"
-        raise UnknownNameError(
-            f"unknown {kind} {name!r}: {suggest(name, list(shelf))} (losszoo {listing} shows all)"
-        )
+        raise UnknownNameError(f"unknown {kind} {name!r}: {suggest(name, list(shelf))} (losszoo {listing} shows all)")
     return shelf[name]
 
 
@@ -142,9 +140,7 @@ def _register(plugin: Any, origin: Origin) -> Any:
         manager.register(plugin, name=origin.entry_point)
         manager.check_pending()
     except pluggy.PluginValidationError as error:
-        raise UsageError(
-            f"{error}; the hooks are losszoo_losses() and losszoo_tasks(), without arguments"
-        ) from error
+        raise UsageError(f"{error}; the hooks are losszoo_losses() and losszoo_tasks(), without arguments") from error
     return manager.hook
 
 
@@ -152,9 +148,7 @@ def _offers(hook: Any) -> Iterator[Any]:
     """What a hook returns, one by one: what came before an error is kept."""
     for answer in hook():
         if isinstance(answer, str) or not isinstance(answer, Iterable):
-            raise UsageError(
-                f"{hook.name} must return an iterable of specs, however: a {type(answer).__name__}"
-            )
+            raise UsageError(f"{hook.name} must return an iterable of specs, however: a {type(answer).__name__}")
         for count, spec in enumerate(answer):
             if count == _MOST_SPECS:
                 raise UsageError(f"{hook.name} must return at most {_MOST_SPECS} specs, however: it goes on")
@@ -170,9 +164,7 @@ def why_nothing(plugin: Any, hooks: Any) -> str:
     unmarked = [name for name in names if hasattr(plugin, name)]
     if unmarked:
         return f"offers no loss and no task: {' and '.join(unmarked)} must be marked with @losszoo.hookimpl"
-    misspelt = [
-        name for name in dir(plugin) if name.startswith("losszoo_") and callable(getattr(plugin, name))
-    ]
+    misspelt = [name for name in dir(plugin) if name.startswith("losszoo_") and callable(getattr(plugin, name))]
     wrong = f"{' and '.join(misspelt)} is no hook; " if misspelt else ""
     right = "define losszoo_losses() or losszoo_tasks(), marked with @losszoo.hookimpl"
     return f"offers no loss and no task: {wrong}{right}"

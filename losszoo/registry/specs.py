@@ -147,9 +147,7 @@ def _check_announcement(spec: Any, what: str) -> None:
     if not isinstance(spec.name, str) or not _NAME.fullmatch(spec.name):
         raise UsageError(f"name of a {what} must be kebab-case (a-z, 0-9, -), however: name={spec.name!r}")
     target, summary = spec.target, spec.summary
-    require(
-        isinstance(target, str) and bool(_TARGET.fullmatch(target)), spec, "target", "'package.module:name'"
-    )
+    require(isinstance(target, str) and bool(_TARGET.fullmatch(target)), spec, "target", "'package.module:name'")
     one_line = isinstance(summary, str) and bool(summary.strip()) and "\n" not in summary
     require(one_line, spec, "summary", "one line of text")
     require(isinstance(spec.reference, str), spec, "reference", "text")

@@ -187,12 +187,12 @@ def test_a_mistake_is_told_and_exits_with_2(cli: Cli, line: str, said: str) -> N
 def test_a_traceback_is_for_those_who_ask(cli: Cli) -> None:
     run = ("run", "--loss", "./my_losses.py:Raises", "--task", "digits", "--epochs", "1")
     plain, debug = cli(*run), cli(*run, "--debug", "--json")
-    assert (plain.exit_code, plain.stdout, debug.exit_code) == (1, "", 1)
-    assert "RuntimeError: no luck (" in plain.stderr
-    assert 'my_losses.py:16: raise RuntimeError("no luck"))\n--debug shows the traceback.\n' in plain.stderr
+    assert (plain.exit_code, plain.stdout, debug.exit_code) == (2, "", 2)
+    assert "step 1 of ./my_losses.py:Raises on digits raised RuntimeError: no luck (my_losses.py:16)" in plain.stderr
     assert "Traceback" not in plain.stderr
     assert "Traceback (most recent call last)" in debug.stderr
-    assert json.loads(debug.stdout)["error"]["type"] == "RuntimeError"
+    assert 'raise RuntimeError("no luck")' in debug.stderr
+    assert json.loads(debug.stdout)["error"]["type"] == "UsageError"
     usage = cli("info", "focl", "--debug")
     assert (usage.exit_code, "Traceback (most recent call last)" in usage.stderr) == (2, True)
 
@@ -218,7 +218,7 @@ def test_a_run_that_its_guard_stops_exits_with_1(cli: Cli) -> None:
 
 
 def test_an_exhibit_is_announced(cli: Cli) -> None:
-    done = cli("run", "--loss", "2*nca-ratio", "--task", "digits", "--epochs", "1")
+    done = cli("run", "--loss", "uncertainty(nca-ratio, bce)", "--task", "digits", "--epochs", "1")
     assert done.stderr.startswith(
         "note: nca-ratio is an exhibit, unstable on purpose; nca-stable is its stable form\n"
     )
@@ -329,7 +329,7 @@ def test_a_terminal_sees_the_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
     stream = io.StringIO()
     stream.isatty = lambda: True  # type: ignore[method-assign]
     monkeypatch.setattr(sys, "stderr", stream)
-    with epoch_display(0, "[mine]", "digits") as on_epoch:
+    with epoch_display("[mine]", "digits") as on_epoch:
         on_epoch({"epoch": 0, "epochs": 2, "loss": 1.5, "val": {"accuracy": 0.25}, "bad_steps": 3})
     assert all(
         word in stream.getvalue()

@@ -261,6 +261,8 @@ def test_unreadable_metadata_stop_nobody(tmp_path: Path, monkeypatch: pytest.Mon
     metadata(tmp_path, "malformed", "[losszoo]\nno equals sign\n")
     metadata(tmp_path, "undecodable", "")
     (tmp_path / "undecodable-1.0.dist-info" / "entry_points.txt").write_bytes(b"[losszoo]\nx = \xff\n")
+    for name in ("nameless", "anonymous"):
+        metadata(tmp_path, name, f"[losszoo]\n{name} = no_such_module\n", head="")
     metadata(tmp_path, "unrelated", "[other]\nmalformed too, but none of ours\n")
     monkeypatch.syspath_prepend(tmp_path)
     registry = installed.__wrapped__()
@@ -268,6 +270,7 @@ def test_unreadable_metadata_stop_nobody(tmp_path: Path, monkeypatch: pytest.Mon
     assert set(told) == {"malformed", "undecodable"}
     assert told["malformed"].startswith("cannot be read: TypeError")
     assert told["undecodable"].startswith("cannot be read: UnicodeDecodeError")
+    assert {"nameless", "anonymous"} <= {origin.entry_point for origin in registry.plugins}
     assert set(installed().losses) <= set(registry.losses)
 
 

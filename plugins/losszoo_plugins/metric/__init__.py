@@ -53,7 +53,7 @@ SPECS = (
         name="contrastive",
         target="losszoo_plugins.metric.pairs:contrastive",
         signature="pair",
-        summary="Squared distance of a pair that belongs together, squared hinge of one that does not",
+        summary="Squared distance of a pair that belongs together, squared hinge of one that does not.",
         formula=r"\ell = \tfrac{1}{2} s\, d^2 + \tfrac{1}{2} (1 - s) \max(0, m - d)^2",
         reference=(
             'Hadsell, Chopra, LeCun, "Dimensionality Reduction by Learning an Invariant Mapping", CVPR 2006, '
@@ -66,7 +66,7 @@ SPECS = (
         name="triplet",
         target="losszoo_plugins.metric.triplets:triplet",
         signature="triplet",
-        summary="The negative has to be further from the anchor than the positive by a margin",
+        summary="The negative has to be further from the anchor than the positive by a margin.",
         formula=r"\ell = \max(0, d_{ap} - d_{an} + m)",
         reference=_FACENET,
         params=(_margin("[)"),),
@@ -76,7 +76,7 @@ SPECS = (
         name="triplet-batch-hard",
         target="losszoo_plugins.metric.mining:triplet_batch_hard",
         signature="embedding",
-        summary="Triplet of each row with its furthest positive and its closest negative in the batch",
+        summary="Triplet of each row with its furthest positive and its closest negative in the batch.",
         formula=r"\ell_i = \max\bigl(0, \max_{p} d_{ip} - \min_{n} d_{in} + m\bigr)",
         reference=_HERMANS,
         params=_MINED,
@@ -86,7 +86,7 @@ SPECS = (
         name="triplet-semi-hard",
         target="losszoo_plugins.metric.mining:triplet_semi_hard",
         signature="embedding",
-        summary="Triplet of each positive pair with its closest negative beyond the positive",
+        summary="Triplet of each positive pair with its closest negative beyond the positive.",
         formula=r"\ell_{ip} = \max\bigl(0, d_{ip} - \min_{n: d_{in} > d_{ip}} d_{in} + m\bigr)",
         reference=_FACENET,
         params=_MINED,
@@ -96,7 +96,7 @@ SPECS = (
         name="triplet-all",
         target="losszoo_plugins.metric.mining:triplet_all",
         signature="embedding",
-        summary="Mean over every triplet of the batch, or over those that still violate the margin",
+        summary="Mean over every triplet of the batch, or over those that still violate the margin.",
         formula=r"\ell_i = \sum_{p} \sum_{n} \max(0, d_{ip} - d_{in} + m)",
         reference=_HERMANS,
         params=(
@@ -116,7 +116,7 @@ SPECS = (
         name="info-nce",
         target="losszoo_plugins.metric.softmax:info_nce",
         signature="views",
-        summary="Cross-entropy of picking a query's own key among all keys",
+        summary="Cross-entropy of picking a query's own key among all keys.",
         formula=r"\ell_i = -\log \frac{e^{s_{ii}/\tau}}{\sum_j e^{s_{ij}/\tau}}",
         reference=(
             'van den Oord, Li, Vinyals, "Representation Learning with Contrastive Predictive Coding", 2018, '
@@ -133,7 +133,7 @@ SPECS = (
         name="sup-con",
         target="losszoo_plugins.metric.softmax:sup_con",
         signature="embedding",
-        summary="Cross-entropy of picking a row of the own class among all others, mean over the own class",
+        summary="Cross-entropy of picking a row of the own class among all others, mean over the own class.",
         formula=(
             r"\ell_i = -\frac{1}{|P_i|} \sum_{p \in P_i}"
             r" \log \frac{e^{s_{ip}/\tau}}{\sum_{j \ne i} e^{s_{ij}/\tau}}"

@@ -39,7 +39,7 @@ SPECS = (
         name="nca",
         target="losszoo_plugins.nca.leave_one_out:nca",
         signature="embedding",
-        summary="How unlikely a row's random neighbour is of its class: bounded below, so it has a minimum",
+        summary="How unlikely a row's random neighbour is of its class: bounded below, so it has a minimum.",
         formula=(
             r"\ell_i = -\log p_i, \quad"
             r" p_i = \sum_{j: y_j = y_i} \operatorname{softmax}_{j \ne i}(-d_{ij}^2 / \tau)"
@@ -52,7 +52,7 @@ SPECS = (
         name="nca-stable",
         target="losszoo_plugins.nca.contrast:nca_stable",
         signature="embedding",
-        summary="Log odds of a neighbour of another class, finite wherever the embedding is",
+        summary="Log odds of a neighbour of another class, finite wherever the embedding is.",
         formula=(
             r"\ell_i = \log \sum_{j: y_j \ne y_i} e^{-d_{ij}/\tau}"
             r" - \log \sum_{j \ne i: y_j = y_i} e^{-d_{ij}/\tau}"
@@ -65,7 +65,7 @@ SPECS = (
         name="nca-difference",
         target="losszoo_plugins.nca.contrast:nca_difference",
         signature="embedding",
-        summary="Probability of the other classes minus that of the own one: bounded, blind to hopeless rows",
+        summary="Probability of the other classes minus that of the own one: bounded, blind to hopeless rows.",
         formula=r"\ell_i = P_i^{\text{diff}} - P_i^{\text{same}}",
         reference=_GOLDBERGER,
         params=_EUCLIDEAN,
@@ -75,7 +75,7 @@ SPECS = (
         name="nca-ratio",
         target="losszoo_plugins.nca.exhibits:nca_ratio",
         signature="embedding",
-        summary="Logarithm of a ratio of two softmax sums, taken literally: infinite once a sum underflows",
+        summary="Logarithm of a ratio of two softmax sums, taken literally: infinite once a sum underflows.",
         formula=r"\ell_i = -\log \frac{P_i^{\text{same}}}{P_i^{\text{diff}}}",
         reference=_GOLDBERGER,
         params=_EUCLIDEAN,
@@ -87,7 +87,7 @@ SPECS = (
         name="nca-epsilon",
         target="losszoo_plugins.nca.exhibits:nca_epsilon",
         signature="embedding",
-        summary="The ratio with an epsilon in both sums: finite, without a gradient where it is needed",
+        summary="The ratio with an epsilon in both sums: finite, without a gradient where it is needed.",
         formula=r"\ell_i = -\log \frac{P_i^{\text{same}} + \epsilon}{P_i^{\text{diff}} + \epsilon}",
         reference=_GOLDBERGER,
         params=(
@@ -110,7 +110,7 @@ SPECS = (
         name="modern-nca",
         target="losszoo_plugins.nca.modern:modern_nca",
         signature="neighbors",
-        summary="Soft nearest neighbours over drawn candidates, for classes and for numbers",
+        summary="Soft nearest neighbours over drawn candidates, for classes and for numbers.",
         formula=(
             r"\ell_i = -\log \frac{\sum_{j: y_j = y_i} e^{-d_{ij}/\tau}}{\sum_j e^{-d_{ij}/\tau}}"
             r" \quad\text{or}\quad \Bigl(\sum_j \operatorname{softmax}_j(-d_{ij}/\tau)\, y_j - y_i\Bigr)^2"

@@ -1,0 +1,138 @@
+"""The parts of a plan: the loss that fits the task, model, optimizer, and how it predicts."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+from losszoo.contract.compose import SumLoss, Term, leaves
+from losszoo.contract.loss import Loss
+from losszoo.contract.pairwise import PairwiseLoss
+from losszoo.errors import UsageError
+from losszoo.factory import create, infer_signature
+from losszoo.harness.adapters import Model, make_head
+from losszoo.harness.predict import Prediction
+from losszoo.harness.prepare import Prepared
+from losszoo.harness.task import Recipe
+from losszoo.harness.trunks import build_trunk
+from losszoo.registry.expressions import parse
+from losszoo.registry.fit import NATURAL, check_fit, example_for, tasks_for
+from losszoo.registry.registry import installed
+from losszoo.registry.specs import TaskSpec
+from losszoo.registry.targets import resolve
+
+
+def device_of(name: str) -> torch.device:
+    """The device of that name, tried out.
+
+    Raises:
+        UsageError: this machine does not have it.
+    """
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        said = str(error).splitlines()[0]
+        raise UsageError(f"device must be one that this machine has, however: device={name!r} ({said})") from None
+    return device
+
+
+def make_loss(
+    loss: str | Callable[..., Any],
+    spec: TaskSpec,
+    params: Mapping[str, Any],
+    signature: str | None = None,
+    expects: str | None = None,
+) -> SumLoss:
+    """The loss as a sum, even of one term; refused where it does not fit the task.
+
+    Args:
+        loss: a name, expression or target, or an object.
+        spec: of the task.
+        params: the ``loss.`` settings.
+        signature: of a loss of one's own.
+        expects: of a loss of one's own.
+    """
+    if isinstance(loss, str):
+        terms = parse(loss)
+        check_fit(installed(), terms, spec)
+        own: list[Any] = [resolve(term.call.name) for term in terms if ":" in term.call.name]
+    else:
+        own = [] if isinstance(loss, Loss | SumLoss) else [loss]
+        if params and isinstance(loss, nn.Module):
+            raise UsageError(f"loss. settings must be left out for a loss that is made, however: {', '.join(params)}")
+    made = create(loss, signature=signature or _natural(own, spec), expects=expects, **params)
+    for leaf in leaves(made):
+        if leaf.signature != "penalty" and not spec.fits(leaf.signature):
+            raise UsageError(
+                f"{leaf.identity.name} is a {leaf.signature} loss and does not fit {spec.name}, a {spec.kind} task; "
+                f"it fits {', '.join(tasks_for(installed(), leaf.signature))}. "
+                f"Try {example_for(installed(), spec)}, or say --signature"
+            )
+    return made if isinstance(made, SumLoss) else SumLoss([Term(str(made.identity), made)])
+
+
+def _natural(own: Iterable[Any], spec: TaskSpec) -> str | None:
+    """What the task naturally feeds, for losses of one's own of which none says by its arguments what it takes."""
+    found = {infer_signature(thing) for thing in own}
+    return NATURAL[spec.kind] if found == {None} else None
+
+
+def text_of(loss: str | Callable[..., Any]) -> str:
+    """What a run calls its loss.
+
+    Example:
+        >>> text_of("bce"), text_of(nn.MSELoss()), text_of(abs)
+        ('bce', 'MSELoss', 'abs')
+    """
+    if isinstance(loss, str):
+        return loss
+    if isinstance(loss, Loss):
+        return str(loss.identity)
+    if isinstance(loss, SumLoss):
+        return " + ".join(term.label if term.scale == 1 else f"{term.scale:g}*{term.label}" for term in loss.terms)
+    return getattr(loss, "__name__", type(loss).__name__)
+
+
+def make_model(
+    trunk: str, options: Mapping[str, Any], numeric: int | None, data: Prepared, signatures: Iterable[str]
+) -> Model:
+    """A fresh trunk with a head for every signature that needs one."""
+    built = build_trunk(trunk, tuple(data.train.inputs.shape[1:]), numeric, **options)
+    heads = {name: make_head(name, built.dim, data) for name in signatures}
+    return Model(built, {name: head for name, head in heads.items() if head is not None})
+
+
+def make_optimizer(model: nn.Module, loss: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    """The recipe's optimizer; parameters that a loss learns are not decayed."""
+    groups = [{"params": list(model.parameters()), "weight_decay": recipe.weight_decay}]
+    learned = [parameter for parameter in loss.parameters() if parameter.requires_grad]
+    if learned:
+        groups.append({"params": learned, "weight_decay": 0.0})
+    if recipe.optimizer == "sgd":
+        return torch.optim.SGD(groups, lr=recipe.lr, momentum=0.9, fused=True)
+    kind = torch.optim.AdamW if recipe.optimizer == "adamw" else torch.optim.Adam
+    return kind(groups, lr=recipe.lr, fused=True)
+
+
+def make_prediction(loss: SumLoss, signature: str) -> Prediction:
+    """How the predicting term predicts: what it expects, the similarity and temperature of its training."""
+    leaf = next(leaf for leaf in leaves(loss) if leaf.signature == signature)
+    if isinstance(leaf, PairwiseLoss):
+        return Prediction(signature, leaf.identity.expects, leaf.similarity)
+    chosen = {**_defaults(leaf.core), **leaf.identity.params}
+    similarity, temperature = chosen.get("similarity", "euclidean"), chosen.get("temperature", 1.0)
+    return Prediction(signature, leaf.identity.expects, similarity, temperature)
+
+
+def _defaults(core: Callable[..., Any]) -> dict[str, Any]:
+    """The default arguments of a function; nothing for what has no readable signature."""
+    try:
+        parameters = inspect.signature(core).parameters.values()
+    except (TypeError, ValueError):
+        return {}
+    return {p.name: p.default for p in parameters if p.default is not p.empty and p.default is not None}

@@ -1,0 +1,71 @@
+"""Where chance comes from in a run, and how it is kept from everybody else's."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from torch import Generator, Tensor
+
+State = dict[str, Tensor]
+
+
+class Randomness:
+    """The two sources of a run: a generator of its own for batches and draws, and torch's for all the rest.
+
+    Args:
+        seed: of the generator.
+        device: where the model computes; torch has a source for each device.
+    """
+
+    def __init__(self, seed: int, device: torch.device) -> None:
+        self.generator = Generator().manual_seed(seed)
+        self.device = device
+
+    def state(self) -> State:
+        """As it stands, for a checkpoint or a bundle."""
+        state = {"data": self.generator.get_state(), "torch": torch.get_rng_state()}
+        if self.device.type == "cuda":
+            state["cuda"] = torch.cuda.get_rng_state(self.device)
+        return state
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Go on from :meth:`state`."""
+        self.generator.set_state(state["data"])
+        torch.set_rng_state(state["torch"])
+        if "cuda" in state:
+            torch.cuda.set_rng_state(state["cuda"], self.device)
+
+
+@contextmanager
+def isolated(seed: int, device: torch.device) -> Iterator[None]:
+    """A block in which torch, numpy and Python draw from a seed; the caller's own states are as before after it.
+
+    Example:
+        >>> with isolated(0, torch.device("cpu")):
+        ...     first = torch.rand(2)
+        >>> with isolated(0, torch.device("cpu")):
+        ...     torch.equal(first, torch.rand(2))
+        True
+    """
+    python, numpy = random.getstate(), np.random.get_state()
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        try:
+            seed_all(seed, device)
+            yield
+        finally:
+            random.setstate(python)
+            np.random.set_state(numpy)
+
+
+def seed_all(seed: int, device: torch.device) -> None:
+    """Seed the global sources that a run may touch, and no other device's."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        with torch.cuda.device(device):
+            torch.cuda.manual_seed(seed)
