@@ -42,8 +42,8 @@ if TYPE_CHECKING:
     from losszoo.harness.task import Task as Task
     from losszoo.harness.train import run as run
     from losszoo.registry.hookspecs import hookimpl as hookimpl
+    from losszoo.registry.params import Param as Param
     from losszoo.registry.specs import LossSpec as LossSpec
-    from losszoo.registry.specs import Param as Param
     from losszoo.registry.specs import TaskSpec as TaskSpec
 
 _HOME = {
@@ -55,7 +55,7 @@ _HOME = {
     "LosszooError": "losszoo.errors",
     "NonFiniteError": "losszoo.errors",
     "PairwiseLoss": "losszoo.contract.pairwise",
-    "Param": "losszoo.registry.specs",
+    "Param": "losszoo.registry.params",
     "Recipe": "losszoo.harness.task",
     "RunResult": "losszoo.harness.result",
     "Setup": "losszoo.harness.task",

@@ -135,7 +135,6 @@ def _recipe(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
                 f"there is no recipe.{key}: {suggest(key, list(_LEGAL))}; known: recipe.{', recipe.'.join(_LEGAL)}"
             )
         complaint = _LEGAL[key].complaint(value)
-        if complaint or value is None:
-            rule = complaint or "must have a value"
-            raise UsageError(f"recipe.{key} {rule}, however: recipe.{key}={value!r}")
+        if complaint:
+            raise UsageError(f"recipe.{key} {complaint}, however: recipe.{key}={value!r}")
     return replace(recipe, **changes)

@@ -159,7 +159,7 @@ def _config(text: str, task: str, task_options: Mapping[str, Any], setup: Setup,
     kept = ("seed", "clip_norm", "clip_value", "on_nonfinite", "device", "signature", "expects")
     return {
         "losszoo": losszoo.__version__,
-        "torch": torch.__version__,
+        "torch": str(torch.__version__),
         "loss": text,
         "task": task,
         "task_options": dict(task_options),

@@ -58,7 +58,10 @@ def smooth_segmentation(
     .. math:: \ell = \frac{a}{HW} \sum_{i,j} \left( \log(1 + e^{x_{ij}}) - t_{ij} x_{ij} \right)
               + b\,\text{smoothness}(x)
 
-    For masks that should be few unbroken regions, and for labels that are noisy pixel by pixel.
+    For masks that should be few unbroken regions, and for labels that are noisy pixel by pixel. Differences of
+    logits have no bound, so at the default weights a map of thin strokes is cheapest when it is almost flat and
+    below every threshold (on ``digits-segmentation``: IoU 0); ``activation="sigmoid"`` bounds each difference
+    by 1 (IoU 0.76 there).
 
     Args:
         logits: (N, C, H, W).
