@@ -111,7 +111,7 @@ class _Maker:
         if isinstance(thing, Loss | SumLoss):
             return thing
         if not callable(thing):
-            raise UsageError(f"a loss must be callable, however: {name} is a {type(thing).__name__}")
+            raise UsageError(f"a loss must be callable, however: {name} is of type {type(thing).__name__}")
         signature = self.signature or infer_signature(thing)
         if signature is None:
             candidates = fitting_signatures(thing) or SIGNATURES
@@ -124,7 +124,9 @@ class _Maker:
     def _wrap(self, core: Any, identity: Identity) -> Loss:
         if inspect.isclass(core):
             core = _construct(core, identity)
-        elif not isinstance(core, nn.Module):
+        elif isinstance(core, nn.Module):
+            _refuse_params(core, identity)
+        else:
             _check_keywords(core, identity)
         if isinstance(core, Loss):
             return core
@@ -153,6 +155,14 @@ def _construct(core: type, identity: Identity) -> Any:
     return made
 
 
+def _refuse_params(core: nn.Module, identity: Identity) -> None:
+    if identity.params:
+        raise UsageError(
+            f"{identity.name} is already made, so it takes no parameters, however: {', '.join(identity.params)}; "
+            f"make it with them, or pass the class {type(core).__name__}"
+        )
+
+
 def _check_keywords(core: Callable[..., Any], identity: Identity) -> None:
     """A function of one's own gets its parameters when it is called; a wrong name should not wait until then."""
     try:
@@ -162,7 +172,7 @@ def _check_keywords(core: Callable[..., Any], identity: Identity) -> None:
     if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
         return
     row = ("similarity", "temperature", "symmetric") if hasattr(core, "__losszoo_row__") else ()
-    known = [*parameters, *row]
+    known = [*(name for name in parameters if name not in positional_names(core)), *row]
     for name in identity.params:
         if name not in known:
             raise UsageError(f"{identity.name} has no parameter {name!r}: {suggest(name, known)}")

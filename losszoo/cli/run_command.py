@@ -21,7 +21,7 @@ EXIT_CODES = {"completed": 0, "stopped-early": 0, "stopped-by-guard": 1, "interr
 @make_command("run")
 @click.option("--loss", required=True, help="Name, expression (0.7*bce + 0.3*smoothness) or target (file.py:MyLoss).")
 @click.option("--task", required=True, help="Name of a task; losszoo tasks lists them.")
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Of weights, batches and draws.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0, 2**32 - 1), help="Of weights, batches and draws.")
 @click.option(
     "--set",
     "settings",
@@ -67,7 +67,7 @@ def command(loss: str, task: str, settings: tuple[str, ...], as_json: bool, **op
     from losszoo.harness.train import run
 
     with epoch_display(loss, task) as on_epoch:
-        result = run(loss, task, set=settings, on_epoch=on_epoch, **options)
+        result = run(loss, task, set=settings, on_epoch=on_epoch, raise_interrupt=False, **options)
     if as_json:
         print_json(result.to_dict())
     show(result, spec, Console(stderr=as_json, highlight=False))

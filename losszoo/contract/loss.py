@@ -11,7 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from losszoo.contract.arguments import BrokenRule, Context, Inputs, in_compute_dtype
+from losszoo.contract.answers import as_unreduced, check_reduced, check_shape, check_untouched, versions
+from losszoo.contract.arguments import BrokenRule, Context, Inputs
 from losszoo.contract.reduction import Policy, count_of, expand, keep, reduce, scale
 from losszoo.contract.signatures import TABLE
 from losszoo.contract.unreduced import Unreduced
@@ -108,7 +109,7 @@ class Loss(nn.Module):
             with full_precision(inputs):
                 unreduced = self._unreduced(inputs, named, weight, mask)
                 if denominator is not None:
-                    self._check_denominator(denominator)
+                    self._check_denominator(denominator, unreduced)
                 reduced = reduce(unreduced, self.policy, denominator)
                 return reduced if self._finish is None else self._finish(reduced)
         except (BrokenRule, UsageError) as error:
@@ -128,14 +129,17 @@ class Loss(nn.Module):
         if mask is not None:
             element_mask = expand(_boolean(mask), signature.element_shape(inputs), "mask")
             inputs = signature.hide(inputs, element_mask, self._context)
-        if self._looks_at(inputs):
+        looking = self._looks_at(inputs)
+        if looking:
             signature.check_values(inputs, self._context)
+        before = versions(inputs) if looking else []
         unreduced = self._values(inputs, element_mask)
-        reduced_by_itself = unreduced.values.ndim == 0 and (weight is not None or mask is not None)
-        if reduced_by_itself:
-            raise UsageError(
-                "weight and mask must be left out, as this loss returns one number and not unreduced values"
-            )
+        if looking:
+            check_untouched(before, inputs)
+        elements = signature.element_shape(inputs)
+        check_shape(unreduced.values, elements)
+        if unreduced.values.ndim == 0 and elements:
+            check_reduced({"weight": weight, "mask": mask}, self.policy.reduction)
         if element_mask is not None and not self._takes_mask:
             unreduced = keep(unreduced, self._value_mask(element_mask, unreduced.values))
         if weight is None:
@@ -170,7 +174,9 @@ class Loss(nn.Module):
             raise UsageError(f"weight must be finite and >= 0, however: weight holds {offender}")
         return weight
 
-    def _check_denominator(self, denominator: float | Tensor) -> None:
+    def _check_denominator(self, denominator: float | Tensor, unreduced: Unreduced) -> None:
+        if unreduced.values.ndim == 0 and unreduced.counts is None:
+            check_reduced({"denominator": denominator}, self.policy.reduction)
         if self.policy.reduction != "mean":
             raise UsageError(f"denominator must go with reduction='mean', however: reduction={self.policy.reduction!r}")
         if not isinstance(denominator, Tensor) and not 0 <= denominator < float("inf"):
@@ -185,16 +191,6 @@ class Loss(nn.Module):
 
     def _owner(self) -> str:
         return f" (a loss of {self.identity.owner})" if self.identity.owner else ""
-
-
-def as_unreduced(result: Any) -> Unreduced:
-    """A core's answer as values and counts, or the rule that it breaks."""
-    if isinstance(result, Unreduced):
-        return result
-    if not isinstance(result, Tensor) or not result.is_floating_point():
-        came = f"a tensor of {result.dtype}" if isinstance(result, Tensor) else f"a {type(result).__name__}"
-        raise UsageError(f"a loss must return a floating point tensor, however: it returned {came}")
-    return Unreduced(in_compute_dtype(result))
 
 
 def _boolean(mask: Any) -> Tensor:

@@ -9,8 +9,9 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
+from losszoo.contract.answers import as_unreduced
 from losszoo.contract.arguments import Inputs
-from losszoo.contract.loss import Identity, Loss, as_unreduced
+from losszoo.contract.loss import Identity, Loss
 from losszoo.contract.reduction import Policy, keep
 from losszoo.contract.similarity import SIMILARITIES, pairwise_logits
 from losszoo.contract.unreduced import Unreduced

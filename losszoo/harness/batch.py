@@ -47,7 +47,7 @@ class BatchLoss:
             return plan.loss.combine(self.terms)
         except (LosszooError, MemoryError, torch.OutOfMemoryError):
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             frames = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
             where = f"step {plan.guard.counts.steps + 1} of {plan.config['loss']} on {plan.config['task']}"
             said = f"{type(error).__name__}: {error} ({author_line(frames)})"

@@ -58,8 +58,8 @@ class Options:
     expects: str | None = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.seed, int) or not 0 <= self.seed < 2**63:
-            raise UsageError(f"seed must be a whole number in [0, 2^63), however: seed={self.seed!r}")
+        if not isinstance(self.seed, int) or not 0 <= self.seed < 2**32:
+            raise UsageError(f"seed must be a whole number in [0, 2^32), however: seed={self.seed!r}")
         if self.on_nonfinite not in POLICIES:
             raise UsageError(
                 f"on_nonfinite must be one of {', '.join(POLICIES)}, however: on_nonfinite={self.on_nonfinite!r}"
@@ -71,6 +71,7 @@ def run(
     task: str,
     *,
     on_epoch: Callable[[Mapping[str, Any]], None] | None = None,
+    raise_interrupt: bool = True,
     **options: Any,
 ) -> RunResult:
     """Train a loss on a task and score it. Quiet; the options of the command line are keywords.
@@ -79,11 +80,17 @@ def run(
         loss: a name, expression or target, or a loss, module or function of your own.
         task: name of a task.
         on_epoch: called after every epoch with its line of the history.
+        raise_interrupt: raise KeyboardInterrupt when Ctrl-C or SIGTERM has ended the run and everything is saved;
+            False returns the partial result, with the status "interrupted".
         options: see :class:`Options`.
 
     Raises:
         UsageError: anything that cannot be, before training starts.
         DataError: data that are missing or cannot be learned from.
+        KeyboardInterrupt: it was interrupted; checkpoint and partial result are in the run folder.
+
+    On a machine that others use too, set ``GOMP_SPINCOUNT=3000`` before torch is imported, as the command line does:
+    torch's threads otherwise wait for each other in busy loops, which slows such a run down tenfold.
 
     Example:
         >>> import tempfile
@@ -99,8 +106,10 @@ def run(
     with isolated(chosen.seed, device_of(chosen.device)):
         plan = make_plan(loss, task, chosen)
         with Interrupt() as interrupt:
-            progress = fit(plan, interrupt, on_epoch)
-            return _conclude(plan, progress)
+            result = _conclude(plan, fit(plan, interrupt, on_epoch))
+    if result.status == "interrupted" and raise_interrupt:
+        raise KeyboardInterrupt(f"interrupted; checkpoint and partial result are in {result.run_dir}")
+    return result
 
 
 def _conclude(plan: Plan, progress: Progress) -> RunResult:

@@ -26,6 +26,8 @@ from losszoo.registry.terms import TOKENS, WORDS
 from losszoo.registry.terms import Call as Call
 from losszoo.registry.terms import Weighted as Weighted
 
+# A Python file without the name of what is in it.
+_FILE = re.compile(r"""[^\s()*+,="'\[\]:]+\.py(?![\w:])""")
 # Deep enough for any loss, shallow enough for the recursive parser.
 _DEEPEST = 40
 _LONGEST = 10_000
@@ -185,8 +187,8 @@ class _Parser:
         given: dict[str, float] = {}
         self._need("(")
         for name in names:
-            if given:
-                self._need(",")
+            if given and self._take(",") is None:
+                self._unexpected(f"', {name}', as in {token.text}({', '.join(names)})")
             if self.token.kind == "name" and self.token.text == name:
                 self.at += 1
                 self._need("=")
@@ -217,6 +219,8 @@ class _Parser:
                     if key.text in arguments:
                         self._fail(key.position, "each argument once", key.text)
                     arguments[key.text] = self.value()
+                elif self.token.kind == "number" and self.tokens[self.at + 1].text in (",", ")"):
+                    self._unexpected("an argument by name, such as gamma=2")
                 else:
                     inner += self.expression()
                 if self._take(")"):

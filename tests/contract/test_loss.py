@@ -257,7 +257,7 @@ def test_a_module_of_ones_own_that_reduces_is_taken_as_it_is() -> None:
     loss = losszoo.create(Reduced(), signature="multiclass")
     torch.testing.assert_close(loss(LOGITS, LABELS), F.cross_entropy(LOGITS, LABELS))
     assert loss(LOGITS.half(), LABELS).dtype == torch.float32
-    with pytest.raises(UsageError, match="weight and mask must be left out, as this loss returns one number"):
+    with pytest.raises(UsageError, match="weight must be left out, as this loss returns one number"):
         loss(LOGITS, LABELS, weight=torch.ones(4))
 
 
@@ -266,7 +266,7 @@ def test_a_module_of_ones_own_that_reduces_is_taken_as_it_is() -> None:
     [
         (
             lambda predictions, targets: 3.0,
-            "must return a floating point tensor, however: it returned a float",
+            "must return a floating point tensor, however: it returned something of type float",
         ),
         (
             lambda predictions, targets: predictions > 0,
@@ -324,3 +324,31 @@ def test_a_loss_that_mixes_elements_takes_masks_of_samples_only() -> None:
 
 def test_a_loss_shows_who_it_is() -> None:
     assert "huber(delta=2.0), reduction='sum'" in repr(losszoo.create("huber", delta=2.0, reduction="sum"))
+
+
+@pytest.mark.parametrize("name", ["multiclass", "embedding", "regression"])
+def test_values_for_something_else_than_samples_are_refused(name: str) -> None:
+    inputs = (torch.randn(4, 3), torch.randn(4, 3)) if name == "regression" else (LOGITS, LABELS)
+    with pytest.raises(UsageError, match=r"values for each of the 4 samples, however: it returned the shape \(3,\)"):
+        losszoo.create(lambda x, y: x.sum(0), signature=name)(*inputs)
+
+
+def test_a_loss_that_changes_its_inputs_is_refused() -> None:
+    def spoils(logits: Tensor, targets: Tensor) -> Tensor:
+        targets.fill_(0)
+        return F.cross_entropy(logits, targets)
+
+    with pytest.raises(UsageError, match="must not change its inputs, however: one was changed in place"):
+        losszoo.create(spoils, signature="multiclass")(LOGITS, LABELS.clone())
+
+
+def test_what_a_loss_that_reduces_by_itself_cannot_do() -> None:
+    with pytest.raises(UsageError, match="reduction='none' must be left out"):
+        losszoo.create(Reduced(), signature="multiclass", reduction="none")(LOGITS, LABELS)
+    with pytest.raises(UsageError, match="denominator must be left out"):
+        losszoo.create(Reduced(), signature="multiclass")(LOGITS, LABELS, denominator=3)
+
+
+def test_parameters_for_a_module_that_is_made_already() -> None:
+    with pytest.raises(UsageError, match="is already made, so it takes no parameters, however: width; .*pass the class"):
+        losszoo.create(NeedsArgument(2), signature="embedding", width=3)

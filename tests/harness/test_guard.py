@@ -307,7 +307,7 @@ def test_what_is_found_out_stands_in_the_error() -> None:
         assert (event.step, event.epoch, event.where) == (1, 3, "loss")
         return Event(1, 3, "loss", op="log", source="mine.py:12", bundle="step-1.pt", detail="in the term bce")
 
-    with pytest.raises(NonFiniteError, match="loss in step 1, epoch 3: in the term bce; first in log at mine.py:12"):
+    with pytest.raises(NonFiniteError, match=r"loss in step 1, epoch 3: in the term bce; first in log at mine.py:12"):
         guard.step(good(model) * math.nan, investigate=investigate)
     assert guard.to_dict()["first"] == {
         "step": 1,

@@ -60,7 +60,9 @@ def test_numbers_are_standardised_and_can_be_put_back() -> None:
 
 def test_large_and_constant_numbers() -> None:
     large = (table(3), np.array([1e30, 2e30, 3e30], dtype=np.float32))
-    np.testing.assert_allclose(prepared("regression", large, large, large).train.targets, [-1.5**0.5, 0, 1.5**0.5], atol=1e-6)
+    np.testing.assert_allclose(
+        prepared("regression", large, large, large).train.targets, [-(1.5**0.5), 0, 1.5**0.5], atol=1e-6
+    )
     same = (table(3), np.full(3, 5.0, dtype=np.float32))
     data = prepared("regression", same, same, same)
     assert (data.center, data.scale, data.train.targets.tolist()) == (5.0, 1.0, [0.0, 0.0, 0.0])
@@ -91,17 +93,21 @@ def test_row_and_column_of_a_bad_entry(part: int, value: float) -> None:
     parts = [GOOD] * 3
     parts[part] = holed(4, 2, value)
     name = ("train", "val", "test")[part]
-    with pytest.raises(DataError, match=rf"tiny: {name} inputs must be finite.* row 4, column 2 holds {value} \(1 such"):
+    with pytest.raises(
+        DataError, match=rf"tiny: {name} inputs must be finite.* row 4, column 2 holds {value} \(1 such"
+    ):
         prepared("multiclass", *parts)
 
 
 def test_place_of_a_bad_pixel_and_of_a_bad_target() -> None:
     masks = MASKS[1].copy()
     masks[1, 0, 2, 3] = np.nan
-    with pytest.raises(DataError, match="train targets must be finite.* row 1, column 0, 2, 3 holds nan"):
+    with pytest.raises(DataError, match=r"train targets must be finite.* row 1, column 0, 2, 3 holds nan"):
         prepared("segmentation", (MASKS[0], masks), MASKS, MASKS)
     numbers = np.array([1.0, np.inf, 2.0, np.nan], dtype=np.float32)
-    with pytest.raises(DataError, match=r"val targets must be finite.* row 1 holds inf \(2 such in all\); drop or impute"):
+    with pytest.raises(
+        DataError, match=r"val targets must be finite.* row 1 holds inf \(2 such in all\); drop or impute"
+    ):
         prepared("regression", NUMBERS, (NUMBERS[0], numbers), NUMBERS)
 
 
@@ -111,18 +117,34 @@ def test_place_of_a_bad_pixel_and_of_a_bad_target() -> None:
         ("multiclass", [labelled([]), GOOD, GOOD], r"train must hold some rows, .* inputs \(0, 3\), targets \(0,\)"),
         ("multiclass", [GOOD, GOOD, labelled([])], "test must hold some rows"),
         ("multiclass", [(GOOD[0], GOOD[1][:-1]), GOOD, GOOD], r"as many targets, however: .* targets \(5,\)"),
-        ("multiclass", [(GOOD[1], GOOD[1]), GOOD, GOOD], r"train inputs must have shape \(N, columns\), however: \(6,\)"),
+        (
+            "multiclass",
+            [(GOOD[1], GOOD[1]), GOOD, GOOD],
+            r"train inputs must have shape \(N, columns\), however: \(6,\)",
+        ),
         ("multiclass", [GOOD, (table(2, 4), [0, 1]), GOOD], r"val inputs must have shape \(N, 3\), however: \(2, 4\)"),
         ("regression", [(table(4), table(4, 1))] * 3, r"train targets must have shape \(N,\), however: \(4, 1\)"),
         ("segmentation", [(MASKS[0], [0, 1])] * 3, r"targets must have shape \(N, C, H, W\), however: \(2,\)"),
         ("multiclass", [(GOOD[0].astype(str), GOOD[1]), GOOD, GOOD], "train inputs must be numbers, however: dtype <U"),
-        ("multiclass", [(np.array([[1e39], [0]]), [0, 1])] * 3, "must be finite in float32, however: row 0, column 0 holds 1e.39"),
+        (
+            "multiclass",
+            [(np.array([[1e39], [0]]), [0, 1])] * 3,
+            "must be finite in float32, however: row 0, column 0 holds 1e.39",
+        ),
         ("multiclass", [labelled([1, 1, 1]), GOOD, GOOD], r"at least two classes, however: only class 1 \(3 rows\)"),
-        ("multiclass", [(GOOD[0], GOOD[1].astype(float)), GOOD, GOOD], "train labels must be whole numbers, .* float64"),
+        (
+            "multiclass",
+            [(GOOD[0], GOOD[1].astype(float)), GOOD, GOOD],
+            "train labels must be whole numbers, .* float64",
+        ),
         ("multiclass", [labelled([0, -1, 1]), GOOD, GOOD], "train labels must be from 0 to 1, however: row 1 holds -1"),
         ("multiclass", [GOOD, labelled([0, 3]), GOOD], "val labels must be from 0 to 2, however: row 1 holds 3"),
         ("multiclass", [GOOD, GOOD, labelled([9])], "test labels must be from 0 to 2, however: row 0 holds 9"),
-        ("multiclass", [labelled([0, 10**9, 1]), GOOD, GOOD], "labels must be from 0 to 2, however: row 1 holds 1000000000"),
+        (
+            "multiclass",
+            [labelled([0, 10**9, 1]), GOOD, GOOD],
+            "labels must be from 0 to 2, however: row 1 holds 1000000000",
+        ),
         ("binary", [GOOD, GOOD, GOOD], "train labels must be from 0 to 1, however: row 2 holds 2"),
         ("retrieval", [labelled([0, -1, 1]), GOOD, GOOD], "train labels must be from 0 to 1"),
         ("multiclass", [GOOD, GOOD], "splits must be train, val and test, each of inputs and targets, however: "),

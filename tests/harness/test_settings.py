@@ -64,9 +64,15 @@ def test_another_trunk_starts_from_its_own_defaults() -> None:
         ("dim=3", "must start with model., recipe., loss., task., however: dim=3"),
         ("models.dim=3", "must start with"),
         ("model.=3", "must start with"),
-        ("model.dims=3", r"trunk mlp has no option 'dims': did you mean dim\?; known: model.trunk, model.dim, model.width"),
+        (
+            "model.dims=3",
+            r"trunk mlp has no option 'dims': did you mean dim\?; known: model.trunk, model.dim, model.width",
+        ),
         ("model.trunk=vgg", "there is no trunk 'vgg'; known: conv, linear, mlp, plr, unet"),
-        ("recipe.learning_rate=1", "no recipe.learning_rate: .*known: recipe.optimizer, recipe.lr, recipe.weight_decay"),
+        (
+            "recipe.learning_rate=1",
+            "no recipe.learning_rate: .*known: recipe.optimizer, recipe.lr, recipe.weight_decay",
+        ),
         ("recipe.optimizer=lion", "recipe.optimizer must be one of adamw, adam, sgd, however: recipe.optimizer='lion'"),
         ("recipe.lr=0", r"recipe.lr must be in \(0, inf\), however: recipe.lr=0"),
         ("recipe.lr=inf", r"recipe.lr must be in \(0, inf\), however: recipe.lr=inf"),

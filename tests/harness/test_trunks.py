@@ -29,9 +29,7 @@ def test_features_of_a_row(name: str, shape: tuple[int, ...], dim: int) -> None:
         features = trunk(torch.randn(rows, *shape))
         assert features.shape == (rows, dim)
     features.square().sum().backward()
-    assert all(
-        parameter.grad is not None and parameter.grad.isfinite().all() for parameter in trunk.parameters()
-    )
+    assert all(parameter.grad is not None and parameter.grad.isfinite().all() for parameter in trunk.parameters())
 
 
 @pytest.mark.parametrize("shape", IMAGES)
@@ -76,9 +74,7 @@ def test_plr_follows_its_formula(numeric: int | None) -> None:
     direction = torch.randn_like(expected)
     parameters = list(trunk.parameters())
     ours = torch.autograd.grad((trunk(inputs) * direction).sum(), parameters)
-    theirs = torch.autograd.grad(
-        (expected * direction).sum(), parameters
-    )  # torch's own derivatives of cos and sin
+    theirs = torch.autograd.grad((expected * direction).sum(), parameters)  # torch's own derivatives of cos and sin
     torch.testing.assert_close(ours, theirs)
 
 
@@ -172,8 +168,6 @@ def test_options_arrive() -> None:
         ),
     ],
 )
-def test_errors(
-    error: type[Exception], match: str, arguments: tuple[Any, ...], options: dict[str, Any]
-) -> None:
+def test_errors(error: type[Exception], match: str, arguments: tuple[Any, ...], options: dict[str, Any]) -> None:
     with pytest.raises(error, match=match):
         build_trunk(*arguments, **options)

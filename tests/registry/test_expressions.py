@@ -88,7 +88,10 @@ def test_grammar(text: str, terms: list[Weighted]) -> None:
         ("f(a=[1; 2])", 7, "however: ';'"),
         ("f(a='x)", 5, 'however: "\'"'),
         ("f(,)", 3, "a loss, a number"),
-        ("linear(0, 1)*bce", 12, r"',', however: '\)'"),
+        ("linear(0, 1)*bce", 12, r"', epochs', as in linear\(start, end, epochs\), however: '\)'"),
+        ("focal(2)", 7, "an argument by name, such as gamma=2, however: '2'"),
+        ("./my_loss.py", 1, r"the loss in the file, \./my_loss\.py:NAME"),
+        ("2*my_loss.py + bce", 3, r"the loss in the file, my_loss\.py:NAME"),
         (
             "linear(0, 1, epochs=0)*bce",
             1,

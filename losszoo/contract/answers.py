@@ -1,0 +1,53 @@
+"""What a core gives back: checked, and brought into one form."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from losszoo.contract.arguments import Inputs, in_compute_dtype
+from losszoo.contract.unreduced import Unreduced
+from losszoo.errors import UsageError
+
+
+def as_unreduced(result: Any) -> Unreduced:
+    """A core's answer as values and counts, or the rule that it breaks."""
+    if isinstance(result, Unreduced):
+        return result
+    if not isinstance(result, Tensor) or not result.is_floating_point():
+        came = f"a tensor of {result.dtype}" if isinstance(result, Tensor) else f"something of type {type(result).__name__}"
+        raise UsageError(f"a loss must return a floating point tensor, however: it returned {came}")
+    return Unreduced(in_compute_dtype(result))
+
+
+def check_shape(values: Tensor, elements: torch.Size) -> None:
+    """One value for every sample, or for something within it. A sum over the wrong dimension is refused here."""
+    if values.ndim > 0 and elements and values.shape[0] != elements[0]:
+        raise UsageError(
+            f"a loss must return one number, or values for each of the {elements[0]} samples, "
+            f"however: it returned the shape {tuple(values.shape)}"
+        )
+
+
+def check_reduced(given: dict[str, Any], reduction: str) -> None:
+    """A core that returns one number has reduced by itself: what the contract would do to its values cannot be done."""
+    refused = [name for name, value in given.items() if value is not None]
+    if reduction == "none":
+        refused.append("reduction='none'")
+    if refused:
+        raise UsageError(
+            f"{' and '.join(refused)} must be left out, as this loss returns one number and not unreduced values"
+        )
+
+
+def versions(inputs: Inputs) -> list[int]:
+    """How often each tensor has been changed in place."""
+    return [x._version for x in inputs if isinstance(x, Tensor) and not x.is_inference()]
+
+
+def check_untouched(before: list[int], inputs: Inputs) -> None:
+    """A loss leaves its inputs as they are: the next term of a sum, and the metrics, read them too."""
+    if versions(inputs) != before:
+        raise UsageError("a loss must not change its inputs, however: one was changed in place; work on a copy")
