@@ -42,7 +42,7 @@ class Side:
     """A model that is trained in one of the ways that are compared."""
 
     model: Model
-    step: Callable[[Tensor], None]
+    step: Callable[[Tensor], object]
 
 
 def main() -> None:
@@ -87,7 +87,7 @@ def by_hand(plan: Plan, loss: Loss, clip: float) -> Side:
     optimizer = optimizer_of(model)
 
     def step(rows: Tensor) -> None:
-        loss_of(model, plan, rows, loss).backward()
+        loss_of(model, plan, rows, loss).backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(model.parameters(), clip)
         optimizer.step()
         optimizer.zero_grad()
@@ -119,7 +119,7 @@ def batches(plan: Plan) -> Iterator[Tensor]:
     generator = torch.Generator().manual_seed(0)
     size, rows = plan.recipe.batch_size, len(plan.data.train)
     while True:
-        yield from torch.randperm(rows, generator=generator).split(size)[: rows // size]
+        yield from torch.split(torch.randperm(rows, generator=generator), size)[: rows // size]
 
 
 def check_equal(plan: Plan, loss: Loss, other: Callable[[Plan, float], Side]) -> None:

@@ -15,7 +15,7 @@ from losszoo.contract.reduction import Policy
 from losszoo.contract.signatures import TABLE
 from losszoo.errors import UsageError, suggest
 from losszoo.registry.expressions import Call, Weighted, parse
-from losszoo.registry.fit import COMBINER, check_params
+from losszoo.registry.fit import COMBINER, check_params, leaves
 from losszoo.registry.registry import installed
 from losszoo.registry.specs import EXPECTS, SIGNATURES, LossSpec
 from losszoo.registry.targets import resolve
@@ -58,6 +58,8 @@ def create(
     if not isinstance(loss, str):
         return maker.from_object(loss, getattr(loss, "__name__", type(loss).__name__), params)
     terms = parse(loss)
+    if (signature or expects) and not any(":" in call.name for call in leaves(installed(), terms, alone=True)):
+        raise UsageError(f"signature and expects must go with a loss of your own, however: {loss!r} is registered")
     if params:
         return maker.from_call(_with_params(terms, loss, params))
     if len(terms) == 1 and terms[0].scale == 1 and not terms[0].schedules:
@@ -94,7 +96,9 @@ class _Maker:
             return self.from_spec(spec, call.arguments)
         if COMBINER not in spec.tags:
             raise UsageError(f"{spec.name} takes arguments by name, {_names(spec)}, however: {call}")
-        combiner = self.from_spec(spec, {"tasks": len(call.inner), **call.arguments})
+        if "tasks" in call.arguments:
+            raise UsageError(f"{spec.name}: tasks must be left out where losses stand inside, however: {call}")
+        combiner = self.from_spec(spec, {**call.arguments, "tasks": len(call.inner)})
         return self.sum_of(call.inner, combiner)
 
     def from_spec(self, spec: LossSpec, arguments: Mapping[str, Any]) -> Loss:
@@ -109,6 +113,10 @@ class _Maker:
 
     def from_object(self, thing: Any, name: str, params: Mapping[str, Any]) -> Loss | SumLoss:
         if isinstance(thing, Loss | SumLoss):
+            if params or self.signature or self.expects or self.policy != Policy() or self.validate is not None:
+                raise UsageError(
+                    f"{name} is a loss of the zoo already and takes no options; give them where it is made"
+                )
             return thing
         if not callable(thing):
             raise UsageError(f"a loss must be callable, however: {name} is of type {type(thing).__name__}")
@@ -171,7 +179,9 @@ def _check_keywords(core: Callable[..., Any], identity: Identity) -> None:
         return
     if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
         return
-    row = ("similarity", "temperature", "symmetric") if hasattr(core, "__losszoo_row__") else ()
+    contract = getattr(core, "__losszoo_row__", None)
+    row = ["similarity", "symmetric"] if contract else []
+    row += ["temperature"] if contract and contract.temperature is not None else []
     known = [*(name for name in parameters if name not in positional_names(core)), *row]
     for name in identity.params:
         if name not in known:

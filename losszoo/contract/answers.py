@@ -14,12 +14,21 @@ from losszoo.errors import UsageError
 
 def as_unreduced(result: Any) -> Unreduced:
     """A core's answer as values and counts, or the rule that it breaks."""
-    if isinstance(result, Unreduced):
-        return result
-    if not isinstance(result, Tensor) or not result.is_floating_point():
-        came = f"a tensor of {result.dtype}" if isinstance(result, Tensor) else f"something of type {type(result).__name__}"
-        raise UsageError(f"a loss must return a floating point tensor, however: it returned {came}")
-    return Unreduced(in_compute_dtype(result))
+    values, counts = result if isinstance(result, Unreduced) else (result, None)
+    if not isinstance(values, Tensor) or not values.is_floating_point():
+        kind = (
+            f"a tensor of {values.dtype}"
+            if isinstance(values, Tensor)
+            else f"something of type {type(values).__name__}"
+        )
+        raise UsageError(f"a loss must return a floating point tensor, however: it returned {kind}")
+    values = in_compute_dtype(values)
+    if counts is None:
+        return Unreduced(values)
+    if not isinstance(counts, Tensor) or counts.shape != values.shape:
+        came = tuple(counts.shape) if isinstance(counts, Tensor) else type(counts).__name__
+        raise UsageError(f"counts must have the shape of the values, {tuple(values.shape)}, however: {came}")
+    return Unreduced(values, counts.to(values.dtype))
 
 
 def check_shape(values: Tensor, elements: torch.Size) -> None:
@@ -34,12 +43,22 @@ def check_shape(values: Tensor, elements: torch.Size) -> None:
 def check_reduced(given: dict[str, Any], reduction: str) -> None:
     """A core that returns one number has reduced by itself: what the contract would do to its values cannot be done."""
     refused = [name for name, value in given.items() if value is not None]
-    if reduction == "none":
-        refused.append("reduction='none'")
+    if reduction != "mean":
+        refused.append(f"reduction={reduction!r}")
     if refused:
         raise UsageError(
             f"{' and '.join(refused)} must be left out, as this loss returns one number and not unreduced values"
         )
+
+
+def as_denominator(value: float | Tensor, looking: bool) -> Tensor:
+    """A mean's own denominator: one finite number >= 0."""
+    denominator = torch.as_tensor(value)
+    if denominator.numel() != 1:
+        raise UsageError(f"denominator must be one number, however: its shape is {tuple(denominator.shape)}")
+    if looking and not bool(torch.isfinite(denominator) & (denominator >= 0)):
+        raise UsageError(f"denominator must be finite and >= 0, however: denominator={denominator.item()}")
+    return denominator.reshape(())
 
 
 def versions(inputs: Inputs) -> list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -112,8 +113,18 @@ class SumLoss(nn.Module):
         return self.combine(self.values(lambda loss: inputs[loss.signature], **how))
 
     def values(self, inputs_of: Callable[[Loss], tuple[Any, ...]], **how: Any) -> dict[str, Tensor]:
-        """Every term's own value, unweighted, by label. ``inputs_of`` gives the inputs of a loss."""
-        return {term.label: self._value(term, inputs_of, how) for term in self._terms}
+        """Every term's own value, unweighted, by label. ``inputs_of`` gives the inputs of a loss.
+
+        ``denominator`` is a number for a sum of one loss of the data, else a mapping by label: the terms of a sum
+        count different things.
+        """
+        given = how.pop("denominator", None)
+        if given is not None and not isinstance(given, Mapping) and self._data_terms > 1:
+            raise UsageError(
+                f"denominator must be a mapping by label ({', '.join(t.label for t in self._terms)}), as each term has "
+                f"its own count, however: denominator={given}"
+            )
+        return {term.label: self._value(term, inputs_of, {**how, **_own(given, term.label)}) for term in self._terms}
 
     def combine(self, values: Mapping[str, Tensor]) -> Tensor:
         """The weighted total of the terms' values."""
@@ -121,22 +132,39 @@ class SumLoss(nn.Module):
         if self.combiner is not None:
             combined: Tensor = self.combiner(weighted)
             return combined
+        shapes = {tuple(value.shape) for value in weighted if value.ndim > 0}
+        if len(shapes) > 1:
+            raise UsageError(
+                f"the unreduced terms of a sum must have one shape, however: {', '.join(map(str, sorted(shapes)))}"
+            )
         total = weighted[0]
         for value in weighted[1:]:
             total = total + value
         return total
 
-    @staticmethod
-    def _value(term: Term, inputs_of: Callable[[Loss], tuple[Any, ...]], how: Mapping[str, Any]) -> Tensor:
-        loss = term.loss
-        if isinstance(loss, SumLoss):
-            return loss.combine(loss.values(inputs_of, **how))
-        value: Tensor = loss(*inputs_of(loss), **({} if loss.signature == "penalty" else how))
-        return value
+    @property
+    def _data_terms(self) -> int:
+        return sum(leaf.signature != "penalty" for leaf in leaves(self))
+
+    def _value(self, term: Term, inputs_of: Callable[[Loss], tuple[Any, ...]], how: Mapping[str, Any]) -> Tensor:
+        """A term's value; one that is switched off is computed for the log only, so no NaN of it has a gradient."""
+        on = term.weight(self.epoch) != 0 or not any(t.weight(self.epoch) for t in self._terms)
+        with contextlib.nullcontext() if on else torch.no_grad():
+            loss = term.loss
+            if isinstance(loss, SumLoss):
+                return loss.combine(loss.values(inputs_of, **how))
+            value: Tensor = loss(*inputs_of(loss), **({} if loss.signature == "penalty" else how))
+            return value
+
+
+def _own(denominator: Any, label: str) -> dict[str, Any]:
+    if isinstance(denominator, Mapping):
+        return {"denominator": denominator[label]} if label in denominator else {}
+    return {} if denominator is None else {"denominator": denominator}
 
 
 def _weighted(value: Tensor, weight: float) -> Tensor:
-    """A weight of 0 switches a term off, a NaN in it included, but leaves it in the graph."""
+    """A weight of 0 switches a term off, a NaN or an infinity in it included."""
     return value * weight if weight != 0 else torch.where(torch.isfinite(value), value, 0.0) * 0.0
 
 

@@ -11,12 +11,22 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from losszoo.contract.answers import as_unreduced, check_reduced, check_shape, check_untouched, versions
+from losszoo.contract.answers import (
+    as_denominator,
+    as_unreduced,
+    check_reduced,
+    check_shape,
+    check_untouched,
+    versions,
+)
 from losszoo.contract.arguments import BrokenRule, Context, Inputs
 from losszoo.contract.reduction import Policy, count_of, expand, keep, reduce, scale
 from losszoo.contract.signatures import TABLE
 from losszoo.contract.unreduced import Unreduced
 from losszoo.errors import UsageError
+
+# The signatures whose rows are each other's candidates.
+OVER_PAIRS = ("embedding", "views")
 
 
 @dataclass(frozen=True)
@@ -55,6 +65,9 @@ class Loss(nn.Module):
             it waits for nothing.
     """
 
+    # Whether values of the other rows depend on a row, and the loss knows how to leave one out.
+    _leaves_rows_out = False
+
     def __init__(
         self,
         core: Callable[..., Any],
@@ -68,9 +81,9 @@ class Loss(nn.Module):
         self.policy = policy
         self.validate = validate
         self._params = dict(identity.params) if not isinstance(core, nn.Module) else {}
-        self._context = Context(identity.expects, identity.params.get("ignore_index"))
-        called = core.forward if isinstance(core, nn.Module) else core
-        self._takes_mask = "mask" in _keywords(called)
+        keywords = _keywords(core.forward if isinstance(core, nn.Module) else core)
+        self._context = Context(identity.expects, identity.params.get("ignore_index", keywords.get("ignore_index")))
+        self._takes_mask = "mask" in keywords
         self._finish: Callable[[Tensor], Tensor] | None = getattr(core, "__losszoo_finish__", None)
 
     @property
@@ -105,19 +118,19 @@ class Loss(nn.Module):
         Raises:
             UsageError: (a ``ValueError``) an argument breaks the rule of the signature.
         """
+        given = (*inputs, *named.values())
         try:
-            with full_precision(inputs):
+            with full_precision(given):
                 unreduced = self._unreduced(inputs, named, weight, mask)
                 if denominator is not None:
-                    self._check_denominator(denominator, unreduced)
-                reduced = reduce(unreduced, self.policy, denominator)
-                return reduced if self._finish is None else self._finish(reduced)
-        except (BrokenRule, UsageError) as error:
-            raise UsageError(f"{self.identity.name}: {error}{self._owner()}") from None
+                    denominator = self._checked_denominator(denominator, unreduced)
+                return reduce(unreduced, self.policy, denominator, self._finish)
+        except (BrokenRule, ValueError) as error:
+            raise UsageError(f"{self.identity.name}: {error}{self._owner()}") from error
 
     def count(self, *inputs: Any, weight: Tensor | None = None, mask: Tensor | None = None, **named: Any) -> Tensor:
         """What a mean over this batch divides by: sum it over micro-batches or ranks for ``denominator``."""
-        with torch.no_grad(), full_precision(inputs):
+        with torch.no_grad(), full_precision((*inputs, *named.values())):
             return count_of(self._unreduced(inputs, named, weight, mask))
 
     def _unreduced(
@@ -125,19 +138,16 @@ class Loss(nn.Module):
     ) -> Unreduced:
         signature = TABLE[self.signature]
         inputs = signature.prepare(signature.bind(args, named), self._context)
+        elements = signature.element_shape(inputs)
         element_mask = None
         if mask is not None:
-            element_mask = expand(_boolean(mask), signature.element_shape(inputs), "mask")
+            self._check_maskable()
+            element_mask = expand(_boolean(mask), elements, "mask")
             inputs = signature.hide(inputs, element_mask, self._context)
-        looking = self._looks_at(inputs)
-        if looking:
-            signature.check_values(inputs, self._context)
-        before = versions(inputs) if looking else []
-        unreduced = self._values(inputs, element_mask)
-        if looking:
-            check_untouched(before, inputs)
-        elements = signature.element_shape(inputs)
-        check_shape(unreduced.values, elements)
+        if weight is not None and self.signature not in OVER_PAIRS:
+            # Weight 0 is absence, of the gradient too: what stands there is not even computed with.
+            inputs = signature.hide(inputs, expand(weight, elements, "weight") != 0, self._context)
+        unreduced = self._checked_values(inputs, element_mask, elements)
         if unreduced.values.ndim == 0 and elements:
             check_reduced({"weight": weight, "mask": mask}, self.policy.reduction)
         if element_mask is not None and not self._takes_mask:
@@ -146,6 +156,30 @@ class Loss(nn.Module):
             return unreduced
         expanded = expand(weight, unreduced.values.shape, "weight")
         return scale(unreduced, self._checked_weight(expanded, mask, unreduced))
+
+    def _checked_values(self, inputs: Inputs, mask: Tensor | None, elements: torch.Size) -> Unreduced:
+        """The core's answer, after the checks of its inputs and before those of what it gave back."""
+        looking = self._looks_at(inputs)
+        if looking:
+            TABLE[self.signature].check_values(inputs, self._context)
+        before = versions(inputs) if looking else []
+        unreduced = self._values(inputs, mask)
+        if looking:
+            check_untouched(before, inputs)
+        check_shape(unreduced.values, elements)
+        nothing = elements.numel() == 0 if self.signature != "penalty" else not any(x.numel() for x in inputs[0])
+        if unreduced.values.ndim == 0 and nothing:
+            # One number made of nothing, such as a mean over no sample, is left to the policy.
+            flat = inputs[0] if isinstance(inputs[0], Tensor) else torch.zeros(())
+            return Unreduced(flat.sum(), torch.zeros_like(unreduced.values))
+        return unreduced
+
+    def _check_maskable(self) -> None:
+        if self.signature in OVER_PAIRS and not (self._takes_mask or self._leaves_rows_out):
+            raise UsageError(
+                "mask must be left out, as the rows of this loss see each other: write it as a row function "
+                "(losszoo.pairwise), or give it an argument mask"
+            )
 
     def _values(self, inputs: Inputs, mask: Tensor | None) -> Unreduced:
         """The core's answer, as values and counts."""
@@ -174,13 +208,16 @@ class Loss(nn.Module):
             raise UsageError(f"weight must be finite and >= 0, however: weight holds {offender}")
         return weight
 
-    def _check_denominator(self, denominator: float | Tensor, unreduced: Unreduced) -> None:
+    def _checked_denominator(self, denominator: float | Tensor, unreduced: Unreduced) -> Tensor:
         if unreduced.values.ndim == 0 and unreduced.counts is None:
             check_reduced({"denominator": denominator}, self.policy.reduction)
         if self.policy.reduction != "mean":
             raise UsageError(f"denominator must go with reduction='mean', however: reduction={self.policy.reduction!r}")
-        if not isinstance(denominator, Tensor) and not 0 <= denominator < float("inf"):
-            raise UsageError(f"denominator must be finite and >= 0, however: denominator={denominator}")
+        if self._finish is not None:
+            raise UsageError(
+                "denominator must be left out, as parts of this loss do not add up: it ends in a last step"
+            )
+        return as_denominator(denominator, self._looks_at((unreduced.values,)))
 
     def _looks_at(self, inputs: Inputs) -> bool:
         if torch.compiler.is_compiling():
@@ -200,11 +237,12 @@ def _boolean(mask: Any) -> Tensor:
     return mask
 
 
-def _keywords(function: Callable[..., Any]) -> tuple[str, ...]:
+def _keywords(function: Callable[..., Any]) -> dict[str, Any]:
+    """Names and defaults of the arguments."""
     try:
-        return tuple(inspect.signature(function).parameters)
+        return {name: p.default for name, p in inspect.signature(function).parameters.items()}
     except (TypeError, ValueError):  # builtins such as torch.nn.functional.mse_loss on some versions
-        return ()
+        return {}
 
 
 def full_precision(inputs: Inputs) -> AbstractContextManager[Any]:

@@ -11,7 +11,8 @@ def masked_logsumexp(logits: Tensor, mask: Tensor, dim: int = -1) -> Tensor:
 
     .. math:: \log \sum_{j \in \text{mask}} e^{x_j}
 
-    Where the mask leaves nothing the value is ``-inf``, as the sum is 0, and the gradient is zero, not NaN.
+    Where the mask leaves nothing, or only ``-inf``, the value is ``-inf``, as the sum is 0, and the gradient is zero,
+    not NaN.
 
     Args:
         logits: any shape; what stands under a False mask is never looked at, NaN included.
@@ -25,7 +26,7 @@ def masked_logsumexp(logits: Tensor, mask: Tensor, dim: int = -1) -> Tensor:
         >>> masked_logsumexp(torch.tensor([0.0, 0.0, float("nan")]), torch.tensor([True, True, False]))
         tensor(0.6931)
     """
-    some = mask.any(dim)
+    some = (mask & (logits != -torch.inf)).any(dim)
     # A row with nothing left is computed as if all of it were there (0 instead of its logits, so that it is finite),
     # then replaced: logsumexp over only -inf has a NaN gradient, which no later `where` could remove.
     filled = torch.where(mask, logits, -torch.inf)

@@ -80,6 +80,8 @@ class PairwiseLoss(Loss):
         tensor(2.)
     """
 
+    _leaves_rows_out = True
+
     def __init__(
         self,
         core: Callable[..., Any],
@@ -94,6 +96,7 @@ class PairwiseLoss(Loss):
             )
         super().__init__(core, identity, policy, validate)
         contract: RowContract = getattr(core, "__losszoo_row__", RowContract("euclidean", 1.0, ("positive",)))
+        _check_row_params(identity, contract)
         self._needs = contract.needs
         self.similarity: str = self._params.pop("similarity", contract.similarity)
         self.temperature: float = self._params.pop("temperature", contract.temperature or 1.0)
@@ -135,6 +138,19 @@ class PairwiseLoss(Loss):
                 f"however: it returned {tuple(result.values.shape)}"
             )
         return keep(result, valid)
+
+
+def _check_row_params(identity: Identity, contract: RowContract) -> None:
+    params, name = identity.params, identity.name
+    similarity, temperature = params.get("similarity", contract.similarity), params.get("temperature", 1.0)
+    if similarity not in SIMILARITIES:
+        raise UsageError(f"{name}: similarity must be one of {', '.join(SIMILARITIES)}, however: {similarity!r}")
+    if "temperature" in params and contract.temperature is None:
+        raise UsageError(f"{name}: temperature must be left out, as this loss has none, however: {temperature!r}")
+    if not isinstance(temperature, int | float) or not 0 < temperature < float("inf"):
+        raise UsageError(f"{name}: temperature must be a number in (0, inf), however: temperature={temperature!r}")
+    if "symmetric" in params and identity.signature != "views":
+        raise UsageError(f"{name}: symmetric must go with views, however: the signature is {identity.signature}")
 
 
 def same_label(labels: Tensor) -> Tensor:

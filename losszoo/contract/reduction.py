@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -30,6 +31,8 @@ class Policy:
 
 def expand(tensor: Tensor, shape: torch.Size, name: str) -> Tensor:
     """A mask or weight at the shape of the values: the same shape, one it broadcasts to, or its leading dimensions."""
+    if not isinstance(tensor, Tensor):
+        raise UsageError(f"{name} must be a tensor, however: {name} is of type {type(tensor).__name__}")
     wide = tensor.reshape(*tensor.shape, *[1] * (len(shape) - tensor.ndim)) if tensor.ndim < len(shape) else tensor
     try:
         return torch.broadcast_to(wide, shape)
@@ -53,25 +56,35 @@ def scale(unreduced: Unreduced, weight: Tensor) -> Unreduced:
     return Unreduced(torch.where(weight != 0, values, 0.0) * weight, weight if counts is None else counts * weight)
 
 
-def reduce(unreduced: Unreduced, policy: Policy, denominator: float | Tensor | None = None) -> Tensor:
+def reduce(
+    unreduced: Unreduced,
+    policy: Policy,
+    denominator: Tensor | None = None,
+    finish: Callable[[Tensor], Tensor] | None = None,
+) -> Tensor:
     """The reduced value under the policy.
 
     Args:
         unreduced: values and counts of the same shape.
         policy: the reduction and what nothing gives.
         denominator: replaces the sum of the counts in a mean; 0 means that there is nothing anywhere.
+        finish: last step, on the reduced value or on each unreduced one; never on nothing.
     """
-    values = unreduced.values
+    values, counts = unreduced
     if policy.reduction == "none":
-        return values
+        if finish is None:
+            return values
+        return finish(values) if counts is None else torch.where(counts > 0, finish(values), 0.0)
     total = values.sum()
-    count = count_of(unreduced) if denominator is None else torch.as_tensor(denominator).to(total)
-    present = count > 0
+    count = count_of(unreduced) if denominator is None else denominator.to(total)
+    # Not "> 0": a count that is NaN must come out as NaN, not as nothing.
+    present = count != 0
     if policy.empty == "raise" and not torch.compiler.is_compiling() and not bool(present):
         raise UsageError(
             "there must be something to reduce (no element, all masked, or no positive pair); empty='raise'"
         )
     result = total / torch.where(present, count, 1.0) if policy.reduction == "mean" else total
+    result = result if finish is None else finish(result)
     return torch.where(present, result, torch.nan if policy.empty == "nan" else 0.0)
 
 

@@ -84,6 +84,8 @@ class _Parser:
             if self.text[position].isspace():
                 position += 1
                 continue
+            if nameless := _FILE.match(self.text, position):
+                self._fail(position, f"the loss in the file, {nameless.group()}:NAME", nameless.group())
             match = TOKENS.match(self.text, position)
             if match is None:
                 self._fail(position, "a loss, a number or one of + - * ( )", repr(self.text[position]))

@@ -89,16 +89,22 @@ def example_for(registry: Registry, task: TaskSpec) -> str:
     return names[0] if names else "a loss"
 
 
-def leaves(registry: Registry, terms: tuple[Weighted, ...]) -> Iterator[Call]:
-    """The losses of the data and of the parameters, without those that only combine others."""
+def leaves(registry: Registry, terms: tuple[Weighted, ...], alone: bool = False) -> Iterator[Call]:
+    """The losses of the data and of the parameters, without those that only combine others.
+
+    Args:
+        registry: knows which losses combine others.
+        terms: of the expression.
+        alone: let a combiner stand without losses inside, as in Python, where it is called with their values.
+    """
     for term in terms:
         name, inner = term.call.name, term.call.inner
         combines = ":" not in name and COMBINER in registry.loss(name).tags
-        if combines and not inner:
+        if combines and not inner and not alone:
             raise UsageError(
                 f"{name} must have losses inside, however: it stands alone; write {name}(loss, another loss)"
             )
         if inner:
-            yield from leaves(registry, inner)
+            yield from leaves(registry, inner, alone)
         else:
             yield term.call

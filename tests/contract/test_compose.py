@@ -141,3 +141,32 @@ def test_learned_weights() -> None:
 def test_what_cannot_be_composed(text: str, params: dict, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         losszoo.create(text, **params)
+
+
+def test_a_term_that_is_switched_off_spoils_no_gradient() -> None:
+    embeddings = (torch.eye(4) * 1e3).repeat(2, 1).requires_grad_()
+    loss = losszoo.create("linear(0, 1, epochs=20)*nca-ratio + 0.5*nca-stable")
+    loss(embeddings + torch.arange(8.0)[:, None], torch.arange(4).repeat(2)).backward()
+    assert embeddings.grad is not None
+    assert torch.isfinite(embeddings.grad).all()
+
+
+def test_a_schedule_alone_that_starts_at_zero_keeps_its_graph() -> None:
+    predictions = torch.ones(2, requires_grad=True)
+    losszoo.create("linear(0, 1, epochs=2)*mse")(predictions, torch.zeros(2)).backward()
+    assert predictions.grad is not None
+    assert predictions.grad.tolist() == [0.0, 0.0]
+
+
+def test_terms_that_count_different_things() -> None:
+    maps, masks = torch.randn(4, 4, 4, 4), torch.ones(4, 4, 4, 4)
+    with pytest.raises(
+        UsageError, match=r"unreduced terms of a sum must have one shape, however: \(4, 4\), \(4, 4, 4, 4\)"
+    ):
+        losszoo.create("bce + smoothness", reduction="none")(maps, masks)
+    loss = losszoo.create("bce + smoothness")
+    with pytest.raises(UsageError, match=r"denominator must be a mapping by label \(bce, smoothness\)"):
+        loss(maps, masks, denominator=256)
+    halves = [(maps[:1], masks[:1]), (maps[1:], masks[1:])]
+    whole = {"bce": 256, "smoothness": 16}
+    torch.testing.assert_close(sum(loss(*half, denominator=whole) for half in halves), loss(maps, masks))

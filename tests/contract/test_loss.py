@@ -266,7 +266,7 @@ def test_a_module_of_ones_own_that_reduces_is_taken_as_it_is() -> None:
     [
         (
             lambda predictions, targets: 3.0,
-            "must return a floating point tensor, however: it returned something of type float",
+            "must return a floating point tensor, however: it returned a value of type float",
         ),
         (
             lambda predictions, targets: predictions > 0,
@@ -350,5 +350,134 @@ def test_what_a_loss_that_reduces_by_itself_cannot_do() -> None:
 
 
 def test_parameters_for_a_module_that_is_made_already() -> None:
-    with pytest.raises(UsageError, match="is already made, so it takes no parameters, however: width; .*pass the class"):
+    with pytest.raises(
+        UsageError, match="is already made, so it takes no parameters, however: width; .*pass the class"
+    ):
         losszoo.create(NeedsArgument(2), signature="embedding", width=3)
+
+
+def test_weight_zero_drops_the_gradient_of_what_is_not_finite_too() -> None:
+    predictions = torch.tensor([torch.inf, 1.0], requires_grad=True)
+    value = losszoo.create("mse")(predictions, torch.zeros(2), weight=torch.tensor([0.0, 1.0]))
+    value.backward()
+    assert value == 1
+    assert predictions.grad is not None
+    assert predictions.grad.tolist() == [0.0, 2.0]
+
+
+def test_the_ignored_label_may_stand_there_without_being_named() -> None:
+    labels = torch.tensor([0, -100, 1, 1])
+    for name in ("cross-entropy", "softmax-focal"):
+        keep = torch.tensor([0, 2, 3])
+        loss = losszoo.create(name)
+        torch.testing.assert_close(loss(LOGITS, labels), loss(LOGITS[keep], labels[keep]))
+
+
+def test_a_nan_count_is_not_nothing() -> None:
+    loss = losszoo.create("mse", validate=False)
+    assert loss(LOGITS, LOGITS, weight=torch.tensor([torch.nan, 1.0, 1.0, 1.0])).isnan()
+    assert loss(LOGITS, LOGITS, denominator=torch.tensor(torch.nan)).isnan()
+
+
+@pytest.mark.parametrize(
+    ("denominator", "message"),
+    [
+        (torch.tensor([2.0, 4.0]), r"denominator must be one number, however: its shape is \(2,\)"),
+        (torch.tensor(-1.0), "denominator must be finite and >= 0, however: denominator=-1.0"),
+        (torch.tensor(torch.nan), "denominator must be finite and >= 0, however: denominator=nan"),
+    ],
+)
+def test_a_denominator_is_one_number(denominator: Tensor, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        losszoo.create("mse")(LOGITS, LOGITS, denominator=denominator)
+
+
+def test_a_scalar_is_an_element_and_not_a_reduced_loss() -> None:
+    value = losszoo.create("mse")(torch.tensor(2.0), torch.tensor(0.0), weight=torch.tensor(2.0))
+    assert value == 4
+
+
+def test_a_loss_that_reduces_by_itself_knows_the_empty_policy() -> None:
+    empty = torch.zeros(0, 3, requires_grad=True), torch.zeros(0).long()
+    assert losszoo.create(Reduced(), signature="multiclass")(*empty) == 0
+    assert losszoo.create(Reduced(), signature="multiclass", empty="nan")(*empty).isnan()
+    with pytest.raises(UsageError, match="reduction='sum' must be left out"):
+        losszoo.create(Reduced(), signature="multiclass", reduction="sum")(LOGITS, LABELS)
+
+
+@pytest.mark.parametrize("name", ["l1", "l2", "elastic-net"])
+def test_penalties_know_the_empty_policy(name: str) -> None:
+    assert losszoo.create(name)([]) == 0
+    assert losszoo.create(name, empty="nan")([]).isnan()
+    with pytest.raises(UsageError, match="something to reduce"):
+        losszoo.create(name, empty="raise")([])
+
+
+def test_the_last_step_is_not_taken_on_nothing() -> None:
+    @losszoo.finish(torch.exp)
+    def grows(predictions: Tensor, targets: Tensor) -> Tensor:
+        return predictions - targets
+
+    loss = losszoo.create(grows, signature="regression")
+    assert loss(LOGITS, LOGITS, mask=torch.zeros(4, dtype=torch.bool)) == 0
+    assert loss(LOGITS, LOGITS) == 1
+    with pytest.raises(UsageError, match="denominator must be left out, as this loss ends in a last step"):
+        loss(LOGITS, LOGITS, denominator=4)
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (lambda x: losszoo.Unreduced(x, torch.ones(2)), r"counts must have the shape of the values, \(4, 3\)"),
+        (lambda x: losszoo.Unreduced(x, [1.0]), "counts must have the shape of the values"),
+        (
+            lambda x: losszoo.Unreduced([1.0]),
+            "must return a floating point tensor, however: it returned a value of type list",
+        ),
+    ],
+)
+def test_unreduced_values_and_counts_are_checked(answer: object, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        losszoo.create(lambda predictions, targets: answer(predictions), signature="regression")(LOGITS, LOGITS)
+
+
+def test_half_values_of_a_core_are_widened_before_they_are_summed() -> None:
+    def halves(predictions: Tensor, targets: Tensor) -> losszoo.Unreduced:
+        values = torch.full((4,), 6e4, dtype=torch.float16)
+        return losszoo.Unreduced(values, torch.ones(4, dtype=torch.int64))
+
+    value = losszoo.create(halves, signature="regression")(LOGITS, LOGITS)
+    assert value.dtype == torch.float32
+    assert value == 6e4
+
+
+def test_rows_that_see_each_other_cannot_be_masked_from_outside() -> None:
+    def spread(embeddings: Tensor, labels: Tensor) -> Tensor:
+        return torch.cdist(embeddings, embeddings).sum(1)
+
+    with pytest.raises(UsageError, match="mask must be left out, as the rows of this loss see each other"):
+        losszoo.create(spread)(LOGITS, LABELS, mask=torch.ones(4, dtype=torch.bool))
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (
+            lambda: losszoo.create(losszoo.create("mse"), reduction="sum"),
+            "is a loss of the zoo already and takes no options",
+        ),
+        (lambda: losszoo.create(losszoo.create("focal"), gamma=5.0), "is a loss of the zoo already"),
+        (lambda: losszoo.create("bce", expects="probabilities"), "must go with a loss of your own, however: 'bce'"),
+        (lambda: losszoo.create("uncertainty(mse, mae, tasks=5)"), "tasks must be left out where losses stand inside"),
+    ],
+)
+def test_an_option_that_could_not_act_is_refused(make: object, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        make()
+
+
+def test_an_error_of_the_core_carries_the_name_of_the_loss() -> None:
+    with pytest.raises(UsageError, match=r"^topk-softmax: .*\(a loss of plugin classification, losszoo 0"):
+        losszoo.create("topk-softmax")(LOGITS, torch.softmax(LOGITS, 1))
+    with pytest.raises(UsageError, match="^mse: weight must be a tensor, however: weight is of type list"):
+        losszoo.create("mse")(LOGITS, LOGITS, weight=[1, 2, 3, 4])

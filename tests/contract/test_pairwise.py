@@ -99,3 +99,23 @@ def test_weights_of_rows() -> None:
     torch.testing.assert_close(
         losszoo.create("nca")(ROWS, labels, weight=weight), (values * weight).sum() / weight.sum()
     )
+
+
+def test_similarity_and_temperature_of_a_row_function_are_checked() -> None:
+    @losszoo.pairwise(temperature=None)
+    def plain(logits: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
+        return logits.sum(1)
+
+    @losszoo.pairwise()
+    def warm(logits: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
+        return logits.sum(1)
+
+    for function, params, message in (
+        (plain, {"similarity": "cosinus"}, "similarity must be one of"),
+        (plain, {"temperature": 3.0}, "has no parameter 'temperature'"),
+        (warm, {"temperature": 0}, r"temperature must be a number in \(0, inf\), however: temperature=0"),
+        (warm, {"temperature": "a"}, r"temperature must be a number in \(0, inf\), however: temperature='a'"),
+        (warm, {"symmetric": True}, "symmetric must go with views"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            losszoo.create(function, **params)

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 import torch
 
+import losszoo
 from losszoo.harness.interrupt import Interrupt
 
 # A run of minutes; its loss tells when the steps have begun.
@@ -107,6 +108,18 @@ def test_a_second_one_does_not_wait_for_the_step(start: object) -> None:
     _, stderr = process.communicate(timeout=20)
     assert process.returncode == 1
     assert "Traceback" not in stderr
+
+
+def test_from_python_an_interrupted_run_interrupts_its_caller(tmp_path: Path) -> None:
+    def interrupt(line: object) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt, match="interrupted; checkpoint and partial result are in"):
+        losszoo.run("bce", "breast-cancer", out=tmp_path, on_epoch=interrupt)
+    (written,) = tmp_path.glob("*/*/*/result.json")
+    assert json.loads(written.read_text())["status"] == "interrupted"
+    result = losszoo.run("bce", "breast-cancer", out=tmp_path, on_epoch=interrupt, raise_interrupt=False)
+    assert (result.status, result.epochs, result.steps) == ("interrupted", 1, 7)  # six, and the one that ran
 
 
 def test_the_handlers_are_put_back() -> None:

@@ -118,7 +118,7 @@ def test_the_seed_of_a_split(value: Any) -> None:
         ("bse", "digits", {}, "unknown loss 'bse': did you mean"),
         ("bce", "digit", {}, "unknown task 'digit': did you mean digits"),
         ("bce", "digits", {"epoch": 3}, r"run has no option 'epoch': did you mean epochs\?"),
-        ("bce", "digits", {"seed": -1}, r"seed must be a whole number in \[0, 2\^63\), however: seed=-1"),
+        ("bce", "digits", {"seed": -1}, r"seed must be a whole number in \[0, 2\^32\), however: seed=-1"),
         ("bce", "digits", {"seed": 1.5}, "seed must be a whole number"),
         ("bce", "digits", {"epochs": 0}, r"recipe.epochs must be in \[1, inf\)"),
         ("bce", "digits", {"on_nonfinite": "ignore"}, "on_nonfinite must be one of raise, skip, rollback"),

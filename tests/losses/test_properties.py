@@ -273,6 +273,15 @@ def test_compiles_as_one_graph(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SAMPLED)
+def test_compiles_as_one_graph_with_mask_and_weight(name: str) -> None:
+    torch._dynamo.reset()
+    loss, inputs = losszoo.create(name), batch(name)
+    how = {"mask": torch.tensor([True, True, False, True, True, True]), "weight": torch.arange(1.0, 7.0)}
+    compiled = torch.compile(loss, fullgraph=True, backend="eager")
+    torch.testing.assert_close(compiled(*inputs, **how), loss(*inputs, **how))
+
+
+@pytest.mark.parametrize("name", SAMPLED)
 def test_ten_steps_downhill_lower_the_loss(name: str) -> None:
     inputs = batch(name)
     start = inputs[0].detach().clone().requires_grad_()  # type: ignore[attr-defined]
