@@ -7,7 +7,7 @@ import os
 # The tests run in parallel: two threads on a core that another test keeps busy are fifteen times slower than one.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-import pytest  # noqa: E402
+import pytest
 
 ABALONE = ("abalone", "abalone.data")
 ABALONE_SHA256 = "de37cdcdcaaa50c309d514f248f7c2302a5f1f88c168905eba23fe2fbc78449f"

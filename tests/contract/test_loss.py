@@ -266,7 +266,7 @@ def test_a_module_of_ones_own_that_reduces_is_taken_as_it_is() -> None:
     [
         (
             lambda predictions, targets: 3.0,
-            "must return a floating point tensor, however: it returned a value of type float",
+            "must return a floating point tensor, however: it returned something of type float",
         ),
         (
             lambda predictions, targets: predictions > 0,
@@ -351,7 +351,7 @@ def test_what_a_loss_that_reduces_by_itself_cannot_do() -> None:
 
 def test_parameters_for_a_module_that_is_made_already() -> None:
     with pytest.raises(
-        UsageError, match="is already made, so it takes no parameters, however: width; .*pass the class"
+        UsageError, match=r"is already made, so it takes no parameters, however: width; .*pass the class"
     ):
         losszoo.create(NeedsArgument(2), signature="embedding", width=3)
 
@@ -421,7 +421,7 @@ def test_the_last_step_is_not_taken_on_nothing() -> None:
     loss = losszoo.create(grows, signature="regression")
     assert loss(LOGITS, LOGITS, mask=torch.zeros(4, dtype=torch.bool)) == 0
     assert loss(LOGITS, LOGITS) == 1
-    with pytest.raises(UsageError, match="denominator must be left out, as this loss ends in a last step"):
+    with pytest.raises(UsageError, match="denominator must be left out, as parts of this loss do not add up"):
         loss(LOGITS, LOGITS, denominator=4)
 
 
@@ -432,7 +432,7 @@ def test_the_last_step_is_not_taken_on_nothing() -> None:
         (lambda x: losszoo.Unreduced(x, [1.0]), "counts must have the shape of the values"),
         (
             lambda x: losszoo.Unreduced([1.0]),
-            "must return a floating point tensor, however: it returned a value of type list",
+            "must return a floating point tensor, however: it returned something of type list",
         ),
     ],
 )
@@ -479,5 +479,5 @@ def test_an_option_that_could_not_act_is_refused(make: object, message: str) -> 
 def test_an_error_of_the_core_carries_the_name_of_the_loss() -> None:
     with pytest.raises(UsageError, match=r"^topk-softmax: .*\(a loss of plugin classification, losszoo 0"):
         losszoo.create("topk-softmax")(LOGITS, torch.softmax(LOGITS, 1))
-    with pytest.raises(UsageError, match="^mse: weight must be a tensor, however: weight is of type list"):
+    with pytest.raises(UsageError, match=r"^mse: weight must be a tensor, however: weight is of type list"):
         losszoo.create("mse")(LOGITS, LOGITS, weight=[1, 2, 3, 4])
