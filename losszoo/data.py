@@ -82,8 +82,7 @@ def _hash(path: Path) -> str:
             return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
         raise DataError(
-            f"data file {path} must be readable, however: {error.strerror}; "
-            "change its permissions or remove it"
+            f"data file {path} must be readable, however: {error.strerror}; change its permissions or remove it"
         ) from error
 
 
@@ -107,13 +106,10 @@ def _download(task: str, filename: str, sha256: str, url: str) -> Path:
     downloader = pooch.HTTPDownloader(timeout=_TIMEOUT) if url.startswith("http") else None
     try:
         with _quiet():
-            got = pooch.retrieve(
-                url, known_hash=f"sha256:{sha256}", fname=filename, path=folder, downloader=downloader
-            )
+            got = pooch.retrieve(url, known_hash=f"sha256:{sha256}", fname=filename, path=folder, downloader=downloader)
     except ValueError as error:
         raise DataError(
-            f"what {url} serves must have sha256 {sha256}, however: {error} "
-            f"Nothing was kept; {_where(task, filename)}"
+            f"what {url} serves must have sha256 {sha256}, however: {error} Nothing was kept; {_where(task, filename)}"
         ) from error
     except OSError as error:
         raise DataError(

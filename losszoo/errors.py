@@ -92,7 +92,8 @@ def _place(error: BaseException) -> str:
     if not frames:
         return ""
     folder = os.path.dirname(frames[0].filename) + os.sep
-    frame = [f for f in frames if f.filename.startswith(folder)][-1]
+    # A generated function ("<string>") stands in no folder.
+    frame = ([f for f in frames if f.filename.startswith(folder)] or frames)[-1]
     return f"{_short(frame.filename)}:{frame.lineno}" + (f": {frame.line}" if frame.line else "")
 
 

@@ -14,12 +14,14 @@ from typing import Any, TypeVar
 import click
 
 from losszoo.errors import LosszooError, NonFiniteError, in_one_line
+from losszoo.registry.discovery import printable
 from losszoo.registry.registry import Registry
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 # Where the one document goes while everything else that is printed goes to stderr.
 _STDOUT = "losszoo.stdout"
+_ANSWERED = "losszoo.answered"
 _NARROWEST = 16
 
 
@@ -36,8 +38,10 @@ def command(name: str) -> Callable[[F], click.Command]:
                 except (click.ClickException, click.exceptions.Exit):
                     raise
                 except BrokenPipeError:  # `losszoo list | head`
-                    _close_stdout()
+                    close_stdout()
                 except Exception as error:
+                    if is_of_stdout(error):
+                        raise
                     _report(error, with_json, debug)
 
         made = click.command(name)(guarded)
@@ -58,31 +62,50 @@ def _stdout_for_the_document() -> Iterator[None]:
         yield
 
 
-def _close_stdout() -> None:
+def is_of_stdout(error: BaseException) -> bool:
+    """Whether the answer could not be written, as on a full disk: it was click or this command line that wrote."""
+    trace = error.__traceback__
+    if not isinstance(error, OSError) or trace is None:
+        return False
+    while trace.tb_next:
+        trace = trace.tb_next
+    return str(trace.tb_frame.f_globals.get("__name__")).startswith(("click.", "losszoo.cli."))
+
+
+def close_stdout() -> None:
     """Nobody reads on; what is still in the buffer must not raise at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _report(error: Exception, with_json: bool, debug: bool) -> None:
     ours = isinstance(error, LosszooError)
-    message = str(error) if ours else in_one_line(error)
+    message = "\n".join(map(printable, (str(error) if ours else in_one_line(error)).split("\n")))
     if debug:
         import traceback
 
         traceback.print_exception(error)
     if with_json:
         print_error(type(error).__name__, message)
-    click.echo(f"{click.style('error', fg='red', bold=True)}: {message}", err=True)
+    say_error(message)
     if not ours and not debug:
         click.echo("--debug shows the traceback.", err=True)
     raise click.exceptions.Exit(2 if ours and not isinstance(error, NonFiniteError) else 1)
 
 
+def say_error(message: str) -> None:
+    """The one sentence on stderr."""
+    click.echo(f"{click.style('error', fg='red', bold=True)}: {message}", err=True)
+
+
 def print_json(document: Any) -> None:
-    """The one document on stdout."""
+    """The one document on stdout; a second one, of an error after the answer, is left out."""
     import json
 
-    click.echo(json.dumps(document, indent=2, allow_nan=False), file=click.get_current_context().meta.get(_STDOUT))
+    meta = click.get_current_context().meta
+    if not meta.get(_ANSWERED):
+        text = json.dumps(document, indent=2, allow_nan=False)
+        meta[_ANSWERED] = True
+        click.echo(text, file=meta.get(_STDOUT))
 
 
 def print_error(kind: str, message: str) -> None:

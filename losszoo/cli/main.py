@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from typing import Any
 
 import click
 
 import losszoo
-from losszoo.cli.common import print_error
-from losszoo.errors import suggest
+from losszoo.cli.common import close_stdout, is_of_stdout, print_error, say_error
+from losszoo.errors import in_one_line, suggest
 
 COMMANDS = {
     "list": "losszoo.cli.list_command",
@@ -37,6 +38,20 @@ class LazyGroup(click.Group):
             raise click.UsageError(f"unknown command {args[0]!r}: {suggest(args[0], list(COMMANDS))}", ctx)
         return super().resolve_command(ctx, args)
 
+    def main(self, *arguments: Any, **options: Any) -> Any:
+        """Run; where stdout is closed or full, nothing can be answered, and one sentence says so."""
+        if sys.stdout is None:  # `losszoo list >&-`
+            say_error("stdout is closed: there is nowhere to write the answer")
+            sys.exit(1)
+        try:
+            return super().main(*arguments, **options)
+        except OSError as error:
+            if not is_of_stdout(error):
+                raise
+            close_stdout()
+            say_error(f"the answer cannot be written to stdout: {error.strerror or in_one_line(error)}")
+            sys.exit(1)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; one that cannot even be read answers ``--json`` with a document too."""
         with_json = "--json" in ctx.args
@@ -46,6 +61,11 @@ class LazyGroup(click.Group):
             if with_json:
                 print_error(type(error).__name__, error.format_message())
             raise
+        except KeyboardInterrupt:
+            if with_json:
+                print_error("KeyboardInterrupt", "interrupted")
+            say_error("interrupted")
+            raise click.exceptions.Exit(1) from None
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from rich.console import Console, RenderableType
@@ -19,14 +21,31 @@ if TYPE_CHECKING:
 _STATUS = {"completed": "green", "stopped-early": "green", "stopped-by-guard": "red", "interrupted": "yellow"}
 
 
-def show(result: RunResult, task: TaskSpec, console: Console) -> None:
-    """Print the result; lines of text stay whole, so that a path can be copied and grep finds it."""
-    for block in render(result, task):
-        console.print(block, soft_wrap=isinstance(block, Text))
+# In a pipe a line has no end.
+_PIPE_WIDTH = 10_000
+_LONGEST_LOSS = 80
 
 
-def render(result: RunResult, task: TaskSpec) -> Iterator[RenderableType]:
-    """Status, metrics, published results, guard, folder."""
+def show(result: RunResult, task: TaskSpec, console: Console, twins: Mapping[str, str] = MappingProxyType({})) -> None:
+    """Print the result; lines of text stay whole, so that a path can be copied and grep finds it.
+
+    Args:
+        result: what a run gave back.
+        task: that it was trained on.
+        console: where to print; in a pipe every line of a table stays whole too.
+        twins: the exhibits in the loss, each with its stable form.
+    """
+    if not (console.file.isatty() or os.environ.get("COLUMNS")):
+        console.width = _PIPE_WIDTH
+    with console.capture() as printed:
+        for block in render(result, task, twins):
+            console.print(block, soft_wrap=isinstance(block, Text))
+    console.file.write("".join(f"{line.rstrip()}\n" for line in printed.get().splitlines()))
+    console.file.flush()
+
+
+def render(result: RunResult, task: TaskSpec, twins: Mapping[str, str]) -> Iterator[RenderableType]:
+    """Status, metrics, published results, guard, folder, next step."""
     yield Text.assemble(
         (result.loss, "bold"),
         f" on {task.name}, seed {result.seed}: ",
@@ -44,6 +63,19 @@ def render(result: RunResult, task: TaskSpec) -> Iterator[RenderableType]:
         yield Text()
     yield _guard(result)
     yield Text(f"run folder: {result.run_dir}")
+    if result.status == "stopped-by-guard":
+        yield Text(f"next: {'; '.join(_next_steps(result, twins))}")
+
+
+def _next_steps(result: RunResult, twins: Mapping[str, str]) -> Iterator[str]:
+    """What can be done about a run that its guard stopped."""
+    counts = result.guard
+    if not (counts["skipped"] or counts["rollbacks"]):
+        yield "--on-nonfinite skip or rollback goes on"
+    for name, twin in twins.items():
+        yield f"{twin} is the stable form of {name}"
+    bundle = (counts["first"] or {}).get("bundle")
+    yield f"bundle: {bundle}" if bundle else "config.json in the run folder holds every setting"
 
 
 def _metrics(result: RunResult) -> Table:
@@ -65,7 +97,7 @@ def _published(result: RunResult, task: TaskSpec, sources: list[str]) -> Table:
         (value, method, spread, f"[{sources.index(source) + 1}]", "")
         for method, value, spread, source in task.published
     ]
-    rows.append((own, f"{result.loss} (this run)", None, "", "bold cyan"))
+    rows.append((own, f"{_short(result.loss)} (this run)", None, "", "bold cyan"))
     worst = -math.inf if task.direction == "max" else math.inf
     rows.sort(key=lambda row: row[0] if math.isfinite(row[0]) else worst, reverse=task.direction == "max")
     table = Table(box=None, pad_edge=False, padding=(0, 2))
@@ -105,6 +137,10 @@ def _guard(result: RunResult) -> Text:
     where += f", {first['op']}" if first["op"] else ""
     where += f" at {first['source']}" if first["source"] else ""
     return Text(said + where, style="yellow")
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST_LOSS else f"{text[: _LONGEST_LOSS - 3]}..."
 
 
 def _number(value: float) -> str:

@@ -11,6 +11,7 @@ import click
 from losszoo.cli.common import command as make_command
 from losszoo.cli.common import exit_with, print_json, warn_of_failures
 from losszoo.cli.threads import wait_politely
+from losszoo.errors import UsageError
 from losszoo.registry.expressions import Weighted, parse
 from losszoo.registry.fit import check_fit, leaves
 from losszoo.registry.registry import installed
@@ -21,7 +22,9 @@ EXIT_CODES = {"completed": 0, "stopped-early": 0, "stopped-by-guard": 1, "interr
 @make_command("run")
 @click.option("--loss", required=True, help="Name, expression (0.7*bce + 0.3*smoothness) or target (file.py:MyLoss).")
 @click.option("--task", required=True, help="Name of a task; losszoo tasks lists them.")
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(0, 2**32 - 1), help="Of weights, batches and draws.")
+@click.option(
+    "--seed", default=0, show_default=True, type=click.IntRange(0, 2**32 - 1), help="Of weights, batches and draws."
+)
 @click.option(
     "--set",
     "settings",
@@ -52,6 +55,7 @@ def command(loss: str, task: str, settings: tuple[str, ...], as_json: bool, **op
     losszoo run --loss ./my_loss.py:MyLoss --task digits
     losszoo run --loss nca-ratio --task abalone --on-nonfinite skip
     """
+    check_options(settings, **options)
     registry = installed()
     spec = registry.task(task)
     terms = parse(loss)
@@ -66,28 +70,41 @@ def command(loss: str, task: str, settings: tuple[str, ...], as_json: bool, **op
     wait_politely()
     from losszoo.harness.train import run
 
-    with epoch_display(loss, task) as on_epoch:
+    with epoch_display(loss, task, options["epochs"]) as on_epoch:
         result = run(loss, task, set=settings, on_epoch=on_epoch, raise_interrupt=False, **options)
     if as_json:
         print_json(result.to_dict())
-    show(result, spec, Console(stderr=as_json, highlight=False))
+    show(result, spec, Console(stderr=as_json, highlight=False), twins_of(terms))
     exit_with(EXIT_CODES[result.status])
+
+
+def check_options(settings: tuple[str, ...], epochs: int | None, out: str, **_: Any) -> None:
+    """What can be refused without any loss or task."""
+    if not out.strip():
+        raise UsageError(f"out must be the path of a folder, however: out={out!r}")
+    again = [item for item in settings if item.partition("=")[0].strip() == "recipe.epochs"]
+    if epochs is not None and again:
+        raise UsageError(f"epochs is given twice: say one of --epochs {epochs} and --set {again[-1]}")
+
+
+def twins_of(terms: tuple[Weighted, ...]) -> dict[str, str]:
+    """The exhibits in an expression, each with its stable form."""
+    specs = [installed().losses.get(call.name) for call in leaves(installed(), terms)]
+    return {spec.name: spec.stable_twin for spec in specs if spec is not None and spec.stable_twin}
 
 
 def warn_of_exhibits(terms: tuple[Weighted, ...]) -> None:
     """An exhibit is unstable on purpose; it is said before it starts."""
-    for name in dict.fromkeys(call.name for call in leaves(installed(), terms)):
-        spec = installed().losses.get(name)
-        if spec is not None and spec.status == "exhibit":
-            use = f"{spec.stable_twin} is its stable form"
-            click.echo(f"note: {name} is an exhibit, unstable on purpose; {use}", err=True)
+    for name, twin in twins_of(terms).items():
+        click.echo(f"note: {name} is an exhibit, unstable on purpose; {twin} is its stable form", err=True)
 
 
 class epoch_display:  # noqa: N801 (used as a context manager, like a function)
     """A progress bar on a terminal, nothing in a pipe."""
 
-    def __init__(self, loss: str, task: str) -> None:
+    def __init__(self, loss: str, task: str, epochs: int | None = None) -> None:
         self.title = f"{loss} on {task}"
+        self.epochs = epochs
         self.bar: Any = None
         self.bar_task: Any = None
 
@@ -105,7 +122,7 @@ class epoch_display:  # noqa: N801 (used as a context manager, like a function)
                 TimeElapsedColumn(),
                 console=Console(stderr=True),
             )
-            self.bar_task = self.bar.add_task(escape(self.title), total=None, line="")
+            self.bar_task = self.bar.add_task(escape(self.title), total=self.epochs, line="")
             self.bar.start()
         return self.show
 

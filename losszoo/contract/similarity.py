@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from losszoo.contract.numerics import safe_sqrt
+from losszoo.errors import UsageError
 
 SIMILARITIES = ("euclidean", "squared-euclidean", "cosine", "dot")
 
@@ -25,35 +26,50 @@ def pairwise_logits(rows: Tensor, columns: Tensor, similarity: str = "euclidean"
     ``euclidean`` is the negative distance, ``squared-euclidean`` its negative square, ``cosine`` the dot
     product of unit vectors (a zero row has similarity 0 to everything), ``dot`` the plain product. Gradients
     are zero, never NaN, at distance zero and at zero rows. Distances do not overflow on the way (float32 to
-    about 1e30); a square that does is the lowest finite number.
+    about 1e30). A square or a product beyond 1/256 of the largest number goes on as its logarithm, with the same
+    slope there: finite, in the right order, and with a gradient.
 
     Args:
         rows: (N, D).
         columns: (M, D).
         similarity: one of "euclidean", "squared-euclidean", "cosine", "dot".
-        temperature: > 0.
+        temperature: a finite number > 0.
 
     Returns:
         (N, M).
+
+    Raises:
+        UsageError: another similarity or temperature.
 
     Example:
         >>> pairwise_logits(torch.zeros(1, 2), torch.tensor([[3.0, 4.0]]))
         tensor([[-5.]])
     """
+    _check(similarity, temperature)
     if similarity == "dot":
-        return (rows / temperature) @ columns.T
+        rows, _, grown = _bounded(rows, rows)
+        columns, _, scale = _bounded(columns, columns)
+        return _saturate(rows @ columns.T, *_factors(grown, scale, temperature))
     if similarity == "cosine":
         return (unit(rows) / temperature) @ unit(columns).T
     squared = similarity == "squared-euclidean"
     rows, columns, scale = _bounded(rows, columns)
-    factor = -scale * scale / temperature if squared else -scale / temperature
+    factor, share = _factors(scale, scale, temperature) if squared else (scale / temperature, scale)
     if rows.shape[0] * columns.shape[0] * rows.shape[1] > _EXACT_BELOW:
-        logits: Tensor = _Product.apply(rows, columns, factor, squared)  # type: ignore[no-untyped-call]
+        logits: Tensor = _Product.apply(rows, columns, -factor, -share, squared)  # type: ignore[no-untyped-call]
         return logits
     distance = torch.cdist(rows, columns, compute_mode="donot_use_mm_for_euclid_dist")
     if squared:
-        return (distance * distance * factor).clamp(min=torch.finfo(distance.dtype).min)
-    return distance * factor
+        return _saturate(distance * distance, -factor, -share)
+    return distance * -factor
+
+
+def _check(similarity: str, temperature: float) -> None:
+    if similarity not in SIMILARITIES:
+        raise UsageError(f"similarity must be one of {', '.join(SIMILARITIES)}, however: {similarity!r}")
+    number = isinstance(temperature, int | float) and not isinstance(temperature, bool)
+    if not number or not 0 < temperature < float("inf"):
+        raise UsageError(f"temperature must be a finite number > 0, however: {temperature!r}")
 
 
 def unit(rows: Tensor) -> Tensor:
@@ -84,6 +100,46 @@ def _bounded(rows: Tensor, columns: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return rows / scale, columns / scale, scale
 
 
+def _knee(dtype: torch.dtype) -> float:
+    """Where a logit goes over to its logarithm: low enough for the logarithm of any product times it."""
+    return float(torch.finfo(dtype).max / 256)
+
+
+def _factors(first: Tensor, second: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
+    """What a product of bounded numbers is multiplied by, as it is and relative to the knee."""
+    factor = (first * second / temperature).clamp(max=torch.finfo(first.dtype).max)
+    return factor, first / _knee(first.dtype) * second / temperature
+
+
+def _saturate(products: Tensor, factor: Tensor, share: Tensor) -> Tensor:
+    logits: Tensor = _Saturate.apply(products, factor, share)  # type: ignore[no-untyped-call]
+    return logits
+
+
+def _saturated(products: Tensor, factor: Tensor, share: Tensor) -> Tensor:
+    knee = _knee(products.dtype)
+    beyond = (products * share).abs_().clamp_(min=1.0).log_().mul_(knee)
+    plain = (products * factor).clamp_(min=-knee, max=knee)
+    return plain.add_(beyond.copysign_(plain))
+
+
+class _Saturate(torch.autograd.Function):
+    """Products times the factor, x, and beyond the knee k the number k (1 + log |x / k|) with the sign of x.
+
+    One matrix is kept for the backward pass.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, products: Tensor, factor: Tensor, share: Tensor) -> Tensor:
+        ctx.save_for_backward(products, factor, share)
+        return _saturated(products, factor, share)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+        products, factor, share = ctx.saved_tensors
+        return grad / (products * share).abs().clamp(min=1.0) * factor, None, None
+
+
 class _Product(torch.autograd.Function):
     """Logits by one matrix product, formed in float64 and stored in the rows' precision.
 
@@ -93,7 +149,7 @@ class _Product(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, rows: Tensor, columns: Tensor, factor: Tensor, squared: bool) -> Tensor:
+    def forward(ctx: Any, rows: Tensor, columns: Tensor, factor: Tensor, share: Tensor, squared: bool) -> Tensor:
         wide = torch.float32 if rows.device.type == "mps" else torch.float64
         # The mean is taken off in float64, where that rounds nothing that the rows hold.
         y = columns.to(wide)
@@ -106,33 +162,34 @@ class _Product(torch.autograd.Function):
         y = torch.cat([y, y.new_ones(y.shape[0], 1), (y * y).sum(1, keepdim=True)], 1)
         result = torch.empty(x.shape[0], y.shape[0], dtype=rows.dtype, device=rows.device)
         for part, wanted in zip(torch.split(x, _BLOCK), torch.split(result, _BLOCK), strict=True):
-            wanted.copy_(part @ y.T)
-        result.clamp_(min=0.0)
-        ctx.squared = squared
-        if squared:
-            result.mul_(factor).clamp_(min=torch.finfo(rows.dtype).min)
-            ctx.save_for_backward(rows, columns, factor)
-        else:
+            wanted.copy_(part @ y.T).clamp_(min=0.0)
+            if squared:
+                wanted.copy_(_saturated(wanted, factor, share))
+        if not squared:
             result.sqrt_().mul_(factor)
-            ctx.save_for_backward(rows, columns, factor, result)
+        ctx.squared = squared
+        ctx.save_for_backward(rows, columns, factor, result)
         return result
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None, None]:
-        rows, columns, factor, *logits = ctx.saved_tensors
-        slope = -factor * factor if logits else 2 * factor
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None, None, None]:
+        rows, columns, factor, logits = ctx.saved_tensors
+        slope = 2 * factor if ctx.squared else -factor * factor
         by_row, by_column = torch.empty_like(rows), torch.zeros_like(columns)
         column_sums = torch.zeros_like(columns[:, :1])
         for place in range(0, rows.shape[0], _BLOCK):
             block = slice(place, place + _BLOCK)
             ratio = grad[block]
-            if logits:
+            if ctx.squared:
+                # The slope beyond the knee, 1 over how often it is exceeded, read off the logarithm.
+                ratio = ratio * (logits[block] / _knee(logits.dtype) + 1).clamp_(max=0.0).exp_()
+            else:
                 # Infinity for distance 0, so that the pair's gradient is 0.
-                ratio = ratio / F.threshold(-logits[0][block], 0.0, torch.inf)
+                ratio = ratio / F.threshold(-logits[block], 0.0, torch.inf)
             # Subnormal numbers make a matrix product ten times slower.
             ratio = F.hardshrink(ratio, torch.finfo(grad.dtype).tiny)
             by_row[block] = rows[block] * ratio.sum(1, keepdim=True) - ratio @ columns
             by_column -= ratio.T @ rows[block]
             column_sums += ratio.sum(0).unsqueeze(1)
-        return by_row * slope, (by_column + columns * column_sums) * slope, None, None
+        return by_row * slope, (by_column + columns * column_sums) * slope, None, None, None

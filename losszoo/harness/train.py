@@ -58,7 +58,7 @@ class Options:
     expects: str | None = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.seed, int) or not 0 <= self.seed < 2**32:
+        if not isinstance(self.seed, int) or isinstance(self.seed, bool) or not 0 <= self.seed < 2**32:
             raise UsageError(f"seed must be a whole number in [0, 2^32), however: seed={self.seed!r}")
         if self.on_nonfinite not in POLICIES:
             raise UsageError(
@@ -137,6 +137,8 @@ def make_plan(loss: str | Callable[..., Any], task_name: str, options: Options) 
     spec = installed().task(task_name)
     _check_metric(spec)
     overrides = parse_overrides(options.set)
+    if options.epochs is not None and "epochs" in overrides.recipe:
+        raise UsageError("epochs must be given once, however: epochs and recipe.epochs are both set")
     if options.epochs is not None:
         overrides = replace(overrides, recipe={**overrides.recipe, "epochs": options.epochs})
     device = device_of(options.device)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from importlib.metadata import EntryPoint
 from typing import Any, TypeVar
 
@@ -14,8 +13,10 @@ import pluggy
 
 from losszoo.errors import UnknownNameError, UsageError, in_one_line, suggest
 from losszoo.registry import hookspecs
-from losszoo.registry.discovery import FILE, UNKNOWN, announced, declared
+from losszoo.registry.discovery import FILE, UNKNOWN, announced, declared, printable
+from losszoo.registry.params import Param
 from losszoo.registry.specs import LossSpec, TaskSpec
+from losszoo.registry.targets import foreign_code
 
 Spec = TypeVar("Spec", LossSpec, TaskSpec)
 
@@ -34,6 +35,10 @@ class Origin:
     distribution: str
     version: str
 
+    def __post_init__(self) -> None:
+        for name in ("entry_point", "distribution", "version"):
+            object.__setattr__(self, name, printable(getattr(self, name)))
+
     def __str__(self) -> str:
         return f"plugin {self.entry_point}, {self.distribution} {self.version}".rstrip()
 
@@ -46,6 +51,9 @@ class Failure:
     origin: Origin
     stage: str
     reason: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "reason", printable(self.reason))
 
     def __str__(self) -> str:
         return f"{self.origin}: {self.reason}"
@@ -85,20 +93,21 @@ class Registry:
                 for hook in (hooks.losszoo_losses, hooks.losszoo_tasks):
                     with self._recorded(origin, "call"):
                         for spec in _offers(hook):
-                            self._take(spec, origin)
+                            with self._recorded(origin, "spec"):
+                                self._take(spec, origin)
                 if before == (len(self.origins), len(self.failures)):
                     self._fail(origin, "offer", why_nothing(plugin, hooks))
 
     @contextlib.contextmanager
     def _recorded(self, origin: Origin, stage: str) -> Iterator[None]:
-        """What is raised becomes a failure; what is printed goes to stderr: stdout may be a JSON document."""
-        try:
-            with contextlib.redirect_stdout(sys.stderr):
+        """What is raised becomes a failure; only a pressed Ctrl-C goes on."""
+        with foreign_code() as pressed:
+            try:
                 yield
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:  # a plugin that calls sys.exit() stops nobody either
-            self._fail(origin, stage, in_one_line(error))
+            except BaseException as error:  # a plugin that calls sys.exit() stops nobody either
+                if pressed and isinstance(error, KeyboardInterrupt):
+                    raise
+                self._fail(origin, stage, in_one_line(error))
 
     def _fail(self, origin: Origin, stage: str, reason: str) -> None:
         failure = Failure(origin, stage, reason)
@@ -110,7 +119,13 @@ class Registry:
             reason = f"a hook must return LossSpec or TaskSpec objects, however: a {type(spec).__name__}"
             self._fail(origin, "spec", reason)
             return
-        kind, shelf = ("loss", self.losses) if isinstance(spec, LossSpec) else ("task", self.tasks)
+        try:
+            spec = _checked(spec)
+        except UsageError as error:
+            self._fail(origin, "spec", str(error))
+            return
+        loss, task = ("loss", self.losses), ("task", self.tasks)
+        (kind, shelf), (other, others) = (loss, task) if isinstance(spec, LossSpec) else (task, loss)
         if spec.name in RESERVED:
             self._fail(
                 origin,
@@ -120,8 +135,12 @@ class Registry:
         elif spec.name in shelf:
             owner = self.origins[kind, spec.name]
             self._fail(origin, "spec", f"{kind} {spec.name}: the name belongs to {owner}; rename yours")
+        elif spec.name in others:
+            owner = self.origins[other, spec.name]
+            reason = f"{kind} {spec.name}: the name belongs to a {other} of {owner}; rename yours"
+            self._fail(origin, "spec", reason)
         else:
-            shelf[spec.name] = spec  # type: ignore[assignment]
+            shelf[spec.name] = spec
             self.origins[kind, spec.name] = origin
 
 
@@ -130,6 +149,21 @@ def _get(shelf: dict[str, Spec], kind: str, name: str) -> Spec:
         listing = "list" if kind == "loss" else "tasks"
         raise UnknownNameError(f"unknown {kind} {name!r}: {suggest(name, list(shelf))} (losszoo {listing} shows all)")
     return shelf[name]
+
+
+def _checked(spec: LossSpec | TaskSpec) -> LossSpec | TaskSpec:
+    """The spec made anew: a subclass can leave out the checks."""
+    if isinstance(spec, TaskSpec):
+        return TaskSpec(**_values(spec, TaskSpec))
+    values = _values(spec, LossSpec)
+    params = values["params"]
+    if isinstance(params, tuple | list):
+        values["params"] = tuple(Param(**_values(p, Param)) if isinstance(p, Param) else p for p in params)
+    return LossSpec(**values)
+
+
+def _values(spec: Any, kind: type[Any]) -> dict[str, Any]:
+    return {entry.name: getattr(spec, entry.name) for entry in fields(kind)}
 
 
 def _register(plugin: Any, origin: Origin) -> Any:

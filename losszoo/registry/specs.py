@@ -39,6 +39,7 @@ FITS: Mapping[str, tuple[str, ...]] = {
     "views": ("views",),
 }
 
+_PLAIN = "in printable letters"
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _TARGET = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 
@@ -75,13 +76,15 @@ class LossSpec:
 
     def __post_init__(self) -> None:
         _check_announcement(self, "loss")
-        require(isinstance(self.formula, str), self, "formula", "text")
+        require(_is_printable(self.formula), self, "formula", f"text {_PLAIN}")
         require(_is_params(self.params), self, "params", "a tuple of Param, each with a name of its own")
         object.__setattr__(self, "params", tuple(self.params))
+        for param in self.params:
+            _check_texts(self.name, param)
         require(self.signature in SIGNATURES, self, "signature", f"one of {', '.join(SIGNATURES)}")
         require(self.expects in EXPECTS, self, "expects", f"one of {', '.join(EXPECTS)}")
         require(self.status in STATUSES, self, "status", f"one of {', '.join(STATUSES)}")
-        require(self.stable_twin is None or isinstance(self.stable_twin, str), self, "stable_twin", "a name")
+        require(self.stable_twin is None or _is_printable(self.stable_twin), self, "stable_twin", "a name")
         if (self.status == "exhibit") != (self.stable_twin is not None):
             raise UsageError(
                 f"loss {self.name}: an exhibit, and nothing else, names its stable_twin, however: "
@@ -125,10 +128,10 @@ class TaskSpec:
 
     def __post_init__(self) -> None:
         _check_announcement(self, "task")
-        require(isinstance(self.metric, str) and bool(self.metric), self, "metric", "the name of a metric")
+        require(_is_printable(self.metric) and bool(self.metric), self, "metric", "the name of a metric")
         require(self.kind in KINDS, self, "kind", f"one of {', '.join(KINDS)}")
         require(self.direction in ("max", "min"), self, "direction", "max or min")
-        rows = "rows of (method, value, spread or None, source)"
+        rows = f"rows of (method, value, spread or None, source), with texts {_PLAIN}"
         require(_is_published(self.published), self, "published", rows)
         object.__setattr__(self, "published", tuple(tuple(row) for row in self.published))
 
@@ -148,11 +151,24 @@ def _check_announcement(spec: Any, what: str) -> None:
         raise UsageError(f"name of a {what} must be kebab-case (a-z, 0-9, -), however: name={spec.name!r}")
     target, summary = spec.target, spec.summary
     require(isinstance(target, str) and bool(_TARGET.fullmatch(target)), spec, "target", "'package.module:name'")
-    one_line = isinstance(summary, str) and bool(summary.strip()) and "\n" not in summary
-    require(one_line, spec, "summary", "one line of text")
-    require(isinstance(spec.reference, str), spec, "reference", "text")
-    require(is_strings(spec.tags), spec, "tags", "a tuple of strings")
+    one_line = _is_printable(summary) and bool(summary.strip())
+    require(one_line, spec, "summary", f"one line of text {_PLAIN}")
+    require(_is_printable(spec.reference), spec, "reference", f"text {_PLAIN}")
+    words = is_strings(spec.tags) and all(map(_is_printable, spec.tags))
+    require(words, spec, "tags", f"a tuple of strings {_PLAIN}")
     object.__setattr__(spec, "tags", tuple(spec.tags))
+
+
+def _is_printable(text: Any) -> bool:
+    """Whether this can be shown in a terminal as it is: a control character could rewrite the whole screen."""
+    return isinstance(text, str) and text.isprintable()
+
+
+def _check_texts(owner: str, param: Param) -> None:
+    shown = ("summary", param.summary), ("choices", "".join(param.choices)), ("default", param.default)
+    for name, text in shown:
+        if not (_is_printable(text) or (name == "default" and not isinstance(text, str))):
+            raise UsageError(f"{owner}: {name} of {param.name} must be text {_PLAIN}, however: {name}={text!r}")
 
 
 def _is_params(params: Any) -> bool:
@@ -165,7 +181,8 @@ def _is_published(rows: Any) -> bool:
     return isinstance(rows, tuple | list) and all(
         isinstance(row, tuple | list)
         and len(row) == 4
-        and is_strings((row[0], row[3]))
+        and _is_printable(row[0])
+        and _is_printable(row[3])
         and is_a(row[1], "float")
         and (row[2] is None or is_a(row[2], "float"))
         for row in rows

@@ -7,13 +7,48 @@ import functools
 import hashlib
 import importlib
 import importlib.util
+import signal
 import sys
+import threading
+from collections.abc import Iterator
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
 
 from losszoo.errors import UsageError, in_one_line, suggest
+
+
+@contextlib.contextmanager
+def foreign_code() -> Iterator[list[int]]:
+    """Where code of a plugin or of the user runs: what it prints goes to stderr, for stdout may be a JSON document.
+
+    Gives a list that is filled when SIGINT comes, so that Ctrl-C can be told from a KeyboardInterrupt that the code
+    raises itself. What handled the signal before still does.
+    """
+    with contextlib.redirect_stdout(sys.stderr), _sigint() as pressed:
+        yield pressed
+
+
+@contextlib.contextmanager
+def _sigint() -> Iterator[list[int]]:
+    pressed: list[int] = []
+    before = signal.getsignal(signal.SIGINT)
+    # Python runs handlers in the main thread alone, and only there they can be set.
+    if threading.current_thread() is not threading.main_thread() or not callable(before):
+        yield pressed
+        return
+
+    def note(number: int, frame: Any) -> Any:
+        pressed.append(number)
+        return before(number, frame)
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield pressed
+    finally:
+        if signal.getsignal(signal.SIGINT) is note:  # the code may have set a handler of its own
+            signal.signal(signal.SIGINT, before)
 
 
 def resolve(target: str, base: Path | None = None) -> Any:
@@ -47,15 +82,16 @@ def _attribute(owner: Any, name: str, place: str) -> Any:
 
 
 def _import(name: str, target: str) -> ModuleType:
-    try:
-        with contextlib.redirect_stdout(sys.stderr):
+    with foreign_code() as pressed:
+        try:
             return importlib.import_module(name)
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:  # sys.exit() on import stops nobody
-        missing = isinstance(error, ModuleNotFoundError) and error.name == name.partition(".")[0]
-        hint = "; it must be installed, or be named by its file: path/to/file.py:name" if missing else ""
-        raise UsageError(f"{target} cannot be imported: {in_one_line(error)}{hint}") from error
+        except BaseException as error:  # sys.exit() on import stops nobody
+            if pressed and isinstance(error, KeyboardInterrupt):
+                raise
+            fault = error
+    missing = isinstance(fault, ModuleNotFoundError) and fault.name == name.partition(".")[0]
+    hint = "; it must be installed, or be named by its file: path/to/file.py:name" if missing else ""
+    raise UsageError(f"{target} cannot be imported: {in_one_line(fault)}{hint}") from fault
 
 
 def _from_file(place: str, base: Path | None) -> ModuleType:
@@ -87,13 +123,14 @@ def _load_file(path: Path, version: int) -> ModuleType:
     sys.modules[name] = module  # dataclasses and pickle look a class's module up here
     sys.path.append(str(path.parent))  # last, so that a file named random.py shadows nothing
     try:
-        with contextlib.redirect_stdout(sys.stderr):
-            spec.loader.exec_module(module)  # type: ignore[union-attr]
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:
-        del sys.modules[name]
-        raise UsageError(f"{path} cannot be imported: {in_one_line(error)}") from error
+        with foreign_code() as pressed:
+            try:
+                spec.loader.exec_module(module)  # type: ignore[union-attr]
+            except BaseException as error:
+                del sys.modules[name]
+                if pressed and isinstance(error, KeyboardInterrupt):
+                    raise
+                raise UsageError(f"{path} cannot be imported: {in_one_line(error)}") from error
     finally:
         sys.path.remove(str(path.parent))
     return module

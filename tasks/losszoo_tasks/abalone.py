@@ -75,8 +75,7 @@ def _number(cell: str, row: int, column: str) -> float:
 
 def _unreadable(row: int, column: str, rule: str, cell: str) -> DataError:
     return DataError(
-        f"abalone.data, row {row}, column {column}, must be {rule}, however: {cell!r}; "
-        "get a fresh copy of the file"
+        f"abalone.data, row {row}, column {column}, must be {rule}, however: {cell!r}; get a fresh copy of the file"
     )
 
 
@@ -116,13 +115,13 @@ class Abalone(Task):
 
     def setup(self, signature: str) -> Setup:
         if signature == "neighbors":
-            # The recipe of ModernNCA's authors.
-            recipe = Recipe(
-                lr=1e-2, weight_decay=2e-4, batch_size=1024, epochs=200, patience=20, sample_rate=0.5
-            )
+            # The recipe of ModernNCA's authors, with fewer candidates a step (0.3 instead of 0.5) and less patience (15
+            # instead of 20): two thirds of the time, at the same accuracy.
+            recipe = Recipe(lr=1e-2, weight_decay=2e-4, batch_size=1024, epochs=200, patience=15, sample_rate=0.3)
         elif signature == "embedding":
             # Losses without a lower bound inflate the embedding for ever; the decay is what holds it (lr * decay = 0.1
-            # a step). Chosen on validation over 0.0002 to 40.
+            # a step). Validation accuracy is 0.665 with it and 0.655 at 2e-4 (nca-stable), and the plain ratio, which
+            # inflates until its softmax underflows, then fails seldom enough to be skipped over.
             recipe = Recipe(lr=3e-3, weight_decay=35.0, batch_size=256, epochs=60, patience=10)
         else:
             recipe = Recipe(lr=3e-3, weight_decay=2e-4, batch_size=256, epochs=60, patience=10)

@@ -91,22 +91,17 @@ class DigitsRare(Digits):
 
     def __init__(self, *, digit: int = 8, positives: float = 0.01) -> None:
         if not isinstance(digit, int) or isinstance(digit, bool) or not 0 <= digit <= 9:
-            raise UsageError(
-                f"task digits-rare: digit must be a whole number in [0, 9], however: digit={digit!r}"
-            )
+            raise UsageError(f"task digits-rare: digit must be a whole number in [0, 9], however: digit={digit!r}")
         if not isinstance(positives, float) or not 0 < positives <= MOST:
             raise UsageError(
-                f"task digits-rare: positives must be a number in (0, {MOST}], "
-                f"however: positives={positives!r}"
+                f"task digits-rare: positives must be a number in (0, {MOST}], however: positives={positives!r}"
             )
         self.digit = digit
         self.positives = positives
 
     def splits(self, seed: int = 0) -> Splits:
         images, labels = load()
-        return Splits(
-            *(self._thinned(images[rows], labels[rows] == self.digit) for rows in parts(labels, seed))
-        )
+        return Splits(*(self._thinned(images[rows], labels[rows] == self.digit) for rows in parts(labels, seed)))
 
     def _thinned(self, images: Array, rare: Array) -> Split:
         """All others, and the first positives: their order is random already."""
@@ -121,9 +116,7 @@ class DigitsRetrieval(Digits):
     def splits(self, seed: int = 0) -> Splits:
         images, labels = load()
         train, val = halves(np.flatnonzero(labels <= 4), labels, seed)
-        return Splits(
-            *(Split(images[rows], labels[rows]) for rows in (train, val, np.flatnonzero(labels > 4)))
-        )
+        return Splits(*(Split(images[rows], labels[rows]) for rows in (train, val, np.flatnonzero(labels > 4))))
 
     def setup(self, signature: str) -> Setup:
         recipe = Recipe(lr=1e-3, weight_decay=1e-4, batch_size=128, epochs=30, patience=10)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import re
@@ -18,6 +19,7 @@ from rich.console import Console
 
 import losszoo
 from losszoo import RunResult, list_losses, list_tasks
+from losszoo.cli import run_command
 from losszoo.cli.common import counted
 from losszoo.cli.main import COMMANDS, main
 from losszoo.cli.result_table import show
@@ -56,9 +58,7 @@ def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
 def shell(*arguments: str, code: str | None = None, **more: Any) -> subprocess.CompletedProcess[str]:
     """A real process."""
     how = ["-c", code] if code else ["-m", "losszoo", *arguments]
-    return subprocess.run(
-        [sys.executable, *how], capture_output=True, text=True, timeout=100, check=False, **more
-    )
+    return subprocess.run([sys.executable, *how], capture_output=True, text=True, timeout=100, check=False, **more)
 
 
 def test_list_shows_every_loss_on_a_line(cli: Cli) -> None:
@@ -111,9 +111,7 @@ def test_pages(cli: Cli) -> None:
 def test_nothing_is_wider_than_the_terminal(cli: Cli, monkeypatch: pytest.MonkeyPatch, width: int) -> None:
     monkeypatch.setenv("COLUMNS", str(width))
     names = [spec.name for spec in (*list_losses(), *list_tasks())]
-    text = "".join(
-        cli(*c).stdout for c in (["list"], ["tasks"], ["plugins"], *(["info", name] for name in names))
-    )
+    text = "".join(cli(*c).stdout for c in (["list"], ["tasks"], ["plugins"], *(["info", name] for name in names)))
     wide = [line for line in text.splitlines() if len(line) > width and len(line.split()) > 1]
     assert [line for line in wide if "https://" not in line and "://" not in line] == []
 
@@ -169,6 +167,11 @@ MISTAKES = [
     ("run --loss bce --task digits --device abacus", "device must be one that this machine has"),
     ("run --loss ./no.py:Mine --task digits", "no.py (target './no.py'); relative paths start in"),
     ("run --loss ./my_losses.py:Mien --task digits", "has no 'Mien': did you mean Mine?"),
+    (
+        "run --loss bce --task digits --epochs 3 --set recipe.epochs=4",
+        "epochs is given twice: say one of --epochs 3 and --set recipe.epochs=4",
+    ),
+    ("run --loss bce --task digits --out ''", "out must be the path of a folder, however: out=''"),
     ("run --loss bce --task digits --out my_losses.py/runs", "Not a directory"),
 ]
 
@@ -213,15 +216,16 @@ def test_a_run_that_its_guard_stops_exits_with_1(cli: Cli) -> None:
     assert done.exit_code == 1
     assert "stopped-by-guard after 0 epochs, 1 step" in done.stdout
     assert "mul at my_losses.py:12" in done.stdout
+    last = done.stdout.splitlines()[-1]
+    assert last.startswith("next: --on-nonfinite skip or rollback goes on; bundle: runs")
+    assert all(line == line.rstrip() for line in done.stdout.splitlines())
     assert json.loads(cli(*run, "--json").stdout)["status"] == "stopped-by-guard"
     assert cli(*run, "--on-nonfinite", "skip").exit_code == 1
 
 
 def test_an_exhibit_is_announced(cli: Cli) -> None:
     done = cli("run", "--loss", "uncertainty(nca-ratio, bce)", "--task", "digits", "--epochs", "1")
-    assert done.stderr.startswith(
-        "note: nca-ratio is an exhibit, unstable on purpose; nca-stable is its stable form\n"
-    )
+    assert done.stderr.startswith("note: nca-ratio is an exhibit, unstable on purpose; nca-stable is its stable form\n")
     assert "run folder: runs" in done.stdout
 
 
@@ -263,11 +267,7 @@ call("run", "--loss", "bce +", "--task", "digits")
 
 def test_listing_and_refusing_import_nothing_heavy() -> None:
     done = shell(code=PROBE)
-    answers = [
-        line
-        for line in done.stderr.splitlines()
-        if line in ("0", "2", "") or "torch" in line or "rich" in line
-    ]
+    answers = [line for line in done.stderr.splitlines() if line in ("0", "2", "") or "torch" in line or "rich" in line]
     assert answers == ["0", ""] * 6 + ["2", ""] * 2, done.stderr
 
 
@@ -279,6 +279,35 @@ def test_a_pipe_that_closes_is_no_error() -> None:
         process.stdout.close()
         assert process.stderr.read() == b""
         assert process.wait(60) == 0
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+@pytest.mark.parametrize("line", ["list", "list --json", "info focl --json", "--help", "info bce"])
+@pytest.mark.parametrize(
+    ("where", "said"), [("/dev/full", "cannot be written to stdout: No space left"), ("&-", "stdout is closed")]
+)
+def test_a_stdout_that_takes_nothing_is_told(line: str, where: str, said: str) -> None:
+    command = f"{shlex.quote(sys.executable)} -m losszoo {line} >{where}"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("error: ")
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_an_early_ctrl_c_is_an_answer(cli: Cli, monkeypatch: pytest.MonkeyPatch, as_json: bool) -> None:
+    def pressed() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(run_command, "wait_politely", pressed)
+    done = cli("run", "--loss", "bce", "--task", "digits", *(["--json"] if as_json else []))
+    assert (done.exit_code, done.stderr) == (1, "error: interrupted\n")
+    if as_json:
+        assert json.loads(done.stdout) == {"error": {"type": "KeyboardInterrupt", "message": "interrupted"}}
+    else:
+        assert done.stdout == ""
 
 
 def test_the_console_script_is_the_module(tmp_path: Path) -> None:
@@ -299,15 +328,34 @@ def result(accuracy: float, first: dict[str, Any] | None = None) -> RunResult:
 def shown(run: RunResult, width: int = 80) -> list[str]:
     console = Console(file=io.StringIO(), width=width)
     show(run, installed().task("abalone"), console)
-    return [line.rstrip() for line in console.file.getvalue().splitlines()]  # type: ignore[attr-defined]
+    lines: list[str] = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert all(line == line.rstrip() for line in lines)
+    return lines
+
+
+def test_a_pipe_gets_whole_lines_and_a_short_loss(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    long = dataclasses.replace(result(0.5), loss="bce + " * 50 + "bce")
+    lines = shown(long)
+    assert sum(f"{long.loss[:77]}... (this run)" in line for line in lines) == 1
+    sources = {source for *_, source in installed().task("abalone").published}
+    assert all(any(line.endswith(source) for line in lines) for source in sources)
+
+
+def test_a_stopped_run_says_what_is_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    first = {"step": 7, "where": "loss", "op": None, "source": None, "bundle": "r/bundles/7.pt"}
+    stopped = dataclasses.replace(result(0.5, first), status="stopped-by-guard")
+    console = Console(file=io.StringIO())
+    show(stopped, installed().task("abalone"), console, {"nca-ratio": "nca-stable"})
+    last = console.file.getvalue().splitlines()[-1]  # type: ignore[attr-defined]
+    assert last == "next: nca-stable is the stable form of nca-ratio; bundle: r/bundles/7.pt"
 
 
 @pytest.mark.parametrize(("accuracy", "rank"), [(0.999, 0), (0.0, -1), (float("nan"), -1)])
 def test_a_result_stands_among_the_published_ones(accuracy: float, rank: int) -> None:
     lines = shown(result(accuracy))
-    start = lines.index(
-        next(line for line in lines if line.startswith("test accuracy beside published results"))
-    )
+    start = lines.index(next(line for line in lines if line.startswith("test accuracy beside published results")))
     table = lines[start + 1 : start + 2 + len(installed().task("abalone").published)]
     assert table[rank].split() == ["mine", "(this", "run)", f"{accuracy:.4f}"]
     values = [float(re.findall(r"0\.\d{4}", line)[0]) for line in table if "[" in line]
@@ -329,7 +377,7 @@ def test_a_terminal_sees_the_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
     stream = io.StringIO()
     stream.isatty = lambda: True  # type: ignore[method-assign]
     monkeypatch.setattr(sys, "stderr", stream)
-    with epoch_display("[mine]", "digits") as on_epoch:
+    with epoch_display("[mine]", "digits", 2) as on_epoch:
         on_epoch({"epoch": 0, "epochs": 2, "loss": 1.5, "val": {"accuracy": 0.25}, "bad_steps": 3})
     assert all(
         word in stream.getvalue()

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import mpmath
 import pytest
 import torch
 from scipy.spatial.distance import cdist
 from torch import Tensor
 
+from losszoo import UsageError
 from losszoo.contract import similarity as module
 from losszoo.contract.similarity import SIMILARITIES, pairwise_logits
 
@@ -61,13 +65,36 @@ def test_neither_overflows_nor_vanishes_in_float32(scale: float, path: str) -> N
 
 
 @PATHS
-def test_a_square_that_overflows_is_the_lowest_number(path: str) -> None:
-    rows = torch.tensor([[1e30], [0.0]], requires_grad=True)
-    logits = pairwise_logits(rows, rows, "squared-euclidean", 0.1)
-    lowest = torch.finfo(torch.float32).min
-    assert logits.tolist() == [[0.0, lowest], [lowest, 0.0]]
-    (gradient,) = torch.autograd.grad(logits.logsumexp(1).sum(), rows)
-    assert bool(gradient.isfinite().all())
+@pytest.mark.parametrize("scale", [1e15, 1e19, 1e20, 1e30])
+@pytest.mark.parametrize("similarity", ["squared-euclidean", "dot"])
+def test_what_overflows_keeps_its_order_and_its_slope(similarity: str, scale: float, path: str) -> None:
+    """x = d^2 / T or x y / T in Python's own numbers: as it is, or beyond max / 256 = k the number k (1 + log |x / k|)."""
+    knee = torch.finfo(torch.float32).max / 256
+    rows, columns = [3.0, 0.0, 1.0], [-1.0, 2.0, 0.0, 1.5]
+    x = torch.tensor(rows).mul(scale).unsqueeze(1).requires_grad_()
+    y = torch.tensor(columns).mul(scale).unsqueeze(1)
+    logits = pairwise_logits(x, y, similarity, 0.1)
+    for i, j in [(i, j) for i in range(3) for j in range(4)]:
+        a, b = x[i].item(), y[j].item()
+        true, slope = (a * b / 0.1, b / 0.1) if similarity == "dot" else (-((a - b) ** 2) / 0.1, -2 * (a - b) / 0.1)
+        over = abs(true) / knee
+        expected = true if over <= 1 else math.copysign(knee * (1 + math.log(over)), true)
+        assert logits[i, j].item() == pytest.approx(expected, rel=1e-5)
+        (gradient,) = torch.autograd.grad(logits[i, j], x, retain_graph=True)
+        assert gradient[i].item() == pytest.approx(slope / max(1.0, over), rel=1e-4)
+
+
+@pytest.mark.parametrize("similarity", ["manhattan", "", None])
+def test_an_unknown_similarity_is_refused(similarity: Any) -> None:
+    rule = "similarity must be one of euclidean, squared-euclidean, cosine, dot, however: "
+    with pytest.raises(UsageError, match=rule):
+        pairwise_logits(torch.ones(1, 1), torch.ones(1, 1), similarity)
+
+
+@pytest.mark.parametrize("temperature", [0, -1.0, math.inf, math.nan, True, "1", None, torch.tensor(1.0)])
+def test_a_temperature_is_a_finite_number_above_zero(temperature: Any) -> None:
+    with pytest.raises(UsageError, match="temperature must be a finite number > 0, however: "):
+        pairwise_logits(torch.ones(1, 1), torch.ones(1, 1), "cosine", temperature)
 
 
 @PATHS
@@ -131,7 +158,7 @@ def test_points_close_to_each_other(path: str) -> None:
 
 def test_subnormal_gradients_do_not_reach_the_product() -> None:
     rows, columns = (x.requires_grad_() for x in _draw(4, 5, 3, torch.float32))
-    logits = module._Product.apply(rows, columns, torch.tensor(-1.0), False)
+    logits = module._Product.apply(rows, columns, torch.tensor(-1.0), torch.tensor(-1.0), False)
     tiny = torch.full_like(logits, 1e-40)
     gradients = torch.autograd.grad(logits, (rows, columns), tiny)
     assert all(bool((gradient == 0).all()) for gradient in gradients)

@@ -233,6 +233,7 @@ HARD = {
     "duplicates": (torch.ones(6, 2), [0, 0, 1, 1, 2, 2]),
     "zero rows": (torch.zeros(4, 3), [0, 1, 1, 0]),
     "1e4 apart": (torch.tensor([[-1e4, 0.0], [1e4, 0.0], [0.0, 1e4], [0.0, 0.0]]), [0, 0, 1, 1]),
+    "1e15 apart": (torch.tensor([[-1e15, 0.0], [1e15, 0.0], [0.0, 1e15], [0.0, 0.0]]), [0, 0, 1, 1]),
     "1e30 apart": (torch.tensor([[-1e30, 0.0], [1e30, 0.0], [0.0, 1e30], [0.0, 0.0]]), [0, 0, 1, 1]),
     "one class": (torch.randn(5, 2, generator=torch.Generator().manual_seed(0)), [3] * 5),
     "all classes of one": (torch.randn(4, 2, generator=torch.Generator().manual_seed(0)), [0, 1, 2, 3]),
@@ -254,7 +255,24 @@ def test_stays_finite(case: str, loss: Any, dense: Dense) -> None:
     assert bool((values[counts == 0] == 0).all())
 
 
-@pytest.mark.parametrize("case", ["duplicates", "zero rows", "1e4 apart", "1e30 apart", "one row", "no row"])
+@EMBEDDING
+@pytest.mark.parametrize("similarity", ["euclidean", "squared-euclidean", "dot"])
+@pytest.mark.parametrize("scale", [1e15, 1e30])
+def test_huge_embeddings(loss: Any, similarity: str, scale: float, dense: Dense) -> None:
+    """In float64 where float32 can hold that; beyond, huge where that is."""
+    points = torch.tensor([[-1.0, 0.3], [1.0, 0.4], [0.2, 1.0], [0.5, -0.8]]).mul(scale).requires_grad_()
+    values, counts = dense(loss, points, PAIRS, similarity=similarity)
+    expected, expected_counts = dense(loss, points.detach().double(), PAIRS, similarity=similarity)
+    assert counts.tolist() == expected_counts.tolist()
+    if scale < 1e18 or similarity == "euclidean":
+        torch.testing.assert_close(values, expected.float())
+    else:
+        assert bool(((values > 1e30) == (expected > 1e30)).all())
+    (gradient,) = torch.autograd.grad(values.sum(), points)
+    assert bool(gradient.isfinite().all())
+
+
+@pytest.mark.parametrize("case", ["duplicates", "zero rows", "1e4 apart", "1e15 apart", "1e30 apart", "one row", "no row"])
 def test_info_nce_stays_finite(case: str, dense: Dense) -> None:
     queries = HARD[case][0].clone().requires_grad_()
     values, _ = dense(info_nce, queries, HARD[case][0].flip(0), temperature=0.01)

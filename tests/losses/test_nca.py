@@ -167,6 +167,26 @@ def test_stays_finite(case: str, loss: Any, dense: Dense) -> None:
     assert bool((values[counts == 0] == 0).all())
 
 
+@pytest.mark.parametrize("similarity", ["squared-euclidean", "dot"])
+@pytest.mark.parametrize("scale", [1e15, 1e19, 1e20, 1e30])
+@pytest.mark.parametrize("loss", [nca, nca_stable], ids=lambda loss: loss.__name__)
+def test_huge_embeddings(loss: Any, scale: float, similarity: str, dense: Dense) -> None:
+    """In float64 where float32 can hold that; beyond, huge or 0 where that is, and pulled the same way."""
+    raw, labels = [[-1.0, 0.3], [1.0, 0.4], [0.2, 1.0], [0.5, -0.8]], torch.tensor([0, 0, 1, 1])
+    points = torch.tensor(raw).mul(scale).requires_grad_()
+    wide = points.detach().double().requires_grad_()
+    values, expected = (dense(loss, x, labels, similarity=similarity).values for x in (points, wide))
+    gradient, slope = (torch.autograd.grad(v.sum(), x)[0] for v, x in ((values, points), (expected, wide)))
+    if scale < 1e18:
+        torch.testing.assert_close(values, expected.float())
+        torch.testing.assert_close(gradient, slope.float())
+    else:
+        assert bool(((values.abs() > 1e30) == (expected.abs() > 1e30)).all())
+        assert torch.equal(values.sign(), expected.sign().float())
+        assert bool(((gradient != 0) == (slope != 0)).all())
+        assert bool(gradient.isfinite().all())
+
+
 def test_who_takes_part(dense: Dense) -> None:
     points, labels = HARD["one of its own"]
     for loss in FROM_SHARES:

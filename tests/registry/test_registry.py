@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.metadata import PathDistribution
 from pathlib import Path
@@ -43,24 +45,16 @@ class Case:
 
 
 CASES = {
-    "good": Case(
-        HOOK + "print('chatter')\n    return [spec('good-loss')]\nprint('chatter')", losses=("good-loss",)
-    ),
-    "import-error": Case(
-        "import no_such_module", "load", "ModuleNotFoundError: No module named 'no_such_module' ("
-    ),
+    "good": Case(HOOK + "print('chatter')\n    return [spec('good-loss')]\nprint('chatter')", losses=("good-loss",)),
+    "import-error": Case("import no_such_module", "load", "ModuleNotFoundError: No module named 'no_such_module' ("),
     "syntax-error": Case("def (:", "load", f"(plugin_syntax_error/__init__.py:{FIRST})"),
-    "exits": Case(
-        "sys.exit('bye')", "load", f"SystemExit: bye (plugin_exits/__init__.py:{FIRST}: sys.exit('bye'))"
-    ),
+    "exits": Case("sys.exit('bye')", "load", f"SystemExit: bye (plugin_exits/__init__.py:{FIRST}: sys.exit('bye'))"),
     "unprintable": Case(
         "class E(Exception):\n    def __str__(self): raise ValueError\nraise E",
         "load",
         "E: (its message raises ValueError)",
     ),
-    "hook-raises": Case(
-        HOOK + "raise RuntimeError('no luck')", "call", "RuntimeError: no luck (plugin_hook_raises/"
-    ),
+    "hook-raises": Case(HOOK + "raise RuntimeError('no luck')", "call", "RuntimeError: no luck (plugin_hook_raises/"),
     "raises-midway": Case(
         HOOK + "yield spec('before-the-fault')\n    1 / 0", "call", "ZeroDivisionError", ("before-the-fault",)
     ),
@@ -80,9 +74,7 @@ CASES = {
     "with-arguments": Case("@hookimpl\ndef losszoo_losses(config): return []", "register", "'config'"),
     "empty": Case("", "offer", "offers no loss and no task: define losszoo_losses() or losszoo_tasks()"),
     "returns-nothing": Case(HOOK + "pass", "offer", "losszoo_losses returned no spec"),
-    "not-iterable": Case(
-        HOOK + "return 3", "call", "losszoo_losses must return an iterable of specs, however: a int"
-    ),
+    "not-iterable": Case(HOOK + "return 3", "call", "losszoo_losses must return an iterable of specs, however: a int"),
     "returns-text": Case(HOOK + "return 'bce'", "call", "must return an iterable of specs, however: a str"),
     "wrong-objects": Case(
         HOOK + "return [{'name': 'x'}, spec('beside-the-dict')]",
@@ -115,6 +107,39 @@ CASES = {
         HOOK + "return [spec('Bad Name')]",
         "call",
         "name of a loss must be kebab-case (a-z, 0-9, -), however: name='Bad Name' (plugin_invalid_spec/__",
+    ),
+    "unchecked": Case(
+        "class Free(LossSpec):\n    def __post_init__(self): pass\n"
+        + HOOK
+        + "yield Free(name='free', target='a:b', signature=3, summary='s', formula='f', reference='r')\n"
+        + "    yield spec('after-the-free')",
+        "spec",
+        "free: signature must be one of binary",
+        ("after-the-free",),
+    ),
+    "interrupts": Case("raise KeyboardInterrupt", "load", "KeyboardInterrupt (plugin_interrupts/__init__.py:"),
+    "hook-interrupts": Case(
+        HOOK + "yield spec('before-the-interrupt')\n    raise KeyboardInterrupt",
+        "call",
+        "KeyboardInterrupt",
+        ("before-the-interrupt",),
+    ),
+    "target-interrupts": Case(
+        HOOK + "return [spec('t-interrupts', 'plugin_target_interrupts.keys:f')]",
+        "target",
+        "plugin_target_interrupts.keys:f cannot be imported: KeyboardInterrupt",
+        ("t-interrupts",),
+    ),
+    "coloured": Case("raise ValueError('\\x1b[31mred')", "load", "ValueError: ?[31mred (plugin_coloured/"),
+    "like-a-task": Case(
+        HOOK + "return [spec('abalone')]",
+        "spec",
+        "loss abalone: the name belongs to a task of plugin tasks, losszoo",
+    ),
+    "like-a-loss": Case(
+        "@hookimpl\ndef losszoo_tasks():\n    return [task('bce', 'a:C')]",
+        "spec",
+        "task bce: the name belongs to a loss of plugin classification, losszoo",
     ),
     "no-module": Case(
         HOOK + "return [spec('t-no-module', 'no_such_module:f')]",
@@ -160,6 +185,7 @@ def install(folder: Path, name: str, body: str) -> None:
     package.mkdir()
     (package / "__init__.py").write_text(HEAD + body)
     (package / "late.py").write_text("raise SystemExit(7)")
+    (package / "keys.py").write_text("raise KeyboardInterrupt")
     metadata(folder, f"dist-{name}", f"[losszoo]\n{name} = {package.name}\n")
 
 
@@ -189,9 +215,7 @@ def zoo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def losszoo(zoo: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "losszoo", *arguments]
     environment = {**os.environ, "PYTHONPATH": str(zoo), "OMP_NUM_THREADS": "1"}
-    return subprocess.run(
-        command, env=environment, cwd=zoo, capture_output=True, text=True, timeout=120, check=False
-    )
+    return subprocess.run(command, env=environment, cwd=zoo, capture_output=True, text=True, timeout=120, check=False)
 
 
 @pytest.fixture(scope="module")
@@ -225,9 +249,7 @@ def test_nothing_else_is_stopped(zoo: Path) -> None:
     assert {name for name, owner in names.items() if owner == "losszoo"} == own
     assert {name for case in CASES.values() for name in case.losses} <= set(names)
     assert "plugin problems; see: losszoo plugins" in listed.stderr
-    ran = losszoo(
-        zoo, "run", "--loss", "good-loss", "--task", "diabetes", "--epochs", "1", "--out", "runs", "--json"
-    )
+    ran = losszoo(zoo, "run", "--loss", "good-loss", "--task", "diabetes", "--epochs", "1", "--out", "runs", "--json")
     assert (ran.returncode, json.loads(ran.stdout)["status"]) == (0, "completed"), ran.stderr
 
 
@@ -235,19 +257,14 @@ def test_the_page_for_people_names_the_owner(zoo: Path) -> None:
     done = losszoo(zoo, "plugins")
     assert done.returncode == 0
     assert re.search("good +dist-good 1.0 +1 loss\n", done.stdout)
-    assert (
-        "  plugin clash, dist-clash 1.0\n    loss bce: the name belongs to plugin classification"
-        in done.stdout
-    )
+    assert "  plugin clash, dist-clash 1.0\n    loss bce: the name belongs to plugin classification" in done.stdout
 
 
 def points(folder: Path, name: str) -> list[Any]:
     return list(PathDistribution(folder / f"dist_{name.replace('-', '_')}-1.0.dist-info").entry_points)
 
 
-def test_entry_points_of_no_distribution_and_of_none_twice(
-    zoo: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_entry_points_of_no_distribution_and_of_none_twice(zoo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(zoo)
     nameless = metadata(zoo, "nameless", "[losszoo]\nnameless = plugin_good\n", head="")
     registry = build([*points(zoo, "good"), *points(zoo, "good"), *PathDistribution(nameless).entry_points])
@@ -276,15 +293,11 @@ def test_unreadable_metadata_stop_nobody(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_a_broken_torch_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)
-    with pytest.raises(
-        LosszooError, match="nothing can be loaded: torch cannot be imported: ModuleNotFoundError"
-    ):
+    with pytest.raises(LosszooError, match="nothing can be loaded: torch cannot be imported: ModuleNotFoundError"):
         target_failures(installed())
 
 
-def test_the_first_distribution_of_a_name_on_the_path_wins(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_first_distribution_of_a_name_on_the_path_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for folder, entry in (("first", "[losszoo]\nnew = json\n"), ("second", "[losszoo]\nold = json\n")):
         (tmp_path / folder).mkdir()
         metadata(tmp_path / folder, "twice", entry)
@@ -295,9 +308,19 @@ def test_the_first_distribution_of_a_name_on_the_path_wins(
 
 def test_ctrl_c_stops_the_listing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(tmp_path)
-    install(tmp_path, "interrupted", "raise KeyboardInterrupt")
+    install(tmp_path, "interrupted", "import signal\nsignal.raise_signal(signal.SIGINT)")
+    before = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
         build(points(tmp_path, "interrupted"))
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_plugins_load_in_another_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    install(tmp_path, "threaded", "raise KeyboardInterrupt")
+    with ThreadPoolExecutor() as pool:
+        registry = pool.submit(build, points(tmp_path, "threaded")).result()
+    assert "KeyboardInterrupt" in registry.failures[0].reason
 
 
 def test_a_hook_that_never_ends_is_cut_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -311,22 +334,14 @@ def test_a_hook_that_never_ends_is_cut_off(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_unknown_names_come_with_the_nearest() -> None:
-    with pytest.raises(
-        LookupError, match=r"unknown loss 'focl': did you mean focal\? \(losszoo list shows all\)"
-    ):
+    with pytest.raises(LookupError, match=r"unknown loss 'focl': did you mean focal\? \(losszoo list shows all\)"):
         installed().loss("focl")
-    with pytest.raises(
-        ValueError, match=r"unknown task 'zzz': known: abalone, .* \(losszoo tasks shows all\)"
-    ):
+    with pytest.raises(ValueError, match=r"unknown task 'zzz': known: abalone, .* \(losszoo tasks shows all\)"):
         installed().task("zzz")
     with pytest.raises(LookupError, match="unknown loss 'x': nothing of this kind is installed"):
         Registry().loss("x")
 
 
 def test_ours_are_sound() -> None:
-    ours = [
-        f
-        for f in [*installed().failures, *target_failures(installed())]
-        if f.origin.distribution == "losszoo"
-    ]
+    ours = [f for f in [*installed().failures, *target_failures(installed())] if f.origin.distribution == "losszoo"]
     assert ours == []

@@ -27,9 +27,7 @@ def test_names_in_modules_and_files(tmp_path: Path) -> None:
     assert pickle.loads(pickle.dumps(resolve(f"{path}:Mine")())).__class__ is resolve(f"{path}:Mine")
 
 
-def test_relative_paths_start_in_the_working_directory(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_relative_paths_start_in_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path, "k = 3")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -45,9 +43,7 @@ def test_an_edited_file_is_loaded_again(tmp_path: Path) -> None:
 def test_a_file_may_import_its_neighbour_and_shadows_nothing(tmp_path: Path) -> None:
     write(tmp_path, "k = 3", "neighbour_of_mine.py")
     write(tmp_path, "raise RuntimeError", "random.py")
-    path = write(
-        tmp_path, "import random\nfrom neighbour_of_mine import k\ndraw = random.random\nprint('talk')"
-    )
+    path = write(tmp_path, "import random\nfrom neighbour_of_mine import k\ndraw = random.random\nprint('talk')")
     assert resolve(f"{path}:k") == 3
     assert 0 <= resolve(f"{path}:draw")() < 1
 
@@ -87,6 +83,11 @@ def test_a_file_that_does_not_load_says_where(tmp_path: Path, text: str, said: s
 
 def test_ctrl_c_is_nobodys_fault(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
+        resolve(f"{write(tmp_path, 'import signal; signal.raise_signal(signal.SIGINT)')}:Mine")
+
+
+def test_an_interrupt_of_the_files_own_is_its_fault(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"mine.py cannot be imported: KeyboardInterrupt \("):
         resolve(f"{write(tmp_path, 'raise KeyboardInterrupt')}:Mine")
 
 
