@@ -68,9 +68,10 @@ class BatchLoss:
         detail = f"in the term {' and '.join(bad)}" if bad and len(self.terms) > 1 else ""
         if not bool(torch.isfinite(self.plan.data.train.inputs[self.rows]).all()):
             event = replace(event, where="input")
+        # Before the step is repeated, which changes running statistics: the bundle holds the state before it.
+        bundle = self.plan.record.write_bundle(self._bundle(event), event.step)
         origin = first_non_finite(self.again)
         self.plan.optimizer.zero_grad(set_to_none=True)
-        bundle = self.plan.record.write_bundle(self._bundle(event), event.step)
         return replace(
             event,
             detail=detail,

@@ -31,7 +31,7 @@ class _Snapshot:
 
 
 class Guard:
-    r"""Takes the optimizer's steps, and none that would put NaN or infinity into the weights.
+    r"""Takes the optimizer's steps, and none from a loss or a gradient that is NaN or infinite.
 
     Call :meth:`step` where ``loss.backward(); optimizer.step(); optimizer.zero_grad()`` stood. It runs the
     backward pass, measures the gradient norm once, looks at loss and norm, clips, steps, and clears the
@@ -42,7 +42,7 @@ class Guard:
         optimizer: its parameters are the ones that are measured and clipped.
         policy: of a bad step. "raise": :class:`NonFiniteError`; the weights are those before the step.
             "skip": the step is not taken. "rollback": back to the last good snapshot, with the learning rate
-            halved. Under each of them a buffer that the bad forward pass has spoilt (batch norm) is put back.
+            halved. Under each of them the buffers that the bad forward pass has changed (batch norm) are put back.
         clip_norm: largest gradient norm, > 0.
         clip_value: largest absolute gradient entry, > 0; applied after ``clip_norm``.
         budget: how many bad steps "skip" and "rollback" put up with before :class:`BudgetError`.
@@ -99,8 +99,7 @@ class Guard:
         _check_steppable(loss)
         self.counts.steps += 1
         loss.backward()  # type: ignore[no-untyped-call]
-        groups = self.optimizer.param_groups
-        gradients = [p.grad for group in groups for p in group["params"] if p.grad is not None]
+        gradients = self._gradients()
         value, norm = loss.item(), gradient_norm(gradients)
         if not (math.isfinite(value) and math.isfinite(norm)):
             event = self._bad("gradient" if math.isfinite(value) else "loss", investigate)
@@ -116,15 +115,29 @@ class Guard:
             self._buffers = [buffer.clone() for buffer in self.modules.buffers()]
         return StepReport(value, norm, applied=True, clipped=clipped)
 
+    def _gradients(self) -> list[Tensor]:
+        """What the optimizer is about to use; of a sparse gradient, the entries that it holds."""
+        parameters = [p for group in self.optimizer.param_groups for p in group["params"] if p.grad is not None]
+        if not parameters:
+            raise UsageError(
+                "the loss must reach a parameter of the optimizer, however: none of them has a gradient; "
+                "was the optimizer made for another model?"
+            )
+        for parameter in parameters:
+            if parameter.grad.is_sparse:
+                parameter.grad = parameter.grad.coalesce()
+        return [p.grad._values() if p.grad.is_sparse else p.grad for p in parameters]
+
     def _bad(self, where: str, investigate: Callable[[Event], Event] | None) -> Event:
         self.optimizer.zero_grad(set_to_none=True)
         self.counts.nonfinite += 1
         self.counts.in_a_row += 1
         event = Event(self.counts.steps, self.epoch, where)
+        self._mend_buffers()
         if investigate is not None:
             event = investigate(event)
+            self._mend_buffers()  # an investigation repeats the step
         self.first = self.first or event
-        self._mend_buffers()
         if self.policy == "raise":
             raise NonFiniteError(str(event))
         if self.policy == "skip":
@@ -138,9 +151,9 @@ class Guard:
 
     @torch.no_grad()
     def _mend_buffers(self) -> None:
+        """A step that is not taken leaves no trace in the running statistics either."""
         for buffer, kept in zip(self.modules.buffers(), self._buffers, strict=True):
-            if not bool(torch.isfinite(buffer).all()):
-                buffer.copy_(kept)
+            buffer.copy_(kept)
 
     def _copy(self) -> _Snapshot | None:
         if self.policy != "rollback":

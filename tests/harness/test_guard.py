@@ -360,3 +360,31 @@ def test_one_number_may_have_a_shape() -> None:
 def test_options_are_checked(options: dict[str, Any], match: str) -> None:
     with pytest.raises(UsageError, match=match):
         Guard(*make(), **options)
+
+
+def test_a_bad_step_leaves_no_trace_in_running_statistics() -> None:
+    model = nn.Sequential(nn.BatchNorm1d(2), nn.Linear(2, 1))
+    guard = Guard(model, torch.optim.SGD(model.parameters(), lr=0.1), policy="skip")
+    guard.step(model(torch.randn(8, 2)).square().mean())
+    kept = [buffer.clone() for buffer in model.buffers()]
+    guard.step(model(torch.randn(8, 2) * 1e10).square().mean() * torch.nan)
+    assert all(torch.equal(buffer, old) for buffer, old in zip(model.buffers(), kept, strict=True))
+
+
+def test_sparse_gradients_are_measured_and_clipped() -> None:
+    torch.manual_seed(0)
+    sparse, dense = nn.Embedding(5, 3, sparse=True), nn.Embedding(5, 3)
+    dense.load_state_dict(sparse.state_dict())
+    rows, reports = torch.tensor([1, 1, 4]), []
+    for table in (sparse, dense):
+        guard = Guard(table, torch.optim.SGD(table.parameters(), lr=0.1), clip_norm=0.5, clip_value=0.2)
+        reports.append(guard.step(table(rows).pow(2).sum()))
+    assert reports[0].norm == pytest.approx(reports[1].norm)
+    torch.testing.assert_close(sparse.weight, dense.weight)
+
+
+def test_an_optimizer_of_another_model() -> None:
+    model, other = nn.Linear(1, 1), nn.Linear(1, 1)
+    guard = Guard(model, torch.optim.SGD(other.parameters(), lr=0.1))
+    with pytest.raises(UsageError, match="the loss must reach a parameter of the optimizer"):
+        guard.step(model(torch.ones(1, 1)).sum())
