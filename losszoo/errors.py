@@ -74,9 +74,7 @@ def in_one_line(error: BaseException) -> str:
         text = " ".join(str(error).split())
     except Exception as second:  # an error that cannot even be printed must not hide itself
         text = f"(its message raises {type(second).__name__})"
-    said = ": ".join(
-        filter(None, ["" if isinstance(error, LosszooError) and text else type(error).__name__, text])
-    )
+    said = ": ".join(filter(None, ["" if isinstance(error, LosszooError) and text else type(error).__name__, text]))
     place = _place(error)
     return f"{said} ({place})" if place else said
 

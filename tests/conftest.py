@@ -14,9 +14,7 @@ ABALONE_SHA256 = "de37cdcdcaaa50c309d514f248f7c2302a5f1f88c168905eba23fe2fbc7844
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line(
-        "markers", "needs_abalone: skipped where abalone.data is not on this machine already"
-    )
+    config.addinivalue_line("markers", "needs_abalone: skipped where abalone.data is not on this machine already")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

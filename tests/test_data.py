@@ -110,9 +110,7 @@ def test_empty_variable_means_not_set(places: dict[str, Path], monkeypatch: pyte
 def test_altered_file_is_named(places: dict[str, Path], place: str) -> None:
     path = put(places[place], CONTENT[:5])
     actual = hashlib.sha256(CONTENT[:5]).hexdigest()
-    with pytest.raises(
-        DataError, match=rf"{path} must have sha256 {SHA}, however: sha256={actual}, 5 bytes"
-    ) as caught:
+    with pytest.raises(DataError, match=rf"{path} must have sha256 {SHA}, however: sha256={actual}, 5 bytes") as caught:
         get()
     assert f"replace it with a copy of {CLOSED}" in str(caught.value)
     assert local_file("toy", "rows.csv", sha256=SHA) is None

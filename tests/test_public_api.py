@@ -69,9 +69,7 @@ def imports(path: Path) -> Iterator[tuple[str, list[str]]]:
 
 
 def test_the_core_imports_no_plugin_and_no_task() -> None:
-    crossing = {
-        (path.name, module) for path in CORE for module, _ in imports(path) if module.startswith("losszoo_")
-    }
+    crossing = {(path.name, module) for path in CORE for module, _ in imports(path) if module.startswith("losszoo_")}
     assert crossing == set()
     assert len(CORE) > 30
 

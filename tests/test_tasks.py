@@ -68,9 +68,7 @@ def test_published_figures_are_attributed() -> None:
     for name in ("abalone", "abalone-age"):
         sources = {source.split(" ")[0] for *_, source in SPECS[name].published}
         assert sources == {"LAMDA-TALENT", "measured"}
-    assert ("ModernNCA, reference code, float32", 0.6503, 0.0065) in {
-        row[:3] for row in SPECS["abalone"].published
-    }
+    assert ("ModernNCA, reference code, float32", 0.6503, 0.0065) in {row[:3] for row in SPECS["abalone"].published}
 
 
 @pytest.mark.parametrize(
@@ -197,9 +195,7 @@ GOOD = "F,0.53,0.42,0.135,0.677,0.2565,0.1415,0.21,9\n"
 
 def test_parse() -> None:
     inputs, rings = parse(GOOD + "I,0.33,0.255,0.08,0.205,0.0895,0.0395,0.055,7\n")
-    np.testing.assert_allclose(
-        inputs[0], [0.53, 0.42, 0.135, 0.677, 0.2565, 0.1415, 0.21, 1, 0, 0], rtol=1e-6
-    )
+    np.testing.assert_allclose(inputs[0], [0.53, 0.42, 0.135, 0.677, 0.2565, 0.1415, 0.21, 1, 0, 0], rtol=1e-6)
     np.testing.assert_array_equal(inputs[1, 7:], [0, 1, 0])
     assert rings.tolist() == [9, 7]
 
@@ -296,9 +292,7 @@ def composed() -> Split:
 
 
 def test_masks_are_the_digits_own_pixels(composed: Split) -> None:
-    for digit, image, mask in zip(
-        load_digits()[0][:50, 0], composed.inputs[:, 0], composed.targets[:, 0], strict=True
-    ):
+    for digit, image, mask in zip(load_digits()[0][:50, 0], composed.inputs[:, 0], composed.targets[:, 0], strict=True):
         own = digit > 0.3
         assert mask.sum() == own.sum()
         found = np.argwhere(mask)
@@ -370,9 +364,7 @@ def test_neighbors_on_abalone_are_trained_as_by_their_authors() -> None:
 
 @pytest.mark.parametrize("seed", [-1, 2**32, 1.5, "0", True])
 def test_seed_of_a_split(seed: Any) -> None:
-    with pytest.raises(
-        UsageError, match=r"seed of a split must be a whole number in \[0, 2\*\*32\), however: split="
-    ):
+    with pytest.raises(UsageError, match=r"seed of a split must be a whole number in \[0, 2\*\*32\), however: split="):
         Digits().splits(seed)
     with pytest.raises(UsageError, match="seed of a split"):
         DigitsSegmentation().splits(seed)

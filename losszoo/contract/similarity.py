@@ -47,9 +47,8 @@ def pairwise_logits(rows: Tensor, columns: Tensor, similarity: str = "euclidean"
     """
     _check(similarity, temperature)
     if similarity == "dot":
-        rows, _, grown = _bounded(rows, rows)
-        columns, _, scale = _bounded(columns, columns)
-        return _saturate(rows @ columns.T, *_factors(grown, scale, temperature))
+        products: Tensor = _Dot.apply(rows, columns, temperature)  # type: ignore[no-untyped-call]
+        return products
     if similarity == "cosine":
         return (unit(rows) / temperature) @ unit(columns).T
     squared = similarity == "squared-euclidean"
@@ -60,7 +59,8 @@ def pairwise_logits(rows: Tensor, columns: Tensor, similarity: str = "euclidean"
         return logits
     distance = torch.cdist(rows, columns, compute_mode="donot_use_mm_for_euclid_dist")
     if squared:
-        return _saturate(distance * distance, -factor, -share)
+        squares: Tensor = _Saturate.apply(distance * distance, -factor, -share)  # type: ignore[no-untyped-call]
+        return squares
     return distance * -factor
 
 
@@ -111,11 +111,6 @@ def _factors(first: Tensor, second: Tensor, temperature: float) -> tuple[Tensor,
     return factor, first / _knee(first.dtype) * second / temperature
 
 
-def _saturate(products: Tensor, factor: Tensor, share: Tensor) -> Tensor:
-    logits: Tensor = _Saturate.apply(products, factor, share)  # type: ignore[no-untyped-call]
-    return logits
-
-
 def _saturated(products: Tensor, factor: Tensor, share: Tensor) -> Tensor:
     knee = _knee(products.dtype)
     beyond = (products * share).abs_().clamp_(min=1.0).log_().mul_(knee)
@@ -138,6 +133,26 @@ class _Saturate(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
         products, factor, share = ctx.saved_tensors
         return grad / (products * share).abs().clamp(min=1.0) * factor, None, None
+
+
+class _Dot(torch.autograd.Function):
+    """Dot products, formed in a range where they cannot overflow, and saturated as above."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, columns: Tensor, temperature: float) -> Tensor:
+        x, _, grown = _bounded(rows, rows)
+        y, _, scale = _bounded(columns, columns)
+        products = x @ y.T
+        factor, share = _factors(grown, scale, temperature)
+        ctx.save_for_backward(rows, columns, products, share)
+        ctx.temperature = temperature
+        return _saturated(products, factor, share)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None]:
+        rows, columns, products, share = ctx.saved_tensors
+        slope = grad / (products * share).abs().clamp(min=1.0) / ctx.temperature
+        return slope @ columns, slope.T @ rows, None
 
 
 class _Product(torch.autograd.Function):

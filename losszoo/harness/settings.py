@@ -69,7 +69,7 @@ def _split(item: str) -> tuple[str, Any]:
 
 
 def read_value(text: str) -> Any:
-    """A number, true, false or none where the text is one; else the text."""
+    """A number, true, false, none or a list of numbers in brackets where the text is one; else the text."""
     words = {"true": True, "false": False, "none": None}
     if text.lower() in words:
         return words[text.lower()]
@@ -78,6 +78,10 @@ def read_value(text: str) -> Any:
             return kind(text)
         except ValueError:
             continue
+    if text.startswith("[") and text.endswith("]"):
+        read = [read_value(part.strip()) for part in text[1:-1].split(",")]
+        numbers = all(isinstance(number, int | float) and not isinstance(number, bool) for number in read)
+        return read if numbers else text
     return text
 
 

@@ -18,9 +18,10 @@ class Param:
 
     Args:
         name: the keyword of the function.
-        type: one of "float", "int", "bool", "str", "floats" (a sequence of numbers, or a tensor).
+        type: one of "float", "int", "bool", "str", "floats" (a finite number, or a flat sequence or
+            tensor of them).
         default: value used when none is given. ``None`` makes the parameter optional.
-        range: legal (low, high); ``math.inf`` for no bound. None means unbounded.
+        range: legal (low, high), of every entry; ``math.inf`` for no bound. None means unbounded.
         bounds: which ends are legal, in interval notation: "[]", "()", "[)", "(]"; an infinite end never is.
         log: True where a search should step in the logarithm.
         choices: the legal strings of a "str".
@@ -85,12 +86,17 @@ class Param:
             return None if chosen else f"must be one of {', '.join(self.choices)}"
         if not is_a(value, self.type):
             return f"must be {_TYPE_WORDS[self.type]}"
-        if self.range is None or self.type not in ("float", "int"):
+        if self.range is None or self.type not in ("float", "int", "floats"):
             return None
-        low, high = self.range
+        if self.type == "floats":
+            inside = all(map(self._inside, entries(value) or ()))
+            return None if inside else f"must be in {self.interval}, every entry"
+        return None if self._inside(value) else f"must be in {self.interval}"
+
+    def _inside(self, value: float) -> bool:
+        low, high = self.range or (-math.inf, math.inf)
         on_end = (value == low and self.bounds[0] == "[") or (value == high and self.bounds[1] == "]")
-        inside = low < value < high or (on_end and math.isfinite(value))
-        return None if inside else f"must be in {self.interval}"
+        return low < value < high or (on_end and math.isfinite(value))
 
 
 _TYPE_WORDS = {
@@ -98,7 +104,7 @@ _TYPE_WORDS = {
     "int": "a whole number",
     "bool": "true or false",
     "str": "a string",
-    "floats": "a number or a sequence of numbers",
+    "floats": "a finite number or a flat sequence of finite numbers",
 }
 
 
@@ -124,7 +130,17 @@ def is_a(value: Any, kind: str) -> bool:
         return isinstance(value, int) and not isinstance(value, bool)
     if kind == "float":
         return isinstance(value, int | float) and not isinstance(value, bool) and not math.isnan(value)
-    return value is not None and not isinstance(value, str | bool)
+    numbers = entries(value)
+    return numbers is not None and all(is_a(number, "float") and math.isfinite(number) for number in numbers)
+
+
+def entries(value: Any) -> list[Any] | None:
+    """What a value of type "floats" consists of: a number, a sequence, an array or a tensor; None for another."""
+    if callable(getattr(value, "tolist", None)):
+        value = value.tolist()
+    if isinstance(value, tuple | list):
+        return list(value)
+    return None if value is None or isinstance(value, str | bool) else [value]
 
 
 def _is_interval(value: Any) -> bool:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import hashlib
 import importlib
-import importlib.util
 import signal
 import sys
 import threading
@@ -116,6 +114,9 @@ class _FreshLoader(SourceFileLoader):
 @functools.lru_cache(maxsize=64)
 def _load_file(path: Path, version: int) -> ModuleType:
     """Run a file as a module of its own; an edited file is run again. It may import its neighbours."""
+    import hashlib  # here, since `losszoo list` loads no file
+    import importlib.util
+
     name = f"losszoo_file_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
     spec = ModuleSpec(name, _FreshLoader(name, str(path)), origin=str(path))
     spec.has_location = True

@@ -68,7 +68,7 @@ def test_neither_overflows_nor_vanishes_in_float32(scale: float, path: str) -> N
 @pytest.mark.parametrize("scale", [1e15, 1e19, 1e20, 1e30])
 @pytest.mark.parametrize("similarity", ["squared-euclidean", "dot"])
 def test_what_overflows_keeps_its_order_and_its_slope(similarity: str, scale: float, path: str) -> None:
-    """x = d^2 / T or x y / T in Python's own numbers: as it is, or beyond max / 256 = k the number k (1 + log |x / k|)."""
+    """In Python's own numbers: x as it is, or beyond max / 256 = k the number k (1 + log |x / k|) with its sign."""
     knee = torch.finfo(torch.float32).max / 256
     rows, columns = [3.0, 0.0, 1.0], [-1.0, 2.0, 0.0, 1.5]
     x = torch.tensor(rows).mul(scale).unsqueeze(1).requires_grad_()

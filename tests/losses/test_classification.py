@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from sklearn.metrics import hinge_loss
 from torch import Tensor
 
-from losszoo import Unreduced
+from losszoo import Unreduced, UsageError, create
 from losszoo_plugins.classification import SPECS
 from losszoo_plugins.classification.binary import bce, bce_probabilities
 from losszoo_plugins.classification.cross_entropy import cross_entropy, nll, softmax_nll_eps, topk_softmax
@@ -436,8 +436,34 @@ def test_softmax_focal_without_discount_is_cross_entropy_and_weighs_like_it():
 
 @each(INDEX_ONLY)
 def test_a_loss_of_one_class_per_target_refuses_probabilities(loss):
-    with pytest.raises(ValueError, match="targets must be class indices"):
+    with pytest.raises(UsageError, match="targets must be class indices"):
         loss(torch.zeros(2, 3), torch.full((2, 3), 1 / 3))
+
+
+@each([cross_entropy, nll, softmax_focal])
+@pytest.mark.parametrize("weight", [[1.0, 2.0], torch.ones(4)])
+def test_a_wrong_number_of_class_weights_is_refused(loss, weight):
+    with pytest.raises(UsageError, match=f"weight must have one entry per class, C=3, however: {len(weight)}"):
+        loss(torch.zeros(2, 3), torch.tensor([0, 1]), weight=weight)
+
+
+@pytest.mark.parametrize("name", ["cross-entropy", "nll", "softmax-focal", "bce"])
+def test_weights_of_classes_are_checked_entry_by_entry(name):
+    option, wrong = ("pos_weight", 0.0) if name == "bce" else ("weight", -1.0)
+    for value in ([1.0, wrong], [1.0, float("nan")], torch.tensor([wrong, 1.0]), "heavy"):
+        with pytest.raises(UsageError, match=f"{option} must be"):
+            create(name, **{option: value})
+
+
+@pytest.mark.parametrize("alpha", [1.3, 1.5, 2.0, 4.0])
+def test_sparse_losses_are_not_negative_by_rounding(alpha):
+    logits, labels = draw(4000, 5, seed=3)
+    logits = logits.float().mul(3).requires_grad_()
+    found = entmax(logits, labels, alpha=alpha)
+    assert float(found.detach().min()) >= 0
+    probabilities = torch.autograd.grad(found.sum(), logits)[0] + F.one_hot(labels, 5)
+    torch.testing.assert_close(probabilities.sum(-1), torch.ones(4000))
+    assert float(probabilities.min()) > -1e-6
 
 
 @each(MULTICLASS)

@@ -272,7 +272,9 @@ def test_huge_embeddings(loss: Any, similarity: str, scale: float, dense: Dense)
     assert bool(gradient.isfinite().all())
 
 
-@pytest.mark.parametrize("case", ["duplicates", "zero rows", "1e4 apart", "1e15 apart", "1e30 apart", "one row", "no row"])
+@pytest.mark.parametrize(
+    "case", ["duplicates", "zero rows", "1e4 apart", "1e15 apart", "1e30 apart", "one row", "no row"]
+)
 def test_info_nce_stays_finite(case: str, dense: Dense) -> None:
     queries = HARD[case][0].clone().requires_grad_()
     values, _ = dense(info_nce, queries, HARD[case][0].flip(0), temperature=0.01)

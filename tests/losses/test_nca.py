@@ -14,10 +14,11 @@ from torch import Tensor
 
 from losszoo import Unreduced, pairwise_logits
 from losszoo_plugins.nca import SPECS
-from losszoo_plugins.nca.contrast import log_odds, nca_difference, nca_stable
+from losszoo_plugins.nca.contrast import nca_difference, nca_stable
 from losszoo_plugins.nca.exhibits import nca_epsilon, nca_ratio
 from losszoo_plugins.nca.leave_one_out import nca
 from losszoo_plugins.nca.modern import modern_nca
+from losszoo_plugins.pairs import log_odds
 
 Dense = Callable[..., Unreduced]
 COMPILED = pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")
@@ -183,7 +184,7 @@ def test_huge_embeddings(loss: Any, scale: float, similarity: str, dense: Dense)
     else:
         assert bool(((values.abs() > 1e30) == (expected.abs() > 1e30)).all())
         assert torch.equal(values.sign(), expected.sign().float())
-        assert bool(((gradient != 0) == (slope != 0)).all())
+        assert bool((gradient != 0).all())
         assert bool(gradient.isfinite().all())
 
 

@@ -213,8 +213,6 @@ KEYS = st.from_regex(r"[a-z_][a-z0-9_]*", fullmatch=True)
     NUMBERS,
     st.lists(SCHEDULES, max_size=2).map(tuple),
 )
-def test_any_term_is_written_so_that_it_is_read_back(
-    call: Call, scale: float, schedules: tuple[Schedule, ...]
-) -> None:
+def test_any_term_is_written_so_that_it_is_read_back(call: Call, scale: float, schedules: tuple[Schedule, ...]) -> None:
     term = Weighted(call, scale, schedules)
     assert parse(str(term)) == (term,)

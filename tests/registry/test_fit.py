@@ -61,8 +61,6 @@ def test_the_tables_agree() -> None:
     for task in registry.tasks.values():
         assert example_for(registry, task) in losses_for(registry, task)
     for name, loss in registry.losses.items():
-        assert all(
-            name in losses_for(registry, registry.task(task)) for task in tasks_for(registry, loss.signature)
-        )
+        assert all(name in losses_for(registry, registry.task(task)) for task in tasks_for(registry, loss.signature))
     assert tasks_for(registry, "penalty") == []
     assert example_for(Registry(), registry.task("digits")) == "a loss"

@@ -6,7 +6,9 @@ import dataclasses
 import json
 import math
 
+import numpy as np
 import pytest
+import torch
 
 from losszoo import LossSpec, Param, TaskSpec, UsageError
 
@@ -123,6 +125,7 @@ FLAG = Param(name="k", type="bool", default=False)
 CHOICE = Param(name="k", type="str", default="a", choices=("a", "b"))
 OPTIONAL = Param(name="k", range=(0, INF), bounds="()")
 MANY = Param(name="k", type="floats", default=(1.0, 2.0))
+POSITIVE = Param(name="k", type="floats", range=(0, INF), bounds="()")
 
 
 @pytest.mark.parametrize(
@@ -133,7 +136,9 @@ MANY = Param(name="k", type="floats", default=(1.0, 2.0))
         (FLAG, "true|false", [True, False], [0, 1, "true", None]),
         (CHOICE, "a|b", ["a", "b"], ["c", 1, ["a"], None]),
         (OPTIONAL, "(0, inf)", [None, 1e-30, 1e30], [0, -1, INF]),
-        (MANY, "", [(1.0, 2.0), [0], 3.0], ["1,2", True, None]),
+        (MANY, "", [(1.0, 2.0), [0], 3.0], ["1,2", True, None, [1, "2"], [[1.0]], [INF], math.nan, {1: 2}, object()]),
+        (MANY, "", [torch.ones(2), torch.tensor(1.0), np.ones(3)], [torch.ones(2, 2), torch.tensor([math.nan])]),
+        (POSITIVE, "(0, inf)", [None, 1, [1, 0.5], torch.ones(2)], [0, [1, 0], [1, INF], torch.zeros(2)]),
         (Param(name="k"), "", [None, -1e9, 0], ["x", math.nan]),
     ],
 )
@@ -150,7 +155,8 @@ def test_what_is_legal(param: Param, interval: str, legal: list[object], illegal
         (COUNT, 1.5, "must be a whole number"),
         (FLAG, 1, "must be true or false"),
         (CHOICE, "c", "must be one of a, b"),
-        (MANY, "1,2", "must be a number or a sequence of numbers"),
+        (MANY, "1,2", "must be a finite number or a flat sequence of finite numbers"),
+        (POSITIVE, [1, 0], "must be in (0, inf), every entry"),
         (Param(name="k", type="str", default=""), 1, "must be a string"),
     ],
 )

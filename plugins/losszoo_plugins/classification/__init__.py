@@ -9,7 +9,9 @@ from losszoo import LossSpec, Param, hookimpl
 
 _HERE = "losszoo_plugins.classification"
 
-_CLASS_WEIGHT = Param(name="weight", type="floats", summary="one number >= 0 per class; none weighs all alike")
+_CLASS_WEIGHT = Param(
+    name="weight", type="floats", range=(0, inf), bounds="[)", summary="one number per class; none weighs all alike"
+)
 _IGNORE = Param(name="ignore_index", type="int", default=-100, summary="label that takes no part")
 _MARGIN = Param(
     name="margin",
@@ -41,7 +43,9 @@ SPECS = (
             Param(
                 name="pos_weight",
                 type="floats",
-                summary="weight of the positive class, > 0, one or one per label",
+                range=(0, inf),
+                bounds="()",
+                summary="weight of the positive class, one or one per label",
             ),
         ),
         tags=("probabilistic", "proper"),

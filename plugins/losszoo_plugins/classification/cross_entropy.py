@@ -131,7 +131,7 @@ def topk_softmax(logits: Tensor, targets: Tensor, *, k: int = 5) -> Tensor:
         One value per position, (N, ...).
 
     Raises:
-        ValueError: the targets are probabilities.
+        UsageError: the targets are probabilities.
 
     Example:
         >>> topk_softmax(torch.zeros(1, 10), torch.tensor([3]), k=2)

@@ -66,7 +66,7 @@ def softmax_focal(
         Values and counts, each (N, ...).
 
     Raises:
-        ValueError: the targets are probabilities.
+        UsageError: the targets are probabilities.
 
     Example:
         >>> softmax_focal(torch.zeros(1, 2), torch.tensor([0])).values

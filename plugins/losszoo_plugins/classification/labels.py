@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from losszoo import Unreduced
+from losszoo import Unreduced, UsageError
 
 # A number or a sequence of numbers, as a user writes it.
 Floats = float | Sequence[float] | Tensor
@@ -54,13 +54,16 @@ def read(logits: Tensor, targets: Tensor, *, weight: Floats | None = None, ignor
         weight: one number per class, >= 0; None weighs all alike.
         ignore_index: label that takes no part; need not be a class.
 
+    Raises:
+        UsageError: another number of weights than of classes.
+
     Example:
         >>> read(torch.zeros(2, 3), torch.tensor([-100, 1]), ignore_index=-100).counts
         tensor([0., 1.])
     """
     logits = logits.movedim(1, -1)
     classes = logits.shape[-1]
-    per_class = logits.new_ones(classes) if weight is None else _numbers(weight, logits).expand(classes)
+    per_class = logits.new_ones(classes) if weight is None else _per_class(weight, logits)
     if targets.is_floating_point():
         counts = torch.ones_like(logits[..., 0])
         return Labels(logits, targets.movedim(1, -1), counts > 0, per_class, counts)
@@ -79,10 +82,10 @@ def read_index(
     r"""The same for a loss that needs one class per target.
 
     Raises:
-        ValueError: the targets are probabilities.
+        UsageError: the targets are probabilities.
     """
     if targets.is_floating_point():
-        raise ValueError(f"targets must be class indices (int64) for this loss, however: targets.dtype={targets.dtype}")
+        raise UsageError(f"targets must be class indices (int64) for this loss, however: targets.dtype={targets.dtype}")
     return read(logits, targets, weight=weight, ignore_index=ignore_index)
 
 
@@ -117,6 +120,14 @@ def weigh(values: Tensor, labels: Labels) -> Unreduced:
 def broadcastable(numbers: Floats | None, like: Tensor) -> Tensor:
     """A number, a sequence or a tensor at dtype and device of ``like``; 1 for None."""
     return like.new_ones(()) if numbers is None else _numbers(numbers, like)
+
+
+def _per_class(weight: Floats, logits: Tensor) -> Tensor:
+    per_class, classes = _numbers(weight, logits), logits.shape[-1]
+    if per_class.shape not in ((), (1,), (classes,)):
+        given = per_class.shape[0] if per_class.dim() == 1 else tuple(per_class.shape)
+        raise UsageError(f"weight must have one entry per class, C={classes}, however: {given}")
+    return per_class.expand(classes)
 
 
 def _numbers(numbers: Floats, like: Tensor) -> Tensor:

@@ -76,7 +76,7 @@ def multiclass_hinge(logits: Tensor, targets: Tensor, *, margin: float = 1.0) ->
         One value per position, (N, ...); 0 where there is one class only.
 
     Raises:
-        ValueError: the targets are probabilities.
+        UsageError: the targets are probabilities.
 
     Example:
         >>> multiclass_hinge(torch.tensor([[1.0, 0.5, 3.0]]), torch.tensor([0]))
@@ -108,7 +108,7 @@ def weston_watkins(logits: Tensor, targets: Tensor, *, margin: float = 1.0) -> T
         One value per position, (N, ...); 0 where there is one class only.
 
     Raises:
-        ValueError: the targets are probabilities.
+        UsageError: the targets are probabilities.
 
     Example:
         >>> weston_watkins(torch.tensor([[1.0, 0.5, 3.0]]), torch.tensor([0]))

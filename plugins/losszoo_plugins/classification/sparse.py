@@ -75,7 +75,9 @@ def _fenchel_young(labels: Labels, alpha: float) -> Tensor:
         surplus = _entropy(p, alpha) - _entropy(q, alpha)
     # A class without share is out, whatever its logit, -inf included.
     inner = (p - q) * torch.where(p == q, 0.0, lead)
-    return inner.sum(-1) + surplus
+    values = inner.sum(-1) + surplus
+    # Rounding leaves a little less than 0 at the minimum; the gradient is not to be clamped with it.
+    return values - values.detach().clamp(max=0)
 
 
 def _entropy(p: Tensor, alpha: float) -> Tensor:

@@ -6,16 +6,7 @@ import math
 from collections.abc import Iterable
 
 from losszoo import LossSpec, Param, hookimpl
-
-
-def _similarity(default: str) -> Param:
-    return Param(
-        name="similarity",
-        type="str",
-        default=default,
-        choices=("euclidean", "squared-euclidean", "cosine", "dot"),
-        summary="what a pair's logit is made of; a distance is its negative",
-    )
+from losszoo_plugins.params import similarity, temperature
 
 
 def _margin(bounds: str) -> Param:
@@ -29,15 +20,7 @@ def _margin(bounds: str) -> Param:
     )
 
 
-_TEMPERATURE = Param(
-    name="temperature",
-    default=0.1,
-    range=(0.0, math.inf),
-    bounds="()",
-    log=True,
-    search=(0.02, 1.0),
-    summary="what the similarities are divided by: the lower, the more the hard negatives count",
-)
+_TEMPERATURE = temperature(0.1, (0.02, 1.0), "the more the hard negatives count")
 _FACENET = (
     'Schroff, Kalenichenko, Philbin, "FaceNet: A Unified Embedding for Face Recognition and Clustering", '
     "CVPR 2015, https://arxiv.org/abs/1503.03832"
@@ -46,7 +29,7 @@ _HERMANS = (
     'Hermans, Beyer, Leibe, "In Defense of the Triplet Loss for Person Re-Identification", 2017, '
     "https://arxiv.org/abs/1703.07737"
 )
-_MINED = (_margin("[)"), _similarity("euclidean"))
+_MINED = (_margin("[)"), similarity("euclidean"))
 
 SPECS = (
     LossSpec(
@@ -108,7 +91,7 @@ SPECS = (
                 choices=("all", "nonzero"),
                 summary="which triplets the mean counts: all of them, or those with a loss",
             ),
-            _similarity("euclidean"),
+            similarity("euclidean"),
         ),
         tags=("metric", "triplet"),
     ),
@@ -123,7 +106,7 @@ SPECS = (
             "https://arxiv.org/abs/1807.03748"
         ),
         params=(
-            _similarity("cosine"),
+            similarity("cosine"),
             _TEMPERATURE,
             Param(name="symmetric", type="bool", default=False, summary="mean of queries to keys and keys to queries"),
         ),
@@ -142,7 +125,7 @@ SPECS = (
             "Khosla, Teterwak, Wang, Sarna, Tian, Isola, Maschinot, Liu, Krishnan, "
             '"Supervised Contrastive Learning", NeurIPS 2020, https://arxiv.org/abs/2004.11362'
         ),
-        params=(_similarity("cosine"), _TEMPERATURE),
+        params=(similarity("cosine"), _TEMPERATURE),
         tags=("metric", "contrastive"),
     ),
 )

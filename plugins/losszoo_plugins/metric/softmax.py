@@ -6,8 +6,7 @@ import torch
 from torch import Tensor
 
 from losszoo import masked_logsumexp, pairwise
-from losszoo_plugins.nca.contrast import log_odds
-from losszoo_plugins.nca.leave_one_out import negative_log_share
+from losszoo_plugins.pairs import log_odds, negative_log_share
 
 
 @pairwise(similarity="cosine", temperature=0.1, needs=("positive",))
@@ -70,5 +69,6 @@ def sup_con(logits: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
     # Relative to the closest row, so that a loss near 0 is not what is left of two large numbers.
     closest = torch.where(others, logits.detach(), -torch.inf).amax(1, keepdim=True)
     shifted = logits - torch.where(closest.isfinite(), closest, 0.0)
-    pulled = torch.where(positive, shifted, 0.0).sum(1) / positive.sum(1).clamp(min=1)
+    # Divided before the sum, which could overflow.
+    pulled = (torch.where(positive, shifted, 0.0) / positive.sum(1, keepdim=True).clamp(min=1)).sum(1)
     return masked_logsumexp(shifted, others) - pulled

@@ -2,33 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 
 from losszoo import LossSpec, Param, hookimpl
+from losszoo_plugins.params import similarity, temperature
 
-_TEMPERATURE = Param(
-    name="temperature",
-    default=1.0,
-    range=(0.0, math.inf),
-    bounds="()",
-    log=True,
-    search=(0.05, 20.0),
-    summary="what the similarities are divided by: the lower, the fewer neighbours count",
-)
-
-
-def _similarity(default: str) -> Param:
-    return Param(
-        name="similarity",
-        type="str",
-        default=default,
-        choices=("euclidean", "squared-euclidean", "cosine", "dot"),
-        summary="what a pair's logit is made of",
-    )
-
-
-_EUCLIDEAN = (_similarity("euclidean"), _TEMPERATURE)
+_TEMPERATURE = temperature(1.0, (0.05, 20.0), "the fewer neighbours count")
+_EUCLIDEAN = (similarity("euclidean"), _TEMPERATURE)
 _GOLDBERGER = (
     'Goldberger, Roweis, Hinton, Salakhutdinov, "Neighbourhood Components Analysis", NeurIPS 2004, '
     "https://papers.nips.cc/paper/2566-neighbourhood-components-analysis"
@@ -45,7 +25,7 @@ SPECS = (
             r" p_i = \sum_{j: y_j = y_i} \operatorname{softmax}_{j \ne i}(-d_{ij}^2 / \tau)"
         ),
         reference=_GOLDBERGER,
-        params=(_similarity("squared-euclidean"), _TEMPERATURE),
+        params=(similarity("squared-euclidean"), _TEMPERATURE),
         tags=("nca", "neighbours", "embedding"),
     ),
     LossSpec(

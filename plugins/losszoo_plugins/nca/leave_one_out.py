@@ -3,34 +3,13 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
 
 from losszoo import pairwise
-from losszoo_plugins.nca.contrast import log_odds
-
-
-def negative_log_share(odds: Tensor) -> Tensor:
-    r"""Negative logarithm of the positives' share in a softmax, from the log odds of the negatives.
-
-    .. math:: -\log \frac{1}{1 + e^{o}}
-
-    It keeps its digits both where the share is nearly 0 and where it is nearly 1.
-
-    Args:
-        odds: result of :func:`log_odds`, any shape; ``-inf`` where there is no negative.
-
-    Returns:
-        Shape of ``odds``, >= 0.
-
-    Example:
-        >>> negative_log_share(torch.tensor([0.0, 80.0]))
-        tensor([ 0.6931, 80.0000])
-    """
-    return -torch.nn.functional.logsigmoid(-odds)
+from losszoo_plugins.pairs import log_odds, negative_log_share
 
 
 @pairwise(similarity="squared-euclidean", temperature=1.0, needs=("positive",))
-def nca(logits: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
+def nca(logits: torch.Tensor, positive: torch.Tensor, negative: torch.Tensor) -> torch.Tensor:
     r"""Negative log-likelihood that a row's randomly drawn neighbour is of its own class.
 
     .. math:: \ell_i = -\log p_i, \quad p_i = \sum_{j: y_j = y_i} \operatorname{softmax}_{j \ne i}(s_{ij})

@@ -6,8 +6,7 @@ import torch
 from torch import Tensor
 
 from losszoo import Unreduced, pairwise_logits
-from losszoo_plugins.nca.contrast import log_odds
-from losszoo_plugins.nca.leave_one_out import negative_log_share
+from losszoo_plugins.pairs import log_odds, negative_log_share
 
 
 def modern_nca(
