@@ -25,7 +25,9 @@ def losszoo_losses() -> Iterator[losszoo.LossSpec]:
         reference='Zhang, Sabuncu, "Generalized Cross Entropy Loss for Training Deep Neural Networks with '
         'Noisy Labels", NeurIPS 2018, https://arxiv.org/abs/1805.07836',
         params=(
-            losszoo.Param(name="q", default=0.7, range=(0, 1), bounds="(]", search=(0.1, 1), summary="doubt in labels"),
+            losszoo.Param(
+                name="q", default=0.7, range=(0, 1), bounds="(]", search=(0.1, 1), summary="doubt in labels"
+            ),
         ),
         tags=("noisy-labels",),
     )
@@ -59,7 +61,9 @@ def losszoo_losses() -> Iterator[losszoo.LossSpec]:
         reference='Kendall, Gal, "What Uncertainties Do We Need in Bayesian Deep Learning for Computer '
         'Vision?", NeurIPS 2017, https://arxiv.org/abs/1703.04977',
         params=(
-            losszoo.Param(name="scale", default=1.0, range=(0, float("inf")), bounds="()", summary="b at the start"),
+            losszoo.Param(
+                name="scale", default=1.0, range=(0, float("inf")), bounds="()", summary="b at the start"
+            ),
         ),
         tags=("learned",),
     )
@@ -71,7 +75,9 @@ def losszoo_losses() -> Iterator[losszoo.LossSpec]:
         formula=r"1 - \frac{\sum p t + s}{\sum (p + t - p t) + s}",
         reference='Rahman, Wang, "Optimizing Intersection-Over-Union in Deep Neural Networks for Image '
         'Segmentation", ISVC 2016, https://doi.org/10.1007/978-3-319-50835-1_22',
-        params=(losszoo.Param(name="smooth", default=1.0, range=(0, float("inf")), bounds="()", summary="pixels"),),
+        params=(
+            losszoo.Param(name="smooth", default=1.0, range=(0, float("inf")), bounds="()", summary="pixels"),
+        ),
     )
 
 
