@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import nn
 
+from losszoo.contract.callables import parameters_of
 from losszoo.contract.compose import SumLoss, Term
 from losszoo.contract.loss import Identity, Loss
 from losszoo.contract.pairwise import PairwiseLoss
@@ -173,11 +174,8 @@ def _refuse_params(core: nn.Module, identity: Identity) -> None:
 
 def _check_keywords(core: Callable[..., Any], identity: Identity) -> None:
     """A function of one's own gets its parameters when it is called; a wrong name should not wait until then."""
-    try:
-        parameters = inspect.signature(core).parameters
-    except (TypeError, ValueError):
-        return
-    if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+    parameters = parameters_of(core)
+    if not parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
         return
     contract = getattr(core, "__losszoo_row__", None)
     row = ["similarity", "symmetric"] if contract else []
@@ -216,10 +214,7 @@ def positional_names(thing: Any) -> tuple[str, ...]:
         if isinstance(thing, nn.Module) or (inspect.isclass(thing) and issubclass(thing, nn.Module))
         else thing
     )
-    try:
-        parameters = inspect.signature(called).parameters.values()
-    except (TypeError, ValueError):
-        return ()
+    parameters = parameters_of(called).values()
     return tuple(
         p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) and p.name != "self"
     )

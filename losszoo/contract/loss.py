@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from losszoo.contract.answers import (
     versions,
 )
 from losszoo.contract.arguments import BrokenRule, Context, Inputs
+from losszoo.contract.callables import parameters_of
 from losszoo.contract.reduction import Policy, count_of, expand, keep, reduce, scale
 from losszoo.contract.signatures import TABLE
 from losszoo.contract.unreduced import Unreduced
@@ -81,9 +81,10 @@ class Loss(nn.Module):
         self.policy = policy
         self.validate = validate
         self._params = dict(identity.params) if not isinstance(core, nn.Module) else {}
-        keywords = _keywords(core.forward if isinstance(core, nn.Module) else core)
-        self._context = Context(identity.expects, identity.params.get("ignore_index", keywords.get("ignore_index")))
-        self._takes_mask = "mask" in keywords
+        parameters = parameters_of(core.forward if isinstance(core, nn.Module) else core)
+        ignored = parameters["ignore_index"].default if "ignore_index" in parameters else None
+        self._context = Context(identity.expects, identity.params.get("ignore_index", ignored))
+        self._takes_mask = "mask" in parameters
         self._finish: Callable[[Tensor], Tensor] | None = getattr(core, "__losszoo_finish__", None)
 
     @property
@@ -235,14 +236,6 @@ def _boolean(mask: Any) -> Tensor:
         came = f"has dtype {mask.dtype}" if isinstance(mask, Tensor) else f"is a {type(mask).__name__}"
         raise UsageError(f"mask must be a boolean tensor, however: mask {came}")
     return mask
-
-
-def _keywords(function: Callable[..., Any]) -> dict[str, Any]:
-    """Names and defaults of the arguments."""
-    try:
-        return {name: p.default for name, p in inspect.signature(function).parameters.items()}
-    except (TypeError, ValueError):  # builtins such as torch.nn.functional.mse_loss on some versions
-        return {}
 
 
 def full_precision(inputs: Inputs) -> AbstractContextManager[Any]:

@@ -13,10 +13,12 @@ from losszoo.contract.answers import as_unreduced
 from losszoo.contract.arguments import Inputs
 from losszoo.contract.loss import Identity, Loss
 from losszoo.contract.reduction import Policy, keep
-from losszoo.contract.similarity import SIMILARITIES, pairwise_logits
+from losszoo.contract.similarity import check_similarity, pairwise_logits
 from losszoo.contract.unreduced import Unreduced
 from losszoo.errors import UsageError
 
+# What a row may need at least one of.
+PAIRS = ("positive", "negative")
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -51,8 +53,9 @@ def pairwise(
         >>> closest.__losszoo_row__.similarity
         'dot'
     """
-    if similarity not in SIMILARITIES:
-        raise UsageError(f"similarity must be one of {', '.join(SIMILARITIES)}, however: similarity={similarity!r}")
+    check_similarity(similarity, 1.0 if temperature is None else temperature)
+    if not set(needs) <= set(PAIRS):
+        raise UsageError(f"needs must be of {' and '.join(PAIRS)}, however: needs={needs!r}")
 
     def mark(function: F) -> F:
         function.__losszoo_row__ = RowContract(similarity, temperature, tuple(needs))  # type: ignore[attr-defined]
@@ -127,7 +130,7 @@ class PairwiseLoss(Loss):
     def _rows(self, logits: Tensor, positive: Tensor, negative: Tensor, mask: Tensor | None) -> Unreduced:
         """The row function on every row, with rows that take no part replaced by a harmless one and then dropped."""
         valid = torch.ones(logits.shape[0], dtype=torch.bool, device=logits.device)
-        for name, pairs in (("positive", positive), ("negative", negative)):
+        for name, pairs in zip(PAIRS, (positive, negative), strict=True):
             valid = valid & pairs.any(1) if name in self._needs else valid
         valid = valid if mask is None else valid & mask
         lacking = ~valid[:, None]
@@ -142,13 +145,13 @@ class PairwiseLoss(Loss):
 
 def _check_row_params(identity: Identity, contract: RowContract) -> None:
     params, name = identity.params, identity.name
-    similarity, temperature = params.get("similarity", contract.similarity), params.get("temperature", 1.0)
-    if similarity not in SIMILARITIES:
-        raise UsageError(f"{name}: similarity must be one of {', '.join(SIMILARITIES)}, however: {similarity!r}")
     if "temperature" in params and contract.temperature is None:
-        raise UsageError(f"{name}: temperature must be left out, as this loss has none, however: {temperature!r}")
-    if not isinstance(temperature, int | float) or not 0 < temperature < float("inf"):
-        raise UsageError(f"{name}: temperature must be a number in (0, inf), however: temperature={temperature!r}")
+        came = params["temperature"]
+        raise UsageError(f"{name}: temperature must be left out, as this loss has none, however: {came!r}")
+    try:
+        check_similarity(params.get("similarity", contract.similarity), params.get("temperature", 1.0))
+    except UsageError as error:
+        raise UsageError(f"{name}: {error}") from None
     if "symmetric" in params and identity.signature != "views":
         raise UsageError(f"{name}: symmetric must go with views, however: the signature is {identity.signature}")
 

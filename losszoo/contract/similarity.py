@@ -45,7 +45,7 @@ def pairwise_logits(rows: Tensor, columns: Tensor, similarity: str = "euclidean"
         >>> pairwise_logits(torch.zeros(1, 2), torch.tensor([[3.0, 4.0]]))
         tensor([[-5.]])
     """
-    _check(similarity, temperature)
+    check_similarity(similarity, temperature)
     if similarity == "dot":
         products: Tensor = _Dot.apply(rows, columns, temperature)  # type: ignore[no-untyped-call]
         return products
@@ -64,7 +64,12 @@ def pairwise_logits(rows: Tensor, columns: Tensor, similarity: str = "euclidean"
     return distance * -factor
 
 
-def _check(similarity: str, temperature: float) -> None:
+def check_similarity(similarity: str, temperature: float = 1.0) -> None:
+    """The similarity is known, and the temperature a finite number > 0.
+
+    Raises:
+        UsageError: otherwise.
+    """
     if similarity not in SIMILARITIES:
         raise UsageError(f"similarity must be one of {', '.join(SIMILARITIES)}, however: {similarity!r}")
     number = isinstance(temperature, int | float) and not isinstance(temperature, bool)

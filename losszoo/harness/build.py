@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
 from torch import nn
 
+from losszoo.contract.callables import parameters_of
 from losszoo.contract.compose import SumLoss, Term, leaves
 from losszoo.contract.loss import Loss
 from losszoo.contract.pairwise import PairwiseLoss
@@ -21,6 +21,7 @@ from losszoo.harness.task import Recipe
 from losszoo.harness.trunks import build_trunk
 from losszoo.registry.expressions import parse
 from losszoo.registry.fit import NATURAL, check_fit, example_for, tasks_for
+from losszoo.registry.fit import leaves as calls_of
 from losszoo.registry.registry import installed
 from losszoo.registry.specs import TaskSpec
 from losszoo.registry.targets import resolve
@@ -60,7 +61,7 @@ def make_loss(
     if isinstance(loss, str):
         terms = parse(loss)
         check_fit(installed(), terms, spec)
-        own: list[Any] = [resolve(term.call.name) for term in terms if ":" in term.call.name]
+        own: list[Any] = [resolve(call.name) for call in calls_of(installed(), terms) if ":" in call.name]
     else:
         own = [] if isinstance(loss, Loss | SumLoss) else [loss]
         if params and isinstance(loss, nn.Module):
@@ -124,15 +125,7 @@ def make_prediction(loss: SumLoss, signature: str) -> Prediction:
     leaf = next(leaf for leaf in leaves(loss) if leaf.signature == signature)
     if isinstance(leaf, PairwiseLoss):
         return Prediction(signature, leaf.identity.expects, leaf.similarity)
-    chosen = {**_defaults(leaf.core), **leaf.identity.params}
+    defaults = {name: p.default for name, p in parameters_of(leaf.core).items() if p.default is not p.empty}
+    chosen = {**defaults, **leaf.identity.params}
     similarity, temperature = chosen.get("similarity", "euclidean"), chosen.get("temperature", 1.0)
     return Prediction(signature, leaf.identity.expects, similarity, temperature)
-
-
-def _defaults(core: Callable[..., Any]) -> dict[str, Any]:
-    """The default arguments of a function; nothing for what has no readable signature."""
-    try:
-        parameters = inspect.signature(core).parameters.values()
-    except (TypeError, ValueError):
-        return {}
-    return {p.name: p.default for p in parameters if p.default is not p.empty and p.default is not None}

@@ -11,18 +11,20 @@ from typing import Any, TypeVar
 
 import pluggy
 
+from losszoo.contract.schedules import KINDS
 from losszoo.errors import UnknownNameError, UsageError, in_one_line, suggest
 from losszoo.registry import hookspecs
 from losszoo.registry.discovery import FILE, UNKNOWN, announced, declared, printable
 from losszoo.registry.params import Param
 from losszoo.registry.specs import LossSpec, TaskSpec
 from losszoo.registry.targets import foreign_code
+from losszoo.registry.terms import WORDS
 
 Spec = TypeVar("Spec", LossSpec, TaskSpec)
 
 OWN_DISTRIBUTION = "losszoo"
 # Words with a meaning of their own in an expression.
-RESERVED = frozenset({"linear", "cosine", "step", "constant", "true", "false", "none"})
+RESERVED = frozenset({*KINDS, *WORDS})
 # A hook that yields for ever must not hang `losszoo list`.
 _MOST_SPECS = 10_000
 

@@ -481,3 +481,14 @@ def test_an_error_of_the_core_carries_the_name_of_the_loss() -> None:
         losszoo.create("topk-softmax")(LOGITS, torch.softmax(LOGITS, 1))
     with pytest.raises(UsageError, match=r"^mse: weight must be a tensor, however: weight is of type list"):
         losszoo.create("mse")(LOGITS, LOGITS, weight=[1, 2, 3, 4])
+
+
+def test_every_announced_signature_can_be_called_and_has_an_example() -> None:
+    from losszoo.contract.examples import example_inputs
+    from losszoo.contract.signatures import TABLE
+    from losszoo.registry.specs import SIGNATURES
+
+    assert tuple(TABLE) == SIGNATURES
+    for name, signature in TABLE.items():
+        inputs = example_inputs(name)
+        assert len(inputs) == len(signature.arguments) + len(signature.optional)

@@ -113,9 +113,16 @@ def test_similarity_and_temperature_of_a_row_function_are_checked() -> None:
     for function, params, message in (
         (plain, {"similarity": "cosinus"}, "similarity must be one of"),
         (plain, {"temperature": 3.0}, "has no parameter 'temperature'"),
-        (warm, {"temperature": 0}, r"temperature must be a number in \(0, inf\), however: temperature=0"),
-        (warm, {"temperature": "a"}, r"temperature must be a number in \(0, inf\), however: temperature='a'"),
+        (warm, {"temperature": 0}, "temperature must be a finite number > 0, however: 0"),
+        (warm, {"temperature": "a"}, "temperature must be a finite number > 0, however: 'a'"),
         (warm, {"symmetric": True}, "symmetric must go with views"),
     ):
         with pytest.raises(UsageError, match=message):
             losszoo.create(function, **params)
+
+
+def test_what_a_row_needs_is_spelt_right() -> None:
+    with pytest.raises(UsageError, match="needs must be of positive and negative"):
+        losszoo.pairwise(needs=("postive",))
+    with pytest.raises(UsageError, match="temperature must be a finite number > 0, however: -1"):
+        losszoo.pairwise(temperature=-1)

@@ -586,3 +586,9 @@ def test_prepared_data_are_those_of_the_split(run: Run) -> None:
 def test_options_that_cannot_be(run: Run, options: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         run("mae", "diabetes", **options)
+
+
+def test_a_loss_of_ones_own_inside_a_combiner(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "inner.py"
+    path.write_text("import torch\n\ndef mine(x, y):\n    return torch.nn.functional.cross_entropy(x, y)\n")
+    assert run(f"uncertainty({path}:mine, 0.5*cross-entropy)", "digits", epochs=1).status == "completed"
