@@ -26,8 +26,8 @@ import losszoo
 from losszoo import Guard
 from losszoo.harness.adapters import Model
 from losszoo.harness.batch import BatchLoss
+from losszoo.harness.plan import Plan
 from losszoo.harness.randomness import Randomness
-from losszoo.harness.run import Plan
 from losszoo.harness.train import Options, make_plan
 
 Loss = Callable[[Tensor, Tensor], Tensor]

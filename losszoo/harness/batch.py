@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import traceback
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,11 +12,9 @@ from torch import Tensor
 from losszoo.errors import LosszooError, UsageError
 from losszoo.harness.adapters import Step, arguments
 from losszoo.harness.events import Event
+from losszoo.harness.plan import Plan
 from losszoo.harness.randomness import Randomness
 from losszoo.harness.trace import author_line, first_non_finite
-
-if TYPE_CHECKING:
-    from losszoo.harness.run import Plan
 
 
 class BatchLoss:

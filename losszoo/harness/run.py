@@ -9,44 +9,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import torch
-
 from losszoo.contract.compose import SumLoss
 from losszoo.errors import NonFiniteError
-from losszoo.harness.adapters import Model, batches
+from losszoo.harness.adapters import batches
 from losszoo.harness.batch import BatchLoss
-from losszoo.harness.guard import Guard, StepReport
+from losszoo.harness.guard import StepReport
 from losszoo.harness.interrupt import Interrupt
-from losszoo.harness.predict import Prediction
-from losszoo.harness.prepare import Prepared
+from losszoo.harness.plan import Plan
 from losszoo.harness.randomness import Randomness
-from losszoo.harness.record import Record
-from losszoo.harness.task import Recipe, Task
 
 # A checkpoint is at most this old when a run is killed; one every epoch would cost short runs a third of their time.
 CHECKPOINT_SECONDS = 10.0
-
-
-@dataclass
-class Plan:
-    """Everything a run is made of, built and checked."""
-
-    task: Task
-    data: Prepared
-    model: Model
-    loss: SumLoss
-    prediction: Prediction
-    recipe: Recipe
-    optimizer: torch.optim.Optimizer
-    guard: Guard
-    record: Record
-    config: Mapping[str, Any]
-    seed: int
-
-    @property
-    def deciding(self) -> tuple[str, str]:
-        """The metric that decides, and its direction."""
-        return self.task.spec.metric, self.task.spec.direction
 
 
 @dataclass

@@ -15,12 +15,13 @@ from losszoo.harness.adapters import predicting_signature
 from losszoo.harness.build import device_of, make_loss, make_model, make_optimizer, make_prediction, text_of
 from losszoo.harness.guard import POLICIES, Budget, Guard
 from losszoo.harness.interrupt import Interrupt
+from losszoo.harness.plan import Plan
 from losszoo.harness.predict import METRICS
 from losszoo.harness.prepare import prepare
 from losszoo.harness.randomness import isolated, seed_all
 from losszoo.harness.record import Record
 from losszoo.harness.result import RunResult
-from losszoo.harness.run import Plan, Progress, fit
+from losszoo.harness.run import Progress, fit
 from losszoo.harness.settings import apply, make_task, parse_overrides, split_seed
 from losszoo.harness.task import Setup
 from losszoo.registry.registry import installed

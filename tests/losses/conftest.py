@@ -42,14 +42,3 @@ def dense_pairs(function: Callable[..., Any], first: Tensor, second: Tensor, **o
 def dense() -> Callable[..., Unreduced]:
     """:func:`dense_pairs`: it builds the logits and masks of a row function and applies its ``needs``."""
     return dense_pairs
-
-
-@pytest.fixture(scope="session")
-def dense_mean() -> Callable[..., Tensor]:
-    """The mean that the zoo would give for a row function."""
-
-    def mean(*arguments: Any, **options: Any) -> Tensor:
-        values, counts = dense_pairs(*arguments, **options)
-        return values.sum() / counts.sum().clamp(min=1)
-
-    return mean

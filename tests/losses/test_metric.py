@@ -9,6 +9,7 @@ from typing import Any
 import mpmath
 import pytest
 import torch
+from hard import HARD
 from torch import Tensor
 
 from losszoo import Unreduced, pairwise_logits
@@ -228,31 +229,6 @@ def test_sup_con_ends_at_the_logarithm_of_the_partners(dense: Dense) -> None:
 
 
 # All of them
-
-HARD = {
-    "duplicates": (torch.ones(6, 2), [0, 0, 1, 1, 2, 2]),
-    "zero rows": (torch.zeros(4, 3), [0, 1, 1, 0]),
-    "1e4 apart": (torch.tensor([[-1e4, 0.0], [1e4, 0.0], [0.0, 1e4], [0.0, 0.0]]), [0, 0, 1, 1]),
-    "1e15 apart": (torch.tensor([[-1e15, 0.0], [1e15, 0.0], [0.0, 1e15], [0.0, 0.0]]), [0, 0, 1, 1]),
-    "1e30 apart": (torch.tensor([[-1e30, 0.0], [1e30, 0.0], [0.0, 1e30], [0.0, 0.0]]), [0, 0, 1, 1]),
-    "one class": (torch.randn(5, 2, generator=torch.Generator().manual_seed(0)), [3] * 5),
-    "all classes of one": (torch.randn(4, 2, generator=torch.Generator().manual_seed(0)), [0, 1, 2, 3]),
-    "one of its own": (torch.randn(4, 2, generator=torch.Generator().manual_seed(0)), [0, 0, 0, 1]),
-    "one row": (torch.ones(1, 2), [0]),
-    "no row": (torch.zeros(0, 2), []),
-}
-
-
-@EMBEDDING
-@pytest.mark.parametrize("case", HARD)
-def test_stays_finite(case: str, loss: Any, dense: Dense) -> None:
-    points, labels = HARD[case]
-    points = points.clone().requires_grad_()
-    values, counts = dense(loss, points, torch.tensor(labels, dtype=torch.int64))
-    (gradient,) = torch.autograd.grad(values.sum(), points)
-    assert bool(values.isfinite().all())
-    assert bool(gradient.isfinite().all())
-    assert bool((values[counts == 0] == 0).all())
 
 
 @EMBEDDING

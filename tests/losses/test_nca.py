@@ -9,6 +9,7 @@ import mpmath
 import numpy as np
 import pytest
 import torch
+from hard import HARD
 from sklearn.neighbors import NeighborhoodComponentsAnalysis
 from torch import Tensor
 
@@ -139,33 +140,6 @@ def test_tails_keep_their_digits(odds: float) -> None:
         (gradient,) = torch.autograd.grad(got.sum(), row)
         assert got.item() == pytest.approx(float(value), rel=2e-6, abs=1e-37)
         assert gradient[0].tolist() == pytest.approx([-float(slope), float(slope)], rel=2e-6, abs=1e-37)
-
-
-HARD = {
-    "duplicates": (torch.ones(6, 2), [0, 0, 1, 1, 2, 2]),
-    "duplicates within": (torch.tensor([[0.0, 0.0]] * 3 + [[1.0, 0.0]] * 3), [0, 1, 0, 1, 0, 1]),
-    "zero rows": (torch.zeros(4, 3), [0, 1, 1, 0]),
-    "1e4 apart": (torch.tensor([[-1e4, 0.0], [1e4, 0.0], [0.0, 1e4], [0.0, 0.0]]), [0, 0, 1, 1]),
-    "1e15 apart": (torch.tensor([[-1e15, 0.0], [1e15, 0.0], [0.0, 1e15], [0.0, 0.0]]), [0, 0, 1, 1]),
-    "1e30 apart": (torch.tensor([[-1e30, 0.0], [1e30, 0.0], [0.0, 1e30], [0.0, 0.0]]), [0, 0, 1, 1]),
-    "one class": (torch.randn(5, 2, generator=torch.Generator().manual_seed(0)), [3] * 5),
-    "all classes of one": (torch.randn(4, 2, generator=torch.Generator().manual_seed(0)), [0, 1, 2, 3]),
-    "one of its own": (torch.randn(4, 2, generator=torch.Generator().manual_seed(0)), [0, 0, 0, 1]),
-    "one row": (torch.ones(1, 2), [0]),
-    "no row": (torch.zeros(0, 2), []),
-}
-
-
-@SOUND
-@pytest.mark.parametrize("case", HARD)
-def test_stays_finite(case: str, loss: Any, dense: Dense) -> None:
-    points, labels = HARD[case]
-    points = points.clone().requires_grad_()
-    values, counts = dense(loss, points, torch.tensor(labels, dtype=torch.int64))
-    (gradient,) = torch.autograd.grad(values.sum(), points)
-    assert bool(values.isfinite().all())
-    assert bool(gradient.isfinite().all())
-    assert bool((values[counts == 0] == 0).all())
 
 
 @pytest.mark.parametrize("similarity", ["squared-euclidean", "dot"])
