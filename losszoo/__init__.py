@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from losszoo import testing as testing
     from losszoo.api import list_losses as list_losses
     from losszoo.api import list_tasks as list_tasks
     from losszoo.api import load_task as load_task
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from losszoo.contract.unreduced import Unreduced as Unreduced
     from losszoo.contract.unreduced import finish as finish
     from losszoo.data import data_file as data_file
+    from losszoo.doctor.examination import Examination as Examination
+    from losszoo.doctor.examination import Finding as Finding
+    from losszoo.doctor.examine import examine as examine
     from losszoo.errors import DataError as DataError
     from losszoo.errors import LosszooError as LosszooError
     from losszoo.errors import NonFiniteError as NonFiniteError
@@ -34,6 +38,8 @@ if TYPE_CHECKING:
     from losszoo.harness.guard import Budget as Budget
     from losszoo.harness.guard import Guard as Guard
     from losszoo.harness.guard import StepReport as StepReport
+    from losszoo.harness.replay import Replay as Replay
+    from losszoo.harness.replay import replay as replay
     from losszoo.harness.result import RunResult as RunResult
     from losszoo.harness.task import Recipe as Recipe
     from losszoo.harness.task import Setup as Setup
@@ -49,6 +55,8 @@ if TYPE_CHECKING:
 _HOME = {
     "Budget": "losszoo.harness.guard",
     "DataError": "losszoo.errors",
+    "Examination": "losszoo.doctor.examination",
+    "Finding": "losszoo.doctor.examination",
     "Guard": "losszoo.harness.guard",
     "Loss": "losszoo.contract.loss",
     "LossSpec": "losszoo.registry.specs",
@@ -56,6 +64,7 @@ _HOME = {
     "NonFiniteError": "losszoo.errors",
     "PairwiseLoss": "losszoo.contract.pairwise",
     "Param": "losszoo.registry.params",
+    "Replay": "losszoo.harness.replay",
     "Recipe": "losszoo.harness.task",
     "RunResult": "losszoo.harness.result",
     "Setup": "losszoo.harness.task",
@@ -69,6 +78,7 @@ _HOME = {
     "UsageError": "losszoo.errors",
     "create": "losszoo.factory",
     "data_file": "losszoo.data",
+    "examine": "losszoo.doctor.examine",
     "finish": "losszoo.contract.unreduced",
     "hookimpl": "losszoo.registry.hookspecs",
     "list_losses": "losszoo.api",
@@ -77,15 +87,18 @@ _HOME = {
     "masked_logsumexp": "losszoo.contract.numerics",
     "pairwise": "losszoo.contract.pairwise",
     "pairwise_logits": "losszoo.contract.similarity",
+    "replay": "losszoo.harness.replay",
     "run": "losszoo.harness.train",
     "safe_sqrt": "losszoo.contract.numerics",
     "sample_neighbors": "losszoo.contract.sampling",
 }
 
-__all__ = ["__version__", *sorted(_HOME)]
+__all__ = ["__version__", *sorted([*_HOME, "testing"])]
 
 
 def __getattr__(name: str) -> Any:
+    if name == "testing":
+        return importlib.import_module("losszoo.testing")
     home = _HOME.get(name)
     if home is None:
         raise AttributeError(f"module 'losszoo' has no attribute {name!r}; its public names are {', '.join(__all__)}")

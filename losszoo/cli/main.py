@@ -17,6 +17,8 @@ COMMANDS = {
     "tasks": "losszoo.cli.tasks_command",
     "info": "losszoo.cli.info_command",
     "run": "losszoo.cli.run_command",
+    "doctor": "losszoo.cli.doctor_command",
+    "replay": "losszoo.cli.replay_command",
     "plugins": "losszoo.cli.plugins_command",
 }
 
@@ -77,9 +79,10 @@ def main() -> None:
     losszoo list                                     every loss that is installed
     losszoo info nca-stable                          formula, parameters, reference, tasks it fits
     losszoo run --loss nca-stable --task abalone     train it, guarded, beside published results
+    losszoo doctor my_loss.py:MyLoss                 where it breaks, why, on which input, and what cures it
 
-    Exit codes: 0 fine; 1 the answer is bad (a run was stopped by its guard); 2 wrong usage, unknown name or
-    missing data.
+    Exit codes: 0 fine; 1 the answer is bad (a run was stopped by its guard, a loss is sick); 2 wrong usage, unknown
+    name or missing data.
     """
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import traceback
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from losszoo.errors import LosszooError, UsageError
+from losszoo.errors import LosszooError, UsageError, in_one_line
 from losszoo.harness.adapters import Step, arguments
+from losszoo.harness.bundle import pack
 from losszoo.harness.events import Event
 from losszoo.harness.plan import Plan
 from losszoo.harness.randomness import Randomness
@@ -66,28 +67,37 @@ class BatchLoss:
         detail = f"in the term {' and '.join(bad)}" if bad and len(self.terms) > 1 else ""
         if not bool(torch.isfinite(self.plan.data.train.inputs[self.rows]).all()):
             event = replace(event, where="input")
-        # Before the step is repeated, which changes running statistics: the bundle holds the state before it.
-        bundle = self.plan.record.write_bundle(self._bundle(event), event.step)
-        origin = first_non_finite(self.again)
-        self.plan.optimizer.zero_grad(set_to_none=True)
-        return replace(
-            event,
-            detail=detail,
-            op=origin.op if origin else None,
-            source=origin.source if origin else None,
-            bundle=str(bundle) if bundle else None,
-        )
+        # Copied before the step is repeated, which changes running statistics: it is the state before the step.
+        bundles = self.plan.record.bundles
+        content = bundles.collect(self._content, event.step)
+        event = self._repeat(replace(event, detail=detail))
+        if content is None:
+            return event
+        terms = {label: value.item() for label, value in self.terms.items()}
+        content["event"] = {**{key: value for key, value in asdict(event).items() if key != "bundle"}, "terms": terms}
+        path = bundles.write(content, event.step)
+        return replace(event, bundle=str(path) if path else None)
 
-    def _bundle(self, event: Event) -> dict[str, Any]:
-        """Everything that the step needs to happen again; plain data and tensors only."""
-        plan = self.plan
-        return {
-            "format": 1,
-            "event": {"step": event.step, "epoch": event.epoch, "where": event.where},
+    def _repeat(self, event: Event) -> Event:
+        """Operation and line, from the step computed again; an attempt that fails does not hide the event."""
+        try:
+            origin = first_non_finite(self.again)
+        except Exception as error:  # a loss that keeps a state of its own may refuse the second time
+            return replace(event, detail=f"{event.detail} (computed again, it raised {in_one_line(error)})".strip())
+        finally:
+            self.plan.optimizer.zero_grad(set_to_none=True)
+        return replace(event, op=origin.op, source=origin.source) if origin else event
+
+    def _content(self) -> dict[str, Any]:
+        """Everything that the step needs to happen again."""
+        plan, train = self.plan, self.plan.data.train
+        parts = {
+            "event": {},
             "batch": {
-                "rows": self.rows.cpu(),
-                "inputs": plan.data.train.inputs[self.rows].cpu(),
-                "targets": plan.data.train.targets[self.rows].cpu(),
+                "rows": self.rows,
+                "inputs": train.inputs[self.rows],
+                "targets": train.targets[self.rows],
+                "classes": plan.data.classes,
             },
             "model": plan.model.state_dict(),
             "loss": plan.loss.state_dict(),
@@ -95,3 +105,4 @@ class BatchLoss:
             "random": self.before,
             "config": dict(plan.config),
         }
+        return pack("run", parts)

@@ -6,18 +6,22 @@ import copy
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from losszoo.errors import NonFiniteError, UsageError
+from losszoo.harness.bundle import Bundles
 from losszoo.harness.clip import Clip, gradient_norm
 from losszoo.harness.events import Budget as Budget
 from losszoo.harness.events import BudgetError as BudgetError
 from losszoo.harness.events import Counts as Counts
 from losszoo.harness.events import Event as Event
 from losszoo.harness.events import StepReport as StepReport
+from losszoo.harness.failure import Failure, Watched
+from losszoo.harness.randomness import Randomness
 
 POLICIES = ("raise", "skip", "rollback")
 
@@ -47,6 +51,8 @@ class Guard:
         clip_value: largest absolute gradient entry, > 0; applied after ``clip_norm``.
         budget: how many bad steps "skip" and "rollback" put up with before :class:`BudgetError`.
         snapshot_every: steps between snapshots ("rollback" only).
+        bundles: folder that gets a crash bundle (``losszoo replay``) of each of the first few bad steps; None
+            writes none. One that cannot be written warns, and changes nothing else.
 
     Example:
         >>> model = nn.Linear(2, 1)
@@ -67,6 +73,7 @@ class Guard:
         *,
         budget: Budget = Budget(),  # noqa: B008 (frozen)
         snapshot_every: int = 50,
+        bundles: str | Path | None = None,
     ) -> None:
         if policy not in POLICIES:
             raise UsageError(f"policy must be one of {', '.join(POLICIES)}, however: policy={policy!r}")
@@ -83,14 +90,30 @@ class Guard:
         self._every = snapshot_every
         self._snapshot = self._copy()
         self._buffers = [buffer.clone() for buffer in self.modules.buffers()]
+        self._watched = Watched(list(self.modules), optimizer, None if bundles is None else Bundles(bundles))
+        device = next((parameter.device for parameter in self.modules.parameters()), torch.device("cpu"))
+        self._randomness = Randomness(0, device)
+        self._before = self._randomness.state()
 
-    def step(self, loss: Tensor, *, investigate: Callable[[Event], Event] | None = None) -> StepReport:
+    def step(
+        self,
+        loss: Tensor,
+        *,
+        batch: Any = None,
+        again: Callable[[], Tensor] | None = None,
+        investigate: Callable[[Event], Event] | None = None,
+    ) -> StepReport:
         """Backward, norm, guard, clip, optimizer step.
 
         Args:
             loss: one number with a graph.
-            investigate: called after a bad step only, before the policy acts: gets the event and returns it
-                with what it has found out, which then stands in the result and in the error.
+            batch: what the loss was computed from, any nest of tensors and plain data; the bundle keeps it.
+            again: computes the loss again, the forward pass included: ``lambda: criterion(model(x), y)``. Called
+                after a bad step only, from the random state in which the last step ended, to find the operation
+                and the source line that broke.
+            investigate: in place of both, for a harness that looks into a step itself: called after a bad step
+                only, before the policy acts: gets the event and returns it with what it has found out, which
+                then stands in the result and in the error.
 
         Raises:
             UsageError: the loss is not one number, or has no graph.
@@ -102,6 +125,8 @@ class Guard:
         gradients = self._gradients()
         value, norm = loss.item(), gradient_norm(gradients)
         if not (math.isfinite(value) and math.isfinite(norm)):
+            investigate = investigate or self._failure(value, batch, again)
+            self._before = self._randomness.state()
             event = self._bad("gradient" if math.isfinite(value) else "loss", investigate)
             return StepReport(value, norm, applied=False, clipped=False, event=event)
         if self._snapshot is not None and self.counts.steps % self._every == 0:
@@ -113,7 +138,16 @@ class Guard:
         self.counts.in_a_row = 0
         if self._buffers:
             self._buffers = [buffer.clone() for buffer in self.modules.buffers()]
+        if again is not None or self._watched.bundles is not None:
+            self._before = self._randomness.state()
         return StepReport(value, norm, applied=True, clipped=clipped)
+
+    def _failure(self, loss: float, batch: Any, again: Callable[[], Tensor] | None) -> Failure | None:
+        """What looks into a bad step, made while its gradients are still there; None where nothing was asked for."""
+        if again is None and self._watched.bundles is None:
+            return None
+        norms = self._watched.norms()
+        return Failure(self._watched, self._randomness, self._before, loss, norms, batch, again)
 
     def _gradients(self) -> list[Tensor]:
         """What the optimizer is about to use; of a sparse gradient, the entries that it holds."""

@@ -1,24 +1,20 @@
-"""The run folder: config, history, result, checkpoint, bundles. A file is written whole or not at all."""
+"""The run folder: config, history, result, checkpoint, bundles."""
 
 from __future__ import annotations
 
 import json
 import math
-import os
 import re
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from losszoo.errors import UsageError
-
-# A few bundles tell all there is to tell, and a broken loss can fail at every step.
-MOST_BUNDLES = 3
+from losszoo.harness.bundle import Bundles
+from losszoo.harness.files import save_atomically as save_atomically
+from losszoo.harness.files import write_atomically as write_atomically
 
 
 class Record:
@@ -46,7 +42,7 @@ class Record:
                 f"the run folder must be writable, however: {error.strerror or error}: "
                 f"{error.filename or parent}; choose another --out"
             ) from error
-        self._bundles = 0
+        self.bundles = Bundles(self.folder / "bundles")
 
     def write_json(self, name: str, content: Any) -> None:
         """A JSON file; numbers that are not finite become null."""
@@ -60,15 +56,8 @@ class Record:
         return path
 
     def write_bundle(self, content: Mapping[str, Any], step: int) -> Path | None:
-        """A crash bundle; None once the run has enough of them."""
-        if self._bundles >= MOST_BUNDLES:
-            return None
-        self._bundles += 1
-        folder = self.folder / "bundles"
-        folder.mkdir(exist_ok=True)
-        path = folder / f"step-{step}.pt"
-        save_atomically(path, dict(content))
-        return path
+        """A crash bundle; None once the run has enough of them, or where it cannot be written."""
+        return self.bundles.write(content, step)
 
 
 def slug(text: str) -> str:
@@ -83,28 +72,6 @@ def slug(text: str) -> str:
     without_folders = re.sub(r"[^\s*+(,]*[/\\]", "", text)
     safe = re.sub(r"\.{2,}", "", re.sub(r"[^A-Za-z0-9.]+", "-", without_folders))
     return re.sub(r"-{2,}", "-", safe).strip("-.")[:80].strip("-.") or "loss"
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Under a temporary name, then renamed: a reader sees the old file or the new one."""
-    with _under_temporary_name(path) as temporary:
-        temporary.write_bytes(content)
-
-
-def save_atomically(path: Path, content: Any) -> None:
-    """``torch.save`` of plain data and tensors, readable with ``weights_only=True``."""
-    with _under_temporary_name(path) as temporary:
-        torch.save(content, temporary)
-
-
-@contextmanager
-def _under_temporary_name(path: Path) -> Iterator[Path]:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def jsonable(value: Any) -> Any:

@@ -19,6 +19,8 @@ _CORE = str(Path(__file__).resolve().parents[1]) + os.sep
 _TORCH = str(Path(torch.__file__).resolve().parent) + os.sep
 # What fills with infinity means it.
 _FILLS = ("where", "masked_fill", "full", "full_like", "tensor", "new_tensor", "new_full", "fill", "setitem")
+# What is not yet written holds anything.
+_UNWRITTEN = ("empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided", "empty_permuted")
 _OPERATORS = {
     "truediv": "div",
     "rtruediv": "div",
@@ -50,10 +52,15 @@ def first_non_finite(step: Callable[[], Tensor]) -> Origin | None:
         >>> first_non_finite(lambda: torch.sqrt(x).sum()).op
         'sqrt'
     """
-    mode = _Forward()
+    return first_non_finite_of(lambda: step)
+
+
+def first_non_finite_of(make: Callable[[], Callable[[], Tensor]]) -> Origin | None:
+    """As :func:`first_non_finite`, of a step that is made anew for each repetition; the making is not looked at."""
+    step, mode = make(), _Forward()
     with torch.enable_grad(), mode:
         loss = step()
-    return mode.found if not bool(torch.isfinite(loss).all()) else (_in_backward(step) or mode.found)
+    return mode.found if not bool(torch.isfinite(loss).all()) else (_in_backward(make()) or mode.found)
 
 
 class _Forward(TorchFunctionMode):
@@ -67,7 +74,7 @@ class _Forward(TorchFunctionMode):
         result = func(*args, **(kwargs or {}))
         if self.found is None:
             name = getattr(func, "__name__", str(func)).strip("_")
-            if name not in _FILLS and _breaks((args, kwargs), result):
+            if name not in (*_FILLS, *_UNWRITTEN) and _breaks((args, kwargs), result):
                 frames = [(frame.filename, frame.lineno) for frame in traceback.extract_stack()]
                 self.found = Origin(_OPERATORS.get(name, name), author_line(frames))
         return result
@@ -87,13 +94,13 @@ def _in_backward(step: Callable[[], Tensor]) -> Origin | None:
     # Anomaly mode remembers with every node where it was made.
     with torch.enable_grad(), torch.autograd.set_detect_anomaly(True, check_nan=False):
         loss = step()
-        for node in _nodes(loss.grad_fn):
+        for node in nodes_under(loss.grad_fn):
             watch(node)
         loss.backward()  # type: ignore[no-untyped-call]
     return found[0] if found else None
 
 
-def _nodes(root: Any) -> list[Any]:
+def nodes_under(root: Any) -> list[Any]:
     """Every node of the graph under a root."""
     seen: dict[Any, None] = {}
     waiting = [root]

@@ -160,6 +160,8 @@ def make_plan(loss: str | Callable[..., Any], task_name: str, options: Options) 
     text = text_of(loss)
     config = _config(text, task_name, {"split": split, **task_options}, setup, options)
     config["loss_options"] = dict(overrides.loss)
+    # An object has a name, and nothing that would make it anew.
+    config["loss_is_object"] = not isinstance(loss, str)
     record = Record(Path(options.out), task_name, text, options.seed)
     record.write_json("config.json", config)
     prediction = make_prediction(built, signature)

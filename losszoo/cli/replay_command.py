@@ -1,0 +1,59 @@
+"""``losszoo replay``: the step of a crash bundle again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from losszoo.cli.common import command as make_command
+from losszoo.cli.common import exit_with, print_json
+from losszoo.cli.threads import wait_politely
+from losszoo.errors import UsageError
+
+
+@make_command("replay")
+@click.argument("bundle")
+@click.option(
+    "--step",
+    metavar="FILE.PY:MAKE_STEP",
+    help="For a bundle of losszoo.Guard: takes the bundle, and returns a function that computes the loss.",
+)
+@click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, ...")
+@click.option("--no-doctor", is_flag=True, help="Do not hand the batch to the doctor.")
+def command(bundle: str, step: str | None, device: str, no_doctor: bool, as_json: bool) -> None:
+    """Repeat the step of the crash bundle BUNDLE, and say what broke in it.
+
+    \b
+    losszoo replay runs/abalone/nca-ratio/.../bundles/step-103.pt
+    losszoo replay bundles/step-7.pt --step train.py:make_step
+
+    Exit codes: 1 it is reproduced; 0 it is not; 2 it cannot be replayed.
+    """
+    from rich.console import Console
+
+    wait_politely()
+    from losszoo.harness.replay import replay
+
+    result = replay(bundle, step=_maker(step), device=device, examine=not no_doctor)
+    if as_json:
+        print_json(result.to_dict())
+
+    from losszoo.cli.replay_report import show
+
+    show(result, Console(stderr=as_json, highlight=False))
+    exit_with(1 if result.reproduced else 0)
+
+
+def _maker(target: str | None) -> Any:
+    """The function that a target names."""
+    if target is None:
+        return None
+    from losszoo.registry.targets import resolve
+
+    found = resolve(target)
+    if not callable(found):
+        raise UsageError(
+            f"--step must name a function that takes the bundle, however: {target} is of type {type(found).__name__}"
+        )
+    return found

@@ -1,0 +1,82 @@
+"""A given input on which a loss breaks, diagnosed: what a crash bundle hands over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._pytree import tree_leaves
+
+from losszoo.contract.examples import example_inputs
+from losszoo.contract.signatures import TABLE
+from losszoo.doctor.blame import blame
+from losszoo.doctor.examination import Finding
+from losszoo.doctor.findings import finding_of
+from losszoo.doctor.judge import symptom_of
+from losszoo.doctor.search import Clock, Failure
+from losszoo.doctor.subject import Leaves, Subject, evaluate, make_subject
+from losszoo.factory import positional_names
+from losszoo.harness.randomness import isolated
+
+
+def diagnose(
+    loss: Callable[..., Any],
+    inputs: Sequence[Any],
+    *,
+    signature: str = "",
+    expects: str = "logits",
+    target: str = "loss",
+    seed: int = 0,
+    budget: float = 8.0,
+) -> tuple[Finding, ...]:
+    """Who is to blame for a failure that is known, on which smallest input, and what cures it.
+
+    Args:
+        loss: that breaks.
+        inputs: on which it does.
+        signature: of the table, if it has one: remedies are then checked on an ordinary input of it.
+        expects: "logits", "probabilities" or "log-probabilities".
+        target: what to call it.
+        seed: of every draw.
+        budget: seconds.
+
+    Returns:
+        One finding, or none where everything is finite.
+
+    Example:
+        >>> found, = diagnose(lambda x: torch.log(x).sum(), (torch.zeros(5),))
+        >>> found.op, found.paste
+        ('log', 'loss(torch.tensor([0.0]))')
+    """
+    with isolated(seed, torch.device("cpu")):
+        leaves = tree_leaves(tuple(inputs))
+        dtype = _dtype_of(leaves)
+        subject = _subject(loss, tuple(inputs), signature, expects, target, seed)
+        symptom = symptom_of(evaluate(subject, leaves, dtype))
+        if symptom is None:
+            return ()
+
+        def shows(smaller: Leaves) -> bool:
+            return symptom_of(evaluate(subject, smaller, dtype)) == symptom
+
+        found = blame(subject, leaves, dtype)
+        detached = [x.detach() if isinstance(x, Tensor) else x for x in leaves]
+        failure = Failure(subject, "the failing batch", symptom, dtype, detached, found, shows)
+        return (finding_of(failure, Clock(budget)),)
+
+
+def _dtype_of(leaves: Leaves) -> torch.dtype:
+    found = [x.dtype for x in leaves if isinstance(x, Tensor) and x.is_floating_point()]
+    return found[0] if found else torch.float32
+
+
+def _subject(
+    loss: Callable[..., Any], inputs: tuple[Any, ...], signature: str, expects: str, target: str, seed: int
+) -> Subject:
+    if signature not in TABLE:
+        return make_subject(loss, inputs, positional_names(loss), "", expects, target, seed)
+    row = TABLE[signature]
+    usual = example_inputs(signature, expects=expects, seed=seed)[: len(inputs)]
+    return make_subject(loss, usual, (*row.arguments, *row.optional), signature, expects, target, seed)

@@ -1,0 +1,237 @@
+"""The examination: everything that is tried, in the order in which it is tried."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import torch
+from torch.utils._pytree import tree_leaves
+
+from losszoo.contract.loss import Loss
+from losszoo.doctor.batteries import battery
+from losszoo.doctor.examination import Examination, Finding, Strip
+from losszoo.doctor.findings import finding_of
+from losszoo.doctor.halves import enlarged, in_half
+from losszoo.doctor.judge import symptom_of
+from losszoo.doctor.patients import facts, own_dtype, subjects_of
+from losszoo.doctor.precision import Inaccuracy, inaccuracies, is_inaccurate
+from losszoo.doctor.probes import Probe, ordinary, outliers, structural
+from losszoo.doctor.pushes import pushes
+from losszoo.doctor.scales import strips
+from losszoo.doctor.search import Clock, Failure, Search
+from losszoo.doctor.subject import Leaves, Outcome, Subject, evaluate
+from losszoo.doctor.vanishing import GONE, lost_pull, vanished
+from losszoo.errors import UsageError, in_one_line, suggest
+from losszoo.harness.randomness import isolated
+
+DTYPES = ("float32", "bfloat16", "float16", "float64")
+_HALVES = (torch.bfloat16, torch.float16)
+_SEVERITY = ("nan-loss", "inf-loss", "nan-gradient", "inf-gradient", "vanished-gradient", "inaccurate", "raises")
+
+
+def examine(
+    loss: str | Callable[..., Any],
+    signature: str | None = None,
+    expects: str | None = None,
+    example: Callable[[], Any] | None = None,
+    dtypes: Sequence[str | torch.dtype] = ("float32",),
+    seed: int = 0,
+    budget: float = 8.0,
+) -> Examination:
+    """Look for inputs on which a loss breaks; say which operation is to blame, why, and what cures it.
+
+    Args:
+        loss: a name, an expression, a target ("file.py:MyLoss", "package.module:my_loss"), or any callable.
+        signature: of a loss of one's own; read off its argument names when left out.
+        expects: "logits", "probabilities" or "log-probabilities".
+        example: returns one ordinary tuple of inputs; then no signature is needed.
+        dtypes: that it has to be right in. What the example comes in is one of them.
+        seed: of every draw.
+        budget: seconds; what could not be tried in them is said.
+
+    Returns:
+        Verdict and findings. Size is no fault: where the true value is larger than the dtype holds, or
+        infinite, it is a note.
+
+    Raises:
+        UsageError: the target cannot be called, or raises on its ordinary input.
+
+    Example:
+        >>> def naive(logits, targets):
+        ...     return -torch.log(torch.softmax(logits, 1)).gather(1, targets[:, None]).mean()
+        >>> found = examine(naive).findings[0]
+        >>> found.symptom, found.op, found.verified
+        ('inf-loss', 'softmax', True)
+    """
+    started = time.perf_counter()
+    wanted = [_dtype(name) for name in dtypes]
+    if not budget > 0:
+        raise UsageError(f"budget must be a number of seconds > 0, however: budget={budget}")
+    with isolated(seed, torch.device("cpu")), _quiet():
+        subjects = subjects_of(loss, signature, expects, example, seed)
+        parts = [_examine(subject, wanted, budget / len(subjects)) for _, subject in subjects]
+    name = loss if isinstance(loss, str) else getattr(loss, "__name__", type(loss).__name__)
+    labels = [label for label, _ in subjects]
+    return _together(name, labels, subjects, parts, time.perf_counter() - started)
+
+
+def _dtype(name: str | torch.dtype) -> torch.dtype:
+    text = str(name).removeprefix("torch.")
+    if text not in DTYPES:
+        raise UsageError(f"dtypes must be of {', '.join(DTYPES)}, however: {name!r}; {suggest(text, list(DTYPES))}")
+    found: torch.dtype = getattr(torch, text)
+    return found
+
+
+class _quiet:  # noqa: N801 (used as a context manager, like a function)
+    """Warnings of a loss that is pushed to its edges would bury the answer."""
+
+    def __enter__(self) -> None:
+        import warnings
+
+        self._catch = warnings.catch_warnings()
+        self._catch.__enter__()
+        warnings.simplefilter("ignore")
+
+    def __exit__(self, *of: Any) -> None:
+        self._catch.__exit__(*of)
+
+
+Part = tuple[Search, list[Finding], list[Strip]]
+
+
+def _examine(subject: Subject, dtypes: Sequence[torch.dtype], budget: float) -> Part:
+    """One loss: search, then diagnose what was found."""
+    clock = Clock(budget)
+    search = Search(clock)
+    for fact in facts(subject):
+        search.note(fact)
+    halves = list(dict.fromkeys(d for d in [own_dtype(subject), *dtypes] if d in _HALVES))
+    wide = [d for d in dtypes if d not in _HALVES]
+    for dtype in wide:
+        _search(search, subject, dtype)
+    for dtype in halves:
+        search.try_all(subject, in_half(subject), dtype, share=0.8)
+        search.try_all(subject, enlarged(subject, dtype), dtype, share=0.85)
+    found = sorted(search.failures.values(), key=_rank)
+    findings = [finding_of(failure, clock) for failure in found]
+    return search, findings, strips(subject, list(dict.fromkeys([*wide, torch.float32, *_HALVES])))
+
+
+def _search(search: Search, subject: Subject, dtype: torch.dtype) -> None:
+    """Structural changes, the signature's battery, pushes, precision."""
+    search.try_all(subject, [ordinary(subject)], dtype)
+    search.try_all(subject, structural(subject), dtype, share=0.55)
+    if subject.signature:
+        search.try_all(subject, _battery(search, subject, dtype), dtype, share=0.65)
+    search.try_all(subject, pushes(subject), dtype, share=0.75)
+    search.try_all(subject, outliers(subject), dtype, share=0.75, only="nan")
+    if dtype == torch.float32:
+        _search_accuracy(search, subject)
+        if subject.signature:
+            _search_vanished(search, subject)
+
+
+def _battery(search: Search, subject: Subject, dtype: torch.dtype) -> Iterator[Probe]:
+    """The signature's edge cases; what comes of no sample at all is a policy, which only the zoo's losses promise."""
+    for label, inputs in battery(subject.signature, subject.expects, subject.seed):
+        leaves = tree_leaves(inputs)
+        if len(leaves) < len(subject.leaves):
+            continue
+        probe = Probe(label, leaves[: len(subject.leaves)])
+        if label == "no sample" and not isinstance(subject.call, Loss):
+            _note_empty(search, subject, probe, dtype)
+        else:
+            yield probe
+
+
+def _note_empty(search: Search, subject: Subject, probe: Probe, dtype: torch.dtype) -> None:
+    outcome = evaluate(subject, probe.leaves, dtype)
+    if outcome.error is not None:
+        search.note(f"of no sample it raises {in_one_line(outcome.error)}")
+    elif symptom_of(outcome) is not None:
+        search.note(f"of no sample it gives {outcome.values if outcome.values is None else outcome.values.tolist()}")
+
+
+def _search_accuracy(search: Search, subject: Subject) -> None:
+    """Of values that are next to nothing only those count whose operation has a better form, as tried."""
+    from losszoo.doctor.remedies.trial import try_remedies
+
+    for found in inaccuracies(subject):
+        if search.clock.over(0.8):
+            search.complete = False
+            return
+        failure = _inaccuracy(subject, found)
+        if not found.small or try_remedies(failure, search.clock).verified:
+            search.add(failure)
+
+
+def _inaccuracy(subject: Subject, found: Inaccuracy) -> Failure:
+    def shows(leaves: Leaves) -> bool:
+        return is_inaccurate(subject, leaves)
+
+    def accept(outcome: Outcome) -> bool:
+        return not is_inaccurate(subject, found.probe.leaves, outcome)
+
+    label, leaves = found.probe.label, found.probe.leaves
+    return Failure(subject, label, "inaccurate", torch.float32, leaves, found.blame, shows, accept)
+
+
+def _search_vanished(search: Search, subject: Subject) -> None:
+    for found in vanished(subject):
+
+        def shows(leaves: Leaves) -> bool:
+            return lost_pull(subject, leaves) is not None
+
+        def accept(outcome: Outcome, pull: float = found.pull) -> bool:
+            squares = [float(g.double().square().sum()) for g in outcome.moved()]
+            return bool(sum(squares) ** 0.5 > 100 * GONE * pull)
+
+        label, leaves = found.probe.label, found.probe.leaves
+        search.add(Failure(subject, label, "vanished-gradient", torch.float32, leaves, found.blame, shows, accept))
+
+
+def _rank(failure: Failure) -> tuple[bool, int]:
+    """What ordinary training meets first, then the worst."""
+    exotic = any(text in failure.probe for text in ("1e-25", "1e-20", "1e20", "1e-30", "nearly"))
+    return exotic, _SEVERITY.index(failure.symptom)
+
+
+def _together(
+    name: str,
+    labels: list[str],
+    subjects: list[tuple[str, Subject]],
+    parts: list[Part],
+    seconds: float,
+) -> Examination:
+    """The parts of a sum as one answer."""
+    notes = [note for search, _, _ in parts for note in search.notes]
+    complete = all(search.complete for search, _, _ in parts)
+    probes = sum(search.probes for search, _, _ in parts)
+    if not complete:
+        notes.append(f"the time budget ended the search after {probes} inputs: the verdict is partial")
+    if len(labels) > 1:
+        notes.append(f"the terms were examined one by one: {', '.join(labels)}")
+    all_strips = tuple(strip for _, _, found in parts for strip in found)
+    return Examination(
+        target=name,
+        signature="" if len(subjects) > 1 else subjects[0][1].signature,
+        findings=tuple(finding for _, findings, _ in parts for finding in findings),
+        range=_range(all_strips),
+        seconds=seconds,
+        strips=all_strips,
+        notes=tuple(dict.fromkeys(notes)),
+        probes=probes,
+        complete=complete,
+    )
+
+
+def _range(found: Sequence[Strip]) -> dict[str, float]:
+    """For each dtype the largest scale up to which everything is finite, of those that were tried."""
+    ends: dict[str, float] = {}
+    for strip in found:
+        end = strip.limit if strip.limit is not None else strip.scales[-1]
+        ends[strip.dtype] = min(end, ends.get(strip.dtype, end))
+    return ends

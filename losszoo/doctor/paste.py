@@ -1,0 +1,97 @@
+"""A tensor, and a call, as one line of Python that can be pasted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._pytree import tree_map
+
+from losszoo.doctor.subject import Leaves, Subject
+
+_DEFAULT = (torch.float32, torch.int64, torch.bool)
+_MOST = 400
+
+
+def as_python(value: Any) -> str:
+    """An expression that makes the value again.
+
+    Example:
+        >>> as_python(torch.tensor([[0.0, -104.0]]))
+        'torch.tensor([[0.0, -104.0]])'
+        >>> as_python(torch.zeros(1000, 2))
+        'torch.zeros(1000, 2)'
+    """
+    if isinstance(value, Tensor):
+        return _tensor(value)
+    if isinstance(value, list | tuple):
+        inner = ", ".join(map(as_python, value))
+        return f"[{inner}]" if isinstance(value, list) else f"({inner}{',' if len(value) == 1 else ''})"
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key!r}: {as_python(item)}" for key, item in value.items()) + "}"
+    return repr(value)
+
+
+def _tensor(x: Tensor) -> str:
+    dtype = "" if x.dtype in _DEFAULT else f", dtype={x.dtype}"
+    shape = ", ".join(map(str, x.shape))
+    if x.numel() == 0:
+        return f"torch.empty({tuple(x.shape)}, dtype={x.dtype})"
+    if x.numel() > 8 and bool((x == x.flatten()[0]).all()):
+        value = x.flatten()[0].item()
+        if value in (0, 1) and x.is_floating_point():
+            return f"torch.{'ones' if value else 'zeros'}({shape}{dtype})"
+        return f"torch.full(({shape},), {_number(value)}{dtype})"
+    if x.numel() > _MOST:
+        return f"torch.empty({shape}{dtype})  # {x.numel()} numbers, too many for a line"
+    return f"torch.tensor({_nested(x.tolist())}{dtype})"
+
+
+def _nested(values: Any) -> str:
+    if isinstance(values, list):
+        return "[" + ", ".join(map(_nested, values)) + "]"
+    return _number(values)
+
+
+def _number(value: Any) -> str:
+    """As short as float32 allows; infinities and NaN by a name that torch has."""
+    if isinstance(value, float) and value != value:
+        return "torch.nan"
+    if isinstance(value, float) and value in (float("inf"), float("-inf")):
+        return "torch.inf" if value > 0 else "-torch.inf"
+    if isinstance(value, float):
+        short = next(
+            (f"{value:.{digits}g}" for digits in (6, 8, 9) if _same(value, f"{value:.{digits}g}")), repr(value)
+        )
+        return short if any(c in short for c in ".en") else f"{short}.0"
+    return repr(value)
+
+
+def _same(value: float, text: str) -> bool:
+    """Whether the text is that number in float32."""
+    return torch.tensor(float(text)).item() == torch.tensor(value).item()
+
+
+def inputs_of(subject: Subject, leaves: Leaves) -> dict[str, str]:
+    """Every argument as an expression, by its name."""
+    return dict(zip(subject.names, map(as_python, _arguments(subject, leaves)), strict=True))
+
+
+def call_of(subject: Subject, leaves: Leaves) -> str:
+    """One line that calls the loss."""
+    arguments = ", ".join(map(as_python, _arguments(subject, leaves)))
+    return f"{_callee(subject)}({arguments})"
+
+
+def _arguments(subject: Subject, leaves: Leaves) -> Sequence[Any]:
+    detached = tree_map(lambda x: x.detach() if isinstance(x, Tensor) else x, list(leaves))
+    return subject.arguments(detached)
+
+
+def _callee(subject: Subject) -> str:
+    """How the loss is called in Python: made by name, or by the name it has in its file."""
+    if ":" in subject.target:
+        return subject.target.rpartition(":")[2]
+    return f'losszoo.create("{subject.target}")' if subject.target != "loss" and " " not in subject.target else "loss"

@@ -1,0 +1,222 @@
+"""From what a user names to what can be examined: a callable with an ordinary input."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from losszoo.contract.compose import SumLoss
+from losszoo.contract.examples import example_inputs
+from losszoo.contract.loss import Loss
+from losszoo.contract.signatures import TABLE
+from losszoo.doctor.hints import with_hints
+from losszoo.doctor.subject import Subject, as_values, evaluate, make_subject
+from losszoo.errors import UsageError, in_one_line
+from losszoo.factory import create, fitting_signatures, infer_signature, positional_names
+from losszoo.registry.expressions import parse
+from losszoo.registry.specs import SIGNATURES
+from losszoo.registry.targets import foreign_code, resolve
+
+Example = Callable[[], Any]
+
+
+def subjects_of(
+    loss: str | Callable[..., Any], signature: str | None, expects: str | None, example: Example | None, seed: int
+) -> list[tuple[str, Subject]]:
+    """What is examined, each with its label; the terms of a sum one by one.
+
+    Raises:
+        UsageError: nothing of the kind can be called.
+    """
+    found = _things(loss, signature, expects)
+    return [(label, _ready(_subject(thing, label, signature, expects, example, seed))) for label, thing in found]
+
+
+def _things(loss: str | Callable[..., Any], signature: str | None, expects: str | None) -> list[tuple[str, Any]]:
+    """The single losses, ready to be called."""
+    if not isinstance(loss, str):
+        return _of_object(loss, getattr(loss, "__name__", type(loss).__name__), {})
+    terms = parse(loss)
+    calls = [term.call for term in terms]
+    if len(terms) == 1 and ":" in calls[0].name:
+        return _of_object(resolve(calls[0].name), calls[0].name, calls[0].arguments)
+    if any(":" in call.name for call in calls):
+        return [pair for call in calls for pair in _things(str(call), signature, expects)]
+    if signature or expects:
+        create(loss, signature=signature, expects=expects)  # refuses them, as they are registered
+    made = create(loss)
+    return [(loss, made)] if isinstance(made, Loss) else _terms(made)
+
+
+def _terms(loss: SumLoss) -> list[tuple[str, Any]]:
+    if loss.combiner is not None:
+        raise UsageError(
+            "a combiner has no input of its own to be examined on: examine the losses inside it one by one"
+        )
+    single = [term for term in loss.terms if isinstance(term.loss, Loss)]
+    inner = [pair for term in loss.terms if isinstance(term.loss, SumLoss) for pair in _terms(term.loss)]
+    return [*((term.label, term.loss) for term in single), *inner]
+
+
+def _of_object(thing: Any, name: str, params: dict[str, Any] | Any) -> list[tuple[str, Any]]:
+    if isinstance(thing, SumLoss):
+        return _terms(thing)
+    if not callable(thing):
+        raise UsageError(f"a loss must be callable, however: {name} is of type {type(thing).__name__}")
+    if hasattr(thing, "__losszoo_row__"):
+        return [(name, create(thing, **params))]
+    if inspect.isclass(thing):
+        return [(name, _made(thing, name, dict(params)))]
+    return [(name, functools.partial(thing, **params) if params else thing)]
+
+
+def _made(kind: type, name: str, params: dict[str, Any]) -> Any:
+    try:
+        with foreign_code():
+            made = kind(**params)
+    except Exception as error:
+        required = _required(kind, params)
+        hint = f"it needs {', '.join(required)}: pass {name}({', '.join(f'{key}=...' for key in required)})"
+        raise UsageError(
+            f"{name} cannot be made with ({', '.join(params)}): {in_one_line(error)}"
+            + (f"; {hint}" if required else "")
+        ) from error
+    if not callable(made):
+        raise UsageError(f"a loss must be callable, however: {name}() is of type {type(made).__name__}")
+    return made
+
+
+def _required(kind: type, params: dict[str, Any]) -> list[str]:
+    try:
+        parameters = inspect.signature(kind).parameters.values()
+    except (TypeError, ValueError):
+        return []
+    named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    return [p.name for p in parameters if p.default is p.empty and p.kind in named and p.name not in params]
+
+
+def _subject(
+    thing: Any, label: str, signature: str | None, expects: str | None, example: Example | None, seed: int
+) -> Subject:
+    if example is not None:
+        inputs = _example_inputs(example)
+        names = TABLE[signature].arguments if signature else _names(thing)
+        return make_subject(thing, inputs, names, signature or "", expects or "logits", label, seed)
+    if isinstance(thing, Loss):
+        signature, expects = thing.identity.signature, thing.identity.expects
+    signature = signature or _inferred(thing, label, seed)
+    if signature not in TABLE:
+        raise UsageError(f"signature must be one of {', '.join(SIGNATURES)}, however: signature={signature!r}")
+    inputs = example_inputs(signature, expects=expects or "logits", seed=seed)
+    row = TABLE[signature]
+    inputs = inputs[: len(row.arguments)] if not isinstance(thing, Loss) and row.optional else inputs
+    names = (*row.arguments, *row.optional)
+    return make_subject(thing, inputs, names, signature, expects or "logits", label, seed)
+
+
+def _names(thing: Any) -> tuple[str, ...]:
+    """The names of the arguments; without those that say nothing (``*inputs``)."""
+    if isinstance(thing, Loss):
+        return TABLE[thing.signature].arguments
+    try:
+        return positional_names(thing)
+    except (TypeError, ValueError):
+        return ()
+
+
+def _inferred(thing: Any, label: str, seed: int) -> str:
+    """The signature by argument names; where several share them, the only one whose input the loss accepts."""
+    signature = infer_signature(thing)
+    if signature is not None:
+        return signature
+    candidates = fitting_signatures(thing)
+    accepted = [name for name in candidates if _accepts(thing, name, seed)]
+    if len(accepted) == 1:
+        return accepted[0]
+    listed = ", ".join(accepted or candidates or SIGNATURES)
+    raise UsageError(
+        f"the signature of {label} cannot be read off its arguments: say --signature, one of {listed}; for any "
+        "other loss say --example FILE:NAME, a function that returns one ordinary tuple of inputs"
+    )
+
+
+def _accepts(thing: Any, signature: str, seed: int) -> bool:
+    subject = make_subject(thing, example_inputs(signature, seed=seed), TABLE[signature].arguments, signature)
+    return evaluate(subject, subject.leaves).error is None
+
+
+def _example_inputs(example: Example) -> tuple[Any, ...]:
+    try:
+        with foreign_code():
+            made = example()
+    except Exception as error:
+        raise UsageError(
+            f"the example must return a tuple of inputs, however: it raises {in_one_line(error)}"
+        ) from error
+    inputs = (made,) if isinstance(made, Tensor) else tuple(made) if isinstance(made, list) else made
+    if not isinstance(inputs, tuple) or not inputs:
+        raise UsageError(
+            f"the example must return one ordinary tuple of inputs, however: it returns a {type(made).__name__}"
+        )
+    return inputs
+
+
+def _ready(subject: Subject) -> Subject:
+    """The subject with what its code says of its inputs, once it can be called at all.
+
+    Raises:
+        UsageError: it raises on its ordinary input, or gives back no floating tensor.
+    """
+    if not any(isinstance(leaf, Tensor) and leaf.is_floating_point() for leaf in subject.leaves):
+        raise UsageError(f"the ordinary input of {subject.target} must hold a floating tensor, however: it holds none")
+    outcome = evaluate(subject, subject.leaves, own_dtype(subject))
+    if outcome.error is not None:
+        shapes = ", ".join(f"{tuple(x.shape)}" if isinstance(x, Tensor) else repr(x) for x in subject.leaves)
+        raise UsageError(
+            f"{subject.target} must accept an ordinary input, however: on {shapes} it raises "
+            f"{in_one_line(outcome.error)}; where its inputs are others, give an --example"
+        ) from outcome.error
+    return with_hints(subject)
+
+
+def own_dtype(subject: Subject) -> torch.dtype:
+    """What the ordinary input comes in; half precision counts, anything else is float32."""
+    found = {x.dtype for x in subject.leaves if isinstance(x, Tensor) and x.is_floating_point()}
+    low = sorted((d for d in found if d.itemsize < 4), key=str)
+    return low[0] if low else torch.float32
+
+
+def facts(subject: Subject) -> list[str]:
+    """What is worth knowing of a loss before it is examined: that it is random, or writes into its inputs."""
+    said = []
+    first = evaluate(subject, subject.leaves, gradients=False)
+    other = evaluate(replace(subject, seed=subject.seed + 1), subject.leaves, gradients=False)
+    if first.values is not None and other.values is not None and not torch.equal(first.values, other.values):
+        said.append(f"{subject.target} draws random numbers: every call was seeded with {subject.seed}")
+    written = _written(subject)
+    if written:
+        said.append(f"{subject.target} writes into {', '.join(written)}: every call was given a copy")
+    return said
+
+
+def _written(subject: Subject) -> list[str]:
+    """The arguments that a call changes."""
+    copies = [leaf.clone() if isinstance(leaf, Tensor) else leaf for leaf in subject.leaves]
+    torch.manual_seed(subject.seed)
+    try:
+        with torch.no_grad():
+            as_values(subject.call(*subject.arguments(copies)))
+    except Exception:  # it needs a gradient to be called
+        return []
+    changed = [
+        index
+        for index, (was, now) in enumerate(zip(subject.leaves, copies, strict=True))
+        if isinstance(was, Tensor) and not torch.equal(was.nan_to_num(), now.nan_to_num())
+    ]
+    return [subject.names[min(index, len(subject.names) - 1)] for index in changed]

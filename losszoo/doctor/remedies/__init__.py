@@ -1,0 +1,1 @@
+"""What cures a failure: forms of an operation that do not break, substituted and tried."""

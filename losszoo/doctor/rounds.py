@@ -1,0 +1,127 @@
+"""Many losses, one after another: each is examined in a process that it cannot take the others down with."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from typing import Any
+
+from losszoo.doctor.examination import Examination
+from losszoo.doctor.wording import brief
+from losszoo.errors import LosszooError, in_one_line
+from losszoo.registry.specs import LossSpec
+
+
+@dataclass(frozen=True)
+class Patient:
+    """A loss with what the doctor said of it.
+
+    Args:
+        name: of the loss.
+        status: "stable", or "exhibit" for one that is unstable on purpose.
+        examination: the answer; None where there is none.
+        error: why there is none.
+    """
+
+    name: str
+    status: str = "stable"
+    examination: Examination | None = None
+    error: str = ""
+
+    @property
+    def verdict(self) -> str:
+        """Either "healthy", "sick" or "failed": it could not be examined."""
+        return self.examination.verdict if self.examination else "failed"
+
+    @property
+    def expected(self) -> bool:
+        """Whether a stable loss is healthy and an exhibit sick."""
+        return self.verdict == ("sick" if self.status == "exhibit" else "healthy")
+
+    @property
+    def remark(self) -> str:
+        """What to know in one line; empty for a stable loss that is healthy."""
+        if self.examination is None:
+            return self.error
+        findings = self.examination.findings
+        if not findings:
+            odd = "an exhibit should be sick" if self.status == "exhibit" else ""
+            return odd or ("" if self.examination.complete else "the time budget ended it")
+        mark = "exhibit: " if self.status == "exhibit" else ""
+        more = f", and {len(findings) - 1} more" if len(findings) > 1 else ""
+        return f"{mark}{brief(findings[0])}{more}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The document of this loss in ``losszoo doctor --all --json``."""
+        nothing = {"target": self.name, "verdict": self.verdict, "error": self.error}
+        document = self.examination.to_dict() if self.examination else nothing
+        return {**document, "status": self.status, "expected": self.expected}
+
+
+@dataclass(frozen=True)
+class Rounds:
+    """All patients in the order of the registry, and the time it took."""
+
+    patients: tuple[Patient, ...]
+    seconds: float
+
+    @property
+    def verdict(self) -> str:
+        """Either "healthy", where every stable loss is and every exhibit is not, or "sick"."""
+        return "healthy" if all(patient.expected for patient in self.patients) else "sick"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The document of ``losszoo doctor --all --json``."""
+        losses = [patient.to_dict() for patient in self.patients]
+        return {"verdict": self.verdict, "losses": losses, "seconds": round(self.seconds, 3)}
+
+
+def examine_all(
+    specs: Sequence[LossSpec],
+    options: Mapping[str, Any],
+    jobs: int = 1,
+    on_patient: Callable[[Patient], None] = lambda patient: None,
+) -> Rounds:
+    """Examine every loss; one that cannot be examined is a patient with an error.
+
+    Args:
+        specs: of registered losses.
+        options: of :func:`losszoo.doctor.examine.examine`.
+        jobs: processes at a time; 1 examines in this one.
+        on_patient: called as each is done, in whatever order they are.
+    """
+    started = time.perf_counter()
+    done: dict[str, Patient] = {}
+    why = ""
+    try:
+        for patient in _visits(specs, options, jobs):
+            done[patient.name] = patient
+            on_patient(patient)
+    except BrokenProcessPool:  # no loss can be blamed: the pool does not say whose process it was
+        why = "not examined: a process of the examination was killed, perhaps for memory; try --jobs 1"
+    patients = tuple(done.get(spec.name, Patient(spec.name, spec.status, error=why)) for spec in specs)
+    return Rounds(patients, time.perf_counter() - started)
+
+
+def _visits(specs: Iterable[LossSpec], options: Mapping[str, Any], jobs: int) -> Iterator[Patient]:
+    from joblib import Parallel, delayed
+
+    visits = (delayed(visit)(spec.name, spec.status, dict(options)) for spec in specs)
+    found: Iterator[Patient] = Parallel(n_jobs=jobs, batch_size=1, return_as="generator_unordered")(visits)
+    return found
+
+
+def visit(name: str, status: str, options: Mapping[str, Any]) -> Patient:
+    """Examine one registered loss; what it raises becomes a line, and what it prints goes to stderr."""
+    from losszoo.doctor.examine import examine
+
+    with contextlib.redirect_stdout(sys.stderr):
+        try:
+            return Patient(name, status, examine(name, **options))
+        except Exception as error:
+            ours = isinstance(error, LosszooError)
+            return Patient(name, status, error=str(error) if ours else in_one_line(error))

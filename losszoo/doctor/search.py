@@ -1,0 +1,148 @@
+"""The search for failures: every probe is judged, and failures with the same culprit are one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from losszoo.doctor.blame import Blame, blame
+from losszoo.doctor.judge import Verdict, judge
+from losszoo.doctor.probes import Probe
+from losszoo.doctor.subject import Leaves, Outcome, Subject
+
+# A loss that fails everywhere has told all it can.
+_MOST_FAILURES = 8
+_WITHOUT_NEWS = 60
+# Once so many large inputs have had a true value beyond the dtype, the next ones are taken to have it too.
+_ENOUGH = 20
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One way to fail.
+
+    Args:
+        subject: whose.
+        probe: the first that shows it, in words.
+        symptom: of the examination's list.
+        dtype: it fails in.
+        leaves: the failing input.
+        blame: who is at fault.
+        shows: whether other leaves fail in the same way; by default, whether they show the same symptom.
+        accept: whether an outcome is a cure; by default, whether it is finite and near the truth.
+    """
+
+    subject: Subject
+    probe: str
+    symptom: str
+    dtype: torch.dtype
+    leaves: Leaves
+    blame: Blame | None
+    shows: Callable[[Leaves], bool] | None = None
+    accept: Callable[[Outcome], bool] | None = None
+
+    def fails_on(self, leaves: Leaves) -> bool:
+        """Whether these leaves show it too."""
+        if self.shows is not None:
+            return self.shows(leaves)
+        verdict = judge(self.subject, leaves, self.dtype)
+        return verdict.sick and verdict.symptom == self.symptom
+
+
+@dataclass
+class Clock:
+    """How much of a time budget is left.
+
+    Args:
+        budget: seconds.
+    """
+
+    budget: float
+    started: float = field(default_factory=time.perf_counter)
+
+    @property
+    def seconds(self) -> float:
+        """Since it began."""
+        return time.perf_counter() - self.started
+
+    def over(self, share: float = 1.0) -> bool:
+        """Whether that share of the budget is used up."""
+        return self.seconds > self.budget * share
+
+
+@dataclass
+class Search:
+    """What has been found so far.
+
+    Args:
+        clock: its time budget.
+    """
+
+    clock: Clock
+    failures: dict[tuple[Any, ...], Failure] = field(default_factory=dict)
+    notes: dict[str, None] = field(default_factory=dict)
+    probes: int = 0
+    complete: bool = True
+    _without_news: int = 0
+    _beyond: int = 0
+
+    def try_all(
+        self,
+        subject: Subject,
+        probes: Iterable[Probe],
+        dtype: torch.dtype = torch.float32,
+        share: float = 1.0,
+        only: str = "",
+    ) -> None:
+        """Judge probes until they, the news or that share of the time are at an end.
+
+        Args:
+            subject: whose.
+            probes: to try.
+            dtype: to compute in.
+            share: of the budget that may be used up after them.
+            only: count no other symptoms than those that begin so.
+        """
+        self._without_news = 0
+        for probe in probes:
+            if self.clock.over(share):
+                self.complete = False
+                return
+            if len(self.failures) >= _MOST_FAILURES or self._without_news >= _WITHOUT_NEWS:
+                return
+            self.try_one(subject, probe, dtype, only)
+
+    def try_one(self, subject: Subject, probe: Probe, dtype: torch.dtype, only: str = "") -> Verdict:
+        """Judge one probe."""
+        self.probes += 1
+        verdict = judge(subject, probe.leaves, dtype, look_into_size=self._beyond < _ENOUGH)
+        self._beyond += verdict.beyond
+        if verdict.sick and str(verdict.symptom).startswith(only):
+            self._add(subject, probe, verdict, dtype)
+        elif verdict.infinite:
+            self.note(f"the true value is infinite on: {probe.label}")
+        return verdict
+
+    def note(self, text: str) -> None:
+        """Say something that is worth knowing, once."""
+        if len(self.notes) < 12:
+            self.notes.setdefault(text)
+
+    def _add(self, subject: Subject, probe: Probe, verdict: Verdict, dtype: torch.dtype) -> None:
+        assert verdict.leaves is not None
+        assert verdict.symptom is not None
+        found = blame(subject, verdict.leaves, dtype)
+        self.add(Failure(subject, probe.label, verdict.symptom, dtype, verdict.leaves, found))
+
+    def add(self, failure: Failure) -> None:
+        """Keep a failure, unless the same operation on the same line is to blame for one already."""
+        key = failure.blame.key if failure.blame is not None else (failure.symptom,)
+        if key in self.failures:
+            self._without_news += 1
+            return
+        self._without_news = 0
+        self.failures[key] = failure

@@ -1,0 +1,154 @@
+"""The smallest input that still fails: fewest rows, fewest columns, roundest numbers."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from losszoo.doctor.domain import Leaf, leaves_of
+from losszoo.doctor.probes import batch_size
+from losszoo.doctor.search import Clock, Failure
+from losszoo.doctor.subject import Leaves
+
+_MOST_TRIALS = 400
+_MOST_NUMBERS = 48
+# The first that still fails is kept; the last two are where exp and its kin give way.
+_ROUND = (0.0, 1.0, -1.0, 2.0, 10.0, -10.0, 100.0, -100.0)
+
+
+@dataclass
+class _Shrinker:
+    """Tries smaller inputs, and keeps one that fails in the same way."""
+
+    failure: Failure
+    leaves: Leaves
+    kinds: Sequence[Leaf]
+    clock: Clock
+    trials: int = 0
+
+    def keep_if_failing(self, smaller: Leaves) -> bool:
+        if self.trials >= _MOST_TRIALS or self.clock.over():
+            return False
+        self.trials += 1
+        if not self._legal(smaller) or not self.failure.fails_on(smaller):
+            return False
+        self.leaves = smaller
+        return True
+
+    def _legal(self, leaves: Leaves) -> bool:
+        return all(leaf.legal(leaves[leaf.index]) for leaf in self.kinds)
+
+
+def smallest(failure: Failure, clock: Clock) -> Leaves:
+    """An input as small and as round as still fails with the same symptom, and as the time allows."""
+    shrinker = _Shrinker(failure, list(failure.leaves), leaves_of(failure.subject), clock)
+    if not shrinker.keep_if_failing(list(failure.leaves)):
+        return failure.leaves  # it does not fail twice
+    _fewer_rows(shrinker)
+    _fewer_columns(shrinker)
+    _rounder(shrinker)
+    return shrinker.leaves
+
+
+def _fewer_rows(shrinker: _Shrinker) -> None:
+    size = _common_size(shrinker)
+    if size < 2:
+        return
+    few = itertools.chain(
+        ([i] for i in range(min(size, 12))), itertools.islice(itertools.combinations(range(min(size, 8)), 2), 28)
+    )
+    if any(shrinker.keep_if_failing(_rows(shrinker.leaves, size, index)) for index in few):
+        return
+    step = size // 2
+    while step >= 1:
+        start = 0
+        while start < size and size > 1:
+            kept = [i for i in range(size) if not start <= i < start + step]
+            if kept and shrinker.keep_if_failing(_rows(shrinker.leaves, size, kept)):
+                size = len(kept)
+            else:
+                start += step
+        step //= 2
+
+
+def _common_size(shrinker: _Shrinker) -> int:
+    sizes = [len(x) for x in shrinker.leaves if isinstance(x, Tensor) and x.ndim]
+    return max(sizes, key=sizes.count) if sizes and batch_size(shrinker.failure.subject) else 0
+
+
+def _rows(leaves: Leaves, size: int, index: Sequence[int]) -> Leaves:
+    chosen = torch.tensor(list(index))
+    return [x[chosen] if isinstance(x, Tensor) and x.ndim and len(x) == size else x for x in leaves]
+
+
+def _fewer_columns(shrinker: _Shrinker) -> None:
+    """Cut a size that tensors share in their later dimensions to 1, else 2, else half."""
+    sizes = {n for x in shrinker.leaves if isinstance(x, Tensor) for n in x.shape[1:] if n > 1}
+    for size in sorted(sizes, reverse=True):
+        for count in (1, 2, size // 2):
+            if 0 < count < size and shrinker.keep_if_failing(_cut(shrinker.leaves, size, count)):
+                break
+
+
+def _cut(leaves: Leaves, size: int, count: int) -> Leaves:
+    def cut(x: Tensor) -> Tensor:
+        for dim in range(1, x.ndim):
+            if x.shape[dim] == size:
+                x = x.narrow(dim, 0, count)
+        return x.clone()
+
+    return [cut(x) if isinstance(x, Tensor) else x for x in leaves]
+
+
+def _rounder(shrinker: _Shrinker) -> None:
+    for leaf in shrinker.kinds:
+        x = shrinker.leaves[leaf.index]
+        for candidate in _whole(x):
+            if _replace(shrinker, leaf.index, candidate):
+                break
+        if x.numel() <= _MOST_NUMBERS:
+            for position in range(x.numel()):
+                _round_one(shrinker, leaf, position)
+
+
+def _whole(x: Tensor) -> Iterator[Tensor]:
+    """The tensor filled or rounded as a whole, the roundest first."""
+    values = _ROUND[:3] if x.is_floating_point() else (0, 1)
+    yield from (torch.full_like(x, value) for value in values if x.dtype != torch.bool or value in (0, 1))
+    if x.is_floating_point():
+        yield x.round()
+        yield _to_digits(x, 1)
+        yield _to_digits(x, 2)
+
+
+def _round_one(shrinker: _Shrinker, leaf: Leaf, position: int) -> None:
+    current = shrinker.leaves[leaf.index].reshape(-1)[position]
+    if not leaf.floating or float(current) in (0.0, 1.0):
+        return
+    own = [float(_to_digits(current, digits)) for digits in (1, 2)]
+    for value in (*_ROUND, *own):
+        if value == float(current):
+            return
+        changed = shrinker.leaves[leaf.index].clone()
+        changed.reshape(-1)[position] = value
+        if _replace(shrinker, leaf.index, changed):
+            return
+
+
+def _to_digits(x: Tensor, digits: int) -> Tensor:
+    """Rounded to so many significant digits."""
+    size = x.double().abs().clamp(min=1e-300).log10().floor()
+    unit = 10.0 ** (size - digits + 1)
+    return torch.where(torch.isfinite(x), ((x.double() / unit).round() * unit), x.double()).to(x.dtype)
+
+
+def _replace(shrinker: _Shrinker, index: int, tensor: Tensor) -> bool:
+    if torch.equal(tensor, shrinker.leaves[index]):
+        return False
+    leaves = list(shrinker.leaves)
+    leaves[index] = tensor
+    return shrinker.keep_if_failing(leaves)

@@ -1,0 +1,123 @@
+"""Wrong answers that no longer pull: the gradient is gone, and the mathematics without its epsilon has one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._pytree import tree_leaves
+
+from losszoo.doctor.batteries import battery
+from losszoo.doctor.blame import Blame
+from losszoo.doctor.probes import Probe
+from losszoo.doctor.shadow import zero_by_underflow
+from losszoo.doctor.subject import Leaves, Subject, computing_in, evaluate, forward
+from losszoo.doctor.tape import Record, Tape, operation
+
+# Less than this share of the gradient that there should be is none.
+GONE = 1e-4
+# A true gradient below this is small by design: a bounded loss gives up hopeless samples.
+_PULLS = 1e-3
+# Constants up to here are there to save a logarithm or a quotient.
+_EPS = 1e-3
+
+
+@dataclass(frozen=True)
+class Vanished:
+    """A wrong answer without a gradient."""
+
+    probe: Probe
+    blame: Blame
+    pull: float
+
+
+def wrong_answers(subject: Subject) -> Iterator[Probe]:
+    """Inputs of the signature's battery on which the loss should pull hardest."""
+    if subject.expects != "logits":
+        return
+    for label, inputs in battery(subject.signature, subject.expects, subject.seed):
+        if "wrong" in label or "mixed up" in label:
+            yield Probe(label, tree_leaves(inputs))
+
+
+def vanished(subject: Subject) -> Iterator[Vanished]:
+    """Every wrong answer that has lost its gradient."""
+    for probe in wrong_answers(subject):
+        pull = lost_pull(subject, probe.leaves)
+        found = _blame(subject, probe.leaves) if pull is not None else None
+        if found is not None and pull is not None:
+            yield Vanished(probe, found, pull)
+
+
+def lost_pull(subject: Subject, leaves: Leaves) -> float | None:
+    """The size of the gradient that there should be, where there is next to none; else None."""
+    narrow = evaluate(subject, leaves, torch.float32)
+    wide = evaluate(subject, leaves, torch.float64, mode=WithoutEpsilon())
+    if narrow.error is not None or wide.error is not None:
+        return None
+    true, found = _norm(wide.gradients), _norm(narrow.gradients)
+    lost = torch.isfinite(torch.tensor([true, found])).all() and true > _PULLS and found < GONE * true
+    return true if bool(lost) else None
+
+
+def _norm(gradients: Any) -> float:
+    squares = [float(g.double().square().sum()) for g in gradients if g is not None]
+    return math.sqrt(sum(squares))
+
+
+class WithoutEpsilon(Tape):
+    """Leaves out every small constant that is added to, or bounds, a positive number."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if is_epsilon(func, args, kwargs or {}):
+            return next(x for x in args if isinstance(x, Tensor))
+        return super().__torch_function__(func, types, args, kwargs)
+
+
+def is_epsilon(func: Any, args: Any, kwargs: Any) -> bool:
+    """Whether an operation only keeps a number away from zero."""
+    name = operation(func)
+    if name not in ("add", "clamp", "clamp_min", "maximum"):
+        return False
+    constants = [*args[1:], *kwargs.values()] if isinstance(args[0], Tensor) else [args[0]]
+    small = [c for c in constants if isinstance(c, float) and 0 < c <= _EPS]
+    return len(small) > 0 and bool((_tensor_of(args) >= 0).all())
+
+
+def _tensor_of(args: Any) -> Tensor:
+    found: Tensor = next(x for x in args if isinstance(x, Tensor)).detach()
+    return found
+
+
+def _blame(subject: Subject, leaves: Leaves) -> Blame | None:
+    """The epsilon that swallows a number, or else the underflow before a logarithm."""
+    tape = Tape()
+    with torch.enable_grad(), computing_in(subject, torch.float32) as (call, _):
+        forward(subject, call, leaves, torch.float32, tape)
+    for record in tape.records:
+        if is_epsilon(record.func, record.args, record.kwargs) and _swallows(record):
+            return Blame(record, _logarithm_after(tape, record), "swallowed", True, tape)
+    for record in tape.records:
+        if record.site.op in ("log", "div", "log2", "log10"):
+            for x in record.inputs:
+                source = zero_by_underflow(tape, x)
+                if source is not None:
+                    return Blame(source, record, "underflow", True, tape)
+    return None
+
+
+def _swallows(record: Record) -> bool:
+    """Whether some number disappears beside the constant."""
+    numbers = [*record.args, *record.kwargs.values()]
+    constant = min(c for c in numbers if isinstance(c, float) and 0 < c <= _EPS)
+    return bool((_tensor_of(record.args) < GONE * constant).any())
+
+
+def _logarithm_after(tape: Tape, record: Record) -> Record:
+    """Where the saved number is used."""
+    after = tape.records[record.index + 1 :]
+    return next((r for r in after if r.site.op in ("log", "log2", "log10")), record)

@@ -1,0 +1,74 @@
+"""Values and gradients."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.func import functional_call
+
+from losszoo.doctor.batteries import battery
+from losszoo.testing.check import check, require
+from losszoo.testing.finite import what_breaks
+from losszoo.testing.inputs import changed, learned_places, rows_of, value_and_gradients, with_leaves
+from losszoo.testing.subject import Subject
+
+
+@check()
+def check_ordinary_batch(subject: Subject) -> None:
+    """On an ordinary batch the loss is one finite number with a finite gradient that is not zero."""
+    value, gradients = value_and_gradients(subject.make(), subject.batch(), subject.signature)
+    shape = tuple(value.shape)
+    require(shape == (), "a mean must be one number", f"its shape is {shape}", "return unreduced values")
+    came = f"value={value.item()}, gradient={[g.tolist() for g in gradients]}"
+    finite = bool(value.isfinite()) and all(bool(g.isfinite().all()) for g in gradients)
+    require(finite, "value and gradient must be finite", came, f"look at it with: losszoo doctor {subject}")
+    moves = any(bool((g != 0).any()) for g in gradients)
+    require(moves, "the gradient must not be zero everywhere", came, "look for detach() and for rounding")
+
+
+@check()
+def check_battery(subject: Subject) -> None:
+    """Value and gradient stay finite on the doctor's battery, wherever the true ones are."""
+    loss = subject.make()
+    broken = [
+        f"on '{label}' {fault}"
+        for label, inputs in battery(subject.signature, subject.expects, 0)
+        if (fault := what_breaks(loss, inputs, subject))
+    ]
+    came = "".join(broken[:1]) + f" (and so on {len(broken) - 1} inputs more)" * (len(broken) > 1)
+    require(not broken, "value and gradient must be finite", came, f"look at it with: losszoo doctor {subject}")
+
+
+@check()
+def check_gradcheck(subject: Subject) -> None:
+    """In float64 the gradient is that of finite differences, to the inputs and to the loss's own parameters."""
+    loss = subject.make().double()
+    inputs, leaves = with_leaves(subject.batch(rows=5, seed=3, dtype=torch.float64), subject.signature)
+    own = {name: p for name, p in loss.named_parameters() if p.requires_grad}
+
+    def value(*tensors: Tensor) -> Tensor:
+        fresh = iter(tensors)
+        given = changed(inputs, lambda _: next(fresh), learned_places(subject.signature))
+        result: Tensor = functional_call(loss, dict(zip(own, fresh, strict=True)), given)
+        return result
+
+    torch.autograd.gradcheck(value, (*leaves, *own.values()))
+
+
+@check(signatures=("binary", "multiclass", "regression"), because="the shape of its inputs is fixed")
+def check_more_dimensions(subject: Subject) -> None:
+    """A loss takes further dimensions: the values are those of the flat batch."""
+    subject.must_take(reduction="none")
+    loss, flat = subject.make("none"), subject.batch()
+    wide = rows_of(flat, torch.tensor([[0, 1], [2, 3], [4, 5]]), subject.signature)
+    if subject.signature == "multiclass":
+        wide = wide[0].movedim(-1, 1), wide[1]
+    values, expected = loss(*wide), loss(*flat)
+    if values.shape == (3,):
+        return  # one value per sample is what such a loss may give
+    require(
+        values.shape == (3, 2) and torch.allclose(values.flatten(), expected, rtol=1e-4, atol=1e-5),
+        f"values of inputs {tuple(wide[0].shape)} must be those of {tuple(flat[0].shape)}",
+        f"{values.tolist()} and {expected.tolist()}",
+        "name the dimension of the classes, and reduce no other",
+    )
