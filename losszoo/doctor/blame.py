@@ -9,8 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from losszoo.doctor.computing import computing_in
 from losszoo.doctor.shadow import Shadow, parted, zero_by_underflow
-from losszoo.doctor.subject import Subject, computing_in, forward
+from losszoo.doctor.subject import Subject, forward
 from losszoo.doctor.tape import Record, Site, Tape
 
 # What fills with infinity means it.
@@ -56,7 +57,7 @@ def blame(subject: Subject, leaves: Sequence[Any], dtype: torch.dtype, tape: Tap
         tape: a fresh one, by default; another kind may change the loss while it writes.
     """
     tape = tape or Tape()
-    with torch.enable_grad(), computing_in(subject, dtype) as (call, learned):
+    with torch.enable_grad(), computing_in(subject.call, dtype) as (call, learned):
         values, sources = forward(subject, call, leaves, dtype, tape)
         spoilt = not bool(torch.isfinite(values).all())
         if spoilt:

@@ -88,14 +88,24 @@ def _flat(value: Any) -> list[Any]:
 
 def _leaf(subject: Subject, index: int, name: str, tensor: Tensor) -> Leaf:
     kind, dim = kind_of(tensor)
-    if kind == "bounded" and subject.signature:
-        kind = "real"
+    if kind in _BY_CHANCE and index in subject.trained and not _is_within_one(subject, index, name):
+        kind = _BY_CHANCE[kind]
     if subject.signature in _SCORES and index == 0:
         kind = _SCORES[subject.signature].get(subject.expects, kind)
     classes = int(tensor.max()) + 1 if kind == "label" and tensor.numel() else 0
     given = is_given(name) or index not in subject.trained
     may_be_nan, ignored = index in subject.may_be_nan, subject.ignored.get(index)
     return Leaf(index, name, kind, tensor, dim, classes, given, may_be_nan=may_be_nan, ignored=ignored)
+
+
+# Numbers that merely happen to lie within 1 may be larger elsewhere: costs, coordinates, features.
+_BY_CHANCE = {"probability": "positive", "bounded": "real"}
+_BOUNDED_NAMES = ("prob", "conf", "cosine", "corr", "alpha", "gate", "sigmoid")
+
+
+def _is_within_one(subject: Subject, index: int, name: str) -> bool:
+    named = any(word in name.lower() for word in _BOUNDED_NAMES) or name.lower() in ("p", "q")
+    return index in subject.within_one or named
 
 
 _ELEMENTWISE = {"logits": "real", "probabilities": "probability", "log-probabilities": "log-probability"}

@@ -15,6 +15,7 @@ from losszoo.doctor.examination import Examination, Finding, Strip
 from losszoo.doctor.findings import finding_of
 from losszoo.doctor.halves import enlarged, in_half
 from losszoo.doctor.judge import symptom_of
+from losszoo.doctor.kinds import EDGE
 from losszoo.doctor.patients import facts, own_dtype, subjects_of
 from losszoo.doctor.precision import Inaccuracy, inaccuracies, is_inaccurate
 from losszoo.doctor.probes import Probe, ordinary, outliers, structural
@@ -156,7 +157,7 @@ def _note_empty(search: Search, subject: Subject, probe: Probe, dtype: torch.dty
 
 
 def _search_accuracy(search: Search, subject: Subject) -> None:
-    """Of values that are next to nothing only those count whose operation has a better form, as tried."""
+    """Only what a better form of the operation cures counts, as tried; not the last digits at a minimum."""
     from losszoo.doctor.remedies.trial import try_remedies
 
     for found in inaccuracies(subject):
@@ -164,7 +165,7 @@ def _search_accuracy(search: Search, subject: Subject) -> None:
             search.complete = False
             return
         failure = _inaccuracy(subject, found)
-        if not found.small or try_remedies(failure, search.clock).verified:
+        if not found.at_minimum and try_remedies(failure, search.clock).verified:
             search.add(failure)
 
 
@@ -193,10 +194,11 @@ def _search_vanished(search: Search, subject: Subject) -> None:
         search.add(Failure(subject, label, "vanished-gradient", torch.float32, leaves, found.blame, shows, accept))
 
 
-def _rank(failure: Failure) -> tuple[bool, int]:
+def _rank(failure: Failure) -> tuple[int, int]:
     """What ordinary training meets first, then the worst."""
-    exotic = any(text in failure.probe for text in ("1e-25", "1e-20", "1e20", "1e-30", "nearly"))
-    return exotic, _SEVERITY.index(failure.symptom)
+    far = any(text in failure.probe for text in ("1e-25", "1e-20", "1e20", "1e-30", "nearly"))
+    exotic = 2 if far else EDGE in failure.probe or "one row" in failure.probe
+    return int(exotic), _SEVERITY.index(failure.symptom)
 
 
 def _together(

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import traceback
+
 from losszoo.doctor.causes import cause_of
 from losszoo.doctor.examination import Finding
 from losszoo.doctor.paste import call_of, inputs_of
 from losszoo.doctor.remedies.trial import try_remedies
 from losszoo.doctor.search import Clock, Failure
 from losszoo.doctor.shrink import smallest
+from losszoo.errors import in_one_line
+from losszoo.harness.trace import author_line
 
 
 def finding_of(failure: Failure, clock: Clock) -> Finding:
     """Cause, smallest input and tried remedy of a failure, as far as the time allows."""
+    if failure.error is not None:
+        return _raised(failure, failure.error, clock)
     trial = try_remedies(failure, clock)
     leaves = smallest(failure, clock)
     found = failure.blame
@@ -27,4 +33,21 @@ def finding_of(failure: Failure, clock: Clock) -> Finding:
         verified=trial.verified,
         paste=call_of(failure.subject, leaves),
         code=found.site.code if found else None,
+    )
+
+
+def _raised(failure: Failure, error: Exception, clock: Clock) -> Finding:
+    """An input that is legal, and that the loss does not survive."""
+    frames = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
+    leaves = smallest(failure, clock)
+    return Finding(
+        symptom=failure.symptom,
+        dtype=str(failure.dtype).removeprefix("torch."),
+        probe=failure.probe,
+        op=None,
+        source=author_line(frames),
+        cause=in_one_line(error),
+        remedy="give an answer for this input, or refuse it with a ValueError that says why",
+        input=inputs_of(failure.subject, leaves),
+        paste=call_of(failure.subject, leaves),
     )

@@ -11,7 +11,8 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 
-from losszoo.doctor.subject import Subject, computing_in, forward
+from losszoo.doctor.computing import computing_in
+from losszoo.doctor.subject import Subject, forward
 
 
 @dataclass
@@ -21,22 +22,25 @@ class Hints:
     Args:
         may_be_nan: leaves that the loss itself looks at for NaN.
         ignored: labels that the loss leaves out, by leaf.
+        within_one: leaves that the loss uses as no larger than 1: it takes 1 - p, clamps there, or asks for an angle.
     """
 
     may_be_nan: set[int] = field(default_factory=set)
     ignored: dict[int, int] = field(default_factory=dict)
+    within_one: set[int] = field(default_factory=set)
 
 
 def with_hints(subject: Subject) -> Subject:
     """The subject, with what one ordinary call says of its inputs."""
     hints = _watch(subject)
-    return replace(subject, may_be_nan=frozenset(hints.may_be_nan), ignored=hints.ignored)
+    nan, one = frozenset(hints.may_be_nan), frozenset(hints.within_one)
+    return replace(subject, may_be_nan=nan, ignored=hints.ignored, within_one=one)
 
 
 def _watch(subject: Subject) -> Hints:
     hints = Hints()
     try:
-        with computing_in(subject, torch.float32) as (call, _):
+        with computing_in(subject.call, torch.float32) as (call, _):
             watcher = _Watcher(hints)
             forward(subject, watcher.around(call), subject.leaves, torch.float32, watcher)
     except Exception:  # told elsewhere, as a loss that raises on its ordinary input
@@ -55,10 +59,29 @@ def _from_parameters(subject: Subject, hints: Hints) -> None:
     default = parameters["ignore_index"].default if "ignore_index" in parameters else None
     value = getattr(subject.call, "ignore_index", default)
     # torch's own default is no statement of the author's.
+    if value is None and _speaks_of_ignoring(called):
+        value = -100
     if isinstance(value, int) and not str(getattr(called, "__module__", "")).startswith("torch"):
         for index, leaf in enumerate(subject.leaves):
             if isinstance(leaf, Tensor) and not leaf.is_floating_point():
                 hints.ignored.setdefault(index, value)
+
+
+def _speaks_of_ignoring(called: Any) -> bool:
+    """Whether the author's own text names torch's ignored label."""
+    try:
+        text = inspect.getsource(called)
+    except (OSError, TypeError):
+        return False
+    return "-100" in text or "ignore_index" in text
+
+
+# What leaves a number within or beyond 1 where it was.
+_KEEPING = (
+    *("reshape", "view", "flatten", "unsqueeze", "squeeze", "long", "float", "to", "double", "clone", "getitem"),
+    *("gather", "transpose", "permute", "contiguous", "abs", "neg", "pow", "square", "clamp", "sqrt"),
+)
+_WITHIN_ONE = ("binary_cross_entropy", "logit", "atanh", "arctanh", "acos", "arccos", "asin", "arcsin", "erfinv")
 
 
 class _Watcher(TorchFunctionMode):
@@ -92,7 +115,7 @@ class _Watcher(TorchFunctionMode):
         index = self._index.get(id(args[0])) if args and isinstance(args[0], Tensor) else None
         if index is not None:
             self._learn(name, index, args, kwargs)
-            if name in ("reshape", "view", "flatten", "unsqueeze", "squeeze", "long", "float", "to", "double", "clone"):
+            if name in _KEEPING:
                 self._follow(result, index)
         if name in ("cross_entropy", "nll_loss") and kwargs.get("ignore_index", -100) != -100 and len(args) > 1:
             target = self._index.get(id(args[1]))
@@ -103,8 +126,16 @@ class _Watcher(TorchFunctionMode):
     def _learn(self, name: str, index: int, args: Any, kwargs: Any) -> None:
         if name in ("isnan", "isfinite", "nan_to_num", "nanmean", "nansum"):
             self.hints.may_be_nan.add(index)
+        one_minus = name == "rsub" and not isinstance(args[1], Tensor) and args[1] == 1
+        if name in _WITHIN_ONE or one_minus or (name in ("clamp", "clip") and _ends_at_one(args, kwargs)):
+            self.hints.within_one.add(index)
         compared = name in ("ne", "eq") and len(args) > 1 and isinstance(args[1], int)
         if compared and not isinstance(args[1], bool) and not args[0].is_floating_point():
             self.hints.ignored.setdefault(index, args[1])
         if name == "ge" and len(args) > 1 and args[1] == 0 and not args[0].is_floating_point():
             self.hints.ignored.setdefault(index, -1)
+
+
+def _ends_at_one(args: Any, kwargs: Any) -> bool:
+    high = kwargs.get("max", args[2] if len(args) > 2 else None)
+    return isinstance(high, int | float) and 0 < high <= 1

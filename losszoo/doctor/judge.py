@@ -126,7 +126,9 @@ def smallest_failing(subject: Subject, leaves: Leaves, dtype: torch.dtype, sympt
             low = middle
         if high / low < 1.0005:
             break
-    return scaled(leaves, high)
+    # A little beyond the edge it is one operation that fails, and not the rounding of the next.
+    beyond = scaled(leaves, min(high * 1.03, 1.0))
+    return beyond if symptom_of(evaluate(subject, beyond, dtype)) == symptom else scaled(leaves, high)
 
 
 def scaled(leaves: Sequence[Any], factor: float) -> Leaves:

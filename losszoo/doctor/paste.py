@@ -44,9 +44,21 @@ def _tensor(x: Tensor) -> str:
         if value in (0, 1) and x.is_floating_point():
             return f"torch.{'ones' if value else 'zeros'}({shape}{dtype})"
         return f"torch.full(({shape},), {_number(value)}{dtype})"
+    period = _period(x)
+    if period:
+        times = ", ".join(map(str, [len(x) // period, *[1] * (x.ndim - 1)]))
+        return f"{_tensor(x[:period])}.repeat({times})"
     if x.numel() > _MOST:
         return f"torch.empty({shape}{dtype})  # {x.numel()} numbers, too many for a line"
     return f"torch.tensor({_nested(x.tolist())}{dtype})"
+
+
+def _period(x: Tensor) -> int:
+    """After how many rows a long tensor repeats itself; 0 where it does not."""
+    if x.ndim == 0 or len(x) < 16:
+        return 0
+    fits = (p for p in range(1, min(len(x) // 4, 64) + 1) if len(x) % p == 0)
+    return next((p for p in fits if torch.equal(x, x[:p].repeat(len(x) // p, *[1] * (x.ndim - 1)))), 0)
 
 
 def _nested(values: Any) -> str:

@@ -10,11 +10,12 @@ from torch import Tensor
 
 from losszoo.doctor.blame import Blame
 from losszoo.doctor.changes import changes_of, copies_of
+from losszoo.doctor.computing import computing_in
 from losszoo.doctor.domain import leaves_of
 from losszoo.doctor.judge import symptom_of
 from losszoo.doctor.probes import Probe
 from losszoo.doctor.shadow import Shadow
-from losszoo.doctor.subject import Leaves, Outcome, Subject, computing_in, evaluate, forward
+from losszoo.doctor.subject import Leaves, Outcome, Subject, evaluate, forward
 from losszoo.doctor.tape import Tape
 
 # More than 1 % off is wrong ...
@@ -34,11 +35,13 @@ class Inaccuracy:
         probe: the input.
         blame: where the digits were lost.
         small: the value is next to nothing beside an ordinary one.
+        at_minimum: it is so since the loss is flat there: it falls with the square of the distance to its minimum.
     """
 
     probe: Probe
     blame: Blame
     small: bool
+    at_minimum: bool
 
 
 def accuracy_probes(subject: Subject) -> Iterator[Probe]:
@@ -95,8 +98,15 @@ def _look(subject: Subject, probe: Probe, usual: float) -> Inaccuracy | None:
     found = blame_inaccuracy(subject, rounded)
     if found is None:
         return None
-    true = evaluate(subject, rounded, torch.float64, gradients=False).total
-    return Inaccuracy(Probe(probe.label, rounded), found, abs(true) < _SMALL * usual)
+    true = abs(evaluate(subject, rounded, torch.float64, gradients=False).total)
+    small = true < _SMALL * usual
+    return Inaccuracy(Probe(probe.label, rounded), found, small, small and _is_flat(subject, rounded, true))
+
+
+def _is_flat(subject: Subject, leaves: Leaves, true: float) -> bool:
+    """Whether a tenth of the input gives about a hundredth of the value."""
+    tenth = [x * 0.1 if isinstance(x, Tensor) and x.is_floating_point() else x for x in leaves]
+    return abs(evaluate(subject, tenth, torch.float64, gradients=False).total) < true / 30
 
 
 def _distance(one: Outcome, other: Outcome) -> float:
@@ -125,7 +135,7 @@ def _movement(subject: Subject, leaves: Leaves, wide: Outcome) -> float:
 def blame_inaccuracy(subject: Subject, leaves: Leaves, dtype: torch.dtype = torch.float32) -> Blame | None:
     """The operation whose inputs are right and whose result is not."""
     tape = Tape()
-    with torch.enable_grad(), computing_in(subject, dtype) as (call, _):
+    with torch.enable_grad(), computing_in(subject.call, dtype) as (call, _):
         values, _ = forward(subject, call, leaves, dtype, tape)
     last = tape.maker(values)
     if last is None:

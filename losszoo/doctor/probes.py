@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from losszoo.doctor.changes import Change, changes_of, copies_of, scores_for
+from losszoo.doctor.changes import changes_of, copies_of, scores_for
 from losszoo.doctor.domain import Leaf, leaves_of
+from losszoo.doctor.kinds import Change
 from losszoo.doctor.subject import Leaves, Subject, evaluate
 
 # So many pairs of changes are drawn at most; singles are all tried.

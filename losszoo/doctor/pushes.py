@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 from torch import Tensor
 
+from losszoo.doctor.computing import computing_in
 from losszoo.doctor.domain import Leaf, leaves_of
 from losszoo.doctor.probes import Probe
-from losszoo.doctor.subject import Leaves, Subject, computing_in, forward
+from losszoo.doctor.subject import Leaves, Subject, forward
 from losszoo.doctor.tape import Record, Tape
 
 _STEPS = 12
@@ -74,7 +75,7 @@ def pushes(subject: Subject) -> Iterator[Probe]:
 def _records(subject: Subject, leaves: Leaves) -> list[Record]:
     tape = Tape()
     try:
-        with computing_in(subject, torch.float64) as (call, _):
+        with computing_in(subject.call, torch.float64) as (call, _):
             forward(subject, call, leaves, torch.float64, tape)
     except Exception:  # a loss that takes no float64 cannot be pushed
         return []
@@ -99,7 +100,7 @@ def _push(subject: Subject, movable: Sequence[Leaf], index: int) -> Leaves | Non
 def _newton(subject: Subject, leaves: Leaves, moved: Sequence[int], index: int) -> list[Tensor] | None:
     tape = Tape()
     try:
-        with torch.enable_grad(), computing_in(subject, torch.float64) as (call, _):
+        with torch.enable_grad(), computing_in(subject.call, torch.float64) as (call, _):
             _, sources = forward(subject, call, leaves, torch.float64, tape)
             record = tape.records[index]
             distance = _DISTANCES[record.site.op](record) if record.site.op in _DISTANCES else None

@@ -12,13 +12,16 @@ import torch
 from losszoo.doctor.blame import Blame, blame
 from losszoo.doctor.judge import Verdict, judge
 from losszoo.doctor.probes import Probe
-from losszoo.doctor.subject import Leaves, Outcome, Subject
+from losszoo.doctor.subject import Leaves, Outcome, Subject, evaluate
+from losszoo.errors import in_one_line
 
 # A loss that fails everywhere has told all it can.
 _MOST_FAILURES = 8
 _WITHOUT_NEWS = 60
 # Once so many large inputs have had a true value beyond the dtype, the next ones are taken to have it too.
 _ENOUGH = 20
+_MOST_NOTES = 8
+_TRULY = "the true value is infinite"
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,7 @@ class Failure:
         blame: who is at fault.
         shows: whether other leaves fail in the same way; by default, whether they show the same symptom.
         accept: whether an outcome is a cure; by default, whether it is finite and near the truth.
+        error: what was raised.
     """
 
     subject: Subject
@@ -44,6 +48,7 @@ class Failure:
     blame: Blame | None
     shows: Callable[[Leaves], bool] | None = None
     accept: Callable[[Outcome], bool] | None = None
+    error: Exception | None = None
 
     def fails_on(self, leaves: Leaves) -> bool:
         """Whether these leaves show it too."""
@@ -124,12 +129,32 @@ class Search:
         if verdict.sick and str(verdict.symptom).startswith(only):
             self._add(subject, probe, verdict, dtype)
         elif verdict.infinite:
-            self.note(f"the true value is infinite on: {probe.label}")
+            self._infinite(probe)
+        elif verdict.error is not None:
+            self._raised(subject, probe, verdict.error, dtype)
         return verdict
+
+    def _infinite(self, probe: Probe) -> None:
+        if not any(text.startswith(_TRULY) for text in self.notes):
+            self.note(f"{_TRULY}, and no fault of the loss, on: {probe.label}")
+
+    def _raised(self, subject: Subject, probe: Probe, error: Exception, dtype: torch.dtype) -> None:
+        """A refusal in words is an answer; anything else is a failure of a loss whose signature promises more."""
+        if isinstance(error, ValueError | AssertionError | NotImplementedError):
+            return
+        said = in_one_line(error)
+        if dtype.itemsize < 4 or not subject.signature:
+            self.note(f"in {str(dtype).removeprefix('torch.')} it raises {said} on: {probe.label}")
+            return
+
+        def shows(leaves: Leaves) -> bool:
+            return type(evaluate(subject, leaves, dtype).error) is type(error)
+
+        self.add(Failure(subject, probe.label, "raises", dtype, probe.leaves, None, shows, error=error))
 
     def note(self, text: str) -> None:
         """Say something that is worth knowing, once."""
-        if len(self.notes) < 12:
+        if len(self.notes) < _MOST_NOTES:
             self.notes.setdefault(text)
 
     def _add(self, subject: Subject, probe: Probe, verdict: Verdict, dtype: torch.dtype) -> None:
@@ -140,7 +165,7 @@ class Search:
 
     def add(self, failure: Failure) -> None:
         """Keep a failure, unless the same operation on the same line is to blame for one already."""
-        key = failure.blame.key if failure.blame is not None else (failure.symptom,)
+        key = failure.blame.key if failure.blame is not None else (failure.symptom, str(failure.error))
         if key in self.failures:
             self._without_news += 1
             return

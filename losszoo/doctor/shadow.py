@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from losszoo.doctor.subject import Subject, computing_in, forward
+from losszoo.doctor.computing import computing_in
+from losszoo.doctor.subject import Subject, forward
 from losszoo.doctor.tape import Record, Tape
 
 # A relative difference no rounding of one operation makes.
@@ -83,7 +84,7 @@ class Shadow:
         rounded = [x.to(dtype) if isinstance(x, Tensor) and x.is_floating_point() else x for x in leaves]
         self.wide = wide
         try:
-            with torch.enable_grad(), computing_in(subject, torch.float64) as (call, _):
+            with torch.enable_grad(), computing_in(subject.call, torch.float64) as (call, _):
                 forward(subject, call, rounded, torch.float64, wide)
         except Exception:  # a loss that takes no float64 has no shadow
             wide.records.clear()

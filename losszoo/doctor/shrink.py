@@ -30,8 +30,13 @@ class _Shrinker:
     clock: Clock
     trials: int = 0
 
+    @property
+    def done(self) -> bool:
+        """Whether trials or time are at an end."""
+        return self.trials >= _MOST_TRIALS or self.clock.over()
+
     def keep_if_failing(self, smaller: Leaves) -> bool:
-        if self.trials >= _MOST_TRIALS or self.clock.over():
+        if self.done:
             return False
         self.trials += 1
         if not self._legal(smaller) or not self.failure.fails_on(smaller):
@@ -64,9 +69,10 @@ def _fewer_rows(shrinker: _Shrinker) -> None:
     if any(shrinker.keep_if_failing(_rows(shrinker.leaves, size, index)) for index in few):
         return
     step = size // 2
-    while step >= 1:
+    # A sum that overflows by its length needs nearly all of it: single rows of thousands are not tried.
+    while step >= max(1, size // 256) and not shrinker.done:
         start = 0
-        while start < size and size > 1:
+        while start < size and size > 1 and not shrinker.done:
             kept = [i for i in range(size) if not start <= i < start + step]
             if kept and shrinker.keep_if_failing(_rows(shrinker.leaves, size, kept)):
                 size = len(kept)

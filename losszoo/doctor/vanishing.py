@@ -13,9 +13,10 @@ from torch.utils._pytree import tree_leaves
 
 from losszoo.doctor.batteries import battery
 from losszoo.doctor.blame import Blame
+from losszoo.doctor.computing import computing_in
 from losszoo.doctor.probes import Probe
 from losszoo.doctor.shadow import zero_by_underflow
-from losszoo.doctor.subject import Leaves, Subject, computing_in, evaluate, forward
+from losszoo.doctor.subject import Leaves, Subject, evaluate, forward
 from losszoo.doctor.tape import Record, Tape, operation
 
 # Less than this share of the gradient that there should be is none.
@@ -96,7 +97,7 @@ def _tensor_of(args: Any) -> Tensor:
 def _blame(subject: Subject, leaves: Leaves) -> Blame | None:
     """The epsilon that swallows a number, or else the underflow before a logarithm."""
     tape = Tape()
-    with torch.enable_grad(), computing_in(subject, torch.float32) as (call, _):
+    with torch.enable_grad(), computing_in(subject.call, torch.float32) as (call, _):
         forward(subject, call, leaves, torch.float32, tape)
     for record in tape.records:
         if is_epsilon(record.func, record.args, record.kwargs) and _swallows(record):

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from losszoo.doctor.remedies.forms import Remedy
 from losszoo.doctor.remedies.logspace import _is_one, _operands
+from losszoo.doctor.remedies.remedy import Remedy
 from losszoo.doctor.tape import Record, Tape
 
 

@@ -11,13 +11,16 @@ from torch import Tensor
 
 from losszoo.doctor.blame import Blame, blame
 from losszoo.doctor.judge import symptom_of
-from losszoo.doctor.remedies.forms import FORMS, IN_FLOAT32, WITHOUT_NAN, Make, Remedy
+from losszoo.doctor.remedies.forms import FORMS, IN_FLOAT32, WITHOUT_NAN
+from losszoo.doctor.remedies.remedy import Make, Remedy
 from losszoo.doctor.remedies.rewrites import REWRITES
 from losszoo.doctor.search import Clock, Failure
 from losszoo.doctor.subject import Leaves, Outcome, Subject, evaluate
 from losszoo.doctor.tape import Record, Site, Tape, author, is_in_place, operation
 
 Key = tuple[str, str | None]
+# Where, what, and in which words.
+Proposal = tuple[Key, Remedy, str]
 # A failing input may need more than one operation to be mended.
 _MOST_TOGETHER = 4
 _SAME = 1e-2
@@ -62,13 +65,13 @@ def try_remedies(failure: Failure, clock: Clock) -> Trial:
     if failure.blame is None:
         return Trial(GENERAL, None)
     tried = []
-    for key, remedy in _proposals(failure, failure.blame):
+    for key, remedy, text in _proposals(failure, failure.blame):
         if clock.over():
             break
         if not _applies(failure, key, remedy):
             continue
-        tried.append(remedy.text)
-        cure = _together(failure, {key: remedy}, [remedy.text], clock)
+        tried.append(text)
+        cure = _together(failure, {key: remedy}, [text], clock)
         if cure is not None:
             return Trial("; then ".join(dict.fromkeys(cure)), True)
     if tried:
@@ -83,21 +86,21 @@ def _applies(failure: Failure, key: Key, remedy: Remedy) -> bool:
     return key in mode.applied
 
 
-def _proposals(failure: Failure, found: Blame) -> list[tuple[Key, Remedy]]:
+def _proposals(failure: Failure, found: Blame) -> list[Proposal]:
     """Forms for the operation that shows the fault, for the one to blame, and for those that use it."""
-    proposals: list[tuple[Key, Remedy]] = []
+    proposals: list[tuple[Record, Remedy]] = []
     nan = next((r for r in found.tape.records if any(bool(x.isnan().any()) for x in r.inputs)), None)
     if nan is not None and _holds_nan(failure.leaves):
-        proposals.append((_key(nan), WITHOUT_NAN))
+        proposals.append((nan, WITHOUT_NAN))
     if failure.dtype.itemsize < 4:
-        proposals += [(_key(record), IN_FLOAT32) for record in (found.record, found.victim)]
+        proposals += [(record, IN_FLOAT32) for record in (found.record, found.victim)]
     users = [r for r in found.tape.records[found.record.index + 1 :] if r.site.op in _USERS][:_MOST_USERS]
     for record in (found.victim, found.record, *users):
         rewrites, forms = REWRITES.get(record.site.op, ()), FORMS.get(record.site.op, ())
         # Of an operation that merely comes after, only what looks at how its operand was made can help.
         after = any(record is user for user in users) and record is not found.victim
-        proposals += [(_key(record), form) for form in (*rewrites, *(forms[:1] if after else forms))]
-    return proposals
+        proposals += [(record, form) for form in (*rewrites, *(forms[:1] if after else forms))]
+    return [(_key(record), form, form.said_of(record, found.tape)) for record, form in proposals]
 
 
 def _key(record: Record) -> Key:
@@ -130,9 +133,9 @@ def _one_more(failure: Failure, remedies: dict[Key, Remedy], texts: list[str], c
         return None
     if rest is None:
         return None
-    for key, remedy in _proposals(failure, rest):
+    for key, remedy, text in _proposals(failure, rest):
         if key not in remedies:
-            outcome = _together(failure, {**remedies, key: remedy}, [*texts, f"{key[0]}: {remedy.text}"], clock)
+            outcome = _together(failure, {**remedies, key: remedy}, [*texts, f"{key[0]}: {text}"], clock)
             if outcome is not None:
                 return outcome
     return None

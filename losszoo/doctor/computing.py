@@ -1,0 +1,59 @@
+"""In which dtype a loss computes: its own parameters too, and nothing less than float64 where that is asked for."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from losszoo.contract.compose import SumLoss
+from losszoo.contract.loss import Loss
+
+
+@contextlib.contextmanager
+def computing_in(loss: Callable[..., Any], dtype: torch.dtype) -> Iterator[tuple[Callable[..., Any], list[Tensor]]]:
+    """The loss with its own parameters in a dtype; in float64 nothing inside is computed in less."""
+    call = in_dtype(loss, dtype)
+    parameters = call.parameters() if isinstance(call, nn.Module) else ()
+    learned: list[Tensor] = [p for p in parameters if p.requires_grad]
+    if dtype != torch.float64:
+        yield call, learned
+        return
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        with Widened():
+            yield call, learned
+    finally:
+        torch.set_default_dtype(before)
+
+
+def in_dtype(call: Callable[..., Any], dtype: torch.dtype) -> Callable[..., Any]:
+    """A module with parameters or buffers of that dtype; anything else, and a loss that casts by itself, as it is."""
+    if not isinstance(call, nn.Module) or (isinstance(call, Loss | SumLoss) and dtype.itemsize < 4):
+        return call
+    state = [*call.parameters(), *call.buffers()]
+    if not any(x.is_floating_point() and x.dtype != dtype for x in state):
+        return call
+    return copy.deepcopy(call).to(dtype)
+
+
+class Widened(TorchFunctionMode):
+    """Takes casts down to float32 or half precision for casts to float64, so that a float64 run stays one."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = getattr(func, "__name__", "")
+        if name in ("float", "half", "bfloat16") and args and isinstance(args[0], Tensor):
+            return args[0].double()
+        wide = tuple(_wider(value) for value in args) if name in ("to", "type") else args
+        return func(*wide, **{key: _wider(value) for key, value in (kwargs or {}).items()})
+
+
+def _wider(value: Any) -> Any:
+    low = isinstance(value, torch.dtype) and value in (torch.float32, torch.float16, torch.bfloat16)
+    return torch.float64 if low else value

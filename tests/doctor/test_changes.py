@@ -1,0 +1,153 @@
+"""Every change keeps a tensor of its kind."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import pytest
+import torch
+from sick_losses import normal, uniform
+from torch import Tensor
+
+from losszoo.doctor.changes import changes_of, copies_of, scores_for
+from losszoo.doctor.domain import KINDS, Leaf
+
+LABELS = torch.tensor([0, 1, 2, 0, 1, 2])
+
+
+def leaf(kind: str, tensor: Tensor, index: int = 0, name: str = "x", **facts: object) -> Leaf:
+    return Leaf(index, name, kind, tensor, **facts)  # type: ignore[arg-type]
+
+
+LEAVES = [
+    leaf("real", normal(6, 3)),
+    leaf("real", normal(6)),
+    leaf("real", torch.tensor(0.3)),
+    leaf("positive", normal(6).exp()),
+    leaf("bounded", normal(6, 2).tanh()),
+    leaf("probability", uniform(6)),
+    leaf("simplex", normal(6, 3).softmax(1)),
+    leaf("simplex", normal(6, 3, 2).softmax(1), dim=1),
+    leaf("log-probability", normal(6, 3).log_softmax(1)),
+    leaf("unit", torch.nn.functional.normalize(normal(6, 3), dim=1)),
+    leaf("rotation", torch.eye(3).expand(4, 3, 3)),
+    leaf("rotation", torch.eye(2).expand(4, 2, 2)),
+    leaf("binary", (normal(6) > 0).float()),
+    leaf("bool", normal(6) > 0),
+    leaf("label", LABELS, classes=3),
+    leaf("label", torch.tensor([0, -1, 1, 2]), classes=3),
+    leaf("label", torch.zeros(4, dtype=torch.int64), classes=1),
+]
+
+
+def near_one(x: Tensor) -> bool:
+    return bool((x - 1).abs().max() < 1e-3)
+
+
+# What a kind means, said once more and by itself.
+MEANS: dict[str, Callable[[Tensor, Leaf], bool]] = {
+    "real": lambda x, leaf: bool(torch.isfinite(x).all()),
+    "positive": lambda x, leaf: bool((x >= 0).all()),
+    "bounded": lambda x, leaf: bool((x.abs() <= 1).all()),
+    "probability": lambda x, leaf: bool(((x >= 0) & (x <= 1)).all()),
+    "simplex": lambda x, leaf: bool((x >= 0).all()) and near_one(x.sum(leaf.dim)),
+    "log-probability": lambda x, leaf: bool((x <= 0).all()),
+    "unit": lambda x, leaf: near_one(x.square().sum(-1)),
+    "rotation": lambda x, leaf: near_one((x @ x.mT).diagonal(dim1=-2, dim2=-1)),
+    "binary": lambda x, leaf: set(x.flatten().tolist()) <= {0.0, 1.0},
+    "bool": lambda x, leaf: x.dtype == torch.bool,
+    "label": lambda x, leaf: min(0, int(leaf.tensor.min())) <= int(x.min()) and int(x.max()) < leaf.classes,
+}
+
+
+@pytest.mark.parametrize("given", LEAVES, ids=lambda leaf: f"{leaf.kind}-{leaf.tensor.ndim}")
+def test_every_change_is_legal_and_leaves_the_original_alone(given: Leaf) -> None:
+    before = given.tensor.clone()
+    changes = list(changes_of(given))
+    assert len(changes) >= 2
+    for label, changed in changes:
+        assert MEANS[given.kind](changed, given), label
+        assert changed.dtype == given.tensor.dtype, label
+        assert label.startswith("x "), label
+    assert torch.equal(given.tensor, before)
+    assert len({label for label, _ in changes}) == len(changes)
+
+
+def test_every_kind_but_the_last_has_changes() -> None:
+    assert {given.kind for given in LEAVES} == set(KINDS) - {"other"}
+    assert list(changes_of(leaf("other", torch.tensor([-5, 3])))) == []
+    assert list(changes_of(leaf("real", torch.zeros(0, 3)))) == []
+
+
+def test_nan_comes_only_where_the_loss_looks_for_it() -> None:
+    assert not any(bool(x.isnan().any()) for given in LEAVES for _, x in changes_of(given))
+    counts = [int(x.isnan().sum()) for _, x in changes_of(leaf("real", normal(6), may_be_nan=True))]
+    assert sorted(counts)[-2:] == [1, 6]
+
+
+def test_an_ignored_label_comes_only_where_the_loss_says_so() -> None:
+    changed = [x.tolist() for _, x in changes_of(leaf("label", LABELS, classes=3, ignored=-100))]
+    assert [-100] * 6 in changed
+    assert [0, *[-100] * 5] in changed
+    assert not any(-100 in x.tolist() for _, x in changes_of(leaf("label", LABELS, classes=3)))
+
+
+@pytest.mark.parametrize("given", [given for given in LEAVES if given.tensor.is_floating_point()], ids=lambda x: x.kind)
+def test_a_copy_of_a_neighbour_is_legal(given: Leaf) -> None:
+    other = leaf(given.kind, given.tensor.flip(0) if given.tensor.ndim else given.tensor * 2, 1, "y")
+    for label, changed in copies_of(given, other):
+        assert MEANS[given.kind](changed, given), label
+        assert label.endswith(" y")
+
+
+def test_only_what_is_legal_is_copied() -> None:
+    p, x = leaf("probability", uniform(6)), leaf("real", normal(6), 1, "y")
+    assert list(copies_of(p, x)) == []
+    assert [label for label, _ in copies_of(x, p)][0] == "y equal to x"
+    assert list(copies_of(p, leaf("real", normal(5), 1))) == []
+    assert list(copies_of(leaf("label", LABELS), x)) == []
+
+
+def test_a_neighbour_is_approached_to_one_part_in_1e5() -> None:
+    changes = dict(copies_of(leaf("real", normal(6)), leaf("real", normal(6, seed=1), 1, "y")))
+    torch.testing.assert_close(changes["x nearly y"], normal(6, seed=1), rtol=1.1e-5, atol=0)
+    torch.testing.assert_close(changes["x the opposite of y"], -normal(6, seed=1))
+
+
+def test_minus_infinity_only_where_labels_pick_among_logits_and_never_at_the_label() -> None:
+    labels = leaf("label", LABELS, 1, "targets", classes=3)
+    plain = [x for _, x in scores_for(leaf("real", normal(6, 3)), labels)]
+    assert plain
+    assert not any(bool(x.isinf().any()) for x in plain)
+    (masked,) = [x for _, x in scores_for(leaf("real", normal(6, 3), logits=True), labels) if x.isinf().any()]
+    assert bool(torch.isfinite(masked.gather(1, LABELS[:, None])).all())
+    assert int(masked.isinf().sum()) == 4
+    assert set(masked[masked.isinf()].tolist()) == {-math.inf}
+
+
+def test_sure_scores_are_right_and_wrong() -> None:
+    labels = leaf("label", LABELS, 1, "targets", classes=3)
+    for label, scores in scores_for(leaf("real", normal(6, 3)), labels):
+        right = bool((scores.argmax(1) == LABELS).all())
+        assert right == ("right" in label), label
+    (sure, wrong) = [x for _, x in scores_for(leaf("simplex", normal(6, 3).softmax(1)), labels)]
+    assert sure.argmax(1).tolist() == LABELS.tolist()
+    assert not bool((wrong.argmax(1) == LABELS).any())
+    assert bool((sure.sum(1) == 1).all() & (wrong.sum(1) == 1).all())
+
+
+def test_sure_scores_of_pixels_and_of_bits() -> None:
+    pixels = leaf("label", LABELS.view(2, 3), 1, classes=3)
+    shapes = {x.shape for _, x in scores_for(leaf("real", normal(2, 3, 3)), pixels)}
+    assert shapes == {torch.Size([2, 3, 3])}
+    bits = leaf("binary", torch.tensor([0.0, 1.0, 1.0]), 1)
+    probabilities = [x.tolist() for _, x in scores_for(leaf("probability", uniform(3)), bits)]
+    assert probabilities == [[0.0, 1.0, 1.0], [1.0, 0.0, 0.0]]
+    assert list(scores_for(leaf("real", normal(5)), bits)) == []
+    assert list(scores_for(leaf("real", normal(6, 2)), leaf("label", LABELS, 1, classes=3))) == []
+
+
+def test_ignored_labels_among_the_targets_do_not_break_the_scores() -> None:
+    labels = leaf("label", torch.tensor([0, -1, 2]), 1, classes=3)
+    assert all(x.shape == (3, 3) for _, x in scores_for(leaf("real", normal(3, 3)), labels))

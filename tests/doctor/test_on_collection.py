@@ -1,0 +1,51 @@
+"""The doctor's numbers, on a collection of defects and controls that it is given one ordinary input of each."""
+
+from __future__ import annotations
+
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from typing import Any
+
+import pytest
+import torch
+from collection import CASES, CONTROLS
+
+import losszoo
+
+pytestmark = pytest.mark.sweep
+
+
+def _examine_case(index: int) -> list[tuple[str | None, bool | None]]:
+    torch.set_num_threads(1)
+    case = CASES[index]
+    examination = losszoo.examine(case.loss, example=case.inputs, dtypes=(case.dtype,))
+    return [(finding.op, finding.verified) for finding in examination.findings]
+
+
+def _examine_control(index: int) -> list[tuple[str, str | None, str]]:
+    torch.set_num_threads(1)
+    _, loss, inputs = CONTROLS[index]
+    return [(f.symptom, f.op, f.probe) for f in losszoo.examine(loss, example=inputs).findings]
+
+
+def _all(function: Any, count: int) -> list[Any]:
+    # Forked after torch has started its threads, a process may hang.
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        return list(pool.map(function, range(count)))
+
+
+def test_defects_are_found_blamed_and_cured() -> None:
+    answers = _all(_examine_case, len(CASES))
+    found = [(case, answer) for case, answer in zip(CASES, answers, strict=True) if answer]
+    blamed = [case.name for case, answer in found if any(op in case.ops for op, _ in answer)]
+    cured = [case.name for case, answer in found if any(verified for _, verified in answer)]
+    missed = [case.name for case, answer in zip(CASES, answers, strict=True) if not answer]
+    assert len(found) >= 0.95 * len(CASES), missed
+    assert len(blamed) >= 0.90 * len(found), sorted({case.name for case, _ in found} - set(blamed))
+    assert len(cured) >= 0.50 * len(found)
+
+
+def test_healthy_losses_are_left_alone() -> None:
+    answers = _all(_examine_control, len(CONTROLS))
+    accused = {name: answer for (name, _, _), answer in zip(CONTROLS, answers, strict=True) if answer}
+    assert accused == {}

@@ -1,0 +1,126 @@
+"""What is printed is Python, and makes the same tensors."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+import torch
+from sick_losses import SICK, Sick, normal
+from torch import Tensor
+
+from losszoo.doctor.findings import finding_of
+from losszoo.doctor.judge import symptom_of
+from losszoo.doctor.paste import as_python, call_of, inputs_of
+from losszoo.doctor.search import Clock
+from losszoo.doctor.subject import Outcome, make_subject
+
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (torch.tensor([[0.0, -104.0]]), "torch.tensor([[0.0, -104.0]])"),
+        (torch.tensor([0, 2]), "torch.tensor([0, 2])"),
+        (torch.tensor([True, False]), "torch.tensor([True, False])"),
+        (torch.tensor(0.1), "torch.tensor(0.1)"),
+        (torch.tensor([1e20, 1e-30, -2.5]), "torch.tensor([1e+20, 1e-30, -2.5])"),
+        (torch.tensor([torch.nan, torch.inf, -torch.inf]), "torch.tensor([torch.nan, torch.inf, -torch.inf])"),
+        (torch.ones(3, 4), "torch.ones(3, 4)"),
+        (torch.zeros(3, 4, dtype=torch.float16), "torch.zeros(3, 4, dtype=torch.float16)"),
+        (torch.full((9,), 2.5), "torch.full((9,), 2.5)"),
+        (torch.full((9,), 3), "torch.full((9,), 3)"),
+        (torch.ones(2, dtype=torch.float64), "torch.tensor([1.0, 1.0], dtype=torch.float64)"),
+        (torch.zeros(0, 3), "torch.empty((0, 3), dtype=torch.float32)"),
+        (None, "None"),
+        (3, "3"),
+        ((torch.tensor(1.0),), "(torch.tensor(1.0),)"),
+        ([torch.tensor(1), None], "[torch.tensor(1), None]"),
+        ({"a": torch.tensor(1.5)}, "{'a': torch.tensor(1.5)}"),
+    ],
+)
+def test_expressions(value: Any, text: str) -> None:
+    assert as_python(value) == text
+
+
+@pytest.mark.parametrize(
+    "tensor",
+    [
+        normal(5, 3),
+        normal(40) * 1e-12,
+        normal(4).half(),
+        normal(4).bfloat16(),
+        pytest.param(
+            normal(4).double() / 3,
+            marks=pytest.mark.xfail(reason="float64 is printed as float32 would be", raises=AssertionError),
+        ),
+        torch.tensor([16777217, -5]),
+        torch.tensor([1 / 3, 2 / 3, math.pi, 1e-45, 3.4e38]),
+        torch.tensor([3, 4], dtype=torch.int32),
+        torch.full((3, 3), torch.inf),
+        torch.zeros(3, 4, dtype=torch.bool),
+        torch.arange(3.0).repeat(30),
+        normal(2, 3).repeat(20, 1),
+        torch.zeros(0),
+    ],
+)
+def test_what_is_printed_makes_the_same_tensor(tensor: Tensor) -> None:
+    again = eval(as_python(tensor), {"torch": torch})  # noqa: S307 (what is printed is to be pasted)
+    assert again.dtype == tensor.dtype
+    assert torch.equal(again, tensor)
+
+
+def test_too_many_numbers_are_not_printed() -> None:
+    assert as_python(normal(1000)) == "torch.empty(1000)  # 1000 numbers, too many for a line"
+
+
+def test_arguments_keep_their_names_and_nesting() -> None:
+    def loss(outputs: list[Tensor], options: Any, scale: int) -> Tensor:
+        return outputs[0].sum() * scale
+
+    subject = make_subject(loss, ([torch.ones(1), torch.zeros(1)], None, 2), ("outputs", "options", "scale"))
+    assert inputs_of(subject, subject.leaves) == {
+        "outputs": "[torch.tensor([1.0]), torch.tensor([0.0])]",
+        "options": "None",
+        "scale": "2",
+    }
+    assert call_of(subject, subject.leaves).endswith("([torch.tensor([1.0]), torch.tensor([0.0])], None, 2)")
+
+
+@pytest.mark.parametrize(
+    ("target", "callee"),
+    [
+        ("folder/my_loss.py:MyLoss", "MyLoss"),
+        ("package.module:my_loss", "my_loss"),
+        ("focal", 'losszoo.create("focal")'),
+        ("loss", "loss"),
+        ("0.7*bce + 0.3*mse", "loss"),
+    ],
+)
+def test_how_the_loss_is_called(target: str, callee: str) -> None:
+    subject = make_subject(lambda x: x.sum(), (torch.ones(1),), ("x",), target=target)
+    assert call_of(subject, subject.leaves) == f"{callee}(torch.tensor([1.0]))"
+
+
+@pytest.mark.parametrize("sick", SICK, ids=lambda sick: sick.name)
+def test_the_pasted_line_fails_in_the_same_way(sick: Sick) -> None:
+    finding = finding_of(sick.failure(), Clock(20))
+    assert "\n" not in finding.paste
+    arguments = [eval(text, {"torch": torch}) for text in finding.input.values()]  # noqa: S307
+    given = [x.requires_grad_() if x.is_floating_point() and i in _trained(sick) else x for i, x in enumerate(arguments)]
+    value = sick.loss(*given)
+    leaves = [x for x in given if x.requires_grad]
+    gradients = torch.autograd.grad(value, leaves, allow_unused=True)
+    assert symptom_of(Outcome(value.detach(), gradients)) == sick.symptom
+    # The line itself, with the name that the file gives the loss.
+    assert finding.paste.startswith("name(")
+    assert torch.equal(
+        eval(finding.paste, {"torch": torch, "name": sick.loss}).isfinite(),  # noqa: S307
+        value.isfinite(),
+    )
+
+
+def _trained(sick: Sick) -> tuple[int, ...]:
+    return sick.failure().subject.trained
