@@ -18,10 +18,22 @@ OFFERS = sorted([*(ROOT / "plugins").rglob("*.py"), *(ROOT / "tasks").rglob("*.p
 
 PUBLIC = [
     "__version__",
-    *("Budget", "DataError", "Guard", "Loss", "LossSpec", "LosszooError", "NonFiniteError", "PairwiseLoss"),
+    *(
+        "Budget",
+        "DataError",
+        "Examination",
+        "Finding",
+        "Guard",
+        "Loss",
+        "LossSpec",
+        "LosszooError",
+        "NonFiniteError",
+        "PairwiseLoss",
+    ),
     *(
         "Param",
         "Recipe",
+        "Replay",
         "RunResult",
         "Setup",
         "Split",
@@ -31,8 +43,9 @@ PUBLIC = [
         "Task",
         "TaskSpec",
     ),
-    *("Unreduced", "UsageError", "create", "data_file", "finish", "hookimpl", "list_losses", "list_tasks"),
-    *("load_task", "masked_logsumexp", "pairwise", "pairwise_logits", "run", "safe_sqrt", "sample_neighbors"),
+    *("Unreduced", "UsageError", "create", "data_file", "examine", "finish", "hookimpl", "list_losses", "list_tasks"),
+    *("load_task", "masked_logsumexp", "pairwise", "pairwise_logits", "replay", "run", "safe_sqrt", "sample_neighbors"),
+    "testing",
 ]
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import doctest
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import losszoo
@@ -22,6 +24,22 @@ def test_the_examples_run() -> None:
     result = doctest.testfile(str(README), module_relative=False)
     assert result.attempted > 10
     assert result.failed == 0
+
+
+def test_the_doctor_says_what_is_shown(tmp_path: Path) -> None:
+    code = re.search(r'```python title="my_loss.py"\n(.*?)```', TEXT, re.DOTALL)
+    shown = re.search(r"```text\n(my_loss.py:my_loss, .*?)```", TEXT, re.DOTALL)
+    assert code is not None
+    assert shown is not None
+    (tmp_path / "my_loss.py").write_text(code[1], encoding="utf-8")
+    command = [sys.executable, "-m", "losszoo", "doctor", "my_loss.py:my_loss"]
+    said = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert said.returncode == 1
+    assert _without_seconds(said.stdout) == _without_seconds(shown[1])
+
+
+def _without_seconds(text: str) -> str:
+    return re.sub(r"in [\d.]+ s", "in so many seconds", text)
 
 
 def test_the_first_screen_has_the_two_commands() -> None:

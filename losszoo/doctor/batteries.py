@@ -50,7 +50,7 @@ def _binary(batch: Batch, expects: str) -> Iterator[Case]:
 
 def _sure(targets: Tensor, expects: str) -> Iterator[tuple[str, Tensor]]:
     """Predictions that are certain, right and wrong."""
-    sizes = (20.0, 89.0, 104.0, 1e4) if expects == "logits" else (torch.inf,)
+    sizes = (20.0, 30.0, 89.0, 104.0, 1e4) if expects == "logits" else (torch.inf,)
     for size in sizes:
         right = torch.where(targets > 0.5, size, -size)
         for label, logits in (("right", right), ("wrong", -right)):

@@ -102,10 +102,12 @@ def _spoilt_source(tape: Tape, record: Record) -> Record | None:
 
 
 def _is_meant(tape: Tape, maker: Record) -> bool:
-    """Whether the infinity was written there on purpose, or was in the input."""
-    if maker.site.op not in FILLS or any(bool(x.isnan().any()) for x in maker.outputs):
+    """Whether the infinity was written there on purpose, or was in the input and is only passed on."""
+    if any(bool(x.isnan().any()) for x in maker.outputs):
         return False
     spoilt = [tape.maker(x, before=maker.index) for x in maker.inputs if bool(x.isinf().any())]
+    if not spoilt and maker.site.op not in FILLS:
+        return False
     return all(source is None or _is_meant(tape, source) for source in spoilt)
 
 
@@ -196,7 +198,8 @@ def _culprit(subject: Subject, leaves: Sequence[Any], dtype: torch.dtype, found:
         record = zero_by_underflow(tape, tensor)
         if record is not None:
             return replace(found, record=record, why="underflow")
-    overflowed = not all_finite(victim.outputs) and not _is_singular(victim)
+    infinite = any(bool(x.isinf().any()) for x in victim.outputs) and all_finite(victim.inputs)
+    overflowed = infinite and not _is_singular(victim)
     return replace(found, why="overflow" if overflowed else "singular")
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from losszoo.doctor.blame import Blame
-from losszoo.doctor.tape import Record
+from losszoo.doctor.tape import Record, is_reversed
 
 _AT_ZERO = {
     "log": "the logarithm of 0",
@@ -63,7 +63,7 @@ def _singular(found: Blame) -> str:
 
 def _quotient(record: Record) -> str:
     numbers = [_tensor(x) for x in record.args[:2]]
-    if record.func.__name__ in ("__rtruediv__", "__rdiv__"):
+    if is_reversed(record):
         numbers.reverse()
     top, bottom = numbers
     if not bool((bottom == 0).any()):

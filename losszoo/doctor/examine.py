@@ -23,7 +23,7 @@ from losszoo.doctor.pushes import pushes
 from losszoo.doctor.scales import strips
 from losszoo.doctor.search import Clock, Failure, Search
 from losszoo.doctor.subject import Leaves, Outcome, Subject, evaluate
-from losszoo.doctor.vanishing import GONE, lost_pull, vanished
+from losszoo.doctor.vanishing import lost_pull, vanished
 from losszoo.errors import UsageError, in_one_line, suggest
 from losszoo.harness.randomness import isolated
 
@@ -186,9 +186,8 @@ def _search_vanished(search: Search, subject: Subject) -> None:
         def shows(leaves: Leaves) -> bool:
             return lost_pull(subject, leaves) is not None
 
-        def accept(outcome: Outcome, pull: float = found.pull) -> bool:
-            squares = [float(g.double().square().sum()) for g in outcome.moved()]
-            return bool(sum(squares) ** 0.5 > 100 * GONE * pull)
+        def accept(outcome: Outcome, leaves: Leaves = found.probe.leaves) -> bool:
+            return lost_pull(subject, leaves, outcome) is None
 
         label, leaves = found.probe.label, found.probe.leaves
         search.add(Failure(subject, label, "vanished-gradient", torch.float32, leaves, found.blame, shows, accept))

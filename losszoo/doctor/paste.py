@@ -50,7 +50,7 @@ def _tensor(x: Tensor) -> str:
         return f"{_tensor(x[:period])}.repeat({times})"
     if x.numel() > _MOST:
         return f"torch.empty({shape}{dtype})  # {x.numel()} numbers, too many for a line"
-    return f"torch.tensor({_nested(x.tolist())}{dtype})"
+    return f"torch.tensor({_nested(x.tolist(), x.dtype == torch.float64)}{dtype})"
 
 
 def _period(x: Tensor) -> int:
@@ -61,22 +61,23 @@ def _period(x: Tensor) -> int:
     return next((p for p in fits if torch.equal(x, x[:p].repeat(len(x) // p, *[1] * (x.ndim - 1)))), 0)
 
 
-def _nested(values: Any) -> str:
+def _nested(values: Any, wide: bool) -> str:
     if isinstance(values, list):
-        return "[" + ", ".join(map(_nested, values)) + "]"
-    return _number(values)
+        return "[" + ", ".join(_nested(value, wide) for value in values) + "]"
+    return _number(values, wide)
 
 
-def _number(value: Any) -> str:
-    """As short as float32 allows; infinities and NaN by a name that torch has."""
+def _number(value: Any, wide: bool = False) -> str:
+    """As short as float32 (or float64, where it is wide) allows; infinities and NaN by a name that torch has."""
     if isinstance(value, float) and value != value:
         return "torch.nan"
     if isinstance(value, float) and value in (float("inf"), float("-inf")):
         return "torch.inf" if value > 0 else "-torch.inf"
+    if value == 0 and isinstance(value, float):
+        return "0.0"  # of either sign
     if isinstance(value, float):
-        short = next(
-            (f"{value:.{digits}g}" for digits in (6, 8, 9) if _same(value, f"{value:.{digits}g}")), repr(value)
-        )
+        candidates = [] if wide else [f"{value:.{digits}g}" for digits in (6, 8, 9)]
+        short = next((text for text in candidates if _same(value, text)), repr(value))
         return short if any(c in short for c in ".en") else f"{short}.0"
     return repr(value)
 

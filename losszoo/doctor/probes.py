@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -117,9 +117,9 @@ def rows(subject: Subject) -> Iterator[Probe]:
 def outliers(subject: Subject) -> Iterator[Probe]:
     """One residual whose square no float32 holds, where a row's part of the loss is its own."""
     leaves = leaves_of(subject)
-    real = [leaf for leaf in leaves if leaf.kind == "real" and leaf.tensor.numel() > 1 and is_separable(subject, leaf)]
+    real = [leaf for leaf in leaves if leaf.kind == "real" and leaf.tensor.numel() > 1]
     present = [_Edit(x.index, "", torch.ones_like(x.tensor)) for x in leaves if x.kind in ("binary", "bool")]
-    for leaf in real:
+    for leaf in filter(lambda leaf: is_separable(subject, leaf), real):
         if any(leaf.tensor.shape == other.tensor.shape for other in real if other is not leaf):
             changed = leaf.tensor.clone()
             changed.reshape(-1)[0] = 1e20
@@ -157,6 +157,9 @@ def _pairs(subject: Subject, edits: Sequence[_Edit]) -> Iterator[Probe]:
 def _edited_rows(subject: Subject, chosen: Sequence[Probe]) -> Iterator[Probe]:
     """Few rows with a change each."""
     for probe in chosen[:3]:
-        smaller = subject.with_leaves(probe.leaves)
-        for edit in _edits(leaves_of(smaller)):
-            yield Probe(f"{probe.label}, {edit.label}", _apply(smaller, edit).leaves)
+        # The kinds are those of the whole input: few rows may look like something else.
+        leaves = [replace(leaf, tensor=probe.leaves[leaf.index]) for leaf in leaves_of(subject)]
+        for edit in _edits(leaves):
+            changed = list(probe.leaves)
+            changed[edit.index] = edit.tensor
+            yield Probe(f"{probe.label}, {edit.label}", changed)

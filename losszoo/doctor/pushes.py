@@ -11,10 +11,11 @@ from losszoo.doctor.computing import computing_in
 from losszoo.doctor.domain import Leaf, leaves_of
 from losszoo.doctor.probes import Probe
 from losszoo.doctor.subject import Leaves, Subject, forward
-from losszoo.doctor.tape import Record, Tape
+from losszoo.doctor.tape import Record, Tape, is_reversed
 
 _STEPS = 12
 _MOST_SITES = 24
+_LARGEST = 1e4
 
 # How far the argument of an operation is from where it breaks.
 Distance = Callable[[Record], Tensor | None]
@@ -26,6 +27,10 @@ def _to_zero(position: int) -> Distance:
         return x.abs() if isinstance(x, Tensor) and x.is_floating_point() else None
 
     return distance
+
+
+def _denominator_to_zero(record: Record) -> Tensor | None:
+    return _to_zero(0 if is_reversed(record) else 1)(record)
 
 
 def _to_one(record: Record) -> Tensor | None:
@@ -52,7 +57,7 @@ _DISTANCES: dict[str, Distance] = {
     "reciprocal": _to_zero(0),
     "pow": _to_zero(0),
     "norm": _to_zero(0),
-    "div": _to_zero(1),
+    "div": _denominator_to_zero,
     "exp": _to_overflow,
     "acos": _to_one,
     "asin": _to_one,
@@ -85,15 +90,18 @@ def _records(subject: Subject, leaves: Leaves) -> list[Record]:
 def _push(subject: Subject, movable: Sequence[Leaf], index: int) -> Leaves | None:
     """Newton steps on the smallest distance: along the gradient by distance over its squared length."""
     leaves = [x.double() if isinstance(x, Tensor) and x.is_floating_point() else x for x in subject.leaves]
+    start = list(leaves)
+    moved = [leaf for leaf in movable if leaf.index in subject.trained]
     for _ in range(_STEPS):
-        moved = [leaf for leaf in movable if leaf.index in subject.trained]
         step = _newton(subject, leaves, [leaf.index for leaf in moved], index)
         if step is None:
-            return None
+            break
         for leaf, change in zip(moved, step, strict=True):
             leaves[leaf.index] = _kept(leaf, leaves[leaf.index] + change)
         if all(float(change.abs().max()) < 1e-12 for change in step if change.numel()):
             break
+    if all(x is y for x, y in zip(leaves, start, strict=True)):
+        return None
     return [x.float() if isinstance(x, Tensor) and x.is_floating_point() else x for x in leaves]
 
 
@@ -120,7 +128,8 @@ def _newton(subject: Subject, leaves: Leaves, moved: Sequence[int], index: int) 
 
 
 def _kept(leaf: Leaf, x: Tensor) -> Tensor:
-    """Inside the domain."""
+    """Inside the domain, and of a size that training meets: a step along a flat slope leads anywhere."""
+    x = x.nan_to_num().clamp(-_LARGEST, _LARGEST)
     low = {"positive": 0.0, "probability": 0.0, "bounded": -1.0}.get(leaf.kind)
     high = {"probability": 1.0, "bounded": 1.0}.get(leaf.kind)
     return x if low is None else x.clamp(min=low, max=high)

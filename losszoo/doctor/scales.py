@@ -69,11 +69,12 @@ def _limit(
     subject: Subject, leaves: Sequence[Leaf], dtype: torch.dtype, scales: Sequence[float], states: Sequence[str]
 ) -> float | None:
     """The edge between the last scale that is finite and the first that is not."""
-    bad = [i for i, state in enumerate(states) if state in ("non-finite", "beyond") and scales[i] >= 1.0]
+    bad = [i for i, state in enumerate(states) if state in ("non-finite", "beyond")]
+    if len(bad) == len(states):
+        return 0.0
+    bad = [i for i in bad if scales[i] >= 1.0]
     if not bad:
         return None
-    if bad[0] == 0:
-        return 0.0
     low, high = scales[bad[0] - 1], scales[bad[0]]
     for _ in range(_STEPS):
         middle = (low * high) ** 0.5

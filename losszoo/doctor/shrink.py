@@ -111,6 +111,9 @@ def _cut(leaves: Leaves, size: int, count: int) -> Leaves:
 
 
 def _rounder(shrinker: _Shrinker) -> None:
+    for value in (0.0, 1.0):
+        if shrinker.keep_if_failing(_filled(shrinker, value)):
+            break
     for leaf in shrinker.kinds:
         x = shrinker.leaves[leaf.index]
         for candidate in _whole(x):
@@ -119,6 +122,14 @@ def _rounder(shrinker: _Shrinker) -> None:
         if x.numel() <= _MOST_NUMBERS:
             for position in range(x.numel()):
                 _round_one(shrinker, leaf, position)
+
+
+def _filled(shrinker: _Shrinker, value: float) -> Leaves:
+    """All that is floating filled at once: a difference is 0 only where both sides are alike."""
+    leaves = list(shrinker.leaves)
+    for leaf in shrinker.kinds:
+        leaves[leaf.index] = torch.full_like(leaves[leaf.index], value) if leaf.floating else leaves[leaf.index]
+    return leaves
 
 
 def _whole(x: Tensor) -> Iterator[Tensor]:

@@ -182,7 +182,7 @@ def forward(
         if index in subject.trained:
             source = tensor.clone().requires_grad_()
             sources.append(source)
-            tensor = source.view_as(source)  # as from a network: no leaf, so a loss may write into it
+            tensor = source.clone()  # as from a network: no leaf, so a loss may write into it
         given.append(tensor.clone() if tensor.requires_grad is False else tensor)
     with mode or contextlib.nullcontext():
         answer = call(*subject.arguments(given))

@@ -129,6 +129,8 @@ class Tape(TorchFunctionMode):
         return result
 
     def _write(self, name: str, func: Any, args: Any, kwargs: Any, result: Any) -> None:
+        if any(result is given for given in args) and func.__name__ in _UNCHANGING:
+            return  # a cast to what it is already: its maker is still the one before
         record = Record(len(self.records), Site(name, *author()), func, tuple(args), kwargs, result)
         self.records.append(record)
         for tensor in floating(result):
@@ -163,7 +165,16 @@ def is_in_place(func: Any) -> bool:
     return raw == "__setitem__" or own or (raw.startswith("__i") and raw[3:-2] in _IN_PLACE)
 
 
+_UNCHANGING = (
+    *("float", "double", "half", "bfloat16", "to", "type", "type_as", "contiguous", "flatten", "reshape", "expand"),
+    *("view", "squeeze", "view_as", "expand_as", "broadcast_to", "positive", "__pos__"),
+)
 _IN_PLACE = ("add", "sub", "mul", "truediv", "div", "pow", "matmul")
+
+
+def is_reversed(record: Record) -> bool:
+    """Whether the second operand stands first, as in ``1 / x`` and ``1 - x``."""
+    return getattr(record.func, "__name__", "") in ("__rtruediv__", "__rdiv__", "__rsub__", "rsub", "__rpow__")
 
 
 def floating(values: Any) -> list[Tensor]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +15,7 @@ from losszoo.doctor.blame import Blame
 from losszoo.doctor.computing import computing_in
 from losszoo.doctor.probes import Probe
 from losszoo.doctor.shadow import zero_by_underflow
-from losszoo.doctor.subject import Leaves, Subject, evaluate, forward
+from losszoo.doctor.subject import Leaves, Outcome, Subject, evaluate, forward
 from losszoo.doctor.tape import Record, Tape, operation
 
 # Less than this share of the gradient that there should be is none.
@@ -54,20 +53,29 @@ def vanished(subject: Subject) -> Iterator[Vanished]:
             yield Vanished(probe, found, pull)
 
 
-def lost_pull(subject: Subject, leaves: Leaves) -> float | None:
-    """The size of the gradient that there should be, where there is next to none; else None."""
-    narrow = evaluate(subject, leaves, torch.float32)
+def lost_pull(subject: Subject, leaves: Leaves, outcome: Outcome | None = None) -> float | None:
+    """The size of the gradient that some row should have, where it has next to none; else None.
+
+    Args:
+        subject: whose loss.
+        leaves: a wrong answer.
+        outcome: of a mended form on these leaves; by default, of the loss itself.
+    """
+    narrow = outcome or evaluate(subject, leaves, torch.float32)
     wide = evaluate(subject, leaves, torch.float64, mode=WithoutEpsilon())
     if narrow.error is not None or wide.error is not None:
         return None
-    true, found = _norm(wide.gradients), _norm(narrow.gradients)
-    lost = torch.isfinite(torch.tensor([true, found])).all() and true > _PULLS and found < GONE * true
-    return true if bool(lost) else None
+    true, found = _row_norms(wide), _row_norms(narrow)
+    if true.shape != found.shape:
+        return None
+    lost = torch.isfinite(true) & torch.isfinite(found) & (true > _PULLS) & (found < GONE * true)
+    return float(true[lost].max()) if bool(lost.any()) else None
 
 
-def _norm(gradients: Any) -> float:
-    squares = [float(g.double().square().sum()) for g in gradients if g is not None]
-    return math.sqrt(sum(squares))
+def _row_norms(outcome: Outcome) -> Tensor:
+    """The length of the gradient of each row: one that still pulls must not hide those that do not."""
+    rows = [g.double().reshape(len(g), -1).norm(dim=1) for g in outcome.moved() if g.ndim]
+    return torch.cat(rows) if rows else torch.zeros(0)
 
 
 class WithoutEpsilon(Tape):

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from losszoo.doctor.remedies.logspace import log_of
 from losszoo.doctor.remedies.remedy import eps_of, tiny_of
-from losszoo.doctor.tape import Record, Tape
+from losszoo.doctor.tape import Record, Tape, is_reversed
 
 
 def log_space(record: Record, tape: Tape) -> Tensor | None:
@@ -41,7 +41,7 @@ def log1p_inside(record: Record, tape: Tape) -> Tensor:
 
 def parts(record: Record) -> tuple[Any, Any]:
     a, b = record.args[:2]
-    if record.func.__name__ in ("__rtruediv__", "__rdiv__"):
+    if is_reversed(record):
         a, b = b, a
     return a, b
 

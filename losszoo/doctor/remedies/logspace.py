@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from losszoo.doctor.tape import Record, Tape
+from losszoo.doctor.tape import Record, Tape, is_reversed
 
 # What picks or arranges numbers does the same to their logarithms.
 _ARRANGING = (
@@ -129,7 +129,7 @@ def _sub(tape: Tape, record: Record) -> Tensor | None:
 def _operands(record: Record) -> tuple[Any, Any]:
     """Minuend and subtrahend; ``rsub`` has them the other way round."""
     a, b = record.args[:2]
-    return (b, a) if getattr(record.func, "__name__", "") in ("__rsub__", "rsub") else (a, b)
+    return (b, a) if is_reversed(record) else (a, b)
 
 
 def _is_one(value: Any) -> bool:
@@ -184,7 +184,7 @@ def _is_nonnegative(value: Any) -> bool:
 
 def _div(tape: Tape, record: Record) -> Tensor | None:
     a, b = record.args[:2]
-    if record.func.__name__ in ("__rtruediv__", "__rdiv__"):
+    if is_reversed(record):
         a, b = b, a
     known = [isinstance(x, Tensor) and log_of(tape, x) is not None for x in (a, b)]
     return _log(tape, a) - _log(tape, b) if any(known) else None
@@ -206,8 +206,10 @@ def _masked_fill(tape: Tape, record: Record) -> Tensor | None:
 
 def _clamp(tape: Tape, record: Record) -> Tensor | None:
     low = record.kwargs.get("min", record.args[1] if len(record.args) > 1 else None)
+    high = record.kwargs.get("max", record.args[2] if len(record.args) > 2 else None)
     small = low is not None and not isinstance(low, Tensor) and low <= _EPS
-    return log_of(tape, record.args[0]) if small else None
+    inner = log_of(tape, record.args[0]) if small and not isinstance(high, Tensor) else None
+    return inner if inner is None or high is None else inner.clamp(max=math.log(high))
 
 
 def _pow(tape: Tape, record: Record) -> Tensor | None:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from losszoo.doctor.remedies.guards import is_plain_power
 from losszoo.doctor.remedies.remedy import eps_of, tiny_of
-from losszoo.doctor.tape import Record, Tape
+from losszoo.doctor.tape import Record, Tape, is_reversed
 
 
 def inside(record: Record, tape: Tape) -> Tensor:
@@ -99,7 +99,7 @@ def xlogy_clamped(record: Record, tape: Tape) -> Tensor:
 def difference_or_zero(record: Record, tape: Tape) -> Tensor:
     """inf - inf, as of two empty maxima, taken for 0."""
     a, b = (torch.as_tensor(v) for v in record.args[:2])
-    if record.func.__name__ in ("__rsub__", "rsub"):
+    if is_reversed(record):
         a, b = b, a
     fine = torch.isfinite(a) & torch.isfinite(b)
     return torch.where(fine, torch.where(fine, a, 0.0) - torch.where(fine, b, 0.0), 0.0)
