@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+import os
 import re
 import subprocess
 import sys
@@ -33,7 +34,8 @@ def test_the_doctor_says_what_is_shown(tmp_path: Path) -> None:
     assert shown is not None
     (tmp_path / "my_loss.py").write_text(code[1], encoding="utf-8")
     command = [sys.executable, "-m", "losszoo", "doctor", "my_loss.py:my_loss"]
-    said = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    plain = {key: value for key, value in os.environ.items() if key != "COLUMNS"}
+    said = subprocess.run(command, cwd=tmp_path, env=plain, capture_output=True, text=True, check=False)
     assert said.returncode == 1
     assert _without_seconds(said.stdout) == _without_seconds(shown[1])
 

@@ -49,7 +49,7 @@ def _singular(found: Blame) -> str:
     record = found.record
     op = record.site.op
     if found.backward:
-        return _SLOPES.get(op, f"the derivative of {op} is not finite there")
+        return _slope(record)
     if op == "div":
         return _quotient(record)
     if op in _AT_ZERO:
@@ -59,6 +59,16 @@ def _singular(found: Blame) -> str:
     if not all(x.numel() for x in record.inputs):
         return f"{op} over nothing is not defined"
     return _domain(record)
+
+
+def _slope(record: Record) -> str:
+    """The derivative: without a value at its argument, or too large beside it."""
+    op = record.site.op
+    numbers = [x.detach().abs() for x in record.inputs if x.numel()]
+    least = min((float(x.min()) for x in numbers), default=0.0)
+    if op in ("log", "log2", "log10", "div", "sqrt", "pow", "reciprocal", "rsqrt") and 0 < least < 1e-20:
+        return f"the slope of {op} overflows: a number it gets is as small as {least:.3g}"
+    return _SLOPES.get(op, f"the derivative of {op} is not finite there")
 
 
 def _quotient(record: Record) -> str:

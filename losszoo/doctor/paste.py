@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
+from losszoo.contract.loss import Loss
 from losszoo.doctor.subject import Leaves, Subject
 
 _DEFAULT = (torch.float32, torch.int64, torch.bool)
@@ -104,7 +106,19 @@ def _arguments(subject: Subject, leaves: Leaves) -> Sequence[Any]:
 
 
 def _callee(subject: Subject) -> str:
-    """How the loss is called in Python: made by name, or by the name it has in its file."""
-    if ":" in subject.target:
-        return subject.target.rpartition(":")[2]
-    return f'losszoo.create("{subject.target}")' if subject.target != "loss" and " " not in subject.target else "loss"
+    """How the loss is called in Python: made by name, or by the name and arguments it has in its file."""
+    call, target = subject.call, subject.target
+    if isinstance(call, Loss):
+        return f"losszoo.create({target!r})"
+    if isinstance(call, functools.partial):
+        given = ", ".join(f"{key}={value!r}" for key, value in call.keywords.items())
+        return f"functools.partial({_own_name(target)}, {given})"
+    name = _own_name(target)
+    kind = type(call).__name__
+    made = isinstance(call, nn.Module) and name == kind
+    return f"{name}{target.rpartition(name)[2] or '()'}" if made else name
+
+
+def _own_name(target: str) -> str:
+    """``MyLoss`` of ``file.py:MyLoss(k=3)``."""
+    return target.rpartition(":")[2].partition("(")[0]

@@ -45,7 +45,7 @@ def _things(loss: str | Callable[..., Any], signature: str | None, expects: str 
     terms = parse(loss)
     calls = [term.call for term in terms]
     if len(terms) == 1 and ":" in calls[0].name:
-        return _of_object(resolve(calls[0].name), calls[0].name, calls[0].arguments)
+        return _of_object(resolve(calls[0].name), str(calls[0]), calls[0].arguments)
     if any(":" in call.name for call in calls):
         return [pair for call in calls for pair in _things(str(call), signature, expects)]
     if signature or expects:

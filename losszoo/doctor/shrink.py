@@ -95,19 +95,23 @@ def _fewer_columns(shrinker: _Shrinker) -> None:
     """Cut a size that tensors share in their later dimensions to 1, else 2, else half."""
     sizes = {n for x in shrinker.leaves if isinstance(x, Tensor) for n in x.shape[1:] if n > 1}
     for size in sorted(sizes, reverse=True):
-        for count in (1, 2, size // 2):
-            if 0 < count < size and shrinker.keep_if_failing(_cut(shrinker.leaves, size, count)):
+        # Larger numbers make up for the distance that the lost columns held.
+        cuts = [(count, factor) for count in (1, 2, size // 2) for factor in (1.0, (size / max(count, 1)) ** 0.5)]
+        for count, factor in cuts:
+            if 0 < count < size and shrinker.keep_if_failing(_cut(shrinker, size, count, factor)):
                 break
 
 
-def _cut(leaves: Leaves, size: int, count: int) -> Leaves:
-    def cut(x: Tensor) -> Tensor:
-        for dim in range(1, x.ndim):
-            if x.shape[dim] == size:
-                x = x.narrow(dim, 0, count)
-        return x.clone()
-
-    return [cut(x) if isinstance(x, Tensor) else x for x in leaves]
+def _cut(shrinker: _Shrinker, size: int, count: int, factor: float) -> Leaves:
+    leaves = list(shrinker.leaves)
+    for leaf in shrinker.kinds:
+        x = leaves[leaf.index]
+        dims = [dim for dim in range(1, x.ndim) if x.shape[dim] == size]
+        for dim in dims:
+            x = x.narrow(dim, 0, count)
+        larger = factor if dims and leaf.kind == "real" else 1.0
+        leaves[leaf.index] = x * larger if larger != 1.0 else x.clone()
+    return leaves
 
 
 def _rounder(shrinker: _Shrinker) -> None:

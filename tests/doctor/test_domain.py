@@ -143,6 +143,6 @@ def test_what_is_trained_is_told_by_name_by_gradient_and_by_numbers() -> None:
     inputs = (normal(6), normal(6, seed=1), uniform(6))
     assert trained(subject_of(loss, *inputs)) == ["predictions"]
     assert trained(subject_of(loss, inputs[0], inputs[1].requires_grad_(), inputs[2])) == ["target"]
-    assert trained(subject_of(lambda p, q: (p - q).sum(), normal(6, 3).softmax(1), normal(6, 3, seed=1).softmax(1))) == [
-        "p"
-    ]
+    assert trained(
+        subject_of(lambda p, q: (p - q).sum(), normal(6, 3).softmax(1), normal(6, 3, seed=1).softmax(1))
+    ) == ["p"]

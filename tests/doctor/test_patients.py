@@ -264,7 +264,6 @@ def test_facts_of_a_random_loss_and_of_one_that_writes() -> None:
     ]
 
 
-@pytest.mark.xfail(reason="what it gets is a view of a leaf", raises=UsageError)
 def test_a_loss_that_writes_into_what_is_trained_still_has_a_gradient() -> None:
     def writes(x: Tensor) -> Tensor:
         x.mul_(2)

@@ -140,7 +140,9 @@ CURES = [
     ),
     Cure("reciprocal", shapes.positive_only, lambda x: x.reciprocal().mean(), (uniform(6),), (NONE,), 2.0**23),
     Cure("rsqrt", shapes.positive_only, lambda x: x.rsqrt().mean(), (uniform(6),), (NONE,), 2.0**11.5),
-    Cure("sqrt", guards.where_positive, lambda x, y: (x - y).square().sqrt().mean(), (normal(6), NONE), (SOME, SOME), 0),
+    Cure(
+        "sqrt", guards.where_positive, lambda x, y: (x - y).square().sqrt().mean(), (normal(6), NONE), (SOME, SOME), 0
+    ),
     Cure("sqrt", guards.sqrt_plus_eps, lambda x: x.sqrt().mean(), (uniform(6),), (NONE,), 2.0**-23),
     Cure("pow", guards.where_positive, lambda x: (x**0.5).mean(), (uniform(6),), (NONE,), 0.0),
     Cure("pow", shapes.positive_only, lambda x: (x**-1.0).mean(), (uniform(6),), (NONE,), 2.0**23),
@@ -174,12 +176,12 @@ CURES = [
     Cure("acos", shapes.inside, lambda x: x.acos().mean(), (uniform(6),), (NONE + 1,), math.acos(1 - 2.0**-21)),
     Cure("asin", shapes.inside, lambda x: x.asin().mean(), (uniform(6),), (NONE + 1,), math.asin(1 - 2.0**-21)),
     Cure("atanh", shapes.inside, lambda x: x.atanh().mean(), (uniform(6),), (NONE + 1,), math.atanh(1 - 2.0**-21)),
-    Cure("acosh", shapes.above_one, lambda x: x.acosh().mean(), (uniform(6) + 1,), (NONE + 1,), math.acosh(1 + 2.0**-21)),
+    Cure(
+        "acosh", shapes.above_one, lambda x: x.acosh().mean(), (uniform(6) + 1,), (NONE + 1,), math.acosh(1 + 2.0**-21)
+    ),
     Cure("std", shapes.deviation, lambda x: x.std(0).mean(), (normal(6, 3),), (normal(1, 3),), 2.0**-23),
     Cure("var", shapes.deviation, lambda x: x.var(0).mean(), (normal(6, 3),), (normal(1, 3),), 0.0),
-    Cure(
-        "mean", shapes.mean_or_zero, lambda x, m: x[m > 0].mean(), (normal(6), SOME), (normal(6), NONE), 0.0
-    ),
+    Cure("mean", shapes.mean_or_zero, lambda x, m: x[m > 0].mean(), (normal(6), SOME), (normal(6), NONE), 0.0),
     Cure(
         "softmax",
         shapes.dead_rows,
@@ -194,14 +196,6 @@ CURES = [
         lambda x, m: rows(x.masked_fill(m == 0, -torch.inf).log_softmax(1).clamp(min=-9)),
         (normal(6, 3), HOT),
         (normal(6, 3), HOT * 0),
-        0.0,
-    ),
-    Cure(
-        "log_softmax",
-        shapes.finite_floor,
-        lambda x, y: -rows(y * x.log_softmax(1)),
-        (normal(6, 3), HOT),
-        (torch.where(HOT > 0, normal(6, 3), -torch.inf), HOT),
         0.0,
     ),
     Cure(
@@ -283,6 +277,7 @@ UNSEEN = {
     ("linalg_inv", shapes.with_jitter),
     ("slogdet", shapes.with_jitter),
     ("norm", guards.norm_guarded),
+    ("log_softmax", shapes.finite_floor),
 }
 
 
@@ -292,7 +287,7 @@ def test_every_remedy_is_tried() -> None:
     # One representative of what is the same for log2 and log10.
     same = {(op, make) for op in ("log2", "log10") for make in (guards.log_clamped, guards.log_skipped)}
     assert offered - tried - same - UNSEEN == set()
-    assert UNSEEN <= offered
+    assert offered >= UNSEEN
 
 
 @pytest.fixture
@@ -397,15 +392,9 @@ def test_every_rewriting_is_tried() -> None:
     assert offered == {name for name, *_ in REWRITTEN}
 
 
-NO_RESULT = pytest.mark.xfail(reason="it asks for a result before there is one", raises=AssertionError)
-
-
 @pytest.mark.parametrize(
     ("name", "loss", "ordinary", "leaves"),
-    [
-        pytest.param(*case, id=f"{i}{case[0]}", marks=NO_RESULT if case[0] == "_distances" else ())
-        for i, case in enumerate(REWRITTEN)
-    ],
+    [pytest.param(*case, id=f"{i}{case[0]}") for i, case in enumerate(REWRITTEN)],
 )
 def test_a_rewriting_gives_the_digits_back(
     name: str, loss: Callable[..., Tensor], ordinary: tuple[Tensor, ...], leaves: tuple[Tensor, ...]

@@ -9,14 +9,15 @@ import torch
 from sick_losses import subject_of
 from torch import Tensor
 
+from losszoo.doctor.computing import computing_in
 from losszoo.doctor.shadow import Shadow, parted, zero_by_underflow
-from losszoo.doctor.subject import Leaves, Subject, computing_in, forward
+from losszoo.doctor.subject import Leaves, Subject, forward
 from losszoo.doctor.tape import Record, Tape, operation
 
 
 def taped(subject: Subject, leaves: Leaves, dtype: torch.dtype = torch.float32) -> tuple[Tape, Tensor]:
     tape = Tape()
-    with torch.enable_grad(), computing_in(subject, dtype) as (call, _):
+    with torch.enable_grad(), computing_in(subject.call, dtype) as (call, _):
         values, _ = forward(subject, call, leaves, dtype, tape)
     return tape, values
 
@@ -59,7 +60,7 @@ def test_names_of_operations(func: object, name: str) -> None:
 
 
 def test_the_shadow_holds_the_same_operations_in_float64() -> None:
-    tape, shadow, last = shadowed(lambda x: (x / 3).exp().sum(), torch.tensor([1.0, 2.0]))
+    _, shadow, last = shadowed(lambda x: (x / 3).exp().sum(), torch.tensor([1.0, 2.0]))
     assert shadow.aligned
     (sum_,) = last.outputs
     true = shadow.of(sum_)

@@ -39,7 +39,6 @@ def test_one_row_where_one_row_suffices(sick: Sick) -> None:
     assert {len(x) for x in smallest(sick.failure(), Clock(20))} == {1}
 
 
-@pytest.mark.xfail(reason="tensors are rounded one at a time", raises=AssertionError)
 def test_a_residual_of_zero_is_two_zeros() -> None:
     target = normal(64)
     assert shrunk(root_of_squares, (normal(64, seed=1), normal(64, seed=2)), (target, target.clone())) == [
@@ -77,7 +76,7 @@ def test_every_row_where_all_are_needed() -> None:
     (x,) = smallest(failure, Clock(1.0))
     assert failure.fails_on([x])
     # The sum of the fewest is just beyond the largest float16.
-    assert 65_504 < x.double().sum().item()
+    assert x.double().sum().item() > 65_504
     assert x.numel() < 2**18
 
 

@@ -68,7 +68,7 @@ def _centred(record: Record, tape: Tape) -> Tensor | None:
 def _distances(record: Record, tape: Tape) -> Tensor | None:
     """|a|^2 + |b|^2 - 2ab from the differences themselves, for rows against rows."""
     product = _inner_product(record, tape)
-    if product is None or record.result is None:
+    if product is None:
         return None
     a, b = product
     if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1]:
