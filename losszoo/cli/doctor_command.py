@@ -48,7 +48,7 @@ _OF_ALL = ("plugin", "jobs")
     help=f"{', '.join(DTYPES)}; may be repeated.",
 )
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0, 2**32 - 1), help="Of all draws.")
-@click.option("--budget", default=8.0, show_default=True, metavar="SECONDS", help="Time for each loss.")
+@click.option("--budget", default=6.0, show_default=True, metavar="SECONDS", help="Time for each loss.")
 @click.option("--plugin", help="With --all: only losses of this distribution or entry point.")
 @click.option("--jobs", type=click.IntRange(min=1), help=f"With --all: processes; {_JOBS} by default.")
 @click.option("--html", metavar="FILE", help="Write a page with plots as well: report.html.")

@@ -29,7 +29,7 @@ def diagnose(
     expects: str = "logits",
     target: str = "loss",
     seed: int = 0,
-    budget: float = 8.0,
+    budget: float = 6.0,
 ) -> tuple[Finding, ...]:
     """Who is to blame for a failure that is known, on which smallest input, and what cures it.
 

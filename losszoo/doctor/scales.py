@@ -10,27 +10,35 @@ from torch import Tensor
 from losszoo.doctor.domain import Leaf, leaves_of
 from losszoo.doctor.examination import Strip
 from losszoo.doctor.judge import symptom_of
+from losszoo.doctor.search import Clock
 from losszoo.doctor.subject import Leaves, Subject, evaluate
 from losszoo.doctor.vanishing import lost_pull
 
 SCALES = (1e-8, 1e-6, 1e-4, 1e-2, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1e3, 1e4, 1e5, 1e6, 1e8, 1e12, 1e16, 1e20, 1e30)
 _STEPS = 18
+# Of the time budget; the rest is for the diagnoses.
+_SHARE = 0.85
 
 
-def strips(subject: Subject, dtypes: Sequence[torch.dtype]) -> list[Strip]:
-    """One strip for each dtype; none where nothing can be scaled legally."""
+def strips(subject: Subject, dtypes: Sequence[torch.dtype], clock: Clock) -> list[Strip]:
+    """One strip for each dtype; none where nothing can be scaled legally, or no time is left."""
     leaves = [leaf for leaf in leaves_of(subject) if leaf.kind == "real" and not leaf.given]
     if not leaves:
         return []
     what = f"|{leaves[0].name}|" if len({leaf.name for leaf in leaves}) == 1 else "|input|"
-    return [_strip(subject, leaves, dtype, what) for dtype in dtypes]
+    found = (_strip(subject, leaves, dtype, what, clock) for dtype in dtypes)
+    return [strip for strip in found if strip is not None]
 
 
-def _strip(subject: Subject, leaves: Sequence[Leaf], dtype: torch.dtype, what: str) -> Strip:
+def _strip(subject: Subject, leaves: Sequence[Leaf], dtype: torch.dtype, what: str, clock: Clock) -> Strip | None:
     largest = float(torch.finfo(dtype).max)
     scales = tuple(scale for scale in SCALES if scale < largest)
-    states = tuple(_state(subject, at_scale(subject, leaves, scale), dtype) for scale in scales)
-    return Strip(_name(dtype), what, scales, states, _limit(subject, leaves, dtype, scales, states))
+    states = []
+    for scale in scales:
+        if clock.over(_SHARE):
+            return None
+        states.append(_state(subject, at_scale(subject, leaves, scale), dtype))
+    return Strip(_name(dtype), what, scales, tuple(states), _limit(subject, leaves, dtype, scales, states))
 
 
 def at_scale(subject: Subject, leaves: Sequence[Leaf], scale: float) -> Leaves:

@@ -113,6 +113,9 @@ class Search:
             only: count no other symptoms than those that begin so.
         """
         self._without_news = 0
+        if self.clock.over(share):
+            self.complete = False
+            return
         for probe in probes:
             if self.clock.over(share):
                 self.complete = False

@@ -14,6 +14,7 @@ from losszoo.doctor.batteries import battery
 from losszoo.doctor.blame import Blame
 from losszoo.doctor.computing import computing_in
 from losszoo.doctor.probes import Probe
+from losszoo.doctor.search import Clock
 from losszoo.doctor.shadow import zero_by_underflow
 from losszoo.doctor.subject import Leaves, Outcome, Subject, evaluate, forward
 from losszoo.doctor.tape import Record, Tape, operation
@@ -24,6 +25,8 @@ GONE = 1e-4
 _PULLS = 1e-3
 # Constants up to here are there to save a logarithm or a quotient.
 _EPS = 1e-3
+# Of the time budget.
+SHARE = 0.8
 
 
 @dataclass(frozen=True)
@@ -44,9 +47,11 @@ def wrong_answers(subject: Subject) -> Iterator[Probe]:
             yield Probe(label, tree_leaves(inputs))
 
 
-def vanished(subject: Subject) -> Iterator[Vanished]:
-    """Every wrong answer that has lost its gradient."""
+def vanished(subject: Subject, clock: Clock) -> Iterator[Vanished]:
+    """Every wrong answer that has lost its gradient, as far as the time allows."""
     for probe in wrong_answers(subject):
+        if clock.over(SHARE):
+            return
         pull = lost_pull(subject, probe.leaves)
         found = _blame(subject, probe.leaves) if pull is not None else None
         if found is not None and pull is not None:

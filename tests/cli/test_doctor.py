@@ -139,7 +139,7 @@ def test_options_reach_the_doctor(cli: Cli, asked: dict[str, dict[str, Any]]) ->
         "dtypes": ("float16", "float32"),
     }
     assert cli("doctor", "bce").exit_code == 0
-    assert asked["bce"] == {"signature": None, "expects": None, "example": None, "seed": 0, "budget": 8.0}
+    assert asked["bce"] == {"signature": None, "expects": None, "example": None, "seed": 0, "budget": 6.0}
 
 
 def test_the_answer_for_people_and_for_programs(cli: Cli, asked: dict[str, dict[str, Any]], tmp_path: Path) -> None:
@@ -172,7 +172,7 @@ def test_all_are_well_when_exhibits_are_sick(cli: Cli, asked: dict[str, dict[str
     names = [spec.name for spec in list_losses()]
     assert (done.exit_code, document["verdict"]) == (0, "healthy")
     assert [loss["target"] for loss in document["losses"]] == names == list(asked)
-    assert all(options == {"seed": 5, "budget": 8.0} for options in asked.values())
+    assert all(options == {"seed": 5, "budget": 6.0} for options in asked.values())
     sick = {loss["target"] for loss in document["losses"] if loss["verdict"] == "sick"}
     assert sick == {spec.name for spec in list_losses() if spec.status == "exhibit"}
     assert all(loss["expected"] for loss in document["losses"])

@@ -129,9 +129,8 @@ def test_the_pasted_line_fails_in_the_same_way(sick: Sick) -> None:
     finding = finding_of(sick.failure(), Clock(20))
     assert "\n" not in finding.paste
     arguments = [eval(text, {"torch": torch}) for text in finding.input.values()]  # noqa: S307
-    given = [
-        x.requires_grad_() if x.is_floating_point() and i in _trained(sick) else x for i, x in enumerate(arguments)
-    ]
+    trained = sick.failure().subject.trained
+    given = [x.requires_grad_() if i in trained else x for i, x in enumerate(arguments)]
     value = sick.loss(*given)
     leaves = [x for x in given if x.requires_grad]
     gradients = torch.autograd.grad(value, leaves, allow_unused=True)

@@ -16,6 +16,7 @@ from losszoo.doctor.examination import Strip
 from losszoo.doctor.halves import enlarged, in_half
 from losszoo.doctor.judge import judge
 from losszoo.doctor.scales import SCALES, at_scale, strips
+from losszoo.doctor.search import Clock
 
 LABELS = torch.tensor([0, 1, 2, 0, 1, 2])
 UP = torch.tensor([1.0, -0.5, 0.25])
@@ -23,7 +24,7 @@ F32, F16 = torch.float32, torch.float16
 
 
 def strip(loss: Callable[..., Tensor], *inputs: Tensor, dtype: torch.dtype = F32) -> Strip:
-    (found,) = strips(subject_of(loss, *inputs), [dtype])
+    (found,) = strips(subject_of(loss, *inputs), [dtype], Clock(60))
     return found
 
 
@@ -73,11 +74,11 @@ def test_only_what_is_free_and_trained_is_scaled() -> None:
     x, target = at_scale(subject, [leaves_of(subject)[0]], 100.0)
     assert x.abs().max().item() == pytest.approx(100.0)
     assert torch.equal(target, subject.leaves[1])
-    assert strips(subject_of(lambda p: p.log().mean(), normal(6, 3).softmax(1)), [F32]) == []
+    assert strips(subject_of(lambda p: p.log().mean(), normal(6, 3).softmax(1)), [F32], Clock(60)) == []
 
 
 def test_several_inputs_share_an_axis() -> None:
-    (found,) = strips(subject_of(lambda a, b: (a * b).mean(), normal(6), normal(6, seed=1)), [F32])
+    (found,) = strips(subject_of(lambda a, b: (a * b).mean(), normal(6), normal(6, seed=1)), [F32], Clock(60))
     assert found.what == "|input|"
 
 
