@@ -104,7 +104,7 @@ def by_hand(plan: Plan, loss: Loss, clip: float) -> Side:
 
 def guarded(plan: Plan, clip: float) -> Side:
     model = copy.deepcopy(plan.model)
-    guard = Guard(model, optimizer_of(model), clip_norm=clip)
+    guard = Guard(model, optimizer_of(model), clip_norm=clip, bundles=None)
     return Side(model, lambda rows: guard.step(loss_of(model, plan, rows)))
 
 
@@ -122,7 +122,7 @@ def bundled(plan: Plan, clip: float) -> Side:
 def whole(plan: Plan, clip: float) -> Side:
     own = copy.copy(plan)
     own.model = copy.deepcopy(plan.model)
-    own.guard = Guard([own.model, own.loss], optimizer_of(own.model), clip_norm=clip)
+    own.guard = Guard([own.model, own.loss], optimizer_of(own.model), clip_norm=clip, bundles=None)
     randomness = Randomness(0, torch.device("cpu"))
 
     def step(rows: Tensor) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -25,7 +26,7 @@ class Blame:
     Args:
         record: the culprit.
         victim: the operation that first gave a number that is not finite, or lost its accuracy.
-        why: "singular", "overflow", "underflow", "cancellation", "rounding" or "swallowed".
+        why: "singular", "overflow", "underflow", "cancellation", "rounding", "swallowed" or "hidden".
         backward: it is the derivative that breaks.
         tape: of the call.
     """
@@ -69,20 +70,29 @@ def blame(subject: Subject, leaves: Sequence[Any], dtype: torch.dtype, tape: Tap
     if victim is None:
         return None
     if backward:
-        return Blame(victim, victim, "singular", backward, tape)
+        infinite = _spoilt_source(tape, victim)
+        if infinite is not None and not any(bool(x.isnan().any()) for x in victim.inputs):
+            # A forward infinity that was hidden, by a where for instance, until the derivative met it.
+            return Blame(_root(tape, infinite), victim, "hidden", backward, tape)
+        underflow = next(filter(None, (zero_by_underflow(tape, x) for x in victim.inputs)), None)
+        return Blame(underflow or victim, victim, "underflow" if underflow else "singular", backward, tape)
     return _culprit(subject, leaves, dtype, Blame(victim, victim, "singular", backward, tape))
 
 
 def _origin(tape: Tape, values: Tensor) -> Record | None:
     """Where the NaN, or else the infinity, of the result was made."""
-    record = _last_maker(tape, values)
-    while record is not None:
-        source = _spoilt_source(tape, record)
-        if source is None:
-            return record
-        record = source
+    last = _last_maker(tape, values)
+    if last is not None:
+        return _root(tape, last)
     # The result was made by something that the tape did not see: the first operation that broke anything.
     return next((r for r in tape.records if breaks(r.inputs, r.outputs) and r.site.op not in FILLS), None)
+
+
+def _root(tape: Tape, record: Record) -> Record:
+    """The first of the operations that spoilt this one."""
+    while (source := _spoilt_source(tape, record)) is not None:
+        record = source
+    return record
 
 
 def _last_maker(tape: Tape, values: Tensor) -> Record | None:
@@ -121,7 +131,7 @@ def _in_backward(tape: Tape, values: Tensor, sources: Sequence[Tensor]) -> Recor
     def watch(node: Any) -> Any:
         def hook(outgoing: Sequence[Tensor | None], incoming: Sequence[Tensor | None]) -> None:
             if not broken and node in owners and breaks(_present(incoming), _present(outgoing)):
-                broken.append(owners[node])
+                broken.append(_named_after(node, owners[node]))
 
         return node.register_hook(hook)
 
@@ -133,6 +143,12 @@ def _in_backward(tape: Tape, values: Tensor, sources: Sequence[Tensor]) -> Recor
     return broken[0] if broken else None
 
 
+def _named_after(node: Any, record: Record) -> Record:
+    """An autograd function of the author's own goes by its own name: its derivative is no operation's."""
+    own = re.fullmatch(r"(\w+)Backward", node.name())
+    return replace(record, site=replace(record.site, op=own[1])) if own else record
+
+
 def _present(gradients: Sequence[Tensor | None]) -> list[Tensor]:
     return [g for g in gradients if g is not None]
 
@@ -142,6 +158,8 @@ def _owners(tape: Tape) -> dict[Any, Record]:
     owners: dict[Any, Record] = {}
     for record in tape.records:
         for tensor in record.outputs:
+            if tape.maker(tensor) is not record:
+                continue  # written into later: its node is the write's
             for node in _nodes(_maker_node(tensor), known=owners):
                 owners[node] = record
     return owners

@@ -64,6 +64,8 @@ def _singular(found: Blame) -> str:
 def _slope(record: Record) -> str:
     """The derivative: without a value at its argument, or too large beside it."""
     op = record.site.op
+    if any(bool(x.isinf().any()) for x in record.inputs):
+        return f"an infinite number that {op} gets meets a slope of 0, and 0 * inf is NaN"
     numbers = [x.detach().abs() for x in record.inputs if x.numel()]
     least = min((float(x.min()) for x in numbers), default=0.0)
     if op in ("log", "log2", "log10", "div", "sqrt", "pow", "reciprocal", "rsqrt") and 0 < least < 1e-20:
@@ -91,6 +93,8 @@ def _logarithm(record: Record) -> str:
 
 def _domain(record: Record) -> str:
     x = record.inputs[0] if record.inputs else torch.zeros(())
+    if record.site.op in ("std", "var"):
+        return f"{record.site.op} of a single number: the sum of squares is divided by 0"
     low, high = (float(x.detach().min()), float(x.detach().max())) if x.numel() else (0.0, 0.0)
     return f"{record.site.op} is not defined for what it gets, between {low:.6g} and {high:.6g}"
 
@@ -128,6 +132,15 @@ def _rounding(found: Blame) -> str:
     return f"{record.site.op} loses the digits that matter in {_name(record.outputs[0].dtype)}"
 
 
+def _hidden(found: Blame) -> str:
+    record, victim = found.record, found.victim
+    dtype = str(record.outputs[0].dtype).removeprefix("torch.")
+    return (
+        f"{record.site.op} gives an infinity in {dtype} that the value does not show (a where or a factor of 0 hides "
+        f"it); in the derivative of {victim.site.op} it meets a 0, and 0 * inf is NaN"
+    )
+
+
 def _swallowed(found: Blame) -> str:
     constant = _constant(found.record)
     said = f"the constant {constant:g}" if constant is not None else "the constant"
@@ -157,4 +170,5 @@ _SENTENCES = {
     "cancellation": _cancellation,
     "rounding": _rounding,
     "swallowed": _swallowed,
+    "hidden": _hidden,
 }

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import os
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -35,11 +37,13 @@ def computing_in(loss: Callable[..., Any], dtype: torch.dtype) -> Iterator[tuple
 
 def in_dtype(call: Callable[..., Any], dtype: torch.dtype) -> Callable[..., Any]:
     """A module with parameters or buffers of that dtype; anything else, and a loss that casts by itself, as it is."""
-    if not isinstance(call, nn.Module) or (isinstance(call, Loss | SumLoss) and dtype.itemsize < 4):
+    if not isinstance(call, nn.Module) or isinstance(call, SumLoss):
         return call
     state = [*call.parameters(), *call.buffers()]
-    if not any(x.is_floating_point() and x.dtype != dtype for x in state):
+    casts_itself = isinstance(call, Loss) and dtype.itemsize < 4
+    if casts_itself or (isinstance(call, Loss) and not state):
         return call
+    # A copy for every call: what a module remembers of one input must not spoil the next, nor the user's own.
     return copy.deepcopy(call).to(dtype)
 
 
@@ -57,3 +61,11 @@ class Widened(TorchFunctionMode):
 def _wider(value: Any) -> Any:
     low = isinstance(value, torch.dtype) and value in (torch.float32, torch.float16, torch.bfloat16)
     return torch.float64 if low else value
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """What a loss prints or warns of, a thousand times over at its edges, would bury the answer."""
+    with warnings.catch_warnings(), open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
+        warnings.simplefilter("ignore")
+        yield

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ from torch.utils._pytree import tree_leaves
 from losszoo.contract.examples import example_inputs
 from losszoo.contract.signatures import TABLE
 from losszoo.doctor.blame import blame
+from losszoo.doctor.computing import quiet
 from losszoo.doctor.examination import Finding
 from losszoo.doctor.findings import finding_of
 from losszoo.doctor.judge import symptom_of
@@ -50,7 +52,7 @@ def diagnose(
         >>> found.op, found.paste
         ('log', 'loss(torch.tensor([0.0]))')
     """
-    with isolated(seed, torch.device("cpu")):
+    with isolated(seed, torch.device("cpu")), quiet():
         leaves = tree_leaves(tuple(inputs))
         dtype = _dtype_of(leaves)
         subject = _subject(loss, tuple(inputs), signature, expects, target, seed)
@@ -76,7 +78,11 @@ def _subject(
     loss: Callable[..., Any], inputs: tuple[Any, ...], signature: str, expects: str, target: str, seed: int
 ) -> Subject:
     if signature not in TABLE:
-        return make_subject(loss, inputs, positional_names(loss), "", expects, target, seed)
+        subject = make_subject(loss, inputs, positional_names(loss), "", expects, target, seed)
+        # Of zeros and ones alone nothing tells a target from a prediction.
+        floating = tuple(i for i, x in enumerate(subject.leaves) if isinstance(x, Tensor) and x.is_floating_point())
+        named = any(isinstance(x, Tensor) and x.requires_grad for x in tree_leaves(inputs))
+        return subject if named else replace(subject, trained=floating)
     row = TABLE[signature]
     usual = example_inputs(signature, expects=expects, seed=seed)[: len(inputs)]
     return make_subject(loss, usual, (*row.arguments, *row.optional), signature, expects, target, seed)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -11,12 +12,13 @@ from torch.utils._pytree import tree_leaves
 
 from losszoo.contract.loss import Loss
 from losszoo.doctor.batteries import battery
+from losszoo.doctor.computing import quiet
 from losszoo.doctor.examination import Examination, Finding, Strip
 from losszoo.doctor.findings import finding_of
 from losszoo.doctor.halves import enlarged, in_half
 from losszoo.doctor.judge import symptom_of
 from losszoo.doctor.kinds import EDGE
-from losszoo.doctor.patients import facts, own_dtype, subjects_of
+from losszoo.doctor.patients import colder, facts, own_dtype, subjects_of
 from losszoo.doctor.precision import Inaccuracy, inaccuracies, is_inaccurate
 from losszoo.doctor.probes import Probe, ordinary, outliers, structural
 from losszoo.doctor.pushes import pushes
@@ -26,6 +28,7 @@ from losszoo.doctor.subject import Leaves, Outcome, Subject, evaluate
 from losszoo.doctor.vanishing import lost_pull, vanished
 from losszoo.errors import UsageError, in_one_line, suggest
 from losszoo.harness.randomness import isolated
+from losszoo.registry.specs import EXPECTS
 
 DTYPES = ("float32", "bfloat16", "float16", "float64")
 _HALVES = (torch.bfloat16, torch.float16)
@@ -68,9 +71,13 @@ def examine(
     """
     started = time.perf_counter()
     wanted = [_dtype(name) for name in dtypes]
+    if not wanted:
+        raise UsageError(f"dtypes must name at least one of {', '.join(DTYPES)}, however: dtypes={dtypes!r}")
+    if expects is not None and expects not in EXPECTS:
+        raise UsageError(f"expects must be one of {', '.join(EXPECTS)}, however: expects={expects!r}")
     if not budget > 0:
         raise UsageError(f"budget must be a number of seconds > 0, however: budget={budget}")
-    with isolated(seed, torch.device("cpu")), _quiet():
+    with isolated(seed, torch.device("cpu")), quiet():
         subjects = subjects_of(loss, signature, expects, example, seed)
         parts = [_examine(subject, wanted, budget / len(subjects)) for _, subject in subjects]
     name = loss if isinstance(loss, str) else getattr(loss, "__name__", type(loss).__name__)
@@ -84,20 +91,6 @@ def _dtype(name: str | torch.dtype) -> torch.dtype:
         raise UsageError(f"dtypes must be of {', '.join(DTYPES)}, however: {name!r}; {suggest(text, list(DTYPES))}")
     found: torch.dtype = getattr(torch, text)
     return found
-
-
-class _quiet:  # noqa: N801 (used as a context manager, like a function)
-    """Warnings of a loss that is pushed to its edges would bury the answer."""
-
-    def __enter__(self) -> None:
-        import warnings
-
-        self._catch = warnings.catch_warnings()
-        self._catch.__enter__()
-        warnings.simplefilter("ignore")
-
-    def __exit__(self, *of: Any) -> None:
-        self._catch.__exit__(*of)
 
 
 Part = tuple[Search, list[Finding], list[Strip]]
@@ -124,9 +117,12 @@ def _examine(subject: Subject, dtypes: Sequence[torch.dtype], budget: float) -> 
 def _search(search: Search, subject: Subject, dtype: torch.dtype) -> None:
     """Structural changes, the signature's battery, pushes, precision."""
     search.try_all(subject, [ordinary(subject)], dtype)
+    _look_for_graph(search, subject, dtype)
     search.try_all(subject, structural(subject), dtype, share=0.5)
     if subject.signature:
         search.try_all(subject, _battery(search, subject, dtype), dtype, share=0.6)
+        for variant in colder(subject):
+            search.try_all(variant, _battery(search, variant, dtype), dtype, share=0.65)
     search.try_all(subject, pushes(subject, search.clock), dtype, share=0.7)
     search.try_all(subject, outliers(subject), dtype, share=0.7, only="nan")
     if dtype == torch.float32:
@@ -146,6 +142,25 @@ def _battery(search: Search, subject: Subject, dtype: torch.dtype) -> Iterator[P
             _note_empty(search, subject, probe, dtype)
         else:
             yield probe
+
+
+def _look_for_graph(search: Search, subject: Subject, dtype: torch.dtype) -> None:
+    """A loss that no gradient leaves trains nothing, whatever its value."""
+
+    def shows(leaves: Leaves) -> bool:
+        outcome = evaluate(subject, leaves, dtype)
+        return outcome.values is not None and outcome.values.numel() > 0 and not any(True for _ in outcome.moved())
+
+    if subject.trained and shows(subject.leaves):
+        failure = Failure(subject, "ordinary input", "vanished-gradient", dtype, subject.leaves, None, shows)
+        search.add(replace(failure, said=_NO_GRAPH))
+
+
+_NO_GRAPH = (
+    "no gradient reaches any input: the value was detached on its way (detach, item, numpy, argmax, round, a "
+    "comparison, no_grad, or a tensor made anew from numbers)",
+    "compute the loss from the tensors themselves, with operations that have a derivative",
+)
 
 
 def _note_empty(search: Search, subject: Subject, probe: Probe, dtype: torch.dtype) -> None:

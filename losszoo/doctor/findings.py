@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import traceback
 
+import torch
+from torch import Tensor
+
 from losszoo.doctor.causes import cause_of
 from losszoo.doctor.examination import Finding
 from losszoo.doctor.paste import call_of, inputs_of
 from losszoo.doctor.remedies.trial import try_remedies
 from losszoo.doctor.search import Clock, Failure
 from losszoo.doctor.shrink import smallest
+from losszoo.doctor.subject import Leaves
 from losszoo.errors import in_one_line
 from losszoo.harness.trace import author_line
 
@@ -19,7 +23,7 @@ def finding_of(failure: Failure, clock: Clock) -> Finding:
     if failure.error is not None:
         return _raised(failure, failure.error, clock)
     trial = try_remedies(failure, clock)
-    leaves = smallest(failure, clock)
+    leaves = _in_dtype(smallest(failure, clock), failure.dtype)
     found = failure.blame
     return Finding(
         symptom=failure.symptom,
@@ -27,13 +31,18 @@ def finding_of(failure: Failure, clock: Clock) -> Finding:
         probe=failure.probe,
         op=found.site.op if found else None,
         source=found.site.source if found else None,
-        cause=cause_of(found, failure.symptom),
-        remedy=trial.text,
+        cause=failure.said[0] if failure.said else cause_of(found, failure.symptom),
+        remedy=failure.said[1] if failure.said else trial.text,
         input=inputs_of(failure.subject, leaves),
         verified=trial.verified,
         paste=call_of(failure.subject, leaves),
         code=found.site.code if found else None,
     )
+
+
+def _in_dtype(leaves: Leaves, dtype: torch.dtype) -> Leaves:
+    """The numbers as the loss got them."""
+    return [x.to(dtype) if isinstance(x, Tensor) and x.is_floating_point() else x for x in leaves]
 
 
 def _raised(failure: Failure, error: Exception, clock: Clock) -> Finding:

@@ -14,7 +14,7 @@ from losszoo.contract.loss import Loss
 from losszoo.doctor.subject import Leaves, Subject
 
 _DEFAULT = (torch.float32, torch.int64, torch.bool)
-_MOST = 400
+_MOST = 20_000
 
 
 def as_python(value: Any) -> str:
@@ -51,7 +51,7 @@ def _tensor(x: Tensor) -> str:
         times = ", ".join(map(str, [len(x) // period, *[1] * (x.ndim - 1)]))
         return f"{_tensor(x[:period])}.repeat({times})"
     if x.numel() > _MOST:
-        return f"torch.empty({shape}{dtype})  # {x.numel()} numbers, too many for a line"
+        return f"torch.empty({shape}{dtype})"
     return f"torch.tensor({_nested(x.tolist(), x.dtype == torch.float64)}{dtype})"
 
 
@@ -97,7 +97,9 @@ def inputs_of(subject: Subject, leaves: Leaves) -> dict[str, str]:
 def call_of(subject: Subject, leaves: Leaves) -> str:
     """One line that calls the loss."""
     arguments = ", ".join(map(as_python, _arguments(subject, leaves)))
-    return f"{_callee(subject)}({arguments})"
+    large = [x for x in leaves if isinstance(x, Tensor) and x.numel() > _MOST]
+    remark = "  # more numbers than fit a line are left empty" if "torch.empty" in arguments and large else ""
+    return f"{_callee(subject)}({arguments}){remark}"
 
 
 def _arguments(subject: Subject, leaves: Leaves) -> Sequence[Any]:
@@ -116,7 +118,9 @@ def _callee(subject: Subject) -> str:
     name = _own_name(target)
     kind = type(call).__name__
     made = isinstance(call, nn.Module) and name == kind
-    return f"{name}{target.rpartition(name)[2] or '()'}" if made else name
+    if made:
+        return f"{name}{target.rpartition(name)[2] or '()'}" if ":" in target else "loss"
+    return name if name.isidentifier() else "loss"
 
 
 def _own_name(target: str) -> str:

@@ -10,20 +10,28 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_leaves
 
 from losszoo.contract.compose import SumLoss
 from losszoo.contract.examples import example_inputs
 from losszoo.contract.loss import Loss
 from losszoo.contract.signatures import TABLE
+from losszoo.doctor.computing import in_dtype
 from losszoo.doctor.hints import with_hints
+from losszoo.doctor.probes import batch_size, select
 from losszoo.doctor.subject import Subject, as_values, evaluate, make_subject
 from losszoo.errors import UsageError, in_one_line
 from losszoo.factory import create, fitting_signatures, infer_signature, positional_names
 from losszoo.registry.expressions import parse
+from losszoo.registry.registry import installed
 from losszoo.registry.specs import SIGNATURES
 from losszoo.registry.targets import foreign_code, resolve
 
 Example = Callable[[], Any]
+
+# An input of more numbers than this is cut to so many rows.
+_LARGE = 100_000
+_ROWS = 16
 
 
 def subjects_of(
@@ -47,11 +55,16 @@ def _things(loss: str | Callable[..., Any], signature: str | None, expects: str 
     if len(terms) == 1 and ":" in calls[0].name:
         return _of_object(resolve(calls[0].name), str(calls[0]), calls[0].arguments)
     if any(":" in call.name for call in calls):
-        return [pair for call in calls for pair in _things(str(call), signature, expects)]
+        return [pair for call in calls for pair in _things(str(call), *_of_its_own(call.name, signature, expects))]
     if signature or expects:
         create(loss, signature=signature, expects=expects)  # refuses them, as they are registered
     made = create(loss)
     return [(loss, made)] if isinstance(made, Loss) else _terms(made)
+
+
+def _of_its_own(name: str, signature: str | None, expects: str | None) -> tuple[str | None, str | None]:
+    """Signature and expectation, where the term is no registered loss, which has both."""
+    return (signature, expects) if ":" in name else (None, None)
 
 
 def _terms(loss: SumLoss) -> list[tuple[str, Any]]:
@@ -80,7 +93,7 @@ def _made(kind: type, name: str, params: dict[str, Any]) -> Any:
     try:
         with foreign_code():
             made = kind(**params)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         required = _required(kind, params)
         hint = f"it needs {', '.join(required)}: pass {name}({', '.join(f'{key}=...' for key in required)})"
         raise UsageError(
@@ -155,14 +168,20 @@ def _example_inputs(example: Example) -> tuple[Any, ...]:
     try:
         with foreign_code():
             made = example()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UsageError(
             f"the example must return a tuple of inputs, however: it raises {in_one_line(error)}"
         ) from error
+    for x in tree_leaves(made):
+        if isinstance(x, Tensor) and (x.layout != torch.strided or x.is_meta):
+            raise UsageError(
+                f"the example must hold dense tensors with values, however: one is {x.layout} on {x.device}"
+            )
     inputs = (made,) if isinstance(made, Tensor) else tuple(made) if isinstance(made, list) else made
     if not isinstance(inputs, tuple) or not inputs:
         raise UsageError(
-            f"the example must return one ordinary tuple of inputs, however: it returns a {type(made).__name__}"
+            "the example must return one ordinary tuple of inputs, however: it returns "
+            f"{'an empty one' if made == () else f'something of type {type(made).__name__}'}"
         )
     return inputs
 
@@ -174,7 +193,9 @@ def _ready(subject: Subject) -> Subject:
         UsageError: it raises on its ordinary input, or gives back no floating tensor.
     """
     if not any(isinstance(leaf, Tensor) and leaf.is_floating_point() for leaf in subject.leaves):
-        raise UsageError(f"the ordinary input of {subject.target} must hold a floating tensor, however: it holds none")
+        raise UsageError(
+            f"the ordinary input of {subject.target} must hold a floating torch tensor, however: it holds none"
+        )
     outcome = evaluate(subject, subject.leaves, own_dtype(subject))
     if outcome.error is not None:
         shapes = ", ".join(f"{tuple(x.shape)}" if isinstance(x, Tensor) else repr(x) for x in subject.leaves)
@@ -182,7 +203,16 @@ def _ready(subject: Subject) -> Subject:
             f"{subject.target} must accept an ordinary input, however: on {shapes} it raises "
             f"{in_one_line(outcome.error)}; where its inputs are others, give an --example"
         ) from outcome.error
-    return with_hints(subject)
+    return with_hints(_moderate(subject))
+
+
+def _moderate(subject: Subject) -> Subject:
+    """The first rows of a large input, where the loss takes them: thousands of calls are made of it."""
+    numbers = sum(x.numel() for x in subject.leaves if isinstance(x, Tensor))
+    if numbers <= _LARGE or batch_size(subject) <= _ROWS:
+        return subject
+    fewer = subject.with_leaves(select(subject, subject.leaves, torch.arange(_ROWS)))
+    return subject if evaluate(fewer, fewer.leaves, own_dtype(fewer)).error is not None else fewer
 
 
 def own_dtype(subject: Subject) -> torch.dtype:
@@ -192,17 +222,38 @@ def own_dtype(subject: Subject) -> torch.dtype:
     return low[0] if low else torch.float32
 
 
+def colder(subject: Subject) -> list[Subject]:
+    """A registered loss with a temperature, at a hundredth: there similarities of 1 become logits of 100."""
+    if not isinstance(subject.call, Loss):
+        return []
+    identity = subject.call.identity
+    spec = installed().losses.get(identity.name)
+    if spec is None or not any(param.name == "temperature" for param in spec.params):
+        return []
+    params = {**identity.params, "temperature": 0.01}
+    return [replace(subject, call=create(identity.name, **params), target=f"{identity.name}(temperature=0.01)")]
+
+
 def facts(subject: Subject) -> list[str]:
     """What is worth knowing of a loss before it is examined: that it is random, or writes into its inputs."""
     said = []
     first = evaluate(subject, subject.leaves, gradients=False)
     other = evaluate(replace(subject, seed=subject.seed + 1), subject.leaves, gradients=False)
-    if first.values is not None and other.values is not None and not torch.equal(first.values, other.values):
+    if (
+        first.values is not None
+        and other.values is not None
+        and not torch.equal(first.values.nan_to_num(), other.values.nan_to_num())
+    ):
         said.append(f"{subject.target} draws random numbers: every call was seeded with {subject.seed}")
     written = _written(subject)
     if written:
         said.append(f"{subject.target} writes into {', '.join(written)}: every call was given a copy")
     return said
+
+
+def _same(a: Tensor, b: Tensor) -> bool:
+    """Alike, a NaN in the same place included."""
+    return a.shape == b.shape and torch.equal(a.nan_to_num(), b.nan_to_num())
 
 
 def _written(subject: Subject) -> list[str]:
@@ -211,8 +262,8 @@ def _written(subject: Subject) -> list[str]:
     torch.manual_seed(subject.seed)
     try:
         with torch.no_grad():
-            as_values(subject.call(*subject.arguments(copies)))
-    except Exception:  # it needs a gradient to be called
+            as_values(in_dtype(subject.call, own_dtype(subject))(*subject.arguments(copies)))
+    except (Exception, SystemExit):  # it needs a gradient to be called
         return []
     changed = [
         index

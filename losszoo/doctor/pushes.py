@@ -51,6 +51,11 @@ def _to_equality(record: Record) -> Tensor | None:
     return (a - b).abs() if isinstance(a, Tensor) and isinstance(b, Tensor) else None
 
 
+def _to_equal_branches(record: Record) -> Tensor | None:
+    a, b = record.args[1:3] if len(record.args) > 2 else (None, None)
+    return (a - b).abs() if isinstance(a, Tensor) and isinstance(b, Tensor) else None
+
+
 _DISTANCES: dict[str, Distance] = {
     "log": _to_zero(0),
     "log2": _to_zero(0),
@@ -67,6 +72,7 @@ _DISTANCES: dict[str, Distance] = {
     "atanh": _to_one,
     "acosh": _to_one,
     "sub": _to_equality,
+    "where": _to_equal_branches,
 }
 
 
@@ -128,7 +134,7 @@ def _newton(subject: Subject, leaves: Leaves, moved: Sequence[int], index: int) 
     length = sum(float(s.square().sum()) for s in steps if s is not None)
     if not 0 < length < float("inf"):
         return None
-    factor = float(nearest) / length
+    factor = float(nearest.detach()) / length
     return [-factor * s if s is not None else torch.zeros(()).double() for s in steps]
 
 

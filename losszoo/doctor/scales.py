@@ -10,6 +10,7 @@ from torch import Tensor
 from losszoo.doctor.domain import Leaf, leaves_of
 from losszoo.doctor.examination import Strip
 from losszoo.doctor.judge import symptom_of
+from losszoo.doctor.precision import is_inaccurate
 from losszoo.doctor.search import Clock
 from losszoo.doctor.subject import Leaves, Subject, evaluate
 from losszoo.doctor.vanishing import lost_pull
@@ -31,6 +32,8 @@ def strips(subject: Subject, dtypes: Sequence[torch.dtype], clock: Clock) -> lis
 
 
 def _strip(subject: Subject, leaves: Sequence[Leaf], dtype: torch.dtype, what: str, clock: Clock) -> Strip | None:
+    if evaluate(subject, subject.leaves, dtype).error is not None:
+        return None  # not available in this dtype
     largest = float(torch.finfo(dtype).max)
     scales = tuple(scale for scale in SCALES if scale < largest)
     states = []
@@ -54,13 +57,23 @@ def at_scale(subject: Subject, leaves: Sequence[Leaf], scale: float) -> Leaves:
 def _state(subject: Subject, leaves: Leaves, dtype: torch.dtype) -> str:
     if not broken(subject, leaves, dtype):
         vanishing = subject.signature and dtype == torch.float32 and lost_pull(subject, _rounded(leaves)) is not None
-        return "vanished" if vanishing else "finite"
+        if vanishing:
+            return "vanished"
+        wrong = dtype == torch.float32 and is_inaccurate(subject, _rounded(leaves)) and _size_of(leaves) >= 1
+        return "inaccurate" if wrong else "finite"
     truth = evaluate(subject, leaves, torch.float64)
     largest = float(torch.finfo(dtype).max)
     fits = symptom_of(truth) is None and all(
         bool((x.abs() < largest / 1e3).all()) for x in [truth.values, *truth.moved()] if isinstance(x, Tensor)
     )
     return "non-finite" if fits or symptom_of(truth) is not None else "beyond"
+
+
+def _size_of(leaves: Leaves) -> float:
+    """The largest number; the last digits of what is nearly nothing tell little."""
+    return max(
+        (float(x.abs().max()) for x in leaves if isinstance(x, Tensor) and x.dtype == torch.float64), default=0.0
+    )
 
 
 def _rounded(leaves: Leaves) -> Leaves:

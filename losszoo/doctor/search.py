@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+from torch import nn
 
 from losszoo.doctor.blame import Blame, blame
 from losszoo.doctor.judge import Verdict, judge
@@ -38,6 +39,7 @@ class Failure:
         shows: whether other leaves fail in the same way; by default, whether they show the same symptom.
         accept: whether an outcome is a cure; by default, whether it is finite and near the truth.
         error: what was raised.
+        said: cause and remedy, where no operation is to blame.
     """
 
     subject: Subject
@@ -49,6 +51,7 @@ class Failure:
     shows: Callable[[Leaves], bool] | None = None
     accept: Callable[[Outcome], bool] | None = None
     error: Exception | None = None
+    said: tuple[str, str] | None = None
 
     def fails_on(self, leaves: Leaves) -> bool:
         """Whether these leaves show it too."""
@@ -146,7 +149,9 @@ class Search:
         if isinstance(error, ValueError | AssertionError | NotImplementedError):
             return
         said = in_one_line(error)
-        if dtype.itemsize < 4 or not subject.signature:
+        # A module with parameters has sizes of its own, which the signature's input need not fit.
+        own_sizes = isinstance(subject.call, nn.Module) and any(True for _ in subject.call.parameters())
+        if dtype.itemsize < 4 or not subject.signature or own_sizes:
             self.note(f"in {str(dtype).removeprefix('torch.')} it raises {said} on: {probe.label}")
             return
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_leaves
 
 from losszoo.doctor.computing import computing_in
 from losszoo.doctor.subject import Subject, forward
@@ -143,7 +144,7 @@ def zero_by_underflow(tape: Tape, tensor: Tensor, depth: int = 12) -> Record | N
         return None
     if record.site.op in NEVER_ZERO:
         return record
-    if record.site.op in PRODUCTS and all(bool((x != 0).all()) for x in record.inputs):
+    if record.site.op in PRODUCTS and all(bool((x != 0).all()) for x in _operands(record)):
         return record
     if record.site.op == "sub" and _saturated(tape, record):
         return record
@@ -154,6 +155,11 @@ def zero_by_underflow(tape: Tape, tensor: Tensor, depth: int = 12) -> Record | N
         if found is not None:
             return found
     return None
+
+
+def _operands(record: Record) -> list[Tensor]:
+    """Every tensor that went in, a boolean mask included."""
+    return [x for x in tree_leaves((record.args, record.kwargs)) if isinstance(x, Tensor)]
 
 
 def _saturated(tape: Tape, record: Record) -> bool:

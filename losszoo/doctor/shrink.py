@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from losszoo.doctor.blame import blame
 from losszoo.doctor.domain import Leaf, leaves_of
 from losszoo.doctor.probes import batch_size
 from losszoo.doctor.search import Clock, Failure
@@ -39,10 +40,18 @@ class _Shrinker:
         if self.done:
             return False
         self.trials += 1
-        if not self._legal(smaller) or not self.failure.fails_on(smaller):
+        if not self._legal(smaller) or not self.failure.fails_on(smaller) or not self._same_culprit(smaller):
             return False
         self.leaves = smaller
         return True
+
+    def _same_culprit(self, leaves: Leaves) -> bool:
+        """A smaller input of another defect would explain nothing."""
+        failure = self.failure
+        if failure.blame is None or failure.shows is not None:
+            return True
+        found = blame(failure.subject, leaves, failure.dtype)
+        return found is not None and found.key == failure.blame.key
 
     def _legal(self, leaves: Leaves) -> bool:
         return all(leaf.legal(leaves[leaf.index]) for leaf in self.kinds)

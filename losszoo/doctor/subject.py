@@ -155,12 +155,14 @@ def evaluate(
         gradients: compute them too.
     """
     try:
-        with computing_in(subject.call, dtype) as (call, learned):
+        with torch.enable_grad(), computing_in(subject.call, dtype) as (call, learned):
             values, sources = forward(subject, call, leaves, dtype, mode)
             found = _gradients(values, [*sources, *learned]) if gradients else ()
         return Outcome(values.detach(), found)
     except Exception as error:  # whatever the author's code raises is an answer too
         return Outcome(error=error)
+    except SystemExit as error:
+        return Outcome(error=RuntimeError(f"it calls sys.exit({error.code!r})"))
 
 
 def forward(
@@ -198,7 +200,11 @@ def as_values(answer: Any) -> Tensor:
     if hasattr(answer, "values") and hasattr(answer, "counts"):
         answer = answer.values
     if not isinstance(answer, Tensor) or not answer.is_floating_point():
-        came = f"a tensor of {answer.dtype}" if isinstance(answer, Tensor) else f"a {type(answer).__name__}"
+        came = (
+            f"a tensor of {answer.dtype}"
+            if isinstance(answer, Tensor)
+            else f"something of type {type(answer).__name__}"
+        )
         raise TypeError(f"a loss must return a floating tensor, however: it returns {came}")
     return answer
 

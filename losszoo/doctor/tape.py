@@ -58,6 +58,8 @@ _NAMES = {
     "absolute": "abs",
     "concat": "cat",
     "concatenate": "cat",
+    "linalg_slogdet": "slogdet",
+    "linalg_det": "det",
     "special_expm1": "expm1",
     "special_log_softmax": "log_softmax",
     "special_softmax": "softmax",

@@ -24,6 +24,8 @@ from losszoo.harness.failure import Failure, Watched
 from losszoo.harness.randomness import Randomness
 
 POLICIES = ("raise", "skip", "rollback")
+# In the working folder of whoever trains.
+BUNDLES = "crash-bundles"
 
 
 @dataclass
@@ -51,13 +53,13 @@ class Guard:
         clip_value: largest absolute gradient entry, > 0; applied after ``clip_norm``.
         budget: how many bad steps "skip" and "rollback" put up with before :class:`BudgetError`.
         snapshot_every: steps between snapshots ("rollback" only).
-        bundles: folder that gets a crash bundle (``losszoo replay``) of each of the first few bad steps; None
-            writes none. One that cannot be written warns, and changes nothing else.
+        bundles: folder, made when it is needed, that gets a crash bundle (``losszoo replay``) of each of the first
+            few bad steps; None writes none. One that cannot be written warns, and changes nothing else.
 
     Example:
         >>> model = nn.Linear(2, 1)
         >>> optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-        >>> guard = Guard(model, optimizer, policy="skip", clip_norm=1.0)
+        >>> guard = Guard(model, optimizer, policy="skip", clip_norm=1.0, bundles=None)
         >>> report = guard.step((model(torch.ones(3, 2)) * torch.nan).mean())
         >>> report.applied, report.event.where, guard.counts.skipped
         (False, 'loss', 1)
@@ -73,7 +75,7 @@ class Guard:
         *,
         budget: Budget = Budget(),  # noqa: B008 (frozen)
         snapshot_every: int = 50,
-        bundles: str | Path | None = None,
+        bundles: str | Path | None = BUNDLES,
     ) -> None:
         if policy not in POLICIES:
             raise UsageError(f"policy must be one of {', '.join(POLICIES)}, however: policy={policy!r}")

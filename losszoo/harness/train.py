@@ -156,7 +156,8 @@ def make_plan(loss: str | Callable[..., Any], task_name: str, options: Options) 
     optimizer = make_optimizer(model, built, setup.recipe)
     steps = setup.recipe.epochs * -(-len(data.train) // setup.recipe.batch_size)
     clipping = options.clip_norm, options.clip_value
-    guard = Guard([model, built], optimizer, options.on_nonfinite, *clipping, budget=Budget(steps=steps))
+    # The run writes bundles of its own, into its folder.
+    guard = Guard([model, built], optimizer, options.on_nonfinite, *clipping, budget=Budget(steps=steps), bundles=None)
     text = text_of(loss)
     config = _config(text, task_name, {"split": split, **task_options}, setup, options)
     config["loss_options"] = dict(overrides.loss)

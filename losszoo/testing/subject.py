@@ -49,6 +49,12 @@ class Subject:
         return self.name
 
     @property
+    def doctor(self) -> str:
+        """The command that examines it."""
+        own = f" --signature {self.signature}" if self.spec is None else ""
+        return f"losszoo doctor {self.name!r}{own}" if " " in self.name else f"losszoo doctor {self.name}{own}"
+
+    @property
     def tags(self) -> tuple[str, ...]:
         """Of its announcement."""
         return self.spec.tags if self.spec else ()

@@ -264,7 +264,7 @@ def test_a_file_of_ones_own_is_diagnosed(tmp_path: Path) -> None:
     done = doctor("./my_losses.py:log_of_softmax", *how, cwd=tmp_path)
     document = json.loads(done.stdout)
     assert (done.returncode, document["verdict"]) == (1, "sick"), done.stderr
-    sick = [finding for finding in document["findings"] if finding["symptom"] == "inf-loss"]
+    sick = [finding for finding in document["findings"] if finding["op"] == "softmax"]
     assert sick[0]["source"] == "my_losses.py:6"
     assert sick[0]["verified"] is True
     assert sick[0]["paste"].startswith("log_of_softmax(torch.tensor(")

@@ -27,6 +27,7 @@ from torch import Tensor, nn
 import losszoo
 from losszoo.doctor.examination import Examination, Finding
 from losszoo.doctor.examine import DTYPES
+from losszoo.doctor.wording import effort, outcome
 from losszoo.errors import UsageError
 
 LABELS = torch.tensor([0, 1, 2, 0, 1, 2])
@@ -132,7 +133,7 @@ def run(finding: Finding, loss: Any, name: str) -> Tensor:
 
 
 def test_the_line_of_a_function_that_was_passed_can_be_pasted() -> None:
-    found = examine(log_of_softmax, normal(6, 3), LABELS)
+    found = examine(log_of_softmax, normal(6, 3), LABELS, budget=2 * SHORT)
     assert not run(found.findings[0], log_of_softmax, "log_of_softmax").isfinite()
 
 
@@ -252,7 +253,9 @@ def test_learned_parameters() -> None:
 
     module = Learned()
     found = examine(module, normal(6, 3), normal(6, 3, seed=1), budget=SHORT)
-    assert {f.op for f in found.findings} == {"sqrt"}
+    # At 1e-25 the squares underflow before the root is taken: another culprit.
+    assert {f.op for f in found.findings} <= {"sqrt", "square"}
+    assert found.findings[0].op == "sqrt"
     assert module.log_scale.item() == 0
     assert module.log_scale.grad is None
 
@@ -267,7 +270,7 @@ def test_a_random_loss_is_noted_and_repeatable() -> None:
     second.pop("seconds")
     assert first == second
     assert "dropped draws random numbers: every call was seeded with 0" in first["notes"]
-    other = examine(dropped, normal(6), seed=5)
+    other = examine(dropped, normal(6), seed=5, budget=SHORT)
     assert "dropped draws random numbers: every call was seeded with 5" in other.notes
 
 
@@ -321,7 +324,6 @@ def test_nothing_is_touched_after_an_error_either() -> None:
     assert state() == before
 
 
-@pytest.mark.xfail(reason="no gradient is looked at", raises=AssertionError)
 def test_gradients_are_looked_at_where_the_caller_has_switched_them_off() -> None:
     with torch.no_grad():
         assert examine(root_of_squares, normal(4), normal(4, seed=1), budget=SHORT).verdict == "sick"
@@ -337,18 +339,18 @@ def test_a_loss_that_warns_stays_silent() -> None:
         assert examine(warns, normal(6, 3), budget=SHORT).verdict == "sick"
 
 
-@pytest.mark.xfail(reason="what comes after the search does not look at the clock", raises=AssertionError)
 def test_a_slow_loss_is_examined_within_its_budget() -> None:
     def slow(x: Tensor, target: Tensor) -> Tensor:
-        time.sleep(0.01)
+        time.sleep(0.02)
         return (x - target).square().mean()
 
-    budget = 1.0
+    budget = 3.0
     started = time.perf_counter()
     found = examine(slow, normal(6), normal(6, seed=1), budget=budget)
     assert time.perf_counter() - started < 1.5 * budget
     assert not found.complete
-    assert any("the time budget ended the search after" in note and "partial" in note for note in found.notes)
+    assert outcome(found) == "healthy so far"
+    assert "the time budget ended it" in effort(found)
 
 
 def test_an_infinite_example_is_noted_and_no_finding() -> None:
@@ -358,9 +360,12 @@ def test_an_infinite_example_is_noted_and_no_finding() -> None:
     assert any("the true value is infinite" in note and "ordinary input" in note for note in found.notes)
 
 
-def test_a_tensor_without_a_gradient_is_examined_by_its_value() -> None:
+def test_a_value_that_no_gradient_leaves_is_a_finding_of_its_own() -> None:
     found = examine(lambda x: x.detach().log().mean(), uniform(6), budget=SHORT)
-    assert {(f.symptom, f.op) for f in found.findings} == {("inf-loss", "log")}
+    assert {(f.symptom, f.op) for f in found.findings} == {("inf-loss", "log"), ("vanished-gradient", None)}
+    (lost,) = [f for f in found.findings if f.symptom == "vanished-gradient"]
+    assert "detached" in lost.cause
+    assert lost.verified is None
 
 
 def test_unreduced_and_empty_values() -> None:

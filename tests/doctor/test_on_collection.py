@@ -38,10 +38,12 @@ def test_defects_are_found_blamed_and_cured() -> None:
     answers = _all(_examine_case, len(CASES))
     found = [(case, answer) for case, answer in zip(CASES, answers, strict=True) if answer]
     blamed = [case.name for case, answer in found if any(op in case.ops for op, _ in answer)]
+    first = [case.name for case, answer in found if answer[0][0] in case.ops]
     cured = [case.name for case, answer in found if any(verified for _, verified in answer)]
     missed = [case.name for case, answer in zip(CASES, answers, strict=True) if not answer]
     assert len(found) >= 0.95 * len(CASES), missed
     assert len(blamed) >= 0.90 * len(found), sorted({case.name for case, _ in found} - set(blamed))
+    assert len(first) >= 0.85 * len(found), sorted({case.name for case, _ in found} - set(first))
     assert len(cured) >= 0.50 * len(found)
 
 

@@ -129,7 +129,6 @@ def test_the_terms_of_a_sum_one_by_one() -> None:
     assert [label for label, _ in made] == ["bce", "mse"]
 
 
-@pytest.mark.xfail(reason="the signature of the one is refused by the other, which is registered", raises=UsageError)
 def test_a_sum_of_a_registered_loss_and_one_of_a_file(file: Path) -> None:
     found = subjects_of(f"mse + 0.1*{file}:Loss(power=2)", "regression", None, None, 0)
     assert [s.signature for _, s in found] == ["regression", "regression"]
@@ -183,12 +182,15 @@ REFUSED: dict[str, Message] = {
     ),
     "example returns nothing": (
         lambda: one(ordinary, lambda: None),
-        r"the example must return one ordinary tuple of inputs, however: it returns a NoneType",
+        r"the example must return one ordinary tuple of inputs, however: it returns something of type NoneType",
     ),
-    "example returns an empty tuple": (lambda: one(ordinary, tuple), r"however: it returns a tuple"),
+    "example returns an empty tuple": (
+        lambda: one(ordinary, tuple),
+        r"however: it returns (an empty one|something of type tuple)",
+    ),
     "example without a floating tensor": (
         lambda: one(ordinary, lambda: (LABELS, 3)),
-        r"must hold a floating tensor, however: it holds none",
+        r"must hold a floating torch tensor, however: it holds none",
     ),
     "always raises": (
         lambda: one(raises, lambda: (normal(2),)),
@@ -202,9 +204,18 @@ REFUSED: dict[str, Message] = {
         lambda: one(lambda x: x.long(), lambda: (normal(2),)),
         r"a loss must return a floating tensor, however: it returns a tensor of torch.int64",
     ),
-    "returns a tuple": (lambda: one(lambda x: (x, x), lambda: (normal(2),)), r"however: it returns a tuple"),
-    "returns None": (lambda: one(lambda x: None, lambda: (normal(2),)), r"however: it returns a NoneType"),
-    "returns a number": (lambda: one(lambda x: 1.0, lambda: (normal(2),)), r"however: it returns a float"),
+    "returns a tuple": (
+        lambda: one(lambda x: (x, x), lambda: (normal(2),)),
+        r"however: it returns (an empty one|something of type tuple)",
+    ),
+    "returns None": (
+        lambda: one(lambda x: None, lambda: (normal(2),)),
+        r"however: it returns something of type NoneType",
+    ),
+    "returns a number": (
+        lambda: one(lambda x: 1.0, lambda: (normal(2),)),
+        r"however: it returns something of type float",
+    ),
     "a device that is not here": (
         lambda: one(on_cuda, lambda: (normal(2),)),
         r"on_cuda must accept an ordinary input, however: on \(2,\) it raises \w+Error",
@@ -231,7 +242,9 @@ def test_a_file_that_is_not_there_and_a_name_that_is_not_in_it(file: Path) -> No
 
 
 def test_values_that_are_no_tensor_are_a_type_error() -> None:
-    with pytest.raises(TypeError, match=r"a loss must return a floating tensor, however: it returns a list"):
+    with pytest.raises(
+        TypeError, match=r"a loss must return a floating tensor, however: it returns something of type list"
+    ):
         as_values([torch.ones(1)])
     assert as_values(torch.ones(1)).item() == 1.0
 
@@ -249,7 +262,6 @@ def test_the_dtype_that_an_input_comes_in(inputs: tuple[Tensor, ...], dtype: tor
     assert own_dtype(make_subject(lambda x, *rest: x, inputs, ("x",))) == dtype
 
 
-@pytest.mark.xfail(reason="a NaN is taken to differ from itself", raises=AssertionError)
 def test_a_loss_that_gives_nan_is_not_called_random() -> None:
     assert facts(one(lambda x: (x * torch.nan).sum(), lambda: (normal(3),))) == []
 

@@ -29,6 +29,12 @@ ROWS, LABELS = torch.linspace(-1, 1, 12).view(6, 2), torch.tensor([0, 1, 2, 0, 1
 EVENT = {"event": {"step": 1, "epoch": None, "where": "loss"}, "random": {}, "config": None}
 
 
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A guard writes its bundles into the working folder."""
+    monkeypatch.chdir(tmp_path_factory.mktemp("work"))
+
+
 def packed(**parts: Any) -> dict[str, Any]:
     return pack("guard", {**EVENT, **parts})
 
@@ -327,12 +333,22 @@ def test_a_bundle_without_batch_or_second_computation(tmp_path: Path) -> None:
 
 def test_operation_and_line_without_bundles() -> None:
     model, optimizer = make()
-    guard = Guard(model, optimizer)
+    guard = Guard(model, optimizer, bundles=None)
     with pytest.raises(NonFiniteError, match=rf"first in sqrt at {line_of(root, 1)}"):
         guard.step(root(model, ROWS, LABELS), again=lambda: root(model, ROWS, LABELS))
     assert guard.first is not None
     assert guard.first.bundle is None
     assert all(parameter.grad is None for parameter in model.parameters())
+
+
+def test_a_guard_alone_writes_bundles_into_the_working_folder() -> None:
+    model, optimizer = make()
+    guard = Guard(model, optimizer, "skip")
+    assert not Path("crash-bundles").exists()
+    event = guard.step(root(model, ROWS, LABELS)).event
+    assert event is not None
+    assert event.bundle == str(Path("crash-bundles") / "step-1.pt")
+    assert read(event.bundle)["event"]["where"] == event.where
 
 
 def test_chance_is_as_it_was_before_the_step(tmp_path: Path) -> None:

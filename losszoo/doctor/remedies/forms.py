@@ -21,7 +21,7 @@ _ROOT = (
 )
 _DIV = (
     Remedy("divide in log space: torch.exp(log_a - log_b), as softmax does", guards.ratio_in_log_space),
-    Remedy("clamp the count: a / n.clamp(min=1)", guards.count_at_least_one),
+    Remedy("clamp the count: a / n.clamp(min=1)", guards.count_at_least_one, usual=True),
     Remedy("double where: torch.where(b != 0, a / torch.where(b != 0, b, 1), 0)", guards.quotient_or_zero),
     Remedy("add torch.finfo(b.dtype).eps to the denominator", guards.denominator_plus_eps),
 )
@@ -33,10 +33,7 @@ _EXP = (
 _INSIDE = (
     Remedy("clamp strictly inside the domain: x.clamp(-1 + e, 1 - e), e = 4 * torch.finfo(x.dtype).eps", shapes.inside),
 )
-_ROWS = (
-    Remedy("give a row without any finite entry the value 0, by a where on both sides", shapes.dead_rows),
-    Remedy("use torch.finfo(x.dtype).min where -inf stood: 0 times it is 0", shapes.finite_floor),
-)
+_ROWS = (Remedy("give a row without any finite entry the value 0, by a where on both sides", shapes.dead_rows),)
 _POSITIVE = (Remedy("keep the argument positive: x.clamp(min=torch.finfo(x.dtype).eps)", shapes.positive_only),)
 _JITTER = (Remedy("add a small multiple of the identity to the matrix", shapes.with_jitter),)
 _MEAN = (Remedy("sum, and divide by the count clamped to 1", shapes.mean_over_some),)
@@ -60,7 +57,7 @@ FORMS: dict[str, tuple[Remedy, ...]] = {
         ),
         *_POSITIVE,
     ),
-    "norm": (Remedy("replace a zero vector before the norm is taken (double where)", guards.norm_guarded),),
+    "norm": (Remedy("scale by the largest entry first: m = x.abs().amax(); m * (x / m).norm()", guards.norm_scaled),),
     "exp": _EXP,
     "exp2": _EXP[2:],
     "expm1": _EXP[2:],
@@ -70,13 +67,12 @@ FORMS: dict[str, tuple[Remedy, ...]] = {
     "asin": _INSIDE,
     "atanh": _INSIDE,
     "acosh": (Remedy("keep the argument above 1: x.clamp(min=1 + eps)", shapes.above_one),),
-    "atan2": (Remedy("double where at the origin, where the angle has no derivative", shapes.angle_or_zero),),
     "std": (Remedy("torch.sqrt(x.var(correction=0) + eps): of one sample 0, with a finite slope", shapes.deviation),),
     "var": (Remedy("x.var(correction=0): of one sample it is 0", shapes.deviation),),
     "mean": (Remedy("x.sum() / max(x.numel(), 1): of nothing it is 0", shapes.mean_or_zero),),
-    "softmax": _ROWS[:1],
+    "softmax": _ROWS,
     "log_softmax": _ROWS,
-    "logsumexp": _ROWS[:1],
+    "logsumexp": _ROWS,
     "mul": (Remedy("0 where a factor is 0, by a where on both sides", shapes.product_or_zero),),
     "sub": (
         Remedy("take inf - inf, as of two empty maxima, for 0, by a where on both sides", shapes.difference_or_zero),
@@ -86,10 +82,6 @@ FORMS: dict[str, tuple[Remedy, ...]] = {
     "digamma": _POSITIVE,
     "logdet": _JITTER,
     "slogdet": _JITTER,
-    "cholesky": _JITTER,
-    "linalg_cholesky": _JITTER,
-    "inverse": _JITTER,
-    "linalg_inv": _JITTER,
     "cross_entropy": _MEAN,
     "nll_loss": _MEAN,
 }

@@ -99,18 +99,17 @@ def sqrt_plus_eps(record: Record, tape: Tape) -> Tensor:
     return torch.sqrt(x.clamp(min=0) + eps_of(x) ** 2)
 
 
-def norm_guarded(record: Record, tape: Tape) -> Tensor:
-    """A zero vector replaced before the norm is taken, so that nothing is divided by its length."""
+def norm_scaled(record: Record, tape: Tape) -> Tensor | None:
+    """Squares of numbers near 1 neither underflow nor overflow; of nothing but zeros the norm is a tiny number."""
     x = record.args[0]
     dim = record.kwargs.get("dim", record.args[2] if len(record.args) > 2 else None)
-    keep = record.kwargs.get("keepdim", False)
-    if dim is None:
-        zero = bool((x == 0).all())
-        whole: Tensor = x.sum() * 0 if zero else record.func(*record.args, **record.kwargs)
-        return whole
-    dead = (x == 0).all(dim, keepdim=True)
-    length = record.func(torch.where(dead, 1.0, x), *record.args[1:], **record.kwargs)
-    return torch.where(dead if keep else dead.squeeze(dim), 0.0, length)
+    if not isinstance(dim, int | None):
+        return None
+    top = x.detach().abs().amax() if dim is None else x.detach().abs().amax(dim, keepdim=True)
+    top = top.clamp(min=tiny_of(x))
+    length: Tensor = record.func(x / top, *record.args[1:], **record.kwargs)
+    result: Tensor = length * (top if length.ndim == top.ndim else top.squeeze(dim))
+    return result
 
 
 def exp_shifted(record: Record, tape: Tape) -> Tensor:

@@ -22,11 +22,13 @@ class Remedy:
         text: what to write instead.
         make: computes it from the operation's arguments; None where it does not apply.
         words: says it of this very operation; by default ``text``.
+        usual: it has to apply on ordinary inputs too: a denominator that is 0 does not tell whether it is a count.
     """
 
     text: str
     make: Make
     words: Callable[[Record, Tape], str] | None = None
+    usual: bool = False
 
     def said_of(self, record: Record, tape: Tape) -> str:
         """The words for one operation."""

@@ -25,12 +25,6 @@ def above_one(record: Record, tape: Tape) -> Tensor:
     return result
 
 
-def angle_or_zero(record: Record, tape: Tape) -> Tensor:
-    y, x = record.args[:2]
-    origin = (x == 0) & (y == 0)
-    return torch.where(origin, 0.0, torch.atan2(torch.where(origin, 1.0, y), torch.where(origin, 1.0, x)))
-
-
 def deviation(record: Record, tape: Tape) -> Tensor:
     """Of one sample 0, and with a finite slope where all are alike."""
     x = record.args[0]
@@ -65,14 +59,6 @@ def dead_rows(record: Record, tape: Tape) -> Tensor | None:
     result: Tensor = record.func(torch.where(dead, 0.0, x), dim, **named)
     keep = result.ndim == x.ndim
     return torch.where(dead if keep else dead.squeeze(dim), 0.0, result)
-
-
-def finite_floor(record: Record, tape: Tape) -> Tensor:
-    """The most negative number instead of -inf: 0 times it is 0."""
-    x = record.args[0]
-    floor = torch.finfo(x.dtype).min / 2
-    result: Tensor = record.func(*record.args, **record.kwargs)
-    return result.clamp(min=floor)
 
 
 def product_or_zero(record: Record, tape: Tape) -> Tensor:

@@ -81,9 +81,13 @@ def try_remedies(failure: Failure, clock: Clock) -> Trial:
 
 def _applies(failure: Failure, key: Key, remedy: Remedy) -> bool:
     """Whether the form has anything to replace."""
-    mode = Substituting({key: remedy.make})
-    evaluate(failure.subject, failure.leaves, failure.dtype, mode=mode, gradients=False)
-    return key in mode.applied
+    inputs = [failure.leaves, failure.subject.leaves] if remedy.usual else [failure.leaves]
+    for leaves in inputs:
+        mode = Substituting({key: remedy.make})
+        evaluate(failure.subject, leaves, failure.dtype, mode=mode, gradients=False)
+        if key not in mode.applied:
+            return False
+    return True
 
 
 def _proposals(failure: Failure, found: Blame) -> list[Proposal]:
@@ -161,7 +165,7 @@ def _right(failure: Failure, outcome: Outcome) -> bool:
         return True
     usual = evaluate(failure.subject, failure.subject.leaves, torch.float64, gradients=False)
     slack = _SAME * abs(usual.total) if usual.values is not None else 0.0
-    return alike(truth, outcome, 0.1, gradients=False, slack=slack)
+    return alike(truth, outcome, 0.1, slack=slack)
 
 
 def alike(one: Outcome, other: Outcome, tolerance: float, gradients: bool = True, slack: float = 0.0) -> bool:
@@ -171,14 +175,23 @@ def alike(one: Outcome, other: Outcome, tolerance: float, gradients: bool = True
     pairs: list[tuple[Tensor | None, Tensor | None]] = [(one.values, other.values)]
     if gradients:
         pairs += list(zip(one.gradients, other.gradients, strict=True))
-    return all(_close(a, b, tolerance, slack) for a, b in pairs if a is not None and b is not None)
+    return all(_alike(a, b, tolerance, slack) for a, b in pairs)
+
+
+def _alike(a: Tensor | None, b: Tensor | None, tolerance: float, slack: float) -> bool:
+    """A gradient that is not there is one of 0."""
+    present = [x for x in (a, b) if x is not None]
+    if len(present) == 2:
+        return _close(present[0], present[1], tolerance, slack)
+    return all(bool((x == 0).all()) for x in present)
 
 
 def _close(a: Tensor, b: Tensor, tolerance: float, slack: float) -> bool:
-    if a.shape != b.shape:
+    if a.shape != b.shape or not bool(torch.isfinite(a).all() and torch.isfinite(b).all()):
         return False
     a, b = a.double(), b.double()
-    room = slack * a.numel() ** 0.5 + 1e-12
+    # What cancels to 0 in one form leaves the last digits in another.
+    room = slack * a.numel() ** 0.5 + 1e-7
     return bool(((a - b).norm() <= tolerance * torch.maximum(a.norm(), b.norm()) + room).all())
 
 

@@ -21,7 +21,7 @@ def check_ordinary_batch(subject: Subject) -> None:
     require(shape == (), "a mean must be one number", f"its shape is {shape}", "return unreduced values")
     came = f"value={value.item()}, gradient={[g.tolist() for g in gradients]}"
     finite = bool(value.isfinite()) and all(bool(g.isfinite().all()) for g in gradients)
-    require(finite, "value and gradient must be finite", came, f"look at it with: losszoo doctor {subject}")
+    require(finite, "value and gradient must be finite", came, f"look at it with: {subject.doctor}")
     moves = any(bool((g != 0).any()) for g in gradients)
     require(moves, "the gradient must not be zero everywhere", came, "look for detach() and for rounding")
 
@@ -36,7 +36,7 @@ def check_battery(subject: Subject) -> None:
         if (fault := what_breaks(loss, inputs, subject))
     ]
     came = "".join(broken[:1]) + f" (and so on {len(broken) - 1} inputs more)" * (len(broken) > 1)
-    require(not broken, "value and gradient must be finite", came, f"look at it with: losszoo doctor {subject}")
+    require(not broken, "value and gradient must be finite", came, f"look at it with: {subject.doctor}")
 
 
 @check()
