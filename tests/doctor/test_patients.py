@@ -182,11 +182,11 @@ REFUSED: dict[str, Message] = {
     ),
     "example returns nothing": (
         lambda: one(ordinary, lambda: None),
-        r"the example must return one ordinary tuple of inputs, however: it returns something of type NoneType",
+        r"the example must return one ordinary tuple of inputs, however: .* of type NoneType",
     ),
     "example returns an empty tuple": (
         lambda: one(ordinary, tuple),
-        r"however: it returns (an empty one|something of type tuple)",
+        r"of type tuple|an empty one",
     ),
     "example without a floating tensor": (
         lambda: one(ordinary, lambda: (LABELS, 3)),
@@ -206,15 +206,15 @@ REFUSED: dict[str, Message] = {
     ),
     "returns a tuple": (
         lambda: one(lambda x: (x, x), lambda: (normal(2),)),
-        r"however: it returns (an empty one|something of type tuple)",
+        r"of type tuple|an empty one",
     ),
     "returns None": (
         lambda: one(lambda x: None, lambda: (normal(2),)),
-        r"however: it returns something of type NoneType",
+        r"however: .* of type NoneType",
     ),
     "returns a number": (
         lambda: one(lambda x: 1.0, lambda: (normal(2),)),
-        r"however: it returns something of type float",
+        r"of type float",
     ),
     "a device that is not here": (
         lambda: one(on_cuda, lambda: (normal(2),)),
@@ -242,9 +242,7 @@ def test_a_file_that_is_not_there_and_a_name_that_is_not_in_it(file: Path) -> No
 
 
 def test_values_that_are_no_tensor_are_a_type_error() -> None:
-    with pytest.raises(
-        TypeError, match=r"a loss must return a floating tensor, however: it returns something of type list"
-    ):
+    with pytest.raises(TypeError, match=r"must return a floating tensor, however: .* of type list"):
         as_values([torch.ones(1)])
     assert as_values(torch.ones(1)).item() == 1.0
 
