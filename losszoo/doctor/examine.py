@@ -14,11 +14,12 @@ from losszoo.contract.loss import Loss
 from losszoo.doctor.batteries import battery
 from losszoo.doctor.computing import quiet
 from losszoo.doctor.examination import Examination, Finding, Strip
+from losszoo.doctor.facts import colder, facts
 from losszoo.doctor.findings import finding_of
 from losszoo.doctor.halves import enlarged, in_half
 from losszoo.doctor.judge import symptom_of
 from losszoo.doctor.kinds import EDGE
-from losszoo.doctor.patients import colder, facts, own_dtype, subjects_of
+from losszoo.doctor.patients import own_dtype, subjects_of
 from losszoo.doctor.precision import Inaccuracy, inaccuracies, is_inaccurate
 from losszoo.doctor.probes import Probe, ordinary, outliers, structural
 from losszoo.doctor.pushes import pushes

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 import losszoo
 from losszoo.contract.signatures import TABLE
-from losszoo.doctor.patients import facts, own_dtype, subjects_of
+from losszoo.doctor.facts import facts
+from losszoo.doctor.patients import own_dtype, subjects_of
 from losszoo.doctor.subject import Subject, as_values, evaluate, make_subject
 from losszoo.errors import UsageError
 
