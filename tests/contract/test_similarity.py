@@ -139,7 +139,7 @@ def test_clusters_far_apart_keep_their_inner_distances(path: str) -> None:
     wide = rows.detach().double().requires_grad_()
     exact = torch.cdist(wide, columns.double(), compute_mode="donot_use_mm_for_euclid_dist")
     (expected_gradient,) = torch.autograd.grad(-exact[:10, :15].sum(), wide)
-    # Centred, the coordinates are near 1e4, where float32 counts in steps of 1e-3: 15 unit vectors, each off by so much.
+    # Centred, the coordinates are near 1e4, in steps of 1e-3 in float32: 15 unit vectors, each off by so much.
     torch.testing.assert_close(gradient.double(), expected_gradient, rtol=0.0, atol=0.03)
 
 
