@@ -16,7 +16,9 @@ from losszoo.doctor.kinds import Change
 from losszoo.doctor.subject import Leaves, Subject, evaluate
 
 # So many pairs of changes are drawn at most; singles are all tried.
-_MOST_PAIRS = 2500
+_MOST_PAIRS = 1500
+# Of the numbers in a pair of changes.
+_LARGEST = 500.0
 
 
 @dataclass(frozen=True)
@@ -146,12 +148,17 @@ def is_separable(subject: Subject, leaf: Leaf) -> bool:
 
 
 def _pairs(subject: Subject, edits: Sequence[_Edit]) -> Iterator[Probe]:
-    """Two changes of different tensors at once."""
+    """Two changes of different tensors at once; two huge ones are no input that anybody has."""
+    edits = [edit for edit in edits if not edit.tensor.is_floating_point() or _largest(edit.tensor) <= _LARGEST]
     pairs = [(a, b) for a, b in itertools.combinations(edits, 2) if a.index != b.index]
     if len(pairs) > _MOST_PAIRS:
         # Spread over all changes rather than over those of the first tensors.
         pairs = random.Random(subject.seed).sample(pairs, _MOST_PAIRS)
     yield from (_apply(subject, a, b) for a, b in pairs)
+
+
+def _largest(x: Tensor) -> float:
+    return float(x.nan_to_num(0.0, 0.0, 0.0).abs().max()) if x.numel() else 0.0
 
 
 def _edited_rows(subject: Subject, chosen: Sequence[Probe]) -> Iterator[Probe]:

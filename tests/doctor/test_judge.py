@@ -147,3 +147,17 @@ def test_a_gradient_alone_can_be_beyond() -> None:
 
     answer = verdict(steep, torch.full((2,), 20.0))
     assert (answer.symptom, answer.beyond, answer.sick) == ("inf-gradient", True, False)
+
+
+def test_a_loss_that_float64_refuses_is_still_judged() -> None:
+    """Scaled up it gives NaN in float32, and in float64 an error: there is no truth to compare with."""
+
+    def picky(x: Tensor) -> Tensor:
+        if x.dtype == torch.float64 and bool((x.abs() > 50).any()):
+            raise RuntimeError("not in float64")
+        return (x - x.clamp(max=50).detach()).mean() / (x.amax() < 50).float().mean() * 0
+
+    subject = subject_of(picky, torch.linspace(-1, 1, 6))
+    verdict = judge(subject, [torch.full((6,), 100.0)])
+    assert verdict.symptom == "nan-loss"
+    assert verdict.sick
