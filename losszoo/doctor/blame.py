@@ -14,6 +14,7 @@ from losszoo.doctor.computing import computing_in
 from losszoo.doctor.shadow import Shadow, parted, zero_by_underflow
 from losszoo.doctor.subject import Subject, forward
 from losszoo.doctor.tape import Record, Site, Tape
+from losszoo.harness.plain import all_finite
 
 # What fills with infinity means it.
 FILLS = ("where", "masked_fill", "full", "full_like", "tensor", "new_tensor", "new_full", "fill", "setitem", "clone")
@@ -192,11 +193,6 @@ def breaks(inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> bool:
     had_nan = any(bool(x.isnan().any()) for x in inputs)
     had_infinite = any(bool(x.isinf().any()) for x in inputs)
     return not had_nan and (nan or (infinite and not had_infinite))
-
-
-def all_finite(tensors: Sequence[Tensor]) -> bool:
-    """Whether every number is finite."""
-    return all(bool(torch.isfinite(x).all()) for x in tensors)
 
 
 def _culprit(subject: Subject, leaves: Sequence[Any], dtype: torch.dtype, found: Blame) -> Blame:

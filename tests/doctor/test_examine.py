@@ -394,3 +394,29 @@ def test_options_that_are_not_acceptable(options: dict[str, Any], message: str) 
 def test_what_is_examined_has_a_name(target: Any, name: str) -> None:
     inputs = (normal(3),) if name == "partial" else (normal(3), normal(3, seed=1))
     assert examine(target, *inputs, budget=SHORT / 5).target == name
+
+
+def test_a_loss_that_exits_is_answered() -> None:
+    def leaves(x: Tensor) -> Tensor:
+        if bool((x.abs() > 50).any()):
+            raise SystemExit(0)
+        return x.square().mean()
+
+    found = examine(leaves, normal(6), budget=SHORT)
+    assert found.findings == ()
+    assert any("it calls sys.exit(0)" in note for note in found.notes)
+
+
+def test_what_a_module_remembers_of_one_input_does_not_reach_the_next() -> None:
+    class Running(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("mean", torch.zeros(()))
+
+        def forward(self, x: Tensor) -> Tensor:
+            self.mean += x.detach().mean()
+            return (x - self.mean).square().mean()
+
+    module = Running()
+    assert examine(module, normal(6), budget=SHORT).findings == ()
+    assert module.mean.item() == 0
