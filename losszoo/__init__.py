@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from losszoo.contract.numerics import masked_logsumexp as masked_logsumexp
     from losszoo.contract.numerics import safe_sqrt as safe_sqrt
     from losszoo.contract.pairwise import PairwiseLoss as PairwiseLoss
-    from losszoo.contract.pairwise import pairwise as pairwise
     from losszoo.contract.sampling import sample_neighbors as sample_neighbors
     from losszoo.contract.similarity import pairwise_logits as pairwise_logits
     from losszoo.contract.unreduced import Unreduced as Unreduced
@@ -30,6 +29,10 @@ if TYPE_CHECKING:
     from losszoo.doctor.examination import Examination as Examination
     from losszoo.doctor.examination import Finding as Finding
     from losszoo.doctor.examine import examine as examine
+    from losszoo.engine.declare import pairwise as pairwise
+    from losszoo.engine.declare import softmax_row as softmax_row
+    from losszoo.engine.options import Streaming as Streaming
+    from losszoo.engine.softmax import log_odds as log_odds
     from losszoo.errors import DataError as DataError
     from losszoo.errors import LosszooError as LosszooError
     from losszoo.errors import NonFiniteError as NonFiniteError
@@ -71,6 +74,7 @@ _HOME = {
     "Split": "losszoo.harness.task",
     "Splits": "losszoo.harness.task",
     "StepReport": "losszoo.harness.guard",
+    "Streaming": "losszoo.engine.options",
     "SumLoss": "losszoo.contract.compose",
     "Task": "losszoo.harness.task",
     "TaskSpec": "losszoo.registry.specs",
@@ -84,13 +88,15 @@ _HOME = {
     "list_losses": "losszoo.api",
     "list_tasks": "losszoo.api",
     "load_task": "losszoo.api",
+    "log_odds": "losszoo.engine.softmax",
     "masked_logsumexp": "losszoo.contract.numerics",
-    "pairwise": "losszoo.contract.pairwise",
+    "pairwise": "losszoo.engine.declare",
     "pairwise_logits": "losszoo.contract.similarity",
     "replay": "losszoo.harness.replay",
     "run": "losszoo.harness.train",
     "safe_sqrt": "losszoo.contract.numerics",
     "sample_neighbors": "losszoo.contract.sampling",
+    "softmax_row": "losszoo.engine.declare",
 }
 
 __all__ = ["__version__", *sorted([*_HOME, "testing"])]

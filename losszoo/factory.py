@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from torch import nn
@@ -14,12 +15,17 @@ from losszoo.contract.loss import Identity, Loss
 from losszoo.contract.pairwise import PairwiseLoss
 from losszoo.contract.reduction import Policy
 from losszoo.contract.signatures import TABLE
+from losszoo.engine.options import Streaming
+from losszoo.engine.relation import Relation
 from losszoo.errors import UsageError, suggest
 from losszoo.registry.expressions import Call, Weighted, parse
 from losszoo.registry.fit import COMBINER, check_params, leaves
 from losszoo.registry.registry import installed
 from losszoo.registry.specs import EXPECTS, SIGNATURES, LossSpec
 from losszoo.registry.targets import resolve
+
+# The signature that a loss over embeddings can also be made with.
+AGAINST = "neighbors"
 
 
 def create(
@@ -30,6 +36,8 @@ def create(
     validate: bool | None = None,
     signature: str | None = None,
     expects: str | None = None,
+    streaming: Streaming | None = None,
+    relation: Relation | None = None,
     **params: Any,
 ) -> Loss | SumLoss:
     """A loss, ready to be called.
@@ -41,7 +49,10 @@ def create(
         empty: what a reduction over nothing gives: "zero", "nan" or "raise".
         validate: look at the numbers of the inputs too; None does so on the CPU.
         signature: of a target or object that is not in the registry; read off its argument names when left out.
+            "neighbors" also turns a registered loss over embeddings into one of queries against candidates.
         expects: what such a loss expects: "logits", "probabilities" or "log-probabilities".
+        streaming: how losses over pairs work through their pairs.
+        relation: who is positive to whom, instead of equal labels: see :class:`losszoo.PairwiseLoss`.
         params: hyperparameters of a single loss.
 
     Returns:
@@ -55,12 +66,20 @@ def create(
         >>> create("focal", gamma=1.0)(torch.zeros(2), torch.ones(2))
         tensor(0.3466)
     """
-    maker = _Maker(Policy(reduction, empty), validate, signature, expects)
+    maker = _Maker(_Making(Policy(reduction, empty), validate, signature, expects, streaming, relation))
     if not isinstance(loss, str):
         return maker.from_object(loss, getattr(loss, "__name__", type(loss).__name__), params)
     terms = parse(loss)
-    if (signature or expects) and not any(":" in call.name for call in leaves(installed(), terms, alone=True)):
+    own = any(":" in call.name for call in leaves(installed(), terms, alone=True))
+    if (signature not in (None, AGAINST) or expects) and not own:
         raise UsageError(f"signature and expects must go with a loss of your own, however: {loss!r} is registered")
+    if (
+        signature == AGAINST
+        and not own
+        and "embedding"
+        not in {installed().loss(call.name).signature for call in leaves(installed(), terms, alone=True)}
+    ):
+        raise UsageError(f"signature={AGAINST!r} must go with a loss over embeddings, however: {loss!r} is none")
     if params:
         return maker.from_call(_with_params(terms, loss, params))
     if len(terms) == 1 and terms[0].scale == 1 and not terms[0].schedules:
@@ -77,13 +96,31 @@ def _with_params(terms: tuple[Weighted, ...], text: str, params: Mapping[str, An
     return Call(call.name, {**call.arguments, **params}, call.inner, call.position)
 
 
+@dataclass(frozen=True)
+class _Making:
+    """What all losses of an expression are made with."""
+
+    policy: Policy
+    validate: bool | None
+    signature: str | None
+    expects: str | None
+    streaming: Streaming | None
+    relation: Relation | None
+
+    def __post_init__(self) -> None:
+        _check_one_of("signature", self.signature, SIGNATURES)
+        _check_one_of("expects", self.expects, EXPECTS)
+        if self.streaming is not None and not isinstance(self.streaming, Streaming):
+            raise UsageError(f"streaming must be a losszoo.Streaming, however: streaming={self.streaming!r}")
+        if self.relation is not None and not callable(self.relation):
+            raise UsageError(f"relation must be a function, however: relation={self.relation!r}")
+
+
 class _Maker:
     """Makes losses that share a policy."""
 
-    def __init__(self, policy: Policy, validate: bool | None, signature: str | None, expects: str | None) -> None:
-        self.policy, self.validate = policy, validate
-        self.signature = _one_of("signature", signature, SIGNATURES)
-        self.expects = _one_of("expects", expects, EXPECTS)
+    def __init__(self, making: _Making) -> None:
+        self.making = making
 
     def sum_of(self, terms: tuple[Weighted, ...], combiner: nn.Module | None = None) -> SumLoss:
         made = [Term(str(term.call), self.from_call(term.call), term.scale, term.schedules) for term in terms]
@@ -105,30 +142,36 @@ class _Maker:
     def from_spec(self, spec: LossSpec, arguments: Mapping[str, Any]) -> Loss:
         origin = installed().origin("loss", spec.name)
         check_params(spec, arguments, str(origin))
-        identity = Identity(spec.name, spec.signature, spec.expects, str(origin), dict(arguments))
+        against = self.making.signature == AGAINST and spec.signature == "embedding"
+        signature = AGAINST if against else spec.signature
+        identity = Identity(spec.name, signature, spec.expects, str(origin), dict(arguments))
         try:
             core = resolve(spec.target)
         except UsageError as error:
             raise UsageError(f"loss {spec.name} of {origin} cannot be loaded: {error}") from error
+        if against and not hasattr(core, "__losszoo_row__"):
+            raise UsageError(
+                f"{spec.name}: the signature {AGAINST} must go with a row function, however: this loss is none"
+            )
         return self._wrap(core, identity)
 
     def from_object(self, thing: Any, name: str, params: Mapping[str, Any]) -> Loss | SumLoss:
         if isinstance(thing, Loss | SumLoss):
-            if params or self.signature or self.expects or self.policy != Policy() or self.validate is not None:
+            if params or self.making != _Making(Policy(), None, None, None, None, None):
                 raise UsageError(
                     f"{name} is a loss of the zoo already and takes no options; give them where it is made"
                 )
             return thing
         if not callable(thing):
             raise UsageError(f"a loss must be callable, however: {name} is of type {type(thing).__name__}")
-        signature = self.signature or infer_signature(thing)
+        signature = self.making.signature or infer_signature(thing)
         if signature is None:
             candidates = fitting_signatures(thing) or SIGNATURES
             raise UsageError(
                 f"the signature of {name} cannot be read off its arguments: "
                 f"say signature= one of {', '.join(candidates)} (on the command line, --signature)"
             )
-        return self._wrap(thing, Identity(name, signature, self.expects or "logits", "", dict(params)))
+        return self._wrap(thing, Identity(name, signature, self.making.expects or "logits", "", dict(params)))
 
     def _wrap(self, core: Any, identity: Identity) -> Loss:
         if inspect.isclass(core):
@@ -139,16 +182,24 @@ class _Maker:
             _check_keywords(core, identity)
         if isinstance(core, Loss):
             return core
-        kind = PairwiseLoss if hasattr(core, "__losszoo_row__") else Loss
-        return kind(core, identity, self.policy, self.validate)
+        making = self.making
+        if hasattr(core, "__losszoo_row__"):
+            streaming = making.streaming or Streaming()
+            return PairwiseLoss(core, identity, making.policy, making.validate, streaming, making.relation)
+        for name, value in (("streaming", making.streaming), ("relation", making.relation)):
+            if value is not None:
+                raise UsageError(
+                    f"{identity.name}: {name} must go with a row function over pairs (losszoo.pairwise), "
+                    f"however: this is a loss of the signature {identity.signature}"
+                )
+        return Loss(core, identity, making.policy, making.validate)
 
 
-def _one_of(name: str, value: str | None, allowed: tuple[str, ...]) -> str | None:
+def _check_one_of(name: str, value: str | None, allowed: tuple[str, ...]) -> None:
     if value is not None and value not in allowed:
         raise UsageError(
             f"{name} must be one of {', '.join(allowed)}, however: {name}={value!r}; {suggest(value, list(allowed))}"
         )
-    return value
 
 
 def _construct(core: type, identity: Identity) -> Any:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
+from typing import Any
 
 # The tests run in parallel: two threads on a core that another test keeps busy are fifteen times slower than one.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -31,3 +33,17 @@ def abalone_is_here() -> bool:
     from losszoo.data import local_file
 
     return local_file(*ABALONE, sha256=ABALONE_SHA256) is not None
+
+
+@pytest.fixture(params=["kept", "blocks", "sorted blocks", "whole matrix"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Every way in which the engine works through the pairs, on data however small: what ``streaming`` is to be."""
+    from losszoo.engine import options
+
+    small = options.Tuning(few=0, cpu_rows=3, block_pairs=0)
+    tuning = {
+        "blocks": small,
+        "sorted blocks": replace(small, sort_from=0, class_rows=1),
+    }
+    monkeypatch.setattr(options, "TUNING", tuning.get(request.param, options.TUNING))
+    return options.Streaming(dense=request.param == "whole matrix")

@@ -39,13 +39,14 @@ PUBLIC = [
         "Split",
         "Splits",
         "StepReport",
+        "Streaming",
         "SumLoss",
         "Task",
         "TaskSpec",
     ),
     *("Unreduced", "UsageError", "create", "data_file", "examine", "finish", "hookimpl", "list_losses", "list_tasks"),
-    *("load_task", "masked_logsumexp", "pairwise", "pairwise_logits", "replay", "run", "safe_sqrt", "sample_neighbors"),
-    "testing",
+    *("load_task", "log_odds", "masked_logsumexp", "pairwise", "pairwise_logits", "replay", "run", "safe_sqrt"),
+    *("sample_neighbors", "softmax_row", "testing"),
 ]
 
 

@@ -18,6 +18,7 @@ COMMANDS = {
     "info": "losszoo.cli.info_command",
     "run": "losszoo.cli.run_command",
     "doctor": "losszoo.cli.doctor_command",
+    "bench": "losszoo.cli.bench_command",
     "replay": "losszoo.cli.replay_command",
     "plugins": "losszoo.cli.plugins_command",
 }
@@ -80,6 +81,7 @@ def main() -> None:
     losszoo info nca-stable                          formula, parameters, reference, tasks it fits
     losszoo run --loss nca-stable --task abalone     train it, guarded, beside published results
     losszoo doctor my_loss.py:MyLoss                 where it breaks, why, on which input, and what cures it
+    losszoo bench nca --sizes 1024,8192              its time and memory beside everybody else's
 
     Exit codes: 0 fine; 1 the answer is bad (a run was stopped by its guard, a loss is sick); 2 wrong usage, unknown
     name or missing data.

@@ -20,10 +20,11 @@ class BrokenRule(Exception):  # noqa: N818 (a message in transit: Loss turns it 
 
 @dataclass(frozen=True)
 class Context:
-    """What a check must know of the loss: what it expects, the label it ignores."""
+    """What a check must know of the loss: what it expects, the label it ignores, whether labels may be anything."""
 
     expects: str = "logits"
     ignore_index: int | None = None
+    any_labels: bool = False
 
 
 def shape_of(value: Any) -> str:
@@ -77,6 +78,15 @@ def same_rows(first_name: str, first: Any, name: str, value: Any) -> Tensor:
     if tensor.shape != first.shape:
         raise BrokenRule(name, f"have the shape of {first_name}, {tuple(first.shape)}", shape_of(tensor))
     return tensor
+
+
+def within(value: Tensor, low: float, high: float) -> bool:
+    """Whether every number is at least ``low`` and at most ``high``; one pass, and no tensor as large as the numbers."""
+    if value.numel() == 0:
+        return True
+    smallest, largest = torch.aminmax(value.detach())
+    # NaN compares as False.
+    return bool(low <= smallest.item() and largest.item() <= high)
 
 
 def require(condition: Tensor, name: str, rule: str, value: Tensor) -> None:

@@ -148,15 +148,20 @@ class Loss(nn.Module):
         if weight is not None and self.signature not in OVER_PAIRS:
             # Weight 0 is absence, of the gradient too: what stands there is not even computed with.
             inputs = signature.hide(inputs, expand(weight, elements, "weight") != 0, self._context)
-        unreduced = self._checked_values(inputs, element_mask, elements)
+        return self._answer(inputs, element_mask, weight, elements)
+
+    def _answer(self, inputs: Inputs, mask: Tensor | None, weight: Tensor | None, elements: torch.Size) -> Unreduced:
+        """Values and counts of checked inputs, with mask and weight in them."""
+        unreduced = self._checked_values(inputs, mask, elements)
         if unreduced.values.ndim == 0 and elements:
             check_reduced({"weight": weight, "mask": mask}, self.policy.reduction)
-        if element_mask is not None and not self._takes_mask:
-            unreduced = keep(unreduced, self._value_mask(element_mask, unreduced.values))
+        if mask is not None and not self._takes_mask:
+            unreduced = keep(unreduced, self._value_mask(mask, unreduced.values))
         if weight is None:
             return unreduced
         expanded = expand(weight, unreduced.values.shape, "weight")
-        return scale(unreduced, self._checked_weight(expanded, mask, unreduced))
+        left_out = None if mask is None or unreduced.counts is None else unreduced.counts == 0
+        return scale(unreduced, self._checked_weight(expanded.to(unreduced.values.dtype), left_out))
 
     def _checked_values(self, inputs: Inputs, mask: Tensor | None, elements: torch.Size) -> Unreduced:
         """The core's answer, after the checks of its inputs and before those of what it gave back."""
@@ -200,10 +205,10 @@ class Loss(nn.Module):
             raise UsageError("mask must select whole samples, as this loss mixes the elements of a sample")
         return expand(whole, values.shape, "mask")
 
-    def _checked_weight(self, weight: Tensor, mask: Tensor | None, unreduced: Unreduced) -> Tensor:
-        weight = weight.to(unreduced.values.dtype)
-        if mask is not None and unreduced.counts is not None:
-            weight = torch.where(unreduced.counts > 0, weight, 0.0)
+    def _checked_weight(self, weight: Tensor, left_out: Tensor | None) -> Tensor:
+        """Finite and >= 0, whatever stands where a value is left out."""
+        if left_out is not None:
+            weight = torch.where(left_out, 0.0, weight)
         if self._looks_at((weight,)) and not bool((torch.isfinite(weight) & (weight >= 0)).all()):
             offender = weight[~(torch.isfinite(weight) & (weight >= 0))][0].item()
             raise UsageError(f"weight must be finite and >= 0, however: weight holds {offender}")

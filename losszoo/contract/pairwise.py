@@ -1,79 +1,57 @@
-"""A loss over pairs, written as what one row of the pair matrix does."""
+"""A loss over pairs, written as what one row of the pair matrix does, and streamed over blocks of rows."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from losszoo.contract.answers import as_unreduced
 from losszoo.contract.arguments import Inputs
 from losszoo.contract.loss import Identity, Loss
-from losszoo.contract.reduction import Policy, keep
-from losszoo.contract.similarity import check_similarity, pairwise_logits
+from losszoo.contract.reduction import Policy, expand, scale
+from losszoo.contract.signatures import TABLE
+from losszoo.contract.similarity import check_similarity
 from losszoo.contract.unreduced import Unreduced
+from losszoo.engine import options, stream
+from losszoo.engine.at_once import at_once
+from losszoo.engine.declare import RowContract, contract_of
+from losszoo.engine.dense import dense, halfway, whole_matrix_wanted
+from losszoo.engine.mutual import mutual
+from losszoo.engine.options import Streaming
+from losszoo.engine.relation import Relation, Sides
+from losszoo.engine.work import row_of
 from losszoo.errors import UsageError
 
-# What a row may need at least one of.
-PAIRS = ("positive", "negative")
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-@dataclass(frozen=True)
-class RowContract:
-    """What the zoo must know to run a row function: its similarity, and which pairs a row cannot do without."""
-
-    similarity: str
-    temperature: float | None
-    needs: tuple[str, ...]
-
-
-def pairwise(
-    *, similarity: str = "euclidean", temperature: float | None = 1.0, needs: tuple[str, ...] = ("positive",)
-) -> Callable[[F], F]:
-    r"""Declare a pure row function as a loss over pairs.
-
-    The function receives ``logits``, ``positive`` and ``negative``, each (rows, N): similarity of the row to every
-    candidate divided by the temperature, and which candidates share its label or do not. Its own place is neither.
-    It returns one value per row. Rows that lack what ``needs`` names take no part; the function sees such a row
-    with every pair both positive and negative, so it need not handle emptiness, and its result there is dropped.
-
-    Args:
-        similarity: the default; the user may choose another one.
-        temperature: the default; None for a loss that has no temperature.
-        needs: which of "positive" and "negative" a row must have at least one of.
-
-    Example:
-        >>> @pairwise(similarity="dot")
-        ... def closest(logits, positive, negative):
-        ...     return -logits.where(positive, -torch.inf).amax(1)
-        >>> closest.__losszoo_row__.similarity
-        'dot'
-    """
-    check_similarity(similarity, 1.0 if temperature is None else temperature)
-    if not set(needs) <= set(PAIRS):
-        raise UsageError(f"needs must be of {' and '.join(PAIRS)}, however: needs={needs!r}")
-
-    def mark(function: F) -> F:
-        function.__losszoo_row__ = RowContract(similarity, temperature, tuple(needs))  # type: ignore[attr-defined]
-        return function
-
-    return mark
+# The signatures whose pairs a row function can be given.
+PAIRED = ("embedding", "views", "neighbors")
 
 
 class PairwiseLoss(Loss):
     r"""A loss over pairs made from a row function and a similarity.
 
+    The pair matrix is never held as a whole: blocks of rows are formed, given to the row function, and their gradient
+    carried to the embeddings at once, so memory grows with N and not with its square. The result is exact.
+
     Args:
-        core: row function ``f(logits, positive, negative, **params) -> (rows,)``, marked by :func:`pairwise` or not.
-        identity: its signature is "embedding" (positive = same label, or a shared one where labels are multi-hot)
-            or "views" (positive = the same row of the other view). Its params may hold ``similarity``,
-            ``temperature`` and, for views, ``symmetric``: the mean of queries-to-keys and keys-to-queries.
+        core: row function ``f(logits, positive, negative, **params) -> (rows,)``, marked by :func:`losszoo.pairwise`
+            or :func:`losszoo.softmax_row`, or not.
+        identity: its signature is "embedding" (positive = same label, or a shared one where labels are multi-hot),
+            "views" (positive = the same row of the other view) or "neighbors" (queries against candidates). Its params
+            may hold ``similarity``, ``temperature`` and, for views, ``symmetric``: the mean of queries-to-keys and
+            keys-to-queries.
         policy: reduction and empty policy.
-        validate: as in :class:`Loss`.
+        validate: as in :class:`losszoo.Loss`; True also names embeddings that are not finite, which else pass through
+            as NaN for a guard to find.
+        streaming: how the matrix is worked through.
+        relation: who is positive to whom, instead of equal labels: called with the labels of some rows and of all
+            columns, it returns a boolean (rows, columns) tensor, or two (positive, negative). Labels may then be any
+            tensor with one entry per row.
+
+    Raises:
+        UsageError: another signature, or parameters that are not legal.
 
     Example:
         >>> def closest(logits, positive, negative):
@@ -91,56 +69,93 @@ class PairwiseLoss(Loss):
         identity: Identity,
         policy: Policy = Policy(),  # noqa: B008 (frozen)
         validate: bool | None = None,
+        streaming: Streaming = Streaming(),  # noqa: B008 (frozen)
+        relation: Relation | None = None,
     ) -> None:
-        if identity.signature not in ("embedding", "views"):
+        if identity.signature not in PAIRED:
             raise UsageError(
-                f"{identity.name}: a row function must have the signature embedding or views, "
+                f"{identity.name}: a row function must have the signature {', '.join(PAIRED[:-1])} or {PAIRED[-1]}, "
                 f"however: signature={identity.signature!r}"
             )
+        if relation is not None and identity.signature == "views":
+            raise UsageError(f"{identity.name}: relation must be left out where the positives are the two views")
         super().__init__(core, identity, policy, validate)
-        contract: RowContract = getattr(core, "__losszoo_row__", RowContract("euclidean", 1.0, ("positive",)))
+        contract = contract_of(core)
         _check_row_params(identity, contract)
-        self._needs = contract.needs
         self.similarity: str = self._params.pop("similarity", contract.similarity)
         self.temperature: float = self._params.pop("temperature", contract.temperature or 1.0)
         self.symmetric: bool = self._params.pop("symmetric", False)
+        self.streaming, self.relation = streaming, relation
+        self._context = replace(self._context, any_labels=relation is not None)
 
     def _values(self, inputs: Inputs, mask: Tensor | None) -> Unreduced:
+        """The whole matrix at once, by plain operations."""
+        rows, columns, sides = self._sides(inputs)
+        row = row_of(self.core, contract_of(self.core), self._params, numbers=self._numbers(inputs), whole=True)
+        job = stream.Job(row, sides, self.similarity, self.temperature, rows.shape[0])
+        columns = rows if columns is None else columns
+        return dense(rows, columns, job, mask, twice=self.streaming.dense, symmetric=self.symmetric)
+
+    def _answer(self, inputs: Inputs, mask: Tensor | None, weight: Tensor | None, elements: torch.Size) -> Unreduced:
+        if self.streaming.dense or torch.compiler.is_compiling() or whole_matrix_wanted():
+            return super()._answer(inputs, mask, weight, elements)
+        if self._looks_at(inputs):
+            TABLE[self.signature].check_values(inputs, self._context)
+        if weight is not None:
+            weight = expand(weight, elements, "weight").to(inputs[0].dtype)
+            weight = self._checked_weight(weight, None if mask is None else ~mask)
+        if mask is None:
+            return self._streamed(inputs, weight)
+        # What is left out is not there: neither as a row nor as a candidate.
+        kept = mask.nonzero().squeeze(1)
+        found = self._streamed(self._picked(inputs, kept), None if weight is None else weight[kept])
+        if self.policy.reduction != "none":
+            return found
+        return Unreduced(*(x.new_zeros(elements).index_copy(0, kept, x) for x in found if x is not None))
+
+    def _streamed(self, inputs: Inputs, weight: Tensor | None) -> Unreduced:
+        rows, columns, sides = self._sides(inputs)
+        if self.validate:
+            _check_finite(TABLE[self.signature].arguments[0], rows)
+        row = row_of(self.core, contract_of(self.core), self._params, numbers=self._numbers(inputs), whole=False)
+        size = self.streaming.block_rows(sides.shape[1], rows.dtype, rows.device, softmax=row.softmax)
+        sides = sides.sorted() if row.softmax else sides
+        job = stream.Job(row, sides, self.similarity, self.temperature, size)
+        if not self.symmetric or columns is None:
+            return self._one_way(rows, columns, job, weight)
+        both = mutual(rows, columns, job)
+        if both is not None:
+            return both if weight is None else scale(both, weight)
+        return halfway(self._one_way(rows, columns, job, weight), self._one_way(columns, rows, job, weight))
+
+    def _one_way(self, rows: Tensor, columns: Tensor | None, job: stream.Job, weight: Tensor | None) -> Unreduced:
+        if rows.shape[0] * job.sides.shape[1] <= options.TUNING.few:
+            unreduced = at_once(rows, columns, job)
+            return unreduced if weight is None else scale(unreduced, weight)
+        if self.policy.reduction != "none":
+            return stream.total(rows, columns, job, weight)
+        values = stream.each(rows, columns, job)
+        return values if weight is None else scale(values, weight)
+
+    def _sides(self, inputs: Inputs) -> tuple[Tensor, Tensor | None, Sides]:
+        """Rows, columns (None where they are the rows), and their labels."""
         rows = inputs[0]
-        columns = inputs[1] if self.signature == "views" else rows
-        logits = pairwise_logits(rows, columns, self.similarity, self.temperature)
-        positive, negative = self._pairs(inputs, mask)
-        there = self._rows(logits, positive, negative, mask)
-        if not self.symmetric:
-            return there
-        back = self._rows(logits.T, positive.T, negative.T, mask)
-        counts = None if there.counts is None or back.counts is None else (there.counts + back.counts) / 2
-        return Unreduced((there.values + back.values) / 2, counts)
-
-    def _pairs(self, inputs: Inputs, mask: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Which candidates are positive, and which negative; one's own place and masked rows are neither."""
-        size, device = inputs[0].shape[0], inputs[0].device
-        own = torch.eye(size, dtype=torch.bool, device=device)
-        allowed = own.new_ones(()) if mask is None else mask[:, None] & mask[None, :]
+        if self.signature == "embedding":
+            return rows, None, Sides(inputs[1], inputs[1], diagonal=True, relation=self.relation)
         if self.signature == "views":
-            return own & allowed, ~own & allowed
-        same = same_label(inputs[1])
-        return same & ~own & allowed, ~same & ~own & allowed
+            places = torch.arange(rows.shape[0], device=rows.device)
+            return rows, inputs[1], Sides(places, places)
+        _, targets, columns, column_targets, own = inputs
+        return rows, columns, Sides(targets, column_targets, own, relation=self.relation)
 
-    def _rows(self, logits: Tensor, positive: Tensor, negative: Tensor, mask: Tensor | None) -> Unreduced:
-        """The row function on every row, with rows that take no part replaced by a harmless one and then dropped."""
-        valid = torch.ones(logits.shape[0], dtype=torch.bool, device=logits.device)
-        for name, pairs in zip(PAIRS, (positive, negative), strict=True):
-            valid = valid & pairs.any(1) if name in self._needs else valid
-        valid = valid if mask is None else valid & mask
-        lacking = ~valid[:, None]
-        result = as_unreduced(self.core(logits, positive | lacking, negative | lacking, **self._params))
-        if result.values.shape != valid.shape:
-            raise UsageError(
-                f"a row function must return one value per row, {tuple(valid.shape)}, "
-                f"however: it returned {tuple(result.values.shape)}"
-            )
-        return keep(result, valid)
+    def _picked(self, inputs: Inputs, kept: Tensor) -> Inputs:
+        if self.signature != "neighbors":
+            return tuple(x[kept] for x in inputs)
+        own = inputs[4]
+        return inputs[0][kept], inputs[1][kept], inputs[2], inputs[3], None if own is None else own[kept]
+
+    def _numbers(self, inputs: Inputs) -> bool:
+        return self.signature != "views" and inputs[1].is_floating_point()
 
 
 def _check_row_params(identity: Identity, contract: RowContract) -> None:
@@ -156,9 +171,11 @@ def _check_row_params(identity: Identity, contract: RowContract) -> None:
         raise UsageError(f"{name}: symmetric must go with views, however: the signature is {identity.signature}")
 
 
-def same_label(labels: Tensor) -> Tensor:
-    """(N, N): which rows share a label; (N, K) multi-hot labels share one where any is 1 in both."""
-    if labels.ndim == 1:
-        return labels[:, None] == labels[None, :]
-    hot = labels.float()
-    return hot @ hot.T > 0
+def _check_finite(name: str, rows: Tensor) -> None:
+    """Names the rows that hold NaN or infinity."""
+    bad = (~torch.isfinite(rows).all(1)).nonzero().squeeze(1).tolist()
+    if bad:
+        shown = ", ".join(map(str, bad[:5])) + (f" and {len(bad) - 5} more" if len(bad) > 5 else "")
+        raise UsageError(
+            f"{name} must be finite, however: row{'s' if len(bad) > 1 else ''} {shown} hold NaN or infinity"
+        )

@@ -75,6 +75,9 @@ def reduce(
         if finish is None:
             return values
         return finish(values) if counts is None else torch.where(counts > 0, finish(values), 0.0)
+    if counts is None and denominator is None and values.numel() > 0:
+        whole = values.mean() if policy.reduction == "mean" else values.sum()
+        return whole if finish is None else finish(whole)
     total = values.sum()
     count = count_of(unreduced) if denominator is None else denominator.to(total)
     # Not "> 0": a count that is NaN must come out as NaN, not as nothing.

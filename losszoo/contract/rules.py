@@ -19,6 +19,7 @@ from losszoo.contract.arguments import (
     rows,
     same_rows,
     shape_of,
+    within,
 )
 
 NEUTRAL = {"logits": 0.0, "probabilities": 0.5, "log-probabilities": 0.0}
@@ -45,7 +46,8 @@ def check_probabilities(name: str, value: Tensor, context: Context) -> None:
 
 def check_binary(inputs: Inputs, context: Context) -> None:
     predictions, targets = inputs
-    require((targets >= 0) & (targets <= 1), "targets", "be in [0, 1]", targets)
+    if not within(targets, 0, 1):
+        require((targets >= 0) & (targets <= 1), "targets", "be in [0, 1]", targets)
     check_probabilities("predictions", predictions, context)
 
 
@@ -90,7 +92,7 @@ def check_multiclass(inputs: Inputs, context: Context) -> None:
         require(targets >= 0, "targets", "be probabilities", targets)
         total = targets.sum(1)
         require((total - 1).abs() < 1e-3, "targets", "sum to 1 over the classes", total)
-    else:
+    elif not within(targets, 0, classes - 1):
         legal = (targets >= 0) & (targets < classes)
         if context.ignore_index is not None:
             legal |= targets == context.ignore_index
@@ -100,13 +102,15 @@ def check_multiclass(inputs: Inputs, context: Context) -> None:
 
 def prepare_embedding(inputs: Inputs, context: Context) -> Inputs:
     embeddings, labels = rows("embeddings", inputs[0]), inputs[1]
+    if context.any_labels:
+        return embeddings, one_each("labels", labels, embeddings)
     if isinstance(labels, Tensor) and labels.ndim == 2 and labels.shape[0] == embeddings.shape[0]:
         return embeddings, labels
     return embeddings, integers("labels", labels, embeddings.shape[:1])
 
 
 def check_embedding(inputs: Inputs, context: Context) -> None:
-    if inputs[1].ndim == 2:
+    if inputs[1].ndim == 2 and not context.any_labels:
         require((inputs[1] == 0) | (inputs[1] == 1), "labels", "be 0 or 1 where they are multi-hot", inputs[1])
 
 
@@ -144,8 +148,9 @@ def prepare_neighbors(inputs: Inputs, context: Context) -> Inputs:
     queries, candidates = rows("queries", inputs[0]), rows("candidates", inputs[2])
     if queries.shape[1] != candidates.shape[1]:
         raise BrokenRule("candidates", f"have shape (M, {queries.shape[1]})", shape_of(candidates))
-    query_targets = neighbor_targets("query_targets", inputs[1], queries)
-    candidate_targets = neighbor_targets("candidate_targets", inputs[3], candidates)
+    targets = one_each if context.any_labels else neighbor_targets
+    query_targets = targets("query_targets", inputs[1], queries)
+    candidate_targets = targets("candidate_targets", inputs[3], candidates)
     if query_targets.dtype != candidate_targets.dtype:
         raise BrokenRule(
             "candidate_targets",
@@ -156,6 +161,13 @@ def prepare_neighbors(inputs: Inputs, context: Context) -> Inputs:
     if own is not None:
         own = integers("own", own, queries.shape[:1])
     return queries, query_targets, candidates, candidate_targets, own
+
+
+def one_each(name: str, value: Any, of: Tensor) -> Tensor:
+    """Any tensor with one entry for each row."""
+    if not isinstance(value, Tensor) or value.shape[:1] != of.shape[:1]:
+        raise BrokenRule(name, f"have one entry for each of the {of.shape[0]} rows", shape_of(value))
+    return value
 
 
 def neighbor_targets(name: str, value: Any, of: Tensor) -> Tensor:
@@ -171,7 +183,7 @@ def hide_queries(inputs: Inputs, mask: Tensor, context: Context) -> Inputs:
 
 def check_neighbors(inputs: Inputs, context: Context) -> None:
     own, count = inputs[4], inputs[2].shape[0]
-    if own is not None:
+    if own is not None and not within(own, -1, count - 1):
         require((own >= -1) & (own < count), "own", f"be -1 or an index of the {count} candidates", own)
 
 

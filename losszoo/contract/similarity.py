@@ -15,7 +15,7 @@ SIMILARITIES = ("euclidean", "squared-euclidean", "cosine", "dot")
 
 # Up to this many multiplications the differences are formed one by one, which is exact; beyond it the matrix
 # product |x|^2 + |y|^2 - 2xy pays.
-_EXACT_BELOW = 1 << 20
+EXACT_BELOW = 1 << 20
 # Rows that stand in float64 at a time.
 _BLOCK = 256
 
@@ -54,7 +54,7 @@ def pairwise_logits(rows: Tensor, columns: Tensor, similarity: str = "euclidean"
     squared = similarity == "squared-euclidean"
     rows, columns, scale = _bounded(rows, columns)
     factor, share = _factors(scale, scale, temperature) if squared else (scale / temperature, scale)
-    if rows.shape[0] * columns.shape[0] * rows.shape[1] > _EXACT_BELOW:
+    if rows.shape[0] * columns.shape[0] * rows.shape[1] > EXACT_BELOW:
         logits: Tensor = _Product.apply(rows, columns, -factor, -share, squared)  # type: ignore[no-untyped-call]
         return logits
     distance = torch.cdist(rows, columns, compute_mode="donot_use_mm_for_euclid_dist")
@@ -62,6 +62,28 @@ def pairwise_logits(rows: Tensor, columns: Tensor, similarity: str = "euclidean"
         squares: Tensor = _Saturate.apply(distance * distance, -factor, -share)  # type: ignore[no-untyped-call]
         return squares
     return distance * -factor
+
+
+def plain_logits(rows: Tensor, columns: Tensor, similarity: str = "euclidean", temperature: float = 1.0) -> Tensor:
+    """As :func:`pairwise_logits`, by operations that can be differentiated twice; without its care at extreme numbers.
+
+    Example:
+        >>> plain_logits(torch.zeros(1, 2), torch.tensor([[3.0, 4.0]]))
+        tensor([[-5.]])
+    """
+    check_similarity(similarity, temperature)
+    if similarity == "cosine":
+        return (unit(rows) / temperature) @ unit(columns).T
+    if similarity == "dot":
+        return (rows / temperature) @ columns.T
+    if rows.shape[0] * columns.shape[0] * rows.shape[1] <= EXACT_BELOW:
+        squares = (rows.unsqueeze(1) - columns).square().sum(2)
+    else:
+        centre = columns.detach().double().mean(0)
+        x, y = rows.double() - centre, columns.double() - centre
+        products = (x * x).sum(1, keepdim=True) + (y * y).sum(1) - 2 * x @ y.T
+        squares = products.clamp(min=0.0).to(rows.dtype)
+    return -(squares if similarity == "squared-euclidean" else safe_sqrt(squares)) / temperature
 
 
 def check_similarity(similarity: str, temperature: float = 1.0) -> None:

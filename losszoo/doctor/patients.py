@@ -15,6 +15,7 @@ from losszoo.contract.compose import SumLoss
 from losszoo.contract.examples import example_inputs
 from losszoo.contract.loss import Loss
 from losszoo.contract.signatures import TABLE
+from losszoo.contract.sizes import set_sizes
 from losszoo.doctor.hints import with_hints
 from losszoo.doctor.probes import batch_size, select
 from losszoo.doctor.subject import Subject, evaluate, make_subject
@@ -124,6 +125,9 @@ def _subject(
     if signature not in TABLE:
         raise UsageError(f"signature must be one of {', '.join(SIGNATURES)}, however: signature={signature!r}")
     inputs = example_inputs(signature, expects=expects or "logits", seed=seed)
+    if isinstance(thing, Loss) and signature == "embedding":
+        # No case has more labels than rows.
+        set_sizes(thing, classes=len(inputs[0]), dim=inputs[0].shape[1])
     row = TABLE[signature]
     inputs = inputs[: len(row.arguments)] if not isinstance(thing, Loss) and row.optional else inputs
     names = (*row.arguments, *row.optional)

@@ -13,6 +13,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
 
 from losszoo.doctor.computing import computing_in
+from losszoo.engine.dense import whole_matrix
 
 Leaves = list[Any]
 
@@ -186,7 +187,8 @@ def forward(
             sources.append(source)
             tensor = source.clone()  # as from a network: no leaf, so a loss may write into it
         given.append(tensor.clone() if tensor.requires_grad is False else tensor)
-    with mode or contextlib.nullcontext():
+    # Who watches is to see every operation, not a closed form of many.
+    with whole_matrix() if mode else contextlib.nullcontext(), mode or contextlib.nullcontext():
         answer = call(*subject.arguments(given))
     return as_values(answer), sources
 

@@ -39,6 +39,12 @@ class Model(nn.Module):
         self.trunk = trunk
         self.heads = nn.ModuleDict(heads)
 
+    @property
+    def dim(self) -> int:
+        """Width of the features."""
+        dim: int = self.trunk.dim  # type: ignore[assignment]
+        return dim
+
     def forward(self, inputs: Tensor) -> Tensor:
         """Features, or the embedding itself for losses without a head."""
         features: Tensor = self.trunk(inputs)

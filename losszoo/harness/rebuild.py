@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from losszoo.contract.sizes import set_sizes
 from losszoo.errors import LosszooError, UsageError, in_one_line
 from losszoo.harness.adapters import Step, arguments
 from losszoo.harness.build import make_loss, make_model
@@ -58,9 +59,11 @@ class Rebuilder:
         device = self.randomness.device
         spec = installed().task(config["task"])
         how = config["loss_options"], config["signature"], config["expects"]
-        loss = make_loss(self.loss(), spec, *how).to(device)
+        loss = make_loss(self.loss(), spec, *how)
         rows, data = self._rows_and_data("neighbors" in loss.signatures, batch)
         model = make_model(config["trunk"], config["model"], self.task.numeric, data, loss.signatures).to(device)
+        set_sizes(loss, data.classes, model.dim)
+        loss = loss.to(device)
         _load(model, bundle["model"], "model")
         _load(loss, bundle["loss"], "loss")
         model.train()

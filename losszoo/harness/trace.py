@@ -14,6 +14,8 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 
+from losszoo.engine.dense import whole_matrix
+
 _HERE = str(Path(__file__).resolve())
 _CORE = str(Path(__file__).resolve().parents[1]) + os.sep
 _TORCH = str(Path(torch.__file__).resolve().parent) + os.sep
@@ -58,7 +60,8 @@ def first_non_finite(step: Callable[[], Tensor]) -> Origin | None:
 def first_non_finite_of(make: Callable[[], Callable[[], Tensor]]) -> Origin | None:
     """As :func:`first_non_finite`, of a step that is made anew for each repetition; the making is not looked at."""
     step, mode = make(), _Forward()
-    with torch.enable_grad(), mode:
+    # Every operation is to be seen, not a closed form of many.
+    with torch.enable_grad(), whole_matrix(), mode:
         loss = step()
     return mode.found if not bool(torch.isfinite(loss).all()) else (_in_backward(make()) or mode.found)
 
@@ -92,7 +95,7 @@ def _in_backward(step: Callable[[], Tensor]) -> Origin | None:
         node.register_hook(hook)
 
     # Anomaly mode remembers with every node where it was made.
-    with torch.enable_grad(), torch.autograd.set_detect_anomaly(True, check_nan=False):
+    with torch.enable_grad(), whole_matrix(), torch.autograd.set_detect_anomaly(True, check_nan=False):
         loss = step()
         for node in nodes_under(loss.grad_fn):
             watch(node)

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 import losszoo
+from losszoo.contract.sizes import set_sizes
 from losszoo.errors import UsageError, suggest
 from losszoo.harness.adapters import predicting_signature
 from losszoo.harness.build import device_of, make_loss, make_model, make_optimizer, make_prediction, text_of
@@ -153,7 +154,8 @@ def make_plan(loss: str | Callable[..., Any], task_name: str, options: Options) 
     # Again, so that the model starts alike whether or not the loss has drawn parameters of its own.
     seed_all(options.seed, device)
     model = make_model(setup.trunk, setup.model, task.numeric, data, built.signatures).to(device)
-    optimizer = make_optimizer(model, built, setup.recipe)
+    set_sizes(built, data.classes, model.dim)
+    optimizer = make_optimizer(model, built.to(device), setup.recipe)
     steps = setup.recipe.epochs * -(-len(data.train) // setup.recipe.batch_size)
     clipping = options.clip_norm, options.clip_value
     # The run writes bundles of its own, into its folder.

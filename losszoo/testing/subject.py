@@ -14,6 +14,7 @@ from torch import nn
 from losszoo.contract.examples import Batch, example_inputs
 from losszoo.contract.loss import Loss
 from losszoo.contract.reduction import Policy
+from losszoo.contract.sizes import set_sizes
 from losszoo.errors import UsageError
 from losszoo.factory import create
 from losszoo.registry.expressions import parse
@@ -122,6 +123,8 @@ def _make(target: Any, options: Mapping[str, Any], reduction: str = "mean", empt
             target.policy = Policy(reduction, empty)
             return target
         made = create(target, reduction=reduction, empty=empty, **options)
+        # As many classes as an ordinary batch has rows: no label of a check is beyond.
+        set_sizes(made, classes=6, dim=4)
     if not isinstance(made, Loss):
         raise UsageError(f"the suite must be given one loss, however: {target!r} is a sum; give it the terms")
     return made

@@ -22,7 +22,7 @@ PATHS = pytest.mark.parametrize("path", ["exact", "product"])
 def _path(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both ways of forming distances on the same small data, in blocks of 3 rows to meet their seams."""
     if "path" in request.fixturenames:
-        monkeypatch.setattr(module, "_EXACT_BELOW", 1 << 60 if request.getfixturevalue("path") == "exact" else 0)
+        monkeypatch.setattr(module, "EXACT_BELOW", 1 << 60 if request.getfixturevalue("path") == "exact" else 0)
         monkeypatch.setattr(module, "_BLOCK", 3)
 
 

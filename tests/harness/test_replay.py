@@ -121,7 +121,8 @@ def test_every_kind_of_batch_is_rebuilt(run: Run, loss: str) -> None:
         replay(first["bundle"], examine=False)
     finally:
         handle.remove()
-    assert values[0] == then
+    # Watched, a loss over pairs forms the whole matrix, which rounds otherwise.
+    assert values[0] == (pytest.approx(then, rel=1e-6) if loss == "modern-nca" else then)
 
 
 def test_the_term_that_is_bad_is_named(run: Run) -> None:

@@ -518,6 +518,6 @@ def test_the_manifest_names_what_the_functions_take(spec):
     keywords = {
         key: parameter.default
         for key, parameter in inspect.signature(getattr(import_module(module), name)).parameters.items()
-        if parameter.kind is parameter.KEYWORD_ONLY
+        if parameter.default is not parameter.empty
     }
     assert keywords == {param.name: param.default for param in spec.params}

@@ -9,6 +9,7 @@ import torch
 
 import losszoo
 from losszoo.contract.examples import example_inputs
+from losszoo.contract.sizes import set_sizes
 from losszoo.testing import Check, Subject, parametrize_losses
 from losszoo.testing.inputs import changed, value_and_gradients
 
@@ -35,7 +36,9 @@ def test_extreme_scales_stay_finite(name: str, scale: float) -> None:
     # The parameters of a combiner are losses, which are not negative.
     scaled = (lambda x: abs(x * scale)) if "combiner" in spec.tags else (lambda x: x * scale)
     inputs = changed(example_inputs(spec.signature), scaled, OTHERS.get(spec.signature, (0,)))
-    value, gradients = value_and_gradients(losszoo.create(name), inputs, spec.signature)
+    loss = losszoo.create(name)
+    set_sizes(loss, classes=6, dim=4)
+    value, gradients = value_and_gradients(loss, inputs, spec.signature)
     assert torch.isfinite(value)
     assert all(torch.isfinite(g).all() for g in gradients)
 

@@ -83,6 +83,23 @@ SPECS = (
         tags=("probabilistic", "proper"),
     ),
     LossSpec(
+        name="linear-cross-entropy",
+        target=f"{_HERE}.linear:LinearCrossEntropy",
+        signature="embedding",
+        summary="Cross-entropy from hidden states; the logits never stand in memory together.",
+        formula=r"-z_y + \log \sum_c e^{z_c}, \; z = W h + b",
+        reference='Wijmans, Huval, Hertzberg, Koltun, Kraehenbuehl, "Cut Your Losses in Large-Vocabulary '
+        'Language Models", ICLR 2025, https://arxiv.org/abs/2411.09009',
+        params=(
+            Param(name="classes", type="int", summary="C; none takes it from the data of a run"),
+            Param(name="dim", type="int", summary="D, width of the hidden states; none takes it from the model"),
+            Param(name="bias", type="bool", default=True, summary="whether the linear layer has one"),
+            Param(name="chunk", type="int", summary="rows at a time; none is as many as fill 16 MB"),
+            _IGNORE,
+        ),
+        tags=("probabilistic", "proper", "memory"),
+    ),
+    LossSpec(
         name="nll",
         target=f"{_HERE}.cross_entropy:nll",
         signature="multiclass",

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 from torch.nn.functional import log_softmax
 
 from losszoo import Unreduced
 
-from .labels import Floats, pick, read, read_index, weighted_sum
+from .labels import Floats, pick, read, read_index, unweighted, weighted_sum
 
 
 def cross_entropy(
@@ -47,6 +48,13 @@ def cross_entropy(
         Information Estimation of Parameters", NeurIPS 1989; Szegedy et al., "Rethinking the Inception
         Architecture for Computer Vision", CVPR 2016, arXiv:1512.00567 (label smoothing).
     """
+    if weight is None and not targets.is_floating_point():
+        logits, counts = unweighted(logits, targets, ignore_index)
+        values = functional.cross_entropy(
+            logits, targets, ignore_index=ignore_index, label_smoothing=label_smoothing, reduction="none"
+        )
+        return Unreduced(values, counts)
+    # Where torch multiplies an infinite cost by a weight or a share of 0, it gives NaN.
     labels = read(logits, targets, weight=weight, ignore_index=ignore_index)
     cost = -log_softmax(labels.logits, -1)
     values = pick(cost, labels)
@@ -142,9 +150,12 @@ def topk_softmax(logits: Tensor, targets: Tensor, *, k: int = 5) -> Tensor:
         arXiv:1512.00486 (truncated top-k entropy and its relatives).
     """
     labels = read_index(logits, targets)
-    own = labels.own
-    rivals = torch.where(labels.others, labels.logits, -torch.inf).topk(min(k, logits.shape[1]), -1).values
-    first, last = rivals[..., :-1], rivals[..., -1:]
+    rows, target = labels.logits.reshape(-1, logits.shape[1]), labels.targets.reshape(-1, 1)
+    strongest = rows.detach().scatter(-1, target, -torch.inf).topk(min(k, logits.shape[1]), -1).indices
+    # Picked by index, which remembers k + 1 places of a row; a gather would keep all logits for the gradient.
+    kept = rows[torch.arange(len(rows), device=rows.device).unsqueeze(1), torch.cat((target, strongest), -1)]
+    own, rivals = kept[:, :1], torch.where(strongest == target, -torch.inf, kept[:, 1:])
+    first, last = rivals[:, :-1], rivals[:, -1:]
     # The target is among the k largest where fewer than k rivals exceed it: the k-th rival then has no place.
     last = torch.where(own >= last, -torch.inf, last)
-    return -log_softmax(torch.cat((own, first, last), -1), -1)[..., 0]
+    return -log_softmax(torch.cat((own, first, last), -1), -1)[:, 0].view(targets.shape)

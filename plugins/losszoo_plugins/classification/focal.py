@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Any
+
 import torch
 from torch import Tensor
-from torch.nn.functional import logsigmoid
+from torch.autograd import Function
+from torch.nn.functional import logsigmoid, softplus
 
 from losszoo import Unreduced, masked_logsumexp
+from losszoo_plugins.closed_form import gradient, only_plain
 
 from .binary import between
-from .labels import Floats, read_index, weigh
+from .labels import Floats, all_but, read_index, weigh
+
+# From here on log(1 + e^x) is x, to the last bit of float64 too.
+_STRAIGHT = 40.0
 
 
 def focal(predictions: Tensor, targets: Tensor, *, gamma: float = 2.0, alpha: float | None = None) -> Tensor:
@@ -17,7 +25,8 @@ def focal(predictions: Tensor, targets: Tensor, *, gamma: float = 2.0, alpha: fl
 
     .. math:: \ell = -\alpha_t \, (1 - p_t)^{\gamma} \, \log p_t
 
-    For dense detection and other heavy imbalance, where easy negatives drown the gradient.
+    For dense detection and other heavy imbalance, where easy negatives drown the gradient. The slope is computed
+    along with the value, and kept for the gradient in place of all intermediate results. It can be derived again.
 
     Args:
         predictions: logits, any shape.
@@ -37,8 +46,11 @@ def focal(predictions: Tensor, targets: Tensor, *, gamma: float = 2.0, alpha: fl
         Lin, Goyal, Girshick, He, Dollar, "Focal Loss for Dense Object Detection", ICCV 2017,
         arXiv:1708.02002.
     """
-    positive, negative = (1.0, 1.0) if alpha is None else (alpha, 1 - alpha)
-    return between(targets, positive * _discounted(predictions, gamma), negative * _discounted(-predictions, gamma))
+    weights = (1.0, 1.0) if alpha is None else (1 - alpha, alpha)
+    if only_plain(targets):
+        return _plain_focal(predictions, targets, gamma, weights)
+    values: Tensor = _Focal.apply(predictions, targets, gamma, weights)  # type: ignore[no-untyped-call]
+    return values
 
 
 def softmax_focal(
@@ -53,7 +65,8 @@ def softmax_focal(
 
     .. math:: \ell = -w_y \, (1 - p_y)^{\gamma} \, \log p_y, \quad p = \operatorname{softmax}(z)
 
-    For imbalanced or noisy classes, and for calibration. With ``gamma=0`` it is cross-entropy.
+    For imbalanced or noisy classes, and for calibration. With ``gamma=0`` it is cross-entropy. Only the logits and one
+    number per target are kept for the gradient, which can be derived again.
 
     Args:
         logits: (N, C, ...).
@@ -77,12 +90,75 @@ def softmax_focal(
         Loss", NeurIPS 2020, arXiv:2002.09437.
     """
     labels = read_index(logits, targets, weight=weight, ignore_index=ignore_index)
-    rivals = labels.others & (labels.logits != -torch.inf)
+    compute = _plain_softmax_focal if only_plain() else _SoftmaxFocal.apply
+    return weigh(compute(labels.logits, labels.targets.unsqueeze(-1), gamma), labels)
+
+
+class _Focal(Function):
+    """Value and slope at once; the slope is what the gradient needs."""
+
+    @staticmethod
+    def forward(ctx: Any, predictions: Tensor, targets: Tensor, gamma: float, weights: tuple[float, float]) -> Tensor:
+        ctx.gamma, ctx.weights = gamma, weights
+        if not _decided(targets):
+            values, slope = _expected(predictions, targets, gamma, weights)
+            ctx.save_for_backward(predictions, slope, targets)
+            return values
+        values, slope = _of_decided(predictions, targets, gamma, weights)
+        ctx.save_for_backward(predictions, slope)
+        return values
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        predictions, slope, *soft = ctx.saved_tensors
+        if not torch.is_grad_enabled():
+            return grad * slope, None, None, None
+        # A label of 1 is where the loss falls. A slope of 0 has underflowed, and so does its own slope.
+        targets = soft[0] if soft else (slope < 0).to(slope.dtype)
+        formula = partial(_plain_focal, targets=targets, gamma=ctx.gamma, weights=ctx.weights)
+        return gradient(formula, predictions, grad), None, None, None
+
+
+class _SoftmaxFocal(Function):
+    """Keeps the logits and the slope along the lead of the target; the rivals' shares are computed again."""
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, index: Tensor, gamma: float) -> Tensor:
+        least = torch.finfo(logits.dtype).min
+        own = logits.gather(-1, index)
+        # Relative to the target before anything is summed: large logits do not cancel.
+        rivals = (logits - own.clamp(min=least)).scatter_(-1, index, least)
+        # The logarithm of the sum, off the largest share: a softmax is one pass.
+        behind = rivals.amax(-1) - rivals.softmax(-1).amax(-1).log_()
+        values, slope = _negative(behind.masked_fill_(own.squeeze(-1) == -torch.inf, torch.inf), gamma)
+        ctx.save_for_backward(logits, index, slope)
+        ctx.gamma = gamma
+        return values
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        logits, index, slope = ctx.saved_tensors
+        if torch.is_grad_enabled():
+            formula = partial(_plain_softmax_focal, index=index, gamma=ctx.gamma)
+            return gradient(formula, logits, grad), None, None
+        pull = (slope * grad).unsqueeze(-1)
+        # The least number and not -inf: without rivals the shares are no 0/0.
+        share = logits.scatter(-1, index, torch.finfo(logits.dtype).min).softmax(-1)
+        return share.mul_(pull).scatter_(-1, index, -pull), None, None
+
+
+def _plain_focal(predictions: Tensor, targets: Tensor, gamma: float, weights: tuple[float, float]) -> Tensor:
+    negative, positive = weights
+    return between(targets, positive * _discounted(predictions, gamma), negative * _discounted(-predictions, gamma))
+
+
+def _plain_softmax_focal(logits: Tensor, index: Tensor, gamma: float) -> Tensor:
+    rivals = all_but(index, logits.shape[-1]) & (logits != -torch.inf)
     # p_y is the sigmoid of the target's lead over all rivals together: the binary loss, with nothing to
     # cancel. Without any rival the lead is infinite; the largest number gives the same 0, and gamma = 0 no 0
     # * inf.
-    lead = -masked_logsumexp(labels.logits - labels.own, rivals)
-    return weigh(_discounted(lead.clamp(max=torch.finfo(lead.dtype).max), gamma), labels)
+    lead = -masked_logsumexp(logits - logits.gather(-1, index), rivals)
+    return _discounted(lead.clamp(max=torch.finfo(lead.dtype).max), gamma)
 
 
 def _discounted(logit: Tensor, gamma: float) -> Tensor:
@@ -91,3 +167,51 @@ def _discounted(logit: Tensor, gamma: float) -> Tensor:
     (1 - p)^gamma as a power would have an infinite slope at p = 1 where gamma < 1.
     """
     return torch.exp(gamma * logsigmoid(-logit)) * -logsigmoid(logit)
+
+
+def _decided(targets: Tensor) -> bool:
+    """Whether every target is 0 or 1. On a GPU nobody waits to know."""
+    if targets.device.type != "cpu" or not targets.numel():
+        return False
+    return bool(torch.addcmul(targets, targets, targets, value=-1).abs_().amax() == 0)
+
+
+def _of_decided(
+    predictions: Tensor, targets: Tensor, gamma: float, weights: tuple[float, float]
+) -> tuple[Tensor, Tensor]:
+    """Value and slope where each target is one label: that of a negative one, mirrored for a positive one."""
+    negative, positive = weights
+    mirrored = torch.addcmul(predictions, predictions, targets, value=-2)
+    values, slope = _negative(mirrored, gamma)
+    if positive != negative:
+        weight = torch.mul(targets, positive - negative, out=mirrored).add_(negative)
+        values, slope = values.mul_(weight), slope.mul_(weight)
+    elif negative != 1:
+        values, slope = values.mul_(negative), slope.mul_(negative)
+    return values, slope.addcmul_(slope, targets, value=-2)
+
+
+def _expected(
+    predictions: Tensor, targets: Tensor, gamma: float, weights: tuple[float, float]
+) -> tuple[Tensor, Tensor]:
+    """Value and slope where both labels have their share."""
+    negative, positive = (1 - targets) * weights[0], targets * weights[1]
+    values, slope = _negative(predictions, gamma)
+    mirrored, falling = _negative(-predictions, gamma)
+    return (
+        values.mul_(negative).add_(mirrored.mul_(positive)),
+        slope.mul_(negative).sub_(falling.mul_(positive)),
+    )
+
+
+def _negative(logit: Tensor, gamma: float) -> tuple[Tensor, Tensor]:
+    r"""Focal loss of a negative label and its slope, in few passes.
+
+    .. math:: \ell = p^\gamma c, \quad \ell' = p^\gamma (p + \gamma (1 - p) c), \quad c = -\log(1 - p)
+
+    Where p underflows so does the loss, which is of the order of p^(1 + gamma); a power is exact enough.
+    """
+    p, cost = torch.sigmoid(logit), softplus(logit, threshold=_STRAIGHT)
+    slope = (1 - p).mul_(cost).mul_(gamma).add_(p)
+    discount = p.pow_(gamma)
+    return cost.mul_(discount), slope.mul_(discount)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from losszoo import Unreduced, UsageError
+from losszoo_plugins.closed_form import only_plain
 
 # A number or a sequence of numbers, as a user writes it.
 Floats = float | Sequence[float] | Tensor
@@ -41,8 +42,12 @@ class Labels(NamedTuple):
     @property
     def others(self) -> Tensor:
         """(N, ..., C) boolean: every class but the target."""
-        classes = torch.arange(self.logits.shape[-1], device=self.targets.device)
-        return classes != self.targets.unsqueeze(-1)
+        return all_but(self.targets.unsqueeze(-1), self.logits.shape[-1])
+
+
+def all_but(index: Tensor, classes: int) -> Tensor:
+    """(N, ..., C) boolean: every class but the one of ``index``, (N, ..., 1)."""
+    return torch.arange(classes, device=index.device) != index
 
 
 def read(logits: Tensor, targets: Tensor, *, weight: Floats | None = None, ignore_index: int | None = None) -> Labels:
@@ -71,6 +76,8 @@ def read(logits: Tensor, targets: Tensor, *, weight: Floats | None = None, ignor
         everywhere = torch.ones_like(targets, dtype=torch.bool)
         return Labels(logits, targets, everywhere, per_class, per_class[targets])
     present = targets != ignore_index
+    if _seen_whole(present):
+        return Labels(logits, targets, present, per_class, per_class[targets])
     index = torch.where(present, targets, 0)
     counts = torch.where(present, per_class[index], 0.0)
     return Labels(torch.where(present.unsqueeze(-1), logits, 0.0), index, present, per_class, counts)
@@ -87,6 +94,18 @@ def read_index(
     if targets.is_floating_point():
         raise UsageError(f"targets must be class indices (int64) for this loss, however: targets.dtype={targets.dtype}")
     return read(logits, targets, weight=weight, ignore_index=ignore_index)
+
+
+def unweighted(logits: Tensor, targets: Tensor, ignore_index: int) -> tuple[Tensor, Tensor]:
+    """Logits (N, C, ...), zero where the int64 target is ignored; and what each position counts, 0 or 1."""
+    present = targets != ignore_index
+    counts = present.to(logits.dtype)
+    return (logits if _seen_whole(present) else torch.where(present.unsqueeze(1), logits, 0.0)), counts
+
+
+def _seen_whole(present: Tensor) -> bool:
+    """Whether all is there, where looking waits for nothing: on the CPU, outside of a compiler."""
+    return not only_plain() and present.device.type == "cpu" and bool(present.all())
 
 
 def pick(cost: Tensor, labels: Labels) -> Tensor:

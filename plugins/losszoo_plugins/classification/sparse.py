@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-import math
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd import Function
 
-from .labels import Labels, read
+from losszoo_plugins.closed_form import derived_once, only_plain
+
+from .labels import Labels, all_but, read
+from .simplex import Sparse, candidates, shares
 
 
 def sparsemax(logits: Tensor, targets: Tensor) -> Tensor:
@@ -17,7 +21,7 @@ def sparsemax(logits: Tensor, targets: Tensor) -> Tensor:
         p = \operatorname*{arg\,min}_{p \in \Delta} \|p - z\|^2
 
     Cross-entropy's relative for sparse predictions: 0, with no gradient, once the target leads by 1.
-    The gradient is p - q. Second derivatives are not carried.
+    The gradient is p - q, of which only what is not 0 is kept. A second derivative is refused.
 
     Args:
         logits: (N, C, ...).
@@ -45,12 +49,13 @@ def entmax(logits: Tensor, targets: Tensor, *, alpha: float = 1.5) -> Tensor:
         H_\alpha(p) = \frac{1 - \sum_c p_c^\alpha}{\alpha (\alpha - 1)}
 
     For sparse predictions with a smoother edge than sparsemax. The loss is 0, with no gradient, once the
-    target leads by :math:`1 / (\alpha - 1)`. The gradient is p - q. Second derivatives are not carried.
+    target leads by :math:`1 / (\alpha - 1)`. The gradient is p - q, of which only what is not 0 is kept. A second
+    derivative is refused.
 
     Args:
         logits: (N, C, ...).
         targets: (N, ...) int64, or (N, C, ...) probabilities q, which get no gradient.
-        alpha: sparsity, > 1. 1.5 and 2 are solved exactly by sorting, others by bisection.
+        alpha: sparsity, > 1. Up to 2 solved by Newton's method, beyond by bisection; 1.5 and 2 are fastest.
 
     Returns:
         One value per position, (N, ...).
@@ -66,84 +71,58 @@ def entmax(logits: Tensor, targets: Tensor, *, alpha: float = 1.5) -> Tensor:
 
 
 def _fenchel_young(labels: Labels, alpha: float) -> Tensor:
-    """Value of the loss. As p is the maximiser, it may stand still: the gradient is p - q (Danskin)."""
-    # p - q sums to 0, so the logits may be taken from their largest: large ones do not cancel.
-    lead = labels.logits - labels.logits.detach().amax(-1, keepdim=True)
-    q = labels.targets.detach() if labels.targets.is_floating_point() else (~labels.others).to(lead.dtype)
-    with torch.no_grad():
-        p = _maximiser(lead, alpha)
-        surplus = _entropy(p, alpha) - _entropy(q, alpha)
+    logits, targets = labels.logits, labels.targets.detach()
+    if only_plain():
+        return _plain(logits, targets, alpha)
+    soft = targets.is_floating_point()
+    rows = derived_once(logits.reshape(-1, logits.shape[-1]))
+    wanted = targets.reshape(rows.shape) if soft else targets.reshape(-1, 1)
+    values: Tensor = _FenchelYoung.apply(rows, wanted, alpha)  # type: ignore[no-untyped-call]
+    return values.view(logits.shape[:-1])
+
+
+class _FenchelYoung(Function):
+    """Keeps p where it is not 0, if that is little, and the targets. As p is the maximiser the gradient is p - q."""
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, targets: Tensor, alpha: float) -> Tensor:
+        """Logits (N, C); targets (N, 1) int64, or (N, C)."""
+        # p - q sums to 0, so the logits may be taken from their largest: large ones do not cancel.
+        top = logits.amax(-1, keepdim=True)
+        lead, columns = candidates(logits, top, alpha)
+        p = shares(lead, alpha)
+        ctx.save_for_backward(p, columns, targets)
+        ctx.classes = logits.shape[1]
+        # A lead of -inf has no share; any finite number in its place gives the product 0.
+        gained = (p * lead.clamp(min=-1 / (alpha - 1))).sum(-1) + _entropy(p, alpha)
+        if not targets.is_floating_point():
+            return (gained - (logits.gather(-1, targets) - top).squeeze(-1)).clamp_(min=0)
+        missed = torch.where(targets == 0, 0.0, targets * (logits - top)).sum(-1)
+        return (gained - missed - _entropy(targets, alpha)).clamp_(min=0)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        p, columns, targets = ctx.saved_tensors
+        outer = grad.unsqueeze(-1)
+        if targets.is_floating_point():
+            return Sparse(p * outer, columns).added_to(targets * -outer), None, None
+        full = p.new_zeros(len(p), ctx.classes).scatter_(-1, targets, -outer)
+        return Sparse(p * outer, columns).added_to(full), None, None
+
+
+def _plain(logits: Tensor, targets: Tensor, alpha: float) -> Tensor:
+    """The same in operations on all classes. As p is the maximiser, it may stand still (Danskin)."""
+    lead = logits - logits.detach().amax(-1, keepdim=True)
+    q = targets if targets.is_floating_point() else (~all_but(targets.unsqueeze(-1), lead.shape[-1])).to(lead.dtype)
+    p = shares(lead.detach(), alpha)
     # A class without share is out, whatever its logit, -inf included.
     inner = (p - q) * torch.where(p == q, 0.0, lead)
-    values = inner.sum(-1) + surplus
+    values = inner.sum(-1) + _entropy(p, alpha) - _entropy(q, alpha)
     # Rounding leaves a little less than 0 at the minimum; the gradient is not to be clamped with it.
     return values - values.detach().clamp(max=0)
 
 
 def _entropy(p: Tensor, alpha: float) -> Tensor:
-    """Tsallis entropy; through expm1, as 1 - p^(alpha - 1) would cancel for alpha near 1."""
-    return (p * -torch.expm1((alpha - 1) * p.log())).sum(-1) / (alpha * (alpha - 1))
-
-
-def _maximiser(lead: Tensor, alpha: float) -> Tensor:
-    """The sparse probabilities of logits whose largest is 0, over the last dimension."""
-    if alpha == 2:
-        return _by_sorting_linear(lead.clamp(min=-1))
-    if alpha == 1.5:
-        return _by_sorting_square((lead / 2).clamp(min=-1))
-    return _by_bisection(lead, alpha)
-
-
-def _by_sorting_linear(lead: Tensor) -> Tensor:
-    """p = max(0, lead - tau): tau from the largest k that are all above it."""
-    ordered = lead.sort(-1, descending=True).values
-    k = torch.arange(1, lead.shape[-1] + 1, dtype=lead.dtype, device=lead.device)
-    threshold = (ordered.cumsum(-1) - 1) / k
-    return (lead - _last_below(threshold, ordered)).clamp(min=0)
-
-
-def _by_sorting_square(lead: Tensor) -> Tensor:
-    """p = max(0, lead - tau)^2: tau solves a quadratic in mean and variance of the largest k."""
-    ordered = lead.sort(-1, descending=True).values
-    k = torch.arange(1, lead.shape[-1] + 1, dtype=lead.dtype, device=lead.device)
-    mean = ordered.cumsum(-1) / k
-    variance = (ordered.square().cumsum(-1) / k - mean.square()).clamp(min=0)
-    threshold = mean - (1 / k - variance).clamp(min=0).sqrt()
-    p = (lead - _last_below(threshold, ordered)).clamp(min=0).square()
-    return p / p.sum(-1, keepdim=True)
-
-
-def _last_below(threshold: Tensor, ordered: Tensor) -> Tensor:
-    """The threshold of the largest support whose every member is above it."""
-    support = (threshold <= ordered).sum(-1, keepdim=True)
-    # At least one, for a NaN to come out as NaN and not as an index error.
-    return threshold.gather(-1, support.clamp(min=1) - 1)
-
-
-def _by_bisection(lead: Tensor, alpha: float) -> Tensor:
-    """p by halving the interval of the largest log-probability, one halving for each bit of the number."""
-    low = torch.full_like(lead[..., :1], -math.log(lead.shape[-1]))
-    high = torch.zeros_like(low)
-    for _ in range(torch.finfo(lead.dtype).bits):
-        middle = (low + high) / 2
-        short = _given_largest(middle, lead, alpha).sum(-1, keepdim=True) < 1
-        low, high = torch.where(short, middle, low), torch.where(short, high, middle)
-    below, above = _given_largest(low, lead, alpha), _given_largest(high, lead, alpha)
-    # What is missing to 1 goes where p still moves between the ends. For large alpha that is the edge of the
-    # support, where p jumps between neighbouring numbers and no bisection can settle it.
-    gap = (above - below).sum(-1, keepdim=True)
-    missing = 1 - below.sum(-1, keepdim=True)
-    share = (missing / torch.where(gap > 0, gap, 1.0)).clamp(0, 1)
-    return below + torch.where(gap > 0, share, 0.0) * (above - below)
-
-
-def _given_largest(log_largest: Tensor, lead: Tensor, alpha: float) -> Tensor:
-    """Probabilities of which the largest is given.
-
-    p^(alpha - 1) is linear in the logits. Relative to the largest it is accurate for alpha near 1, where it
-    tends to the softmax, and for ties at a large alpha, where the powers themselves are tiny.
-    """
-    scale = (alpha - 1) * torch.exp(-(alpha - 1) * log_largest)
-    # The scale may overflow: a lead of 0 is a tie all the same, and any other is then without share.
-    relative = torch.where(lead == 0, 0.0, lead * scale).clamp(min=-1)
-    return torch.exp(log_largest + torch.log1p(relative) / (alpha - 1))
+    """Tsallis entropy; through expm1 where 1 - p^(alpha - 1) would cancel, for alpha near 1."""
+    less = 1 - p.pow(alpha - 1) if alpha >= 1.5 else -torch.expm1((alpha - 1) * p.log())
+    return (p * less).sum(-1) / (alpha * (alpha - 1))

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
-from losszoo import masked_logsumexp, pairwise
-from losszoo_plugins.pairs import log_odds, negative_log_share
+from losszoo import softmax_row
+from losszoo_plugins.pairs import negative_log_share
 
 
-@pairwise(similarity="cosine", temperature=0.1, needs=("positive",))
-def info_nce(logits: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
+@softmax_row(similarity="cosine", temperature=0.1, needs=("positive",))
+def info_nce(odds: Tensor) -> Tensor:
     r"""Cross-entropy of picking a query's own key among all keys.
 
     .. math:: \ell_i = -\log \frac{e^{s_{ii}}}{\sum_j e^{s_{ij}}}
@@ -19,9 +18,8 @@ def info_nce(logits: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
     and text. More keys make it harder, so it likes large batches.
 
     Args:
-        logits: (rows, N), similarity over temperature.
-        positive: (rows, N), boolean, one True a row; several are summed.
-        negative: (rows, N), boolean.
+        odds: (rows,), log odds of the negatives against the positives in the row's softmax; see
+            :func:`losszoo.softmax_row`.
 
     Returns:
         (rows,), >= 0; 0 for a query that has only its own key.
@@ -34,11 +32,11 @@ def info_nce(logits: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
         van den Oord, Li, Vinyals, "Representation Learning with Contrastive Predictive Coding", 2018,
         arXiv:1807.03748.
     """
-    return negative_log_share(log_odds(logits, positive, negative))
+    return negative_log_share(odds)
 
 
-@pairwise(similarity="cosine", temperature=0.1, needs=("positive",))
-def sup_con(logits: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
+@softmax_row(similarity="cosine", temperature=0.1, needs=("positive",))
+def sup_con(odds: Tensor, spread: Tensor) -> Tensor:
     r"""Supervised contrastive loss, with the mean over the positives outside the logarithm.
 
     .. math:: \ell_i = -\frac{1}{|P_i|} \sum_{p \in P_i} \log \frac{e^{s_{ip}}}{\sum_{j \ne i} e^{s_{ij}}}
@@ -47,9 +45,9 @@ def sup_con(logits: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
     log(number of positives), not at 0.
 
     Args:
-        logits: (rows, N), similarity over temperature.
-        positive: (rows, N), boolean.
-        negative: (rows, N), boolean.
+        odds: (rows,), log odds of the negatives against the positives in the row's softmax; see
+            :func:`losszoo.softmax_row`.
+        spread: (rows,), by how much the positives' log-sum-exp exceeds their mean.
 
     Returns:
         (rows,), >= 0. A row without a positive takes no part.
@@ -63,12 +61,5 @@ def sup_con(logits: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
         Khosla, Teterwak, Wang, Sarna, Tian, Isola, Maschinot, Liu, Krishnan, "Supervised Contrastive
         Learning", NeurIPS 2020, arXiv:2004.11362.
     """
-    if logits.numel() == 0:
-        return logits.sum(1)
-    others = positive | negative
-    # Relative to the closest row, so that a loss near 0 is not what is left of two large numbers.
-    closest = torch.where(others, logits.detach(), -torch.inf).amax(1, keepdim=True)
-    shifted = logits - torch.where(closest.isfinite(), closest, 0.0)
-    # Divided before the sum, which could overflow.
-    pulled = (torch.where(positive, shifted, 0.0) / positive.sum(1, keepdim=True).clamp(min=1)).sum(1)
-    return masked_logsumexp(shifted, others) - pulled
+    # The share of all positives together, and what their mean lacks: two terms >= 0, so nothing cancels.
+    return negative_log_share(odds) + spread

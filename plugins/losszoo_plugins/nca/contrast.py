@@ -5,12 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from losszoo import pairwise
-from losszoo_plugins.pairs import log_odds
+from losszoo import softmax_row
 
 
-@pairwise(similarity="euclidean", temperature=1.0, needs=("positive", "negative"))
-def nca_stable(logits: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
+@softmax_row(similarity="euclidean", temperature=1.0, needs=("positive", "negative"))
+def nca_stable(odds: Tensor) -> Tensor:
     r"""Negative log ratio of the own class's probability to that of the others.
 
     .. math:: \ell_i = \log \sum_{j: y_j \ne y_i} e^{s_{ij}} - \log \sum_{j \ne i: y_j = y_i} e^{s_{ij}}
@@ -21,9 +20,8 @@ def nca_stable(logits: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
     few epochs, or use :func:`nca`.
 
     Args:
-        logits: (rows, N), similarity over temperature.
-        positive: (rows, N), boolean.
-        negative: (rows, N), boolean.
+        odds: (rows,), log odds of the negatives against the positives in the row's softmax; see
+            :func:`losszoo.softmax_row`.
 
     Returns:
         (rows,), unbounded. A row without a positive or without a negative takes no part.
@@ -36,11 +34,11 @@ def nca_stable(logits: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
     Reference:
         Goldberger, Roweis, Hinton, Salakhutdinov, "Neighbourhood Components Analysis", NeurIPS 2004.
     """
-    return log_odds(logits, positive, negative)
+    return odds
 
 
-@pairwise(similarity="euclidean", temperature=1.0, needs=("positive", "negative"))
-def nca_difference(logits: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
+@softmax_row(similarity="euclidean", temperature=1.0, needs=("positive", "negative"))
+def nca_difference(odds: Tensor) -> Tensor:
     r"""Probability of the other classes minus probability of the own one.
 
     .. math:: \ell_i = P_i^{\text{diff}} - P_i^{\text{same}} = \tanh(\tfrac{1}{2} \ell_i^{\text{stable}})
@@ -50,9 +48,8 @@ def nca_difference(logits: Tensor, positive: Tensor, negative: Tensor) -> Tensor
     the rest of the family, though the difference would be defined for them.
 
     Args:
-        logits: (rows, N), similarity over temperature.
-        positive: (rows, N), boolean.
-        negative: (rows, N), boolean.
+        odds: (rows,), log odds of the negatives against the positives in the row's softmax; see
+            :func:`losszoo.softmax_row`.
 
     Returns:
         (rows,), in [-1, 1]. A row without a positive or without a negative takes no part.
@@ -65,7 +62,6 @@ def nca_difference(logits: Tensor, positive: Tensor, negative: Tensor) -> Tensor
     Reference:
         Goldberger, Roweis, Hinton, Salakhutdinov, "Neighbourhood Components Analysis", NeurIPS 2004.
     """
-    odds = log_odds(logits, positive, negative)
     # By the smaller of the two probabilities: the derivative p (1 - p) of the larger one rounds to 0 first.
     wrong = odds > 0
     smaller = torch.where(wrong, -odds, odds).sigmoid()

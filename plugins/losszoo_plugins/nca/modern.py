@@ -5,20 +5,46 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from losszoo import Unreduced, pairwise_logits
-from losszoo_plugins.pairs import log_odds, negative_log_share
+from losszoo import pairwise, softmax_row
+from losszoo_plugins.pairs import negative_log_share
 
 
-def modern_nca(
-    queries: Tensor,
-    query_targets: Tensor,
-    candidates: Tensor,
-    candidate_targets: Tensor,
-    *,
-    own: Tensor | None = None,
-    similarity: str = "euclidean",
-    temperature: float = 1.0,
-) -> Unreduced:
+@pairwise(similarity="euclidean", temperature=1.0, needs=("candidate",))
+def soft_neighbor_error(
+    logits: Tensor, positive: Tensor, negative: Tensor, *, row_labels: Tensor, column_labels: Tensor
+) -> Tensor:
+    r"""Squared error of the number that the candidates predict together.
+
+    .. math:: \ell_i = \Bigl(\sum_j w_{ij} y_j - y_i\Bigr)^2, \quad w_{ij} = \operatorname{softmax}_{j \ne i}(s_{ij})
+
+    What :func:`modern_nca` is where the targets are numbers.
+
+    Args:
+        logits: (rows, M), similarity over temperature.
+        positive: (rows, M), boolean.
+        negative: (rows, M), boolean; with ``positive`` everybody but the row itself.
+        row_labels: (rows,), the numbers y_i.
+        column_labels: (M,), the numbers y_j.
+
+    Returns:
+        (rows,), >= 0. A row without any candidate takes no part.
+
+    Example:
+        >>> everybody = torch.ones(1, 2, dtype=torch.bool)
+        >>> numbers = {"row_labels": torch.tensor([0.0]), "column_labels": torch.tensor([1.0, 3.0])}
+        >>> soft_neighbor_error(torch.zeros(1, 2), ~everybody, everybody, **numbers)
+        tensor([4.])
+
+    Reference:
+        Ye, Yin, Zhan, Chao, "Revisiting Nearest Neighbor for Tabular Data: A Deep Tabular Baseline Two
+        Decades Later", ICLR 2025, arXiv:2407.03257.
+    """
+    weights = logits.masked_fill(~(positive | negative), -torch.inf).softmax(1)
+    return (weights @ column_labels - row_labels).square()
+
+
+@softmax_row(similarity="euclidean", temperature=1.0, needs=("positive",), numbers=soft_neighbor_error)
+def modern_nca(odds: Tensor) -> Tensor:
     r"""Error of the soft nearest neighbour prediction that the candidates make for each query.
 
     .. math::
@@ -26,58 +52,26 @@ def modern_nca(
         \qquad w_{ij} = \operatorname{softmax}_{j \ne i}(s_{ij})
 
     For tabular data, where it competes with boosted trees: whole-number targets are classes (first form,
-    computed without a probability that could underflow), floating ones are numbers (second form). Stochastic
-    neighbour sampling belongs to whoever draws the candidates: at each step draw a new share of the training
-    rows with :func:`losszoo.sample_neighbors`, encode only those and the batch, and say by ``own`` where each
-    query sits among them. To evaluate, all training rows are candidates.
+    computed without a probability that could underflow), floating ones are numbers (second form,
+    :func:`soft_neighbor_error`). Stochastic neighbour sampling belongs to whoever draws the candidates: at each
+    step draw a new share of the training rows with :func:`losszoo.sample_neighbors`, encode only those and the
+    batch, and say by ``own`` where each query sits among them. To evaluate, all training rows are candidates.
 
     Args:
-        queries: (N, D) embeddings.
-        query_targets: (N,), int64 classes or floating numbers.
-        candidates: (M, D) embeddings.
-        candidate_targets: (M,), of the same kind.
-        own: (N,) int64, index of each query among the candidates, which it does not see; -1 where it is
-            absent. None: no query is a candidate.
-        similarity: "euclidean", "squared-euclidean", "cosine" or "dot".
-        temperature: > 0.
+        odds: (rows,), log odds of the candidates of another class against those of the query's own; see
+            :func:`losszoo.softmax_row`.
 
     Returns:
-        (N,), >= 0. A query without a candidate of its class (or, for numbers, without any other) takes no
-        part.
+        (rows,), >= 0. A query without a candidate of its class takes no part.
 
     Example:
+        >>> import losszoo
         >>> queries, candidates = torch.zeros(1, 2), torch.tensor([[1.0, 0.0], [0.0, 1.0]])
-        >>> modern_nca(queries, torch.tensor([1]), candidates, torch.tensor([1, 0])).values
-        tensor([0.6931])
+        >>> losszoo.create("modern-nca")(queries, torch.tensor([1]), candidates, torch.tensor([1, 0]))
+        tensor(0.6931)
 
     Reference:
         Ye, Yin, Zhan, Chao, "Revisiting Nearest Neighbor for Tabular Data: A Deep Tabular Baseline Two
         Decades Later", ICLR 2025, arXiv:2407.03257.
     """
-    logits = pairwise_logits(queries, candidates, similarity, temperature)
-    if query_targets.is_floating_point():
-        return _squared_error(logits, query_targets, candidate_targets, own)
-    others = _others(logits, own)
-    positive = (query_targets.unsqueeze(1) == candidate_targets) & others
-    odds = log_odds(logits, positive, positive ^ others)
-    taking_part = odds < torch.inf
-    return Unreduced(negative_log_share(torch.where(taking_part, odds, -torch.inf)), taking_part.to(logits.dtype))
-
-
-def _squared_error(logits: Tensor, targets: Tensor, candidate_targets: Tensor, own: Tensor | None) -> Unreduced:
-    own = torch.full_like(targets, -1, dtype=torch.long) if own is None else own
-    taking_part = (own < 0) if logits.shape[1] == 1 else torch.full_like(own, logits.shape[1] > 0, dtype=torch.bool)
-    # A query that sees nobody is computed as if it saw itself, so that its softmax is finite, then dropped.
-    others = _others(logits, torch.where(taking_part, own, -1))
-    weights = logits.masked_fill(~others, -torch.inf).softmax(1)
-    error = torch.where(taking_part, weights @ candidate_targets - targets, 0.0)
-    return Unreduced(error * error, taking_part.to(logits.dtype))
-
-
-def _others(logits: Tensor, own: Tensor | None) -> Tensor:
-    """(N, M): True but for each query's own place."""
-    everyone = torch.ones_like(logits, dtype=torch.bool)
-    if own is None or logits.shape[1] == 0:
-        return everyone
-    place = own.unsqueeze(1)
-    return everyone.scatter(1, place.clamp(min=0), place < 0)
+    return negative_log_share(odds)

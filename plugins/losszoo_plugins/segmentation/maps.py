@@ -12,7 +12,12 @@ def present(logits: Tensor, targets: Tensor, mask: Tensor | None) -> tuple[Tenso
     """Logits and targets with 0 where the mask is False, so that NaN there reaches nothing; and the mask."""
     if mask is None:
         return logits, targets, torch.ones_like(logits, dtype=torch.bool)
-    return torch.where(mask, logits, 0.0), torch.where(mask, targets, 0.0), mask
+    return hidden(logits, mask), hidden(targets, mask), mask
+
+
+def hidden(x: Tensor, mask: Tensor | None) -> Tensor:
+    """``x`` with 0 where the mask is False."""
+    return x if mask is None else torch.where(mask, x, 0.0)
 
 
 def map_mean(values: Tensor, mask: Tensor) -> Tensor:
@@ -22,7 +27,7 @@ def map_mean(values: Tensor, mask: Tensor) -> Tensor:
         >>> map_mean(torch.tensor([[[[1.0, 5.0]]]]), torch.tensor([[[[True, False]]]]))
         tensor([[1.]])
     """
-    return torch.where(mask, values, 0.0).sum((-2, -1)) / mask.sum((-2, -1)).clamp(min=1)
+    return hidden(values, mask).sum((-2, -1)) / mask.sum((-2, -1)).clamp(min=1)
 
 
 def per_map(values: Tensor, mask: Tensor) -> Unreduced:

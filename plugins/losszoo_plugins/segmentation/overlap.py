@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Any
+
 import torch
 from torch import Tensor
+from torch.autograd import Function
 
 from losszoo import Unreduced
-from losszoo_plugins.segmentation.maps import per_map, present, probabilities
+from losszoo_plugins.closed_form import gradient, only_plain
+from losszoo_plugins.segmentation.maps import hidden, per_map, probabilities
 
 
 def dice(logits: Tensor, targets: Tensor, *, smooth: float = 1.0, mask: Tensor | None = None) -> Unreduced:
@@ -21,6 +26,8 @@ def dice(logits: Tensor, targets: Tensor, *, smooth: float = 1.0, mask: Tensor |
     possible), so it is 1 with a zero gradient here too where every probability underflows to 0 and the
     fraction reads 0/0. Only ``smooth`` > 0 rewards predicting nothing: the loss then falls to 0 with
     :math:`\sum p`.
+
+    Only the inputs and two numbers per map are kept for the gradient, which can be derived again.
 
     Args:
         logits: (N, C, H, W).
@@ -41,12 +48,47 @@ def dice(logits: Tensor, targets: Tensor, *, smooth: float = 1.0, mask: Tensor |
         Chartrand, Kadoury, Pal, "The Importance of Skip Connections in Biomedical Image Segmentation", 2016,
         https://arxiv.org/abs/1608.04117.
     """
-    logits, targets, mask = present(logits, targets, mask)
+    logits, targets = hidden(logits, mask), hidden(targets, mask)
+    compute = _plain_dice if only_plain(targets) else _Dice.apply
+    # Without a mask one pixel tells whether a map has any.
+    pixels = torch.ones_like(logits[..., :1, :1], dtype=torch.bool) if mask is None else mask
+    return per_map(compute(logits, targets, mask, smooth), pixels)
+
+
+class _Dice(Function):
+    """Keeps the inputs and, of each map, the loss and the size."""
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, targets: Tensor, mask: Tensor | None, smooth: float) -> Tensor:
+        inside, outside = hidden(torch.sigmoid(logits), mask), hidden(torch.sigmoid(-logits), mask)
+        values, size = _quotient(torch.lerp(inside, outside, targets), inside, targets, smooth)
+        ctx.save_for_backward(logits, targets, mask, values, size)
+        ctx.smooth = smooth
+        return values
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        logits, targets, mask, values, size = ctx.saved_tensors
+        if torch.is_grad_enabled():
+            formula = partial(_plain_dice, targets=targets, mask=mask, smooth=ctx.smooth)
+            return gradient(formula, logits, grad), None, None, None
+        # p (1 - p) from the smaller of both, which does not round to 1.
+        smaller = logits.abs().neg_().sigmoid_()
+        slope = hidden(smaller.addcmul_(smaller, smaller, value=-1), mask)
+        pull, share = (x[..., None, None] for x in (torch.where(size < torch.inf, grad / size, 0.0), 1 - values))
+        return slope.mul_(torch.add(share, targets, alpha=-2)).mul_(pull), None, None, None
+
+
+def _plain_dice(logits: Tensor, targets: Tensor, mask: Tensor | None, smooth: float) -> Tensor:
+    inside, outside = (hidden(p, mask) for p in probabilities(logits))
     # 1 - dice, over one denominator, is the misplaced probability: a sum of terms >= 0, so nothing cancels.
-    inside, outside = (torch.where(mask, p, 0.0) for p in probabilities(logits))
-    misplaced = ((1 - targets) * inside + targets * outside).sum((-2, -1))
+    return _quotient((1 - targets) * inside + targets * outside, inside, targets, smooth)[0]
+
+
+def _quotient(misplaced: Tensor, inside: Tensor, targets: Tensor, smooth: float) -> tuple[Tensor, Tensor]:
+    """The loss of each map, and what was divided by; infinite where the loss is the constant 1."""
     anchor = targets.sum((-2, -1)) + smooth
     # Without target or smoothing the quotient is sum(p) / sum(p), the constant 1, whose parts may underflow.
-    anchored = anchor > torch.finfo(logits.dtype).tiny
+    anchored = anchor > torch.finfo(misplaced.dtype).tiny
     size = torch.where(anchored, inside.sum((-2, -1)) + anchor, 1.0)
-    return per_map(torch.where(anchored, misplaced / size, 1.0), mask)
+    return torch.where(anchored, misplaced.sum((-2, -1)) / size, 1.0), torch.where(anchored, size, torch.inf)

@@ -1,0 +1,79 @@
+"""The whole pair matrix at once, by plain operations: to be compiled, traced, or differentiated twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+import torch
+from torch import Tensor
+
+from losszoo.contract.reduction import keep
+from losszoo.contract.similarity import pairwise_logits, plain_logits
+from losszoo.contract.unreduced import Unreduced
+from losszoo.engine.geometry import ordinary
+from losszoo.engine.stream import Job
+from losszoo.engine.work import taking_part, whole_rows
+
+_WHOLE: ContextVar[bool] = ContextVar("whole", default=False)
+
+
+@contextmanager
+def whole_matrix() -> Iterator[None]:
+    """Losses over pairs called inside form the whole matrix, so that who watches the operations sees each of them.
+
+    Example:
+        >>> with whole_matrix():
+        ...     whole_matrix_wanted()
+        True
+    """
+    token = _WHOLE.set(True)
+    try:
+        yield
+    finally:
+        _WHOLE.reset(token)
+
+
+def whole_matrix_wanted() -> bool:
+    """Whether somebody watches."""
+    return _WHOLE.get()
+
+
+def dense(rows: Tensor, columns: Tensor, job: Job, mask: Tensor | None, *, twice: bool, symmetric: bool) -> Unreduced:
+    """Values and counts of every row.
+
+    Args:
+        rows: (N, D).
+        columns: (M, D).
+        job: what is done with them; its row function takes whole rows.
+        mask: (N,), False where a row takes no part, nor a column where the rows are the columns or their other view.
+        twice: whether the result can be differentiated twice, unless the numbers are so large or small that their
+            squares leave the range.
+        symmetric: the mean over both directions.
+    """
+    twice = twice and ordinary(rows, columns, job.similarity, job.temperature)
+    logits = (plain_logits if twice else pairwise_logits)(rows, columns, job.similarity, job.temperature)
+    positive, negative = job.sides.pairs(slice(0, rows.shape[0]))
+    if mask is not None:
+        allowed = mask.unsqueeze(1) & mask if positive.shape[1] == mask.shape[0] else mask.unsqueeze(1)
+        positive, negative = positive & allowed, negative & allowed
+    there = _directed(job, logits, positive, negative, mask)
+    if not symmetric:
+        return there
+    back = _directed(job, logits.T, positive.T, negative.T, mask)
+    return halfway(there, back)
+
+
+def _directed(job: Job, logits: Tensor, positive: Tensor, negative: Tensor, mask: Tensor | None) -> Unreduced:
+    """The row function on every row, with rows that take no part replaced by a harmless one and then dropped."""
+    valid = taking_part(job.row, positive.any(1), negative.any(1))
+    valid = valid if mask is None else valid & mask
+    unreduced = whole_rows(job.row, job.sides, slice(0, logits.shape[0]), logits, positive, negative, valid)
+    return keep(unreduced, valid)
+
+
+def halfway(there: Unreduced, back: Unreduced) -> Unreduced:
+    """The mean of both directions."""
+    first, second = (torch.ones_like(x.values) if x.counts is None else x.counts for x in (there, back))
+    return Unreduced((there.values + back.values) / 2, (first + second) / 2)

@@ -1,0 +1,156 @@
+"""Positives and negatives of one block of rows, as slices where the labels are sorted and as masks where they mix."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Own:
+    """The column of each row of a block that is the row itself.
+
+    Args:
+        start: row r of the block is column start + r; used where ``columns`` is None.
+        columns: (rows,), -1 where a row is no candidate.
+    """
+
+    start: int = 0
+    columns: Tensor | None = None
+
+    def inside(self, start: int, stop: int) -> Own:
+        """The own places as seen from the band of columns from ``start`` to ``stop``."""
+        if self.columns is None:
+            return Own(self.start - start)
+        within = (self.columns >= start) & (self.columns < stop)
+        return Own(columns=torch.where(within, self.columns - start, -1))
+
+    def places(self, rows: int, columns: int, device: torch.device) -> Tensor:
+        """(rows, columns) boolean: where the own places are."""
+        own = torch.arange(self.start, self.start + rows, device=device) if self.columns is None else self.columns
+        return own.unsqueeze(1) == torch.arange(columns, device=device)
+
+    def fill(self, matrix: Tensor, value: float) -> None:
+        """Write the value to the own places of a (rows, M) matrix."""
+        if self.columns is None:
+            matrix[:, self.start : self.start + matrix.shape[0]].fill_diagonal_(value)
+            return
+        if matrix.shape[1] > 0:
+            place = self.columns.clamp(min=0).unsqueeze(1)
+            matrix.scatter_(1, place, torch.where(self.columns.unsqueeze(1) < 0, matrix.gather(1, place), value))
+
+
+@dataclass(frozen=True)
+class Masks:
+    """Who is positive and who negative to a block of rows, among M columns.
+
+    All positives lie in the band of columns from ``start`` to ``stop``, and outside of it everybody is negative. Within
+    the band they are told by factors of 0 and 1, in the numbers' own dtype: a product with them costs a quarter of a
+    selection by a boolean mask. Own places are 0 in both.
+
+    Args:
+        rows: of the block.
+        start: of the band.
+        stop: of the band.
+        own: the rows' own places; None where no row is a candidate.
+        positive: (rows, stop - start); None: everybody in the band but the row itself.
+        negative: as ``positive``; None: nobody in the band.
+        partial: whether somebody else than the row itself may be neither.
+    """
+
+    rows: int
+    start: int
+    stop: int
+    own: Own | None
+    positive: Tensor | None = None
+    negative: Tensor | None = None
+    partial: bool = False
+
+    def inside(self, matrix: Tensor) -> Tensor:
+        """The band of a (rows, M) matrix."""
+        return matrix[:, self.start : self.stop]
+
+    def outside(self, matrix: Tensor) -> list[Tensor]:
+        """What is left and right of the band."""
+        return [part for part in (matrix[:, : self.start], matrix[:, self.stop :]) if part.shape[1] > 0]
+
+    def fill_own(self, matrix: Tensor, value: float) -> None:
+        """Write the value to the own places of a (rows, M) matrix."""
+        if self.own is not None:
+            self.own.fill(matrix, value)
+
+    def nearest(self, measure: Tensor, sign: float) -> Tensor:
+        """(rows, 1): the best measure of a positive, some finite number where there is none; own places are out."""
+        band = _without(self.inside(measure), self._not(self.positive, self.negative), sign)
+        return self._best([band], sign, measure)
+
+    def furthest(self, measure: Tensor, sign: float) -> Tensor:
+        """(rows, 1): the best measure of a negative, some finite number where there is none; own places are out."""
+        found = self.outside(measure)
+        if self.negative is not None:
+            found.append(_without(self.inside(measure), self._not(self.negative, self.positive), sign))
+        return self._best(found, sign, measure)
+
+    def choose(self, positive: Tensor, negative: Tensor) -> Tensor:
+        """For the band, one (rows, 1) column or the other."""
+        if self.positive is None or self.negative is None:
+            return positive
+        return (self.positive * positive).addcmul_(self.negative, negative)
+
+    def positive_sum(self, band: Tensor) -> Tensor:
+        """(rows, 1): sum of a band over the positives. Own places hold 0 where the band is all positive."""
+        return (band if self.positive is None else band * self.positive).sum(1, keepdim=True)
+
+    def negative_sum(self, terms: Tensor) -> Tensor:
+        """(rows, 1): sum of a (rows, M) matrix over the negatives."""
+        sums = [part.sum(1, keepdim=True) for part in self.outside(terms)]
+        if self.negative is not None:
+            sums.append((self.inside(terms) * self.negative).sum(1, keepdim=True))
+        return sum(sums[1:], sums[0]) if sums else terms.new_zeros(self.rows, 1)
+
+    def positive_counts(self, like: Tensor) -> Tensor:
+        """(rows, 1): number of positives, at least 1."""
+        if self.positive is not None:
+            return self.positive.sum(1, keepdim=True).clamp_(min=1)
+        counts = like.new_full((self.rows, 1), self.stop - self.start)
+        if self.own is not None:
+            inside = like.new_zeros(self.rows, self.stop - self.start)
+            self.own.inside(self.start, self.stop).fill(inside, 1.0)
+            counts -= inside.sum(1, keepdim=True)
+        return counts.clamp_(min=1)
+
+    def scale(self, terms: Tensor, positive: Tensor, negative: Tensor) -> None:
+        """Multiply positives and negatives of a (rows, M) matrix by their (rows, 1) factors, and all else by 0."""
+        for part in self.outside(terms):
+            part.mul_(negative)
+        self.inside(terms).mul_(self.choose(positive, negative))
+
+    def add_to_positives(self, terms: Tensor, amount: Tensor) -> None:
+        """Add a (rows, 1) amount to every positive of a (rows, M) matrix, in place; own places may be left wrong."""
+        band = self.inside(terms)
+        if self.positive is None:
+            band.add_(amount)
+        else:
+            band.addcmul_(self.positive, amount)
+
+    def _not(self, one: Tensor | None, other: Tensor | None) -> Tensor | None:
+        return 1 - one if self.partial and one is not None else other
+
+    def _best(self, found: list[Tensor], sign: float, like: Tensor) -> Tensor:
+        """The best of each row over several parts of it."""
+        limit = torch.finfo(like.dtype).max / 4
+        parts = [part for part in found if part.shape[1] > 0]
+        peaks = [part.amax(1, keepdim=True) if sign > 0 else part.amin(1, keepdim=True) for part in parts]
+        peak = peaks[0] if peaks else like.new_full((self.rows, 1), -sign * limit)
+        for other in peaks[1:]:
+            peak = torch.maximum(peak, other) if sign > 0 else torch.minimum(peak, other)
+        return peak.clamp_(-limit, limit)
+
+
+def _without(band: Tensor, left_out: Tensor | None, sign: float) -> Tensor:
+    """The band with what is left out so far off that it is never the best."""
+    if left_out is None:
+        return band
+    return torch.sub(band, left_out, alpha=sign * float(torch.finfo(band.dtype).max) / 2)

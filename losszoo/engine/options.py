@@ -1,0 +1,94 @@
+"""How the engine works: what a user may choose, and how many rows a block takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from losszoo.errors import UsageError
+
+RANKS = ("local", "gather", "ring")
+# Numbers of a row of pairs that are held at a time: the float64 product counts twice.
+_SOFTMAX_NUMBERS = 4
+_ROW_FUNCTION_NUMBERS = 12
+_MEBIBYTE = 1 << 20
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """Where one way of working becomes faster than another; none changes a result.
+
+    Args:
+        few: pairs up to which all terms are kept.
+        sort_from: pairs from which it pays to sort the labels.
+        class_rows: mean size of the classes from which each gets blocks of its own.
+        cpu_rows: rows of a block on the CPU: enough for a matrix product at full speed, few enough for the cache.
+        other_rows: rows of a block elsewhere.
+        block_pairs: a smaller block is not worth the calls.
+    """
+
+    few: int = 1 << 20
+    sort_from: int = 1 << 17
+    class_rows: int = 32
+    cpu_rows: int = 64
+    other_rows: int = 4096
+    block_pairs: int = 1 << 16
+
+
+TUNING = Tuning()
+
+
+@dataclass(frozen=True)
+class Streaming:
+    """How a loss over pairs works through the pair matrix.
+
+    Args:
+        memory: MiB that blocks of pairs may take, > 0.
+        dense: form the whole matrix at once, by operations that can be differentiated twice.
+        compile: compile a row function with ``torch.compile`` (one that :func:`losszoo.softmax_row` declares needs
+            none). The first call of each shape then takes seconds.
+        ranks: whose rows are candidates under ``torch.distributed``: "local" (this rank's), "gather" (all ranks',
+            collected here) or "ring" (all ranks', passed around, so that each holds the share of one).
+
+    Raises:
+        UsageError: a value out of range.
+
+    Example:
+        >>> Streaming(memory=64).dense
+        False
+    """
+
+    memory: float = 256.0
+    dense: bool = False
+    compile: bool = False
+    ranks: str | None = None
+
+    def __post_init__(self) -> None:
+        number = isinstance(self.memory, int | float) and not isinstance(self.memory, bool)
+        if not number or not 0 < self.memory < float("inf"):
+            raise UsageError(f"memory must be a finite number of MiB > 0, however: memory={self.memory!r}")
+        if self.ranks is not None and self.ranks not in RANKS:
+            raise UsageError(f"ranks must be one of {', '.join(RANKS)}, however: ranks={self.ranks!r}")
+
+    def block_rows(self, columns: int, dtype: torch.dtype, device: torch.device, *, softmax: bool) -> int:
+        """How many rows a block takes.
+
+        Raises:
+            UsageError: the memory does not suffice for one row.
+        """
+        numbers = _SOFTMAX_NUMBERS if softmax else _ROW_FUNCTION_NUMBERS
+        row = max(columns, 1) * dtype.itemsize * numbers
+        rows = int(self.memory * _MEBIBYTE // row)
+        if rows < 1:
+            raise UsageError(
+                f"memory must suffice for one row of {columns} pairs, at least {_rounded_up(row / _MEBIBYTE)} MiB, "
+                f"however: memory={self.memory!r}"
+            )
+        wanted = TUNING.cpu_rows if device.type == "cpu" else TUNING.other_rows
+        return min(rows, max(wanted, TUNING.block_pairs // max(columns, 1)))
+
+
+def _rounded_up(mebibytes: float) -> float:
+    """To two digits that are not too few."""
+    return -(-mebibytes * 100 // 1) / 100

@@ -1,0 +1,94 @@
+"""What ranks tell each other: a few numbers, a text, the rows of all, and a chunk for the next one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class World:
+    """The ranks of the default process group.
+
+    Args:
+        rank: this one's.
+        size: how many there are.
+    """
+
+    rank: int
+    size: int
+
+    def table(self, numbers: Sequence[float], dtype: torch.dtype) -> Tensor:
+        """(size, k): the k numbers that each rank gave, in the order of the ranks and so equal on all of them."""
+        own = torch.tensor(numbers, dtype=dtype, device=_device())
+        found = [torch.empty_like(own) for _ in range(self.size)]
+        dist.all_gather(found, own)
+        return torch.stack(found).cpu()
+
+    def texts(self, text: str) -> list[str]:
+        """The text that each rank gave."""
+        found: list[Any] = [None] * self.size
+        dist.all_gather_object(found, text)
+        return found
+
+    def joined(self, own: Tensor, counts: Sequence[int]) -> Tensor:
+        """The rows of all ranks one below the other, from the rows of this one; ``counts`` of them on each rank."""
+        rest, most = own.shape[1:], max(counts)
+        if most == 0 or rest.numel() == 0:
+            return own.new_empty(sum(counts), *rest)
+        padded = own.detach().new_zeros(most, *rest)
+        padded[: own.shape[0]] = own.detach()
+        found = own.new_empty(self.size, most, *rest)
+        # As bytes, which every backend can send, whatever the labels are.
+        dist.all_gather([_bytes(part) for part in found], _bytes(padded))
+        if min(counts) == most:
+            return found.flatten(0, 1)
+        return torch.cat([part[:count] for part, count in zip(found, counts, strict=True)])
+
+    def own_share(self, found: Tensor, counts: Sequence[int]) -> Tensor:
+        """The rows of this rank in the sum over all ranks of what each found for the rows of all."""
+        total = found.contiguous()
+        dist.all_reduce(total)
+        start = starts(counts)[self.rank]
+        return total[start : start + counts[self.rank]].clone()
+
+    def hand_on(self, chunk: Tensor, arriving: Tensor) -> list[Any]:
+        """Begin to send a chunk to the next rank, and to receive one from the previous: works to be waited for."""
+        following, previous = (self.rank + 1) % self.size, (self.rank - 1) % self.size
+        moves = [dist.P2POp(dist.isend, chunk, following)] if chunk.numel() else []
+        moves += [dist.P2POp(dist.irecv, arriving, previous)] if arriving.numel() else []
+        return dist.batch_isend_irecv(moves) if moves else []
+
+
+def world() -> World | None:
+    """The ranks, where there is more than this one."""
+    if not (dist.is_available() and dist.is_initialized()) or dist.get_world_size() == 1:
+        return None
+    return World(dist.get_rank(), dist.get_world_size())
+
+
+def starts(counts: Sequence[int]) -> list[int]:
+    """The place of each rank's first row among the rows of all.
+
+    Example:
+        >>> starts([3, 0, 2])
+        [0, 3, 3]
+    """
+    return [0, *accumulate(counts)][: len(counts)]
+
+
+def _bytes(tensor: Tensor) -> Tensor:
+    return tensor.flatten().view(torch.uint8)
+
+
+def _device() -> torch.device:
+    """Where a tensor must be for the backend to send it."""
+    if "cpu:" in dist.get_backend_config():
+        return torch.device("cpu")
+    return torch.device("cuda", torch.cuda.current_device())
