@@ -40,7 +40,7 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Every way in which the engine works through the pairs, on data however small: what ``streaming`` is to be."""
     from losszoo.engine import options
 
-    small = options.Tuning(few=0, cpu_rows=3, block_pairs=0)
+    small = options.Tuning(few=0, few_rows=0, cpu_rows=3, block_pairs=0)
     tuning = {
         "blocks": small,
         "sorted blocks": replace(small, sort_from=0, class_rows=1),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -15,14 +15,15 @@ from losszoo.contract.reduction import Policy, expand, scale
 from losszoo.contract.signatures import TABLE
 from losszoo.contract.similarity import check_similarity
 from losszoo.contract.unreduced import Unreduced
-from losszoo.engine import options, stream
+from losszoo.engine import meeting, options, stream
 from losszoo.engine.at_once import at_once
 from losszoo.engine.declare import RowContract, contract_of
 from losszoo.engine.dense import dense, halfway, whole_matrix_wanted
 from losszoo.engine.mutual import mutual
 from losszoo.engine.options import Streaming
 from losszoo.engine.relation import Relation, Sides
-from losszoo.engine.work import row_of
+from losszoo.engine.work import Row, row_of
+from losszoo.engine.world import World, world
 from losszoo.errors import UsageError
 
 # The signatures whose pairs a row function can be given.
@@ -79,6 +80,7 @@ class PairwiseLoss(Loss):
             )
         if relation is not None and identity.signature == "views":
             raise UsageError(f"{identity.name}: relation must be left out where the positives are the two views")
+        meeting.check_ranks(identity.name, identity.signature, streaming)
         super().__init__(core, identity, policy, validate)
         contract = contract_of(core)
         _check_row_params(identity, contract)
@@ -86,7 +88,36 @@ class PairwiseLoss(Loss):
         self.temperature: float = self._params.pop("temperature", contract.temperature or 1.0)
         self.symmetric: bool = self._params.pop("symmetric", False)
         self.streaming, self.relation = streaming, relation
+        self._ranks_said = False
         self._context = replace(self._context, any_labels=relation is not None)
+
+    def count(self, *inputs: Any, weight: Tensor | None = None, mask: Tensor | None = None, **named: Any) -> Tensor:
+        """What a mean over this batch divides by, on all ranks together where candidates come from all of them."""
+        found = super().count(*inputs, weight=weight, mask=mask, **named)
+        others = self._others()
+        return found if others is None or self.policy.reduction != "none" else others.summed(found)[0]
+
+    def _unreduced(
+        self, args: Inputs, named: Mapping[str, Any], weight: Tensor | None, mask: Tensor | None
+    ) -> Unreduced:
+        others = self._others()
+        if others is None:
+            return super()._unreduced(args, named, weight, mask)
+        with meeting.meeting(others):
+            return super()._unreduced(args, named, weight, mask)
+
+    def _others(self) -> World | None:
+        """The ranks whose rows are candidates too. Who watches the operations sees those of this rank."""
+        others = None if whole_matrix_wanted() else world()
+        if others is None or self.signature == "neighbors" or self.streaming.ranks == "local":
+            return None
+        if self.streaming.ranks is not None:
+            meeting.refuse_compilation()
+            return others
+        if not self._ranks_said:
+            self._ranks_said = True
+            meeting.warn_of_local(self.identity.name, others)
+        return None
 
     def _values(self, inputs: Inputs, mask: Tensor | None) -> Unreduced:
         """The whole matrix at once, by plain operations."""
@@ -111,13 +142,17 @@ class PairwiseLoss(Loss):
         found = self._streamed(self._picked(inputs, kept), None if weight is None else weight[kept])
         if self.policy.reduction != "none":
             return found
-        return Unreduced(*(x.new_zeros(elements).index_copy(0, kept, x) for x in found if x is not None))
+        counts = torch.ones_like(found.values) if found.counts is None else found.counts
+        return Unreduced(*(x.new_zeros(elements).index_copy(0, kept, x) for x in (found.values, counts)))
 
     def _streamed(self, inputs: Inputs, weight: Tensor | None) -> Unreduced:
         rows, columns, sides = self._sides(inputs)
         if self.validate:
             _check_finite(TABLE[self.signature].arguments[0], rows)
         row = row_of(self.core, contract_of(self.core), self._params, numbers=self._numbers(inputs), whole=False)
+        call = meeting.current_meeting()
+        if call is not None:
+            return self._with_others(call, rows, columns, sides, row, weight)
         size = self.streaming.block_rows(sides.shape[1], rows.dtype, rows.device, softmax=row.softmax)
         sides = sides.sorted() if row.softmax else sides
         job = stream.Job(row, sides, self.similarity, self.temperature, size)
@@ -128,8 +163,35 @@ class PairwiseLoss(Loss):
             return both if weight is None else scale(both, weight)
         return halfway(self._one_way(rows, columns, job, weight), self._one_way(columns, rows, job, weight))
 
+    def _with_others(
+        self,
+        call: meeting.Meeting,
+        rows: Tensor,
+        columns: Tensor | None,
+        sides: Sides,
+        row: Row,
+        weight: Tensor | None,
+    ) -> Unreduced:
+        """The same with the columns of all ranks."""
+        labels, way = sides.row_labels, self.streaming
+        alike = (
+            f"{self.identity}, {self.signature}, {self.similarity} over {self.temperature:g}, "
+            f"reduction={self.policy.reduction!r}, ranks={way.ranks!r}, memory={way.memory:g}, "
+            f"D={rows.shape[1]}, {rows.dtype}, labels (N{''.join(f', {k}' for k in labels.shape[1:])}) {labels.dtype}"
+        )
+        party = call.meet(alike, sides.shape, (rows, columns), way, separate=self.policy.reduction == "none")
+        sides = party.sides(sides, places=self.signature == "views")
+        size = way.block_rows(sides.shape[1], rows.dtype, rows.device, softmax=row.softmax)
+        sides = sides.sorted() if row.softmax and not party.ring else sides
+        job = stream.Job(row, sides, self.similarity, self.temperature, size)
+        there = party.answer(rows, columns, job, weight)
+        if not self.symmetric or columns is None:
+            return there
+        return halfway(there, party.answer(columns, rows, job, weight))
+
     def _one_way(self, rows: Tensor, columns: Tensor | None, job: stream.Job, weight: Tensor | None) -> Unreduced:
-        if rows.shape[0] * job.sides.shape[1] <= options.TUNING.few:
+        few = options.TUNING.few if job.row.softmax else options.TUNING.few_rows
+        if rows.shape[0] * job.sides.shape[1] <= few:
             unreduced = at_once(rows, columns, job)
             return unreduced if weight is None else scale(unreduced, weight)
         if self.policy.reduction != "none":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -24,6 +25,8 @@ def at_once(rows: Tensor, columns: Tensor | None, job: Job) -> Unreduced:
         columns = rows if columns is None else differentiable_once(columns)
         return dense(rows, columns, job, None, twice=False, symmetric=False)
     valid, *numbers = _Numbers.apply(rows, columns, job)  # type: ignore[no-untyped-call]
+    if valid.device.type == "cpu" and bool(valid.all()):
+        return answer(job.row, *numbers)
     # A row that takes no part is computed as one with even odds, and its slope then dropped.
     return keep(answer(job.row, *(torch.where(valid, x, 0.0) for x in numbers)), valid)
 
@@ -39,21 +42,22 @@ class _Numbers(torch.autograd.Function):
         prepared = geometry(x, y, job.similarity, job.temperature, wanted_of(ctx, columns))
         matrix = rows.new_empty(job.sides.shape)
         terms = torch.empty_like(matrix) if prepared.keeps_measure else matrix
-        parts, numbers = [], []
+        parts: list[tuple[slice, SoftmaxBlock]] = []
+        numbers: list[tuple[Tensor, ...]] = []
         for block, masks in job.sides.blocks(job.block_rows, rows.dtype):
             part = SoftmaxBlock(
                 prepared.measure(block, matrix[block]), prepared.sign, masks, terms[block], prepared.bound
             )
-            numbers.append(torch.stack(part.values("spread" in job.row.extras)))
+            numbers.append(part.values("spread" in job.row.extras))
             parts.append((block, part))
-        found, pull, push = (
-            torch.cat(found, 1) for found in (numbers, [p.pull.T for _, p in parts], [p.push.T for _, p in parts])
+        pull, push = (
+            _joined([x.squeeze(1) for x in sums]) for sums in zip(*((p.pull, p.push) for _, p in parts), strict=True)
         )
-        valid = back(taking_part(job.row, pull[0] != 0, push[0] != 0), order)
+        valid = back(taking_part(job.row, pull != 0, push != 0), order)
         ctx.mark_non_differentiable(valid)
         ctx.save_for_backward(rows, columns)
         ctx.parts, ctx.geometry, ctx.sides = parts, prepared, job.sides
-        return valid, *(back(number, order) for number in found)
+        return valid, *(back(_joined(found), order) for found in zip(*numbers, strict=True))
 
     @staticmethod
     def backward(ctx: Any, _: Tensor, *slopes: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
@@ -70,3 +74,7 @@ class _Numbers(torch.autograd.Function):
         by_row = None if by_row is None else back(by_row, sides.row_order)
         by_column = None if by_column is None else back(by_column, sides.column_order)
         return once(by_row, *causes), once(by_column, *causes), None
+
+
+def _joined(parts: Sequence[Tensor]) -> Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(list(parts))

@@ -134,6 +134,7 @@ def softmax_row(
     return mark
 
 
+@functools.lru_cache(maxsize=1024)
 def wants_spread(function: Callable[..., Any]) -> bool:
     """Whether a function of the odds asks for the spread too."""
     return "spread" in parameters_of(function)

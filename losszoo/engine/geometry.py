@@ -56,6 +56,17 @@ class Geometry(ABC):
     def carry(self, block: slice, measure: Tensor, slopes: Tensor) -> None:
         """Add up what the slopes on a block of the measure mean for rows and columns; both buffers may be spoilt."""
 
+    def _add(self, block: slice, slopes: Tensor, left: Tensor) -> None:
+        """Slopes times columns for the rows, and the other way round; one product where a block is the whole matrix."""
+        if self.same and slopes.shape[0] == self.y.shape[0] and self.by_row is not None:
+            torch.mm(slopes + slopes.T, self.y, out=self.by_row)
+            self.by_column = None
+            return
+        if self.by_row is not None:
+            torch.mm(slopes, self.y, out=self.by_row[block])
+        if self.by_column is not None:
+            self.by_column.addmm_(slopes.T, left[block])
+
     @abstractmethod
     def gradients(self) -> Gradients:
         """Slopes on the rows and columns that were given."""
@@ -81,10 +92,7 @@ class Products(Geometry):
         return torch.mm(self.left[block], self.y.T, out=out)
 
     def carry(self, block: slice, measure: Tensor, slopes: Tensor) -> None:
-        if self.by_row is not None:
-            torch.mm(slopes, self.y, out=self.by_row[block])
-        if self.by_column is not None:
-            self.by_column.addmm_(slopes.T, self.left[block])
+        self._add(block, slopes, self.left)
 
     def gradients(self) -> Gradients:
         by_row = None if self.by_row is None else self.by_row.div_(self.temperature)
@@ -142,10 +150,7 @@ class Distances(Geometry):
         if not self.squared:
             # Infinity for distance 0, so that the pair's gradient is 0.
             slopes.div_(torch.threshold_(measure, 0.0, torch.inf))
-        if self.by_row is not None:
-            torch.mm(slopes, self.y, out=self.by_row[block])
-        if self.by_column is not None:
-            self.by_column.addmm_(slopes.T, self.x[block])
+        self._add(block, slopes, self.x)
 
     def gradients(self) -> Gradients:
         slope = 2 * self.factor if self.squared else self.factor
@@ -171,14 +176,17 @@ class FewDistances(Distances):
     """The same of so few pairs that each difference is formed by itself, which is exact."""
 
     def _prepare(self) -> None:
-        self.y = _with_ones(self.columns if self.factor == 1 else self.columns * self.factor)
-        self.x = self.y
+        self.right = self.columns if self.factor == 1 else self.columns * self.factor
+        self.left = self.right
         if not self.same:
-            self.x = _with_ones(self.rows if self.factor == 1 else self.rows * self.factor)
+            self.left = self.rows if self.factor == 1 else self.rows * self.factor
+        # Slopes are carried back by products, which cancel in a cluster far from the origin.
+        centre = self.right.sum(0) / max(self.right.shape[0], 1)
+        self.y = _with_ones(self.right - centre)
+        self.x = self.y if self.same else _with_ones(self.left - centre)
 
     def measure(self, block: slice, out: Tensor) -> Tensor:
-        x, y = self.x[block, :-1], self.y[:, :-1]
-        distances = torch.cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist")
+        distances = torch.cdist(self.left[block], self.right, compute_mode="donot_use_mm_for_euclid_dist")
         return distances.square_() if self.squared else distances
 
 
@@ -245,8 +253,8 @@ def _unit(rows: Tensor) -> tuple[Tensor, Tensor]:
     """Rows divided by their length, and the length; a zero row stays zero, as does its gradient."""
     # In float64 the squares of small entries do not vanish.
     lengths = torch.linalg.vector_norm(rows, dim=1, keepdim=True, dtype=torch.float64).to(rows.dtype)
-    zero = lengths == 0
-    return rows / torch.where(zero, 1.0, lengths), torch.where(zero, torch.inf, lengths)
+    # A zero row stays zero, and infinity takes its slopes away.
+    return rows / lengths.clamp(min=torch.finfo(rows.dtype).tiny), torch.where(lengths == 0, torch.inf, lengths)
 
 
 def _norms(points: Tensor) -> Tensor:

@@ -20,7 +20,8 @@ class Tuning:
     """Where one way of working becomes faster than another; none changes a result.
 
     Args:
-        few: pairs up to which all terms are kept.
+        few: pairs up to which all terms of a softmax are kept.
+        few_rows: pairs up to which a row function sees the whole matrix at once.
         sort_from: pairs from which it pays to sort the labels.
         class_rows: mean size of the classes from which each gets blocks of its own.
         cpu_rows: rows of a block on the CPU: enough for a matrix product at full speed, few enough for the cache.
@@ -29,6 +30,7 @@ class Tuning:
     """
 
     few: int = 1 << 20
+    few_rows: int = 1 << 18
     sort_from: int = 1 << 17
     class_rows: int = 32
     cpu_rows: int = 64
@@ -68,6 +70,9 @@ class Streaming:
         number = isinstance(self.memory, int | float) and not isinstance(self.memory, bool)
         if not number or not 0 < self.memory < float("inf"):
             raise UsageError(f"memory must be a finite number of MiB > 0, however: memory={self.memory!r}")
+        for name in ("dense", "compile"):
+            if not isinstance(getattr(self, name), bool):
+                raise UsageError(f"{name} must be True or False, however: {name}={getattr(self, name)!r}")
         if self.ranks is not None and self.ranks not in RANKS:
             raise UsageError(f"ranks must be one of {', '.join(RANKS)}, however: ranks={self.ranks!r}")
 

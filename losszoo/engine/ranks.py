@@ -1,23 +1,20 @@
-"""A loss over the rows of several ranks: what they agree on, and the value and gradient that all of them get."""
+"""A loss over the rows of several ranks: the value and gradient that all of them get."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from losszoo.contract.reduction import scale
 from losszoo.contract.unreduced import Unreduced
 from losszoo.engine import ring, stream
 from losszoo.engine.relation import Sides
 from losszoo.engine.stream import Job, Streamed, once, wanted_of
-from losszoo.engine.world import World, starts
-from losszoo.errors import UsageError, in_one_line
+from losszoo.engine.world import World, others_failed, starts
+from losszoo.errors import in_one_line
 
 
 @dataclass(frozen=True)
@@ -31,6 +28,7 @@ class Party:
         wanted: whether any of them wants a gradient.
         ring: whether the columns are passed around, and not collected on each rank.
         memory: MiB that blocks of pairs may take.
+        separate: whether the value of each row is asked for, and not their sum over all ranks.
     """
 
     world: World
@@ -39,6 +37,7 @@ class Party:
     wanted: bool
     ring: bool
     memory: float
+    separate: bool
 
     def sides(self, sides: Sides, *, places: bool) -> Sides:
         """The labels of this rank's rows and of all columns; ``places`` are labels that count within a rank."""
@@ -55,18 +54,17 @@ class Party:
         columns = self.world.joined(columns, self.columns)
         return replace(sides, row_labels=rows, column_labels=columns, own=own, diagonal=False)
 
-    def total(self, rows: Tensor, columns: Tensor | None, job: Job, weight: Tensor | None) -> Unreduced:
-        """Weighted sum of the values of all rows of all ranks, and of their counts: the same on every rank.
+    def answer(self, rows: Tensor, columns: Tensor | None, job: Job, weight: Tensor | None) -> Unreduced:
+        """Weighted sum of the values of all rows of all ranks, and of their counts; or those of each row of this rank.
 
         The gradient of the rows is that of the sum over ranks of what each of them gets, so that their average over
-        ranks, which DistributedDataParallel takes, is the gradient of the one value.
+        ranks, which DistributedDataParallel takes, is the gradient of the one value that all of them got.
         """
+        if self.separate:
+            values = Unreduced(*_Each.apply(rows, columns, job, self))  # type: ignore[no-untyped-call]
+            return values if weight is None else scale(values, weight)
         factors = rows.new_ones(rows.shape[0]) if weight is None else weight
         return Unreduced(*_Total.apply(rows, columns, factors, job, self))  # type: ignore[no-untyped-call]
-
-    def each(self, rows: Tensor, columns: Tensor | None, job: Job) -> Unreduced:
-        """The value and count of every row of this rank; backward, all ranks work together again."""
-        return Unreduced(*_Each.apply(rows, columns, job, self))  # type: ignore[no-untyped-call]
 
     def run(
         self, rows: Tensor, columns: Tensor | None, job: Job, factors: Tensor | None, wanted: tuple[bool, bool]
@@ -87,11 +85,6 @@ class Party:
             return replace(done, by_row=by_row.add_(by_column) if wanted[0] else None, by_column=None)
         return replace(done, by_row=by_row if wanted[0] else None, by_column=by_column if wanted[1] else None)
 
-    def summed(self, *numbers: Tensor) -> tuple[Tensor, ...]:
-        """Numbers summed over all ranks, in the order of the ranks: to the same bits everywhere."""
-        table = self.world.table([float(x) for x in numbers], torch.float64).sum(0)
-        return tuple(total.to(x) for total, x in zip(table, numbers, strict=True))
-
     def _gathered(
         self, rows: Tensor, own: Tensor, job: Job, factors: Tensor | None, backwards: bool
     ) -> tuple[Streamed, Exception | None]:
@@ -109,72 +102,7 @@ class Party:
         told = self.world.texts("" if failure is None else in_one_line(failure))
         if failure is not None:
             raise failure
-        raise _others_failed(told)
-
-
-class Meeting:
-    """One call, which every rank begins by saying what it has, or that it cannot come."""
-
-    def __init__(self, world: World) -> None:
-        self.world, self.met = world, False
-
-    def meet(self, alike: str, sizes: tuple[int, int], wanted: bool, *, ring: bool, memory: float) -> Party:
-        """What the ranks agree on.
-
-        Args:
-            alike: what must be the same on every rank, in words.
-            sizes: how many rows and columns this rank has.
-            wanted: whether it wants a gradient.
-            ring: whether columns are passed around.
-            memory: MiB that blocks of pairs may take.
-
-        Raises:
-            UsageError: a rank could not come, or has something else; every rank raises it.
-        """
-        self.met = True
-        table = self.world.table([0, _fingerprint(alike), *sizes, wanted], torch.int64)
-        if bool(table[:, 0].any()) or table[:, 1].unique().numel() > 1:
-            self._part(alike, table[:, 0].tolist())
-        return Party(
-            self.world, tuple(table[:, 2].tolist()), tuple(table[:, 3].tolist()), bool(table[:, 4].any()), ring, memory
-        )
-
-    def cannot_come(self, error: Exception) -> None:
-        """Tell the others, who are waiting, why."""
-        self.met = True
-        self.world.table([1, 0, 0, 0, 0], torch.int64)
-        self.world.texts(in_one_line(error))
-
-    def _part(self, alike: str, failed: list[int]) -> None:
-        told = self.world.texts(alike)
-        if any(failed):
-            raise _others_failed([text if bad else "" for text, bad in zip(told, failed, strict=True)])
-        raise UsageError(
-            "the ranks must all call the same loss, with rows of one width and dtype, however: " + _by_rank(told)
-        )
-
-
-_MEETING: ContextVar[Meeting | None] = ContextVar("meeting", default=None)
-
-
-@contextmanager
-def meeting(world: World) -> Iterator[None]:
-    """A call of all ranks: one that fails before they have met says so to the others, who would wait for it."""
-    held = Meeting(world)
-    token = _MEETING.set(held)
-    try:
-        yield
-    except Exception as error:
-        if not held.met:
-            held.cannot_come(error)
-        raise
-    finally:
-        _MEETING.reset(token)
-
-
-def current_meeting() -> Meeting | None:
-    """The call of all ranks that this is part of."""
-    return _MEETING.get()
+        raise others_failed(told)
 
 
 class _Total(torch.autograd.Function):
@@ -189,7 +117,7 @@ class _Total(torch.autograd.Function):
         kept = torch.where(factors != 0, done.values, 0.0)
         ctx.save_for_backward(done.by_row, done.by_column, kept if ctx.needs_input_grad[2] else None)
         ctx.size = party.world.size
-        value, count = party.summed((kept * factors).sum(), (done.counts * factors).sum())
+        value, count = party.world.summed((kept * factors).sum(), (done.counts * factors).sum())
         ctx.mark_non_differentiable(count)
         return value, count
 
@@ -216,25 +144,3 @@ class _Each(torch.autograd.Function):
         with torch.no_grad():
             done = ctx.party.run(rows, columns, ctx.job, grad, wanted_of(ctx, columns))
         return once(done.by_row, grad), once(done.by_column, grad), None, None
-
-
-def _fingerprint(text: str) -> int:
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:7], "big")
-
-
-def _others_failed(told: list[str]) -> UsageError:
-    """``told`` is empty for a rank that is well."""
-    return UsageError(f"every rank must be able to take part, however: {_by_rank(told)}")
-
-
-def _by_rank(told: list[str]) -> str:
-    """What the ranks have said, those together that say the same.
-
-    Example:
-        >>> _by_rank(["D=4", "D=8", "D=4", ""])
-        'ranks 0 and 2: D=4; rank 1: D=8'
-    """
-    said = {text: [rank for rank, other in enumerate(told) if other == text] for text in told if text}
-    return "; ".join(
-        f"rank{'s' if len(of) > 1 else ''} {' and '.join(map(str, of))}: {text}" for text, of in said.items()
-    )

@@ -11,6 +11,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from losszoo.errors import UsageError
+
 
 @dataclass(frozen=True)
 class World:
@@ -36,6 +38,11 @@ class World:
         found: list[Any] = [None] * self.size
         dist.all_gather_object(found, text)
         return found
+
+    def summed(self, *numbers: Tensor) -> tuple[Tensor, ...]:
+        """Numbers summed over all ranks, in the order of the ranks: to the same bits everywhere."""
+        table = self.table([float(x) for x in numbers], torch.float64).sum(0)
+        return tuple(total.to(x) for total, x in zip(table, numbers, strict=True))
 
     def joined(self, own: Tensor, counts: Sequence[int]) -> Tensor:
         """The rows of all ranks one below the other, from the rows of this one; ``counts`` of them on each rank."""
@@ -81,6 +88,24 @@ def starts(counts: Sequence[int]) -> list[int]:
         [0, 3, 3]
     """
     return [0, *accumulate(counts)][: len(counts)]
+
+
+def others_failed(told: list[str]) -> UsageError:
+    """``told`` is empty for a rank that is well."""
+    return UsageError(f"every rank must be able to take part, however: {by_rank(told)}")
+
+
+def by_rank(told: list[str]) -> str:
+    """What the ranks have said, those together that say the same.
+
+    Example:
+        >>> by_rank(["D=4", "D=8", "D=4", ""])
+        'ranks 0 and 2: D=4; rank 1: D=8'
+    """
+    said = {text: [rank for rank, other in enumerate(told) if other == text] for text in told if text}
+    return "; ".join(
+        f"rank{'s' if len(of) > 1 else ''} {' and '.join(map(str, of))}: {text}" for text, of in said.items()
+    )
 
 
 def _bytes(tensor: Tensor) -> Tensor:

@@ -30,7 +30,9 @@ def must_be(found: Tensor, values: Tensor, counts: Tensor, *leaves: Tensor) -> N
     """The found mean is that of the values, and so are its gradients."""
     expected = values.sum() / counts.sum().clamp(min=1)
     torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-12)
-    for ours, theirs in zip(*(torch.autograd.grad(x, leaves, retain_graph=True) for x in (found, expected)), strict=True):
+    for ours, theirs in zip(
+        *(torch.autograd.grad(x, leaves, retain_graph=True) for x in (found, expected)), strict=True
+    ):
         torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-12)
 
 
@@ -81,7 +83,9 @@ def test_multi_hot_labels(case: Case, dtype: torch.dtype, way: Streaming) -> Non
     hot = torch.rand(11, 5, generator=torch.Generator().manual_seed(2)) < 0.3
     hot[4] = False
     rows, shared = drawn(11), (hot.unsqueeze(1) & hot).any(2)
-    values, counts = case.values(rows, rows, shared & ~torch.eye(11, dtype=torch.bool), ~shared & ~torch.eye(11, dtype=torch.bool))
+    values, counts = case.values(
+        rows, rows, shared & ~torch.eye(11, dtype=torch.bool), ~shared & ~torch.eye(11, dtype=torch.bool)
+    )
     must_be(losszoo.create(case.name, streaming=way, **case.options)(rows, hot.to(dtype)), values, counts, rows)
 
 
@@ -113,7 +117,9 @@ def test_a_relation_of_ones_own(case: Case, relation: Callable[..., Any], way: S
     loss = losszoo.create(case.name, streaming=way, relation=relation, **case.options)
     must_be(loss(rows, numbers), values, counts, rows)
     mask = torch.arange(13) % 4 != 2
-    values, counts = case.values(rows[mask], rows[mask], *(x[mask][:, mask] & others[mask][:, mask] for x in (positive, negative)))
+    values, counts = case.values(
+        rows[mask], rows[mask], *(x[mask][:, mask] & others[mask][:, mask] for x in (positive, negative))
+    )
     must_be(loss(rows, numbers, mask=mask), values, counts, rows)
 
 
@@ -124,7 +130,9 @@ def test_a_relation_between_queries_and_candidates(way: Streaming) -> None:
     own = torch.tensor([-1, 12, 3, 3, -1, 0])
     others = own.unsqueeze(1) != torch.arange(13)
     values, counts = MODERN.values(queries, candidates, positive & others, negative & others)
-    loss = losszoo.create("nca", similarity="euclidean", temperature=0.7, signature="neighbors", streaming=way, relation=near_or_far)
+    loss = losszoo.create(
+        "nca", similarity="euclidean", temperature=0.7, signature="neighbors", streaming=way, relation=near_or_far
+    )
     found = loss(queries, numbers[:6], candidates, numbers[6:], own)
     must_be(found, values, counts, queries, candidates)
 
@@ -159,7 +167,10 @@ def test_the_answer_of_a_relation_is_not_changed(way: Streaming) -> None:
         (torch.ones(5, 5), r"relation must return positive as a boolean .*however: torch.float32 of shape \(5, 5\)"),
         (torch.ones(2, 2, dtype=torch.bool), r"relation must return positive .*however: torch.bool of shape \(2, 2\)"),
         ((torch.ones(5, 5, dtype=torch.bool), 3), "relation must return positive|relation must return negative .*int"),
-        ((torch.ones(5, 5, dtype=torch.bool),), r"relation must return one mask or two, \(positive, negative\), however: 1"),
+        (
+            (torch.ones(5, 5, dtype=torch.bool),),
+            r"relation must return one mask or two, \(positive, negative\), however: 1",
+        ),
         ((torch.ones(5, 5, dtype=torch.bool),) * 3, "relation must return one mask or two, .*however: 3"),
     ],
     ids=["a list", "nothing", "numbers", "shape", "negative", "one", "three"],
@@ -244,7 +255,7 @@ def test_blocks_of_any_size_agree(count: int, classes: int, size: int, class_row
     labels = torch.randint(0, classes, (count,), generator=torch.Generator().manual_seed(seed))
     values, counts = case.values(rows, rows, *same_and_other(labels))
     for sort_from in (0, 1 << 30):
-        options.TUNING = options.Tuning(0, sort_from, class_rows, size, size, 0)
+        options.TUNING = options.Tuning(0, 0, sort_from, class_rows, size, size, 0)
         must_be(losszoo.create(case.name, **case.options)(rows, labels), values, counts, rows)
 
 
@@ -269,7 +280,7 @@ def test_own_places_of_any_order_agree(count: int, candidates: int, size: int, c
         values, counts = case.values(queries, others, same & elsewhere, ~same & elsewhere)
         signature = None if case is MODERN else "neighbors"
         for sort_from in (0, 1 << 30):
-            options.TUNING = options.Tuning(0, sort_from, class_rows, size, size, 0)
+            options.TUNING = options.Tuning(0, 0, sort_from, class_rows, size, size, 0)
             loss = losszoo.create(case.name, signature=signature, **case.options)
             must_be(loss(queries, targets, others, labels, own), values, counts, queries, others)
 

@@ -131,9 +131,7 @@ def test_two_views(symmetric: bool, reduction: str, way: Streaming) -> None:
         values = (values + INFO_NCE.values(keys, queries, own, ~own)[0]) / 2
     weight = torch.linspace(0.0, 2.0, 17, dtype=torch.float64)
     expected = {"none": values * weight, "sum": (values * weight).sum(), "mean": (values * weight).sum() / weight.sum()}
-    loss = losszoo.create(
-        "info-nce", symmetric=symmetric, reduction=reduction, temperature=0.1, streaming=way
-    )
+    loss = losszoo.create("info-nce", symmetric=symmetric, reduction=reduction, temperature=0.1, streaming=way)
     found = loss(queries, keys, weight=weight)
     factors = torch.linspace(-1.0, 1.0, found.numel(), dtype=torch.float64).reshape(found.shape) + 0.3
     same_slopes((found * factors).sum(), (expected[reduction] * factors).sum(), queries, keys)

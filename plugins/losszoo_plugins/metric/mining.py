@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -73,11 +75,12 @@ def triplet_semi_hard(logits: Tensor, positive: Tensor, negative: Tensor, *, mar
         Schroff, Kalenichenko, Philbin, "FaceNet: A Unified Embedding for Face Recognition and Clustering",
         CVPR 2015.
     """
-    distances = -logits
-    negatives = _ascending(distances, negative)
-    beyond = _place(distances, negatives, right=True)
+    negatives = _ascending(-logits, negative)
+    positives = _ascending(-logits, positive)[:, : _most(positive)]
+    beyond = torch.searchsorted(negatives.detach().contiguous(), positives.detach().contiguous(), right=True)
     chosen = negatives.gather(1, torch.minimum(beyond, negative.sum(1, keepdim=True) - 1).clamp(min=0))
-    losses = torch.where(positive, torch.relu(distances - chosen + margin), 0.0)
+    there = positives < torch.inf
+    losses = torch.where(there, torch.relu(torch.where(there, positives, 0.0) - chosen + margin), 0.0)
     return Unreduced(losses.sum(1), positive.sum(1).to(logits.dtype))
 
 
@@ -114,17 +117,44 @@ def triplet_all(
         Hermans, Beyer, Leibe, "In Defense of the Triplet Loss for Person Re-Identification", 2017,
         arXiv:1703.07737.
     """
-    # In float64: a sum of k hinges is k times the reach minus a prefix sum, and the two may nearly cancel.
-    distances = -logits.double()
-    reach = distances + margin
-    negatives = _ascending(distances, negative)
-    active = _place(reach, negatives, right=False)
-    within = torch.where(negatives < torch.inf, negatives, 0.0).cumsum(1)
-    within = torch.nn.functional.pad(within, (1, 0)).gather(1, active)
-    sums = torch.where(positive, active * reach - within, 0.0).sum(1)
-    every = positive.sum(1) * negative.sum(1)
-    counts = torch.where(positive, active, 0).sum(1) if average == "nonzero" else every
-    return Unreduced(sums.to(logits.dtype), counts.to(logits.dtype))
+    sums, active = _Hinges.apply(logits, positive, negative, margin)  # type: ignore[no-untyped-call]
+    counts = active if average == "nonzero" else (positive.sum(1) * negative.sum(1)).to(logits.dtype)
+    return Unreduced(sums, counts)
+
+
+class _Hinges(torch.autograd.Function):
+    """Sum over all pairs of a positive and a negative of the hinge of their distances, and how many are above 0.
+
+    Only the positives, mostly the fewer, are sorted, by how far they reach. A negative is then within the reach of
+    those of them that come first, however many: as many hinges that pull at it, whose sum is that many times its
+    own logit less a prefix sum. How many negatives a positive reaches is read off the same numbers.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, positive: Tensor, negative: Tensor, margin: float) -> tuple[Tensor, Tensor]:
+        most = _most(positive)
+        # Minus the reach, so that the furthest comes first.
+        reach, places = torch.where(positive, logits - margin, torch.inf).sort(1)
+        reach, places = reach[:, :most].contiguous(), places[:, :most]
+        hinges = torch.searchsorted(reach, logits.contiguous())
+        hinges = hinges * negative
+        # In float64, as the two parts of a sum may nearly cancel.
+        finite = torch.where(reach < torch.inf, reach, 0.0).double()
+        prefix = torch.nn.functional.pad(finite.cumsum(1), (1, 0))
+        sums = (hinges * logits.double() - prefix.gather(1, hinges)).sum(1)
+        slopes = hinges.to(logits.dtype)
+        reached = torch.zeros_like(prefix).scatter_add_(1, hinges, torch.ones_like(logits, dtype=torch.float64))
+        reached = reached.flip(1).cumsum(1).flip(1)[:, 1:]
+        slopes.scatter_add_(1, places, -reached.to(logits.dtype))
+        active = hinges.sum(1).to(logits.dtype)
+        ctx.save_for_backward(slopes)
+        ctx.mark_non_differentiable(active)
+        return sums.to(logits.dtype), active
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor, None, None, None]:
+        (slopes,) = ctx.saved_tensors
+        return slopes * grad.unsqueeze(1), None, None, None
 
 
 def _ascending(distances: Tensor, mask: Tensor) -> Tensor:
@@ -132,6 +162,8 @@ def _ascending(distances: Tensor, mask: Tensor) -> Tensor:
     return torch.where(mask, distances, torch.inf).sort(1).values
 
 
-def _place(values: Tensor, ascending: Tensor, *, right: bool) -> Tensor:
-    """How many of the row's ascending entries are below each value (``right``: or equal to it)."""
-    return torch.searchsorted(ascending.detach().contiguous(), values.detach().contiguous(), right=right)
+def _most(mask: Tensor) -> int:
+    """The largest number of True in a row. A compiler cannot know it, and takes them all."""
+    if torch.compiler.is_compiling() or mask.numel() == 0:
+        return mask.shape[1]
+    return int(mask.sum(1).amax())
