@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from losszoo.api import list_losses as list_losses
     from losszoo.api import list_tasks as list_tasks
     from losszoo.api import load_task as load_task
+    from losszoo.contract.bank import MemoryBank as MemoryBank
     from losszoo.contract.compose import SumLoss as SumLoss
     from losszoo.contract.loss import Loss as Loss
     from losszoo.contract.numerics import masked_logsumexp as masked_logsumexp
@@ -64,6 +65,7 @@ _HOME = {
     "Loss": "losszoo.contract.loss",
     "LossSpec": "losszoo.registry.specs",
     "LosszooError": "losszoo.errors",
+    "MemoryBank": "losszoo.contract.bank",
     "NonFiniteError": "losszoo.errors",
     "PairwiseLoss": "losszoo.contract.pairwise",
     "Param": "losszoo.registry.params",

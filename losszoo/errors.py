@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 # So many names still tell something; more would bury the message.
 _MOST_NAMES = 40
 
@@ -61,6 +63,17 @@ def nearest(name: str, known: list[str]) -> list[str]:
 
 def _plain(name: str) -> str:
     return name.lower().replace("_", "-")
+
+
+def some_of(numbers: Sequence[int], shown: int = 5) -> str:
+    """The first numbers, and how many more there are.
+
+    Example:
+        >>> some_of(range(7))
+        '0, 1, 2, 3, 4 and 2 more'
+    """
+    text = ", ".join(map(str, numbers[:shown]))
+    return f"{text} and {len(numbers) - shown} more" if len(numbers) > shown else text
 
 
 def in_one_line(error: BaseException) -> str:

@@ -27,6 +27,7 @@ PUBLIC = [
         "Loss",
         "LossSpec",
         "LosszooError",
+        "MemoryBank",
         "NonFiniteError",
         "PairwiseLoss",
     ),

@@ -81,7 +81,7 @@ def same_rows(first_name: str, first: Any, name: str, value: Any) -> Tensor:
 
 
 def within(value: Tensor, low: float, high: float) -> bool:
-    """Whether every number is at least ``low`` and at most ``high``; one pass, and no tensor as large as the numbers."""
+    """Whether every number is from ``low`` to ``high``: one pass, and no tensor of the size of the numbers."""
     if value.numel() == 0:
         return True
     smallest, largest = torch.aminmax(value.detach())

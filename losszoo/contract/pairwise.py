@@ -22,9 +22,9 @@ from losszoo.engine.dense import dense, halfway, whole_matrix_wanted
 from losszoo.engine.mutual import mutual
 from losszoo.engine.options import Streaming
 from losszoo.engine.relation import Relation, Sides
-from losszoo.engine.work import Row, row_of
+from losszoo.engine.work import Row, compiled, row_of
 from losszoo.engine.world import World, world
-from losszoo.errors import UsageError
+from losszoo.errors import UsageError, some_of
 
 # The signatures whose pairs a row function can be given.
 PAIRED = ("embedding", "views", "neighbors")
@@ -150,6 +150,8 @@ class PairwiseLoss(Loss):
         if self.validate:
             _check_finite(TABLE[self.signature].arguments[0], rows)
         row = row_of(self.core, contract_of(self.core), self._params, numbers=self._numbers(inputs), whole=False)
+        if self.streaming.compile and not row.softmax:
+            row = replace(row, function=compiled(row.function))
         call = meeting.current_meeting()
         if call is not None:
             return self._with_others(call, rows, columns, sides, row, weight)
@@ -237,7 +239,4 @@ def _check_finite(name: str, rows: Tensor) -> None:
     """Names the rows that hold NaN or infinity."""
     bad = (~torch.isfinite(rows).all(1)).nonzero().squeeze(1).tolist()
     if bad:
-        shown = ", ".join(map(str, bad[:5])) + (f" and {len(bad) - 5} more" if len(bad) > 5 else "")
-        raise UsageError(
-            f"{name} must be finite, however: row{'s' if len(bad) > 1 else ''} {shown} hold NaN or infinity"
-        )
+        raise UsageError(f"{name} must be finite, however: NaN or infinity in row {some_of(bad)}")

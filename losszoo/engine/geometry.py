@@ -187,6 +187,8 @@ class FewDistances(Distances):
 
     def measure(self, block: slice, out: Tensor) -> Tensor:
         distances = torch.cdist(self.left[block], self.right, compute_mode="donot_use_mm_for_euclid_dist")
+        # An infinite row would pass for one that is merely far.
+        distances.nan_to_num_(nan=torch.nan, posinf=torch.nan)
         return distances.square_() if self.squared else distances
 
 

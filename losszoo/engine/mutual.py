@@ -62,7 +62,7 @@ class _Odds(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, there: Tensor, back: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
-        _, _, rows, columns = ctx.saved_tensors
+        queries, keys, rows, columns = ctx.saved_tensors
         geometry, tiny = ctx.geometry, torch.finfo(rows.dtype).tiny
         with torch.no_grad():
             by_row, by_column = (there / rows.clamp(min=tiny)).unsqueeze(1), back / columns.clamp(min=tiny)
@@ -74,7 +74,8 @@ class _Odds(torch.autograd.Function):
                 terms[:, block].diagonal().copy_(own[block])
                 geometry.carry(block, terms, terms)
             found = geometry.gradients()
-        return once(found[0], there), once(found[1], there), None, None
+        by_query, by_key = (once(gradient, there, back, queries, keys) for gradient in found)
+        return by_query, by_key, None, None
 
 
 def _blocks(geometry: Products, size: int) -> Iterator[tuple[slice, Tensor]]:

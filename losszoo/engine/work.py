@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -177,6 +178,13 @@ def row_of(
         return Row(contract.softmax, params, contract.needs, True, extras)
     asked = parameters_of(core)
     return Row(core, params, contract.needs, False, tuple(name for name in LABELS if name in asked))
+
+
+@functools.lru_cache(maxsize=256)
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function through ``torch.compile``, once for all losses that use it."""
+    made: Callable[..., Any] = torch.compile(function)
+    return made
 
 
 def _slopes(values: Tensor, inputs: list[Tensor], coefficients: Tensor) -> list[Tensor]:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from losszoo.errors import LosszooError, UsageError, in_one_line
+from losszoo.errors import LosszooError, UsageError, in_one_line, some_of
 from losszoo.harness.adapters import Step, arguments
 from losszoo.harness.bundle import pack
 from losszoo.harness.events import Event
@@ -65,8 +65,10 @@ class BatchLoss:
         """What can be known of a failed step: input or loss, which term, operation and line; and its bundle."""
         bad = [label for label, value in self.terms.items() if not bool(torch.isfinite(value).all())]
         detail = f"in the term {' and '.join(bad)}" if bad and len(self.terms) > 1 else ""
-        if not bool(torch.isfinite(self.plan.data.train.inputs[self.rows]).all()):
+        broken = ~torch.isfinite(self.plan.data.train.inputs[self.rows].flatten(1)).all(1)
+        if bool(broken.any()):
             event = replace(event, where="input")
+            detail = f"{detail} (not finite: training row {some_of(self.rows[broken].tolist())})".strip()
         # Copied before the step is repeated, which changes running statistics: it is the state before the step.
         bundles = self.plan.record.bundles
         content = bundles.collect(self._content, event.step)

@@ -57,6 +57,7 @@ class Case:
     views: bool = False
     dtype: torch.dtype = torch.float64
     small: bool = True
+    bank: bool = False
 
 
 CASES: dict[str, Case] = {
@@ -86,6 +87,9 @@ CASES: dict[str, Case] = {
     "a row function, none": Case(closest, reduction="none", weighted=True),
     **{f"cosine, {name}": Case(name, {"similarity": "cosine"}) for name in ("nca", "triplet-all")},
     **{f"euclidean, {name}": Case(name, {"similarity": "euclidean"}) for name in ("nca", "sup-con")},
+    "a bank": Case("sup-con", bank=True),
+    "a bank, an empty rank": Case("nca", split="empty", bank=True, masked=True),
+    "a bank of keys": Case("info-nce", {"symmetric": True}, views=True, bank=True),
     "dot": Case("nca-stable", {"similarity": "dot"}),
 }
 Batch = dict[str, Tensor]
@@ -166,6 +170,12 @@ def step(case: Case, network: nn.Module, batch: Batch, way: str) -> tuple[Tensor
     loss = losszoo.create(case.loss, reduction=case.reduction, streaming=streaming, **case.params)
     how = {key: batch[key] for key in ("weight", "mask") if key in batch}
     rows = batch["inputs"].shape[0]
+    if case.bank:
+        # Each rank keeps its own rows of the batch before, which here was the negative of this one.
+        loss = losszoo.MemoryBank(loss, size=ROWS)
+        before = -batch["inputs"] @ torch.ones(6, 5, dtype=case.dtype).tril()
+        loss(before, 2 * before if case.views else batch["labels"])
+        loss.eval()
     out = network(torch.cat([batch["inputs"], batch["other"]]) if case.views else batch["inputs"])
     inputs = (out[:rows], out[rows:]) if case.views else (out, batch["labels"])
     value = loss(*inputs, **how)

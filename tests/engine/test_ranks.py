@@ -107,7 +107,7 @@ def test_one_process_alone_needs_nobody(way: str) -> None:
 
 def test_work_among_ranks_is_not_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
-    with pytest.raises(UsageError, match="a loss over several ranks must stay outside of torch.compile"):
+    with pytest.raises(UsageError, match=r"a loss over several ranks must stay outside of torch\.compile"):
         meeting.refuse_compilation()
 
 

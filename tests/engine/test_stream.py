@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import Tensor
-from written_out import EMBEDDING, INFO_NCE, NEIGHBORS, NCA, SUP_CON, Case, same_and_other
+from written_out import EMBEDDING, INFO_NCE, NCA, NEIGHBORS, SUP_CON, Case, same_and_other
 
 import losszoo
 from losszoo import Streaming
@@ -137,11 +137,12 @@ def test_two_views(symmetric: bool, reduction: str, way: Streaming) -> None:
     same_slopes((found * factors).sum(), (expected[reduction] * factors).sum(), queries, keys)
 
 
-def test_one_tensor_as_both_views(way: Streaming) -> None:
+@pytest.mark.parametrize("symmetric", [False, True])
+def test_one_tensor_as_both_views(symmetric: bool, way: Streaming) -> None:
     rows, _ = drawn(9, 3)
     own = torch.eye(9, dtype=torch.bool)
     values, _ = INFO_NCE.values(rows, rows, own, ~own)
-    loss = losszoo.create("info-nce", temperature=0.1, streaming=way)
+    loss = losszoo.create("info-nce", symmetric=symmetric, temperature=0.1, streaming=way)
     same_slopes(loss(rows, rows), values.mean(), rows)
 
 

@@ -81,7 +81,9 @@ def triplet_semi_hard(logits: Tensor, positive: Tensor, negative: Tensor, *, mar
     chosen = negatives.gather(1, torch.minimum(beyond, negative.sum(1, keepdim=True) - 1).clamp(min=0))
     there = positives < torch.inf
     losses = torch.where(there, torch.relu(torch.where(there, positives, 0.0) - chosen + margin), 0.0)
-    return Unreduced(losses.sum(1), positive.sum(1).to(logits.dtype))
+    # What is not finite was sorted behind the padding, and is to come out.
+    lost = torch.where(positive, logits.detach() * 0.0, 0.0).sum(1)
+    return Unreduced(losses.sum(1) + lost, positive.sum(1).to(logits.dtype))
 
 
 @pairwise(similarity="euclidean", temperature=None, needs=("positive", "negative"))
