@@ -28,6 +28,8 @@ from losszoo.errors import UsageError, some_of
 
 # The signatures whose pairs a row function can be given.
 PAIRED = ("embedding", "views", "neighbors")
+# Their arguments that are no points.
+LABELLED = ("labels", "query_targets", "candidate_targets")
 
 
 class PairwiseLoss(Loss):
@@ -128,6 +130,10 @@ class PairwiseLoss(Loss):
         return dense(rows, columns, job, mask, twice=self.streaming.dense, symmetric=self.symmetric)
 
     def _answer(self, inputs: Inputs, mask: Tensor | None, weight: Tensor | None, elements: torch.Size) -> Unreduced:
+        if self.validate and not torch.compiler.is_compiling():
+            for name, points in zip(TABLE[self.signature].arguments, inputs, strict=False):
+                if points.ndim == 2 and name not in LABELLED:
+                    _check_finite(name, points)
         if self.streaming.dense or torch.compiler.is_compiling() or whole_matrix_wanted():
             return super()._answer(inputs, mask, weight, elements)
         if self._looks_at(inputs):
@@ -147,8 +153,6 @@ class PairwiseLoss(Loss):
 
     def _streamed(self, inputs: Inputs, weight: Tensor | None) -> Unreduced:
         rows, columns, sides = self._sides(inputs)
-        if self.validate:
-            _check_finite(TABLE[self.signature].arguments[0], rows)
         row = row_of(self.core, contract_of(self.core), self._params, numbers=self._numbers(inputs), whole=False)
         if self.streaming.compile and not row.softmax:
             row = replace(row, function=compiled(row.function))

@@ -104,6 +104,8 @@ def unit(rows: Tensor) -> Tensor:
 
     Each row is first divided by its largest entry, so that the squares neither overflow nor vanish.
     """
+    if rows.numel() == 0:
+        return rows
     scale = rows.detach().abs().amax(-1, keepdim=True)
     scaled = rows / torch.where(scale > 0, scale, 1.0)
     norm = safe_sqrt((scaled * scaled).sum(-1, keepdim=True))

@@ -12,7 +12,7 @@ from torch import Tensor
 from losszoo.contract.reduction import keep
 from losszoo.contract.unreduced import Unreduced
 from losszoo.engine.dense import dense
-from losszoo.engine.geometry import geometry
+from losszoo.engine.prepare import geometry
 from losszoo.engine.softmax import SoftmaxBlock
 from losszoo.engine.stream import Job, back, differentiable_once, once, ordered, wanted_of
 from losszoo.engine.work import answer, taking_part

@@ -110,6 +110,7 @@ def softmax_row(
         UsageError: an unknown similarity, temperature or need.
 
     Example:
+        >>> import torch
         >>> @softmax_row(similarity="cosine", temperature=0.1)
         ... def share(odds):
         ...     return torch.nn.functional.softplus(odds)

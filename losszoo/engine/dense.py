@@ -12,7 +12,7 @@ from torch import Tensor
 from losszoo.contract.reduction import keep
 from losszoo.contract.similarity import pairwise_logits, plain_logits
 from losszoo.contract.unreduced import Unreduced
-from losszoo.engine.geometry import ordinary
+from losszoo.engine.prepare import ordinary
 from losszoo.engine.stream import Job
 from losszoo.engine.work import taking_part, whole_rows
 
@@ -36,8 +36,8 @@ def whole_matrix() -> Iterator[None]:
 
 
 def whole_matrix_wanted() -> bool:
-    """Whether somebody watches."""
-    return _WHOLE.get()
+    """Whether somebody watches. A compiler forms the whole matrix anyway, and can look at no context."""
+    return not torch.compiler.is_compiling() and _WHOLE.get()
 
 
 def dense(rows: Tensor, columns: Tensor, job: Job, mask: Tensor | None, *, twice: bool, symmetric: bool) -> Unreduced:

@@ -11,7 +11,8 @@ from torch import Tensor
 from losszoo.contract.reduction import keep
 from losszoo.contract.unreduced import Unreduced
 from losszoo.engine.dense import halfway
-from losszoo.engine.geometry import Products, cosine_bound, ordinary
+from losszoo.engine.prepare import ordinary
+from losszoo.engine.products import Products, cosine_bound
 from losszoo.engine.stream import Job, once, wanted_of
 from losszoo.engine.work import answer, taking_part
 

@@ -9,12 +9,13 @@ import torch
 from torch import Tensor
 
 from losszoo.engine import options
-from losszoo.engine.geometry import Geometry, geometry
+from losszoo.engine.geometry import Geometry
+from losszoo.engine.prepare import geometry
 from losszoo.engine.stream import Job, Streamed
 from losszoo.engine.work import SoftmaxRows, WholeRows
 from losszoo.engine.world import World, starts
 
-# Rows for which the chunks go around once: enough that the work on a chunk outlasts its journey.
+# Rows, at least, for which the chunks go around once: enough that the work on a chunk outlasts its journey.
 _CPU_ROWS = 256
 # Numbers of a row of pairs that are held at a time: logits, slopes, and the float64 product.
 _NUMBERS = 4
@@ -40,7 +41,8 @@ class Turn:
 
     def blocks(self, job: Job, like: Tensor) -> list[slice]:
         """This rank's rows in parts, as many as on every other rank, for each of which the columns go around."""
-        wanted = _CPU_ROWS if like.device.type == "cpu" else options.TUNING.other_rows
+        # D rows of pairs take as much as the columns of all ranks would.
+        wanted = max(_CPU_ROWS if like.device.type == "cpu" else options.TUNING.other_rows, like.shape[1])
         fitting = int(self.memory * 2**20 // (max(sum(self.columns), 1) * like.dtype.itemsize * _NUMBERS))
         size = max(job.block_rows, min(wanted, fitting))
         parts, rows = -(-max(self.rows) // size), like.shape[0]

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from losszoo.contract.unreduced import Unreduced
-from losszoo.engine.geometry import Geometry, geometry
+from losszoo.engine.geometry import Geometry
+from losszoo.engine.prepare import geometry
 from losszoo.engine.relation import Sides
 from losszoo.engine.work import Row, SoftmaxRows, WholeRows, Worker
 from losszoo.errors import UsageError

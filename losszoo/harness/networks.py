@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 
 class Waves(torch.autograd.Function):
-    """Cosines, then sines, of every number times its feature's frequencies: (F, N), (F, K) to (F, N, 2K).
+    """Cosines, then sines, of every number times its feature's frequencies: (F, N), (F, K) to (2K, F, N).
 
     The derivative of each half is the other half, so that what was computed forward serves backward: nothing
     trigonometric is evaluated twice, unlike with the two operations in sequence.
@@ -20,8 +20,13 @@ class Waves(torch.autograd.Function):
 
     @staticmethod
     def forward(numbers: Tensor, frequencies: Tensor) -> Tensor:
-        angles = numbers.unsqueeze(2) * frequencies.unsqueeze(1)
-        return torch.cat([angles.cos(), angles.sin()], 2)
+        waves = numbers.new_empty(2 * frequencies.shape[1], *numbers.shape)
+        cosines, sines = waves.chunk(2)
+        # The angles lie where their sines will.
+        torch.mul(frequencies.T.unsqueeze(2), numbers, out=sines)
+        torch.cos(sines, out=cosines)
+        sines.sin_()
+        return waves
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
@@ -30,11 +35,11 @@ class Waves(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor]:
         numbers, frequencies, waves = ctx.saved_tensors
-        cosines, sines = waves.chunk(2, 2)
-        to_cosines, to_sines = gradient.chunk(2, 2)
+        cosines, sines = waves.chunk(2)
+        to_cosines, to_sines = gradient.chunk(2)
         to_angles = torch.addcmul(to_sines * cosines, to_cosines, sines, value=-1)
-        to_numbers = (to_angles @ frequencies.unsqueeze(2)).squeeze(2) if ctx.needs_input_grad[0] else None
-        return to_numbers, (numbers.unsqueeze(1) @ to_angles).squeeze(1)
+        to_numbers = (to_angles * frequencies.T.unsqueeze(2)).sum(0) if ctx.needs_input_grad[0] else None
+        return to_numbers, (to_angles * numbers).sum(2).T
 
 
 class PeriodicEmbedding(nn.Module):
@@ -47,9 +52,12 @@ class PeriodicEmbedding(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         numeric = self.frequencies.shape[0]
-        waves: Tensor = Waves.apply(inputs[:, :numeric].T, 2 * math.pi * self.frequencies)  # type: ignore[no-untyped-call]
-        embedded = F.relu(self.shared(waves)).transpose(0, 1).flatten(1)
-        return torch.cat([embedded, inputs[:, numeric:]], 1)
+        # Features first, rows last: one product for all features, and every pass runs along the memory.
+        numbers, others = torch.split(inputs.T, [numeric, inputs.shape[1] - numeric])
+        waves: Tensor = Waves.apply(numbers.contiguous(), 2 * math.pi * self.frequencies)  # type: ignore[no-untyped-call]
+        mixed = torch.addmm(self.shared.bias.unsqueeze(1), self.shared.weight, waves.flatten(1))
+        embedded = F.relu(mixed).view(-1, *numbers.shape).transpose(0, 1).flatten(0, 1)
+        return torch.cat([embedded, others]).T
 
 
 class UNet(nn.Module):

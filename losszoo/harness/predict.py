@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 
 from losszoo.contract.similarity import pairwise_logits, unit
+from losszoo.engine.options import Streaming
+from losszoo.engine.prepare import geometry
 from losszoo.harness import metrics
 from losszoo.harness.adapters import HEADED, Model, link, one_hot
 from losszoo.harness.prepare import Part, Prepared
@@ -25,7 +27,7 @@ METRICS: Mapping[str, tuple[str, ...]] = {
 }
 # The numbers of neighbors that validation chooses from.
 K_CHOICES = (1, 3, 5, 7, 11, 15, 21, 31, 51)
-_CHUNK = 2048
+_CHUNK = 1024
 
 
 @dataclass(frozen=True)
@@ -118,15 +120,20 @@ class Prediction:
         targets = data.train.targets
         mixed_of = targets[:, None] if data.kind == "regression" else one_hot(targets, data.classes)
         mixed = [
-            torch.softmax(_without_own(logits, start if name == "train" else None), 1) @ mixed_of
-            for start, logits in self._to_training(features[name], features["train"])
+            torch.softmax(_without_own(logits, block.start if name == "train" else None), 1) @ mixed_of
+            for block, logits in self._to_training(features[name], features["train"])
         ]
         return torch.cat(mixed)
 
-    def _to_training(self, queries: Tensor, train: Tensor) -> Iterator[tuple[int, Tensor]]:
-        for start in range(0, len(queries), _CHUNK):
-            rows = queries[start : start + _CHUNK]
-            yield start, pairwise_logits(rows, train, self.similarity, self.temperature)
+    def _to_training(self, queries: Tensor, train: Tensor) -> Iterator[tuple[slice, Tensor]]:
+        """Logits of each block of queries, in a buffer that the next one takes: no more than the cache holds."""
+        prepared = geometry(queries, train, self.similarity, self.temperature, (False, False))
+        size = Streaming().block_rows(len(train), queries.dtype, queries.device, softmax=True)
+        buffer = queries.new_empty(size, len(train))
+        for start in range(0, len(queries), size):
+            block = slice(start, min(start + size, len(queries)))
+            measure = prepared.measure(block, buffer[: block.stop - start])
+            yield block, measure if prepared.sign > 0 else measure.neg_()
 
 
 def best_k(features: Mapping[str, Tensor], data: Prepared, deciding: tuple[str, str]) -> int:

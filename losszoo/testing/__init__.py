@@ -34,6 +34,7 @@ from losszoo.testing.checks.reductions import (
     check_weight_two,
     check_weight_zero,
 )
+from losszoo.testing.checks.rows import check_rows_independent
 from losszoo.testing.checks.values import check_battery, check_gradcheck, check_more_dimensions, check_ordinary_batch
 from losszoo.testing.doors import check_loss, parametrize_losses
 from losszoo.testing.report import Outcome, Report
@@ -73,6 +74,7 @@ __all__ = [
     "check_permutation",
     "check_pickle",
     "check_repeatable",
+    "check_rows_independent",
     "check_shrinking",
     "check_state_dict",
     "check_strides",

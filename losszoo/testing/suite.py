@@ -14,6 +14,7 @@ from losszoo.testing.checks import (
     options,
     precision,
     reductions,
+    rows,
     values,
 )
 
@@ -29,6 +30,7 @@ CHECKS: tuple[Check, ...] = (
     reductions.check_micro_batches,
     reductions.check_permutation,
     reductions.check_no_sample,
+    rows.check_rows_independent,
     masks.check_masked_sample,
     masks.check_masked_element,
     masks.check_nan_under_mask,

@@ -115,9 +115,9 @@ class Abalone(Task):
 
     def setup(self, signature: str) -> Setup:
         if signature == "neighbors":
-            # The recipe of ModernNCA's authors, with fewer candidates a step (0.3 instead of 0.5) and less patience (15
-            # instead of 20): two thirds of the time, at the same accuracy.
-            recipe = Recipe(lr=1e-2, weight_decay=2e-4, batch_size=1024, epochs=200, patience=15, sample_rate=0.3)
+            # The recipe of ModernNCA's authors with a quarter of the batch, few candidates beside it (0.05 instead of
+            # 0.5) and less patience (8 instead of 20): more steps an epoch, a third of the epochs, the same accuracy.
+            recipe = Recipe(lr=1e-2, weight_decay=2e-4, batch_size=256, epochs=200, patience=8, sample_rate=0.05)
         elif signature == "embedding":
             # Losses without a lower bound inflate the embedding for ever; the decay is what holds it (lr * decay = 0.1
             # a step). Validation accuracy is 0.665 with it and 0.655 at 2e-4 (nca-stable), and the plain ratio, which

@@ -85,7 +85,10 @@ def test_a_row_function_joins_only_rows() -> None:
     def right(logits: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
         return logits.sum(1)
 
-    with pytest.raises(UsageError, match="a row function must have the signature embedding, views or neighbors, however: signature='regression'"):
+    with pytest.raises(
+        UsageError,
+        match="a row function must have the signature embedding, views or neighbors, however: signature='regression'",
+    ):
         losszoo.create(right, signature="regression")
     with pytest.raises(UsageError, match="similarity must be one of"):
         losszoo.pairwise(similarity="manhattan")

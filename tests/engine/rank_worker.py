@@ -5,6 +5,7 @@ torchrun --nproc-per-node 2 rank_worker.py OUT.json
 
 from __future__ import annotations
 
+import gc
 import json
 import sys
 import warnings
@@ -109,6 +110,9 @@ def main(out: str) -> None:
     if dist.get_rank() == 0:
         with open(out, "w", encoding="utf-8") as file:
             json.dump(found, file)
+    # What still holds the group when Python ends would take the process down with it.
+    gc.collect()
+    dist.barrier()
     dist.destroy_process_group()
 
 

@@ -55,18 +55,16 @@ LABELS: dict[str, list[int]] = {
 
 @by_case
 @pytest.mark.parametrize("kind", LABELS)
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_whole_numbers(case: Case, kind: str, dtype: torch.dtype, way: Streaming) -> None:
+def test_whole_numbers(case: Case, kind: str, way: Streaming) -> None:
     labels = torch.tensor(LABELS[kind], dtype=torch.int64)
     shuffled = labels[torch.randperm(len(labels), generator=torch.Generator().manual_seed(1))]
     rows = drawn(len(labels))
     values, counts = case.values(rows, rows, *same_and_other(shuffled))
     loss = losszoo.create(case.name, streaming=way, **case.options)
-    if dtype == torch.float64:
-        must_be(loss(rows, shuffled), values, counts, rows)
-    else:
-        expected = (values.sum() / counts.sum().clamp(min=1)).float()
-        torch.testing.assert_close(loss(rows.float(), shuffled), expected, rtol=1e-5, atol=1e-5)
+    must_be(loss(rows, shuffled), values, counts, rows)
+    # A floating number of single precision holds fewer of them.
+    single = loss(rows.float(), shuffled).double()
+    torch.testing.assert_close(single, values.sum() / counts.sum().clamp(min=1), rtol=1e-5, atol=1e-5)
     assert loss.count(rows, shuffled) == counts.sum()
 
 

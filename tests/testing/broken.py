@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from losszoo import Loss, Unreduced
+from losszoo import Loss, Unreduced, pairwise, softmax_row
 from losszoo.contract.loss import Identity
 
 
@@ -67,6 +67,16 @@ def by_the_place(predictions: Tensor, targets: Tensor) -> Tensor:
 def in_need_of_samples(predictions: Tensor, targets: Tensor) -> Tensor:
     error = sound(predictions, targets)
     return error - 0 * error.max()
+
+
+@pairwise()
+def over_the_rows(logits: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
+    return -(logits.softmax(0) * positive).sum(1)
+
+
+@softmax_row()
+def above_the_mean(odds: Tensor) -> Tensor:
+    return odds - odds.mean()
 
 
 def deaf_to_mask(logits: Tensor, targets: Tensor, *, mask: Tensor | None = None) -> Tensor:
@@ -223,6 +233,10 @@ def _segmentation(check: str, target: Any, said: str) -> Case:
     return Case(check, target, said, "segmentation")
 
 
+def _rows(check: str, target: Any, said: str) -> Case:
+    return Case(check, target, said, "embedding")
+
+
 CASES = (
     Case("check_ordinary_batch", log_of_a_difference, "value and gradient must be finite, however: value=nan"),
     Case("check_ordinary_batch", constant, "gradient must not be zero everywhere, however: .*detach"),
@@ -238,6 +252,8 @@ CASES = (
     Case("check_micro_batches", by_the_batch, "the sum over the parts must be the whole, however: "),
     Case("check_permutation", by_the_place, "a shuffled batch must be that of the batch, however: "),
     Case("check_no_sample", in_need_of_samples, "without samples.*However, .*max"),
+    _rows("check_rows_independent", over_the_rows, "values of some rows must be those of the same rows among others"),
+    _rows("check_rows_independent", above_the_mean, "among others, however: 0 and .*over dimension 1 only"),
     Case("check_masked_sample", by_the_batch, "with a masked sample must be that without it, however: "),
     _segmentation("check_masked_sample", deaf_to_mask, "with a masked sample must be that without it.*take a keyword"),
     Case("check_masked_element", Bare, "the value with another number under the mask must be that without"),
