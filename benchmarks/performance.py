@@ -23,15 +23,16 @@ from losszoo.bench.units import human_bytes, human_count, human_seconds, human_t
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
 _LOST = {"memory": "out of memory", "timeout": "timeout", "killed": "killed", "raised": "raised"}
 _PART = r"(<!-- bench: {name} -->\n).*?(<!-- end -->)"
-_GROWTH = "1024,2048,4096,8192,16384,65536"
+_GROWTH = "1024,2048,4096,8192,16384,31623"
 
 COMMANDS = {
     "nca": "nca nca-stable sup-con --sizes 128,256,512,1024,8192 --against dense,pml",
+    "large": "nca nca-stable sup-con --sizes 65536 --against dense --timeout 600",
     "info-nce": "info-nce(symmetric=true) --sizes 256,1024,16384 --dim 128 --against dense,pml,pml-supcon",
     "triplet-all": "triplet-all --sizes 256,1024 --against dense,pml",
     "sparsemax": "sparsemax entmax --sizes 512x1000,256x32000 --against dense,entmax,entmax-k100",
     "focal": "focal(alpha=0.25) --sizes 10000,100000,800000 --against dense,torchvision",
-    "growth": f"nca --sizes {_GROWTH} --dim 64,256 --against dense --predict 31623,1000000 --timeout 900",
+    "growth": f"nca --sizes {_GROWTH} --dim 64,256 --against dense --predict 31623,1000000 --timeout 600",
 }
 Document = dict[str, Any]
 

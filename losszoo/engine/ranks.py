@@ -14,7 +14,7 @@ from losszoo.engine import ring, stream
 from losszoo.engine.relation import Sides
 from losszoo.engine.stream import Job, Streamed, once, wanted_of
 from losszoo.engine.world import World, others_failed, starts
-from losszoo.errors import in_one_line
+from losszoo.errors import UsageError, in_one_line
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,8 @@ class Party:
         if self.separate:
             values = Unreduced(*_Each.apply(rows, columns, job, self))  # type: ignore[no-untyped-call]
             return values if weight is None else scale(values, weight)
+        if weight is not None and weight.requires_grad and torch.is_grad_enabled():
+            raise UsageError("weight must not require a gradient where candidates come from all ranks")
         factors = rows.new_ones(rows.shape[0]) if weight is None else weight
         return Unreduced(*_Total.apply(rows, columns, factors, job, self))  # type: ignore[no-untyped-call]
 
@@ -115,7 +117,7 @@ class _Total(torch.autograd.Function):
         done = party.run(rows, columns, job, factors, wanted_of(ctx, columns))
         # Weight 0 is absence: an infinite value there is dropped, not made NaN.
         kept = torch.where(factors != 0, done.values, 0.0)
-        ctx.save_for_backward(done.by_row, done.by_column, kept if ctx.needs_input_grad[2] else None)
+        ctx.save_for_backward(rows, columns, done.by_row, done.by_column)
         ctx.size = party.world.size
         value, count = party.world.summed((kept * factors).sum(), (done.counts * factors).sum())
         ctx.mark_non_differentiable(count)
@@ -123,8 +125,9 @@ class _Total(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
-        grad = grad * ctx.size
-        return *(once(None if x is None else x * grad, grad) for x in ctx.saved_tensors), None, None
+        rows, columns, *slopes = ctx.saved_tensors
+        by_row, by_column = (once(None if x is None else x * (grad * ctx.size), grad, rows, columns) for x in slopes)
+        return by_row, by_column, None, None, None
 
 
 class _Each(torch.autograd.Function):
@@ -143,4 +146,5 @@ class _Each(torch.autograd.Function):
         rows, columns = ctx.saved_tensors
         with torch.no_grad():
             done = ctx.party.run(rows, columns, ctx.job, grad, wanted_of(ctx, columns))
-        return once(done.by_row, grad), once(done.by_column, grad), None, None
+        by_row, by_column = (once(x, grad, rows, columns) for x in (done.by_row, done.by_column))
+        return by_row, by_column, None, None

@@ -17,6 +17,8 @@ from losszoo.engine.world import World, starts
 
 # Rows, at least, for which the chunks go around once: enough that the work on a chunk outlasts its journey.
 _CPU_ROWS = 256
+# Columns that are worked on at a time, as a multiple of these rows.
+_PIECE = 4
 # Numbers of a row of pairs that are held at a time: logits, slopes, and the float64 product.
 _NUMBERS = 4
 
@@ -42,16 +44,17 @@ class Turn:
     def blocks(self, job: Job, like: Tensor) -> list[slice]:
         """This rank's rows in parts, as many as on every other rank, for each of which the columns go around."""
         # D rows of pairs take as much as the columns of all ranks would.
-        wanted = max(_CPU_ROWS if like.device.type == "cpu" else options.TUNING.other_rows, like.shape[1])
+        wanted = max(rows_of_a_journey(like), like.shape[1])
         fitting = int(self.memory * 2**20 // (max(sum(self.columns), 1) * like.dtype.itemsize * _NUMBERS))
         size = max(job.block_rows, min(wanted, fitting))
         parts, rows = -(-max(self.rows) // size), like.shape[0]
         return [slice(rows * part // parts, rows * (part + 1) // parts) for part in range(parts)]
 
-    def span(self, rank: int) -> slice:
-        """The places of a rank's columns among all."""
-        start = starts(self.columns)[rank]
-        return slice(start, start + self.columns[rank])
+    def pieces(self, rank: int, size: int) -> list[tuple[slice, slice]]:
+        """A rank's columns, so many at a time: their places in its chunk, and among those of all ranks."""
+        first, count = starts(self.columns)[rank], self.columns[rank]
+        ends = [(start, min(start + size, count)) for start in range(0, count, size)]
+        return [(slice(start, end), slice(first + start, first + end)) for start, end in ends]
 
     def held_after(self, steps: int) -> int:
         """The rank whose columns are here after so many steps."""
@@ -82,12 +85,17 @@ def passed_around(
     return Streamed(passing.values, passing.counts, passing.by_row, passing.by_column), passing.failure
 
 
+def rows_of_a_journey(like: Tensor) -> int:
+    """How many rows are worth it on this device."""
+    return _CPU_ROWS if like.device.type == "cpu" else options.TUNING.other_rows
+
+
 @dataclass
 class _Ring:
     """The work of one rank.
 
-    A block's measure is put together chunk by chunk. Every chunk has a geometry of its own, with a centre of its own:
-    distances do not depend on it. ``facts`` is that of no pairs, which tells the form that all of them are brought to.
+    A block's measure is put together piece by piece, each with a geometry of its own, and a centre of its own, on which
+    distances do not depend. ``facts`` is that of no pairs: it tells the form to which all of them are brought.
     """
 
     rows: Tensor
@@ -107,12 +115,13 @@ class _Ring:
         rows = self.rows[block]
         measure = rows.new_empty(rows.shape[0], sum(self.turn.columns))
         for rank, chunk in self._visits():
-            part, span = self._geometry(rows, chunk), self.turn.span(rank)
-            for some in self._parts(rows):
-                out = measure[some, span]
-                found = part.measure(some, out)
-                if found is not out or part.sign != self.facts.sign:
-                    torch.mul(found, part.sign * self.facts.sign, out=out)
+            for piece, span in self._pieces(rank):
+                part = self._geometry(rows, chunk[piece])
+                for some in self._parts(rows):
+                    out = measure[some, span]
+                    found = part.measure(some, out)
+                    if found is not out or part.sign != self.facts.sign:
+                        torch.mul(found, part.sign * self.facts.sign, out=out)
         return measure
 
     def worked(self, block: slice, measure: Tensor, factors: Tensor | None) -> Tensor:
@@ -132,14 +141,15 @@ class _Ring:
         rows, world = self.rows[block], self.turn.world
         gathering = torch.zeros_like(self.columns)
         for steps, (rank, chunk) in enumerate(self._visits()):
-            part, span = self._geometry(rows, chunk), self.turn.span(rank)
-            part.start()
-            for some in self._parts(rows):
-                given = slopes[some, span]
-                part.carry(some, measure[some, span], given if part.sign == self.facts.sign else -given)
-            for total, found in zip((self.by_row[block], gathering), part.gradients(), strict=True):
-                if found is not None:
-                    total.add_(found)
+            for piece, span in self._pieces(rank):
+                part = self._geometry(rows, chunk[piece])
+                part.start()
+                for some in self._parts(rows):
+                    given = slopes[some, span]
+                    part.carry(some, measure[some, span], given if part.sign == self.facts.sign else -given)
+                for total, found in zip((self.by_row[block], gathering[piece]), part.gradients(), strict=True):
+                    if found is not None:
+                        total.add_(found)
             # What is known of a chunk's gradient travels with it, and comes home with the last step.
             arriving = gathering.new_empty(self.turn.columns[self.turn.held_after(steps + 1)], gathering.shape[1])
             for work in world.hand_on(gathering, arriving):
@@ -173,6 +183,10 @@ class _Ring:
 
     def _geometry(self, rows: Tensor, chunk: Tensor) -> Geometry:
         return geometry(rows, chunk, self.job.similarity, self.job.temperature, (self.turn.backwards,) * 2)
+
+    def _pieces(self, rank: int) -> list[tuple[slice, slice]]:
+        """Distances are prepared in float64, for some columns at a time so that this stays small."""
+        return self.turn.pieces(rank, _PIECE * rows_of_a_journey(self.rows))
 
     def _parts(self, rows: Tensor) -> list[slice]:
         """Blocks of a block, of a size that suits the processor."""
