@@ -14,7 +14,7 @@ import math
 import statistics
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import torch
@@ -137,13 +137,19 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    reference(0), ours(0)  # the first ones load what the others find loaded
     print("| seed | reference | losszoo | times faster (by CPU time) |\n|---|---|---|---|")
     pairs = []
-    for seed in range(options.seeds):
-        pairs.append((reference(seed), ours(seed)))
-        print_row(str(seed), *pairs[-1])
+    for seed, (theirs, mine) in enumerate(in_turn(options.seeds)):
+        pairs.append((theirs, mine))
+        print_row(str(seed), theirs, mine)
     print_row("mean", *(mean(side) for side in zip(*pairs, strict=True)))
+
+
+def in_turn(seeds: int) -> Iterator[tuple[Outcome, Outcome]]:
+    """The reference and the zoo's, for seeds 0 and on."""
+    reference(0), ours(0)  # the first ones load what the others find loaded
+    for seed in range(seeds):
+        yield reference(seed), ours(seed)
 
 
 def mean(outcomes: Iterable[Outcome]) -> Outcome:

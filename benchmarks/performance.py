@@ -137,11 +137,11 @@ def _forecast(one: Document) -> list[str]:
 
 def ranks(rows: int, dim: int, counts: Iterable[int]) -> list[str]:
     """What a rank sends and holds, both ways."""
-    head = ("ranks", "sent by each, forward and backward", "held by each, gathered", "held by each, around a ring")
+    head = ("ranks", "gathered: sent by each", "held by each", "around a ring: sent by each", "held by each")
     table = []
     for count in counts:
         gathered, ring = (traffic(rows, dim, count, ring=way) for way in (False, True))
-        table.append([str(count), human_bytes(gathered.sent), human_bytes(gathered.held), human_bytes(ring.held)])
+        table.append([str(count), *(human_bytes(x) for way in (gathered, ring) for x in (way.sent, way.held))])
     return markdown(head, table)
 
 

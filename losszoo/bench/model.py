@@ -7,6 +7,7 @@ Each coefficient is >= 0, and the fit is relative: a size counts as much as any 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -24,6 +25,9 @@ _TERMS: dict[str, Callable[[float, float], float]] = {
 # One width cannot tell the two squares apart.
 _OF_ONE_WIDTH = ("rows^2", "rows*dim", "1")
 FEWEST = 4
+# Around a ring on a CPU: rows of a block, and numbers that are held for each of their pairs.
+_RING_ROWS = 256
+_PAIR_NUMBERS = 4
 
 
 @dataclass(frozen=True)
@@ -141,12 +145,13 @@ class Traffic:
     held: float
 
 
-def traffic(rows: int, dim: int, ranks: int, *, ring: bool, itemsize: int = 4) -> Traffic:
+def traffic(rows: int, dim: int, ranks: int, *, ring: bool, itemsize: int = 4, memory: int = 256 << 20) -> Traffic:
     """Bytes of a step over candidates of all ranks.
 
-    Either way every row visits every rank once, and its gradient comes home: (R - 1)/R of the matrix forward, and as
-    much backward. Gathered, a rank holds all rows and their gradient. Around a ring it holds its own part, the part
-    that visits, and the gradients of both.
+    Gathered, every row visits every rank once and its gradient comes home; a rank holds all rows and their gradient.
+    Around a ring a rank holds its own part, the part that visits, and the gradients of both. But a row function sees
+    whole rows of pairs, so all columns go around for each block of rows, once for the pairs and, with their gradient,
+    once more: the fewer rows a block has, the more is sent.
 
     Args:
         rows: of the whole batch.
@@ -154,14 +159,19 @@ def traffic(rows: int, dim: int, ranks: int, *, ring: bool, itemsize: int = 4) -
         ranks: R >= 1.
         ring: passed around instead of gathered.
         itemsize: bytes of a number.
+        memory: bytes that blocks of pairs may take.
 
     Example:
         >>> traffic(1_000_000, 64, 4, ring=False)
         Traffic(ranks=4, sent=384000000.0, held=512000000)
-        >>> traffic(1_000_000, 64, 4, ring=True)
-        Traffic(ranks=4, sent=384000000.0, held=256000000.0)
+        >>> traffic(65_536, 64, 4, ring=True).held
+        16777216.0
     """
     whole = rows * dim * itemsize
-    sent = 2 * whole * (ranks - 1) / ranks
-    # Alone, no part visits.
-    return Traffic(ranks, sent, 2 * whole * min(ranks, 2) / ranks if ring else 2 * whole)
+    visits = whole * (ranks - 1) / ranks
+    if not ring:
+        return Traffic(ranks, 2 * visits, 2 * whole)
+    block = min(max(_RING_ROWS, dim), max(1, memory // (_PAIR_NUMBERS * itemsize * rows)))
+    journeys = math.ceil(rows / ranks / block)
+    # Out and home with the columns for the pairs, and with the columns and their gradient for the slopes.
+    return Traffic(ranks, 3 * visits * journeys, 2 * whole * min(ranks, 2) / ranks)

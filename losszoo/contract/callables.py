@@ -6,6 +6,10 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+from torch import nn
+
+from losszoo.contract.signatures import TABLE
+
 
 def parameters_of(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
     """The parameters by name; none for a builtin that does not say them.
@@ -18,3 +22,37 @@ def parameters_of(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
         return dict(inspect.signature(function).parameters)
     except (TypeError, ValueError):
         return {}
+
+
+def infer_signature(thing: Any) -> str | None:
+    """The signature whose argument names a callable has; None where none, or more than one, does.
+
+    Example:
+        >>> infer_signature(lambda logits, labels: 0) is None
+        True
+        >>> infer_signature(lambda embeddings, labels: 0)
+        'embedding'
+    """
+    if hasattr(thing, "__losszoo_row__"):
+        return "embedding"
+    fitting = fitting_signatures(thing)
+    return fitting[0] if len(fitting) == 1 else None
+
+
+def fitting_signatures(thing: Any) -> tuple[str, ...]:
+    """Every signature whose argument names a callable has: ``binary`` and ``regression`` share theirs."""
+    names = positional_names(thing)
+    return tuple(name for name, row in TABLE.items() if names[: len(row.arguments)] == row.arguments)
+
+
+def positional_names(thing: Any) -> tuple[str, ...]:
+    """Names of the arguments that a callable, or the instances of a module class, take by position."""
+    called = (
+        thing.forward
+        if isinstance(thing, nn.Module) or (inspect.isclass(thing) and issubclass(thing, nn.Module))
+        else thing
+    )
+    parameters = parameters_of(called).values()
+    return tuple(
+        p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) and p.name != "self"
+    )

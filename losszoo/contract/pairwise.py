@@ -28,6 +28,9 @@ from losszoo.errors import UsageError, some_of
 
 # The signatures whose pairs a row function can be given.
 PAIRED = ("embedding", "views", "neighbors")
+# Whose candidates come from other processes.
+SHARED = ("gather", "ring")
+UNTRACED: dict[str, Callable[..., Unreduced]] = {}
 # Their arguments that are no points.
 LABELLED = ("labels", "query_targets", "candidate_targets")
 
@@ -91,6 +94,9 @@ class PairwiseLoss(Loss):
         self.symmetric: bool = self._params.pop("symmetric", False)
         self.streaming, self.relation = streaming, relation
         self._ranks_said = False
+        if streaming.ranks in SHARED:
+            # Here and not above, as it loads torch's compiler.
+            UNTRACED.setdefault("unreduced", torch.compiler.disable(PairwiseLoss._meet))  # type: ignore[no-untyped-call]
         self._context = replace(self._context, any_labels=relation is not None)
 
     def count(self, *inputs: Any, weight: Tensor | None = None, mask: Tensor | None = None, **named: Any) -> Tensor:
@@ -102,6 +108,14 @@ class PairwiseLoss(Loss):
     def _unreduced(
         self, args: Inputs, named: Mapping[str, Any], weight: Tensor | None, mask: Tensor | None
     ) -> Unreduced:
+        if self.streaming.ranks in SHARED and not whole_matrix_wanted():
+            # Work among ranks cannot be traced: a graph ends before it and begins again after it.
+            meet: Callable[..., Unreduced] = UNTRACED.get("unreduced", PairwiseLoss._meet)
+            return meet(self, args, named, weight, mask)
+        self._others()
+        return super()._unreduced(args, named, weight, mask)
+
+    def _meet(self, args: Inputs, named: Mapping[str, Any], weight: Tensor | None, mask: Tensor | None) -> Unreduced:
         others = self._others()
         if others is None:
             return super()._unreduced(args, named, weight, mask)
@@ -127,7 +141,9 @@ class PairwiseLoss(Loss):
         row = row_of(self.core, contract_of(self.core), self._params, numbers=self._numbers(inputs), whole=True)
         job = stream.Job(row, sides, self.similarity, self.temperature, rows.shape[0])
         columns = rows if columns is None else columns
-        return dense(rows, columns, job, mask, twice=self.streaming.dense, symmetric=self.symmetric)
+        both = self.signature != "neighbors"
+        how = {"twice": self.streaming.dense, "symmetric": self.symmetric, "hides_columns": both}
+        return dense(rows, columns, job, mask, **how)
 
     def _answer(self, inputs: Inputs, mask: Tensor | None, weight: Tensor | None, elements: torch.Size) -> Unreduced:
         if self.validate and not torch.compiler.is_compiling():
@@ -180,6 +196,10 @@ class PairwiseLoss(Loss):
     ) -> Unreduced:
         """The same with the columns of all ranks."""
         labels, way = sides.row_labels, self.streaming
+        if weight is not None and weight.requires_grad and torch.is_grad_enabled():
+            raise UsageError(
+                "weight must not require a gradient where candidates come from all ranks, however: it does"
+            )
         alike = (
             f"{self.identity}, {self.signature}, {self.similarity} over {self.temperature:g}, "
             f"reduction={self.policy.reduction!r}, ranks={way.ranks!r}, memory={way.memory:g}, "

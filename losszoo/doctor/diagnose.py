@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
+from losszoo.contract.callables import positional_names
 from losszoo.contract.examples import example_inputs
 from losszoo.contract.signatures import TABLE
 from losszoo.doctor.blame import blame
@@ -19,7 +20,6 @@ from losszoo.doctor.findings import finding_of
 from losszoo.doctor.judge import symptom_of
 from losszoo.doctor.search import Clock, Failure
 from losszoo.doctor.subject import Leaves, Subject, evaluate, make_subject
-from losszoo.factory import positional_names
 from losszoo.harness.randomness import isolated
 
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
+from losszoo.contract.callables import fitting_signatures, infer_signature, positional_names
 from losszoo.contract.compose import SumLoss
 from losszoo.contract.examples import example_inputs
 from losszoo.contract.loss import Loss
@@ -20,7 +21,7 @@ from losszoo.doctor.hints import with_hints
 from losszoo.doctor.probes import batch_size, select
 from losszoo.doctor.subject import Subject, evaluate, make_subject
 from losszoo.errors import UsageError, in_one_line
-from losszoo.factory import create, fitting_signatures, infer_signature, positional_names
+from losszoo.factory import create
 from losszoo.registry.expressions import parse
 from losszoo.registry.specs import SIGNATURES
 from losszoo.registry.targets import foreign_code, resolve

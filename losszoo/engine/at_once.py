@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from losszoo.contract.loss import full_precision
 from losszoo.contract.reduction import keep
 from losszoo.contract.unreduced import Unreduced
 from losszoo.engine.dense import dense
@@ -23,7 +24,7 @@ def at_once(rows: Tensor, columns: Tensor | None, job: Job) -> Unreduced:
     if not job.row.softmax:
         rows = differentiable_once(rows)
         columns = rows if columns is None else differentiable_once(columns)
-        return dense(rows, columns, job, None, twice=False, symmetric=False)
+        return dense(rows, columns, job, None)
     valid, *numbers = _Numbers.apply(rows, columns, job)  # type: ignore[no-untyped-call]
     if valid.device.type == "cpu" and bool(valid.all()):
         return answer(job.row, *numbers)
@@ -63,13 +64,13 @@ class _Numbers(torch.autograd.Function):
     def backward(ctx: Any, _: Tensor, *slopes: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
         causes = *slopes, *ctx.saved_tensors
         prepared, sides = ctx.geometry, ctx.sides
-        with torch.no_grad():
+        with torch.no_grad(), full_precision(slopes):
             prepared.start()
             given = [ordered(slope, sides.row_order) for slope in slopes]
             for block, part in ctx.parts:
                 part = replace(part, terms=part.terms.clone())
                 measure = part.measure.clone() if prepared.keeps_measure else part.measure
-                prepared.carry(block, measure, part.slopes(*(slope[block] for slope in given)))
+                prepared.carry(block, measure, part.slopes(*(slope[block] for slope in given)), part.nearest)
             by_row, by_column = prepared.gradients()
         by_row = None if by_row is None else back(by_row, sides.row_order)
         by_column = None if by_column is None else back(by_column, sides.column_order)

@@ -40,23 +40,33 @@ def whole_matrix_wanted() -> bool:
     return not torch.compiler.is_compiling() and _WHOLE.get()
 
 
-def dense(rows: Tensor, columns: Tensor, job: Job, mask: Tensor | None, *, twice: bool, symmetric: bool) -> Unreduced:
+def dense(
+    rows: Tensor,
+    columns: Tensor,
+    job: Job,
+    mask: Tensor | None,
+    *,
+    twice: bool = False,
+    symmetric: bool = False,
+    hides_columns: bool = True,
+) -> Unreduced:
     """Values and counts of every row.
 
     Args:
         rows: (N, D).
         columns: (M, D).
         job: what is done with them; its row function takes whole rows.
-        mask: (N,), False where a row takes no part, nor a column where the rows are the columns or their other view.
+        mask: (N,), False where a row takes no part.
         twice: whether the result can be differentiated twice, unless the numbers are so large or small that their
             squares leave the range.
         symmetric: the mean over both directions.
+        hides_columns: whether a masked row is no column either, as the columns are the rows or their other view.
     """
     twice = twice and ordinary(rows, columns, job.similarity, job.temperature)
     logits = (plain_logits if twice else pairwise_logits)(rows, columns, job.similarity, job.temperature)
     positive, negative = job.sides.pairs(slice(0, rows.shape[0]))
     if mask is not None:
-        allowed = mask.unsqueeze(1) & mask if positive.shape[1] == mask.shape[0] else mask.unsqueeze(1)
+        allowed = mask.unsqueeze(1) & mask if hides_columns else mask.unsqueeze(1)
         positive, negative = positive & allowed, negative & allowed
     there = _directed(job, logits, positive, negative, mask)
     if not symmetric:

@@ -7,12 +7,17 @@ from torch import Tensor
 
 from losszoo.engine.geometry import Geometry, Gradients
 
+# Nearest neighbours so many times closer than the points are spread leave float32 too few digits for the gradient.
+_CLOSE = 16.0
+
 
 class Distances(Geometry):
     """Distances, or their squares, over the temperature, by one matrix product in float64.
 
     The product |x|^2 + |y|^2 - 2xy cancels: in float32, two rows a thousand times closer to each other than to the
-    centre keep no digit of their distance. In float64 they keep all that float32 can hold.
+    centre keep no digit of their distance. In float64 they keep all that float32 can hold. The slopes are carried back
+    by products too, each point times the sum of its slopes minus the sum over the others, which cancel in the same way;
+    in float32 where nearest neighbours are not much closer than all others, else in float64.
     """
 
     sign = -1.0
@@ -23,52 +28,71 @@ class Distances(Geometry):
         super().__init__(rows, columns, wanted)
         self.keeps_measure = not squared
         self.squared, self.factor = squared, temperature**-0.5 if squared else 1 / temperature
+        y = columns.double()
+        # The mean is taken off in float64, where that rounds nothing that the rows hold.
+        centre = y.sum(0) / max(y.shape[0], 1)
+        self.wide_y = _with_ones((y - centre).mul_(self.factor))
+        self.wide_x = self.wide_y if self.same else _with_ones((rows.double() - centre).mul_(self.factor))
+        self.x, self.y = self.wide_x.to(rows.dtype), self.wide_y.to(columns.dtype)
+        if self.same:
+            self.x = self.y
+        self._fine: Sums | None = None
         self._prepare()
 
     def _prepare(self) -> None:
-        rows, columns = self.rows, self.columns
-        y = columns.double()
-        # The mean is taken off in float64, where that rounds nothing that the rows hold.
-        centre = y.mean(0)
-        y = (y - centre).mul_(self.factor)
-        x = y if self.same else (rows.double() - centre).mul_(self.factor)
+        norms = _norms(self.wide_y)
         # What rounding leaves of two equal rows comes out as 0: their norm is taken a little short.
-        short = _norms(x).mul_(1 - 64 * torch.finfo(torch.float64).eps)
-        self.left = torch.cat([-2 * x, short, torch.ones_like(short)], 1)
-        self.right = torch.cat([y, y.new_ones(y.shape[0], 1), _norms(y)], 1).T
-        self.y = _with_ones(y.to(columns.dtype))
-        self.x = self.y if self.same else _with_ones(x.to(rows.dtype))
+        short = (norms if self.same else _norms(self.wide_x)) * (1 - 64 * torch.finfo(torch.float64).eps)
+        self.left = torch.cat([-2 * self.wide_x[:, :-1], short, torch.ones_like(short)], 1)
+        self.right = torch.cat([self.wide_y, norms], 1).T
+        self._reach = float(norms.amax().sqrt()) if norms.numel() else 0.0
         self._product: Tensor | None = None
+
+    def start(self) -> None:
+        super().start()
+        self._fine = None
 
     def measure(self, block: slice, out: Tensor) -> Tensor:
         product = torch.mm(self.left[block], self.right, out=self._wide(out))
         out.copy_(product).clamp_(min=0.0)
         return out if self.squared else out.sqrt_()
 
-    def carry(self, block: slice, measure: Tensor, slopes: Tensor) -> None:
+    def carry(self, block: slice, measure: Tensor, slopes: Tensor, nearest: Tensor | None = None) -> None:
+        fine = slopes.dtype != torch.float64 and self._close(nearest)
         if not self.squared:
             # Infinity for distance 0, so that the pair's gradient is 0.
             slopes.div_(torch.threshold_(measure, 0.0, torch.inf))
-        self._add(block, slopes, self.x)
+        if not fine:
+            self._add(block, slopes, self.x)
+            return
+        if self._fine is None:
+            self._fine = Sums(self.wide_x, self.wide_y, self.wanted)
+        self._fine.add(block, self._wide(slopes).copy_(slopes))
+        if self.by_row is not None:
+            self.by_row[block] = 0.0
 
     def gradients(self) -> Gradients:
         slope = 2 * self.factor if self.squared else self.factor
-        if self.same and self.by_row is not None and self.by_column is not None:
-            return self._apart(self.by_row.add_(self.by_column), self.x, slope), None
-        return self._apart(self.by_row, self.x, slope), self._apart(self.by_column, self.y, slope)
+        found = [_apart(self.by_row, self.x), _apart(self.by_column, self.y)]
+        if self._fine is not None:
+            fine = _apart(self._fine.by_row, self.wide_x), _apart(self._fine.by_column, self.wide_y)
+            found = [x if y is None else y if x is None else x + y for x, y in zip(found, fine, strict=True)]
+        by_row, by_column = (None if x is None else (x * slope).to(self.rows.dtype) for x in found)
+        if self.same and by_row is not None and by_column is not None:
+            return by_row.add_(by_column), None
+        return by_row, by_column
 
-    @staticmethod
-    def _apart(sums: Tensor | None, points: Tensor, slope: float) -> Tensor | None:
-        """Slopes times the differences: each point times the sum of its slopes, minus the sum over the others."""
-        if sums is None:
-            return None
-        apart = torch.addcmul(-sums[:, :-1], points[:, :-1], sums[:, -1:])
-        return apart if slope == 1 else apart.mul_(slope)
+    def _close(self, nearest: Tensor | None) -> bool:
+        """Whether most rows of a block have a neighbour much closer than the points are spread; unknown is yes."""
+        if nearest is None:
+            return True
+        middle = float(nearest.median())
+        return (middle**0.5 if self.squared else middle) * _CLOSE < self._reach
 
-    def _wide(self, out: Tensor) -> Tensor:
-        if self._product is None or self._product.shape[0] < out.shape[0]:
-            self._product = out.new_empty(out.shape, dtype=torch.float64)
-        return self._product[: out.shape[0]]
+    def _wide(self, like: Tensor) -> Tensor:
+        if self._product is None or self._product.shape[0] < like.shape[0]:
+            self._product = like.new_empty(like.shape, dtype=torch.float64)
+        return self._product[: like.shape[0]]
 
 
 class FewDistances(Distances):
@@ -79,10 +103,7 @@ class FewDistances(Distances):
         self.left = self.right
         if not self.same:
             self.left = self.rows if self.factor == 1 else self.rows * self.factor
-        # Slopes are carried back by products, which cancel in a cluster far from the origin.
-        centre = self.right.sum(0) / max(self.right.shape[0], 1)
-        self.y = _with_ones(self.right - centre)
-        self.x = self.y if self.same else _with_ones(self.left - centre)
+        self._product = None
 
     def measure(self, block: slice, out: Tensor) -> Tensor:
         distances = torch.cdist(self.left[block], self.right, compute_mode="donot_use_mm_for_euclid_dist")
@@ -90,9 +111,40 @@ class FewDistances(Distances):
         distances.nan_to_num_(nan=torch.nan, posinf=torch.nan)
         return distances.square_() if self.squared else distances
 
+    def _close(self, nearest: Tensor | None) -> bool:
+        return True
+
+
+class Sums:
+    """What slopes in float64 add up to.
+
+    Args:
+        x: (N, D + 1), rows with a column of ones.
+        y: (M, D + 1), columns with a column of ones.
+        wanted: whether rows, and columns, are asked for.
+    """
+
+    def __init__(self, x: Tensor, y: Tensor, wanted: tuple[bool, bool]) -> None:
+        self.x, self.y = x, y
+        self.by_row = torch.zeros_like(x) if wanted[0] else None
+        self.by_column = torch.zeros_like(y) if wanted[1] else None
+
+    def add(self, block: slice, slopes: Tensor) -> None:
+        """A block of slopes."""
+        if self.by_row is not None:
+            torch.mm(slopes, self.y, out=self.by_row[block])
+        if self.by_column is not None:
+            self.by_column.addmm_(slopes.T, self.x[block])
+
+
+def _apart(sums: Tensor | None, points: Tensor) -> Tensor | None:
+    """Slopes times the differences: each point times the sum of its slopes, minus the sum over the others."""
+    return None if sums is None else torch.addcmul(-sums[:, :-1], points[:, :-1], sums[:, -1:])
+
 
 def _norms(points: Tensor) -> Tensor:
-    return (points * points).sum(1, keepdim=True)
+    """(N, 1): squared lengths, of points with a column of ones."""
+    return (points[:, :-1] * points[:, :-1]).sum(1, keepdim=True)
 
 
 def _with_ones(points: Tensor) -> Tensor:

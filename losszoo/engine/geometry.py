@@ -46,8 +46,15 @@ class Geometry(ABC):
         """The (rows, M) block of the measure, in the buffer ``out``."""
 
     @abstractmethod
-    def carry(self, block: slice, measure: Tensor, slopes: Tensor) -> None:
-        """Add up what the slopes on a block of the measure mean for rows and columns; both buffers may be spoilt."""
+    def carry(self, block: slice, measure: Tensor, slopes: Tensor, nearest: Tensor | None = None) -> None:
+        """Add up what the slopes on a block of the measure mean for rows and columns; both buffers may be spoilt.
+
+        Args:
+            block: rows of it.
+            measure: (rows, M), looked at where :attr:`keeps_measure`.
+            slopes: (rows, M).
+            nearest: (rows, 1), the best measure of each row but its own place, where it is known.
+        """
 
     def _add(self, block: slice, slopes: Tensor, left: Tensor) -> None:
         """Slopes times columns for the rows, and the other way round; one product where a block is the whole matrix."""

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from losszoo.contract.loss import full_precision
 from losszoo.contract.reduction import keep
 from losszoo.contract.unreduced import Unreduced
 from losszoo.engine.dense import halfway
@@ -65,7 +66,7 @@ class _Odds(torch.autograd.Function):
     def backward(ctx: Any, there: Tensor, back: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
         queries, keys, rows, columns = ctx.saved_tensors
         geometry, tiny = ctx.geometry, torch.finfo(rows.dtype).tiny
-        with torch.no_grad():
+        with torch.no_grad(), full_precision((there,)):
             by_row, by_column = (there / rows.clamp(min=tiny)).unsqueeze(1), back / columns.clamp(min=tiny)
             own = -(there + back)
             geometry.start()

@@ -28,7 +28,7 @@ class Careful(Geometry):
     def measure(self, block: slice, out: Tensor) -> Tensor:
         return out.copy_(pairwise_logits(self.rows[block], self.columns, self.similarity, self.temperature))
 
-    def carry(self, block: slice, measure: Tensor, slopes: Tensor) -> None:
+    def carry(self, block: slice, measure: Tensor, slopes: Tensor, nearest: Tensor | None = None) -> None:
         with torch.enable_grad():
             x, y = self.rows[block].detach().requires_grad_(), self.columns.detach().requires_grad_()
             logits = pairwise_logits(x, y, self.similarity, self.temperature)

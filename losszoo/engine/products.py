@@ -30,7 +30,7 @@ class Products(Geometry):
     def measure(self, block: slice, out: Tensor) -> Tensor:
         return torch.mm(self.left[block], self.y.T, out=out)
 
-    def carry(self, block: slice, measure: Tensor, slopes: Tensor) -> None:
+    def carry(self, block: slice, measure: Tensor, slopes: Tensor, nearest: Tensor | None = None) -> None:
         self._add(block, slopes, self.left)
 
     def gradients(self) -> Gradients:
@@ -54,8 +54,9 @@ def cosine_bound(temperature: float) -> float | None:
 
 
 def _unit(rows: Tensor) -> tuple[Tensor, Tensor]:
-    """Rows divided by their length, and the length; a zero row stays zero, as does its gradient."""
+    """Rows divided by their length, and the length; where that cannot be represented the row is 0, as its slopes."""
     # In float64 the squares of small entries do not vanish.
     lengths = torch.linalg.vector_norm(rows, dim=1, keepdim=True, dtype=torch.float64).to(rows.dtype)
-    # A zero row stays zero, and infinity takes its slopes away.
-    return rows / lengths.clamp(min=torch.finfo(rows.dtype).tiny), torch.where(lengths == 0, torch.inf, lengths)
+    # An infinite length makes the row zero, and its slopes.
+    lengths = torch.where(lengths < torch.finfo(rows.dtype).tiny, torch.inf, lengths)
+    return rows / lengths, lengths

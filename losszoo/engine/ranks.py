@@ -8,13 +8,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from losszoo.contract.loss import full_precision
 from losszoo.contract.reduction import scale
 from losszoo.contract.unreduced import Unreduced
 from losszoo.engine import ring, stream
 from losszoo.engine.relation import Sides
 from losszoo.engine.stream import Job, Streamed, once, wanted_of
 from losszoo.engine.world import World, others_failed, starts
-from losszoo.errors import UsageError, in_one_line
+from losszoo.errors import in_one_line
 
 
 @dataclass(frozen=True)
@@ -63,8 +64,6 @@ class Party:
         if self.separate:
             values = Unreduced(*_Each.apply(rows, columns, job, self))  # type: ignore[no-untyped-call]
             return values if weight is None else scale(values, weight)
-        if weight is not None and weight.requires_grad and torch.is_grad_enabled():
-            raise UsageError("weight must not require a gradient where candidates come from all ranks")
         factors = rows.new_ones(rows.shape[0]) if weight is None else weight
         return Unreduced(*_Total.apply(rows, columns, factors, job, self))  # type: ignore[no-untyped-call]
 
@@ -144,7 +143,7 @@ class _Each(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
         rows, columns = ctx.saved_tensors
-        with torch.no_grad():
+        with torch.no_grad(), full_precision((grad,)):
             done = ctx.party.run(rows, columns, ctx.job, grad, wanted_of(ctx, columns))
         by_row, by_column = (once(x, grad, rows, columns) for x in (done.by_row, done.by_column))
         return by_row, by_column, None, None

@@ -147,7 +147,7 @@ class Sides:
             raise UsageError(f"relation must return one mask or two, (positive, negative), however: {len(answer)}")
         positive, negative = answer if isinstance(answer, tuple) else (answer, None)
         positive = _checked("positive", positive, rows, columns)
-        return positive, ~positive if negative is None else _checked("negative", negative, rows, columns)
+        return positive, ~positive if negative is None else _checked("negative", negative, rows, columns) & ~positive
 
     def _own(self, block: slice) -> Own | None:
         if self.diagonal:

@@ -160,9 +160,9 @@ class _Ring:
     def _work(self, there: slice, measure: Tensor, slopes: Tensor, factors: Tensor | None) -> None:
         row, sides, facts = self.job.row, self.job.sides, self.facts
         if row.softmax:
-            found, given = SoftmaxRows(row, sides, facts, slopes)(there, None, measure, factors)
+            found, given, _ = SoftmaxRows(row, sides, facts, slopes)(there, None, measure, factors)
         else:
-            found, given = WholeRows(row, sides, facts)(there, None, measure, factors)
+            found, given, _ = WholeRows(row, sides, facts)(there, None, measure, factors)
         self.values[there] = found.values.detach()
         self.counts[there] = 1.0 if found.counts is None else found.counts
         if given is not None and given.data_ptr() != slopes.data_ptr():

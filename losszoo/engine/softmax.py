@@ -93,6 +93,7 @@ class SoftmaxBlock:
         bound: what no logit exceeds, and none is further below than an exponential can tell; None where unknown.
         pull: (rows, 1), sum of the positives' terms, once the values are known.
         push: (rows, 1), the same of the negatives.
+        nearest: (rows, 1), the best measure of a row, where it was looked for.
     """
 
     measure: Tensor
@@ -102,11 +103,14 @@ class SoftmaxBlock:
     bound: float | None = None
     pull: Tensor = _NOTHING
     push: Tensor = _NOTHING
+    nearest: Tensor | None = None
 
     def values(self, spreads: bool) -> tuple[Tensor, ...]:
         """(rows,) log odds, and the spread where it is asked for."""
         masks, terms = self.masks, self.terms
         near, far = self._peaks()
+        if near is not far:
+            self.nearest = torch.maximum(near, far) if self.sign > 0 else torch.minimum(near, far)
         band = masks.inside(terms)
         for part, out in zip(masks.outside(self.measure), masks.outside(terms), strict=True):
             self._below(far, part, out)

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from losszoo.contract.loss import full_precision
 from losszoo.contract.unreduced import Unreduced
 from losszoo.engine.geometry import Geometry
 from losszoo.engine.prepare import geometry
@@ -101,11 +102,11 @@ def _blocks(prepared: Geometry, job: Job, factors: Tensor | None) -> tuple[Tenso
         work = WholeRows(job.row, job.sides, prepared)
     for block, masks in work.blocks(size):
         measure = prepared.measure(block, buffer[: block.stop - block.start])
-        unreduced, slopes = work(block, masks, measure, None if factors is None else factors[block])
+        unreduced, slopes, nearest = work(block, masks, measure, None if factors is None else factors[block])
         values[block] = unreduced.values.detach()
         counts[block] = 1.0 if unreduced.counts is None else unreduced.counts
         if slopes is not None:
-            prepared.carry(block, measure, slopes)
+            prepared.carry(block, measure, slopes, nearest)
     return values, counts
 
 
@@ -139,7 +140,7 @@ class _Each(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
         rows, columns = ctx.saved_tensors
         wanted = wanted_of(ctx, columns)
-        with torch.no_grad():
+        with torch.no_grad(), full_precision((grad,)):
             done = run(rows, columns, ctx.job, grad, wanted)
         return once(done.by_row, grad, rows, columns), once(done.by_column, grad, rows, columns), None
 

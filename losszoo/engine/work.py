@@ -6,7 +6,7 @@ import functools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -43,6 +43,20 @@ class Row:
     extras: tuple[str, ...] = field(default=())
 
 
+class Worked(NamedTuple):
+    """What is known of a block of rows.
+
+    Args:
+        unreduced: values and counts, (rows,) each.
+        slopes: (rows, M), of the weighted sum of the values on the measure; None where they were not asked for.
+        nearest: (rows, 1), the best measure of each row but its own place, where it was looked for.
+    """
+
+    unreduced: Unreduced
+    slopes: Tensor | None = None
+    nearest: Tensor | None = None
+
+
 class Worker(ABC):
     """Values of a block of rows, and the slopes of their weighted sum on the measure.
 
@@ -60,10 +74,8 @@ class Worker(ABC):
         return ((block, None) for block in self.sides.even(size))
 
     @abstractmethod
-    def __call__(
-        self, block: slice, masks: Masks | None, measure: Tensor, coefficients: Tensor | None
-    ) -> tuple[Unreduced, Tensor | None]:
-        """Values and counts, (rows,) each, and the slopes, (rows, M), where coefficients are given."""
+    def __call__(self, block: slice, masks: Masks | None, measure: Tensor, coefficients: Tensor | None) -> Worked:
+        """The work on one block; slopes where coefficients are given."""
 
 
 def taking_part(row: Row, positive: Tensor, negative: Tensor) -> Tensor:
@@ -86,6 +98,10 @@ def answer(row: Row, *inputs: Tensor, **extras: Tensor) -> Unreduced:
             f"a row function must return one value per row, {tuple(rows)}, "
             f"however: it returned {tuple(unreduced.values.shape)}"
         )
+    if unreduced.counts is not None and unreduced.counts.requires_grad:
+        raise UsageError(
+            "the counts of a row function must not depend on its logits, however: they carry a gradient; detach them"
+        )
     if torch.is_grad_enabled() and inputs[0].requires_grad and not unreduced.values.requires_grad:
         raise UsageError(
             "a row function must be differentiable in its logits, however: its values carry no gradient; "
@@ -98,6 +114,8 @@ def whole_rows(
     row: Row, sides: Sides, block: slice, logits: Tensor, positive: Tensor, negative: Tensor, valid: Tensor
 ) -> Unreduced:
     """The function's answer on whole rows; one that takes no part sees every pair as both positive and negative."""
+    if logits.numel() == 0:
+        return Unreduced(logits.sum(1))
     lacking = ~valid.unsqueeze(1)
     labels = {"row_labels": sides.row_labels[block], "column_labels": sides.column_labels}
     extras = {name: labels[name] for name in row.extras}
@@ -107,9 +125,7 @@ def whole_rows(
 class WholeRows(Worker):
     """The row function sees its whole row, under autograd on the block alone."""
 
-    def __call__(
-        self, block: slice, masks: Masks | None, measure: Tensor, coefficients: Tensor | None
-    ) -> tuple[Unreduced, Tensor | None]:
+    def __call__(self, block: slice, masks: Masks | None, measure: Tensor, coefficients: Tensor | None) -> Worked:
         distances = self.geometry.sign < 0
         logits = measure.neg_() if distances else measure
         positive, negative = self.sides.pairs(block)
@@ -118,13 +134,13 @@ class WholeRows(Worker):
             leaf = logits.detach().requires_grad_(coefficients is not None)
             unreduced = whole_rows(self.row, self.sides, block, leaf, positive, negative, valid)
         if coefficients is None:
-            return keep(unreduced, valid), None
+            return Worked(keep(unreduced, valid))
         slopes = _slopes(unreduced.values, [leaf], torch.where(valid, coefficients, 0.0))[0]
         # Subnormal numbers make a matrix product ten times slower.
         slopes = hardshrink(slopes, torch.finfo(slopes.dtype).tiny)
         if distances:
             slopes, _ = slopes.neg_(), measure.neg_()
-        return keep(unreduced, valid), slopes
+        return Worked(keep(unreduced, valid), slopes)
 
 
 class SoftmaxRows(Worker):
@@ -141,9 +157,7 @@ class SoftmaxRows(Worker):
     def blocks(self, size: int) -> Iterator[tuple[slice, Masks | None]]:
         return self.sides.blocks(size, self.geometry.rows.dtype)
 
-    def __call__(
-        self, block: slice, masks: Masks | None, measure: Tensor, coefficients: Tensor | None
-    ) -> tuple[Unreduced, Tensor | None]:
+    def __call__(self, block: slice, masks: Masks | None, measure: Tensor, coefficients: Tensor | None) -> Worked:
         masks = self.sides.masks(block, measure.dtype) if masks is None else masks
         terms = measure if self.buffer is None else self.buffer[: masks.rows]
         part = SoftmaxBlock(measure, self.geometry.sign, masks, terms, self.geometry.bound)
@@ -154,9 +168,9 @@ class SoftmaxRows(Worker):
         with torch.set_grad_enabled(coefficients is not None):
             unreduced = answer(self.row, *inputs)
         if coefficients is None:
-            return keep(unreduced, valid), None
+            return Worked(keep(unreduced, valid))
         slopes = _slopes(unreduced.values, inputs, torch.where(valid, coefficients, 0.0))
-        return keep(unreduced, valid), part.slopes(*slopes)
+        return Worked(keep(unreduced, valid), part.slopes(*slopes), part.nearest)
 
 
 def row_of(

@@ -8,12 +8,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from losszoo.contract.callables import parameters_of
+from losszoo.contract.callables import infer_signature, parameters_of
 from losszoo.contract.compose import SumLoss, Term, leaves
 from losszoo.contract.loss import Loss
 from losszoo.contract.pairwise import PairwiseLoss
 from losszoo.errors import UsageError
-from losszoo.factory import create, infer_signature
+from losszoo.factory import create
 from losszoo.harness.adapters import Model, make_head
 from losszoo.harness.predict import Prediction
 from losszoo.harness.prepare import Prepared

@@ -56,7 +56,7 @@ class PeriodicEmbedding(nn.Module):
         numbers, others = torch.split(inputs.T, [numeric, inputs.shape[1] - numeric])
         waves: Tensor = Waves.apply(numbers.contiguous(), 2 * math.pi * self.frequencies)  # type: ignore[no-untyped-call]
         mixed = torch.addmm(self.shared.bias.unsqueeze(1), self.shared.weight, waves.flatten(1))
-        embedded = F.relu(mixed).view(-1, *numbers.shape).transpose(0, 1).flatten(0, 1)
+        embedded = F.relu(mixed).view(self.shared.out_features, *numbers.shape).transpose(0, 1).flatten(0, 1)
         return torch.cat([embedded, others]).T
 
 

@@ -61,4 +61,6 @@ class _Refusal(Function):
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> None:
-        raise UsageError("the gradient of this loss must not be derived again, however: it is")
+        raise UsageError(
+            "the gradient of this loss must not be derived again, however: it is; its closed form has none"
+        )

@@ -11,6 +11,7 @@ import torch
 from sick_losses import normal, subject_of, uniform
 from torch import Tensor
 
+from losszoo.contract.callables import positional_names
 from losszoo.contract.examples import example_inputs
 from losszoo.contract.signatures import TABLE
 from losszoo.doctor.batteries import battery
@@ -19,7 +20,6 @@ from losszoo.doctor.probes import batch_size, is_separable, ordinary, outliers, 
 from losszoo.doctor.pushes import pushes
 from losszoo.doctor.search import Clock
 from losszoo.doctor.subject import Subject, make_subject
-from losszoo.factory import positional_names
 
 MOST = 3000
 FEW = ("one row, ", "two rows, ", "the same row twice, ")

@@ -113,8 +113,8 @@ class _Focal(Function):
         predictions, slope, *soft = ctx.saved_tensors
         if not torch.is_grad_enabled():
             return grad * slope, None, None, None
-        # A label of 1 is where the loss falls. A slope of 0 has underflowed, and so does its own slope.
-        targets = soft[0] if soft else (slope < 0).to(slope.dtype)
+        # A label of 1 is where the loss falls, were it so little that only the sign of the zero tells.
+        targets = soft[0] if soft else torch.signbit(slope).to(slope.dtype)
         formula = partial(_plain_focal, targets=targets, gamma=ctx.gamma, weights=ctx.weights)
         return gradient(formula, predictions, grad), None, None, None
 
@@ -188,7 +188,7 @@ def _of_decided(
         values, slope = values.mul_(weight), slope.mul_(weight)
     elif negative != 1:
         values, slope = values.mul_(negative), slope.mul_(negative)
-    return values, slope.addcmul_(slope, targets, value=-2)
+    return values, slope.copysign_(torch.sub(0.5, targets, out=mirrored))
 
 
 def _expected(
