@@ -30,7 +30,7 @@ class Tuning:
         block_pairs: a smaller block is not worth the calls.
     """
 
-    few: int = 1 << 20
+    few: int = 1 << 19
     few_rows: int = 1 << 18
     sort_from: int = 1 << 17
     class_rows: int = 32
