@@ -32,11 +32,11 @@ class Tuning:
 
     few: int = 1 << 19
     few_rows: int = 1 << 18
-    sort_from: int = 1 << 17
+    sort_from: int = 1 << 19
     class_rows: int = 32
     cpu_rows: int = 64
     other_rows: int = 4096
-    block_pairs: int = 1 << 16
+    block_pairs: int = 1 << 19
 
 
 TUNING = Tuning()
