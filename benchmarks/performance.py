@@ -27,12 +27,12 @@ _GROWTH = "1024,2048,4096,8192,16384,31623"
 
 COMMANDS = {
     "nca": "nca nca-stable sup-con --sizes 128,256,512,1024,8192 --against dense,pml",
-    "large": "nca nca-stable sup-con --sizes 65536 --against dense --timeout 600",
-    "info-nce": "info-nce(symmetric=true) --sizes 256,1024,16384 --dim 128 --against dense,pml,pml-supcon",
+    "large": "nca-stable --sizes 65536 --against dense --repeats 1 --timeout 600",
+    "info-nce": "info-nce(symmetric=true) --sizes 256,1024,16384 --dim 128 --against dense,pml-supcon --budget 3",
     "triplet-all": "triplet-all --sizes 256,1024 --against dense,pml",
     "sparsemax": "sparsemax entmax --sizes 512x1000,256x32000 --against dense,entmax,entmax-k100",
     "focal": "focal(alpha=0.25) --sizes 10000,100000,800000 --against dense,torchvision",
-    "growth": f"nca --sizes {_GROWTH} --dim 64,256 --against dense --predict 31623,1000000 --timeout 600",
+    "growth": f"nca --sizes {_GROWTH} --against dense --predict 31623,1000000 --budget 2 --timeout 600",
 }
 Document = dict[str, Any]
 

@@ -28,11 +28,11 @@ class Distances(Geometry):
         super().__init__(rows, columns, wanted)
         self.keeps_measure = not squared
         self.squared, self.factor = squared, temperature**-0.5 if squared else 1 / temperature
-        y = columns.double()
         # The mean is taken off in float64, where that rounds nothing that the rows hold.
-        centre = y.sum(0) / max(y.shape[0], 1)
-        self.wide_y = _with_ones((y - centre).mul_(self.factor))
-        self.wide_x = self.wide_y if self.same else _with_ones((rows.double() - centre).mul_(self.factor))
+        centre = columns.sum(0, dtype=torch.float64) / max(columns.shape[0], 1)
+        self.points = _prepared(columns, centre, self.factor)
+        self.wide_y = self.points[:, :-1]
+        self.wide_x = self.wide_y if self.same else _prepared(rows, centre, self.factor)[:, :-1]
         self.x, self.y = self.wide_x.to(rows.dtype), self.wide_y.to(columns.dtype)
         if self.same:
             self.x = self.y
@@ -40,11 +40,14 @@ class Distances(Geometry):
         self._prepare()
 
     def _prepare(self) -> None:
-        norms = _norms(self.wide_y)
+        norms = self.points[:, -1]
+        self.right = self.points.T
+        self.left = torch.empty(self.rows.shape[0], self.points.shape[1], dtype=torch.float64, device=self.rows.device)
+        torch.mul(self.wide_x[:, :-1], -2, out=self.left[:, :-2])
         # What rounding leaves of two equal rows comes out as 0: their norm is taken a little short.
-        short = (norms if self.same else _norms(self.wide_x)) * (1 - 64 * torch.finfo(torch.float64).eps)
-        self.left = torch.cat([-2 * self.wide_x[:, :-1], short, torch.ones_like(short)], 1)
-        self.right = torch.cat([self.wide_y, norms], 1).T
+        short = norms if self.same else _norms(self.wide_x[:, :-1])
+        self.left[:, -2] = short * (1 - 64 * torch.finfo(torch.float64).eps)
+        self.left[:, -1] = 1.0
         self._reach = float(norms.amax().sqrt()) if norms.numel() else 0.0
         self._product: Tensor | None = None
 
@@ -142,11 +145,19 @@ def _apart(sums: Tensor | None, points: Tensor) -> Tensor | None:
     return None if sums is None else torch.addcmul(-sums[:, :-1], points[:, :-1], sums[:, -1:])
 
 
+def _prepared(points: Tensor, centre: Tensor, factor: float) -> Tensor:
+    """(N, D + 2) in float64: points about the centre, a column of ones, and their squared lengths.
+
+    A product with slopes turns the ones into the sum of the slopes.
+    """
+    made = torch.empty(points.shape[0], points.shape[1] + 2, dtype=torch.float64, device=points.device)
+    inner = made[:, :-2].copy_(points).sub_(centre).mul_(factor)
+    made[:, -2] = 1.0
+    made[:, -1] = _norms(inner)
+    return made
+
+
 def _norms(points: Tensor) -> Tensor:
-    """(N, 1): squared lengths, of points with a column of ones."""
-    return (points[:, :-1] * points[:, :-1]).sum(1, keepdim=True)
-
-
-def _with_ones(points: Tensor) -> Tensor:
-    """A column of ones, which a product with slopes turns into their sum."""
-    return torch.cat([points, points.new_ones(points.shape[0], 1)], 1)
+    """(N,): squared lengths, formed without another tensor of the size of the points."""
+    lengths: Tensor = torch.linalg.vector_norm(points, dim=1)
+    return lengths.square_()

@@ -54,9 +54,9 @@ def test_what_is_not_sorted() -> None:
     """Few pairs, none, labels that are no whole numbers, and a relation that may look at their order."""
     few = Sides(LABELS, LABELS, diagonal=True)
     assert few.sorted() is few
-    many = torch.zeros(400, dtype=torch.int64)
+    many = torch.zeros(800, dtype=torch.int64)
     assert Sides(many, many, diagonal=True).sorted().row_order is not None
-    for labels in (many.double(), torch.zeros(400, 3, dtype=torch.int64)):
+    for labels in (many.double(), torch.zeros(800, 3, dtype=torch.int64)):
         sides = Sides(labels, labels, diagonal=True)
         assert sides.sorted() is sides
     related = Sides(many, many, diagonal=True, relation=lambda rows, columns: rows.unsqueeze(1) == columns)

@@ -130,3 +130,15 @@ def test_logits_far_from_zero_lose_no_digit():
     x = torch.tensor([[0.5, -0.25, 1.0]])
     far = softmax_focal(x + 4096, torch.tensor([0])).values  # 4096 + x is exact in float32
     torch.testing.assert_close(far, softmax_focal(x, torch.tensor([0])).values, rtol=1e-6, atol=0)
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_gradient_with_a_graph_is_the_gradient(dtype: torch.dtype, gamma: float) -> None:
+    """Also where it has underflowed to 0, and only the sign of the zero tells the label."""
+    x = torch.tensor([-1e4, -40.0, -1.0, 0.0, 1.0, 17.0, 40.0, 60.0, 1e4], dtype=dtype).repeat(2).requires_grad_()
+    labels = torch.tensor([0.0, 1.0], dtype=dtype).repeat_interleave(9)
+    plain, graphed = (
+        torch.autograd.grad(focal(x, labels, gamma=gamma).sum(), x, create_graph=graph)[0] for graph in (False, True)
+    )
+    torch.testing.assert_close(plain, graphed, rtol=1e-5, atol=1e-30)
