@@ -25,6 +25,7 @@ def info_nce(odds: Tensor) -> Tensor:
         (rows,), >= 0; 0 for a query that has only its own key.
 
     Example:
+        >>> import torch
         >>> info_nce(torch.tensor([[2.0, 2.0]]), torch.tensor([[True, False]]), torch.tensor([[False, True]]))
         tensor([0.6931])
 
@@ -53,6 +54,7 @@ def sup_con(odds: Tensor, spread: Tensor) -> Tensor:
         (rows,), >= 0. A row without a positive takes no part.
 
     Example:
+        >>> import torch
         >>> logits = torch.tensor([[9.0, 0.0, 0.0]])
         >>> sup_con(logits, torch.tensor([[False, True, False]]), torch.tensor([[False, False, True]]))
         tensor([0.6931])

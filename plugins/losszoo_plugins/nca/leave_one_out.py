@@ -28,6 +28,7 @@ def nca(odds: Tensor) -> Tensor:
         (rows,), >= 0; 0 where no candidate is of another class. A row without a positive takes no part.
 
     Example:
+        >>> import torch
         >>> logits = torch.tensor([[0.0, -1.0, -1.0]])
         >>> nca(logits, torch.tensor([[False, False, True]]), torch.tensor([[False, True, False]]))
         tensor([0.6931])
