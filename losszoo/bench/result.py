@@ -106,10 +106,10 @@ class Report:
 
     @property
     def verdict(self) -> str:
-        """ "differs" where a peer computes another value, "failed" where a loss of the zoo raises, else "agrees"."""
+        """ "differs" where a peer has another value, "failed" where a loss of the zoo gives none, else "agrees"."""
         if any(row.differs for row in self.rows):
             return "differs"
-        return "failed" if any(row.zoo.status == "raised" for row in self.rows) else "agrees"
+        return "failed" if any(row.zoo.status != "ok" for row in self.rows) else "agrees"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, for JSON."""

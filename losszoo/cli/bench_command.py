@@ -51,7 +51,7 @@ def command(names: tuple[str, ...], family: str | None, plot: str | None, as_jso
     """Time and peak memory of losses, forward and backward, beside everybody else who computes them.
 
     NAME is a name, a call, or a loss of your own (file.py:MyLoss). Values and gradients are compared before anything
-    is timed. Exit code 0: fine; 1: a value disagrees, or a loss raises.
+    is timed. Exit code 0: fine; 1: a value disagrees, or a loss gives none.
 
     \b
     losszoo bench nca --sizes 1024,8192 --against dense,pml

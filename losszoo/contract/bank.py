@@ -153,6 +153,8 @@ class MemoryBank(nn.Module):
         filled = self._filled if self._batches >= self.warmup else 0
         return Older(self.embeddings[:filled], None if self.labels is None else self.labels[:filled])
 
+    # What is kept outlives an inference mode, in which it could not be written over later.
+    @torch.inference_mode(False)
     @torch.no_grad()
     def _remember(self, inputs: tuple[Any, ...], how: Mapping[str, Any]) -> None:
         """Put a batch in, over the oldest rows."""

@@ -11,7 +11,7 @@ from torch import Tensor
 from losszoo.contract.arguments import Inputs
 from losszoo.contract.compose import SumLoss
 from losszoo.contract.loss import Loss
-from losszoo.contract.pairwise import PairwiseLoss
+from losszoo.contract.pairwise import PairwiseLoss, in_place
 from losszoo.contract.signatures import TABLE
 from losszoo.contract.unreduced import Unreduced
 from losszoo.engine.dense import halfway
@@ -113,8 +113,7 @@ class _Streamed(PairwiseLoss):
         if mask is None:
             return super()._values(inputs, None)
         kept = mask.nonzero().squeeze(1)
-        found = super()._values(self._picked(inputs, kept), None)
-        return Unreduced(*(x.new_zeros(mask.shape).index_copy(0, kept, x) for x in found if x is not None))
+        return in_place(super()._values(self._picked(inputs, kept), None), kept, mask.shape)
 
 
 class _Concatenated(Loss):

@@ -164,8 +164,7 @@ class PairwiseLoss(Loss):
         found = self._streamed(self._picked(inputs, kept), None if weight is None else weight[kept])
         if self.policy.reduction != "none":
             return found
-        counts = torch.ones_like(found.values) if found.counts is None else found.counts
-        return Unreduced(*(x.new_zeros(elements).index_copy(0, kept, x) for x in (found.values, counts)))
+        return in_place(found, kept, elements)
 
     def _streamed(self, inputs: Inputs, weight: Tensor | None) -> Unreduced:
         rows, columns, sides = self._sides(inputs)
@@ -244,6 +243,12 @@ class PairwiseLoss(Loss):
 
     def _numbers(self, inputs: Inputs) -> bool:
         return self.signature != "views" and inputs[1].is_floating_point()
+
+
+def in_place(found: Unreduced, kept: Tensor, elements: torch.Size) -> Unreduced:
+    """Values and counts of the rows that were kept, at their places among all; the others are 0."""
+    counts = torch.ones_like(found.values) if found.counts is None else found.counts
+    return Unreduced(*(x.new_zeros(elements).index_copy(0, kept, x) for x in (found.values, counts)))
 
 
 def _check_row_params(identity: Identity, contract: RowContract) -> None:

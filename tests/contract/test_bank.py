@@ -312,3 +312,13 @@ def plain_views(queries: Tensor, keys: Tensor) -> Tensor:
 def test_what_cannot_be_is_refused(make: Callable[[], Any], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         make()
+
+
+def test_a_batch_of_inference_is_remembered_for_training() -> None:
+    bank = MemoryBank("sup-con", size=8)
+    rows, labels = torch.randn(4, 3), torch.tensor([0, 0, 1, 1])
+    with torch.inference_mode():
+        bank(rows, labels)
+    value = bank(rows.requires_grad_(), labels)
+    value.backward()
+    assert torch.equal(bank.embeddings, torch.cat([rows, rows]).detach())
