@@ -27,8 +27,8 @@ import losszoo
 from losszoo import Guard
 from losszoo.harness.adapters import Model
 from losszoo.harness.batch import BatchLoss
+from losszoo.harness.forward import Forward
 from losszoo.harness.plan import Plan
-from losszoo.harness.randomness import Randomness
 from losszoo.harness.train import Options, make_plan
 
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -123,13 +123,8 @@ def whole(plan: Plan, clip: float) -> Side:
     own = copy.copy(plan)
     own.model = copy.deepcopy(plan.model)
     own.guard = Guard([own.model, own.loss], optimizer_of(own.model), clip_norm=clip, bundles=None)
-    randomness = Randomness(0, torch.device("cpu"))
-
-    def step(rows: Tensor) -> None:
-        batch = BatchLoss(own, rows, randomness)
-        own.guard.step(batch.total(), investigate=batch.investigate)
-
-    return Side(own.model, step)
+    own.forward = Forward(own.model)
+    return Side(own.model, lambda rows: BatchLoss(own, rows).step())
 
 
 def batches(plan: Plan) -> Iterator[Tensor]:

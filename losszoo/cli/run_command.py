@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from losszoo.cli.common import command as make_command
 from losszoo.cli.common import exit_with, print_json, warn_of_failures
-from losszoo.cli.threads import wait_politely
+from losszoo.cli.threads import is_first, wait_politely
 from losszoo.errors import UsageError
 from losszoo.registry.expressions import Weighted, parse
 from losszoo.registry.fit import check_fit, leaves
 from losszoo.registry.registry import installed
+from losszoo.registry.specs import TaskSpec
+
+if TYPE_CHECKING:
+    from losszoo.harness.result import RunResult
 
 EXIT_CODES = {"completed": 0, "stopped-early": 0, "stopped-by-guard": 1, "interrupted": 1}
 
 
 @make_command("run")
-@click.option("--loss", required=True, help="Name, expression (0.7*bce + 0.3*smoothness) or target (file.py:MyLoss).")
-@click.option("--task", required=True, help="Name of a task; losszoo tasks lists them.")
+@click.option("--loss", help="Name, expression (0.7*bce + 0.3*smoothness) or target (file.py:MyLoss).")
+@click.option("--task", help="Name of a task; losszoo tasks lists them.")
 @click.option(
     "--seed", default=0, show_default=True, type=click.IntRange(0, 2**32 - 1), help="Of weights, batches and draws."
 )
@@ -36,17 +41,42 @@ EXIT_CODES = {"completed": 0, "stopped-early": 0, "stopped-by-guard": 1, "interr
 @click.option("--clip-norm", type=float, help="Largest gradient norm.")
 @click.option("--clip-value", type=float, help="Largest absolute gradient entry.")
 @click.option(
+    "--clip", metavar="auto|zscore", help="A largest norm that adapts: auto(percentile=90), zscore(threshold=3)."
+)
+@click.option(
     "--on-nonfinite",
     default="raise",
     show_default=True,
     type=click.Choice(["raise", "skip", "rollback"]),
     help="Stop, leave the step out, or go back to the last good state at half the rate.",
 )
+@click.option(
+    "--accumulate", default=1, show_default=True, type=click.IntRange(min=1), help="Batches that make one step."
+)
+@click.option(
+    "--precision",
+    default="fp32",
+    show_default=True,
+    type=click.Choice(["fp32", "bf16", "fp16"]),
+    help="Of the model's forward pass.",
+)
+@click.option("--compile", is_flag=True, help="Compile the model with torch.compile.")
+@click.option("--tensorboard", is_flag=True, help="Scalars and gradient histograms into the run folder.")
 @click.option("--out", default="runs", show_default=True, help="Folder of the run folders.")
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, ...")
 @click.option("--signature", help="Of a loss of your own, where its argument names do not say.")
 @click.option("--expects", help="Of a loss of your own: logits, probabilities or log-probabilities.")
-def command(loss: str, task: str, settings: tuple[str, ...], as_json: bool, **options: Any) -> None:
+@click.option("--resume", metavar="RUN_DIR", help="Go on with a run that was killed or interrupted; stands alone.")
+@click.option(
+    "--checkpoint-seconds",
+    default=10.0,
+    show_default=True,
+    type=click.FloatRange(min=0),
+    help="How much work a killed run may lose.",
+)
+def command(
+    loss: str | None, task: str | None, settings: tuple[str, ...], as_json: bool, resume: str | None, **options: Any
+) -> None:
     """Train a loss on a task, guarded, and score it.
 
     \b
@@ -54,27 +84,68 @@ def command(loss: str, task: str, settings: tuple[str, ...], as_json: bool, **op
     losszoo run --loss "0.7*focal(gamma=2) + 1e-4*l2" --task digits-rare
     losszoo run --loss ./my_loss.py:MyLoss --task digits
     losszoo run --loss nca-ratio --task abalone --on-nonfinite skip
+    losszoo run --resume runs/abalone/nca-stable/20261121-111753-seed0-ugvyz4ej
+    torchrun --nproc-per-node 2 -m losszoo run --loss sup-con --task digits
     """
+    if resume is not None:
+        resume_run(resume, as_json, options)
+    elif loss is None or task is None:
+        raise UsageError("run needs --loss and --task, or --resume RUN_DIR; losszoo list and losszoo tasks show them")
+    else:
+        start_run(loss, task, settings, as_json, options)
+
+
+def start_run(loss: str, task: str, settings: tuple[str, ...], as_json: bool, options: dict[str, Any]) -> None:
+    """A new run."""
     check_options(settings, **options)
     registry = installed()
     spec = registry.task(task)
     terms = parse(loss)
     check_fit(registry, terms, spec)  # before torch is imported: a wrong name is answered at once
-    warn_of_exhibits(terms)
-    warn_of_failures(registry)
-
-    from rich.console import Console
-
-    from losszoo.cli.result_table import show
-
+    if is_first():
+        warn_of_exhibits(terms)
+        warn_of_failures(registry)
     wait_politely()
     from losszoo.harness.train import run
 
-    with epoch_display(loss, task, options["epochs"]) as on_epoch:
+    with epoch_display(f"{loss} on {task}", options["epochs"]) as on_epoch:
         result = run(loss, task, set=settings, on_epoch=on_epoch, raise_interrupt=False, **options)
-    if as_json:
-        print_json(result.to_dict())
-    show(result, spec, Console(stderr=as_json, highlight=False), twins_of(terms))
+    answer(result, spec, twins_of(terms), as_json)
+
+
+def resume_run(folder: str, as_json: bool, options: dict[str, Any]) -> None:
+    """The rest of a run."""
+    context = click.get_current_context()
+    given = [
+        f"--{name.replace('_', '-')}"
+        for name in ("loss", "task", "settings", *options)
+        if name not in ("checkpoint_seconds", "tensorboard")
+        and context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
+    ]
+    if given:
+        named = " and ".join(given).replace("--settings", "--set")
+        raise UsageError(f"--resume must stand alone, as the run folder holds every setting, however: {named}")
+    wait_politely()
+    from losszoo.harness.resume import read_run
+    from losszoo.harness.train import run
+
+    config = read_run(Path(folder)).config
+    beside = {name: options[name] for name in ("checkpoint_seconds", "tensorboard")}
+    with epoch_display(f"{config['loss']} on {config['task']}", config["recipe"]["epochs"]) as on_epoch:
+        result = run(resume=folder, on_epoch=on_epoch, raise_interrupt=False, **beside)
+    answer(result, installed().task(result.task), twins_of(parse(result.loss)), as_json)
+
+
+def answer(result: RunResult, spec: TaskSpec, twins: Mapping[str, str], as_json: bool) -> None:
+    """The result, once: of several ranks the first one speaks."""
+    if is_first():
+        from rich.console import Console
+
+        from losszoo.cli.result_table import show
+
+        if as_json:
+            print_json(result.to_dict())
+        show(result, spec, Console(stderr=as_json, highlight=False), twins)
     exit_with(EXIT_CODES[result.status])
 
 
@@ -102,14 +173,13 @@ def warn_of_exhibits(terms: tuple[Weighted, ...]) -> None:
 class epoch_display:  # noqa: N801 (used as a context manager, like a function)
     """A progress bar on a terminal, nothing in a pipe."""
 
-    def __init__(self, loss: str, task: str, epochs: int | None = None) -> None:
-        self.title = f"{loss} on {task}"
-        self.epochs = epochs
+    def __init__(self, title: str, epochs: int | None = None) -> None:
+        self.title, self.epochs = title, epochs
         self.bar: Any = None
         self.bar_task: Any = None
 
     def __enter__(self) -> Callable[[Mapping[str, Any]], None]:
-        if sys.stderr.isatty():
+        if sys.stderr.isatty() and is_first():
             from rich.console import Console
             from rich.markup import escape
             from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn

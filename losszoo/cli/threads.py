@@ -1,4 +1,4 @@
-"""How torch's worker threads wait, set before torch is loaded."""
+"""What must be known of processes and threads before torch is loaded: how threads wait, and which rank speaks."""
 
 from __future__ import annotations
 
@@ -14,3 +14,8 @@ def wait_politely() -> None:
     """
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "3000")
+
+
+def is_first() -> bool:
+    """Whether this is the process that speaks: the only one, or the first of those that torchrun has started."""
+    return "TORCHELASTIC_RUN_ID" not in os.environ or os.environ.get("RANK", "0") == "0"

@@ -134,6 +134,14 @@ class Loss(nn.Module):
         with torch.no_grad(), full_precision((*inputs, *named.values())):
             return count_of(self._unreduced(inputs, named, weight, mask))
 
+    def adds_up(self, *inputs: Any) -> bool:
+        """Whether the values of parts of a batch add up to that of the whole, given its ``denominator``."""
+        if self.policy.reduction != "mean" or self._finish is not None:
+            return False
+        with torch.no_grad(), full_precision(inputs):
+            found = self._unreduced(inputs, {}, None, None)
+        return found.values.ndim > 0 or found.counts is not None
+
     def _unreduced(
         self, args: Inputs, named: Mapping[str, Any], weight: Tensor | None, mask: Tensor | None
     ) -> Unreduced:

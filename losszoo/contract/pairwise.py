@@ -85,19 +85,24 @@ class PairwiseLoss(Loss):
             )
         if relation is not None and identity.signature == "views":
             raise UsageError(f"{identity.name}: relation must be left out where the positives are the two views")
-        meeting.check_ranks(identity.name, identity.signature, streaming)
         super().__init__(core, identity, policy, validate)
         contract = contract_of(core)
         _check_row_params(identity, contract)
         self.similarity: str = self._params.pop("similarity", contract.similarity)
         self.temperature: float = self._params.pop("temperature", contract.temperature or 1.0)
         self.symmetric: bool = self._params.pop("symmetric", False)
-        self.streaming, self.relation = streaming, relation
+        self.relation = relation
         self._ranks_said = False
+        self.stream_by(streaming)
+        self._context = replace(self._context, any_labels=relation is not None)
+
+    def stream_by(self, streaming: Streaming) -> None:
+        """Work through the pair matrix in another way from now on."""
+        meeting.check_ranks(self.identity.name, self.identity.signature, streaming)
+        self.streaming = streaming
         if streaming.ranks in SHARED:
             # Here and not above, as it loads torch's compiler.
             UNTRACED.setdefault("unreduced", torch.compiler.disable(PairwiseLoss._meet))  # type: ignore[no-untyped-call]
-        self._context = replace(self._context, any_labels=relation is not None)
 
     def count(self, *inputs: Any, weight: Tensor | None = None, mask: Tensor | None = None, **named: Any) -> Tensor:
         """What a mean over this batch divides by, on all ranks together where candidates come from all of them."""

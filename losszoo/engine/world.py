@@ -39,6 +39,16 @@ class World:
         dist.all_gather_object(found, text)
         return found
 
+    def any(self, flag: bool) -> bool:
+        """Whether it holds on any rank."""
+        return bool(self.table([flag], torch.int64).any())
+
+    def from_first(self, content: Any) -> Any:
+        """What the first rank gave, on all of them."""
+        held = [content]
+        dist.broadcast_object_list(held, src=0)
+        return held[0]
+
     def summed(self, *numbers: Tensor) -> tuple[Tensor, ...]:
         """Numbers summed over all ranks, in the order of the ranks: to the same bits everywhere."""
         table = self.table([float(x) for x in numbers], torch.float64).sum(0)

@@ -13,6 +13,7 @@ from torch import Generator, Tensor, nn
 
 from losszoo.contract.sampling import sample_neighbors
 from losszoo.errors import UsageError
+from losszoo.harness.forward import Forward, Outputs
 from losszoo.harness.prepare import Part, Prepared
 from losszoo.harness.task import Task
 
@@ -78,6 +79,7 @@ class Step:
         rows: indices of the batch among the training rows.
         sample_rate: share of the other training rows drawn as candidates.
         generator: random source of draws, on the CPU.
+        forward: how the model is gone through; None: plainly.
     """
 
     model: Model
@@ -86,6 +88,11 @@ class Step:
     rows: Tensor
     sample_rate: float
     generator: Generator
+    forward: Forward | None = None
+
+    @cached_property
+    def passing(self) -> Forward:
+        return self.forward or Forward(self.model)
 
     @cached_property
     def inputs(self) -> Tensor:
@@ -96,16 +103,19 @@ class Step:
         return self.data.train.targets[self.rows]
 
     @cached_property
+    def outputs(self) -> Outputs:
+        """Features of the batch, and what each head makes of them."""
+        return self.passing(self.inputs)[0]
+
+    @property
     def features(self) -> Tensor:
-        features: Tensor = self.model(self.inputs)
-        return features
+        return self.outputs["features"]
 
     @cached_property
-    def views(self) -> tuple[Tensor, Tensor]:
-        """Features of two random views; one pass through the trunk for both."""
-        first, second = (self.task.augment(self.inputs, self.generator) for _ in range(2))
-        features = self.model(torch.cat((first, second)))
-        return features[: len(self.rows)], features[len(self.rows) :]
+    def views(self) -> tuple[Outputs, Outputs]:
+        """Outputs of two random views; one pass through the trunk for both."""
+        first, second = self.passing(*(self.task.augment(self.inputs, self.generator) for _ in range(2)))
+        return first, second
 
     @cached_property
     def neighbors(self) -> tuple[Tensor, Tensor, Tensor]:
@@ -117,7 +127,7 @@ class Step:
         if len(others):
             others = others[sample_neighbors(len(others), self.sample_rate, self.generator)]
         drawn = torch.cat((self.rows.cpu(), others)).to(self.rows.device)
-        features = self.model(train.inputs[drawn])
+        features = self.passing(train.inputs[drawn])[0]["features"]
         return features, train.targets[drawn], torch.arange(len(self.rows), device=self.rows.device)
 
 
@@ -136,7 +146,7 @@ def link(outputs: Tensor, expects: str, signature: str) -> Tensor:
 
 
 def _head(step: Step, signature: str, expects: str) -> Tensor:
-    return link(step.model.heads[signature](step.features), expects, signature)
+    return link(step.outputs[signature], expects, signature)
 
 
 def _multiclass(step: Step, expects: str) -> tuple[Any, ...]:
@@ -187,13 +197,22 @@ def _triplet(step: Step, expects: str) -> tuple[Any, ...]:
 
 
 def _views(step: Step, expects: str) -> tuple[Any, ...]:
-    return step.views
+    first, second = step.views
+    return first["features"], second["features"]
 
 
 def _neighbors(step: Step, expects: str) -> tuple[Any, ...]:
     features, targets, own = step.neighbors
     size = len(step.rows)
     return features[:size], targets[:size], features, targets, own
+
+
+def own_arguments(step: Step, signature: str) -> tuple[Any, ...]:
+    """What a loss over pairs is called with that sees the rows of all ranks by itself: the share of this one."""
+    if signature == "views":
+        first, second = (step.passing.own(outputs) for outputs in step.views)
+        return first["features"], second["features"]
+    return step.passing.own(step.outputs)["features"], step.passing.rows(step.targets)
 
 
 def _penalty(step: Step, expects: str) -> tuple[Any, ...]:
@@ -244,7 +263,6 @@ def predicting_signature(signatures: tuple[str, ...]) -> str:
     raise UsageError("a penalty must stand in a sum with a loss of the data, however: nothing else is there")
 
 
-def batches(part: Part, size: int, generator: Generator) -> list[Tensor]:
-    """The rows of one epoch in random order, in batches; the last one may be smaller."""
-    order = torch.randperm(len(part), generator=generator).to(part.inputs.device)
-    return list(torch.split(order, size))
+def shuffled(part: Part, generator: Generator) -> Tensor:
+    """The rows of one epoch in random order."""
+    return torch.randperm(len(part), generator=generator).to(part.inputs.device)

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from losszoo.contract.loss import Loss
+from losszoo.contract.pairwise import SHARED, PairwiseLoss
 from losszoo.errors import LosszooError, UsageError, in_one_line, some_of
-from losszoo.harness.adapters import Step, arguments
+from losszoo.harness.accumulate import Zeros, at_once, by_parts, counts_of
+from losszoo.harness.adapters import Step, arguments, own_arguments
 from losszoo.harness.bundle import pack
-from losszoo.harness.events import Event
+from losszoo.harness.events import Event, StepReport
+from losszoo.harness.forward import Forward
 from losszoo.harness.plan import Plan
-from losszoo.harness.randomness import Randomness
 from losszoo.harness.trace import author_line, first_non_finite
 
 
@@ -24,13 +29,24 @@ class BatchLoss:
     Args:
         plan: of the run.
         rows: indices among the training rows.
-        randomness: source of draws; its state before the step is remembered.
     """
 
-    def __init__(self, plan: Plan, rows: Tensor, randomness: Randomness) -> None:
-        self.plan, self.rows, self.randomness = plan, rows, randomness
-        self.before = randomness.state()
+    def __init__(self, plan: Plan, rows: Tensor) -> None:
+        self.plan, self.rows, self.randomness = plan, rows, plan.randomness
+        if plan.world is not None:
+            # Dropout must not leave out the same of each rank's share.
+            torch.manual_seed(hash((plan.seed, plan.guard.counts.steps, plan.world.rank)) % 2**63)
+        self.before = self.randomness.state()
         self.terms: dict[str, Tensor] = {}
+
+    def step(self) -> StepReport:
+        """Loss, gradient and, where they are finite, the step."""
+        guard = self.plan.guard
+        investigate = self.investigate if self.plan.first_rank else None
+        look = self._histograms if self.plan.scalars else None
+        if self.plan.accumulate == 1:
+            return guard.step(self.total(), investigate=investigate, before_step=look)
+        return guard.apply(self._accumulated(), investigate=investigate, before_step=look)
 
     def total(self) -> Tensor:
         """Forward pass and loss.
@@ -38,12 +54,39 @@ class BatchLoss:
         Raises:
             UsageError: what a loss, or whatever else was called, has raised, and where.
         """
+        with self._blamed():
+            step = self._step(self.rows, self.plan.forward)
+            self.terms = self.plan.loss.values(lambda loss: _arguments(step, loss))
+            return self.plan.loss.combine(self.terms)
+
+    def _accumulated(self) -> Tensor:
+        """The value of the loss over several batches, whose gradients are there afterwards."""
+        plan, size = self.plan, self.plan.recipe.batch_size
+        with self._blamed():
+            parts = torch.split(self.rows, size)
+            with torch.no_grad():
+                zeros = Zeros(plan.forward.computed(plan.data.train.inputs[self.rows[:1]])[0])
+            counts = counts_of(plan.loss, [self._step(part, zeros) for part in parts])
+            if counts is not None:
+                steps = [self._step(part, plan.forward) for part in parts]
+                self.terms = by_parts(plan.loss, steps, counts, plan.guard.backward)
+            else:
+                whole = self._step(self.rows, plan.forward)
+                self.terms = at_once(plan.loss, whole, size, self.randomness, plan.guard.backward)
+            with torch.no_grad():
+                return plan.loss.combine(self.terms)
+
+    def _step(self, rows: Tensor, forward: Forward) -> Step:
         plan = self.plan
         generator = self.randomness.generator
-        step = Step(plan.model, plan.task, plan.data, self.rows, plan.recipe.sample_rate, generator)
+        return Step(plan.model, plan.task, plan.data, rows, plan.recipe.sample_rate, generator, forward)
+
+    @contextmanager
+    def _blamed(self) -> Iterator[None]:
+        """Says in which step of what something was raised."""
+        plan = self.plan
         try:
-            self.terms = plan.loss.values(lambda loss: arguments(step, loss.signature, loss.identity.expects))
-            return plan.loss.combine(self.terms)
+            yield
         except (LosszooError, MemoryError, torch.OutOfMemoryError):
             raise
         except (Exception, SystemExit) as error:
@@ -52,12 +95,18 @@ class BatchLoss:
             said = f"{type(error).__name__}: {error} ({author_line(frames)})"
             raise UsageError(f"{where} raised {said}") from error
 
+    def _histograms(self) -> None:
+        if self.plan.scalars is not None:
+            self.plan.scalars.gradients(self.plan.guard.counts.steps, self.plan.model.named_parameters())
+
     def again(self) -> Tensor:
-        """The same loss from the random state before the step; the state after it is left as it was."""
+        """The same loss from the random state before the step, by this process alone; the state after it stays."""
         after = self.randomness.state()
         self.randomness.restore(self.before)
         try:
-            return self.total()
+            step = self._step(self.rows, self.plan.forward.plain(self.plan.model))
+            self.terms = self.plan.loss.values(lambda loss: arguments(step, loss.signature, loss.identity.expects))
+            return self.plan.loss.combine(self.terms)
         finally:
             self.randomness.restore(after)
 
@@ -71,9 +120,9 @@ class BatchLoss:
             detail = f"{detail} (not finite: training row {some_of(self.rows[broken].tolist())})".strip()
         # Copied before the step is repeated, which changes running statistics: it is the state before the step.
         bundles = self.plan.record.bundles
-        content = bundles.collect(self._content, event.step)
+        content = bundles.collect(self._content, event.step) if bundles else None
         event = self._repeat(replace(event, detail=detail))
-        if content is None:
+        if bundles is None or content is None:
             return event
         terms = {label: value.item() for label, value in self.terms.items()}
         content["event"] = {**{key: value for key, value in asdict(event).items() if key != "bundle"}, "terms": terms}
@@ -108,3 +157,10 @@ class BatchLoss:
             "config": dict(plan.config),
         }
         return pack("run", parts)
+
+
+def _arguments(step: Step, loss: Loss) -> tuple[Any, ...]:
+    """What a loss is called with; one that meets the other ranks by itself gets the rows of this one."""
+    if isinstance(loss, PairwiseLoss) and loss.streaming.ranks in SHARED:
+        return own_arguments(step, loss.signature)
+    return arguments(step, loss.signature, loss.identity.expects)

@@ -81,11 +81,19 @@ class Bundles:
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
-        self._tried = 0
+        self.tried = 0
 
     def wanted(self) -> bool:
         """Whether there are not enough of them yet."""
-        return self._tried < MOST_BUNDLES
+        return self.tried < MOST_BUNDLES
+
+    def go_on(self, tried: int, step: int) -> None:
+        """As they were after that step; those of later steps are removed."""
+        self.tried = tried
+        for path in self.folder.glob("step-*.pt"):
+            number = path.stem.split("-")[1]
+            if number.isdecimal() and int(number) > step:
+                path.unlink(missing_ok=True)
 
     def collect(self, content: Callable[[], dict[str, Any]], step: int) -> dict[str, Any] | None:
         """The content of a bundle; None where none is wanted, or where it cannot be collected, which warns."""
@@ -94,7 +102,7 @@ class Bundles:
         try:
             return content()
         except Exception as error:  # whatever a foreign state_dict may raise, the event matters more
-            self._tried += 1
+            self.tried += 1
             self._warn(step, in_one_line(error))
             return None
 
@@ -102,7 +110,7 @@ class Bundles:
         """A bundle; None once there are enough of them, or where it cannot be written, which warns."""
         if not self.wanted():
             return None
-        self._tried += 1
+        self.tried += 1
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             path = self._free_name(step)

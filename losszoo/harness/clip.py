@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from losszoo.errors import UsageError
+from losszoo.harness.adapting import Adapting, adaptive
 
 
 @dataclass(frozen=True)
@@ -20,15 +22,20 @@ class Clip:
     Args:
         norm: largest norm of all gradients together, > 0; None for no bound.
         value: largest absolute value of an entry, > 0; None for no bound. Applied after the norm.
+        moving: a bound of the norm that follows the norms so far: "auto", "zscore", either with arguments as in
+            "auto(percentile=90)"; None for none. Beside ``norm``, the smaller one of both holds.
     """
 
     norm: float | None = None
     value: float | None = None
+    moving: str | None = None
+    _moving: Adapting | None = field(init=False, repr=False, default=None)
 
     def __post_init__(self) -> None:
         for name, bound in (("clip_norm", self.norm), ("clip_value", self.value)):
             if bound is not None and not 0 < bound < math.inf:
                 raise UsageError(f"{name} must be a number > 0, however: {name}={bound}")
+        object.__setattr__(self, "_moving", adaptive(self.moving))
 
     def apply(self, gradients: Sequence[Tensor], norm: float) -> bool:
         """Bound the gradients in place; True where that changed any of them.
@@ -38,14 +45,28 @@ class Clip:
             norm: what :func:`gradient_norm` measured of them.
         """
         clipped = False
-        if self.norm is not None and norm > self.norm:
-            _scale(gradients, self.norm / norm)
+        bound = self._bound(norm)
+        if norm > bound:
+            _scale(gradients, bound / norm)
             clipped = True
         if self.value is not None and _largest(gradients) > self.value:
             torch._foreach_clamp_min_(list(gradients), -self.value)
             torch._foreach_clamp_max_(list(gradients), self.value)
             clipped = True
         return clipped
+
+    def _bound(self, norm: float) -> float:
+        fixed = math.inf if self.norm is None else self.norm
+        return fixed if self._moving is None else min(fixed, self._moving.bound(norm))
+
+    def state_dict(self) -> dict[str, Any]:
+        """What the moving bound has seen."""
+        return {} if self._moving is None else self._moving.state_dict()
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from :meth:`state_dict`."""
+        if self._moving is not None:
+            self._moving.load_state_dict(state)
 
 
 def gradient_norm(gradients: Sequence[Tensor]) -> float:

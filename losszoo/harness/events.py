@@ -56,7 +56,7 @@ class StepReport:
 
 @dataclass
 class Counts:
-    """What the guard has done so far."""
+    """What the guard has done so far; ``overflows`` are steps left out because of the scale of a scaled loss."""
 
     nonfinite: int = 0
     skipped: int = 0
@@ -64,6 +64,7 @@ class Counts:
     clipped: int = 0
     steps: int = 0
     in_a_row: int = 0
+    overflows: int = 0
 
 
 @dataclass(frozen=True)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from losszoo.engine.world import by_rank, world
 from losszoo.errors import NonFiniteError, UsageError
 from losszoo.harness.bundle import Bundles
 from losszoo.harness.clip import Clip, gradient_norm
@@ -22,18 +22,11 @@ from losszoo.harness.events import Event as Event
 from losszoo.harness.events import StepReport as StepReport
 from losszoo.harness.failure import Failure, Watched
 from losszoo.harness.randomness import Randomness
+from losszoo.harness.snapshot import Buffers, Snapshot
 
 POLICIES = ("raise", "skip", "rollback")
 # In the working folder of whoever trains.
 BUNDLES = "crash-bundles"
-
-
-@dataclass
-class _Snapshot:
-    """Copies of a state that has given a finite loss and gradient."""
-
-    tensors: list[Tensor]
-    optimizer: dict[str, Any]
 
 
 class Guard:
@@ -43,6 +36,9 @@ class Guard:
     backward pass, measures the gradient norm once, looks at loss and norm, clips, steps, and clears the
     gradients.
 
+    Where the model is a ``DistributedDataParallel``, all ranks look together: a step that is bad on one of them is
+    taken by none.
+
     Args:
         model: the module (or the list of modules) whose state a rollback restores.
         optimizer: its parameters are the ones that are measured and clipped.
@@ -51,10 +47,15 @@ class Guard:
             halved. Under each of them the buffers that the bad forward pass has changed (batch norm) are put back.
         clip_norm: largest gradient norm, > 0.
         clip_value: largest absolute gradient entry, > 0; applied after ``clip_norm``.
+        clip: a largest norm that follows the norms so far: "auto" (a percentile of them), "zscore" (deviations above
+            their mean), or one with arguments: "auto(percentile=90, window=1000)", "zscore(threshold=2.5)".
         budget: how many bad steps "skip" and "rollback" put up with before :class:`BudgetError`.
         snapshot_every: steps between snapshots ("rollback" only).
         bundles: folder, made when it is needed, that gets a crash bundle (``losszoo replay``) of each of the first
             few bad steps; None writes none. One that cannot be written warns, and changes nothing else.
+        scaler: for half precision: scales the loss and takes the scale out of the gradients. A gradient that
+            overflows only by its scale lowers the scale, and is no bad step.
+        ranks: whether the ranks of ``torch.distributed`` take each step together; None: where the model says so.
 
     Example:
         >>> model = nn.Linear(2, 1)
@@ -73,26 +74,28 @@ class Guard:
         clip_norm: float | None = None,
         clip_value: float | None = None,
         *,
+        clip: str | None = None,
         budget: Budget = Budget(),  # noqa: B008 (frozen)
         snapshot_every: int = 50,
         bundles: str | Path | None = BUNDLES,
+        scaler: torch.amp.GradScaler | None = None,
+        ranks: bool | None = None,
     ) -> None:
         if policy not in POLICIES:
             raise UsageError(f"policy must be one of {', '.join(POLICIES)}, however: policy={policy!r}")
         if snapshot_every < 1:
             raise UsageError(f"snapshot_every must be >= 1, however: snapshot_every={snapshot_every}")
         self.modules = nn.ModuleList(model if isinstance(model, list) else [model])
-        self.optimizer = optimizer
-        self.policy = policy
-        self.clip = Clip(clip_norm, clip_value)
-        self.budget = budget
+        self.optimizer, self.policy, self.budget, self.scaler = optimizer, policy, budget, scaler
+        self.clip = Clip(clip_norm, clip_value, clip)
         self.counts = Counts()
         self.first: Event | None = None
         self.epoch: int | None = None
         self._every = snapshot_every
-        self._snapshot = self._copy()
-        self._buffers = [buffer.clone() for buffer in self.modules.buffers()]
+        self._snapshot = Snapshot(self.modules, optimizer) if policy == "rollback" else None
+        self._buffers = Buffers(self.modules)
         self._watched = Watched(list(self.modules), optimizer, None if bundles is None else Bundles(bundles))
+        self._together = self._watched.spread() if ranks is None else ranks
         device = next((parameter.device for parameter in self.modules.parameters()), torch.device("cpu"))
         self._randomness = Randomness(0, device)
         self._before = self._randomness.state()
@@ -104,6 +107,7 @@ class Guard:
         batch: Any = None,
         again: Callable[[], Tensor] | None = None,
         investigate: Callable[[Event], Event] | None = None,
+        before_step: Callable[[], None] | None = None,
     ) -> StepReport:
         """Backward, norm, guard, clip, optimizer step.
 
@@ -116,33 +120,86 @@ class Guard:
             investigate: in place of both, for a harness that looks into a step itself: called after a bad step
                 only, before the policy acts: gets the event and returns it with what it has found out, which
                 then stands in the result and in the error.
+            before_step: called with the clipped gradients in place, before the optimizer uses them.
 
         Raises:
             UsageError: the loss is not one number, or has no graph.
             NonFiniteError: under policy "raise", or when the budget is used up (:class:`BudgetError`).
         """
         _check_steppable(loss)
+        self.backward(loss)
+        return self.apply(loss, batch=batch, again=again, investigate=investigate, before_step=before_step)
+
+    def backward(self, loss: Tensor) -> None:
+        """The backward pass alone, of a part of the loss: for parts that add up before :meth:`apply`."""
+        scaled = loss if self.scaler is None else self.scaler.scale(loss)
+        scaled.backward()  # type: ignore[no-untyped-call]
+
+    def apply(
+        self,
+        loss: Tensor | float,
+        *,
+        batch: Any = None,
+        again: Callable[[], Tensor] | None = None,
+        investigate: Callable[[Event], Event] | None = None,
+        before_step: Callable[[], None] | None = None,
+    ) -> StepReport:
+        """All of :meth:`step` but the backward pass: where the gradients of several parts have been added up.
+
+        Args:
+            loss: value of the whole.
+            batch: as in :meth:`step`, and so are the others.
+        """
         self.counts.steps += 1
-        loss.backward()  # type: ignore[no-untyped-call]
-        gradients = self._gradients()
-        value, norm = loss.item(), gradient_norm(gradients)
-        if not (math.isfinite(value) and math.isfinite(norm)):
+        gradients, overflowed = self._gradients()
+        value = loss.item() if isinstance(loss, Tensor) else float(loss)
+        norm = gradient_norm(gradients)
+        event = self._judged(value, norm)
+        if event is not None and event.where == "gradient" and overflowed:
+            return self._overflow(value, norm)
+        if event is not None:
             investigate = investigate or self._failure(value, batch, again)
             self._before = self._randomness.state()
-            event = self._bad("gradient" if math.isfinite(value) else "loss", investigate)
+            event = self._bad(event, investigate)
             return StepReport(value, norm, applied=False, clipped=False, event=event)
         if self._snapshot is not None and self.counts.steps % self._every == 0:
-            self._snapshot = self._copy()
+            self._snapshot.take()
         clipped = self.clip.apply(gradients, norm)
+        if before_step is not None:
+            before_step()
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
+        if self.scaler is not None:
+            self.scaler.update()
         self.counts.clipped += clipped
         self.counts.in_a_row = 0
-        if self._buffers:
-            self._buffers = [buffer.clone() for buffer in self.modules.buffers()]
+        self._buffers.keep()
         if again is not None or self._watched.bundles is not None:
             self._before = self._randomness.state()
         return StepReport(value, norm, applied=True, clipped=clipped)
+
+    def _judged(self, value: float, norm: float) -> Event | None:
+        """What is not finite, on this rank or another one of those that step together."""
+        others = world() if self._together else None
+        fine = math.isfinite(value), math.isfinite(norm)
+        if others is None:
+            where = None if all(fine) else "gradient" if fine[0] else "loss"
+            return Event(self.counts.steps, self.epoch, where) if where else None
+        table = others.table(fine, torch.int64)
+        for where, told in zip(("loss", "gradient"), table.T.tolist(), strict=True):
+            if not all(told):
+                detail = "" if not any(told) else by_rank(["" if ok else "not finite" for ok in told])
+                return Event(self.counts.steps, self.epoch, where, detail=detail)
+        return None
+
+    def _overflow(self, value: float, norm: float) -> StepReport:
+        """The scale was too large: the next one is smaller, and nothing else has happened."""
+        self.optimizer.zero_grad(set_to_none=True)
+        self._buffers.put_back()
+        self.counts.overflows += 1
+        if self.scaler is not None:
+            self.scaler.update()
+        return StepReport(value, norm, applied=False, clipped=False)
 
     def _failure(self, loss: float, batch: Any, again: Callable[[], Tensor] | None) -> Failure | None:
         """What looks into a bad step, made while its gradients are still there; None where nothing was asked for."""
@@ -151,8 +208,9 @@ class Guard:
         norms = self._watched.norms()
         return Failure(self._watched, self._randomness, self._before, loss, norms, batch, again)
 
-    def _gradients(self) -> list[Tensor]:
-        """What the optimizer is about to use; of a sparse gradient, the entries that it holds."""
+    def _gradients(self) -> tuple[list[Tensor], bool]:
+        """What the optimizer is about to use (of a sparse gradient, the entries that it holds), and whether their
+        scale can have made them overflow."""
         parameters = [p for group in self.optimizer.param_groups for p in group["params"] if p.grad is not None]
         if not parameters:
             raise UsageError(
@@ -162,73 +220,63 @@ class Guard:
         for parameter in parameters:
             if parameter.grad.is_sparse:
                 parameter.grad = parameter.grad.coalesce()
-        return [p.grad._values() if p.grad.is_sparse else p.grad for p in parameters]
+        scaled = False
+        if self.scaler is not None:
+            scaled = self.scaler.get_scale() > 1
+            self.scaler.unscale_(self.optimizer)
+        return [p.grad._values() if p.grad.is_sparse else p.grad for p in parameters], scaled
 
-    def _bad(self, where: str, investigate: Callable[[Event], Event] | None) -> Event:
+    def _bad(self, event: Event, investigate: Callable[[Event], Event] | None) -> Event:
         self.optimizer.zero_grad(set_to_none=True)
         self.counts.nonfinite += 1
         self.counts.in_a_row += 1
-        event = Event(self.counts.steps, self.epoch, where)
-        self._mend_buffers()
+        self._buffers.put_back()
+        if self.scaler is not None:
+            # What broke was not the scale, which stays.
+            self.scaler.update(self.scaler.get_scale())
         if investigate is not None:
             event = investigate(event)
-            self._mend_buffers()  # an investigation repeats the step
+            self._buffers.put_back()  # an investigation repeats the step
         self.first = self.first or event
         if self.policy == "raise":
             raise NonFiniteError(str(event))
         if self.policy == "skip":
             self.counts.skipped += 1
-        else:
-            self._roll_back()
+        elif self._snapshot is not None:
+            self._snapshot.put_back()
+            self.counts.rollbacks += 1
         broken = self.budget.exceeded(self.counts)
         if broken:
             raise BudgetError(f"{broken}; the last: {event}")
         return event
 
-    @torch.no_grad()
-    def _mend_buffers(self) -> None:
-        """A step that is not taken leaves no trace in the running statistics either."""
-        for buffer, kept in zip(self.modules.buffers(), self._buffers, strict=True):
-            buffer.copy_(kept)
-
-    def _copy(self) -> _Snapshot | None:
-        if self.policy != "rollback":
-            return None
-        tensors = [tensor.detach().clone() for tensor in self._state()]
-        return _Snapshot(tensors, copy.deepcopy(self.optimizer.state_dict()))
-
-    def _state(self) -> list[Tensor]:
-        return [*self.modules.parameters(), *self.modules.buffers()]
-
-    def _roll_back(self) -> None:
-        """The last good state, and half the rate that led from it to the bad step."""
-        if self._snapshot is None:
-            return
-        rates = [group["lr"] for group in self.optimizer.param_groups]
-        with torch.no_grad():
-            for tensor, value in zip(self._state(), self._snapshot.tensors, strict=True):
-                tensor.copy_(value)
-        self.optimizer.load_state_dict(copy.deepcopy(self._snapshot.optimizer))
-        for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
-            group["lr"] = rate / 2
-        self.counts.rollbacks += 1
-
     def to_dict(self) -> dict[str, Any]:
         """The ``guard`` part of a result."""
         counts = asdict(self.counts)
         named = {key: counts[key] for key in ("nonfinite", "skipped", "rollbacks", "clipped")}
-        return {**named, "first": self.first.to_dict() if self.first else None}
+        scaled = {} if self.scaler is None else {"overflows": self.counts.overflows}
+        return {**named, **scaled, "first": self.first.to_dict() if self.first else None}
 
     def state_dict(self) -> dict[str, Any]:
-        """What a checkpoint needs to go on; a snapshot is taken anew when it is loaded."""
-        return {"counts": asdict(self.counts), "first": asdict(self.first) if self.first else None}
+        """All that the next steps depend on, for a checkpoint."""
+        return {
+            "counts": asdict(self.counts),
+            "first": asdict(self.first) if self.first else None,
+            "clip": self.clip.state_dict(),
+            "snapshot": None if self._snapshot is None else self._snapshot.state_dict(),
+            "scaler": None if self.scaler is None else self.scaler.state_dict(),
+        }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from :meth:`state_dict`."""
+        """Go on from :meth:`state_dict`, once the model and the optimizer have their state."""
         self.counts = Counts(**state["counts"])
         self.first = Event(**state["first"]) if state["first"] else None
-        self._snapshot = self._copy()
-        self._buffers = [buffer.clone() for buffer in self.modules.buffers()]
+        self.clip.load_state_dict(state["clip"])
+        self._buffers.keep()
+        if self._snapshot is not None:
+            self._snapshot.load_state_dict(state["snapshot"])
+        if self.scaler is not None:
+            self.scaler.load_state_dict(state["scaler"])
 
 
 def _check_steppable(loss: Any) -> None:

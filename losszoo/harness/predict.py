@@ -76,6 +76,18 @@ class Prediction:
         finally:
             model.train(training)
 
+    @torch.no_grad()
+    def embedded(self, model: Model, part: Part) -> Tensor | None:
+        """The embedding of each row, by which the loss predicts; None where it predicts by a head."""
+        if not self._by_neighbors:
+            return None
+        training = model.training
+        model.eval()
+        try:
+            return self._embed(model, part)
+        finally:
+            model.train(training)
+
     @property
     def _by_neighbors(self) -> bool:
         return self.signature not in HEADED
@@ -136,56 +148,6 @@ class Prediction:
             yield block, measure if prepared.sign > 0 else measure.neg_()
 
 
-def best_k(features: Mapping[str, Tensor], data: Prepared, deciding: tuple[str, str]) -> int:
-    """The number of neighbors that is best on validation; of equally good ones the largest, the smoother rule."""
-    metric, direction = deciding
-    choices = tuple(k for k in K_CHOICES if k < len(data.train)) or (1,)
-    values = []
-    for votes in knn_votes(features["val"], features["train"], data, choices, own=False):
-        measured = output_metrics(votes, data.val, data, "probabilities")
-        value = measured.get(metric, measured["accuracy"])
-        values.append(-math.inf if math.isnan(value) else value if direction == "max" else -value)
-    return max(k for k, value in zip(choices, values, strict=True) if value == max(values))
-
-
-def knn_votes(queries: Tensor, train: Tensor, data: Prepared, choices: tuple[int, ...], own: bool) -> list[Tensor]:
-    """Shares of the votes of the k nearest training rows, (N, C), for every k.
-
-    Half a vote more goes to the nearest row, so that ties fall to the closer label, not to the smaller one.
-
-    Args:
-        queries: (N, D).
-        train: (M, D), features of the training rows.
-        data: for their labels.
-        choices: values of k, ascending.
-        own: the queries are the training rows, and none of them votes for itself.
-    """
-    most = min(max(choices), len(train) - own)
-    collected: list[list[Tensor]] = [[] for _ in choices]
-    for start in range(0, len(queries), _CHUNK):
-        nearness = _without_own(
-            pairwise_logits(queries[start : start + _CHUNK], train, "euclidean"), start if own else None
-        )
-        voters = data.train.targets[nearness.topk(most).indices]
-        votes = nearness.new_zeros(len(voters), data.classes)
-        counted = 0
-        for place, k in enumerate(choices):
-            ballot = voters[:, counted:k]
-            votes.scatter_add_(1, ballot, torch.ones_like(ballot, dtype=votes.dtype))
-            counted = min(k, most)
-            with_nearest = votes.scatter_add(1, voters[:, :1], torch.full_like(votes[:, :1], 0.5))
-            collected[place].append(with_nearest / (counted + 0.5))
-    return [torch.cat(parts) for parts in collected]
-
-
-def _without_own(logits: Tensor, start: int | None) -> Tensor:
-    """Rows ``start`` and on of a square matrix of training rows, which do not see themselves."""
-    if start is not None:
-        rows = torch.arange(len(logits), device=logits.device)
-        logits[rows, rows + start] = -torch.inf
-    return logits
-
-
 def _chunks(inputs: Tensor) -> tuple[Tensor, ...]:
     return torch.split(inputs, _CHUNK)
 
@@ -204,27 +166,6 @@ def probe(features: Mapping[str, Tensor], parts: tuple[str, ...], data: Prepared
     return {
         name: metrics.accuracy(getattr(data, name).targets.cpu().numpy(), model.predict(arrays[name])) for name in parts
     }
-
-
-def output_metrics(outputs: Tensor, part: Part, data: Prepared, expects: str) -> dict[str, float]:
-    """Metrics of outputs: (N, 1) or (N, C) scores, (N, 1) standardised numbers, (N, C, H, W) maps."""
-    if data.kind == "regression":
-        scale, center = data.scale, data.center
-        numbers = (outputs.squeeze(1).double() * scale + center).cpu().numpy()
-        wanted = (part.targets.double() * scale + center).cpu().numpy()
-        return {"rmse": metrics.rmse(wanted, numbers), "mae": metrics.mae(wanted, numbers)}
-    threshold = {"probabilities": 0.5, "log-probabilities": math.log(0.5)}.get(expects, 0.0)
-    truth = part.targets.cpu().numpy()
-    if data.kind == "segmentation":
-        return {"iou": metrics.iou(truth > 0.5, (outputs > threshold).cpu().numpy())}
-    one = outputs.shape[1] == 1
-    labels = (outputs[:, 0] > threshold).long() if one else outputs.argmax(1)
-    found = {"accuracy": metrics.accuracy(truth, labels.cpu().numpy())}
-    if data.kind == "binary":
-        positive = outputs[:, 0] if one else outputs[:, 1] - outputs[:, 0]
-        scores = torch.nan_to_num(positive).cpu().numpy()
-        found["average_precision"] = metrics.average_precision(truth, scores)
-    return found
 
 
 def retrieval_metrics(features: Tensor, labels: Tensor) -> dict[str, float]:

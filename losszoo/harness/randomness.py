@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
@@ -38,6 +39,26 @@ class Randomness:
         torch.set_rng_state(state["torch"])
         if "cuda" in state:
             torch.cuda.set_rng_state(state["cuda"], self.device)
+
+    def whole_state(self) -> dict[str, Any]:
+        """The same with the sources of Python and numpy, which code of a user may draw from."""
+        version, numbers, normal = random.getstate()
+        numpys: dict[str, Any] = np.random.get_state(legacy=False)
+        words, place = numpys["state"]["key"], int(numpys["state"]["pos"])
+        rest = int(numpys["has_gauss"]), float(numpys["gauss"])
+        return {
+            **self.state(),
+            "python": [version, torch.tensor(numbers, dtype=torch.int64), normal],
+            "numpy": [numpys["bit_generator"], torch.from_numpy(words.astype(np.int64)), place, *rest],
+        }
+
+    def restore_whole(self, state: Mapping[str, Any]) -> None:
+        """Go on from :meth:`whole_state`."""
+        self.restore(state)
+        version, numbers, normal = state["python"]
+        random.setstate((version, tuple(numbers.tolist()), normal))
+        kind, words, *rest = state["numpy"]
+        np.random.set_state((kind, words.numpy().astype(np.uint32), *rest))
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The run folder: config, history, result, checkpoint, bundles."""
+"""The run folder: config, history, steps, result, checkpoint, bundles."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import json
 import math
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,48 +17,86 @@ from losszoo.harness.bundle import Bundles
 from losszoo.harness.files import save_atomically as save_atomically
 from losszoo.harness.files import write_atomically as write_atomically
 
+CHECKPOINT = "checkpoint.pt"
+
 
 class Record:
-    """The folder of one run: config, history and result as JSON, ``checkpoint.pt``, ``bundles/``.
+    """The folder of one run: config, history, steps and result as JSON, ``checkpoint.pt``, ``bundles/``.
 
     Args:
-        out: folder that holds all runs.
-        task: name of the task.
-        loss: text of the loss.
-        seed: of the run.
+        folder: made where it does not exist.
 
     Raises:
         UsageError: the folder cannot be made or written.
     """
 
-    def __init__(self, out: Path, task: str, loss: str, seed: int) -> None:
+    def __init__(self, folder: Path) -> None:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                pass
+        except OSError as error:
+            raise _unwritable(error, folder) from error
+        self.folder = folder
+        self.bundles: Bundles | None = Bundles(folder / "bundles")
+
+    @classmethod
+    def fresh(cls, out: Path, task: str, loss: str, seed: int) -> Record:
+        """A new folder in ``out``, named after task, loss, time and seed."""
         now = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
         parent = out / slug(task) / slug(loss)
         try:
             parent.mkdir(parents=True, exist_ok=True)
-            self.folder = Path(tempfile.mkdtemp(prefix=f"{now}-seed{seed}-", dir=parent))
-            self.folder.chmod(0o755)
+            folder = Path(tempfile.mkdtemp(prefix=f"{now}-seed{seed}-", dir=parent))
+            folder.chmod(0o755)
         except OSError as error:
-            raise UsageError(
-                f"the run folder must be writable, however: {error.strerror or error}: "
-                f"{error.filename or parent}; choose another --out"
-            ) from error
-        self.bundles = Bundles(self.folder / "bundles")
+            raise _unwritable(error, parent) from error
+        return cls(folder)
 
     def write_json(self, name: str, content: Any) -> None:
         """A JSON file; numbers that are not finite become null."""
         text = json.dumps(jsonable(content), indent=1, allow_nan=False)
-        write_atomically(self.folder / name, text.encode())
+        with self._written():
+            write_atomically(self.folder / name, text.encode())
 
-    def write_checkpoint(self, state: Mapping[str, Any]) -> Path:
+    def write_checkpoint(self, state: Mapping[str, Any]) -> None:
         """The state to go on from."""
-        path = self.folder / "checkpoint.pt"
-        save_atomically(path, dict(state))
-        return path
+        with self._written():
+            save_atomically(self.folder / CHECKPOINT, dict(state))
 
-    def write_bundle(self, content: Mapping[str, Any], step: int) -> Path | None:
-        """A crash bundle; None once the run has enough of them, or where it cannot be written."""
-        return self.bundles.write(content, step)
+    @contextmanager
+    def _written(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise _unwritable(error, self.folder) from error
+        except RuntimeError as error:  # of torch's writer, on a full disk
+            raise _unwritable(OSError(0, str(error).splitlines()[0]), self.folder) from error
+
+
+class NoRecord(Record):
+    """Of a run that leaves nothing behind: of an estimator, or of a rank that is not the first.
+
+    Args:
+        folder: where another process writes, for the result; "" for nowhere.
+    """
+
+    def __init__(self, folder: str = "") -> None:
+        self.folder = Path(folder)
+        self.bundles = None
+
+    def write_json(self, name: str, content: Any) -> None:
+        pass
+
+    def write_checkpoint(self, state: Mapping[str, Any]) -> None:
+        pass
+
+
+def _unwritable(error: OSError, folder: Path) -> UsageError:
+    return UsageError(
+        f"the run folder must be writable, however: {error.strerror or error}: "
+        f"{error.filename or folder}; choose another --out"
+    )
 
 
 def slug(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -38,6 +39,15 @@ class RunResult:
     guard: Mapping[str, Any]
     run_dir: str
     stop_reason: str = field(default="", compare=False)
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> RunResult:
+        """From the JSON record, in which a number that is not finite is null."""
+        metrics = {
+            part: {name: math.nan if value is None else value for name, value in named.items()}
+            for part, named in record["metrics"].items()
+        }
+        return cls(**{**record, "metrics": metrics})
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON record."""

@@ -21,12 +21,12 @@ _LEGAL = {
     param.name: param
     for param in (
         Param(name="optimizer", type="str", default="adamw", choices=("adamw", "adam", "sgd")),
-        Param(name="lr", default=1e-3, range=(0, math.inf), bounds="()"),
-        Param(name="weight_decay", default=1e-4, range=(0, math.inf)),
-        Param(name="batch_size", type="int", default=128, range=(1, math.inf)),
+        Param(name="lr", default=1e-3, range=(0, math.inf), bounds="()", search=(1e-4, 3e-2), log=True),
+        Param(name="weight_decay", default=1e-4, range=(0, math.inf), search=(1e-5, 1.0), log=True),
+        Param(name="batch_size", type="int", default=128, range=(1, math.inf), search=(16, 4096), log=True),
         Param(name="epochs", type="int", default=50, range=(1, math.inf)),
         Param(name="patience", type="int", default=10, range=(0, math.inf)),
-        Param(name="sample_rate", default=0.5, range=(0, 1), bounds="(]"),
+        Param(name="sample_rate", default=0.5, range=(0, 1), bounds="(]", search=(0.02, 1.0), log=True),
     )
 }
 

@@ -2,85 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import torch
-
-import losszoo
-from losszoo.contract.sizes import set_sizes
+from losszoo.engine.world import World
 from losszoo.errors import UsageError, suggest
-from losszoo.harness.adapters import predicting_signature
-from losszoo.harness.build import device_of, make_loss, make_model, make_optimizer, make_prediction, text_of
-from losszoo.harness.guard import POLICIES, Budget, Guard
+from losszoo.harness.build import device_of
+from losszoo.harness.embedding_map import embedding_map
 from losszoo.harness.interrupt import Interrupt
+from losszoo.harness.options import Options as Options
 from losszoo.harness.plan import Plan
-from losszoo.harness.predict import METRICS
-from losszoo.harness.prepare import prepare
-from losszoo.harness.randomness import isolated, seed_all
-from losszoo.harness.record import Record
+from losszoo.harness.planning import Choice, build, choose, new_record
+from losszoo.harness.planning import make_plan as make_plan
+from losszoo.harness.progress import Progress
+from losszoo.harness.randomness import isolated
+from losszoo.harness.ranks import agreed, joined
+from losszoo.harness.record import NoRecord, Record
 from losszoo.harness.result import RunResult
-from losszoo.harness.run import Progress, fit
-from losszoo.harness.settings import apply, make_task, parse_overrides, split_seed
-from losszoo.harness.task import Setup
-from losszoo.registry.registry import installed
-from losszoo.registry.specs import TaskSpec
+from losszoo.harness.resume import Kept, read_run, same_threads
+from losszoo.harness.run import OnEpoch, fit
+from losszoo.harness.saving import begin_again, go_on
+from losszoo.harness.task import Task
 
-Settings = Iterable[str] | Mapping[str, Any]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Options:
-    """The options of ``losszoo run``.
-
-    Args:
-        seed: of weights, batches and draws; >= 0.
-        set: ``model.``, ``recipe.``, ``loss.`` and ``task.`` keys.
-        epochs: shorthand of ``recipe.epochs``.
-        clip_norm: largest gradient norm.
-        clip_value: largest absolute gradient entry.
-        on_nonfinite: "raise" (stop), "skip" or "rollback".
-        out: folder of the run folders.
-        device: "cpu", "cuda", ...
-        signature: of a loss of one's own.
-        expects: of a loss of one's own.
-    """
-
-    seed: int = 0
-    set: Settings = ()
-    epochs: int | None = None
-    clip_norm: float | None = None
-    clip_value: float | None = None
-    on_nonfinite: str = "raise"
-    out: str | Path = "runs"
-    device: str = "cpu"
-    signature: str | None = None
-    expects: str | None = None
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.seed, int) or isinstance(self.seed, bool) or not 0 <= self.seed < 2**32:
-            raise UsageError(f"seed must be a whole number in [0, 2^32), however: seed={self.seed!r}")
-        if self.on_nonfinite not in POLICIES:
-            raise UsageError(
-                f"on_nonfinite must be one of {', '.join(POLICIES)}, however: on_nonfinite={self.on_nonfinite!r}"
-            )
+LossLike = str | Callable[..., Any]
 
 
 def run(
-    loss: str | Callable[..., Any],
-    task: str,
+    loss: LossLike | None = None,
+    task: str | Task | None = None,
     *,
-    on_epoch: Callable[[Mapping[str, Any]], None] | None = None,
+    resume: str | Path | None = None,
+    on_epoch: OnEpoch | None = None,
     raise_interrupt: bool = True,
     **options: Any,
 ) -> RunResult:
     """Train a loss on a task and score it. Quiet; the options of the command line are keywords.
 
+    Under ``torchrun`` all processes train one model, and each of them returns the same result; the first one writes.
+
     Args:
         loss: a name, expression or target, or a loss, module or function of your own.
-        task: name of a task.
+        task: name of a task, or a task of your own.
+        resume: a run folder, instead of loss, task and options: the run is gone on with where it was killed or
+            interrupted, to the same result as if it never had been. One that has ended gives its result. A loss that
+            was an object has to be given again.
         on_epoch: called after every epoch with its line of the history.
         raise_interrupt: raise KeyboardInterrupt when Ctrl-C or SIGTERM has ended the run and everything is saved;
             False returns the partial result, with the status "interrupted".
@@ -99,19 +65,81 @@ def run(
         >>> result = run("cross-entropy", "digits", epochs=1, out=tempfile.mkdtemp())
         >>> result.status, sorted(result.metrics)
         ('completed', ['test', 'train', 'val'])
+        >>> run(resume=result.run_dir).metrics == result.metrics
+        True
     """
-    known = Options.__dataclass_fields__
-    for key in options:
-        if key not in known:
-            raise UsageError(f"run has no option {key!r}: {suggest(key, list(known))}")
-    chosen = Options(**options)
-    with isolated(chosen.seed, device_of(chosen.device)):
-        plan = make_plan(loss, task, chosen)
-        with Interrupt() as interrupt:
-            result = _conclude(plan, fit(plan, interrupt, on_epoch))
+    if resume is not None:
+        result = _resumed(Path(resume), loss, task, options, on_epoch)
+    elif loss is None or task is None:
+        raise UsageError(f"run must be given a loss and a task, or resume=, however: loss={loss!r}, task={task!r}")
+    else:
+        chosen = _options(options)
+        with joined(chosen.device) as world, isolated(chosen.seed, device_of(chosen.device)):
+            result = _trained(lambda: choose(loss, task, chosen), world, None, on_epoch)
     if result.status == "interrupted" and raise_interrupt:
         raise KeyboardInterrupt(f"interrupted; checkpoint and partial result are in {result.run_dir}")
     return result
+
+
+def _options(options: dict[str, Any]) -> Options:
+    known = Options.__dataclass_fields__
+    for key in options:
+        if key not in known:
+            raise UsageError(f"run has no option {key!r}: {suggest(key, [*known, 'resume'])}")
+    return Options(**options)
+
+
+def _resumed(
+    folder: Path, loss: LossLike | None, task: Any, options: dict[str, Any], on_epoch: OnEpoch | None
+) -> RunResult:
+    """The rest of a run that was killed or interrupted."""
+    given = [name for name in options if name not in ("checkpoint_seconds", "tensorboard")]
+    if task is not None or given or isinstance(loss, str):
+        named = [*(["loss"] if isinstance(loss, str) else []), *(["task"] if task is not None else []), *given]
+        raise UsageError(f"resume must stand alone, as the run folder holds every setting, however: {', '.join(named)}")
+    kept = read_run(folder)
+    if kept.result is not None:
+        return kept.result
+    chosen = kept.options(**_options_of_resuming(options))
+    with joined(chosen.device) as world, isolated(chosen.seed, device_of(chosen.device)), same_threads(kept.config):
+        return _trained(lambda: kept.checked(choose(kept.loss(loss), kept.task, chosen), world), world, kept, on_epoch)
+
+
+def _options_of_resuming(options: dict[str, Any]) -> dict[str, Any]:
+    return {name: getattr(_options(options), name) for name in options}
+
+
+def _trained(
+    choose_it: Callable[[], Any], world: World | None, kept: Kept | None, on_epoch: OnEpoch | None
+) -> RunResult:
+    chosen = agreed(world, choose_it)
+    plan = build(chosen, lambda: _record(chosen, world), world)
+    progress = None
+    if kept is not None:
+        progress = begin_again(plan) if kept.checkpoint is None else go_on(plan, kept.checkpoint)
+    plan.record.write_json("config.json", plan.config)
+    if chosen.options.tensorboard and plan.first_rank:
+        from losszoo.harness.tensorboard import Scalars
+
+        plan.scalars = Scalars(plan.record.folder / "tensorboard", purge_step=plan.guard.counts.steps)
+    try:
+        with Interrupt() as interrupt:
+            progress = fit(plan, interrupt, on_epoch if plan.first_rank else None, progress)
+    finally:
+        if plan.scalars is not None:
+            plan.scalars.close()
+    result = _conclude(plan, progress) if plan.first_rank else None
+    told: RunResult = result if world is None else world.from_first(result)  # type: ignore[assignment]
+    return told
+
+
+def _record(chosen: Choice, world: World | None) -> Record:
+    """The run folder; only the first rank writes, and tells the others where."""
+    if world is None:
+        return new_record(chosen)
+    record = new_record(chosen) if world.rank == 0 else None
+    folder = world.from_first(str(record.folder) if record else None)
+    return record or NoRecord(folder)
 
 
 def _conclude(plan: Plan, progress: Progress) -> RunResult:
@@ -130,68 +158,9 @@ def _conclude(plan: Plan, progress: Progress) -> RunResult:
         run_dir=str(plan.record.folder),
         stop_reason=progress.stop_reason,
     )
+    features = plan.prediction.embedded(plan.model, plan.data.test)
+    if features is not None:
+        classes = plan.task.class_names or [str(label) for label in range(plan.data.classes)]
+        plan.record.write_json("embedding.json", embedding_map(features, plan.data.test.targets, classes))
     plan.record.write_json("result.json", result.to_dict())
     return result
-
-
-def make_plan(loss: str | Callable[..., Any], task_name: str, options: Options) -> Plan:
-    """Everything checked and built, nothing trained; cheap checks first, so that a wrong name costs no second."""
-    spec = installed().task(task_name)
-    _check_metric(spec)
-    overrides = parse_overrides(options.set)
-    if options.epochs is not None and "epochs" in overrides.recipe:
-        raise UsageError("epochs must be given once, however: epochs and recipe.epochs are both set")
-    if options.epochs is not None:
-        overrides = replace(overrides, recipe={**overrides.recipe, "epochs": options.epochs})
-    device = device_of(options.device)
-    built = make_loss(loss, spec, overrides.loss, options.signature, options.expects).to(device)
-    signature = predicting_signature(built.signatures)
-    task_options = dict(overrides.task)
-    split = split_seed(task_options.pop("split", 0))
-    task = make_task(task_name, task_options)
-    setup = apply(task.setup(signature), overrides)
-    data = prepare(task, split, device)
-    # Again, so that the model starts alike whether or not the loss has drawn parameters of its own.
-    seed_all(options.seed, device)
-    model = make_model(setup.trunk, setup.model, task.numeric, data, built.signatures).to(device)
-    set_sizes(built, data.classes, model.dim)
-    optimizer = make_optimizer(model, built.to(device), setup.recipe)
-    steps = setup.recipe.epochs * -(-len(data.train) // setup.recipe.batch_size)
-    clipping = options.clip_norm, options.clip_value
-    # The run writes bundles of its own, into its folder.
-    guard = Guard([model, built], optimizer, options.on_nonfinite, *clipping, budget=Budget(steps=steps), bundles=None)
-    text = text_of(loss)
-    config = _config(text, task_name, {"split": split, **task_options}, setup, options)
-    config["loss_options"] = dict(overrides.loss)
-    # An object has a name, and nothing that would make it anew.
-    config["loss_is_object"] = not isinstance(loss, str)
-    record = Record(Path(options.out), task_name, text, options.seed)
-    record.write_json("config.json", config)
-    prediction = make_prediction(built, signature)
-    return Plan(task, data, model, built, prediction, setup.recipe, optimizer, guard, record, config, options.seed)
-
-
-def _config(text: str, task: str, task_options: Mapping[str, Any], setup: Setup, options: Options) -> dict[str, Any]:
-    """Everything that decides the result, in plain data."""
-    kept = ("seed", "clip_norm", "clip_value", "on_nonfinite", "device", "signature", "expects")
-    return {
-        "losszoo": losszoo.__version__,
-        "torch": str(torch.__version__),
-        "loss": text,
-        "task": task,
-        "task_options": dict(task_options),
-        "trunk": setup.trunk,
-        "model": dict(setup.model),
-        "recipe": asdict(setup.recipe),
-        **{name: getattr(options, name) for name in kept},
-    }
-
-
-def _check_metric(spec: TaskSpec) -> None:
-    known = METRICS[spec.kind]
-    if spec.metric not in known:
-        owner = installed().origin("task", spec.name)
-        raise UsageError(
-            f"task {spec.name} of {owner}: metric of a {spec.kind} task must be one of {', '.join(known)}, "
-            f"however: metric={spec.metric!r}"
-        )

@@ -129,12 +129,14 @@ TRUNKS: Mapping[str, Callable[..., Trunk]] = {
 _LEGAL = {
     param.name: param
     for param in (
-        Param(name="dim", type="int", default=64, range=(1, math.inf)),
-        Param(name="width", type="int", default=128, range=(1, math.inf)),
-        Param(name="depth", type="int", default=2, range=(0, math.inf)),
-        Param(name="dropout", type="float", default=0.0, range=(0, 1), bounds="[)"),
-        Param(name="frequencies", type="int", default=77, range=(1, math.inf)),
-        Param(name="scale", type="float", default=0.0443, range=(0, math.inf), bounds="()"),
+        Param(name="dim", type="int", default=64, range=(1, math.inf), search=(2, 512), log=True),
+        Param(name="width", type="int", default=128, range=(1, math.inf), search=(2, 1024), log=True),
+        Param(name="depth", type="int", default=2, range=(0, math.inf), search=(1, 4)),
+        Param(name="dropout", type="float", default=0.0, range=(0, 1), bounds="[)", search=(0, 0.6)),
+        Param(name="frequencies", type="int", default=77, range=(1, math.inf), search=(4, 256), log=True),
+        Param(
+            name="scale", type="float", default=0.0443, range=(0, math.inf), bounds="()", search=(0.005, 1.0), log=True
+        ),
     )
 }
 

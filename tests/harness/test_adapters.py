@@ -16,14 +16,15 @@ from losszoo.harness.adapters import (
     Model,
     Step,
     arguments,
-    batches,
     link,
     make_head,
     outputs,
     partners,
     predicting_signature,
+    shuffled,
 )
 from losszoo.harness.prepare import Prepared
+from losszoo.harness.progress import Epoch
 from losszoo.registry.specs import FITS
 
 LABELS = [0, 1, 2, 0, 1, 2, 0, 1, 0, 2, 0, 0]
@@ -236,7 +237,7 @@ def test_a_penalty_predicts_nothing() -> None:
 
 @pytest.mark.parametrize(("size", "sizes"), [(5, [5, 5, 2]), (11, [11, 1]), (12, [12]), (100, [12])])
 def test_batches_hold_every_row_once(size: int, sizes: list[int]) -> None:
-    parts = batches(data_of("multiclass").train, size, generator())
+    parts = list(Epoch(shuffled(data_of("multiclass").train, generator())).batches(size))
     assert [len(part) for part in parts] == sizes
     assert sorted(torch.cat(parts).tolist()) == list(range(12))
     assert torch.cat(parts).tolist() != list(range(12))

@@ -24,8 +24,7 @@ CPU = torch.device("cpu")
 def test_a_step_can_be_computed_again(loss: str, tmp_path: Path) -> None:
     """Dropout, pairs, views and candidates are drawn as they were, and the next step draws as if nothing had been."""
     plan = make_plan(loss, "breast-cancer", Options(set={"model.dropout": 0.5}, out=tmp_path))
-    randomness = Randomness(0, CPU)
-    batch = BatchLoss(plan, torch.arange(40), randomness)
+    randomness, batch = plan.randomness, BatchLoss(plan, torch.arange(40))
     first, after = batch.total(), randomness.state()
     assert torch.equal(batch.again(), first)
     assert all(torch.equal(now, then) for now, then in zip(randomness.state().values(), after.values(), strict=True))

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 
+from losszoo.harness.bundle import Bundles
 from losszoo.harness.record import Record, jsonable, save_atomically, slug, write_atomically
 
 
@@ -33,7 +34,7 @@ def test_names_of_folders(text: str, name: str) -> None:
 
 
 def test_two_runs_at_once_have_two_folders(tmp_path: Path) -> None:
-    folders = [Record(tmp_path, "digits", "bce", 3).folder for _ in range(3)]
+    folders = [Record.fresh(tmp_path, "digits", "bce", 3).folder for _ in range(3)]
     assert len(set(folders)) == 3
     assert all(folder.parent == tmp_path / "digits" / "bce" and "-seed3-" in folder.name for folder in folders)
 
@@ -63,7 +64,7 @@ def test_a_file_is_whole_or_as_it_was(tmp_path: Path) -> None:
 
 
 def test_a_few_bundles_are_enough(tmp_path: Path) -> None:
-    record = Record(tmp_path, "digits", "bce", 0)
-    paths = [record.write_bundle({"step": step}, step) for step in range(5)]
+    bundles = Bundles(tmp_path)
+    paths = [bundles.write({"step": step}, step) for step in range(5)]
     assert [path and path.name for path in paths] == ["step-0.pt", "step-1.pt", "step-2.pt", None, None]
     assert torch.load(str(paths[2]), weights_only=True) == {"step": 2}

@@ -18,8 +18,10 @@ from torch import Tensor, nn
 import losszoo
 from losszoo import RunResult, UsageError
 from losszoo.contract.compose import Term
+from losszoo.harness.batch import BatchLoss
 from losszoo.harness.prepare import prepare
 from losszoo.harness.settings import make_task
+from losszoo.harness.train import Options, make_plan
 from losszoo.registry.registry import Origin, installed
 from losszoo.registry.specs import FITS
 
@@ -129,6 +131,7 @@ def test_run_folder(run: Run, tmp_path: Path) -> None:
         "config.json",
         "history.json",
         "result.json",
+        "steps.json",
     ]
     assert strict_json(folder / "result.json") == result.to_dict()
     assert list(result.to_dict()) == (
@@ -146,7 +149,7 @@ def test_run_folder(run: Run, tmp_path: Path) -> None:
     assert config["model"] == {"dim": 8, "width": 64, "depth": 1}
     assert (config["recipe"]["epochs"], config["seed"], config["clip_norm"]) == (2, 4, 1e-3)
     state = checkpoint(result)
-    assert set(state) == {"model", "loss", "optimizer", "guard", "best", "epoch", "random", "config"}
+    assert set(state) >= {"model", "loss", "optimizer", "guard", "best", "epoch", "random", "config", "under_way"}
     assert state["config"] == config
     assert state["guard"]["counts"]["steps"] == 12
 
@@ -594,3 +597,11 @@ def test_a_loss_of_ones_own_inside_a_combiner(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "inner.py"
     path.write_text("import torch\n\ndef mine(x, y):\n    return torch.nn.functional.cross_entropy(x, y)\n")
     assert run(f"uncertainty({path}:mine, 0.5*cross-entropy)", "digits", epochs=1).status == "completed"
+
+
+def test_a_term_that_is_off_does_not_take_the_graph_from_the_others(tmp_path: Path) -> None:
+    """The first term of the sum weighs 0 in the first epoch: the trunk learns from the second one all the same."""
+    plan = make_plan("linear(0, 1, epochs=20)*sup-con + cross-entropy", "digits", Options(out=tmp_path))
+    plan.loss.set_epoch(0)
+    BatchLoss(plan, torch.arange(40)).total().backward()
+    assert all(parameter.grad is not None for parameter in plan.model.parameters())

@@ -1,0 +1,141 @@
+"""The gradient of one large batch from parts that fit into memory, to the same value for every loss.
+
+A mean over elements is added up part by part, each divided by the count of the whole. A loss whose rows see each other
+is no sum over parts: its gradient by the outputs of the whole batch is computed first, from outputs without a graph,
+and then carried through the model part by part (Gao, Zhang, Han, Callan, "Scaling Deep Contrastive Learning Batch Size
+under Memory Limited Setup", RepL4NLP 2021, arXiv:2101.06983).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from losszoo.contract.compose import SumLoss
+from losszoo.contract.loss import Loss
+from losszoo.harness.adapters import HEADED, Step, arguments
+from losszoo.harness.forward import Forward, Outputs
+from losszoo.harness.randomness import Randomness, State
+
+Terms = dict[str, Tensor]
+Backward = Callable[[Tensor], None]
+
+
+def counts_of(loss: SumLoss, parts: Sequence[Step]) -> dict[str, Tensor] | None:
+    """What the mean of each term over all parts divides by; None where a term is no sum over parts.
+
+    The count of a loss on outputs of its own must not depend on what they are, only on the targets; so it is taken on
+    outputs of 0.
+    """
+    if loss.combiner is not None:
+        return None
+    found: dict[str, Tensor] = {}
+    for term in loss.terms:
+        leaf = term.loss
+        if not isinstance(leaf, Loss) or leaf.signature not in (*HEADED, "penalty"):
+            return None
+        if leaf.signature == "penalty":
+            continue
+        given = [arguments(part, leaf.signature, leaf.identity.expects) for part in parts]
+        if not leaf.adds_up(*given[0]):
+            return None
+        found[term.label] = torch.stack([leaf.count(*inputs) for inputs in given]).sum()
+        if not found[term.label] > 0:
+            return None
+    return found
+
+
+class Zeros(Forward):
+    """Outputs of the right shape without a pass through the model."""
+
+    def __init__(self, like: Outputs) -> None:
+        self.names, self.like = tuple(like), like
+
+    def computed(self, *inputs: Tensor) -> list[Outputs]:
+        return [{name: x.new_zeros(len(rows), *x.shape[1:]) for name, x in self.like.items()} for rows in inputs]
+
+
+def by_parts(loss: SumLoss, parts: Sequence[Step], counts: dict[str, Tensor], backward: Backward) -> Terms:
+    """Backward through each part; the values of the terms over all of them."""
+    total: Terms = {}
+    for number, part in enumerate(parts):
+        with part.passing.alone(last=number == len(parts) - 1):
+            inputs_of = _inputs_of(part)
+            terms = loss.values(inputs_of, denominator=counts)
+            # A penalty is there once, not once for every part.
+            terms = {label: x if label in counts else x / len(parts) for label, x in terms.items()}
+            backward(loss.combine(terms))
+        total = {label: total.get(label, 0.0) + x.detach() for label, x in terms.items()}
+    return total
+
+
+def at_once(loss: SumLoss, step: Step, size: int, randomness: Randomness, backward: Backward) -> Terms:
+    """Backward through the outputs of the whole batch, and from there through the model part by part."""
+    cached = Cached(step.passing, size, randomness)
+    step.forward = cached
+    terms = loss.values(_inputs_of(step))
+    backward(loss.combine(terms))
+    cached.backward()
+    return {label: x.detach() for label, x in terms.items()}
+
+
+def _inputs_of(step: Step) -> Callable[[Loss], tuple[object, ...]]:
+    return lambda leaf: arguments(step, leaf.signature, leaf.identity.expects)
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """Inputs that went through the model together, and the random state before."""
+
+    inputs: tuple[Tensor, ...]
+    before: State
+    leaves: tuple[tuple[Tensor, slice], ...]
+
+
+class Cached(Forward):
+    """Outputs without a graph, whose gradients are carried through the model afterwards.
+
+    Args:
+        inner: computes them.
+        size: rows that go through the model together.
+        randomness: restored before each second pass, so that dropout leaves out the same.
+    """
+
+    def __init__(self, inner: Forward, size: int, randomness: Randomness) -> None:
+        self.inner, self.size, self.randomness = inner, size, randomness
+        self.names = inner.names
+        self.pieces: list[_Piece] = []
+
+    def computed(self, *inputs: Tensor) -> list[Outputs]:
+        rows = [slice(start, start + self.size) for start in range(0, len(inputs[0]), self.size)]
+        found: list[list[Outputs]] = []
+        befores = []
+        for part in rows:
+            befores.append(self.randomness.state())
+            with torch.no_grad():
+                found.append(self.inner.computed(*(x[part] for x in inputs)))
+        merged = [
+            {name: torch.cat([piece[i][name] for piece in found]).requires_grad_() for name in self.names}
+            for i in range(len(inputs))
+        ]
+        for part, before in zip(rows, befores, strict=True):
+            leaves = tuple((outputs[name], part) for outputs in merged for name in self.names)
+            self.pieces.append(_Piece(tuple(x[part] for x in inputs), before, leaves))
+        return list(merged)
+
+    def backward(self) -> None:
+        """From the gradients of the outputs to those of the parameters."""
+        after = self.randomness.state()
+        for number, piece in enumerate(self.pieces):
+            self.randomness.restore(piece.before)
+            with self.inner.alone(last=number == len(self.pieces) - 1), torch.enable_grad():
+                again = self.inner.computed(*piece.inputs)
+                outputs = [one[name] for one in again for name in self.names]
+                slopes = [leaf.grad if leaf.grad is None else leaf.grad[part] for leaf, part in piece.leaves]
+                pairs = [(x, slope) for x, slope in zip(outputs, slopes, strict=True) if slope is not None]
+                if pairs:
+                    torch.autograd.backward([x for x, _ in pairs], [slope for _, slope in pairs])
+        self.randomness.restore(after)

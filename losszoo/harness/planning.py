@@ -1,0 +1,218 @@
+"""From names to a plan: everything checked and built, nothing trained."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import losszoo
+from losszoo.contract.compose import SumLoss
+from losszoo.contract.sizes import set_sizes
+from losszoo.engine.world import World
+from losszoo.errors import UsageError
+from losszoo.harness.adapters import predicting_signature
+from losszoo.harness.build import device_of, make_loss, make_model, make_optimizer, make_prediction, text_of
+from losszoo.harness.forward import Precision, make_forward
+from losszoo.harness.guard import Budget, Guard
+from losszoo.harness.options import Options
+from losszoo.harness.plan import Plan
+from losszoo.harness.predict import METRICS
+from losszoo.harness.prepare import Prepared, prepare
+from losszoo.harness.randomness import Randomness, seed_all
+from losszoo.harness.ranks import shared
+from losszoo.harness.record import Record
+from losszoo.harness.settings import Overrides, apply, make_task, parse_overrides, split_seed
+from losszoo.harness.task import Setup, Task
+from losszoo.registry.expressions import parse
+from losszoo.registry.fit import leaves as calls_of
+from losszoo.registry.registry import installed
+from losszoo.registry.specs import TaskSpec
+
+# Changes whenever a run folder can no longer be gone on with.
+FORMAT = 3
+# Options that decide the result, beside those that are resolved into model, recipe, loss and task.
+KEPT = (
+    "seed",
+    "clip_norm",
+    "clip_value",
+    "clip",
+    "on_nonfinite",
+    "accumulate",
+    "precision",
+    "compile",
+    "device",
+    "signature",
+    "expects",
+)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Names resolved, and data read: what is trained on what.
+
+    Args:
+        loss: as the user gave it.
+        built: the loss as a sum.
+        task: the task.
+        task_options: its options, the split among them.
+        setup: trunk and recipe with the user's changes.
+        loss_options: the ``loss.`` settings.
+        options: all the others.
+        data: of the task, prepared.
+    """
+
+    loss: str | Callable[..., Any]
+    built: SumLoss
+    task: Task
+    task_options: Mapping[str, Any]
+    setup: Setup
+    loss_options: Mapping[str, Any]
+    options: Options
+    data: Prepared
+
+    @property
+    def text(self) -> str:
+        """What the run calls its loss."""
+        return text_of(self.loss)
+
+    def config(self, world: World | None) -> dict[str, Any]:
+        """Everything that decides the result, in plain data."""
+        return {
+            "format": FORMAT,
+            "losszoo": losszoo.__version__,
+            "torch": str(torch.__version__),
+            "loss": self.text,
+            "task": self.task.spec.name,
+            "task_options": dict(self.task_options),
+            "trunk": self.setup.trunk,
+            "model": dict(self.setup.model),
+            "recipe": asdict(self.setup.recipe),
+            **{name: getattr(self.options, name) for name in KEPT},
+            "loss_options": dict(self.loss_options),
+            # An object has a name, and nothing that would make it anew.
+            "loss_is_object": not isinstance(self.loss, str),
+            "code": code_of(self.loss),
+            "threads": torch.get_num_threads(),
+            "world": world.size if world else 1,
+        }
+
+
+def choose(loss: str | Callable[..., Any], task: str | Task, options: Options) -> Choice:
+    """Resolve and check the names; cheap checks first, so that a wrong one costs no second."""
+    spec = task.spec if isinstance(task, Task) else installed().task(task)
+    _check_metric(spec)
+    overrides = _overrides(options)
+    device = device_of(options.device)
+    built = make_loss(loss, spec, overrides.loss, options.signature, options.expects).to(device)
+    task_options = dict(overrides.task)
+    split = split_seed(task_options.pop("split", 0))
+    made = task if isinstance(task, Task) else make_task(spec.name, task_options)
+    setup = apply(made.setup(predicting_signature(built.signatures)), overrides)
+    data = prepare(made, split, device)
+    return Choice(loss, built, made, {"split": split, **task_options}, setup, dict(overrides.loss), options, data)
+
+
+def make_plan(loss: str | Callable[..., Any], task: str | Task, options: Options, record: Record | None = None) -> Plan:
+    """Everything that :func:`losszoo.harness.run.fit` needs.
+
+    Args:
+        loss: a name, expression or target, or an object.
+        task: a name, or a task that is made.
+        options: of the run.
+        record: where it is written down; None makes a new folder.
+    """
+    chosen = choose(loss, task, options)
+    return build(chosen, lambda: record or new_record(chosen))
+
+
+def new_record(chosen: Choice) -> Record:
+    """The run folder that the options ask for."""
+    options = chosen.options
+    if options.run_dir is not None:
+        return Record(Path(options.run_dir))
+    return Record.fresh(Path(options.out), chosen.task.spec.name, chosen.text, options.seed)
+
+
+def build(chosen: Choice, record: Callable[[], Record], world: World | None = None) -> Plan:
+    """Model, optimizer and guard of what was chosen.
+
+    Args:
+        chosen: what is trained.
+        record: makes the run folder, once nothing can be refused any more.
+        world: the ranks that train together.
+    """
+    options, task, built, setup = chosen.options, chosen.task, chosen.built, chosen.setup
+    device = device_of(options.device)
+    signature = predicting_signature(built.signatures)
+    data = chosen.data
+    # Again, so that the model starts alike whether or not the loss has drawn parameters of its own.
+    seed_all(options.seed, device)
+    model = make_model(setup.trunk, setup.model, task.numeric, data, built.signatures).to(device)
+    set_sizes(built, data.classes, model.dim)
+    built = shared(built.to(device), world, by_share=options.accumulate == 1)
+    optimizer = make_optimizer(model, built, setup.recipe)
+    precision = Precision(options.precision, device)
+    steps = setup.recipe.epochs * -(-len(data.train) // (setup.recipe.batch_size * options.accumulate))
+    # The run writes bundles of its own, into its folder.
+    guard = Guard(
+        [model, built],
+        optimizer,
+        options.on_nonfinite,
+        options.clip_norm,
+        options.clip_value,
+        clip=options.clip,
+        budget=Budget(steps=steps),
+        bundles=None,
+        scaler=precision.scaler(),
+        ranks=world is not None,
+    )
+    return Plan(
+        task=task,
+        data=data,
+        model=model,
+        loss=built,
+        prediction=make_prediction(built, signature),
+        recipe=setup.recipe,
+        optimizer=optimizer,
+        guard=guard,
+        forward=make_forward(model, precision, world, compiled=options.compile),
+        randomness=Randomness(options.seed, device),
+        record=record(),
+        config=chosen.config(world),
+        seed=options.seed,
+        accumulate=options.accumulate,
+        world=world,
+        checkpoint_seconds=options.checkpoint_seconds,
+    )
+
+
+def _overrides(options: Options) -> Overrides:
+    overrides = parse_overrides(options.set)
+    if options.epochs is None:
+        return overrides
+    if "epochs" in overrides.recipe:
+        raise UsageError("epochs must be given once, however: epochs and recipe.epochs are both set")
+    return replace(overrides, recipe={**overrides.recipe, "epochs": options.epochs})
+
+
+def code_of(loss: Any) -> dict[str, str]:
+    """The SHA-256 of every file that a loss is taken from by path: another content is another loss."""
+    if not isinstance(loss, str):
+        return {}
+    files = {call.name.rpartition(":")[0] for call in calls_of(installed(), parse(loss)) if ".py:" in call.name}
+    return {path: hashlib.sha256(Path(path).expanduser().read_bytes()).hexdigest() for path in sorted(files)}
+
+
+def _check_metric(spec: TaskSpec) -> None:
+    known = METRICS[spec.kind]
+    if spec.metric not in known:
+        owner = installed().origin("task", spec.name)
+        raise UsageError(
+            f"task {spec.name} of {owner}: metric of a {spec.kind} task must be one of {', '.join(known)}, "
+            f"however: metric={spec.metric!r}"
+        )

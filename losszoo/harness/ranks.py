@@ -1,0 +1,95 @@
+"""One run on several processes: how they meet, what they must have in common, and what a loss does among them."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import torch
+import torch.distributed as dist
+
+from losszoo.contract.compose import SumLoss, leaves
+from losszoo.contract.pairwise import PairwiseLoss
+from losszoo.engine.world import World, by_rank, world
+from losszoo.errors import UsageError, in_one_line
+
+if TYPE_CHECKING:
+    from losszoo.harness.planning import Choice
+
+
+@contextmanager
+def joined(device: str) -> Iterator[World | None]:
+    """The ranks that ``torchrun`` has started, or that the caller has joined before; None where there is one alone."""
+    if not dist.is_available() or dist.is_initialized() or not dist.is_torchelastic_launched():
+        yield world()
+        return
+    on_cuda = torch.device(device).type == "cuda"
+    if on_cuda:
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")) % max(torch.cuda.device_count(), 1))
+    dist.init_process_group("nccl" if on_cuda else "gloo")
+    try:
+        yield world()
+    finally:
+        dist.destroy_process_group()
+
+
+def agreed(others: World | None, choose: Callable[[], Choice]) -> Choice:
+    """What every rank has chosen.
+
+    Raises:
+        UsageError: a rank has chosen something else, or could not choose; every rank raises it.
+    """
+    if others is None:
+        return choose()
+    chosen, failure = None, None
+    try:
+        chosen = choose()
+    except Exception as error:  # the others wait for this rank: they are told before it is raised
+        failure = error
+    told = others.texts(json.dumps([in_one_line(failure) if failure else None, chosen and chosen.config(others)]))
+    if failure is not None:
+        raise failure
+    answers = [json.loads(text) for text in told]
+    failed = [f"{error}" if error else "" for error, _ in answers]
+    if any(failed):
+        raise UsageError(f"every rank must be able to train, however: {by_rank(failed)}")
+    differing = _differing([config for _, config in answers])
+    if differing:
+        raise UsageError(f"all ranks must train the same, however: {'; '.join(differing)}")
+    assert chosen is not None
+    return chosen
+
+
+def _differing(configs: list[Mapping[str, Any]]) -> list[str]:
+    first = configs[0]
+    return [
+        f"{name}: {by_rank([repr(config.get(name)) for config in configs])}"
+        for name in first
+        if any(config.get(name) != first[name] for config in configs)
+    ]
+
+
+def shared(loss: SumLoss, others: World | None, *, by_share: bool = True) -> SumLoss:
+    """The loss, told whose rows it will see.
+
+    Args:
+        loss: of the run.
+        others: the ranks that train together.
+        by_share: a loss over pairs is given this rank's rows and compares them with those of all ranks; else it is
+            given all rows by every rank.
+    """
+    if others is None:
+        return loss
+    for leaf in leaves(loss):
+        if isinstance(leaf, PairwiseLoss) and leaf.streaming.ranks is None:
+            way = (
+                "gather"
+                if by_share and leaf.signature in ("embedding", "views") and not leaf.streaming.dense
+                else "local"
+            )
+            leaf.stream_by(replace(leaf.streaming, ranks=way))
+    return loss

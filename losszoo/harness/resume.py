@@ -1,0 +1,154 @@
+"""A run folder read again: its result, or all that is needed to go on with it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from losszoo.engine.world import World
+from losszoo.errors import UsageError, in_one_line
+from losszoo.harness.options import Options
+from losszoo.harness.planning import FORMAT, KEPT, Choice
+from losszoo.harness.record import CHECKPOINT, jsonable
+from losszoo.harness.result import RunResult
+from losszoo.harness.saving import read_checkpoint
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What a run folder holds.
+
+    Args:
+        folder: of the run.
+        config: that it was started with.
+        result: of a run that has ended.
+        checkpoint: to go on from; None where there is none yet.
+    """
+
+    folder: Path
+    config: Mapping[str, Any]
+    result: RunResult | None = None
+    checkpoint: Mapping[str, Any] | None = None
+
+    @property
+    def task(self) -> str:
+        """Its name."""
+        return str(self.config["task"])
+
+    def loss(self, given: Any = None) -> str | Callable[..., Any]:
+        """The text that makes it; an object has to be given again."""
+        if not self.config["loss_is_object"]:
+            return str(self.config["loss"])
+        if given is None:
+            raise UsageError(
+                f"the loss of this run, {self.config['loss']}, was an object, which its name does not make again; "
+                f"call losszoo.run(loss=..., resume={str(self.folder)!r}) in Python with an equal one"
+            )
+        return given  # type: ignore[no-any-return]
+
+    def options(self, **beside: Any) -> Options:
+        """As the run was started, all defaults written out; ``beside`` are those that decide nothing."""
+        config = self.config
+        groups = {
+            "model": {"trunk": config["trunk"], **config["model"]},
+            "recipe": config["recipe"],
+            "loss": config["loss_options"],
+            "task": config["task_options"],
+        }
+        settings = {f"{group}.{key}": value for group, keys in groups.items() for key, value in keys.items()}
+        return Options(set=settings, run_dir=self.folder, **{name: config[name] for name in KEPT}, **beside)
+
+    def checked(self, chosen: Choice, world: World | None) -> Choice:
+        """What was chosen, if it is what the folder holds.
+
+        Raises:
+            UsageError: names what differs.
+        """
+        now = jsonable(chosen.config(world))
+        differing = differences(self.config, now)
+        if differing:
+            raise UsageError(
+                f"a run must be gone on with as it was started, however: {'; '.join(differing)} ({self.folder}); "
+                f"{_next_step(self.config, now)}"
+            )
+        return chosen
+
+
+def _next_step(then: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    if then["world"] != now["world"]:
+        started = f"torchrun --nproc-per-node {then['world']} -m losszoo" if then["world"] > 1 else "losszoo"
+        return f"start it with {started} run --resume ..."
+    return "start a new run, or put back what has changed"
+
+
+def differences(then: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """Where two configs differ, in words: ``recipe.lr: 0.01 there, 0.1 here``."""
+    found = []
+    for name in [*then, *(name for name in now if name not in then)]:
+        old, new = then.get(name), now.get(name)
+        if isinstance(old, Mapping) and isinstance(new, Mapping):
+            found += differences(old, new, f"{prefix}{name}.")
+        elif old != new:
+            found.append(f"{prefix}{name}: {old!r} there, {new!r} here")
+    return found
+
+
+def read_run(folder: Path) -> Kept:
+    """What a run folder holds.
+
+    Raises:
+        UsageError: it is no run folder, or one of another version; names the file that is damaged.
+    """
+    config = _json(folder, "config.json")
+    if config is None:
+        what = "there is no such folder" if not folder.is_dir() else "it holds no config.json"
+        raise UsageError(f"resume must be given the folder of a run, however: {what}: {folder}")
+    if not isinstance(config, dict) or config.get("format") != FORMAT:
+        came = config.get("format") if isinstance(config, dict) else type(config).__name__
+        raise UsageError(
+            f"a run folder must be of format {FORMAT}, however: {folder} is of format {came}; go on with the version "
+            "of losszoo that wrote it"
+        )
+    result = _json(folder, "result.json")
+    if result is not None and result.get("status") != "interrupted":
+        return Kept(folder, config, RunResult.from_dict(result))
+    return Kept(folder, config, checkpoint=_checkpoint(folder))
+
+
+def _checkpoint(folder: Path) -> dict[str, Any] | None:
+    path = folder / CHECKPOINT
+    if not path.exists():
+        return None
+    try:
+        return read_checkpoint(path)
+    except Exception as error:  # a damaged archive can fail in any way
+        raise UsageError(
+            f"{path} must be a whole checkpoint, however: {in_one_line(error)}; without this file the run begins again"
+        ) from error
+
+
+def _json(folder: Path, name: str) -> Any:
+    path = folder / name
+    if not path.exists():
+        return None
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path} must be a whole JSON file, however: {error}") from error
+
+
+@contextmanager
+def same_threads(config: Mapping[str, Any]) -> Iterator[None]:
+    """Sums are parted among threads: another number of them gives other last digits."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(config["threads"])
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,254 @@
+"""A run that is killed at any moment goes on to the result of one that never was: to the bit."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import losszoo
+from losszoo import RunResult, UsageError
+
+Start = Callable[..., "subprocess.Popen[str]"]
+# A loss whose steps take long enough to be killed in; it draws from every source of chance that there is.
+LOSS = """
+import random, time
+import numpy, torch
+
+
+def jittery(logits, targets):
+    time.sleep(0.004)
+    noise = random.random() + numpy.random.rand() + numpy.random.randn() + float(torch.rand(()))
+    return (1 + 0.01 * noise) * torch.nn.functional.cross_entropy(logits, targets, reduction="none")
+"""
+RUNS = {
+    "cross-entropy with dropout": ["--loss", "cross-entropy", "--set", "model.dropout=0.5", "--clip", "auto"],
+    "own loss": ["--loss", "./jittery.py:jittery", "--clip", "zscore(warmup=4)"],
+    "rollback": ["--loss", "nca-ratio", "--on-nonfinite", "rollback", "--set", "recipe.lr=0.3", "--clip-norm", "1"],
+    "learned weights": ["--loss", "uncertainty(cross-entropy, bce)", "--accumulate", "2"],
+    "pairs drawn": ["--loss", "linear(0, 1, epochs=3)*triplet + cross-entropy", "--precision", "bf16"],
+}
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Start:
+    (tmp_path / "jittery.py").write_text(LOSS)
+
+    def started(*arguments: str, out: str = "runs") -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "losszoo", "run", *arguments, "--checkpoint-seconds", "0", "--json"]
+        if "--resume" not in arguments:
+            command += ["--task", "digits", "--epochs", "4", "--out", out]
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        return subprocess.Popen(command, cwd=tmp_path, env=environment, **pipes)
+
+    return started
+
+
+def folder_of(out: Path) -> Path:
+    """The run folder, once it is there."""
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        found = list(out.glob("*/*/*/config.json"))
+        if found:
+            return found[0].parent
+        time.sleep(0.005)
+    raise AssertionError("no run folder")
+
+
+def all_but_time(folder: Path) -> dict[str, Any]:
+    """Everything that a run leaves behind, without what the clock has said."""
+    result = json.loads((folder / "result.json").read_text())
+    history = json.loads((folder / "history.json").read_text())
+    state = torch.load(folder / "checkpoint.pt", weights_only=True)
+    for timed in (result, state, *history, *state["history"]):
+        timed.pop("seconds")
+    result.pop("run_dir")
+    if result["guard"]["first"] and result["guard"]["first"]["bundle"]:
+        result["guard"]["first"]["bundle"] = Path(result["guard"]["first"]["bundle"]).name
+    state["guard"]["first"] = None
+    bundles = sorted(path.name for path in folder.glob("bundles/*.pt"))
+    steps = json.loads((folder / "steps.json").read_text())
+    return {"result": result, "history": history, "state": state, "bundles": bundles, "steps": steps}
+
+
+def assert_same(one: Any, other: Any, where: str = "") -> None:
+    if isinstance(one, torch.Tensor):
+        assert torch.equal(one.nan_to_num(7.0), other.nan_to_num(7.0)), where
+    elif isinstance(one, dict):
+        assert one.keys() == other.keys(), where
+        for key in one:
+            assert_same(one[key], other[key], f"{where}.{key}")
+    elif isinstance(one, list | tuple):
+        assert len(one) == len(other), where
+        for number, (left, right) in enumerate(zip(one, other, strict=True)):
+            assert_same(left, right, f"{where}[{number}]")
+    else:
+        assert one == other or (one != one and other != other), where
+
+
+def kill_until_done(start: Start, tmp_path: Path, arguments: list[str], draw: random.Random, kills: int) -> int:
+    """Kill the run and go on with it, again and again; how often it was really killed."""
+    process, killed = start(*arguments, out="killed"), 0
+    folder = folder_of(tmp_path / "killed")
+    while True:
+        if killed < kills:
+            time.sleep(draw.uniform(0.0, 0.35))
+            process.send_signal(signal.SIGKILL)
+        out, err = process.communicate(timeout=120)
+        if process.returncode != -signal.SIGKILL:
+            assert process.returncode in (0, 1), err
+            assert json.loads(out)["run_dir"] == str(folder.relative_to(tmp_path))
+            return killed
+        killed += 1
+        process = start("--resume", str(folder.relative_to(tmp_path)))
+        if killed < kills:
+            wait_for_a_new_checkpoint(folder, process)
+
+
+def wait_for_a_new_checkpoint(folder: Path, process: subprocess.Popen[str]) -> None:
+    """Else every kill would come while torch is being imported."""
+    path = folder / "checkpoint.pt"
+    before = path.stat().st_mtime_ns if path.exists() else 0
+    until = time.monotonic() + 60
+    while process.poll() is None and time.monotonic() < until:
+        if path.exists() and path.stat().st_mtime_ns != before:
+            return
+        time.sleep(0.002)
+
+
+def check_kills(start: Start, tmp_path: Path, name: str, seed: int, kills: int) -> int:
+    reference = start(*RUNS[name], out="never")
+    _, err = reference.communicate(timeout=300)
+    assert reference.returncode in (0, 1), err
+    killed = kill_until_done(start, tmp_path, RUNS[name], random.Random(seed), kills)
+    whole, pieces = (all_but_time(folder_of(tmp_path / out)) for out in ("never", "killed"))
+    assert_same(whole, pieces)
+    return killed
+
+
+@pytest.mark.parametrize("name", ["own loss", "rollback"])
+def test_killed_twice(start: Start, tmp_path: Path, name: str) -> None:
+    assert check_kills(start, tmp_path, name, 0, kills=2) == 2
+
+
+@pytest.mark.sweep
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("name", RUNS)
+def test_killed_at_random(start: Start, tmp_path: Path, name: str, seed: int) -> None:
+    """Twenty runs, each killed up to four times."""
+    assert check_kills(start, tmp_path, name, seed, kills=4) >= 1
+
+
+def test_ctrl_c_and_on(start: Start, tmp_path: Path) -> None:
+    arguments = RUNS["own loss"]
+    start(*arguments, out="never").communicate(timeout=120)
+    process = start(*arguments, out="killed")
+    folder = folder_of(tmp_path / "killed")
+    wait_for_a_new_checkpoint(folder, process)
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=60)
+    assert json.loads(out)["status"] == "interrupted"
+    out, _ = start("--resume", str(folder)).communicate(timeout=120)
+    assert json.loads(out)["status"] in ("completed", "stopped-early")
+    assert_same(*(all_but_time(folder_of(tmp_path / out)) for out in ("never", "killed")))
+
+
+@pytest.fixture
+def done(tmp_path: Path) -> RunResult:
+    return losszoo.run("cross-entropy", "digits", epochs=1, out=tmp_path / "runs")
+
+
+def test_a_run_that_has_ended_gives_its_result(done: RunResult) -> None:
+    before = {path: path.stat().st_mtime_ns for path in Path(done.run_dir).iterdir()}
+    assert losszoo.run(resume=done.run_dir).to_dict() == done.to_dict()
+    assert {path: path.stat().st_mtime_ns for path in Path(done.run_dir).iterdir()} == before
+
+
+def test_a_run_without_a_checkpoint_begins_again(done: RunResult) -> None:
+    for name in ("checkpoint.pt", "result.json"):
+        Path(done.run_dir, name).unlink()
+    again = losszoo.run(resume=done.run_dir)
+    assert (again.metrics, again.run_dir, again.steps) == (done.metrics, done.run_dir, done.steps)
+
+
+def test_an_object_has_to_be_given_again(tmp_path: Path) -> None:
+    loss = torch.nn.CrossEntropyLoss()
+    done = losszoo.run(loss, "digits", epochs=1, out=tmp_path)
+    Path(done.run_dir, "result.json").unlink()
+    with pytest.raises(UsageError, match=r"CrossEntropyLoss, was an object.*losszoo.run\(loss=..., resume="):
+        losszoo.run(resume=done.run_dir)
+    assert losszoo.run(loss, resume=done.run_dir).metrics == done.metrics
+
+
+def edit(folder: str, **changes: Any) -> None:
+    path = Path(folder, "config.json")
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+@pytest.mark.parametrize(
+    ("changes", "match"),
+    [
+        ({"torch": "1.0"}, r"as it was started, however: torch: '1.0' there, '.*' here"),
+        (
+            {"losszoo": "0.0.1", "world": 2},
+            r"losszoo: '0.0.1' there.*world: 2 there, 1 here.*torchrun --nproc-per-node 2",
+        ),
+        ({"format": 1}, r"must be of format 3, however: .* is of format 1"),
+        ({"code": {"a.py": "0"}}, r"code.a.py: '0' there, None here"),
+    ],
+)
+def test_another_config_is_refused(done: RunResult, changes: dict[str, Any], match: str) -> None:
+    Path(done.run_dir, "result.json").unlink()
+    edit(done.run_dir, **changes)
+    with pytest.raises(UsageError, match=match):
+        losszoo.run(resume=done.run_dir)
+
+
+def test_a_changed_loss_file_is_refused(start: Start, tmp_path: Path) -> None:
+    start("--loss", "./jittery.py:jittery").communicate(timeout=60)
+    folder = folder_of(tmp_path / "runs")
+    (folder / "result.json").unlink()
+    (tmp_path / "jittery.py").write_text(LOSS + "\n# another one\n")
+    process = start("--resume", str(folder))
+    assert "code../jittery.py" in process.communicate(timeout=60)[1]
+    assert process.returncode == 2
+
+
+def test_what_is_no_run_folder(tmp_path: Path, done: RunResult) -> None:
+    with pytest.raises(UsageError, match="resume must be given the folder of a run, however: there is no such folder"):
+        losszoo.run(resume=tmp_path / "nowhere")
+    with pytest.raises(UsageError, match=r"however: it holds no config\.json"):
+        losszoo.run(resume=tmp_path)
+    shutil.copytree(done.run_dir, tmp_path / "damaged")
+    for name, text, match in (
+        ("checkpoint.pt", "PK", "must be a whole checkpoint.*without this file the run begins again"),
+        ("config.json", "{", "must be a whole JSON file"),
+    ):
+        (tmp_path / "damaged" / "result.json").unlink(missing_ok=True)
+        (tmp_path / "damaged" / name).write_text(text)
+        with pytest.raises(UsageError, match=match):
+            losszoo.run(resume=tmp_path / "damaged")
+
+
+def test_resume_stands_alone(done: RunResult) -> None:
+    with pytest.raises(UsageError, match=r"resume must stand alone.*however: loss, task, epochs"):
+        losszoo.run("bce", "digits", resume=done.run_dir, epochs=3)
+    with pytest.raises(UsageError, match="run must be given a loss and a task, or resume="):
+        losszoo.run("bce")
+
+
+def test_resume_stands_alone_on_the_command_line(start: Start, done: RunResult) -> None:
+    _, err = start("--resume", done.run_dir, "--seed", "0", "--set", "model.dim=3").communicate(timeout=60)
+    assert "--resume must stand alone, as the run folder holds every setting, however: --set and --seed" in err
