@@ -17,8 +17,11 @@ COMMANDS = {
     "tasks": "losszoo.cli.tasks_command",
     "info": "losszoo.cli.info_command",
     "run": "losszoo.cli.run_command",
+    "compare": "losszoo.cli.compare_command",
+    "tune": "losszoo.cli.tune_command",
     "doctor": "losszoo.cli.doctor_command",
     "bench": "losszoo.cli.bench_command",
+    "report": "losszoo.cli.report_command",
     "replay": "losszoo.cli.replay_command",
     "plugins": "losszoo.cli.plugins_command",
 }

@@ -90,9 +90,10 @@ class Step:
     generator: Generator
     forward: Forward | None = None
 
-    @cached_property
+    @property
     def passing(self) -> Forward:
-        return self.forward or Forward(self.model)
+        self.forward = self.forward or Forward(self.model)
+        return self.forward
 
     @cached_property
     def inputs(self) -> Tensor:

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from losszoo.contract.similarity import pairwise_logits, unit
+from losszoo.contract.similarity import unit
 from losszoo.engine.options import Streaming
 from losszoo.engine.prepare import geometry
 from losszoo.harness import metrics
 from losszoo.harness.adapters import HEADED, Model, link, one_hot
+from losszoo.harness.neighbors import CHUNK, Known, without_own
+from losszoo.harness.neighbors import K_CHOICES as K_CHOICES
+from losszoo.harness.neighbors import best_k as best_k
+from losszoo.harness.neighbors import knn_votes as knn_votes
+from losszoo.harness.outputs import output_metrics as output_metrics
 from losszoo.harness.prepare import Part, Prepared
 
 # What is measured, by kind of task; the one that decides is among them.
@@ -25,9 +31,6 @@ METRICS: Mapping[str, tuple[str, ...]] = {
     "retrieval": ("recall_at_1", "map_at_r"),
     "views": ("knn_accuracy", "probe_accuracy"),
 }
-# The numbers of neighbors that validation chooses from.
-K_CHOICES = (1, 3, 5, 7, 11, 15, 21, 31, 51)
-_CHUNK = 1024
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,6 @@ class Prediction:
     similarity: str = "euclidean"
     temperature: float = 1.0
 
-    @torch.no_grad()
     def score(
         self,
         model: Model,
@@ -56,7 +58,7 @@ class Prediction:
         *,
         thorough: bool = True,
     ) -> dict[str, dict[str, float]]:
-        """Metrics of the named parts.
+        """Metrics of the named parts; NaN for a part without rows.
 
         Args:
             model: trunk and heads; put into evaluation mode meanwhile.
@@ -65,37 +67,77 @@ class Prediction:
             deciding: (metric, direction) by which k is chosen.
             thorough: also what takes long and decides nothing (the linear probe).
         """
-        training = model.training
-        model.eval()
-        try:
-            if not self._by_neighbors:
-                return {name: self._scored_outputs(model, data, getattr(data, name)) for name in parts}
-            needed = parts if data.kind == "retrieval" else dict.fromkeys(("train", "val", *parts))
-            features = {name: self._embed(model, getattr(data, name)) for name in needed}
-            return self._scored_features(features, data, parts, deciding, thorough)
-        finally:
-            model.train(training)
+        filled = tuple(name for name in parts if len(getattr(data, name)))
+        nothing = {name: dict.fromkeys(METRICS[data.kind], math.nan) for name in parts if name not in filled}
+        if not filled:
+            return nothing
+        with _evaluated(model):
+            if not self.by_neighbors:
+                scored = {name: self._scored_head(model, data, getattr(data, name)) for name in filled}
+            else:
+                needed = filled if data.kind == "retrieval" else dict.fromkeys(("train", "val", *filled))
+                features = {name: self._embed(model, getattr(data, name).inputs) for name in needed}
+                scored = self._scored_features(features, data, filled, deciding, thorough)
+        return {**nothing, **scored}
 
-    @torch.no_grad()
+    def known(self, model: Model, data: Prepared, deciding: tuple[str, str]) -> Known | None:
+        """The training rows as :meth:`outputs` asks for them; None where it does not."""
+        if not self.by_neighbors:
+            return None
+        with _evaluated(model):
+            features = {name: self._embed(model, getattr(data, name).inputs) for name in ("train", "val")}
+            return self._known(features, data, deciding)
+
+    def outputs(self, model: Model, data: Prepared, inputs: Tensor, known: Known | None = None) -> Tensor:
+        """What is predicted of each row.
+
+        Args:
+            model: trunk and heads; put into evaluation mode meanwhile.
+            data: for the kind of the task, and for the targets of the training rows.
+            inputs: (N, ...), prepared.
+            known: of :meth:`known`, for signatures without a head.
+
+        Returns:
+            (N, 1) or (N, C) scores as the loss expects them, (N, 1) standardised numbers, (N, C, H, W) maps of a head;
+            without one, (N, C) shares of the training rows' labels, or (N, 1) means of their numbers.
+        """
+        with _evaluated(model):
+            if known is None:
+                return self._head(model, inputs)
+            return self._mixed(self._embed(model, inputs), known, data)
+
     def embedded(self, model: Model, part: Part) -> Tensor | None:
         """The embedding of each row, by which the loss predicts; None where it predicts by a head."""
-        if not self._by_neighbors:
+        if not self.by_neighbors:
             return None
-        training = model.training
-        model.eval()
-        try:
-            return self._embed(model, part)
-        finally:
-            model.train(training)
+        with _evaluated(model):
+            return self._embed(model, part.inputs)
 
     @property
-    def _by_neighbors(self) -> bool:
+    def by_neighbors(self) -> bool:
+        """Whether it predicts from the training rows nearby, and not by a head."""
         return self.signature not in HEADED
 
-    def _scored_outputs(self, model: Model, data: Prepared, part: Part) -> dict[str, float]:
+    def _head(self, model: Model, inputs: Tensor) -> Tensor:
         head = model.heads[self.signature]
-        outputs = [link(head(model(rows)), self.expects, self.signature) for rows in _chunks(part.inputs)]
-        return output_metrics(torch.cat(outputs), part, data, self.expects)
+        return torch.cat([link(head(model(rows)), self.expects, self.signature) for rows in _chunks(inputs)])
+
+    def _embed(self, model: Model, inputs: Tensor) -> Tensor:
+        features = torch.cat([model(rows) for rows in _chunks(inputs)])
+        return unit(features) if self.similarity == "cosine" else features
+
+    def _known(self, features: Mapping[str, Tensor], data: Prepared, deciding: tuple[str, str]) -> Known:
+        k = 0 if self.signature == "neighbors" else best_k(features, data, deciding)
+        return Known(features["train"], k)
+
+    def _mixed(self, features: Tensor, known: Known, data: Prepared, own: bool = False) -> Tensor:
+        """From the targets of the training rows; ``own``: the rows are those, and none of them sees itself."""
+        if self.signature == "neighbors":
+            return self._soft(features, known.features, data, own)
+        return knn_votes(features, known.features, data, (known.k,), own)[0]
+
+    def _scored_head(self, model: Model, data: Prepared, part: Part) -> dict[str, float]:
+        return output_metrics(self._head(model, part.inputs), part, data, self.expects)
 
     def _scored_features(
         self,
@@ -107,13 +149,8 @@ class Prediction:
     ) -> dict[str, dict[str, float]]:
         if data.kind == "retrieval":
             return {name: retrieval_metrics(features[name], getattr(data, name).targets) for name in parts}
-        if self.signature == "neighbors":
-            votes = {name: self._soft(features, name, data) for name in parts}
-        else:
-            k = best_k(features, data, deciding)
-            votes = {
-                name: knn_votes(features[name], features["train"], data, (k,), own=name == "train")[0] for name in parts
-            }
+        known = self._known(features, data, deciding)
+        votes = {name: self._mixed(features[name], known, data, own=name == "train") for name in parts}
         found = {name: output_metrics(votes[name], getattr(data, name), data, "probabilities") for name in parts}
         if data.kind != "views":
             return found
@@ -123,17 +160,13 @@ class Prediction:
             for name in parts
         }
 
-    def _embed(self, model: Model, part: Part) -> Tensor:
-        features = torch.cat([model(rows) for rows in _chunks(part.inputs)])
-        return unit(features) if self.similarity == "cosine" else features
-
-    def _soft(self, features: Mapping[str, Tensor], name: str, data: Prepared) -> Tensor:
-        """Soft nearest neighbors over all training rows, each training row without itself."""
+    def _soft(self, queries: Tensor, train: Tensor, data: Prepared, own: bool) -> Tensor:
+        """Soft nearest neighbors over all training rows."""
         targets = data.train.targets
-        mixed_of = targets[:, None] if data.kind == "regression" else one_hot(targets, data.classes)
+        mixed_of = targets[:, None] if data.kind == "regression" else one_hot(targets, data.classes).to(queries.dtype)
         mixed = [
-            torch.softmax(_without_own(logits, block.start if name == "train" else None), 1) @ mixed_of
-            for block, logits in self._to_training(features[name], features["train"])
+            torch.softmax(without_own(logits, block.start if own else None), 1) @ mixed_of
+            for block, logits in self._to_training(queries, train)
         ]
         return torch.cat(mixed)
 
@@ -148,8 +181,20 @@ class Prediction:
             yield block, measure if prepared.sign > 0 else measure.neg_()
 
 
+@contextmanager
+def _evaluated(model: Model) -> Iterator[None]:
+    """A block in which the model is in evaluation mode, and no graph is recorded."""
+    training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        model.train(training)
+
+
 def _chunks(inputs: Tensor) -> tuple[Tensor, ...]:
-    return torch.split(inputs, _CHUNK)
+    return torch.split(inputs, CHUNK)
 
 
 def probe(features: Mapping[str, Tensor], parts: tuple[str, ...], data: Prepared) -> dict[str, float]:

@@ -13,6 +13,7 @@ from losszoo.contract.sizes import set_sizes
 from losszoo.errors import LosszooError, UsageError, in_one_line
 from losszoo.harness.adapters import Step, arguments
 from losszoo.harness.build import make_loss, make_model
+from losszoo.harness.forward import Forward, Precision
 from losszoo.harness.prepare import Part, Prepared, prepare
 from losszoo.harness.randomness import Randomness
 from losszoo.harness.settings import make_task
@@ -67,7 +68,9 @@ class Rebuilder:
         _load(model, bundle["model"], "model")
         _load(loss, bundle["loss"], "loss")
         model.train()
-        step = Step(model, self.task, data, rows, config["recipe"]["sample_rate"], self.randomness.generator)
+        forward = Forward(model, Precision(config.get("precision", "fp32"), device))
+        generator = self.randomness.generator
+        step = Step(model, self.task, data, rows, config["recipe"]["sample_rate"], generator, forward)
         return RunStep(step, loss)
 
     def _rows_and_data(self, candidates: bool, batch: Mapping[str, Any]) -> tuple[Tensor, Prepared]:

@@ -32,8 +32,9 @@ def jittery(logits, targets):
     noise = random.random() + numpy.random.rand() + numpy.random.randn() + float(torch.rand(()))
     return (1 + 0.01 * noise) * torch.nn.functional.cross_entropy(logits, targets, reduction="none")
 """
+DROPOUT = ["--set", "model.trunk=mlp", "--set", "model.dropout=0.5"]
 RUNS = {
-    "cross-entropy with dropout": ["--loss", "cross-entropy", "--set", "model.dropout=0.5", "--clip", "auto"],
+    "cross-entropy with dropout": ["--loss", "cross-entropy", *DROPOUT, "--clip", "auto"],
     "own loss": ["--loss", "./jittery.py:jittery", "--clip", "zscore(warmup=4)"],
     "rollback": ["--loss", "nca-ratio", "--on-nonfinite", "rollback", "--set", "recipe.lr=0.3", "--clip-norm", "1"],
     "learned weights": ["--loss", "uncertainty(cross-entropy, bce)", "--accumulate", "2"],

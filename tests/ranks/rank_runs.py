@@ -1,0 +1,110 @@
+"""What two processes do under torchrun, for test_rank_runs.py: writes down what each of them saw."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+
+import losszoo
+from losszoo import NonFiniteError, UsageError
+
+RUNS: dict[str, dict[str, Any]] = {
+    "cross-entropy": {"task": "abalone", "clip_norm": 0.5},
+    "sup-con": {"task": "digits"},
+    "nca": {"task": "digits"},
+    "contrastive": {"task": "digits"},
+    "info-nce": {"task": "digits-views"},
+    "modern-nca + 0.1*cross-entropy": {"task": "breast-cancer"},
+    "linear(0, 1, epochs=2)*sup-con + cross-entropy + 1e-3*l2": {"task": "digits"},
+    "uncertainty(cross-entropy, bce)": {"task": "digits"},
+    "rmse": {"task": "diabetes"},
+    "dice": {"task": "digits-segmentation"},
+    "linear-cross-entropy": {"task": "digits"},
+    "nca(similarity='cosine')": {"task": "digits", "accumulate": 3},
+    "bce": {"task": "breast-cancer", "accumulate": 2, "clip": "auto"},
+}
+
+
+def runs(out: Path) -> dict[str, Any]:
+    """The history of each run, and what its guard has counted."""
+    found = {}
+    for loss, options in RUNS.items():
+        task = options["task"]
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            result = losszoo.run(loss, task, epochs=2, out=out, **{k: v for k, v in options.items() if k != "task"})
+        history = json.loads(Path(result.run_dir, "history.json").read_text())
+        found[loss] = {"history": history, "metrics": result.metrics, "guard": result.guard, "dir": result.run_dir}
+    return found
+
+
+def bad_steps(out: Path) -> dict[str, Any]:
+    """A run whose loss breaks, under each policy."""
+    found = {}
+    for policy in ("raise", "skip", "rollback"):
+        options = {"set": {"recipe.lr": 0.1}, "epochs": 6, "on_nonfinite": policy}
+        result = losszoo.run("nca-ratio", "digits", out=out, **options)
+        found[policy] = {"status": result.status, "guard": result.guard, "steps": result.steps}
+    return found
+
+
+def own_loop(rank: int) -> dict[str, Any]:
+    """A guard in a loop of one's own, where the second step is bad on the second rank alone."""
+    found = {}
+    for policy in ("skip", "rollback", "raise"):
+        torch.manual_seed(0)
+        model = DistributedDataParallel(nn.Linear(2, 1))
+        guard = losszoo.Guard(model, torch.optim.SGD(model.parameters(), lr=0.1), policy, bundles=None)
+        said = []
+        for step in range(4):
+            loss = model(torch.full((3, 2), 1.0 + rank)).mean()
+            try:
+                # The value alone is bad: the gradient that the ranks share is finite.
+                report = guard.step(loss + (math.inf if step == 1 and rank == 1 else 0.0))
+                said.append([report.applied, report.event and report.event.where, report.event and report.event.detail])
+            except NonFiniteError as error:
+                said.append(str(error))
+        found[policy] = {"said": said, "weights": [p.tolist() for p in model.parameters()]}
+    return found
+
+
+def disagreement(rank: int, out: Path) -> dict[str, str]:
+    """What each rank is told where one of them wants something else, or cannot begin."""
+    found = {}
+    wishes = {"seed": [("bce", {"seed": 0}), ("bce", {"seed": 1})], "loss": [("bce", {}), ("bcee", {})]}
+    for name, each in wishes.items():
+        loss, options = each[rank]
+        try:
+            losszoo.run(loss, "digits", epochs=1, out=out, **options)
+        except UsageError as error:
+            found[name] = str(error)
+    return found
+
+
+def main() -> None:
+    out = Path(sys.argv[1])
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo")
+    rank = dist.get_rank()
+    seen = {
+        "runs": runs(out / "runs"),
+        "bad": bad_steps(out / "runs"),
+        "loop": own_loop(rank),
+        "disagreement": disagreement(rank, out / "never"),
+    }
+    (out / f"rank-{rank}.json").write_text(json.dumps(seen))
+    dist.barrier()
+    dist.destroy_process_group()
+
+
+if __name__ == "__main__":
+    main()
