@@ -55,9 +55,15 @@ if TYPE_CHECKING:
     from losszoo.registry.params import Param as Param
     from losszoo.registry.specs import LossSpec as LossSpec
     from losszoo.registry.specs import TaskSpec as TaskSpec
+    from losszoo.reporting.report import report as report
+    from losszoo.runs.compare import compare as compare
+    from losszoo.runs.comparison import Comparison as Comparison
+    from losszoo.tuning.result import Tuning as Tuning
+    from losszoo.tuning.tune import tune as tune
 
 _HOME = {
     "Budget": "losszoo.harness.guard",
+    "Comparison": "losszoo.runs.comparison",
     "DataError": "losszoo.errors",
     "Examination": "losszoo.doctor.examination",
     "Finding": "losszoo.doctor.examination",
@@ -80,8 +86,10 @@ _HOME = {
     "SumLoss": "losszoo.contract.compose",
     "Task": "losszoo.harness.task",
     "TaskSpec": "losszoo.registry.specs",
+    "Tuning": "losszoo.tuning.result",
     "Unreduced": "losszoo.contract.unreduced",
     "UsageError": "losszoo.errors",
+    "compare": "losszoo.runs.compare",
     "create": "losszoo.factory",
     "data_file": "losszoo.data",
     "examine": "losszoo.doctor.examine",
@@ -95,10 +103,12 @@ _HOME = {
     "pairwise": "losszoo.engine.declare",
     "pairwise_logits": "losszoo.contract.similarity",
     "replay": "losszoo.harness.replay",
+    "report": "losszoo.reporting.report",
     "run": "losszoo.harness.train",
     "safe_sqrt": "losszoo.contract.numerics",
     "sample_neighbors": "losszoo.contract.sampling",
     "softmax_row": "losszoo.engine.declare",
+    "tune": "losszoo.tuning.tune",
 }
 
 __all__ = ["__version__", *sorted([*_HOME, "testing"])]

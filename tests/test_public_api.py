@@ -20,6 +20,7 @@ PUBLIC = [
     "__version__",
     *(
         "Budget",
+        "Comparison",
         "DataError",
         "Examination",
         "Finding",
@@ -44,10 +45,22 @@ PUBLIC = [
         "SumLoss",
         "Task",
         "TaskSpec",
+        "Tuning",
     ),
-    *("Unreduced", "UsageError", "create", "data_file", "examine", "finish", "hookimpl", "list_losses", "list_tasks"),
-    *("load_task", "log_odds", "masked_logsumexp", "pairwise", "pairwise_logits", "replay", "run", "safe_sqrt"),
-    *("sample_neighbors", "softmax_row", "testing"),
+    *(
+        "Unreduced",
+        "UsageError",
+        "compare",
+        "create",
+        "data_file",
+        "examine",
+        "finish",
+        "hookimpl",
+        "list_losses",
+        "list_tasks",
+    ),
+    *("load_task", "log_odds", "masked_logsumexp", "pairwise", "pairwise_logits", "replay", "report"),
+    *("run", "safe_sqrt", "sample_neighbors", "softmax_row", "testing", "tune"),
 ]
 
 

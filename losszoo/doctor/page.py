@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import os
 import platform
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from functools import cache
-from html import escape
 from importlib.resources import files
 from pathlib import Path
 
@@ -21,8 +18,8 @@ from losszoo.doctor.examination import Examination, Finding
 from losszoo.doctor.rounds import Patient
 from losszoo.doctor.wording import TRIED, effort, headline, outcome, place, reach, remedy, shortest
 from losszoo.errors import UsageError
+from losszoo.harmless import in_html, sha256
 from losszoo.harness.files import write_atomically
-from losszoo.registry.discovery import printable
 
 _CHIPS = {True: "verified", False: "refuted", None: "open"}
 
@@ -50,8 +47,8 @@ def write_page(examinations: Sequence[Examination | Patient], path: str | os.Pat
 def _page(patients: Sequence[Patient], title: str) -> str:
     style, script = _asset("page.css"), _asset("page.js")
     alone = patients[0] if len(patients) == 1 else None
-    name = _safe(title or (alone.name if alone else "losses"))
-    policy = f"default-src 'none'; style-src {_sha256(style)}; script-src {_sha256(script)}; base-uri 'none'"
+    name = in_html(title or (alone.name if alone else "losses"))
+    policy = f"default-src 'none'; style-src {sha256(style)}; script-src {sha256(script)}; base-uri 'none'"
     body = _alone(alone, name) if alone else _many(patients, name)
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
@@ -63,24 +60,15 @@ def _page(patients: Sequence[Patient], title: str) -> str:
     )
 
 
-def _safe(text: str) -> str:
-    """Text of anybody's as text of the page."""
-    return escape("\n".join(map(printable, text.split("\n"))))
-
-
 @cache
 def _asset(name: str) -> str:
     return files("losszoo.doctor").joinpath(name).read_text("utf-8")
 
 
-def _sha256(text: str) -> str:
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
-
-
 def _footer() -> str:
     versions = f"losszoo {losszoo.__version__}, torch {torch.__version__}, Python {platform.python_version()}"
     today = datetime.now(UTC).strftime("%Y-%m-%d")
-    return f"<footer>{_safe(versions)}, {_safe(platform.platform())}; {today}</footer>\n"
+    return f"<footer>{in_html(versions)}, {in_html(platform.platform())}; {today}</footer>\n"
 
 
 def _alone(patient: Patient, name: str) -> str:
@@ -90,7 +78,7 @@ def _alone(patient: Patient, name: str) -> str:
 def _many(patients: Sequence[Patient], name: str) -> str:
     rows = "".join(_index_row(patient, i) for i, patient in enumerate(patients, 1))
     sections = "".join(
-        f'<section class="patient" id="loss-{i}">\n<h2 class="name-of">{_safe(patient.name)}</h2>\n'
+        f'<section class="patient" id="loss-{i}">\n<h2 class="name-of">{in_html(patient.name)}</h2>\n'
         f"{_answer(patient, str(i), 3)}</section>\n"
         for i, patient in enumerate(patients, 1)
     )
@@ -112,8 +100,8 @@ def _index_row(patient: Patient, index: int) -> str:
         numbers = [str(examination.probes), shortest(examination), f"{examination.seconds:.1f}"]
     cells = "".join(f'<td class="number">{text}</td>' for text in numbers)
     return (
-        f'<tr><td><a class="name-of" href="#loss-{index}">{_safe(patient.name)}</a></td>'
-        f"<td>{_verdict(patient, patient.verdict)}</td>{cells}<td>{_safe(patient.remark)}</td></tr>\n"
+        f'<tr><td><a class="name-of" href="#loss-{index}">{in_html(patient.name)}</a></td>'
+        f"<td>{_verdict(patient, patient.verdict)}</td>{cells}<td>{in_html(patient.remark)}</td></tr>\n"
     )
 
 
@@ -125,7 +113,7 @@ def _verdict(patient: Patient, text: str) -> str:
 
 
 def _chip(kind: str, text: str) -> str:
-    return f'<span class="chip {kind}">{_safe(text)}</span>'
+    return f'<span class="chip {kind}">{in_html(text)}</span>'
 
 
 def _answer(patient: Patient, number_of: str, level: int) -> str:
@@ -133,21 +121,21 @@ def _answer(patient: Patient, number_of: str, level: int) -> str:
     examination = patient.examination
     if examination is None:
         said = f'<p class="facts">{_verdict(patient, "could not be examined")}</p>\n'
-        return f'{said}<div class="card"><p>{_safe(patient.error)}</p></div>\n'
+        return f'{said}<div class="card"><p>{in_html(patient.error)}</p></div>\n'
     signature = f"{examination.signature}, " if examination.signature else ""
     findings = "".join(
         _finding(finding, i, f"{number_of}-{i}", level) for i, finding in enumerate(examination.findings, 1)
     )
-    notes = "".join(f"<li>{_safe(note)}</li>" for note in examination.notes)
+    notes = "".join(f"<li>{in_html(note)}</li>" for note in examination.notes)
     return (
         f'<p class="facts">{_verdict(patient, outcome(examination))} '
-        f"{_safe(signature)}{_safe(effort(examination))}</p>\n"
+        f"{in_html(signature)}{in_html(effort(examination))}</p>\n"
         f"{_strips(examination)}{findings}" + (f'<ul class="notes">{notes}</ul>\n' if notes else "")
     )
 
 
 def _strips(examination: Examination) -> str:
-    sentences = "".join(f"<li>{_safe(sentence)}</li>" for sentence in reach(examination))
+    sentences = "".join(f"<li>{in_html(sentence)}</li>" for sentence in reach(examination))
     drawn = drawings(examination)
     if not (drawn or sentences):
         return ""
@@ -159,19 +147,19 @@ def _finding(finding: Finding, count: int, number_of: str, level: int) -> str:
     facts = "".join(f"<dt>{name}</dt><dd>{content}</dd>" for name, content in _facts(finding, number_of) if content)
     return (
         f'<article class="card finding" id="finding-{number_of}"><header><span class="count">{count}.</span>'
-        f"<h{level}>{_safe(headline(finding))}</h{level}></header><dl>{facts}</dl></article>\n"
+        f"<h{level}>{in_html(headline(finding))}</h{level}></header><dl>{facts}</dl></article>\n"
     )
 
 
 def _facts(finding: Finding, number_of: str) -> Iterator[tuple[str, str]]:
-    code = f"<pre><code>{_safe(finding.code.strip())}</code></pre>" if finding.code else ""
-    where = f"<code>{_safe(place(finding))}</code>" if place(finding) else ""
+    code = f"<pre><code>{in_html(finding.code.strip())}</code></pre>" if finding.code else ""
+    where = f"<code>{in_html(place(finding))}</code>" if place(finding) else ""
     yield "where", where + code
-    yield "when", _safe(finding.probe)
-    yield "cause", _safe(finding.cause)
+    yield "when", in_html(finding.probe)
+    yield "cause", in_html(finding.cause)
     yield "input", _input(finding, f"paste-{number_of}")
     if finding.remedy:
-        yield "remedy", f"{_safe(remedy(finding))} {_chip(_CHIPS[finding.verified], TRIED[finding.verified])}"
+        yield "remedy", f"{in_html(remedy(finding))} {_chip(_CHIPS[finding.verified], TRIED[finding.verified])}"
 
 
 def _input(finding: Finding, identity: str) -> str:
@@ -180,4 +168,4 @@ def _input(finding: Finding, identity: str) -> str:
     if not text:
         return ""
     button = f'<button type="button" class="copy" data-of="{identity}" hidden>copy</button>'
-    return f'<div class="paste"><pre><code id="{identity}">{_safe(text)}</code></pre>{button}</div>'
+    return f'<div class="paste"><pre><code id="{identity}">{in_html(text)}</code></pre>{button}</div>'

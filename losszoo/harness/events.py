@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+import math
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+import torch
+
+from losszoo.engine.world import World, by_rank
 from losszoo.errors import NonFiniteError
 
 
@@ -41,6 +45,24 @@ class Event:
         origin = f"; first in {self.op}" if self.op else ""
         origin += f" at {self.source}" if self.source else ""
         return f"non-finite {self.where} in {at}{': ' + self.detail if self.detail else ''}{origin}"
+
+
+def judged(event: Event, value: float, norm: float, others: World | None) -> Event | None:
+    """What is not finite in a step, on this rank or another one of those that step together.
+
+    Args:
+        event: step and epoch.
+        value: of the loss.
+        norm: of the gradient.
+        others: the ranks; None for this process alone.
+    """
+    fine = [[math.isfinite(value), math.isfinite(norm)]]
+    table = fine if others is None else others.table(fine[0], torch.int64).tolist()
+    for where, told in zip(("loss", "gradient"), zip(*table, strict=True), strict=True):
+        if not all(told):
+            on_some = by_rank(["" if ok else "not finite" for ok in told]) if any(told) else ""
+            return replace(event, where=where, detail=on_some)
+    return None
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from losszoo.engine.world import by_rank, world
+from losszoo.engine.world import world
 from losszoo.errors import NonFiniteError, UsageError
 from losszoo.harness.bundle import Bundles
 from losszoo.harness.clip import Clip, gradient_norm
@@ -20,8 +19,10 @@ from losszoo.harness.events import BudgetError as BudgetError
 from losszoo.harness.events import Counts as Counts
 from losszoo.harness.events import Event as Event
 from losszoo.harness.events import StepReport as StepReport
+from losszoo.harness.events import judged
 from losszoo.harness.failure import Failure, Watched
 from losszoo.harness.randomness import Randomness
+from losszoo.harness.scaling import Scaling
 from losszoo.harness.snapshot import Buffers, Snapshot
 
 POLICIES = ("raise", "skip", "rollback")
@@ -86,7 +87,8 @@ class Guard:
         if snapshot_every < 1:
             raise UsageError(f"snapshot_every must be >= 1, however: snapshot_every={snapshot_every}")
         self.modules = nn.ModuleList(model if isinstance(model, list) else [model])
-        self.optimizer, self.policy, self.budget, self.scaler = optimizer, policy, budget, scaler
+        self.optimizer, self.policy, self.budget = optimizer, policy, budget
+        self.scaling = Scaling(scaler)
         self.clip = Clip(clip_norm, clip_value, clip)
         self.counts = Counts()
         self.first: Event | None = None
@@ -132,8 +134,7 @@ class Guard:
 
     def backward(self, loss: Tensor) -> None:
         """The backward pass alone, of a part of the loss: for parts that add up before :meth:`apply`."""
-        scaled = loss if self.scaler is None else self.scaler.scale(loss)
-        scaled.backward()  # type: ignore[no-untyped-call]
+        self.scaling.scaled(loss).backward()  # type: ignore[no-untyped-call]
 
     def apply(
         self,
@@ -154,7 +155,7 @@ class Guard:
         gradients, overflowed = self._gradients()
         value = loss.item() if isinstance(loss, Tensor) else float(loss)
         norm = gradient_norm(gradients)
-        event = self._judged(value, norm)
+        event = judged(Event(self.counts.steps, self.epoch, "loss"), value, norm, world() if self._together else None)
         if event is not None and event.where == "gradient" and overflowed:
             return self._overflow(value, norm)
         if event is not None:
@@ -169,8 +170,7 @@ class Guard:
             before_step()
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
-        if self.scaler is not None:
-            self.scaler.update()
+        self.scaling.adapt()
         self.counts.clipped += clipped
         self.counts.in_a_row = 0
         self._buffers.keep()
@@ -178,27 +178,12 @@ class Guard:
             self._before = self._randomness.state()
         return StepReport(value, norm, applied=True, clipped=clipped)
 
-    def _judged(self, value: float, norm: float) -> Event | None:
-        """What is not finite, on this rank or another one of those that step together."""
-        others = world() if self._together else None
-        fine = math.isfinite(value), math.isfinite(norm)
-        if others is None:
-            where = None if all(fine) else "gradient" if fine[0] else "loss"
-            return Event(self.counts.steps, self.epoch, where) if where else None
-        table = others.table(fine, torch.int64)
-        for where, told in zip(("loss", "gradient"), table.T.tolist(), strict=True):
-            if not all(told):
-                detail = "" if not any(told) else by_rank(["" if ok else "not finite" for ok in told])
-                return Event(self.counts.steps, self.epoch, where, detail=detail)
-        return None
-
     def _overflow(self, value: float, norm: float) -> StepReport:
         """The scale was too large: the next one is smaller, and nothing else has happened."""
         self.optimizer.zero_grad(set_to_none=True)
         self._buffers.put_back()
         self.counts.overflows += 1
-        if self.scaler is not None:
-            self.scaler.update()
+        self.scaling.adapt()
         return StepReport(value, norm, applied=False, clipped=False)
 
     def _failure(self, loss: float, batch: Any, again: Callable[[], Tensor] | None) -> Failure | None:
@@ -220,10 +205,7 @@ class Guard:
         for parameter in parameters:
             if parameter.grad.is_sparse:
                 parameter.grad = parameter.grad.coalesce()
-        scaled = False
-        if self.scaler is not None:
-            scaled = self.scaler.get_scale() > 1
-            self.scaler.unscale_(self.optimizer)
+        scaled = self.scaling.take_out(self.optimizer)
         return [p.grad._values() if p.grad.is_sparse else p.grad for p in parameters], scaled
 
     def _bad(self, event: Event, investigate: Callable[[Event], Event] | None) -> Event:
@@ -231,9 +213,7 @@ class Guard:
         self.counts.nonfinite += 1
         self.counts.in_a_row += 1
         self._buffers.put_back()
-        if self.scaler is not None:
-            # What broke was not the scale, which stays.
-            self.scaler.update(self.scaler.get_scale())
+        self.scaling.stay()
         if investigate is not None:
             event = investigate(event)
             self._buffers.put_back()  # an investigation repeats the step
@@ -254,7 +234,7 @@ class Guard:
         """The ``guard`` part of a result."""
         counts = asdict(self.counts)
         named = {key: counts[key] for key in ("nonfinite", "skipped", "rollbacks", "clipped")}
-        scaled = {} if self.scaler is None else {"overflows": self.counts.overflows}
+        scaled = {"overflows": self.counts.overflows} if self.scaling.scaler else {}
         return {**named, **scaled, "first": self.first.to_dict() if self.first else None}
 
     def state_dict(self) -> dict[str, Any]:
@@ -264,7 +244,7 @@ class Guard:
             "first": asdict(self.first) if self.first else None,
             "clip": self.clip.state_dict(),
             "snapshot": None if self._snapshot is None else self._snapshot.state_dict(),
-            "scaler": None if self.scaler is None else self.scaler.state_dict(),
+            "scaler": self.scaling.state_dict(),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -275,8 +255,7 @@ class Guard:
         self._buffers.keep()
         if self._snapshot is not None:
             self._snapshot.load_state_dict(state["snapshot"])
-        if self.scaler is not None:
-            self.scaler.load_state_dict(state["scaler"])
+        self.scaling.load_state_dict(state["scaler"])
 
 
 def _check_steppable(loss: Any) -> None:

@@ -121,7 +121,7 @@ def _trained(
     if chosen.options.tensorboard and plan.first_rank:
         from losszoo.harness.tensorboard import Scalars
 
-        plan.scalars = Scalars(plan.record.folder / "tensorboard", purge_step=plan.guard.counts.steps)
+        plan.scalars = Scalars(plan.record.folder / "tensorboard", purge_step=plan.guard.counts.steps + 1)
     try:
         with Interrupt() as interrupt:
             progress = fit(plan, interrupt, on_epoch if plan.first_rank else None, progress)

@@ -1,0 +1,1 @@
+"""What many runs have given, as one HTML page."""

@@ -1,0 +1,114 @@
+"""``losszoo.report``: from a folder of runs to a page."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from losszoo.errors import UsageError
+from losszoo.reporting.runs import DONE
+
+_SUFFIXES = (".html", ".htm")
+
+
+@dataclass(frozen=True)
+class Report:
+    """A page that was written.
+
+    Args:
+        html: its path.
+        tasks: for each, the labels of its losses, best first.
+        runs: number of runs.
+        failed: number of runs without a result.
+        notes: files that could not be read, and runs that were left out.
+    """
+
+    html: Path
+    tasks: dict[str, list[str]]
+    runs: int
+    failed: int
+    notes: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The document of ``losszoo report --json``."""
+        return {
+            "html": str(self.html),
+            "tasks": self.tasks,
+            "runs": self.runs,
+            "failed": self.failed,
+            "notes": list(self.notes),
+        }
+
+
+def report(
+    dir: str | os.PathLike[str],
+    html: str | os.PathLike[str] | None = None,
+    *,
+    title: str = "",
+    doctor: bool = True,
+) -> Path:
+    """Write what the runs of a folder have given as one HTML page that needs no network.
+
+    Args:
+        dir: a comparison folder, a run folder, or any folder that holds some.
+        html: file of the page; ``report.html`` in the folder by default.
+        title: of the page; by default the folder's name.
+        doctor: let the doctor examine the first non-finite step of each loss.
+
+    Returns:
+        The path of the page.
+
+    Raises:
+        UsageError: no run is found, the page cannot be written, or plotly is not installed.
+    """
+    return make_report(dir, html, title=title, doctor=doctor).html
+
+
+def make_report(
+    dir: str | os.PathLike[str],
+    html: str | os.PathLike[str] | None = None,
+    *,
+    title: str = "",
+    doctor: bool = True,
+    on_bundle: Callable[[str], None] | None = None,
+) -> Report:
+    """The same, with what stands on the page; ``on_bundle`` is told which bundle the doctor is asked about."""
+    root = Path(dir)
+    path = root / "report.html" if html is None else Path(html)
+    check_target(path, given=html is not None)
+    if find_spec("plotly") is None:
+        raise UsageError('plotly must be installed, however: it is not; pip install "losszoo[report]"')
+    from losszoo.harness.files import write_atomically
+    from losszoo.reporting.board import boards
+    from losszoo.reporting.bundles import ask_doctor
+    from losszoo.reporting.page import page
+    from losszoo.reporting.search import search
+
+    found = search(root)
+    shown = boards(found)
+    told = ask_doctor(shown, root, on_bundle=on_bundle) if doctor else {}
+    text = page(found, shown, told, title or root.resolve().name or str(root))
+    try:
+        write_atomically(path, text.encode("utf-8", "backslashreplace"))
+    except OSError as error:
+        raise UsageError(
+            f"the page must go to a file that can be written, however: {error.strerror or error}: {path}; "
+            "choose another with --html"
+        ) from error
+    return Report(
+        path,
+        {board.task: [entry.label for entry in board.entries] for board in shown},
+        len(found.runs),
+        sum(run.status != DONE for run in found.runs),
+        tuple(found.notes),
+    )
+
+
+def check_target(path: Path, given: bool) -> None:
+    """What can be refused before anything is read."""
+    if given and (path.suffix.lower() not in _SUFFIXES or not path.absolute().parent.is_dir()):
+        raise UsageError(f"html must be a file.html in a folder that exists, however: html={str(path)!r}")
