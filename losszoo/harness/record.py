@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -11,6 +12,11 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+try:
+    import fcntl
+except ImportError:  # not on Windows
+    fcntl = None  # type: ignore[assignment]
 
 from losszoo.errors import UsageError
 from losszoo.harness.bundle import Bundles
@@ -53,6 +59,29 @@ class Record:
             raise _unwritable(error, parent) from error
         return cls(folder)
 
+    @contextmanager
+    def claimed(self) -> Iterator[None]:
+        """A block in which no other process works in this folder; a process that dies gives it back.
+
+        Raises:
+            UsageError: another one does.
+        """
+        handle = os.open(self.folder, os.O_RDONLY) if fcntl else None
+        try:
+            if handle is not None:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(handle)  # type: ignore[arg-type]
+            raise UsageError(
+                f"a run must be trained by one process, however: another one is at work in {self.folder}; "
+                "wait for it, or end it first"
+            ) from None
+        try:
+            yield
+        finally:
+            if handle is not None:
+                os.close(handle)
+
     def write_json(self, name: str, content: Any) -> None:
         """A JSON file; numbers that are not finite become null."""
         text = json.dumps(jsonable(content), indent=1, allow_nan=False)
@@ -84,6 +113,10 @@ class NoRecord(Record):
     def __init__(self, folder: str = "") -> None:
         self.folder = Path(folder)
         self.bundles = None
+
+    @contextmanager
+    def claimed(self) -> Iterator[None]:
+        yield
 
     def write_json(self, name: str, content: Any) -> None:
         pass

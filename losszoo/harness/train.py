@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -114,23 +115,31 @@ def _trained(
 ) -> RunResult:
     chosen = agreed(world, choose_it)
     plan = build(chosen, lambda: _record(chosen, world), world)
-    progress = None
-    if kept is not None:
-        progress = begin_again(plan) if kept.checkpoint is None else go_on(plan, kept.checkpoint)
-    plan.record.write_json("config.json", plan.config)
-    if chosen.options.tensorboard and plan.first_rank:
-        from losszoo.harness.tensorboard import Scalars
-
-        plan.scalars = Scalars(plan.record.folder / "tensorboard", purge_step=plan.guard.counts.steps + 1)
-    try:
-        with Interrupt() as interrupt:
+    with plan.record.claimed():
+        progress = None
+        if kept is not None:
+            progress = begin_again(plan) if kept.checkpoint is None else go_on(plan, kept.checkpoint)
+        plan.record.write_json("config.json", plan.config)
+        with _scalars(plan, chosen.options), Interrupt() as interrupt:
             progress = fit(plan, interrupt, on_epoch if plan.first_rank else None, progress)
-    finally:
-        if plan.scalars is not None:
-            plan.scalars.close()
-    result = _conclude(plan, progress) if plan.first_rank else None
+        result = _conclude(plan, progress) if plan.first_rank else None
     told: RunResult = result if world is None else world.from_first(result)  # type: ignore[assignment]
     return told
+
+
+@contextmanager
+def _scalars(plan: Plan, options: Options) -> Iterator[None]:
+    """TensorBoard's files, where they are asked for."""
+    if not (options.tensorboard and plan.first_rank):
+        yield
+        return
+    from losszoo.harness.tensorboard import Scalars
+
+    plan.scalars = Scalars(plan.record.folder / "tensorboard", purge_step=plan.guard.counts.steps + 1)
+    try:
+        yield
+    finally:
+        plan.scalars.close()
 
 
 def _record(chosen: Choice, world: World | None) -> Record:

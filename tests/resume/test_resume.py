@@ -253,3 +253,14 @@ def test_resume_stands_alone(done: RunResult) -> None:
 def test_resume_stands_alone_on_the_command_line(start: Start, done: RunResult) -> None:
     _, err = start("--resume", done.run_dir, "--seed", "0", "--set", "model.dim=3").communicate(timeout=60)
     assert "--resume must stand alone, as the run folder holds every setting, however: --set and --seed" in err
+
+
+def test_a_run_that_is_under_way_is_left_alone(start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    process = start(*RUNS["own loss"])
+    folder = folder_of(tmp_path / "runs")
+    wait_for_a_new_checkpoint(folder, process)
+    with pytest.raises(UsageError, match="must be trained by one process, however: another one is at work in"):
+        losszoo.run(resume=folder)
+    out, err = process.communicate(timeout=60)
+    assert json.loads(out)["status"] in ("completed", "stopped-early"), err
