@@ -83,6 +83,9 @@ def main() -> None:
     losszoo list                                     every loss that is installed
     losszoo info nca-stable                          formula, parameters, reference, tasks it fits
     losszoo run --loss nca-stable --task abalone     train it, guarded, beside published results
+    losszoo compare --task digits --loss nca --loss sup-con --seeds 5   which is best, and by how much
+    losszoo tune --loss modern-nca --task abalone --trials 50           its settings, searched on validation
+    losszoo report comparisons                       many runs on one page
     losszoo doctor my_loss.py:MyLoss                 where it breaks, why, on which input, and what cures it
     losszoo bench nca --sizes 1024,8192              its time and memory beside everybody else's
 
