@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from losszoo import sklearn as sklearn
     from losszoo import testing as testing
     from losszoo.api import list_losses as list_losses
     from losszoo.api import list_tasks as list_tasks
@@ -111,12 +112,15 @@ _HOME = {
     "tune": "losszoo.tuning.tune",
 }
 
-__all__ = ["__version__", *sorted([*_HOME, "testing"])]
+# Rooms that are public as a whole.
+_ROOMS = ("sklearn", "testing")
+
+__all__ = ["__version__", *sorted([*_HOME, *_ROOMS])]
 
 
 def __getattr__(name: str) -> Any:
-    if name == "testing":
-        return importlib.import_module("losszoo.testing")
+    if name in _ROOMS:
+        return importlib.import_module(f"losszoo.{name}")
     home = _HOME.get(name)
     if home is None:
         raise AttributeError(f"module 'losszoo' has no attribute {name!r}; its public names are {', '.join(__all__)}")

@@ -1,0 +1,221 @@
+"""What the estimators share: the parameters, and a fit that writes nothing."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import KW_ONLY, dataclass, replace
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import assert_all_finite, check_is_fitted
+from torch import Tensor
+
+from losszoo.errors import NonFiniteError, UsageError
+from losszoo.harness.build import device_of
+from losszoo.harness.interrupt import Interrupt
+from losszoo.harness.options import Options
+from losszoo.harness.plan import Plan
+from losszoo.harness.planning import make_plan
+from losszoo.harness.prepare import Part
+from losszoo.harness.progress import Progress
+from losszoo.harness.randomness import isolated
+from losszoo.harness.record import NoRecord
+from losszoo.harness.run import fit
+from losszoo.registry.specs import TaskSpec
+from losszoo.sklearn.compat import validate_data
+from losszoo.sklearn.fitted import Fitted
+from losszoo.sklearn.losses import LossLike, check_fits, fresh, signature_of_own
+from losszoo.sklearn.rows import Array, Columns, Rows, held_out
+
+_NUMBERS = (np.float64, np.float32)
+# Where a parameter goes in the settings of a run.
+_SETTINGS = {
+    "trunk": "model.trunk",
+    "dim": "model.dim",
+    **{
+        name: f"recipe.{name}"
+        for name in ("lr", "weight_decay", "batch_size", "epochs", "patience", "sample_rate", "optimizer")
+    },
+}
+# Training draws from torch's global source, which threads share.
+_ALONE = threading.RLock()
+
+
+@dataclass(eq=False, repr=False)
+class LossEstimator(BaseEstimator):  # type: ignore[misc]
+    """A network that is trained with a loss of the zoo: what the three estimators have in common.
+
+    What is None has a default that depends on the loss (see ``docs/scikit-learn.md``).
+
+    Args:
+        loss: a name, a call, an expression or a target, or a module or function of your own, which is copied.
+        trunk: the network: "mlp", "linear" or "plr".
+        dim: features that it gives, >= 1.
+        lr: learning rate, > 0.
+        weight_decay: >= 0.
+        batch_size: rows a step, >= 1.
+        epochs: most passes over the training rows, >= 1.
+        patience: epochs without a better validation metric before it stops; 0 never stops early.
+        sample_rate: share of the training rows drawn as candidates each step, in (0, 1] (``neighbors`` losses only).
+        optimizer: "adamw", "adam" or "sgd".
+        validation_fraction: share of the rows, in [0, 1), that is held out to choose the best epoch, and the number of
+            neighbors; 0 holds out none, and trains all epochs. None: 100 rows or a tenth, whichever is more, but at
+            most a fifth, and none of fewer than 48 rows.
+        numeric: which columns are numbers and are scaled, where the others are 0 and 1: how many leading ones, or their
+            mask, places or names. None: all of them.
+        clip_norm: largest gradient norm, > 0.
+        on_nonfinite: what a loss or gradient that is NaN or infinite does: "raise", "skip" or "rollback".
+        device: where it is trained and predicts: "cpu", "cuda", ...
+        random_state: of the held-out rows, of weights and batches; an int gives the same predictions again.
+        verbose: 1 prints a line for every epoch.
+
+    Attributes:
+        model_: the trained network, on the CPU and in float64, in which it predicts there.
+        loss_: the loss, with what it has learned.
+        history_: a dict for every epoch: loss, gradient norm, metrics of validation (NaN without), seconds.
+        guard_: counts of non-finite, skipped, rolled back and clipped steps, and the first that was not finite.
+        n_iter_: epochs that were trained.
+        n_features_in_: columns of the inputs.
+        feature_names_in_: their names, where they have any.
+    """
+
+    loss: LossLike = "modern-nca"
+    _: KW_ONLY
+    trunk: str | None = None
+    dim: int | None = None
+    lr: float | None = None
+    weight_decay: float | None = None
+    batch_size: int | None = None
+    epochs: int | None = None
+    patience: int | None = None
+    sample_rate: float | None = None
+    optimizer: str | None = None
+    validation_fraction: float | None = None
+    numeric: Any = None
+    clip_norm: float | None = None
+    on_nonfinite: str = "raise"
+    device: str = "cpu"
+    random_state: Any = None
+    verbose: int = 0
+
+    # The signatures that fit, and what a loss of one's own is taken for that does not say its own.
+    _fitting: ClassVar[tuple[str, ...]]
+    _default: ClassVar[str]
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        return tags
+
+    def _more_tags(self) -> dict[str, Any]:  # of scikit-learn before 1.6
+        return {"requires_y": True}
+
+    def _fit(self, inputs: Array, targets: Array, spec: TaskSpec, classes: int) -> None:
+        """Train, and keep what is left of it.
+
+        Args:
+            inputs: (N, columns), validated.
+            targets: (N,) labels from 0, or numbers.
+            spec: kind and metric.
+            classes: how many labels there are; 0 for numbers.
+        """
+        check_fits(self.loss, self._fitting, type(self).__name__)
+        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        train, val = held_out(targets, self._fraction(), seed, classes=classes > 0)
+        columns = Columns.fitted(inputs[train], self.numeric, getattr(self, "feature_names_in_", None))
+        task = Rows(spec, columns(inputs), targets, val, len(columns.numeric), classes)
+        with _ALONE, isolated(seed, device_of(self.device)):
+            plan = self._plan(task, seed)
+            progress = self._trained(plan)
+        self._fitted = Fitted.of(plan, columns)
+        self.model_, self.loss_ = self._fitted.model, plan.loss.cpu().eval()
+        self.history_, self.guard_ = progress.history, plan.guard.to_dict()
+        self.n_iter_ = progress.epoch
+
+    def _fraction(self) -> float | None:
+        fraction = _plain(self.validation_fraction)
+        if fraction is not None and not (isinstance(fraction, int | float) and 0 <= fraction < 1):
+            raise UsageError(
+                f"validation_fraction must be None or a number in [0, 1), however: validation_fraction={fraction!r}"
+            )
+        return fraction
+
+    def _plan(self, task: Rows, seed: int) -> Plan:
+        given = {setting: _plain(getattr(self, name)) for name, setting in _SETTINGS.items()}
+        options = Options(
+            seed=seed,
+            set={setting: value for setting, value in given.items() if value is not None},
+            clip_norm=_plain(self.clip_norm),
+            on_nonfinite=self.on_nonfinite,
+            checkpoint_seconds=math.inf,
+            device=self.device,
+            signature=signature_of_own(self.loss, self._fitting, self._default),
+        )
+        plan = make_plan(fresh(self.loss), task, options, NoRecord())
+        if len(task.val) == 0:
+            _without_validation(plan)
+        return plan
+
+    def _trained(self, plan: Plan) -> Progress:
+        with Interrupt() as interrupt:
+            progress = fit(plan, interrupt, self._teller(plan))
+        if progress.status == "interrupted":
+            raise KeyboardInterrupt
+        if progress.status == "stopped-by-guard":
+            raise NonFiniteError(
+                f"{type(self).__name__}(loss={plan.config['loss']!r}) stopped after {progress.epoch} epochs: "
+                f"{progress.stop_reason}"
+            )
+        return progress
+
+    def _teller(self, plan: Plan) -> Callable[[Mapping[str, Any]], None] | None:
+        """Prints a line for every epoch, where somebody wants to see them."""
+        if not self.verbose:
+            return None
+        metric = plan.deciding[0]
+
+        def tell(line: Mapping[str, Any]) -> None:
+            said = f"loss {line['loss']:.6g}, validation {metric} {line['val'][metric]:.6g}"
+            print(f"epoch {line['epoch'] + 1}/{line['epochs']}: {said}")
+
+        return tell
+
+    def _training_rows(self, X: Any, y: Any, **checks: Any) -> tuple[Array, Array]:  # noqa: N803
+        """Inputs and targets of a fit, checked as scikit-learn checks them; one row says nothing."""
+        inputs, targets = validate_data(self, X, y, dtype=_NUMBERS, ensure_min_samples=2, **checks)
+        check_range("X", inputs)
+        return inputs, targets
+
+    def _rows(self, X: Any) -> Array:  # noqa: N803
+        """Rows to predict, checked as scikit-learn checks them."""
+        check_is_fitted(self)
+        inputs: Array = validate_data(self, X, reset=False, dtype=_NUMBERS)
+        check_range("X", inputs)
+        return inputs
+
+    def _outputs(self, X: Any, expects: str = "logits") -> Tensor:  # noqa: N803
+        """What is predicted of each row; ``expects``: as what kind of scores."""
+        rows = self._rows(X)
+        return self._fitted.outputs(rows, device_of(self.device), expects)
+
+
+def check_range(name: str, values: Array) -> None:
+    """Numbers beyond float32, in which the network is trained, are refused in scikit-learn's words."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        assert_all_finite(np.asarray(values, dtype=np.float32), input_name=name)
+
+
+def _plain(value: Any) -> Any:
+    """A number of numpy, as a parameter grid holds them, as one of Python."""
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _without_validation(plan: Plan) -> None:
+    """All epochs are trained, and the last state stays: nothing says which was the best."""
+    train = plan.data.train
+    plan.data = replace(plan.data, val=Part(train.inputs[:0], train.targets[:0]))
+    plan.recipe = replace(plan.recipe, patience=0)

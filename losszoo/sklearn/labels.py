@@ -1,0 +1,48 @@
+"""What the estimators of labels share: labels of any type become whole numbers from 0."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+from sklearn.utils.multiclass import check_classification_targets
+
+from losszoo.errors import UsageError
+from losszoo.registry.specs import TaskSpec
+from losszoo.sklearn.base import LossEstimator
+from losszoo.sklearn.rows import Array
+
+
+class LabelEstimator(LossEstimator):
+    """Base of the estimators that are trained on labels."""
+
+    def fit(self, X: Any, y: Any) -> Self:  # noqa: N803
+        """Train.
+
+        Args:
+            X: (N, columns), finite numbers.
+            y: (N,), labels of at least two classes: whole numbers, texts or booleans.
+
+        Raises:
+            ValueError: what came cannot be learned from, or a parameter is not legal.
+            NonFiniteError: the loss became NaN or infinite, more often than ``on_nonfinite`` allows.
+            KeyboardInterrupt: Ctrl-C.
+        """
+        inputs, labels = self._training_rows(X, y)
+        check_classification_targets(labels)
+        classes, targets = np.unique(labels, return_inverse=True)
+        if len(classes) < 2:
+            raise UsageError(f"y must hold at least two classes, however: only one class, {classes[0]!r}")
+        self._fit(inputs, targets.astype(np.int64), _spec(len(classes)), len(classes))
+        self.classes_: Array = classes
+        return self
+
+
+def _spec(classes: int) -> TaskSpec:
+    return TaskSpec(
+        name="rows-with-labels",
+        target="losszoo.sklearn.rows:Rows",
+        kind="binary" if classes == 2 else "multiclass",
+        summary="The rows of an estimator.",
+        metric="accuracy",
+    )

@@ -1,0 +1,93 @@
+"""Which losses an estimator can be trained with, said before anything is trained."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from losszoo.contract.callables import fitting_signatures, infer_signature
+from losszoo.contract.compose import SumLoss, leaves
+from losszoo.contract.loss import Loss
+from losszoo.errors import UsageError
+from losszoo.harness.adapters import HEADED, predicting_signature
+from losszoo.registry.expressions import parse
+from losszoo.registry.fit import leaves as calls_of
+from losszoo.registry.registry import installed
+from losszoo.registry.specs import FITS
+from losszoo.registry.targets import resolve
+
+LossLike = str | Callable[..., Any]
+
+CLASSIFYING = FITS["multiclass"]
+REGRESSING = FITS["regression"]
+EMBEDDING = tuple(name for name in CLASSIFYING if name not in HEADED)
+
+
+def fresh(loss: LossLike) -> LossLike:
+    """A loss that may be trained: what the caller keeps stays as it is."""
+    return loss if isinstance(loss, str) else copy.deepcopy(loss)
+
+
+def signature_of_own(loss: LossLike, fitting: tuple[str, ...], default: str) -> str | None:
+    """What to take losses of one's own for, where none of them says so by its arguments; None where one does.
+
+    Args:
+        loss: as the estimator has it.
+        fitting: the signatures that fit it.
+        default: the one of those for arguments of any name.
+    """
+    own = [thing for _, thing in _members(loss) if not isinstance(thing, str)]
+    if not own or any(infer_signature(thing) for thing in own):
+        return None
+    shared = [name for name in fitting if all(name in fitting_signatures(thing) for thing in own)]
+    return shared[0] if shared else default
+
+
+def predicting(loss: LossLike, fitting: tuple[str, ...], default: str) -> str:
+    """The signature that a loss predicts by; arguments as of :func:`signature_of_own`."""
+    own = signature_of_own(loss, fitting, default) or default
+    return predicting_signature(tuple(found[0] if len(found) == 1 else own for _, found in _signatures(loss)))
+
+
+def check_fits(loss: LossLike, fitting: tuple[str, ...], estimator: str) -> None:
+    """Refuse a loss that the estimator cannot be trained with.
+
+    Raises:
+        UsageError: names the loss, its signature, and the losses that fit.
+    """
+    if not isinstance(loss, str) and not callable(loss):
+        raise UsageError(f"loss must be a name, an expression or a callable, however: loss={loss!r}")
+    for name, found in _signatures(loss):
+        if found and not set(found) & {"penalty", *fitting}:
+            raise UsageError(
+                f"loss of {estimator} must have one of the signatures {', '.join(fitting)}, however: {name} is of the "
+                f"signature {' or '.join(found)}; those that fit: {', '.join(_names(fitting))}"
+            )
+
+
+def _signatures(loss: LossLike) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Name of every loss inside, and the signatures that it may have; none where its arguments do not say."""
+    for name, thing in _members(loss):
+        yield name, (installed().loss(thing).signature,) if isinstance(thing, str) else _signatures_of(thing)
+    if isinstance(loss, Loss | SumLoss):
+        yield from ((leaf.identity.name, (leaf.signature,)) for leaf in leaves(loss))
+
+
+def _signatures_of(thing: Any) -> tuple[str, ...]:
+    inferred = infer_signature(thing)
+    return (inferred,) if inferred else fitting_signatures(thing)
+
+
+def _members(loss: LossLike) -> Iterator[tuple[str, Any]]:
+    """Name of every loss inside, and the object where it is one's own, else the name again."""
+    if isinstance(loss, str):
+        for call in calls_of(installed(), parse(loss)):
+            yield call.name, resolve(call.name) if ":" in call.name else call.name
+    elif not isinstance(loss, Loss | SumLoss):
+        yield getattr(loss, "__name__", type(loss).__name__), loss
+
+
+def _names(fitting: tuple[str, ...]) -> list[str]:
+    """The stable registered losses of these signatures."""
+    return [n for n, spec in installed().losses.items() if spec.signature in fitting and spec.status == "stable"]

@@ -1,0 +1,65 @@
+"""A regressor trained with any loss that fits numbers."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from sklearn.base import RegressorMixin
+
+from losszoo.harness.outputs import numbers_of
+from losszoo.registry.specs import TaskSpec
+from losszoo.sklearn.base import LossEstimator, check_range
+from losszoo.sklearn.losses import REGRESSING
+from losszoo.sklearn.rows import Array
+
+_SPEC = TaskSpec(
+    name="rows-with-numbers",
+    target="losszoo.sklearn.rows:Rows",
+    kind="regression",
+    summary="The rows of an estimator.",
+    metric="rmse",
+    direction="min",
+)
+
+
+class LossRegressor(RegressorMixin, LossEstimator):  # type: ignore[misc]
+    """A regressor trained with any loss of numbers; the targets are scaled to mean 0 and deviation 1 meanwhile.
+
+    Args:
+        loss: of the signature regression (a network with a head), or neighbors (the soft mean of the training rows).
+        others: see :class:`LossEstimator`, and there for the attributes.
+
+    Example:
+        >>> from sklearn.datasets import load_diabetes
+        >>> X, y = load_diabetes(return_X_y=True)
+        >>> model = LossRegressor("huber", epochs=10, random_state=0).fit(X[::2], y[::2])
+        >>> model.score(X[1::2], y[1::2]) > 0.3
+        True
+    """
+
+    _fitting: ClassVar[tuple[str, ...]] = REGRESSING
+    _default: ClassVar[str] = "regression"
+
+    def fit(self, X: Any, y: Any) -> Self:  # noqa: N803
+        """Train.
+
+        Args:
+            X: (N, columns), finite numbers.
+            y: (N,), finite numbers.
+
+        Raises:
+            ValueError: what came cannot be learned from, or a parameter is not legal.
+            NonFiniteError: the loss became NaN or infinite, more often than ``on_nonfinite`` allows.
+            KeyboardInterrupt: Ctrl-C.
+        """
+        inputs, numbers = self._training_rows(X, y, y_numeric=True)
+        check_range("y", numbers)
+        self._fit(inputs, np.asarray(numbers, dtype=np.float64), _SPEC, classes=0)
+        return self
+
+    def predict(self, X: Any) -> Array:  # noqa: N803
+        """(N,) numbers, float64."""
+        outputs = self._outputs(X)
+        predicted: Array = numbers_of(outputs, self._fitted.data).numpy()
+        return predicted

@@ -1,0 +1,140 @@
+"""From arrays to a task: columns in the harness's order, scaled, and some rows held out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.preprocessing import StandardScaler
+
+from losszoo.errors import UsageError
+from losszoo.harness.task import Recipe, Setup, Split, Splits, Task
+from losszoo.registry.specs import TaskSpec
+
+Array = npt.NDArray[Any]
+
+# Rows of validation where nothing is said: fewer than ten tell no epoch from another, a hundred mostly do.
+FEWEST, ENOUGH = 10, 100
+# Of a step of a loss over neighbors.
+CANDIDATES = 2000
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The numeric columns, scaled to mean 0 and deviation 1, and after them the others as they are.
+
+    Args:
+        numeric: their places, ascending.
+        others: places of the others, ascending.
+        scaler: of the numeric ones; None where there are none.
+    """
+
+    numeric: Array
+    others: Array
+    scaler: Any = None
+
+    @classmethod
+    def fitted(cls, inputs: Array, numeric: Any, names: Array | None) -> Columns:
+        """By what the training rows say."""
+        chosen = _places(numeric, inputs.shape[1], names)
+        scaler = StandardScaler().fit(inputs[:, chosen].astype(np.float64)) if len(chosen) else None
+        return cls(chosen, np.setdiff1d(np.arange(inputs.shape[1]), chosen), scaler)
+
+    def __call__(self, inputs: Array) -> Array:
+        """(N, columns) in float64."""
+        others = inputs[:, self.others].astype(np.float64)
+        if self.scaler is None:
+            return others
+        return np.hstack([self.scaler.transform(inputs[:, self.numeric].astype(np.float64)), others])
+
+
+def _places(numeric: Any, width: int, names: Array | None) -> Array:
+    """Places of the numeric columns, ascending."""
+    if numeric is None:
+        return np.arange(width)
+    wanted = np.asarray(numeric)
+    if wanted.ndim == 0 and np.issubdtype(wanted.dtype, np.integer) and 0 <= wanted <= width:
+        return np.arange(int(wanted))
+    if wanted.shape == (width,) and wanted.dtype == np.bool_:
+        return np.flatnonzero(wanted)
+    if wanted.ndim == 1 and wanted.dtype.kind in "UO" and names is not None and set(wanted) <= set(names):
+        return np.flatnonzero(np.isin(names, wanted.astype(object)))
+    integers = wanted.ndim == 1 and (wanted.size == 0 or np.issubdtype(wanted.dtype, np.integer))
+    if integers and ((wanted >= 0) & (wanted < width)).all():
+        return np.unique(wanted).astype(np.int64)
+    raise UsageError(
+        f"numeric must be None, how many leading columns are numbers, or the mask, the places or the names of the "
+        f"numeric ones among {width} columns, however: numeric={numeric!r}"
+    )
+
+
+def held_out(targets: Array, fraction: float | None, seed: int, *, classes: bool) -> tuple[Array, Array]:
+    """Row numbers of training and of validation.
+
+    Evenly spaced among the rows sorted by target, so that labels and numbers are spread in both as in all rows.
+
+    Args:
+        targets: (N,).
+        fraction: share that is held out, in [0, 1); None: see :func:`_count`.
+        seed: of the order of equal targets, and of where the spacing begins.
+        classes: keep a row of every label in training.
+    """
+    rows = len(targets)
+    random = np.random.default_rng(seed)
+    order = random.permutation(rows)
+    order = order[np.argsort(targets[order], kind="stable")]
+    if classes:
+        # The first of each label stays.
+        order = order[np.diff(targets[order], prepend=targets[order[:1]] - 1) == 0]
+    count = min(_count(rows, fraction), len(order), rows - 2)
+    if count <= 0:
+        return np.arange(rows), np.arange(0)
+    picked = order[((np.arange(count) + random.random()) * len(order) / count).astype(np.int64)]
+    return np.setdiff1d(np.arange(rows), picked), np.sort(picked)
+
+
+def _count(rows: int, fraction: float | None) -> int:
+    """How many rows to hold out; where nothing is said, a hundred or a tenth, but at most a fifth."""
+    if fraction is not None:
+        return round(rows * fraction)
+    count = round(min(max(ENOUGH, rows / 10), rows / 5))
+    return count if count >= FEWEST else 0
+
+
+class Rows(Task):
+    """A task of arrays.
+
+    Args:
+        spec: kind and metric.
+        inputs: (N, columns), the numeric ones first.
+        targets: (N,) labels or numbers.
+        val: row numbers of validation.
+        numeric: how many columns are numeric.
+        classes: how many labels there are.
+    """
+
+    def __init__(self, spec: TaskSpec, inputs: Array, targets: Array, val: Array, numeric: int, classes: int) -> None:
+        self.spec, self.inputs, self.targets, self.val = spec, inputs, targets, val
+        self.numeric = numeric
+        self.class_names = tuple(str(label) for label in range(classes))
+
+    def splits(self, seed: int = 0) -> Splits:
+        """Training and validation rows; a part that nobody asks for holds the first row alone."""
+        train = np.setdiff1d(np.arange(len(self.targets)), self.val)
+        val = self.val if len(self.val) else train[:1]
+        return Splits(*(Split(self.inputs[rows], self.targets[rows]) for rows in (train, val, train[:1])))
+
+    def setup(self, signature: str) -> Setup:
+        """A small network; batches and candidates such that an epoch of many rows stays cheap."""
+        rows = len(self.targets) - len(self.val)
+        recipe = Recipe(
+            lr=3e-3,
+            weight_decay=1e-3,
+            batch_size=min(max(rows // 16, 64), 256),
+            epochs=100,
+            patience=16,
+            sample_rate=min(1.0, CANDIDATES / rows),
+        )
+        return Setup(trunk="mlp", model={"dim": 32, "width": 64, "depth": 1}, recipe=recipe)
