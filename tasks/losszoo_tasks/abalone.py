@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from losszoo import DataError, Recipe, Setup, Split, Splits, Task, data_file
+from losszoo import DataError, Recipe, Setup, Split, Splits, Task, UsageError, data_file
 from losszoo_tasks.splitting import frozen, parts
 
 Array = npt.NDArray[Any]
@@ -98,13 +98,24 @@ def age_group(rings: Array) -> Array:
 
 
 class Abalone(Task):
-    """Three age groups, balanced within 9 %."""
+    """Three age groups, balanced within 9 %.
+
+    Args:
+        sex: whether the three columns of the sex are among the inputs, after the 7 measurements.
+    """
 
     numeric = NUMERIC
     class_names: tuple[str, ...] = ("<= 8 rings", "9-10 rings", ">= 11 rings")
 
+    def __init__(self, *, sex: bool = True) -> None:
+        if not isinstance(sex, bool):
+            raise UsageError(f"tasks of abalone: sex must be true or false, however: sex={sex!r}")
+        self.sex = sex
+
     def splits(self, seed: int = 0) -> Splits:
         inputs, rings = load()
+        if not self.sex:
+            inputs = inputs[:, :NUMERIC]
         targets = self.targets(rings)
         # By age group for both tasks, so that they hold the same rows in the same parts.
         return Splits(*(Split(inputs[rows], targets[rows]) for rows in parts(age_group(rings), seed)))
