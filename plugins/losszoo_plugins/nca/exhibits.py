@@ -14,8 +14,8 @@ def nca_ratio(logits: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
 
     .. math:: \ell_i = -\log \frac{P_i^{\text{same}}}{P_i^{\text{diff}}}
 
-    An exhibit. Once the embedding has separated (or mixed up) the classes by about 100 temperatures, a sum is
-    0 in float32, the loss is infinite and its gradient NaN. Use :func:`nca_stable`, which is the same number
+    An exhibit. Once the classes lie apart by 44 temperatures, the slope of the quotient overflows in float32; from
+    about 100 on a sum is 0, the loss infinite and its gradient NaN. :func:`nca_stable` is the same number,
     computed without the softmax.
 
     Args:
