@@ -8,7 +8,7 @@ import json
 from html import escape
 from typing import Any
 
-from losszoo.harness.record import jsonable
+from losszoo.harness.files import jsonable
 from losszoo.registry.discovery import printable
 
 _LONGEST = 72

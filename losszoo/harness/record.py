@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import math
 import os
-import re
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -20,7 +18,9 @@ except ImportError:  # not on Windows
 
 from losszoo.errors import UsageError
 from losszoo.harness.bundle import Bundles
+from losszoo.harness.files import jsonable as jsonable
 from losszoo.harness.files import save_atomically as save_atomically
+from losszoo.harness.files import slug as slug
 from losszoo.harness.files import write_atomically as write_atomically
 
 CHECKPOINT = "checkpoint.pt"
@@ -99,8 +99,10 @@ class Record:
             yield
         except OSError as error:
             raise _unwritable(error, self.folder) from error
-        except RuntimeError as error:  # of torch's writer, on a full disk
-            raise _unwritable(OSError(0, str(error).splitlines()[0]), self.folder) from error
+        except RuntimeError as error:  # of torch's writer, which tells the position at which it could not go on
+            raise _unwritable(
+                OSError(0, "a file could not be written whole (is the disk full?)"), self.folder
+            ) from error
 
 
 class NoRecord(Record):
@@ -130,30 +132,3 @@ def _unwritable(error: OSError, folder: Path) -> UsageError:
         f"the run folder must be writable, however: {error.strerror or error}: "
         f"{error.filename or folder}; choose another --out"
     )
-
-
-def slug(text: str) -> str:
-    """A folder name that says what the text says, and nothing that a path could mean.
-
-    Example:
-        >>> slug("0.7*bce + 0.3*../evil:X")
-        '0.7-bce-0.3-evil-X'
-        >>> slug("/home/me/losses/my_loss.py:MyLoss")
-        'my-loss.py-MyLoss'
-    """
-    without_folders = re.sub(r"[^\s*+(,]*[/\\]", "", text)
-    safe = re.sub(r"\.{2,}", "", re.sub(r"[^A-Za-z0-9.]+", "-", without_folders))
-    return re.sub(r"-{2,}", "-", safe).strip("-.")[:80].strip("-.") or "loss"
-
-
-def jsonable(value: Any) -> Any:
-    """Plain data that JSON can say."""
-    if isinstance(value, Mapping):
-        return {str(key): jsonable(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [jsonable(item) for item in value]
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if value is None or isinstance(value, str | int | bool):
-        return value
-    return str(value)

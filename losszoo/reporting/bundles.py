@@ -12,8 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from losszoo.harness.files import write_atomically
-from losszoo.harness.record import jsonable
+from losszoo.harness.files import jsonable, write_atomically
 from losszoo.reporting.board import Board, Entry
 from losszoo.reporting.reading import Reader, mapping, sequence, text
 from losszoo.reporting.runs import Run

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from losszoo.harmless import in_html, in_plot
 from losszoo.reporting.board import Board, Entry
 from losszoo.reporting.curves import Figure, Trace, axis, log_axis, meta
 from losszoo.reporting.runs import Plane
-from losszoo.harmless import in_html, in_plot
 from losszoo.reporting.thin import rounded
 
 # A page of more pictures than this is scrolled past.

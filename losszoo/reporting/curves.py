@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from losszoo.harmless import in_plot
 from losszoo.reporting.board import Board, Entry
 from losszoo.reporting.reading import mapping, number, whole
 from losszoo.reporting.runs import Run
-from losszoo.harmless import in_plot
 from losszoo.reporting.thin import chosen, every, rounded
 
 Trace = dict[str, Any]

@@ -8,12 +8,12 @@ from typing import Any
 
 from losszoo.doctor.examination import Finding
 from losszoo.doctor.wording import SYMPTOMS, TRIED, headline, place, remedy
+from losszoo.harmless import in_html
 from losszoo.reporting.board import Board, Entry
 from losszoo.reporting.bundles import Told, bundle_of, first_events
 from losszoo.reporting.cells import Column, cell, chip, measured, table
 from losszoo.reporting.reading import mapping, number, text, whole
 from losszoo.reporting.runs import DONE, Run
-from losszoo.harmless import in_html
 
 _CHIPS = {True: "verified", False: "refuted", None: "open"}
 

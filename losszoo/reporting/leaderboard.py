@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
+from losszoo.harmless import in_html
 from losszoo.reporting.board import Board, Difference, Entry
 from losszoo.reporting.cells import Column, cell, chip, measured, table
-from losszoo.harmless import in_html
 from losszoo.reporting.strip import Strip
 
 

@@ -11,6 +11,7 @@ from importlib.resources import files
 from pathlib import Path
 
 import losszoo
+from losszoo.harmless import in_html, in_script, sha256
 from losszoo.reporting.board import Board, Entry
 from losszoo.reporting.bundles import Told
 from losszoo.reporting.clouds import classes_of, cost, planes
@@ -19,7 +20,6 @@ from losszoo.reporting.incidents import diagnoses, events, without_result
 from losszoo.reporting.leaderboard import leaderboard
 from losszoo.reporting.reading import mapping, number
 from losszoo.reporting.runs import DONE
-from losszoo.harmless import in_html, in_script, sha256
 from losszoo.reporting.search import Found
 
 # All curves together have about so many points, whatever the number of runs; a curve has at most and at least these.

@@ -1,0 +1,1 @@
+"""Many runs: the grid of losses, tasks and seeds, computed side by side, with nothing lost."""

@@ -1,0 +1,76 @@
+"""An end to cells that have none: first an exception where Python runs, then the end of the process."""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import signal
+import threading
+from pathlib import Path
+from types import FrameType
+from typing import IO, Any
+
+# A loop in C does not see the exception; so long after it the process is ended.
+GRACE = 3.0
+# Code that swallows the exception is rung at again.
+_AGAIN = 1.0
+
+
+class TimeUpError(BaseException):
+    """No ``except Exception`` of a loss catches it."""
+
+
+class Alarm:
+    """Inside its block at most so many seconds.
+
+    In the main thread :class:`TimeUpError` is raised when they have passed; what it breaks off may be left half done,
+    so the process is of no more use. After :data:`GRACE` more the process ends, by a thread that needs no Python to
+    run: a loop in C that keeps the interpreter's lock ends too. Before, the thread writes the lines where every
+    thread stood.
+
+    Args:
+        seconds: None never rings.
+        path: where the lines are written.
+    """
+
+    def __init__(self, seconds: float | None, path: Path) -> None:
+        self.seconds, self.path = seconds, path
+        self.rang = False
+        self._file: IO[str] | None = None
+        self._before: Any = None
+
+    def __enter__(self) -> Alarm:
+        if self.seconds is None:
+            return self
+        self._file = self.path.open("w")
+        faulthandler.dump_traceback_later(self.seconds + GRACE, exit=True, file=self._file)
+        if threading.current_thread() is threading.main_thread():
+            self._before = signal.signal(signal.SIGALRM, self._ring)
+            signal.setitimer(signal.ITIMER_REAL, self.seconds, _AGAIN)
+        return self
+
+    def _ring(self, number: int, frame: FrameType | None) -> None:
+        self.rang = True
+        raise TimeUpError
+
+    def __exit__(self, *exception: object) -> None:
+        if self._file is None:
+            return
+        if self._before is not None:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, self._before)
+        faulthandler.cancel_dump_traceback_later()
+        self._file.close()
+        self.path.unlink(missing_ok=True)
+
+
+def where_it_hung(path: Path) -> str | None:
+    """The line at which the process was ended, from what the alarm has written; None where it was not."""
+    text = ""
+    with contextlib.suppress(OSError):
+        text = path.read_text(errors="replace")
+    if not text.startswith("Timeout"):
+        return None
+    # The main thread comes last, its innermost frame first.
+    frames = [line.strip() for line in text.rpartition("Thread 0x")[2].splitlines() if line.startswith("  File")]
+    return frames[0].removeprefix("File ").replace('"', "") if frames else "an unknown line"

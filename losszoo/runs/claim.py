@@ -1,0 +1,97 @@
+"""Who computes a cell: a lock of the operating system, which it lets go of however the process ends."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+LOCK = "lock"
+# Somebody who looks whether the lock is free holds it for a moment.
+_TRIES = 5
+_PAUSE = 0.02
+
+
+@contextmanager
+def claim(folder: Path, command: str) -> Iterator[bool]:
+    """Inside, whether the cell is ours; False where another process computes it.
+
+    Args:
+        folder: of the cell.
+        command: identifies the comparison that wants it.
+    """
+    descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        if not _lock(descriptor):
+            yield False
+            return
+        about = {"command": command, "pid": os.getpid(), "host": socket.gethostname()}
+        _write(descriptor, {**about, "state": "running"})
+        try:
+            yield True
+        finally:
+            _write(descriptor, {**about, "state": "over"})
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int) -> bool:
+    for attempt in range(_TRIES):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(_PAUSE * (attempt + 1))
+        else:
+            return True
+    return False
+
+
+def _write(descriptor: int, about: dict[str, Any]) -> None:
+    """Best effort: on a full disk the lock still holds, and only what is shown of it is lost."""
+    try:
+        os.pwrite(descriptor, json.dumps(about).encode().ljust(200), 0)
+    except OSError:
+        os.ftruncate(descriptor, 0)
+
+
+def told(folder: Path) -> dict[str, Any]:
+    """What the last who held the lock has written there."""
+    try:
+        about = json.loads((folder / LOCK).read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return about if isinstance(about, dict) else {}
+
+
+def is_running(folder: Path, command: str) -> bool:
+    """Whether that comparison began the cell, and has not ended it: it is being computed, or its process is dead."""
+    about = told(folder)
+    return about.get("command") == command and about.get("state") == "running"
+
+
+def is_over(folder: Path, command: str) -> bool:
+    """Whether that comparison began the cell, and ended it."""
+    about = told(folder)
+    return about.get("command") == command and about.get("state") == "over"
+
+
+def is_held(folder: Path) -> bool:
+    """Whether a living process computes the cell."""
+    try:
+        descriptor = os.open(folder / LOCK, os.O_RDWR)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    else:
+        return False
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,235 @@
+"""The processes that compute the cells: local ones, or those of Ray; both through joblib, with the same code."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import socket
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from losszoo.errors import UsageError, in_one_line
+from losszoo.runs.worker import end_with
+
+BACKENDS = ("local", "ray")
+_REACHABLE_WITHIN = 5.0
+_IDLE = 600  # seconds until a process without work ends
+
+
+class WorkersDiedError(Exception):
+    """A worker has ended in the midst of a cell; what the others computed may be lost with it."""
+
+
+class Pool(ABC):
+    """Runs a function over cells, some at a time.
+
+    Args:
+        jobs: how many at a time.
+    """
+
+    def __init__(self, jobs: int) -> None:
+        self.jobs = jobs
+
+    def map(self, function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
+        """What the function gives for every item.
+
+        Raises:
+            WorkersDiedError: a worker was killed, or ended itself.
+        """
+        from joblib import Parallel, delayed
+
+        # joblib computes in this very process where it is told of one job, and a hung or killed cell would take the
+        # command with it. So it is told of two, and the pool has one.
+        options = {"n_jobs": max(2, self.jobs), "batch_size": 1, "pre_dispatch": self.ahead, "max_nbytes": None}
+        try:
+            done: list[Any] = Parallel(backend=self.backend(), **options)(delayed(function)(item) for item in items)
+        except self.deaths() as error:
+            self.close()
+            raise WorkersDiedError(in_one_line(error)) from error
+        except BaseException:
+            self.close()
+            raise
+        return done
+
+    @property
+    def ahead(self) -> int:
+        """How many cells are handed out before the first has ended."""
+        return self.jobs
+
+    @abstractmethod
+    def backend(self) -> Any:
+        """What joblib takes for it."""
+
+    @abstractmethod
+    def deaths(self) -> tuple[type[BaseException], ...]:
+        """What is raised when a worker has died."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Stop the workers at once."""
+
+
+class LocalPool(Pool):
+    """Processes of this machine. They stay between rounds: importing torch takes a second.
+
+    Args:
+        jobs: how many processes.
+        begin: called in each of them when it starts.
+    """
+
+    def __init__(self, jobs: int, begin: Callable[[], None]) -> None:
+        super().__init__(jobs)
+        self.begin = begin
+        self.executor: Any = None
+
+    @property
+    def ahead(self) -> int:
+        return 2 * self.jobs  # the next cell waits at the worker
+
+    def backend(self) -> Any:
+        return _processes()(self)
+
+    def deaths(self) -> tuple[type[BaseException], ...]:
+        from joblib.externals.loky.process_executor import BrokenProcessPool
+
+        return (BrokenProcessPool,)
+
+    def close(self) -> None:
+        if self.executor is not None:
+            self.executor.shutdown(wait=True, kill_workers=True)
+            self.executor = None
+
+
+@functools.cache
+def _processes() -> Any:
+    from joblib._parallel_backends import LokyBackend
+    from joblib.executor import get_memmapping_executor
+
+    class Processes(LokyBackend):  # type: ignore[misc,unused-ignore]
+        """joblib's own processes, also where there is one."""
+
+        def __init__(self, pool: LocalPool) -> None:
+            super().__init__()
+            self.pool = pool
+
+        def configure(self, n_jobs: int = 1, parallel: Any = None, **_: Any) -> int:
+            self._workers = get_memmapping_executor(
+                self.pool.jobs,
+                timeout=_IDLE,
+                initializer=self.pool.begin,
+                env=self._prepare_worker_env(n_jobs=self.pool.jobs),
+                context_id=parallel._id,
+            )
+            self.pool.executor = self._workers
+            self.parallel = parallel
+            return n_jobs
+
+    return Processes
+
+
+class RayPool(Pool):
+    """Workers of a Ray cluster.
+
+    Args:
+        jobs: how many cells at a time.
+    """
+
+    def backend(self) -> Any:
+        from ray.util.joblib import register_ray
+
+        register_ray()  # type: ignore[no-untyped-call, unused-ignore]
+        return "ray"
+
+    def deaths(self) -> tuple[type[BaseException], ...]:
+        from ray.exceptions import RayError
+
+        return (RayError,)
+
+    def close(self) -> None:
+        """joblib has ended the actors; the cluster is left by :func:`open_pool`."""
+
+
+@contextlib.contextmanager
+def open_pool(backend: str, jobs: int, address: str | None) -> Iterator[Pool]:
+    """The workers, as long as they are needed.
+
+    Raises:
+        UsageError: Ray is not installed, or not reachable; says the command that helps.
+    """
+    if backend == "local":
+        pool: Pool = LocalPool(jobs, functools.partial(end_with, os.getpid()))
+        try:
+            yield pool
+        finally:
+            pool.close()
+        return
+    ray = _import_ray()
+    _connect(ray, jobs, address)
+    try:
+        yield RayPool(jobs)
+    finally:
+        ray.shutdown()
+
+
+def check_pool(backend: str, address: str | None) -> None:
+    """What can be refused before anything is computed.
+
+    Raises:
+        UsageError: an unknown backend, Ray that is missing or does not answer.
+    """
+    if backend not in BACKENDS:
+        raise UsageError(f"backend must be one of {', '.join(BACKENDS)}, however: backend={backend!r}")
+    if address is not None and backend != "ray":
+        raise UsageError(f"address must be given with --backend ray, however: backend={backend!r}, address={address!r}")
+    if backend == "ray":
+        _require_ray()
+        if address is not None:
+            _check_address(address)
+
+
+def _require_ray() -> None:
+    import importlib.util
+
+    if importlib.util.find_spec("ray") is None:
+        raise UsageError('backend ray must have Ray installed, however: it is not; pip install "losszoo[ray]"')
+
+
+def _import_ray() -> Any:
+    _require_ray()
+    import ray
+
+    return ray
+
+
+def _connect(ray: Any, jobs: int, address: str | None) -> None:
+    import logging
+
+    options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    if address is None:
+        options |= {"num_cpus": max(2, jobs), "include_dashboard": False}
+    try:
+        ray.init(address=address or "local", **options)
+    except Exception as error:  # of many kinds, by how it is reached
+        raise _unreachable(address or "local", in_one_line(error)) from error
+
+
+def _check_address(address: str) -> None:
+    """A port that nobody listens at is told in seconds; Ray itself tries for minutes."""
+    host, separator, port = address.removeprefix("ray://").rpartition(":")
+    if not separator or not port.isdigit():
+        if address == "auto":
+            return
+        raise UsageError(f"address must be HOST:PORT, ray://HOST:PORT or auto, however: address={address!r}")
+    try:
+        socket.create_connection((host, int(port)), timeout=_REACHABLE_WITHIN).close()
+    except (OSError, OverflowError) as error:
+        raise _unreachable(address, in_one_line(error)) from error
+
+
+def _unreachable(address: str, said: str) -> UsageError:
+    return UsageError(
+        f"address must be that of a Ray cluster, however: {address} does not answer ({said}); "
+        "start one with: ray start --head"
+    )

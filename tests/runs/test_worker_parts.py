@@ -1,0 +1,90 @@
+"""Timeouts and memory, in processes of their own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from losszoo.runs.alarm import GRACE, where_it_hung
+from losszoo.runs.memory import Peak
+
+LIMIT = 0.5
+
+
+def run(code: str, path: Path) -> subprocess.CompletedProcess[str]:
+    head = f"import time\nfrom losszoo.runs.alarm import Alarm, TimeUpError\nalarm = Alarm({LIMIT}, {str(path)!r})\n"
+    head = head.replace("import time\n", "import time\nfrom pathlib import Path\n").replace(
+        repr(str(path)), f"Path({str(path)!r})"
+    )
+    return subprocess.run([sys.executable, "-c", head + code], capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_a_loop_in_python_is_ended_by_an_exception_that_no_except_catches(tmp_path: Path) -> None:
+    code = """
+try:
+    with alarm:
+        while True:
+            try:
+                time.sleep(0.01)
+            except Exception:
+                pass
+except TimeUpError:
+    print("ended", alarm.rang, alarm.path.exists())
+"""
+    done = run(code, tmp_path / "hung.txt")
+    assert done.stdout == "ended True False\n", done.stderr
+
+
+def test_code_that_swallows_it_is_rung_at_again(tmp_path: Path) -> None:
+    code = """
+rings = 0
+try:
+    with alarm:
+        while True:
+            try:
+                time.sleep(0.01)
+            except BaseException:
+                rings += 1
+                if rings == 2:
+                    raise
+except TimeUpError:
+    print("ended after", rings)
+"""
+    assert run(code, tmp_path / "hung.txt").stdout == "ended after 2\n"
+
+
+def test_a_loop_in_c_is_ended_with_its_process_and_leaves_the_line(tmp_path: Path) -> None:
+    path = tmp_path / "hung.txt"
+    started = time.perf_counter()
+    done = run("with alarm:\n    sum(range(10**13))\n", path)
+    assert done.returncode == 1
+    assert time.perf_counter() - started < LIMIT + GRACE + 20
+    place = where_it_hung(path)
+    assert place is not None
+    assert "<string>, line" in place
+
+
+def test_what_ends_in_time_leaves_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "hung.txt"
+    done = run(f"with alarm:\n    pass\ntime.sleep({LIMIT + 0.5})\nprint(alarm.rang, alarm.path.exists())", path)
+    assert done.stdout == "False False\n"
+    assert where_it_hung(path) is None
+    (tmp_path / "empty").touch()
+    assert where_it_hung(tmp_path / "empty") is None
+
+
+def test_the_peak_counts_what_was_given_back_since_and_nothing_before() -> None:
+    """On Linux; elsewhere the mark cannot be reset."""
+    before = bytearray(300_000_000)
+    before[::4096] = b"1" * len(before[::4096])
+    del before
+    peak = Peak()
+    block = bytearray(100_000_000)
+    block[::4096] = b"1" * len(block[::4096])
+    del block
+    found = peak.megabytes()
+    assert found > 90
+    if sys.platform == "linux":
+        assert found < 200
