@@ -17,7 +17,7 @@ from losszoo.registry.targets import resolve
 
 GROUPS = ("model", "recipe", "loss", "task")
 # What a field of a recipe may be; the defaults are the task's.
-_LEGAL = {
+LEGAL = {
     param.name: param
     for param in (
         Param(name="optimizer", type="str", default="adamw", choices=("adamw", "adam", "sgd")),
@@ -134,11 +134,11 @@ def apply(setup: Setup, overrides: Overrides) -> Setup:
 
 def _recipe(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
     for key, value in changes.items():
-        if key not in _LEGAL:
+        if key not in LEGAL:
             raise UnknownNameError(
-                f"there is no recipe.{key}: {suggest(key, list(_LEGAL))}; known: recipe.{', recipe.'.join(_LEGAL)}"
+                f"there is no recipe.{key}: {suggest(key, list(LEGAL))}; known: recipe.{', recipe.'.join(LEGAL)}"
             )
-        complaint = _LEGAL[key].complaint(value)
+        complaint = LEGAL[key].complaint(value)
         if complaint:
             raise UsageError(f"recipe.{key} {complaint}, however: recipe.{key}={value!r}")
     return replace(recipe, **changes)

@@ -126,7 +126,7 @@ TRUNKS: Mapping[str, Callable[..., Trunk]] = {
 }
 
 # What an option may be, whichever trunk has it; the defaults are those of the builders.
-_LEGAL = {
+LEGAL = {
     param.name: param
     for param in (
         Param(name="dim", type="int", default=64, range=(1, math.inf), search=(2, 512), log=True),
@@ -182,7 +182,7 @@ def build_trunk(name: str, shape: Shape, numeric: int | None = None, **options: 
     for option, value in options.items():
         if option not in known:
             raise UnknownNameError(f"trunk {name} has no option {option!r}; {suggest(option, list(known))}")
-        complaint = _LEGAL[option].complaint(value)
+        complaint = LEGAL[option].complaint(value)
         if complaint:
             raise UsageError(f"option {option} of trunk {name} {complaint}, however: {option}={value!r}")
     return TRUNKS[name](tuple(shape), numeric, **options)

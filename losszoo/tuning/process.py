@@ -1,0 +1,64 @@
+"""Which process runs a trial, so that others can tell whether it still does."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+
+def host() -> str:
+    """This machine."""
+    return socket.gethostname()
+
+
+def mark() -> str:
+    """This process: its number, and when it started, as numbers are given anew.
+
+    Example:
+        >>> is_alive(mark())
+        True
+    """
+    return _mark(os.getpid())
+
+
+def is_alive(marked: str) -> bool:
+    """Whether the process of a mark of this machine still runs."""
+    number = int(marked.partition(":")[0])
+    return _exists(number) and _mark(number) == marked
+
+
+def _mark(number: int) -> str:
+    return f"{number}:{_started(number)}"
+
+
+def _exists(number: int) -> bool:
+    try:
+        os.kill(number, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # somebody else's
+        return True
+    return not _is_zombie(number)
+
+
+def _stat(number: int) -> list[str]:
+    """The fields of Linux's record of a process from its state on; its name before them may hold anything."""
+    try:
+        return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return []
+
+
+def _is_zombie(number: int) -> bool:
+    return _stat(number)[:1] == ["Z"]
+
+
+def _started(number: int) -> str:
+    """The clock ticks since this boot, and the boot; empty where the system does not say."""
+    fields = _stat(number)
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()[:8]
+    except OSError:
+        boot = ""
+    return f"{fields[19]}:{boot}" if len(fields) > 19 else ""

@@ -1,0 +1,187 @@
+"""Where a study is kept: an SQLite file, or any URL that Optuna takes. What cannot be reached is said at once."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import socket
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from losszoo.errors import UsageError, in_one_line
+
+if TYPE_CHECKING:
+    from optuna.storages import BaseStorage
+
+# A database that answers does so at once; a host that is away lets a plain connection wait for minutes.
+REACH_SECONDS = 5.0
+# Several processes write into one SQLite file, one after the other.
+_SQLITE_WAIT_SECONDS = 60.0
+_PORTS = {"postgresql": 5432, "postgres": 5432, "mysql": 3306, "mariadb": 3306, "mssql": 1433, "oracle": 1521}
+_DRIVERS = {"postgresql": "psycopg2-binary", "mysql": "pymysql", "mariadb": "pymysql"}
+_HIDDEN = "***"
+# What databases say to the second of two who make a table, or write into one.
+_TOGETHER = ("already exists", "is locked", "UNIQUE constraint", "uplicate")
+_ATTEMPTS = 20
+
+
+def require_optuna() -> None:
+    """Optuna is an extra.
+
+    Raises:
+        UsageError: with the command that installs it.
+    """
+    try:
+        import optuna  # noqa: F401
+    except ImportError:
+        raise UsageError('tuning needs Optuna: pip install "losszoo[tune]"') from None
+
+
+def file_url(path: Path) -> str:
+    """The URL of an SQLite file."""
+    return f"sqlite:///{path.absolute()}"
+
+
+def shown(url: str) -> str:
+    """The URL with its password hidden.
+
+    Example:
+        >>> shown("postgresql://me:secret@db/study")
+        'postgresql://me:***@db/study'
+    """
+    scheme, mark, rest = url.partition("://")
+    host_part, slash, path = rest.partition("/")
+    # A password may hold an @ or a / that should have been escaped: everything up to the last @ is hidden.
+    if "@" in path:
+        host_part, slash, path = rest.rpartition("@")[0] + "@" + rest.rpartition("@")[2], "", ""
+    account, at, host = host_part.rpartition("@")
+    user, colon, _ = account.partition(":")
+    safe = f"{user}{colon}{_HIDDEN if colon else ''}{at}{host}{slash}{path}"
+    return f"{scheme}{mark}{safe}"
+
+
+def open_storage(url: str) -> BaseStorage:
+    """The storage at a URL.
+
+    Raises:
+        UsageError: it cannot be reached or opened; one sentence with the URL, without its password.
+    """
+    import optuna
+
+    kind = url.partition("://")[0].partition("+")[0]
+    _check_form(url, kind)
+    _check_host(url, kind)
+    try:
+        with _quiet():
+            return optuna.storages.get_storage(_patiently(url, kind))
+    except ImportError as error:
+        driver = _DRIVERS.get(kind, error.name or "its driver")
+        raise UsageError(f"storage {shown(url)} needs a driver: pip install {driver} ({_said(error, url)})") from None
+    except Exception as error:
+        raise UsageError(
+            f"storage must be a database that can be opened, however: {shown(url)}: {_said(error, url)}; "
+            f"check {_what_to_check(kind)}"
+        ) from None
+
+
+def _patiently(url: str, kind: str) -> Any:
+    """Several processes that begin at once all make the tables; who comes second finds them there a moment later."""
+    for _ in range(_ATTEMPTS):
+        try:
+            return _rdb(url, kind)
+        except Exception as error:
+            if not any(word in str(error) for word in _TOGETHER):
+                raise
+            time.sleep(random.uniform(0.1, 0.5))
+    return _rdb(url, kind)
+
+
+def _rdb(url: str, kind: str) -> Any:
+    import optuna
+
+    if kind != "sqlite":
+        return optuna.storages.RDBStorage(url, engine_kwargs={"pool_pre_ping": True})
+    with contextlib.suppress(OSError):  # said by the database itself
+        Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+    storage = optuna.storages.RDBStorage(url, engine_kwargs={"connect_args": {"timeout": _SQLITE_WAIT_SECONDS}})
+    _write_ahead(storage.engine)
+    return storage
+
+
+def _write_ahead(engine: Any) -> None:
+    """Readers beside a writer, and no wait for the disk at every write: a process that is killed loses nothing."""
+    from sqlalchemy import event
+
+    @event.listens_for(engine, "connect")
+    def _(connection: Any, record: Any) -> None:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=NORMAL")
+
+    engine.dispose()  # connections from before
+    engine.connect().close()
+
+
+def _check_form(url: str, kind: str) -> None:
+    if "://" not in url or not kind:
+        raise UsageError(
+            "storage must be a URL such as sqlite:///study.db or postgresql://user:password@host/database, "
+            f"however: {shown(url)}"
+        )
+    if url.rstrip("/") == "sqlite:" or url.endswith(":memory:"):
+        raise UsageError(f"storage must outlive the process, however: {shown(url)} is kept in memory only")
+
+
+def _check_host(url: str, kind: str) -> None:
+    """Whether somebody listens there."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port or _PORTS.get(kind)
+    except ValueError as error:
+        raise UsageError(f"storage must be a URL with a port in digits, however: {shown(url)} ({error})") from None
+    if kind == "sqlite" or not host or port is None:
+        return
+    try:
+        socket.create_connection((host, port), timeout=REACH_SECONDS).close()
+    except OSError as error:
+        said = "no answer" if isinstance(error, TimeoutError) else error.strerror or str(error)
+        raise UsageError(
+            f"storage must be reachable, however: {shown(url)}: {said} from {host} port {port}; check that the "
+            "database runs, that host and port are right, and that a firewall lets this machine through"
+        ) from None
+
+
+def _what_to_check(kind: str) -> str:
+    if kind == "sqlite":
+        return "that the file is an SQLite database in a folder that can be written"
+    return "user, password, the name of the database, and that it exists"
+
+
+def _said(error: BaseException, url: str) -> str:
+    """The first line of what the driver says, without the password."""
+    origin = getattr(error, "orig", None) or error
+    text = in_one_line(Exception(str(origin).splitlines()[0] if str(origin) else type(origin).__name__))
+    text = text.removeprefix("Exception: ")
+    try:
+        password = urlsplit(url).password
+    except ValueError:
+        password = None
+    return text.replace(password, _HIDDEN) if password else text
+
+
+@contextlib.contextmanager
+def _quiet() -> Any:
+    """Optuna and SQLAlchemy print what is said here in one sentence."""
+    import logging
+
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    logger = logging.getLogger("optuna.storages")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)

@@ -1,0 +1,207 @@
+"""The study in its storage: opened or refused, cleared of dead trials, counted."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import time
+import warnings
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from losszoo.errors import UsageError
+from losszoo.tuning import process
+from losszoo.tuning.plan import StudyPlan
+from losszoo.tuning.storage import open_storage, shown
+from losszoo.tuning.trial import DEFAULT, FAILED, folder_of
+
+if TYPE_CHECKING:
+    from optuna import Study
+    from optuna.trial import FrozenTrial
+
+_IDENTITY = "losszoo"
+HOST, PROCESS, DRAWN, THREADS = "host", "process", "drawn", "threads"
+# A trial that nobody has marked yet is this young, or its process died between the two writes.
+_UNMARKED_SECONDS = 10.0
+_MOST_DEATHS = 2
+
+
+class Counts(NamedTuple):
+    """Trials of a study. ``failed`` had no value; those whose process died are in none of the numbers."""
+
+    complete: int
+    pruned: int
+    failed: int
+    running: int
+
+    @property
+    def ended(self) -> int:
+        """All that count."""
+        return self.complete + self.pruned + self.failed
+
+
+def open_study(plan: StudyPlan) -> Study:
+    """The study of a plan, made where it does not exist.
+
+    Raises:
+        UsageError: the storage cannot be opened, or holds another study of that name.
+    """
+    import optuna
+
+    storage = open_storage(plan.storage)
+    directions = optuna.study.StudyDirection
+    try:
+        study = optuna.create_study(
+            storage=storage,
+            study_name=plan.study_name,
+            direction=directions.MAXIMIZE if plan.direction == "max" else directions.MINIMIZE,
+            load_if_exists=True,
+        )
+    except Exception as error:
+        if not _is_of_database(error):
+            raise
+        raise UsageError(lost(plan, error)) from None
+    _check_identity(study, plan)
+    return study
+
+
+def lost(plan: StudyPlan, error: BaseException) -> str:
+    """What is said of a storage that answered once and then no more."""
+    cause: Any = error.__cause__ or error
+    said = str(getattr(cause, "orig", None) or cause).splitlines()[0]
+    return f"storage {shown(plan.storage)} was lost: {said}; what is in it is kept, and the same command goes on"
+
+
+def _is_of_database(error: BaseException) -> bool:
+    from optuna.exceptions import StorageInternalError
+    from sqlalchemy.exc import SQLAlchemyError
+
+    return isinstance(error, StorageInternalError | SQLAlchemyError)
+
+
+@contextlib.contextmanager
+def database(plan: StudyPlan) -> Iterator[None]:
+    """A storage that is lost on the way is said in one sentence."""
+    try:
+        yield
+    except Exception as error:
+        if not _is_of_database(error):
+            raise
+        raise UsageError(lost(plan, error)) from None
+
+
+def _check_identity(study: Study, plan: StudyPlan) -> None:
+    found = study.user_attrs.get(_IDENTITY)
+    if found is None and study.get_trials(deepcopy=False):
+        raise UsageError(f"study {plan.study_name} in {shown(plan.storage)} is not of losszoo; choose another --study")
+    if found is None:
+        study.set_user_attr(_IDENTITY, dict(plan.identity))
+        return
+    differing = list(_differences(found, plan.identity))
+    if differing:
+        listed = "".join(f"\n  {line}" for line in differing)
+        raise UsageError(
+            f"study {plan.study_name} in {shown(plan.storage)} was begun with other settings; repeat those, "
+            f"or choose another --study:{listed}"
+        )
+
+
+def _differences(old: Mapping[str, Any], new: Mapping[str, Any], lead: str = "") -> Iterator[str]:
+    for key in dict.fromkeys([*old, *new]):
+        before, now = old.get(key, _NOTHING), new.get(key, _NOTHING)
+        if isinstance(before, Mapping) and isinstance(now, Mapping):
+            yield from _differences(before, now, f"{lead}{key} ")
+        elif before != now:
+            yield f"{lead}{key}: {before} there, {now} here"
+
+
+_NOTHING = "nothing"
+
+
+def count(study: Study) -> Counts:
+    """The trials by how they ended."""
+    from optuna.trial import TrialState
+
+    trials = study.get_trials(deepcopy=False)
+    states = [trial.state for trial in trials]
+    failed = sum(trial.state == TrialState.PRUNED and FAILED in trial.user_attrs for trial in trials)
+    pruned, complete = states.count(TrialState.PRUNED), states.count(TrialState.COMPLETE)
+    return Counts(complete, pruned - failed, failed, states.count(TrialState.RUNNING))
+
+
+def best_of(study: Study) -> FrozenTrial | None:
+    """The complete trial with the best value, the first of equals; None where there is none."""
+    from optuna.study import StudyDirection
+    from optuna.trial import TrialState
+
+    sign = -1 if study.direction == StudyDirection.MAXIMIZE else 1
+    complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    return min(complete, key=lambda trial: (sign * float(trial.value or 0), trial.number), default=None)
+
+
+def default_of(study: Study) -> float | None:
+    """The value of the defaults; None where they have none."""
+    from optuna.trial import TrialState
+
+    found = [t for t in study.get_trials(deepcopy=False) if DEFAULT in t.user_attrs and t.state == TrialState.COMPLETE]
+    return found[0].value if found else None
+
+
+def enqueue_default(study: Study, plan: StudyPlan) -> None:
+    """The proposal of task and loss is the first trial, unless it is there, or has killed its process twice."""
+    from optuna.trial import TrialState
+
+    defaults = [trial for trial in study.get_trials(deepcopy=False) if DEFAULT in trial.user_attrs]
+    deaths = sum(trial.state == TrialState.FAIL for trial in defaults)
+    if deaths < len(defaults) or deaths >= _MOST_DEATHS:
+        return
+    told = {key: value for key, value in plan.defaults.items() if plan.space[key].holds(value)}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        study.enqueue_trial(told, user_attrs={DEFAULT: True})
+
+
+def clear_dead(study: Study, plan: StudyPlan, ours: bool = False) -> int:
+    """Give up the trials whose process on this machine has died; how many there were. ``ours``: this one's too."""
+    cleared = 0
+    while any(map(_is_fresh, running := _running(study))):
+        time.sleep(0.5)
+    for trial in running:
+        if _is_dead(trial) or (ours and trial.user_attrs[PROCESS] == process.mark()):
+            give_up(study, plan, trial.number)
+            cleared += 1
+    return cleared
+
+
+def give_up(study: Study, plan: StudyPlan, number: int) -> None:
+    """A trial that did not come to its end does not count, and leaves nothing behind."""
+    from optuna.trial import TrialState
+
+    study.tell(number, state=TrialState.FAIL, skip_if_finished=True)
+    shutil.rmtree(folder_of(plan, number), ignore_errors=True)
+
+
+def _running(study: Study) -> list[FrozenTrial]:
+    from optuna.trial import TrialState
+
+    return study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+
+
+def _is_fresh(trial: FrozenTrial) -> bool:
+    """Whether it may be that its process has only not marked it yet."""
+    started = trial.datetime_start
+    young = started is None or (datetime.now() - started).total_seconds() < _UNMARKED_SECONDS
+    return PROCESS not in trial.user_attrs and young
+
+
+def _is_dead(trial: FrozenTrial) -> bool:
+    if PROCESS not in trial.user_attrs:
+        return True
+    return trial.user_attrs.get(HOST) == process.host() and not process.is_alive(trial.user_attrs[PROCESS])
+
+
+def running_elsewhere(study: Study) -> tuple[str, ...]:
+    """The other machines that run trials."""
+    hosts = {str(trial.user_attrs.get(HOST)) for trial in _running(study)}
+    return tuple(sorted(hosts - {process.host(), "None"}))

@@ -1,0 +1,83 @@
+"""Storages that cannot be reached or opened: one sentence, without the password, at once."""
+
+from __future__ import annotations
+
+import socket
+import time
+from pathlib import Path
+
+import pytest
+
+from losszoo.errors import UsageError
+from losszoo.tuning import storage
+from losszoo.tuning.storage import file_url, open_storage, shown
+
+
+@pytest.mark.parametrize(
+    ("url", "safe"),
+    [
+        ("postgresql://me:secret@db:5432/study", "postgresql://me:***@db:5432/study"),
+        ("mysql+pymysql://me:se@cr@et@db/study", "mysql+pymysql://me:***@db/study"),
+        ("postgresql://me:se/cr@et@db/study", "postgresql://me:***@db/study"),
+        ("postgresql://me@db/study", "postgresql://me@db/study"),
+        ("postgresql://db/study", "postgresql://db/study"),
+        ("sqlite:////home/me/study.db", "sqlite:////home/me/study.db"),
+        ("nonsense", "nonsense"),
+    ],
+)
+def test_the_password_is_hidden(url: str, safe: str) -> None:
+    assert shown(url) == safe
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("study.db", r"storage must be a URL such as sqlite:///study\.db .*, however: study\.db"),
+        ("sqlite://", r"must outlive the process, however: sqlite:// is kept in memory only"),
+        ("sqlite:///:memory:", r"must outlive the process"),
+        ("sqlite:////dev/null/study.db", r"sqlite:////dev/null/study\.db: unable to open .*; check that the file"),
+        ("postgresql://me:secret@localhost:1/x", r"postgresql://me:\*\*\*@localhost:1/x: .* port 1; check that"),
+        ("postgresql://me:secret@no-such-host.invalid/x", r"reachable, however: postgresql://me:\*\*\*@no-such-host"),
+        ("postgresql://me:secret@host:port/x", r"must be a URL with a port in digits"),
+        ("redis://localhost", r"must be a database that can be opened, however: redis://localhost"),
+    ],
+)
+def test_what_cannot_be_opened_is_said_in_one_sentence(url: str, said: str) -> None:
+    started = time.monotonic()
+    with pytest.raises(UsageError, match=said) as raised:
+        open_storage(url)
+    assert "secret" not in str(raised.value)
+    assert "\n" not in str(raised.value)
+    assert time.monotonic() - started < 30
+
+
+def test_a_host_that_does_not_answer_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    def silent(address: tuple[str, int], timeout: float) -> socket.socket:
+        assert address == ("db.example", 3306)
+        assert timeout == storage.REACH_SECONDS
+        raise TimeoutError
+
+    monkeypatch.setattr(socket, "create_connection", silent)
+    with pytest.raises(UsageError, match=r"mysql://me:\*\*\*@db\.example/x: no answer from db\.example port 3306"):
+        open_storage("mysql://me:secret@db.example/x")
+
+
+def test_a_missing_driver_is_named() -> None:
+    with socket.create_server(("localhost", 0)) as listening:
+        url = f"mysql+pymysql://me:secret@localhost:{listening.getsockname()[1]}/x"
+        with pytest.raises(UsageError, match=r"needs a driver: pip install pymysql") as raised:
+            open_storage(url)
+    assert "secret" not in str(raised.value)
+
+
+def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "notes.db"
+    path.write_text("not a database, but a text that is longer than the header of one " * 20)
+    with pytest.raises(UsageError, match=r"file is not a database; check that the file is an SQLite database"):
+        open_storage(file_url(path))
+    assert path.read_text().startswith("not a database")
+
+
+def test_the_folder_of_a_file_is_made(tmp_path: Path) -> None:
+    open_storage(file_url(tmp_path / "deep" / "er" / "study.db"))
+    assert (tmp_path / "deep" / "er" / "study.db").exists()
