@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 # So many names still tell something; more would bury the message.
 _MOST_NAMES = 40
@@ -25,7 +26,13 @@ class DataError(LosszooError):
 
 
 class NonFiniteError(LosszooError, ArithmeticError):
-    """A loss or gradient that is NaN or infinite, raised by the guard before the optimizer is touched."""
+    """A loss or gradient that is NaN or infinite, raised by the guard before the optimizer is touched.
+
+    Attributes:
+        report: the :class:`losszoo.StepReport` of the step.
+    """
+
+    report: Any = None
 
 
 def suggest(name: str, known: list[str]) -> str:
@@ -63,6 +70,12 @@ def nearest(name: str, known: list[str]) -> list[str]:
 
 def _plain(name: str) -> str:
     return name.lower().replace("_", "-")
+
+
+def counted(count: int, noun: str) -> str:
+    """``1 loss``, ``2 losses``, ``3 tasks``."""
+    ending = "" if count == 1 else "es" if noun.endswith("s") else "s"
+    return f"{count} {noun}{ending}"
 
 
 def some_of(numbers: Sequence[int], shown: int = 5) -> str:

@@ -129,13 +129,34 @@ class Cached(Forward):
     def backward(self) -> None:
         """From the gradients of the outputs to those of the parameters."""
         after = self.randomness.state()
-        for number, piece in enumerate(self.pieces):
+        # Of a term that is off nothing is asked; the ranks exchange their gradients in the last pass that is made.
+        asked = [piece for piece in self.pieces if any(leaf.grad is not None for leaf, _ in piece.leaves)]
+        for number, piece in enumerate(asked):
             self.randomness.restore(piece.before)
-            with self.inner.alone(last=number == len(self.pieces) - 1), torch.enable_grad():
-                again = self.inner.computed(*piece.inputs)
-                outputs = [one[name] for one in again for name in self.names]
-                slopes = [leaf.grad if leaf.grad is None else leaf.grad[part] for leaf, part in piece.leaves]
-                pairs = [(x, slope) for x, slope in zip(outputs, slopes, strict=True) if slope is not None]
-                if pairs:
-                    torch.autograd.backward([x for x, _ in pairs], [slope for _, slope in pairs])
+            with self.inner.alone(last=number == len(asked) - 1), torch.enable_grad():
+                outputs = [one[name] for one in self.inner.computed(*piece.inputs) for name in self.names]
+                pairs = [
+                    (x, leaf.grad[part])
+                    for x, (leaf, part) in zip(outputs, piece.leaves, strict=True)
+                    if leaf.grad is not None
+                ]
+                torch.autograd.backward([x for x, _ in pairs], [slope for _, slope in pairs])
         self.randomness.restore(after)
+
+
+class Pieces(Forward):
+    """Outputs with a graph, computed part by part: with the draws of :class:`Cached` and of :func:`by_parts`.
+
+    Args:
+        inner: computes them.
+        size: rows that go through the model together.
+    """
+
+    def __init__(self, inner: Forward, size: int) -> None:
+        self.inner, self.size, self.names = inner, size, inner.names
+
+    def computed(self, *inputs: Tensor) -> list[Outputs]:
+        found = [self.inner.computed(*part) for part in zip(*(torch.split(x, self.size) for x in inputs), strict=True)]
+        return [
+            {name: torch.cat([piece[i][name] for piece in found]) for name in self.names} for i in range(len(inputs))
+        ]

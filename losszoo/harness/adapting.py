@@ -1,4 +1,8 @@
-"""Bounds of the gradient norm that follow the norms so far. Only finite norms are ever shown to them."""
+"""Bounds of the gradient norm that follow the norms so far. Only finite norms are ever shown to them.
+
+A norm of 0 is no measure of a gradient, but the lack of one (a term whose weight is still 0): it enters no statistic,
+for a bound of 0 would end all training.
+"""
 
 from __future__ import annotations
 
@@ -60,6 +64,8 @@ class Percentile(Adapting):
         self._sorted: list[float] = []
 
     def bound(self, norm: float) -> float:
+        if norm == 0:
+            return math.inf
         if len(self._recent) == self._recent.maxlen:
             del self._sorted[bisect_left(self._sorted, self._recent[0])]
         self._recent.append(norm)
@@ -108,6 +114,8 @@ class ZScore(Adapting):
         self._mean = self._deviation = 0.0
 
     def bound(self, norm: float) -> float:
+        if norm == 0:
+            return math.inf
         if len(self._first) < self.warmup:
             self._first.append(norm)
             self._mean = math.fsum(self._first) / len(self._first)

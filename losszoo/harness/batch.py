@@ -14,12 +14,13 @@ from torch import Tensor
 from losszoo.contract.loss import Loss
 from losszoo.contract.pairwise import SHARED, PairwiseLoss
 from losszoo.errors import LosszooError, UsageError, in_one_line, some_of
-from losszoo.harness.accumulate import Zeros, at_once, by_parts, counts_of
+from losszoo.harness.accumulate import Pieces, Zeros, at_once, by_parts, counts_of
 from losszoo.harness.adapters import Step, arguments, own_arguments
 from losszoo.harness.bundle import pack
 from losszoo.harness.events import Event, StepReport
 from losszoo.harness.forward import Forward
 from losszoo.harness.plan import Plan
+from losszoo.harness.ranks import average_gradients, is_of_ranks
 from losszoo.harness.trace import author_line, first_non_finite
 
 
@@ -33,9 +34,6 @@ class BatchLoss:
 
     def __init__(self, plan: Plan, rows: Tensor) -> None:
         self.plan, self.rows, self.randomness = plan, rows, plan.randomness
-        if plan.world is not None:
-            # Dropout must not leave out the same of each rank's share.
-            torch.manual_seed(hash((plan.seed, plan.guard.counts.steps, plan.world.rank)) % 2**63)
         self.before = self.randomness.state()
         self.terms: dict[str, Tensor] = {}
 
@@ -44,9 +42,16 @@ class BatchLoss:
         guard = self.plan.guard
         investigate = self.investigate if self.plan.first_rank else None
         look = self._histograms if self.plan.scalars else None
-        if self.plan.accumulate == 1:
+        if self.plan.accumulate > 1:
+            total = self._accumulated()
+        elif self.plan.world is None:
             return guard.step(self.total(), investigate=investigate, before_step=look)
-        return guard.apply(self._accumulated(), investigate=investigate, before_step=look)
+        else:
+            total = self.total()
+            guard.backward(total)
+        if self.plan.world is not None:
+            average_gradients(self.plan.loss.parameters(), self.plan.world)
+        return guard.apply(total, investigate=investigate, before_step=look)
 
     def total(self) -> Tensor:
         """Forward pass and loss.
@@ -64,8 +69,7 @@ class BatchLoss:
         plan, size = self.plan, self.plan.recipe.batch_size
         with self._blamed():
             parts = torch.split(self.rows, size)
-            with torch.no_grad():
-                zeros = Zeros(plan.forward.computed(plan.data.train.inputs[self.rows[:1]])[0])
+            zeros = Zeros(plan.forward.shapes(plan.model, plan.data.train.inputs[self.rows[:1]]))
             counts = counts_of(plan.loss, [self._step(part, zeros) for part in parts])
             if counts is not None:
                 steps = [self._step(part, plan.forward) for part in parts]
@@ -90,6 +94,10 @@ class BatchLoss:
         except (LosszooError, MemoryError, torch.OutOfMemoryError):
             raise
         except (Exception, SystemExit) as error:
+            if plan.world is not None and is_of_ranks(error):
+                raise UsageError(
+                    f"every rank must go on, however: one has ended; its own error says why ({error})"
+                ) from error
             frames = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
             where = f"step {plan.guard.counts.steps + 1} of {plan.config['loss']} on {plan.config['task']}"
             said = f"{type(error).__name__}: {error} ({author_line(frames)})"
@@ -104,7 +112,10 @@ class BatchLoss:
         after = self.randomness.state()
         self.randomness.restore(self.before)
         try:
-            step = self._step(self.rows, self.plan.forward.plain(self.plan.model))
+            plain = self.plan.forward.plain(self.plan.model)
+            if self.plan.accumulate > 1:
+                plain = Pieces(plain, self.plan.recipe.batch_size)  # so that dropout draws for each part, as it did
+            step = self._step(self.rows, plain)
             self.terms = self.plan.loss.values(lambda loss: arguments(step, loss.signature, loss.identity.expects))
             return self.plan.loss.combine(self.terms)
         finally:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,10 +91,14 @@ class Forward:
         return self._by_input(self._through(inputs), [len(x) for x in inputs])
 
     def _through(self, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        with self.precision.region():
+        with self._drawing(), self.precision.region():
             found = self.module(inputs[0] if len(inputs) == 1 else torch.cat(tuple(inputs)))
         # A loss sees float32, whatever the model has computed in.
         return tuple(x.float() if x.dtype in (torch.float16, torch.bfloat16) else x for x in found)
+
+    def _drawing(self) -> AbstractContextManager[Any]:
+        """The block in which dropout draws."""
+        return nullcontext()
 
     def _by_input(self, found: Sequence[Tensor], counts: list[int]) -> list[Outputs]:
         parts = [torch.split(x, counts) for x in found] if len(counts) > 1 else [(x,) for x in found]
@@ -111,6 +115,16 @@ class Forward:
     def rows(self, rows: Tensor) -> Tensor:
         """Of the rows of a batch, those that this process computes itself."""
         return rows
+
+    def shapes(self, model: nn.Module, inputs: Tensor) -> Outputs:
+        """Outputs that tell their shapes; nothing is drawn, and no running statistic sees them."""
+        training = model.training
+        model.eval()
+        try:
+            with torch.no_grad():
+                return Forward(model, self.precision).computed(inputs)[0]
+        finally:
+            model.train(training)
 
     def plain(self, model: nn.Module) -> Forward:
         """The same for this process alone and operation by operation, to look into a step that has failed."""
@@ -137,6 +151,17 @@ class SharedForward(Forward):
 
     def _wrapped(self, module: nn.Module, compiled: bool) -> nn.Module:
         return super()._wrapped(DistributedDataParallel(module), compiled)
+
+    @contextmanager
+    def _drawing(self) -> Iterator[None]:
+        """Dropout must not leave out the same of each share; what is drawn afterwards, as by a loss, is drawn alike."""
+        seed = int(torch.randint(2**62, ()))
+        on_cuda = self.precision.device.type == "cuda"
+        with torch.random.fork_rng(devices=[self.precision.device] if on_cuda else []):
+            torch.manual_seed(seed + 1 + self.world.rank)
+            yield
+        if on_cuda:
+            torch.cuda.manual_seed(seed)
 
     def rows(self, rows: Tensor) -> Tensor:
         return rows.tensor_split(self.world.size)[self.world.rank]

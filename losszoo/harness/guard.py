@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from losszoo.harness.events import judged
 from losszoo.harness.failure import Failure, Watched
 from losszoo.harness.randomness import Randomness
 from losszoo.harness.scaling import Scaling
-from losszoo.harness.snapshot import Buffers, Snapshot
+from losszoo.harness.snapshot import Kept, Snapshot
 
 POLICIES = ("raise", "skip", "rollback")
 # In the working folder of whoever trains.
@@ -95,7 +95,7 @@ class Guard:
         self.epoch: int | None = None
         self._every = snapshot_every
         self._snapshot = Snapshot(self.modules, optimizer) if policy == "rollback" else None
-        self._buffers = Buffers(self.modules)
+        self._beside = Kept(self.modules)
         self._watched = Watched(list(self.modules), optimizer, None if bundles is None else Bundles(bundles))
         self._together = self._watched.spread() if ranks is None else ranks
         device = next((parameter.device for parameter in self.modules.parameters()), torch.device("cpu"))
@@ -161,8 +161,12 @@ class Guard:
         if event is not None:
             investigate = investigate or self._failure(value, batch, again)
             self._before = self._randomness.state()
-            event = self._bad(event, investigate)
-            return StepReport(value, norm, applied=False, clipped=False, event=event)
+            report = StepReport(value, norm, applied=False, clipped=False, event=event)
+            try:
+                return replace(report, event=self._bad(event, investigate))
+            except NonFiniteError as error:
+                error.report = report
+                raise
         if self._snapshot is not None and self.counts.steps % self._every == 0:
             self._snapshot.take()
         clipped = self.clip.apply(gradients, norm)
@@ -173,7 +177,7 @@ class Guard:
         self.scaling.adapt()
         self.counts.clipped += clipped
         self.counts.in_a_row = 0
-        self._buffers.keep()
+        self._beside.take()
         if again is not None or self._watched.bundles is not None:
             self._before = self._randomness.state()
         return StepReport(value, norm, applied=True, clipped=clipped)
@@ -181,7 +185,7 @@ class Guard:
     def _overflow(self, value: float, norm: float) -> StepReport:
         """The scale was too large: the next one is smaller, and nothing else has happened."""
         self.optimizer.zero_grad(set_to_none=True)
-        self._buffers.put_back()
+        self._beside.put_back()
         self.counts.overflows += 1
         self.scaling.adapt()
         return StepReport(value, norm, applied=False, clipped=False)
@@ -212,11 +216,11 @@ class Guard:
         self.optimizer.zero_grad(set_to_none=True)
         self.counts.nonfinite += 1
         self.counts.in_a_row += 1
-        self._buffers.put_back()
+        self._beside.put_back()
         self.scaling.stay()
         if investigate is not None:
             event = investigate(event)
-            self._buffers.put_back()  # an investigation repeats the step
+            self._beside.put_back()  # an investigation repeats the step
         self.first = self.first or event
         if self.policy == "raise":
             raise NonFiniteError(str(event))
@@ -243,6 +247,7 @@ class Guard:
             "counts": asdict(self.counts),
             "first": asdict(self.first) if self.first else None,
             "clip": self.clip.state_dict(),
+            "beside": self._beside.state_dict(),
             "snapshot": None if self._snapshot is None else self._snapshot.state_dict(),
             "scaler": self.scaling.state_dict(),
         }
@@ -252,7 +257,8 @@ class Guard:
         self.counts = Counts(**state["counts"])
         self.first = Event(**state["first"]) if state["first"] else None
         self.clip.load_state_dict(state["clip"])
-        self._buffers.keep()
+        self._beside.load_state_dict(state["beside"])
+        self._beside.put_back()
         if self._snapshot is not None:
             self._snapshot.load_state_dict(state["snapshot"])
         self.scaling.load_state_dict(state["scaler"])

@@ -14,6 +14,7 @@ from losszoo.harness.guard import POLICIES
 Settings = Iterable[str] | Mapping[str, Any]
 
 PRECISIONS = ("fp32", "bf16", "fp16")
+PARTS = ("train", "val", "test")
 # A checkpoint is at most this old when a run is killed; one every epoch would cost short runs a third of their time.
 CHECKPOINT_SECONDS = 10.0
 
@@ -34,6 +35,7 @@ class Options:
         precision: of the forward pass of the model: "fp32", "bf16" or "fp16" (with a scaled loss).
         compile: compile the model with ``torch.compile``.
         tensorboard: write scalars and gradient histograms for TensorBoard into the run folder.
+        parts: which parts of the data are scored at the end, of "train", "val" and "test".
         checkpoint_seconds: how much work a killed run may lose, >= 0; 0 saves after every step.
         out: folder of the run folders.
         run_dir: the run folder itself, instead of a new one in ``out``.
@@ -53,6 +55,7 @@ class Options:
     precision: str = "fp32"
     compile: bool = False
     tensorboard: bool = False
+    parts: tuple[str, ...] = PARTS
     checkpoint_seconds: float = CHECKPOINT_SECONDS
     out: str | Path = "runs"
     run_dir: str | Path | None = None
@@ -67,6 +70,8 @@ class Options:
         _require(self.precision in PRECISIONS, "precision", f"one of {', '.join(PRECISIONS)}", self.precision)
         whole = isinstance(self.accumulate, int) and not isinstance(self.accumulate, bool)
         _require(whole and self.accumulate >= 1, "accumulate", "a whole number >= 1", self.accumulate)
+        named = not isinstance(self.parts, str) and bool(self.parts) and set(self.parts) <= set(PARTS)
+        _require(named, "parts", f"some of {', '.join(PARTS)}", self.parts)
         _require(self.checkpoint_seconds >= 0, "checkpoint_seconds", "a number >= 0", self.checkpoint_seconds)
         adaptive(self.clip)
 

@@ -134,6 +134,10 @@ def new_record(chosen: Choice) -> Record:
     """The run folder that the options ask for."""
     options = chosen.options
     if options.run_dir is not None:
+        if Path(options.run_dir, "config.json").exists():
+            raise UsageError(
+                f"run_dir must be a folder without a run, however: {options.run_dir} holds one; resume= goes on with it"
+            )
         return Record(Path(options.run_dir))
     return Record.fresh(Path(options.out), chosen.task.spec.name, chosen.text, options.seed)
 

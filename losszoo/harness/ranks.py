@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.distributed as dist
+from torch import Tensor
 
 from losszoo.contract.compose import SumLoss, leaves
 from losszoo.contract.pairwise import PairwiseLoss
@@ -33,6 +34,7 @@ def joined(device: str) -> Iterator[World | None]:
     dist.init_process_group("nccl" if on_cuda else "gloo")
     try:
         yield world()
+        dist.barrier()  # who leaves first closes what others still read from
     finally:
         dist.destroy_process_group()
 
@@ -71,6 +73,20 @@ def _differing(configs: list[Mapping[str, Any]]) -> list[str]:
         for name in first
         if any(config.get(name) != first[name] for config in configs)
     ]
+
+
+@torch.no_grad()
+def average_gradients(parameters: Iterable[Tensor], others: World) -> None:
+    """Of what a loss learns: each rank has the gradient of the whole, up to rounding that would add up over time."""
+    for parameter in parameters:
+        if parameter.grad is not None:
+            dist.all_reduce(parameter.grad)
+            parameter.grad /= others.size
+
+
+def is_of_ranks(error: BaseException) -> bool:
+    """Whether an exchange has failed, as where another rank is gone."""
+    return isinstance(error, dist.DistError) or (isinstance(error, RuntimeError) and "gloo" in str(error).lower())
 
 
 def shared(loss: SumLoss, others: World | None, *, by_share: bool = True) -> SumLoss:

@@ -6,7 +6,7 @@ import json
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -60,27 +60,30 @@ class Record:
         return cls(folder)
 
     @contextmanager
-    def claimed(self) -> Iterator[None]:
+    def claimed(self) -> Iterator[Record]:
         """A block in which no other process works in this folder; a process that dies gives it back.
+
+        On a file system without locks two processes are not kept apart.
 
         Raises:
             UsageError: another one does.
         """
-        handle = os.open(self.folder, os.O_RDONLY) if fcntl else None
+        if fcntl is None:
+            yield self
+            return
+        handle = os.open(self.folder, os.O_RDONLY)
         try:
-            if handle is not None:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(handle)  # type: ignore[arg-type]
-            raise UsageError(
-                f"a run must be trained by one process, however: another one is at work in {self.folder}; "
-                "wait for it, or end it first"
-            ) from None
-        try:
-            yield
+            with suppress(OSError):  # the file system has none
+                try:
+                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    raise UsageError(
+                        f"a run must be trained by one process, however: another one is at work in {self.folder}; "
+                        "wait for it, or end it first"
+                    ) from None
+            yield self
         finally:
-            if handle is not None:
-                os.close(handle)
+            os.close(handle)
 
     def write_json(self, name: str, content: Any) -> None:
         """A JSON file; numbers that are not finite become null."""
@@ -117,8 +120,8 @@ class NoRecord(Record):
         self.bundles = None
 
     @contextmanager
-    def claimed(self) -> Iterator[None]:
-        yield
+    def claimed(self) -> Iterator[Record]:
+        yield self
 
     def write_json(self, name: str, content: Any) -> None:
         pass

@@ -20,6 +20,10 @@ from losszoo.harness.result import RunResult
 from losszoo.harness.saving import read_checkpoint
 
 
+class NotResumableError(UsageError):
+    """A folder that cannot be gone on with: it is damaged, of another version, or of another config."""
+
+
 @dataclass(frozen=True)
 class Kept:
     """What a run folder holds.
@@ -62,6 +66,7 @@ class Kept:
             "task": config["task_options"],
         }
         settings = {f"{group}.{key}": value for group, keys in groups.items() for key, value in keys.items()}
+        beside.setdefault("tensorboard", (self.folder / "tensorboard").is_dir())
         return Options(set=settings, run_dir=self.folder, **{name: config[name] for name in KEPT}, **beside)
 
     def checked(self, chosen: Choice, world: World | None) -> Choice:
@@ -73,9 +78,14 @@ class Kept:
         now = jsonable(chosen.config(world))
         differing = differences(self.config, now)
         if differing:
-            raise UsageError(
+            raise NotResumableError(
                 f"a run must be gone on with as it was started, however: {'; '.join(differing)} ({self.folder}); "
                 f"{_next_step(self.config, now)}"
+            )
+        if self.checkpoint is not None and jsonable(self.checkpoint.get("config")) != self.config:
+            raise NotResumableError(
+                f"{self.folder / CHECKPOINT} must be of the run that config.json tells of, however: it is of another "
+                "one; without this file the run begins again"
             )
         return chosen
 
@@ -108,10 +118,10 @@ def read_run(folder: Path) -> Kept:
     config = _json(folder, "config.json")
     if config is None:
         what = "there is no such folder" if not folder.is_dir() else "it holds no config.json"
-        raise UsageError(f"resume must be given the folder of a run, however: {what}: {folder}")
+        raise NotResumableError(f"resume must be given the folder of a run, however: {what}: {folder}")
     if not isinstance(config, dict) or config.get("format") != FORMAT:
         came = config.get("format") if isinstance(config, dict) else type(config).__name__
-        raise UsageError(
+        raise NotResumableError(
             f"a run folder must be of format {FORMAT}, however: {folder} is of format {came}; go on with the version "
             "of losszoo that wrote it"
         )
@@ -128,7 +138,7 @@ def _checkpoint(folder: Path) -> dict[str, Any] | None:
     try:
         return read_checkpoint(path)
     except Exception as error:  # a damaged archive can fail in any way
-        raise UsageError(
+        raise NotResumableError(
             f"{path} must be a whole checkpoint, however: {in_one_line(error)}; without this file the run begins again"
         ) from error
 
@@ -140,7 +150,7 @@ def _json(folder: Path, name: str) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise UsageError(f"{path} must be a whole JSON file, however: {error}") from error
+        raise NotResumableError(f"{path} must be a whole JSON file, however: {error}") from error
 
 
 @contextmanager

@@ -37,6 +37,7 @@ def fit(
         try:
             measured = _train_epoch(plan, progress, interrupt, saving)
         except NonFiniteError as error:
+            progress.steps.add(plan.guard.counts.steps, progress.epoch, error.report)
             progress.stop("stopped-by-guard", str(error))
             break
         if measured is None:

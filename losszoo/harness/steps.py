@@ -25,6 +25,7 @@ class Steps:
 
     def __init__(self, most: int = MOST) -> None:
         self.most, self.every = most, 1
+        self._ordinary = 0
         self._columns: dict[str, list[Any]] = {name: [] for name in NAMES}
 
     def add(self, step: int, epoch: int, report: StepReport) -> None:
@@ -35,7 +36,8 @@ class Steps:
         row = step, epoch, report.loss, report.norm, int(report.clipped), int(bad)
         for name, value in zip(NAMES, row, strict=True):
             self._columns[name].append(value)
-        if len(self._columns["step"]) > self.most:
+        self._ordinary += not bad
+        if self._ordinary > self.most:
             self._thin()
 
     def _thin(self) -> None:
@@ -43,6 +45,7 @@ class Steps:
         steps, bad = self._columns["step"], self._columns["bad"]
         kept = [i for i, step in enumerate(steps) if bad[i] or step % self.every == 0]
         self._columns = {name: [column[i] for i in kept] for name, column in self._columns.items()}
+        self._ordinary = len(kept) - sum(self._columns["bad"])
 
     def columns(self) -> dict[str, list[Any]]:
         """By name."""
@@ -57,4 +60,5 @@ class Steps:
         """From :meth:`state_dict`."""
         made = cls()
         made.every, made._columns = state["every"], {name: list(state["columns"][name]) for name in NAMES}
+        made._ordinary = len(made._columns["bad"]) - sum(made._columns["bad"])
         return made

@@ -43,7 +43,8 @@ class Scalars:
         if every < 1:
             raise UsageError(f"every must be >= 1, however: every={every}")
         self._every = every
-        self._last: int | None = None
+        # A run that goes on at the end of an epoch has its last step behind it.
+        self._last = None if purge_step is None else purge_step - 1
         self._writer = _writer(log_dir, purge_step)
 
     def step(self, number: int, values: Mapping[str, float]) -> None:

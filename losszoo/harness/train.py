@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from losszoo.harness.embedding_map import embedding_map
 from losszoo.harness.interrupt import Interrupt
 from losszoo.harness.options import Options as Options
 from losszoo.harness.plan import Plan
-from losszoo.harness.planning import Choice, build, choose, new_record
+from losszoo.harness.planning import build, choose, new_record
 from losszoo.harness.planning import make_plan as make_plan
 from losszoo.harness.progress import Progress
 from losszoo.harness.randomness import isolated
@@ -114,15 +114,20 @@ def _trained(
     choose_it: Callable[[], Any], world: World | None, kept: Kept | None, on_epoch: OnEpoch | None
 ) -> RunResult:
     chosen = agreed(world, choose_it)
-    plan = build(chosen, lambda: _record(chosen, world), world)
-    with plan.record.claimed():
+    with ExitStack() as claims:
+
+        def claimed() -> Record:
+            record = new_record(chosen) if kept is None else Record(kept.folder)
+            return claims.enter_context(record.claimed())
+
+        plan = build(chosen, lambda: _record(claimed, world), world)
         progress = None
         if kept is not None:
             progress = begin_again(plan) if kept.checkpoint is None else go_on(plan, kept.checkpoint)
         plan.record.write_json("config.json", plan.config)
         with _scalars(plan, chosen.options), Interrupt() as interrupt:
             progress = fit(plan, interrupt, on_epoch if plan.first_rank else None, progress)
-        result = _conclude(plan, progress) if plan.first_rank else None
+        result = _conclude(plan, progress, tuple(chosen.options.parts)) if plan.first_rank else None
     told: RunResult = result if world is None else world.from_first(result)  # type: ignore[assignment]
     return told
 
@@ -142,18 +147,27 @@ def _scalars(plan: Plan, options: Options) -> Iterator[None]:
         plan.scalars.close()
 
 
-def _record(chosen: Choice, world: World | None) -> Record:
-    """The run folder; only the first rank writes, and tells the others where."""
+def _record(make: Callable[[], Record], world: World | None) -> Record:
+    """The run folder; only the first rank writes, and tells the others where, or why it cannot."""
     if world is None:
-        return new_record(chosen)
-    record = new_record(chosen) if world.rank == 0 else None
-    folder = world.from_first(str(record.folder) if record else None)
+        return make()
+    record, failure = None, None
+    if world.rank == 0:
+        try:
+            record = make()
+        except UsageError as error:  # the others wait for this rank: they are told before it is raised
+            failure = error
+    folder, said = world.from_first((str(record.folder) if record else "", str(failure) if failure else ""))
+    if failure is not None:
+        raise failure
+    if said:
+        raise UsageError(f"the first rank must be able to write, however: {said}")
     return record or NoRecord(folder)
 
 
-def _conclude(plan: Plan, progress: Progress) -> RunResult:
+def _conclude(plan: Plan, progress: Progress, parts: tuple[str, ...]) -> RunResult:
     """Score the best state, and write the result down."""
-    metrics = plan.prediction.score(plan.model, plan.data, ("train", "val", "test"), plan.deciding)
+    metrics = plan.prediction.score(plan.model, plan.data, parts, plan.deciding)
     result = RunResult(
         loss=plan.config["loss"],
         task=plan.task.spec.name,
@@ -167,7 +181,7 @@ def _conclude(plan: Plan, progress: Progress) -> RunResult:
         run_dir=str(plan.record.folder),
         stop_reason=progress.stop_reason,
     )
-    features = plan.prediction.embedded(plan.model, plan.data.test)
+    features = plan.prediction.embedded(plan.model, plan.data.test) if "test" in parts else None
     if features is not None:
         classes = plan.task.class_names or [str(label) for label in range(plan.data.classes)]
         plan.record.write_json("embedding.json", embedding_map(features, plan.data.test.targets, classes))

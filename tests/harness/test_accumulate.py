@@ -78,10 +78,18 @@ def test_dropout_leaves_out_the_same_in_both_passes(tmp_path: Path) -> None:
         seen: list[torch.Tensor] = []
         plan.forward.module.register_forward_hook(lambda module, inputs, outputs: seen.append(outputs[0].detach()))
         BatchLoss(plan, torch.arange(40)).step()
-    passes = seen[1:]  # the first one looks at the shapes
-    assert len(passes) == 8
-    for first, second in zip(passes[:4], passes[4:], strict=True):
+    assert len(seen) == 8
+    for first, second in zip(seen[:4], seen[4:], strict=True):
         assert torch.equal(first, second)
+
+
+@pytest.mark.parametrize("loss", ["sup-con", "cross-entropy"])
+def test_an_investigation_repeats_the_same_draws(loss: str, tmp_path: Path) -> None:
+    with isolated(0, torch.device("cpu")):
+        options = Options(set={"model.dropout": 0.5, "recipe.batch_size": 10}, accumulate=4, out=tmp_path)
+        batch = BatchLoss(make_plan(loss, "breast-cancer", options), torch.arange(40))
+        total = batch._accumulated()
+        torch.testing.assert_close(batch.again().detach(), total)
 
 
 def test_a_step_counts_once(tmp_path: Path) -> None:

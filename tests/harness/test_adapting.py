@@ -16,7 +16,7 @@ from torch import nn
 from losszoo import Guard, UsageError
 from losszoo.harness.adapting import Adapting, adaptive
 
-NORMS = st.lists(st.floats(0, 1e300), min_size=1, max_size=60)
+NORMS = st.lists(st.floats(0, 1e300, exclude_min=True), min_size=1, max_size=60)
 
 
 def made(text: str) -> Adapting:
@@ -56,6 +56,14 @@ def test_extreme_norms_stay_finite(text: str) -> None:
     bound = made(text)
     for norm in (0.0, 1e-300, 1e308, 1e308, 5e-324, 1.0, 1e308):
         assert not math.isnan(bound.bound(norm))
+
+
+@pytest.mark.parametrize("text", ["auto", "zscore(warmup=3)"])
+def test_a_norm_of_0_says_nothing(text: str) -> None:
+    """A term whose weight is still 0 gives no gradient for epochs: a bound of 0 would then end all training."""
+    bound, expected = made(text), made(text)
+    assert [bound.bound(0.0) for _ in range(40)] == [math.inf] * 40
+    assert [bound.bound(x) for x in (1.0, 2.0, 4.0, 3.0)] == [expected.bound(x) for x in (1.0, 2.0, 4.0, 3.0)]
 
 
 @pytest.mark.parametrize("text", ["auto(window=4)", "zscore(warmup=6)"])

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 import losszoo
-from losszoo import Budget, NonFiniteError, UsageError
+from losszoo import Budget, MemoryBank, NonFiniteError, UsageError
 from losszoo.harness.guard import BudgetError, Event
 
 # What is written down is another page of tests.
@@ -398,3 +398,32 @@ def test_an_optimizer_of_another_model() -> None:
     guard = Guard(model, torch.optim.SGD(other.parameters(), lr=0.1))
     with pytest.raises(UsageError, match="the loss must reach a parameter of the optimizer"):
         guard.step(model(torch.ones(1, 1)).sum())
+
+
+@pytest.mark.parametrize("policy", ["skip", "rollback"])
+@pytest.mark.parametrize("good_before", [0, 1])
+def test_a_memory_bank_forgets_a_bad_step(policy: str, good_before: int) -> None:
+    """Its buffers grow with the first batch, and how many rows it holds stands in its extra state."""
+    bank = MemoryBank("sup-con(temperature=0.5)", size=64)
+    model = nn.Linear(3, 2)
+    guard = Guard([model, bank], torch.optim.SGD(model.parameters(), lr=0.1), policy, bundles=None, snapshot_every=1)
+    rows, labels = torch.randn(8, 3), torch.arange(8) % 2
+    for _ in range(good_before):
+        guard.step(bank(model(rows), labels))
+    filled, state = bank.filled, {name: buffer.clone() for name, buffer in bank.named_buffers()}
+    report = guard.step(bank(model(rows), labels) * math.nan)
+    assert not report.applied
+    # A rollback goes back to before the step, at which the last snapshot was taken.
+    assert bank.filled == (filled if policy == "skip" else 8 * good_before)
+    for name, buffer in bank.named_buffers():
+        assert torch.equal(buffer, state[name])
+    assert guard.step(bank(model(rows), labels)).applied
+
+
+def test_the_error_holds_the_report() -> None:
+    model, optimizer = make()
+    guard = Guard(model, optimizer, bundles=None)
+    with pytest.raises(NonFiniteError) as raised:
+        guard.step(good(model) * math.nan)
+    assert not raised.value.report.applied
+    assert raised.value.report.event.where == "loss"

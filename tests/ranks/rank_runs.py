@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 import losszoo
 from losszoo import NonFiniteError, UsageError
+from losszoo.harness import train
 
 RUNS: dict[str, dict[str, Any]] = {
     "cross-entropy": {"task": "abalone", "clip_norm": 0.5},
@@ -31,20 +35,54 @@ RUNS: dict[str, dict[str, Any]] = {
     "linear-cross-entropy": {"task": "digits"},
     "nca(similarity='cosine')": {"task": "digits", "accumulate": 3},
     "bce": {"task": "breast-cancer", "accumulate": 2, "clip": "auto"},
+    # The term that asks for candidates is off at first, so the last passes through the model have no gradient.
+    "cross-entropy + linear(0, 1, epochs=2)*modern-nca": {"task": "digits", "accumulate": 2},
+    # Batches of one row: a rank without any.
+    "mse": {"task": "diabetes", "set": {"recipe.batch_size": 281}},
+    # Draws from torch's own source of chance, and learns weights outside of the model that the ranks wrap.
+    "uncertainty(noisy.py:noisy, bce)": {"task": "digits", "signature": "multiclass"},
 }
+NOISY = """
+import torch
+
+
+def noisy(logits, targets):
+    return torch.nn.functional.cross_entropy(logits + torch.randn(logits.shape), targets, reduction="none")
+"""
 
 
 def runs(out: Path) -> dict[str, Any]:
     """The history of each run, and what its guard has counted."""
     found = {}
+    Path("noisy.py").write_text(NOISY)
     for loss, options in RUNS.items():
         task = options["task"]
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            result = losszoo.run(loss, task, epochs=2, out=out, **{k: v for k, v in options.items() if k != "task"})
+            with parameters_of_run() as sums:
+                result = losszoo.run(loss, task, epochs=2, out=out, **{k: v for k, v in options.items() if k != "task"})
         history = json.loads(Path(result.run_dir, "history.json").read_text())
-        found[loss] = {"history": history, "metrics": result.metrics, "guard": result.guard, "dir": result.run_dir}
+        said = {"metrics": result.metrics, "guard": result.guard, "dir": result.run_dir}
+        found[loss] = {"history": history, "parameters": sums, **said}
     return found
+
+
+@contextmanager
+def parameters_of_run() -> Iterator[list[float]]:
+    """The sum of each parameter of model and loss, as training has left it on this rank."""
+    sums: list[float] = []
+    original = train.fit
+
+    def watched(plan: Any, *arguments: Any) -> Any:
+        progress = original(plan, *arguments)
+        sums.extend(float(p.detach().double().sum()) for p in [*plan.model.parameters(), *plan.loss.parameters()])
+        return progress
+
+    train.fit = watched  # type: ignore[assignment]
+    try:
+        yield sums
+    finally:
+        train.fit = original
 
 
 def bad_steps(out: Path) -> dict[str, Any]:
@@ -92,6 +130,7 @@ def disagreement(rank: int, out: Path) -> dict[str, str]:
 
 def main() -> None:
     out = Path(sys.argv[1])
+    os.chdir(out)
     torch.set_num_threads(1)
     dist.init_process_group("gloo")
     rank = dist.get_rank()
@@ -103,7 +142,8 @@ def main() -> None:
     }
     (out / f"rank-{rank}.json").write_text(json.dumps(seen))
     dist.barrier()
-    dist.destroy_process_group()
+    sys.stdout.flush()
+    os._exit(0)  # gloo may abort a process that ends in order
 
 
 if __name__ == "__main__":
