@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from typing import Any
 
@@ -10,6 +11,7 @@ import click
 
 import losszoo
 from losszoo.cli.common import close_stdout, is_of_stdout, print_error, say_error
+from losszoo.cli.threads import is_of_several
 from losszoo.errors import in_one_line, suggest
 
 COMMANDS = {
@@ -96,4 +98,12 @@ def main() -> None:
 
 def run_and_exit() -> None:
     """The entry point of the console script."""
-    main()
+    try:
+        main()
+    except SystemExit as left:
+        if is_of_several():
+            # The threads of torch.distributed may abort a process that ends in order, after all its work is done.
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(left.code if isinstance(left.code, int) else int(left.code is not None))
+        raise

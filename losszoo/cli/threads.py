@@ -16,6 +16,11 @@ def wait_politely() -> None:
         os.environ.setdefault("GOMP_SPINCOUNT", "3000")
 
 
+def is_of_several() -> bool:
+    """Whether torchrun has started this process."""
+    return "TORCHELASTIC_RUN_ID" in os.environ
+
+
 def is_first() -> bool:
     """Whether this is the process that speaks: the only one, or the first of those that torchrun has started."""
-    return "TORCHELASTIC_RUN_ID" not in os.environ or os.environ.get("RANK", "0") == "0"
+    return not is_of_several() or os.environ.get("RANK", "0") == "0"

@@ -55,7 +55,7 @@ class Guard:
         bundles: folder, made when it is needed, that gets a crash bundle (``losszoo replay``) of each of the first
             few bad steps; None writes none. One that cannot be written warns, and changes nothing else.
         scaler: for half precision: scales the loss and takes the scale out of the gradients. A gradient that
-            overflows only by its scale lowers the scale, and is no bad step.
+            is not finite at a scale above 1 lowers the scale, and is no bad step yet.
         ranks: whether the ranks of ``torch.distributed`` take each step together; None: where the model says so.
 
     Example:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 import losszoo
 from losszoo.contract.compose import SumLoss
@@ -161,20 +162,6 @@ def build(chosen: Choice, record: Callable[[], Record], world: World | None = No
     built = shared(built.to(device), world, by_share=options.accumulate == 1)
     optimizer = make_optimizer(model, built, setup.recipe)
     precision = Precision(options.precision, device)
-    steps = setup.recipe.epochs * -(-len(data.train) // (setup.recipe.batch_size * options.accumulate))
-    # The run writes bundles of its own, into its folder.
-    guard = Guard(
-        [model, built],
-        optimizer,
-        options.on_nonfinite,
-        options.clip_norm,
-        options.clip_value,
-        clip=options.clip,
-        budget=Budget(steps=steps),
-        bundles=None,
-        scaler=precision.scaler(),
-        ranks=world is not None,
-    )
     return Plan(
         task=task,
         data=data,
@@ -183,7 +170,7 @@ def build(chosen: Choice, record: Callable[[], Record], world: World | None = No
         prediction=make_prediction(built, signature),
         recipe=setup.recipe,
         optimizer=optimizer,
-        guard=guard,
+        guard=_guard(chosen, nn.ModuleList([model, built]), optimizer, precision, world),
         forward=make_forward(model, precision, world, compiled=options.compile),
         randomness=Randomness(options.seed, device),
         record=record(),
@@ -192,6 +179,25 @@ def build(chosen: Choice, record: Callable[[], Record], world: World | None = No
         accumulate=options.accumulate,
         world=world,
         checkpoint_seconds=options.checkpoint_seconds,
+    )
+
+
+def _guard(
+    chosen: Choice, modules: nn.ModuleList, optimizer: torch.optim.Optimizer, precision: Precision, world: World | None
+) -> Guard:
+    options, recipe = chosen.options, chosen.setup.recipe
+    steps = recipe.epochs * -(-len(chosen.data.train) // (recipe.batch_size * options.accumulate))
+    return Guard(
+        list(modules),
+        optimizer,
+        options.on_nonfinite,
+        options.clip_norm,
+        options.clip_value,
+        clip=options.clip,
+        budget=Budget(steps=steps),
+        bundles=None,  # the run writes bundles of its own, into its folder
+        scaler=precision.scaler(),
+        ranks=world is not None,
     )
 
 

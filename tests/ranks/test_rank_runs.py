@@ -143,3 +143,39 @@ def test_a_signal_to_one_rank_ends_all_of_them(slow_run: subprocess.Popen[str], 
         losszoo.UsageError, match=r"world: 2 there, 1 here .*; start it with torchrun --nproc-per-node 2"
     ):
         losszoo.run(resume=tmp_path / result["run_dir"])
+
+
+@pytest.mark.sweep
+def test_two_ranks_that_are_killed_go_on(tmp_path: Path) -> None:
+    """To the bits of two ranks that never were; dropout draws on each rank, and the loss draws pairs."""
+    arguments = ["--loss", "triplet", "--task", "digits", "--epochs", "6", "--set", "model.trunk=mlp"]
+    arguments += ["--set", "model.dropout=0.3", "--json", "--checkpoint-seconds", "0"]
+
+    def start(*given: str) -> subprocess.Popen[str]:
+        pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        command = [*TORCHRUN, "-m", "losszoo", "run", *given]
+        return subprocess.Popen(command, cwd=tmp_path, env=ENVIRONMENT, start_new_session=True, **pipes)
+
+    never = start(*arguments, "--out", "never")
+    out, err = never.communicate(timeout=120)
+    assert never.returncode == 0, err
+    killed = start(*arguments, "--out", "killed")
+    until = time.monotonic() + 90
+    while not list(tmp_path.glob("killed/*/*/*/checkpoint.pt")):
+        assert killed.poll() is None, killed.communicate()
+        assert time.monotonic() < until
+        time.sleep(0.005)
+    for child in [*children(killed), killed.pid]:
+        os.kill(child, signal.SIGKILL)
+    killed.communicate()
+    folder = next(tmp_path.glob("killed/*/*/*/checkpoint.pt")).parent
+    assert not (folder / "result.json").exists()
+    resumed = start("--resume", str(folder), "--json")
+    again, err = resumed.communicate(timeout=120)
+    assert resumed.returncode == 0, err
+    states = [
+        torch.load(path / "checkpoint.pt", weights_only=True)["model"]
+        for path in (tmp_path / json.loads(out)["run_dir"], folder)
+    ]
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+    assert json.loads(again)["metrics"] == json.loads(out)["metrics"]
