@@ -17,6 +17,10 @@ class UsageError(LosszooError, ValueError):
     """A name, key, expression or argument that is not acceptable. Exit code 2."""
 
 
+class SharedError(UsageError):
+    """What every rank of a run is told alike; the first one says it."""
+
+
 class UnknownNameError(UsageError, LookupError):
     """A loss, task, trunk or key that nobody offers; the message carries the nearest known names."""
 

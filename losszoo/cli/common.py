@@ -13,7 +13,9 @@ from typing import Any, TypeVar
 
 import click
 
-from losszoo.errors import LosszooError, NonFiniteError, in_one_line
+from losszoo.cli.threads import is_first
+from losszoo.errors import LosszooError, NonFiniteError, SharedError, in_one_line
+from losszoo.errors import counted as counted
 from losszoo.registry.discovery import printable
 from losszoo.registry.registry import Registry
 
@@ -86,7 +88,8 @@ def _report(error: Exception, with_json: bool, debug: bool) -> None:
         traceback.print_exception(error)
     if with_json:
         print_error(type(error).__name__, message)
-    say_error(message)
+    if is_first() or not isinstance(error, SharedError):
+        say_error(message)
     if not ours and not debug:
         click.echo("--debug shows the traceback.", err=True)
     raise click.exceptions.Exit(2 if ours and not isinstance(error, NonFiniteError) else 1)
@@ -117,12 +120,6 @@ def warn_of_failures(registry: Registry) -> None:
     """One line where a plugin is broken: it must not go unseen, nor bury what was asked for."""
     if registry.failures:
         click.echo(f"{counted(len(registry.failures), 'plugin problem')}; see: losszoo plugins", err=True)
-
-
-def counted(count: int, noun: str) -> str:
-    """``1 loss``, ``2 losses``, ``3 tasks``."""
-    ending = "" if count == 1 else "es" if noun.endswith("s") else "s"
-    return f"{count} {noun}{ending}"
 
 
 def width() -> int | None:

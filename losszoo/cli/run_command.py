@@ -88,6 +88,8 @@ def command(
     torchrun --nproc-per-node 2 -m losszoo run --loss sup-con --task digits
     """
     if resume is not None:
+        if not resume.strip():
+            raise UsageError(f"--resume must be the folder of a run, however: {resume!r}")
         resume_run(resume, as_json, options)
     elif loss is None or task is None:
         raise UsageError("run needs --loss and --task, or --resume RUN_DIR; losszoo list and losszoo tasks show them")

@@ -152,7 +152,7 @@ def adaptive(text: str | None) -> Adapting | None:
     """
     if text is None:
         return None
-    call = _call(text)
+    call = _call(text) if isinstance(text, str) else None
     if call is None:
         raise UsageError(
             f"clip must be {' or '.join(ADAPTIVE)}, or one with arguments as in zscore(threshold=3), "

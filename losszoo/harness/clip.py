@@ -33,8 +33,9 @@ class Clip:
 
     def __post_init__(self) -> None:
         for name, bound in (("clip_norm", self.norm), ("clip_value", self.value)):
-            if bound is not None and not 0 < bound < math.inf:
-                raise UsageError(f"{name} must be a number > 0, however: {name}={bound}")
+            number = isinstance(bound, int | float) and not isinstance(bound, bool)
+            if bound is not None and not (number and 0 < bound < math.inf):
+                raise UsageError(f"{name} must be a number > 0, however: {name}={bound!r}")
         object.__setattr__(self, "_moving", adaptive(self.moving))
 
     def apply(self, gradients: Sequence[Tensor], norm: float) -> bool:

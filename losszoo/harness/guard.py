@@ -128,12 +128,16 @@ class Guard:
             UsageError: the loss is not one number, or has no graph.
             NonFiniteError: under policy "raise", or when the budget is used up (:class:`BudgetError`).
         """
-        _check_steppable(loss)
         self.backward(loss)
         return self.apply(loss, batch=batch, again=again, investigate=investigate, before_step=before_step)
 
     def backward(self, loss: Tensor) -> None:
-        """The backward pass alone, of a part of the loss: for parts that add up before :meth:`apply`."""
+        """The backward pass alone, of a part of the loss: for parts that add up before :meth:`apply`.
+
+        Raises:
+            UsageError: the part is not one number, or has no graph.
+        """
+        _check_steppable(loss)
         self.scaling.scaled(loss).backward()  # type: ignore[no-untyped-call]
 
     def apply(
@@ -204,7 +208,7 @@ class Guard:
         if not parameters:
             raise UsageError(
                 "the loss must reach a parameter of the optimizer, however: none of them has a gradient; "
-                "was the optimizer made for another model?"
+                "was the optimizer made for another model, or backward not called before apply?"
             )
         for parameter in parameters:
             if parameter.grad.is_sparse:

@@ -16,7 +16,7 @@ from torch import Tensor
 from losszoo.contract.compose import SumLoss, leaves
 from losszoo.contract.pairwise import PairwiseLoss
 from losszoo.engine.world import World, by_rank, world
-from losszoo.errors import UsageError, in_one_line
+from losszoo.errors import SharedError, in_one_line
 
 if TYPE_CHECKING:
     from losszoo.harness.planning import Choice
@@ -58,21 +58,28 @@ def agreed(others: World | None, choose: Callable[[], Choice]) -> Choice:
     answers = [json.loads(text) for text in told]
     failed = [f"{error}" if error else "" for error, _ in answers]
     if any(failed):
-        raise UsageError(f"every rank must be able to train, however: {by_rank(failed)}")
+        raise SharedError(f"every rank must be able to train, however: {by_rank(failed)}")
     differing = _differing([config for _, config in answers])
     if differing:
-        raise UsageError(f"all ranks must train the same, however: {'; '.join(differing)}")
+        # Every rank knows it, and one of them saying so is enough.
+        raise SharedError(f"all ranks must train the same, however: {'; '.join(differing)}")
     assert chosen is not None
     return chosen
 
 
 def _differing(configs: list[Mapping[str, Any]]) -> list[str]:
-    first = configs[0]
-    return [
-        f"{name}: {by_rank([repr(config.get(name)) for config in configs])}"
-        for name in first
-        if any(config.get(name) != first[name] for config in configs)
-    ]
+    """The keys of which not all ranks have the same: ``recipe.lr: rank 0: 0.1; rank 1: 0.01``."""
+    flat = [_flat(config) for config in configs]
+    names = dict.fromkeys(name for config in flat for name in config)
+    told = {name: [repr(config.get(name)) for config in flat] for name in names}
+    return [f"{name}: {by_rank(values)}" for name, values in told.items() if len(set(values)) > 1]
+
+
+def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in config.items():
+        found |= _flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
+    return found
 
 
 @torch.no_grad()

@@ -12,9 +12,9 @@ from typing import Any
 import torch
 
 from losszoo.engine.world import World
-from losszoo.errors import UsageError, in_one_line
+from losszoo.errors import UsageError
 from losszoo.harness.options import Options
-from losszoo.harness.planning import FORMAT, KEPT, Choice
+from losszoo.harness.planning import FORMAT, KEPT, Choice, choose
 from losszoo.harness.record import CHECKPOINT, jsonable
 from losszoo.harness.result import RunResult
 from losszoo.harness.saving import read_checkpoint
@@ -69,12 +69,24 @@ class Kept:
         beside.setdefault("tensorboard", (self.folder / "tensorboard").is_dir())
         return Options(set=settings, run_dir=self.folder, **{name: config[name] for name in KEPT}, **beside)
 
-    def checked(self, chosen: Choice, world: World | None) -> Choice:
-        """What was chosen, if it is what the folder holds.
+    def chosen(self, loss: Any, options: Options, world: World | None) -> Choice:
+        """What the folder tells, chosen again.
+
+        Args:
+            loss: given again, where it was an object.
+            options: as the folder holds them.
+            world: the ranks.
 
         Raises:
             UsageError: names what differs.
         """
+        for path in self.config["code"]:
+            if not Path(path).expanduser().is_file():
+                raise NotResumableError(
+                    f"the loss file {path} must be where it was, however: it is not in {Path.cwd()}; go on in the "
+                    "folder in which the run was begun"
+                )
+        chosen = choose(self.loss(loss), self.task, options)
         now = jsonable(chosen.config(world))
         differing = differences(self.config, now)
         if differing:
@@ -104,6 +116,8 @@ def differences(then: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "
         old, new = then.get(name), now.get(name)
         if isinstance(old, Mapping) and isinstance(new, Mapping):
             found += differences(old, new, f"{prefix}{name}.")
+        elif old != new and prefix.endswith("code."):
+            found.append(f"{name} has changed since" if old and new else f"{prefix}{name}: {old!r} there, {new!r} here")
         elif old != new:
             found.append(f"{prefix}{name}: {old!r} there, {new!r} here")
     return found
@@ -117,7 +131,8 @@ def read_run(folder: Path) -> Kept:
     """
     config = _json(folder, "config.json")
     if config is None:
-        what = "there is no such folder" if not folder.is_dir() else "it holds no config.json"
+        what = "it holds no config.json" if folder.is_dir() else "there is no such folder"
+        what = "this is a file" if folder.is_file() else what
         raise NotResumableError(f"resume must be given the folder of a run, however: {what}: {folder}")
     if not isinstance(config, dict) or config.get("format") != FORMAT:
         came = config.get("format") if isinstance(config, dict) else type(config).__name__
@@ -139,7 +154,8 @@ def _checkpoint(folder: Path) -> dict[str, Any] | None:
         return read_checkpoint(path)
     except Exception as error:  # a damaged archive can fail in any way
         raise NotResumableError(
-            f"{path} must be a whole checkpoint, however: {in_one_line(error)}; without this file the run begins again"
+            f"{path} must be a whole checkpoint, however: it is cut off or damaged ({type(error).__name__}); "
+            "without this file the run begins again"
         ) from error
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +104,8 @@ def _resumed(
         return kept.result
     chosen = kept.options(**_options_of_resuming(options))
     with joined(chosen.device) as world, isolated(chosen.seed, device_of(chosen.device)), same_threads(kept.config):
-        return _trained(lambda: kept.checked(choose(kept.loss(loss), kept.task, chosen), world), world, kept, on_epoch)
+        again = partial(kept.chosen, loss, chosen, world)
+        return _trained(again, world, kept, on_epoch)
 
 
 def _options_of_resuming(options: dict[str, Any]) -> dict[str, Any]:

@@ -100,7 +100,9 @@ class _Parser:
         shown += "..." if len(self.text) > start + 100 else ""
         caret = f"\n  {shown}\n  {' ' * (len(lead) + position - start)}^"
         where = f"cannot read the loss expression at position {position + 1}"
-        raise UsageError(f"{where}: expected {expected}, however: {came}{caret}")
+        spaced = ".py:" in self.text and " " in self.text.partition(".py:")[0].strip()
+        quoted = """; a path with a space in it stands in quotes: --loss '"my folder/mine.py:mine"'""" if spaced else ""
+        raise UsageError(f"{where}: expected {expected}, however: {came}{quoted}{caret}")
 
     def _unexpected(self, expected: str) -> NoReturn:
         token = self.tokens[self.at]

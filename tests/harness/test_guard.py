@@ -427,3 +427,18 @@ def test_the_error_holds_the_report() -> None:
         guard.step(good(model) * math.nan)
     assert not raised.value.report.applied
     assert raised.value.report.event.where == "loss"
+
+
+@pytest.mark.parametrize("options", [{"clip_norm": "a"}, {"clip_value": True}, {"clip": 5}])
+def test_a_bound_of_another_type(options: dict[str, Any]) -> None:
+    model, optimizer = make()
+    with pytest.raises(UsageError, match=r"clip.* must be .*, however: clip"):
+        Guard(model, optimizer, **options)
+
+
+def test_apply_without_backward() -> None:
+    model, optimizer = make()
+    with pytest.raises(UsageError, match="or backward not called before apply"):
+        Guard(model, optimizer, bundles=None).apply(1.0)
+    with pytest.raises(UsageError, match="the loss of a step must be one number in a tensor, however: a float"):
+        Guard(model, optimizer, bundles=None).backward(1.0)

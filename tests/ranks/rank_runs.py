@@ -118,11 +118,15 @@ def own_loop(rank: int) -> dict[str, Any]:
 def disagreement(rank: int, out: Path) -> dict[str, str]:
     """What each rank is told where one of them wants something else, or cannot begin."""
     found = {}
-    wishes = {"seed": [("bce", {"seed": 0}), ("bce", {"seed": 1})], "loss": [("bce", {}), ("bcee", {})]}
+    wishes: dict[str, list[tuple[str, dict[str, Any]]]] = {
+        "seed": [("bce", {"seed": 0}), ("bce", {"seed": 1})],
+        "loss": [("bce", {}), ("bcee", {})],
+        "epochs": [("bce", {}), ("bce", {"epochs": 2})],
+    }
     for name, each in wishes.items():
         loss, options = each[rank]
         try:
-            losszoo.run(loss, "digits", epochs=1, out=out, **options)
+            losszoo.run(loss, "digits", out=out, **{"epochs": 1, **options})
         except UsageError as error:
             found[name] = str(error)
     return found

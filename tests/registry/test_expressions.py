@@ -216,3 +216,9 @@ KEYS = st.from_regex(r"[a-z_][a-z0-9_]*", fullmatch=True)
 def test_any_term_is_written_so_that_it_is_read_back(call: Call, scale: float, schedules: tuple[Schedule, ...]) -> None:
     term = Weighted(call, scale, schedules)
     assert parse(str(term)) == (term,)
+
+
+def test_a_path_with_a_space_is_told_to_be_quoted() -> None:
+    with pytest.raises(UsageError, match="a path with a space in it stands in quotes"):
+        parse("my dir/mine.py:good")
+    assert str(parse('"my dir/mine.py:good"')[0].call.name) == "my dir/mine.py:good"
