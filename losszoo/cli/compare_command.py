@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,11 +12,14 @@ import click
 from losszoo.cli.common import command as make_command
 from losszoo.cli.common import exit_with, print_error, print_json, say_error, warn_of_failures
 from losszoo.cli.run_command import check_options, warn_of_exhibits
+from losszoo.cli.run_command import command as run_command
 from losszoo.cli.threads import wait_politely
 from losszoo.registry.expressions import parse
 from losszoo.registry.registry import installed
+from losszoo.runs.request import DECIDING, FREE, parse_seeds
 
 if TYPE_CHECKING:
+    from losszoo.runs.comparison import Comparison
     from losszoo.runs.grid import Grid
     from losszoo.runs.watch import Standing
 
@@ -35,27 +38,6 @@ _MOST_SHOWN = 4
 @click.option("--threads", default=1, show_default=True, type=click.IntRange(min=1), help="Of torch in every run.")
 @click.option("--out", default="comparisons", show_default=True, help="Folder of the results; used again, it goes on.")
 @click.option("--fresh", is_flag=True, help="Compute anew what was made with another config.")
-@click.option(
-    "--set",
-    "settings",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="model., recipe., loss. or task. keys, for all runs.",
-)
-@click.option("--epochs", type=click.IntRange(min=1), help="Short for --set recipe.epochs=N.")
-@click.option("--clip-norm", type=float, help="Largest gradient norm.")
-@click.option("--clip-value", type=float, help="Largest absolute gradient entry.")
-@click.option("--clip", type=click.Choice(["auto", "zscore"]), help="A bound that adapts to past gradient norms.")
-@click.option(
-    "--on-nonfinite",
-    default="raise",
-    show_default=True,
-    type=click.Choice(["raise", "skip", "rollback"]),
-    help="Stop, leave the step out, or go back to the last good state at half the rate.",
-)
-@click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, ...")
-@click.option("--precision", default="fp32", show_default=True, type=click.Choice(["fp32", "bf16", "fp16"]))
-@click.option("--tensorboard", is_flag=True, help="Scalars and gradient histograms in every run folder.")
 def command(
     tasks: tuple[str, ...],
     losses: tuple[str, ...],
@@ -75,19 +57,12 @@ def command(
     losszoo compare --task digits --loss ./my_loss.py:MyLoss --loss bce --seeds 3,7,11 --timeout 60
     losszoo compare --task abalone --loss nca --seeds 20 --backend ray --address head:6379 --jobs 32
     """
-    from losszoo.runs.request import parse_seeds
-
     check_options(settings, options["epochs"], options["out"])
     how_many = parse_seeds(seeds)
     warn_of_failures(installed())
     wait_politely()
-    from losszoo.runs.compare import compare
-
     try:
-        with cell_display() as on_progress:
-            found = compare(
-                losses, tasks, how_many, set=settings, on_progress=on_progress, on_grid=_announce, **options
-            )
+        found = _compared(losses, tasks, how_many, settings, options)
     except KeyboardInterrupt as error:
         message = str(error) or "interrupted"
         if as_json:
@@ -103,6 +78,23 @@ def command(
         print_json(found.to_dict())
     show(found, Console(stderr=as_json, highlight=False))
     exit_with(1 if found.failures else 0)
+
+
+# Before --json and --debug, the last of every command.
+command.params[-2:-2] = [param for param in run_command.params if param.name in ("settings", *DECIDING, *FREE)]
+
+
+def _compared(
+    losses: Sequence[str],
+    tasks: Sequence[str],
+    seeds: int | Sequence[int],
+    settings: Sequence[str],
+    options: Mapping[str, Any],
+) -> Comparison:
+    from losszoo.runs.compare import compare
+
+    with cell_display() as on_progress:
+        return compare(losses, tasks, seeds, set=settings, on_progress=on_progress, on_grid=_announce, **options)
 
 
 def _announce(grid: Grid) -> None:

@@ -90,7 +90,7 @@ def _style(row: Row) -> str:
 def _cells(row: Row) -> tuple[str, ...]:
     gap = row.difference
     return (
-        f"{row.loss} (baseline)" if row.kind == "baseline" else row.loss,
+        row.label,
         _number(row.mean),
         _number(row.std),
         f"{row.n}/{row.asked}",
@@ -114,10 +114,16 @@ def _number(value: float | None) -> str:
 
 def _remarks(task: TaskSpec, rows: Sequence[Row]) -> Iterator[Text]:
     """What the columns mean, and where published numbers are from."""
-    if any(row.difference is not None and row.difference.low is not None for row in rows):
+    gaps = [row.difference for row in rows if row.difference is not None]
+    if gaps:
         yield Text(
-            "to the best: mean of the differences to the first row over the seeds of both; its 95 % interval is that "
-            "of the paired t-test, over seeds on one split",
+            "to the best: mean of the differences, seed by seed, to the best row of those with most seeds; its 95 % "
+            "interval is that of the paired t-test, over seeds on one split",
+            style="dim",
+        )
+    if any(gap.low is None for gap in gaps):
+        yield Text(
+            "no interval: one pair alone, the same difference with every seed, or two baselines, which no seed changes",
             style="dim",
         )
     if any(row.stopped for row in rows):

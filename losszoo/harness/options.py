@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from losszoo.errors import UsageError
-from losszoo.harness.adapting import adaptive
+from losszoo.harness.clip import Clip
 from losszoo.harness.guard import POLICIES
 
 Settings = Iterable[str] | Mapping[str, Any]
@@ -73,7 +73,7 @@ class Options:
         named = not isinstance(self.parts, str) and bool(self.parts) and set(self.parts) <= set(PARTS)
         _require(named, "parts", f"some of {', '.join(PARTS)}", self.parts)
         _require(self.checkpoint_seconds >= 0, "checkpoint_seconds", "a number >= 0", self.checkpoint_seconds)
-        adaptive(self.clip)
+        Clip(self.clip_norm, self.clip_value, self.clip)
 
 
 def _require(holds: bool, name: str, rule: str, came: Any) -> None:

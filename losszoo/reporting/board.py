@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
-import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from losszoo.registry.registry import installed
-from losszoo.reporting.reading import mapping, number, sequence, text, whole
+from losszoo.reporting.reading import whole
 from losszoo.reporting.runs import DONE, Run
 from losszoo.reporting.search import Found
+from losszoo.runs.cell import named
+from losszoo.runs.statistics import Difference, Scores, deviation, mean, mean_ranks, place, to_the_best
 
 # Of a task that is not installed: the names of errors, of which less is better.
 _LESS_IS_BETTER = ("rmse", "mae", "mse", "loss", "error")
 # Differ between any two runs, and decide nothing about a loss.
 _NOT_A_SETTING = ("seed", "format", "threads", "losszoo", "torch", "code", "loss", "task", "world", "device")
 _MOST_SETTINGS = 3
-
-
-@dataclass(frozen=True)
-class Difference:
-    """Paired, to the best: its mean over common seeds, and the interval that holds it."""
-
-    mean: float
-    low: float | None
-    high: float | None
 
 
 @dataclass(frozen=True)
@@ -38,7 +30,7 @@ class Entry:
         slot: its place on the board among the losses, or behind all of them: colour and dash follow from it.
         runs: by seed.
         metric: that decides.
-        difference: to the best loss, where the comparison tells.
+        difference: to the best of those with most seeds, over the seeds of both; None for the best itself.
     """
 
     label: str
@@ -63,13 +55,20 @@ class Entry:
 
     def mean(self, metric: str | None = None) -> float | None:
         """Over the seeds."""
-        return mean_of(self.values(metric or self.metric))
+        return mean(self.values(metric or self.metric))
 
     @property
     def spread(self) -> float | None:
         """The standard deviation over the seeds; None for one alone."""
-        values = self.values(self.metric)
-        return statistics.stdev(values) if len(values) > 1 else None
+        return deviation(self.values(self.metric))
+
+    def scores(self, seeds: Iterable[int]) -> Scores:
+        """By seed and split, for a pair must share the data; a baseline stands at every seed."""
+        known = [(run, value) for run in self.done if (value := run.test.get(self.metric)) is not None]
+        if self.kind == "baseline":
+            return Scores({(seed, run.split): value for run, value in known for seed in seeds}, constant=True)
+        # A run without a seed has no pair.
+        return Scores({(run.folder if run.seed is None else run.seed, run.split): value for run, value in known})
 
     @property
     def nonfinite(self) -> int:
@@ -79,7 +78,7 @@ class Entry:
     @property
     def seconds(self) -> float | None:
         """Of a run, on average."""
-        return mean_of([run.seconds for run in self.done if run.seconds is not None])
+        return mean([run.seconds for run in self.done if run.seconds is not None])
 
     @property
     def peak(self) -> float | None:
@@ -110,11 +109,6 @@ class Board:
     published: tuple[tuple[str, float, float | None, str], ...]
 
 
-def mean_of(values: Sequence[float]) -> float | None:
-    """The mean; None of nothing."""
-    return statistics.fmean(values) if values else None
-
-
 def boards(found: Found) -> list[Board]:
     """A board for each task, in the order of their names."""
     tasks: dict[str, list[Run]] = {}
@@ -128,30 +122,36 @@ def _board(task: str, runs: list[Run], found: Found) -> Board:
     names = list(dict.fromkeys(name for run in runs for name in run.test))
     metric = spec.metric if spec else next(iter(names), "metric")
     less = spec.direction == "min" if spec else metric in _LESS_IS_BETTER
-    differences = _differences(mapping(found.comparison.get("tables")).get(task))
-    entries = [
-        Entry(label, 0, tuple(own), metric, differences.get((own[0].kind, own[0].loss)))
-        for label, own in _gathered(runs, found).items()
-    ]
+    direction = "min" if less else "max"
+    entries = [Entry(label, 0, tuple(own), metric) for label, own in _gathered(runs, found).items()]
     return Board(
         task,
         spec.summary if spec else "",
         metric,
-        "min" if less else "max",
+        direction,
         (metric, *(name for name in names if name != metric)),
-        _in_order(entries, less),
+        _compared(_in_order(entries, direction), direction),
         spec.published if spec else (),
     )
 
 
-def _in_order(entries: Sequence[Entry], less: bool) -> tuple[Entry, ...]:
+def ranks_of(boards: Sequence[Board]) -> dict[str, float]:
+    """The mean rank over several tasks, of the labels that have a number on all of them."""
+    means = [{entry.label: value for entry in board.entries if (value := entry.mean()) is not None} for board in boards]
+    return mean_ranks([(known, board.direction) for known, board in zip(means, boards, strict=True)])
+
+
+def _compared(entries: Sequence[Entry], direction: str) -> tuple[Entry, ...]:
+    """Each with its difference to the best of those that are shown."""
+    seeds = {run.seed for entry in entries if entry.kind == "loss" for run in entry.runs if run.seed is not None}
+    scores = {entry.label: entry.scores(seeds or {0}) for entry in entries}
+    differences = to_the_best(scores, direction)
+    return tuple(replace(entry, difference=differences.get(entry.label)) for entry in entries)
+
+
+def _in_order(entries: Sequence[Entry], direction: str) -> tuple[Entry, ...]:
     """Best first, each with its slot."""
-
-    def place(entry: Entry) -> tuple[bool, float, str]:
-        mean = entry.mean()
-        return mean is None, (mean or 0.0) * (1 if less else -1), entry.label
-
-    ordered = sorted(entries, key=place)
+    ordered = sorted(entries, key=lambda entry: (place(entry.mean(), direction), entry.label))
     # Baselines have no curves: the colours that are easiest to tell apart go to the losses.
     slots = {entry.label: slot for slot, entry in enumerate(sorted(ordered, key=lambda e: e.kind == "baseline"))}
     return tuple(replace(entry, slot=slots[entry.label]) for entry in ordered)
@@ -165,7 +165,7 @@ def _gathered(runs: Sequence[Run], found: Found) -> dict[str, list[Run]]:
     labelled: dict[str, dict[int | Path | None, Run]] = {}
     for (kind, loss), own in alike.items():
         for run, settings in zip(own, _told_apart(own), strict=True):
-            label = " ".join(filter(None, (loss, "(baseline)" if kind == "baseline" else "", settings)))
+            label = " ".join(filter(None, (named(loss, kind), settings)))
             by_seed = labelled.setdefault(label, {})
             seed = run.folder if run.seed is None else run.seed
             if seed in by_seed:
@@ -194,14 +194,3 @@ def _flat(config: Mapping[str, Any], prefix: str = "", depth: int = 0) -> Iterat
             yield from _flat(value, f"{prefix}{key}.", depth + 1)
         else:
             yield f"{prefix}{key}", str(value)
-
-
-def _differences(rows: Any) -> dict[tuple[str, str], Difference]:
-    """What the comparison says of each loss and baseline against the best."""
-    told = {}
-    for row in map(mapping, sequence(rows)):
-        given = mapping(row.get("difference"))
-        mean, low, high = (number(given.get(name)) for name in ("mean", "low", "high"))
-        if mean is not None:
-            told[text(row.get("kind")) or "loss", text(row.get("loss"))] = Difference(mean, low, high)
-    return told

@@ -57,29 +57,15 @@ def bundle_of(run: Run) -> Path | None:
     return path if name and path.is_file() and not path.is_symlink() else None
 
 
-def ask_doctor(
-    boards: Sequence[Board], root: Path, seconds: float = SECONDS, on_bundle: Callable[[str], None] | None = None
-) -> dict[Path, Told]:
+def ask_doctor(boards: Sequence[Board], root: Path, on_bundle: Callable[[str], None] | None = None) -> dict[Path, Told]:
     """Replay the first event of each loss, those that were asked before from memory.
 
     Args:
         boards: of all tasks.
         root: of the report; keeps the answers in a file.
-        seconds: for each replay.
         on_bundle: called with the name of a bundle before it is replayed.
     """
-    wanted = [(entry.nonfinite, path) for b in boards for entry, run in first_events(b) if (path := bundle_of(run))]
-    wanted.sort(key=lambda pair: -pair[0])
-    remembered = _read(root)
-    told: dict[Path, Told] = {}
-    new: list[Path] = []
-    for _, path in wanted[:MOST]:
-        record = remembered.get(_name(path, root))
-        if record is not None and record.get("stamp") == _stamp(path):
-            told[path] = _told(_name(path, root), record)
-        else:
-            new.append(path)
-
+    told, new = _remembered(_wanted(boards), root)
     deadline = time.monotonic() + PATIENCE
 
     def ask(path: Path) -> Told:
@@ -87,13 +73,27 @@ def ask_doctor(
             return Told(_name(path, root), error="not examined for want of time; losszoo report goes on with it")
         if on_bundle is not None:
             on_bundle(_name(path, root))
-        return replayed(path, _name(path, root), seconds)
+        return replayed(path, _name(path, root), SECONDS)
 
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         told |= dict(zip(new, pool.map(ask, new), strict=True))
     if new:
-        _write(root, {path: answer for path, answer in told.items() if not answer.error}, remembered)
+        _write(root, {path: answer for path, answer in told.items() if not answer.error})
     return told
+
+
+def _wanted(boards: Sequence[Board]) -> list[Path]:
+    """The bundles of the losses with most events."""
+    found = [(entry.nonfinite, path) for b in boards for entry, run in first_events(b) if (path := bundle_of(run))]
+    return [path for _, path in sorted(found, key=lambda pair: -pair[0])[:MOST]]
+
+
+def _remembered(paths: Sequence[Path], root: Path) -> tuple[dict[Path, Told], list[Path]]:
+    """What was answered before, and the bundles that are to be asked about."""
+    memory = _read(root)
+    records = {path: memory.get(_name(path, root), {}) for path in paths}
+    known = [path for path, record in records.items() if record.get("stamp") == _stamp(path)]
+    return {path: _told(_name(path, root), records[path]) for path in known}, [p for p in paths if p not in known]
 
 
 def replayed(path: Path, name: str, seconds: float) -> Told:
@@ -131,9 +131,9 @@ def _read(root: Path) -> dict[str, Mapping[str, Any]]:
     return {name: mapping(record) for name, record in mapping(memory.get("replays")).items()}
 
 
-def _write(root: Path, told: Mapping[Path, Told], remembered: Mapping[str, Mapping[str, Any]]) -> None:
+def _write(root: Path, told: Mapping[Path, Told]) -> None:
     """Keep the answers; where the folder cannot be written, the next report asks again."""
-    kept = {name: dict(record) for name, record in remembered.items()}
+    kept = {name: dict(record) for name, record in _read(root).items()}
     kept |= {answer.bundle: {"stamp": _stamp(path), **asdict(answer)} for path, answer in told.items()}
     content = json.dumps(jsonable({"format": _FORMAT, "replays": kept})).encode()
     try:

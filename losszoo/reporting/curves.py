@@ -20,6 +20,7 @@ _WIDE = 50.0
 _FEW_POWERS = 3
 # plotly repeats the name beside its hover text, unless it is given something else to say there.
 _END = "<extra></extra>"
+_BY_SEED = "The line is the mean over the seeds, the band one standard deviation either way."
 
 
 @dataclass(frozen=True)
@@ -63,40 +64,32 @@ def curves(board: Board, group: str, points: int) -> list[Figure]:
         group: of the figures.
         points: of a curve, at most.
     """
-    loss = _over_epochs(board, lambda line: line.get("loss"), points)
-    metric = _over_epochs(board, lambda line: mapping(line.get("val")).get(board.metric), points)
-    norms = [trace for entry in board.entries for trace in _norms(entry, points)]
-    by_seed = "The line is the mean over the seeds, the band one standard deviation either way."
-    name = board.metric.replace("_", " ")
-    figures = [
-        Figure(
-            f"{group}-loss",
-            group,
-            "Training loss",
-            f"Mean over the steps of each epoch; the scales of two losses need not be comparable. {by_seed}",
-            loss,
-            {"xaxis": axis("epoch"), "yaxis": axis("training loss", **_scale(loss))},
-        ),
-        Figure(
-            f"{group}-metric",
-            group,
-            f"Validation {name}",
-            f"After every epoch. {by_seed}",
-            metric,
-            {"xaxis": axis("epoch"), "yaxis": axis(f"validation {name}")},
-        ),
-        Figure(
-            f"{group}-norms",
-            group,
-            "Gradient norm",
-            "Before clipping, step by step; one seed of each loss, or all under <i>single seeds</i>. "
-            "A triangle marks a clipped step, a cross one that was not taken: its loss or gradient was not finite.",
-            norms,
-            {"xaxis": axis("step", zeroline=False), "yaxis": axis("gradient norm (L2)", **log_axis(_drawn(norms)))},
-            "wide",
-        ),
-    ]
+    figures = (of(board, group, points) for of in (_loss_figure, _metric_figure, _norm_figure))
     return [figure for figure in figures if figure.traces]
+
+
+def _loss_figure(board: Board, group: str, points: int) -> Figure:
+    traces = _over_epochs(board, lambda line: line.get("loss"), points)
+    caption = f"Mean over the steps of each epoch; the scales of two losses need not be comparable. {_BY_SEED}"
+    layout = {"xaxis": axis("epoch"), "yaxis": axis("training loss", **_scale(traces))}
+    return Figure(f"{group}-loss", group, "Training loss", caption, traces, layout)
+
+
+def _metric_figure(board: Board, group: str, points: int) -> Figure:
+    traces = _over_epochs(board, lambda line: mapping(line.get("val")).get(board.metric), points)
+    name = board.metric.replace("_", " ")
+    layout = {"xaxis": axis("epoch"), "yaxis": axis(f"validation {name}")}
+    return Figure(f"{group}-metric", group, f"Validation {name}", f"After every epoch. {_BY_SEED}", traces, layout)
+
+
+def _norm_figure(board: Board, group: str, points: int) -> Figure:
+    traces = [trace for entry in board.entries for trace in _norms(entry, points)]
+    caption = (
+        "Before clipping, step by step; one seed of each loss, or all under <i>single seeds</i>. "
+        "A triangle marks a clipped step, a cross one that was not taken: its loss or gradient was not finite."
+    )
+    across, up = axis("step", zeroline=False), axis("gradient norm (L2)", **log_axis(_drawn(traces)))
+    return Figure(f"{group}-norms", group, "Gradient norm", caption, traces, {"xaxis": across, "yaxis": up}, "wide")
 
 
 def log_axis(values: Sequence[float]) -> dict[str, Any]:
@@ -181,28 +174,34 @@ def _norms(entry: Entry, points: int) -> Iterator[Trace]:
 
 
 def _norm_of(entry: Entry, run: Run, points: int, view: str | None) -> Iterator[Trace]:
+    """The curve, and the marks on it."""
     steps = run.steps
     if steps is None:
         return
     name = _seed_name(entry, run)
     curve = [(step, norm) for step, norm in zip(steps.number, steps.norm, strict=True) if norm is not None and norm > 0]
     yield _line(entry, curve, points, view, name, "step")
-    # A norm that is not finite has no place on the axis: its mark stands where the curve was before.
-    held: list[float | None] = []
-    for norm in steps.norm:
-        held.append(norm if norm is not None and norm > 0 else held[-1] if held else None)
-    first = next((norm for norm in held if norm is not None), 1.0)
+    held = _held(steps.norm)
     for role, flags, said in (("clipped", steps.clipped, "clipped"), ("bad", steps.bad, "not finite, not taken")):
         places = [i for i, flag in enumerate(flags) if flag]
         kept = every(places, points // 2)
         if kept:
-            marks = [(steps.number[i], first if held[i] is None else held[i]) for i in kept]
             of_all = f" ({len(places)} such steps, {len(kept)} drawn)" if len(kept) < len(places) else ""
             yield {
-                **_points(marks),
+                **_points([(steps.number[i], held[i]) for i in kept]),
                 "mode": "markers",
                 "name": in_plot(name),
                 "customdata": [steps.epoch[i] for i in kept],
                 "hovertemplate": f"%{{fullData.name}}<br>step %{{x}}, epoch %{{customdata}}: {said}{of_all}{_END}",
                 "meta": meta(entry, role, view),
             }
+
+
+def _held(norms: Sequence[float | None]) -> list[float]:
+    """A norm that is not finite has no place on the axis: its mark stands where the curve was before, or begins."""
+    held = next((norm for norm in norms if norm is not None and norm > 0), 1.0)
+    places = []
+    for norm in norms:
+        held = norm if norm is not None and norm > 0 else held
+        places.append(held)
+    return places

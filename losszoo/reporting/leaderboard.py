@@ -2,48 +2,48 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 
 from losszoo.harmless import in_html
-from losszoo.reporting.board import Board, Difference, Entry
+from losszoo.reporting.board import Board, Entry
 from losszoo.reporting.cells import Column, cell, chip, measured, table
 from losszoo.reporting.strip import Strip
+from losszoo.runs.statistics import Difference, place
+
+_DIFFERENCE = (
+    "mean of the differences to the best of those with most seeds, seed by seed, with the 95 % interval of the paired "
+    "t-test; no interval for one pair, equal differences or two baselines"
+)
 
 
 def leaderboard(board: Board) -> str:
     """All losses and baselines, best first, with the published results in their places."""
     compared = any(entry.difference for entry in board.entries)
-    others = board.metrics[1:]
-    columns = [
+    strip = Strip.of(board)
+    ranked = sorted(
+        [
+            *((entry.mean(), _own_row(entry, board.metrics[1:], strip, compared)) for entry in board.entries),
+            *_published(board, strip, compared),
+        ],
+        key=lambda row: place(row[0], board.direction),
+    )
+    return table(_columns(board, compared), [row for _, row in ranked], "leaderboard") + _sources(board)
+
+
+def _columns(board: Board, compared: bool) -> list[Column]:
+    difference = Column("to the best", tip=_DIFFERENCE)
+    return [
         Column("loss", numeric=False),
         Column(f"test {_words(board.metric)}", tip="mean over the seeds"),
         Column("±", tip="standard deviation over the seeds"),
         Column("", numeric=False),
-        *(
-            [Column("to the best", tip="paired difference to the best loss, with its 95 % interval")]
-            if compared
-            else ()
-        ),
-        *(Column(_words(name), tip="mean over the seeds, test part") for name in others),
+        *([difference] if compared else ()),
+        *(Column(_words(name), tip="mean over the seeds, test part") for name in board.metrics[1:]),
         Column("n", tip="runs with a result"),
         Column("non-finite", tip="steps with a loss or gradient that is NaN or infinite"),
         Column("seconds", tip="mean of a run"),
         Column("peak MB", tip="memory of the run that took most"),
     ]
-    strip = Strip.of(board)
-    ranked = sorted(
-        [
-            *((entry.mean(), _own_row(entry, others, strip, compared)) for entry in board.entries),
-            *_published(board, strip, compared),
-        ],
-        key=lambda row: _order(row[0], board.direction),
-    )
-    return table(columns, [row for _, row in ranked], "leaderboard") + _sources(board)
-
-
-def _order(value: float | None, direction: str) -> float:
-    return math.inf if value is None else value if direction == "min" else -value
 
 
 def _words(name: str) -> str:
@@ -80,7 +80,7 @@ def _difference(difference: Difference | None) -> str:
     mean, low, high = difference.mean, difference.low, difference.high
     known = low is not None and high is not None
     interval = f'<span class="interval">[{low:+.4f}, {high:+.4f}]</span>' if known else ""
-    return cell(f"{mean:+.4f} {interval}" if mean or known else "best", mean)
+    return cell(f"{mean:+.4f} {interval}".rstrip(), mean)
 
 
 def _published(board: Board, strip: Strip, compared: bool) -> Iterator[tuple[float, str]]:

@@ -11,14 +11,14 @@ from importlib.resources import files
 from pathlib import Path
 
 import losszoo
+from losszoo.errors import counted
 from losszoo.harmless import in_html, in_script, sha256
-from losszoo.reporting.board import Board, Entry
+from losszoo.reporting.board import Board, Entry, ranks_of
 from losszoo.reporting.bundles import Told
 from losszoo.reporting.clouds import classes_of, cost, planes
 from losszoo.reporting.curves import Figure, curves
 from losszoo.reporting.incidents import diagnoses, events, without_result
 from losszoo.reporting.leaderboard import leaderboard
-from losszoo.reporting.reading import mapping, number
 from losszoo.reporting.runs import DONE
 from losszoo.reporting.search import Found
 
@@ -64,7 +64,7 @@ def page(found: Found, boards: Sequence[Board], told: Mapping[Path, Told], title
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{in_html(title)}: losszoo report</title>\n<style>{style}</style>\n</head>\n<body>\n"
         f'<p class="from">losszoo report</p>\n<h1>{in_html(title)}</h1>\n{_facts(found, boards)}{_contents(boards)}'
-        f"{_ranks(found)}<main>\n{sections}</main>\n{_notes(found.notes)}{_footer(found)}"
+        f"{_ranks(boards)}<main>\n{sections}</main>\n{_notes(found.notes)}{_footer(found)}"
         f'<script type="application/json" id="figures">{in_script(data)}</script>\n'
         f"<script>{library}</script>\n<script>{script}</script>\n</body>\n</html>\n"
     )
@@ -84,15 +84,10 @@ def _library() -> str:
     return re.sub(r"<(/script|!--)", r"\\x3c\1", library, flags=re.IGNORECASE)
 
 
-def counted(count: int, noun: str, plural: str = "") -> str:
-    """``1 loss``, ``2 losses``."""
-    return f"{count} {noun if count == 1 else plural or noun + 's'}"
-
-
 def _facts(found: Found, boards: Sequence[Board]) -> str:
     losses = len({run.loss for run in found.runs if run.kind == "loss"})
     failed = sum(run.status != DONE for run in found.runs)
-    said = [counted(losses, "loss", "losses"), counted(len(boards), "task"), counted(len(found.runs), "run")]
+    said = [counted(losses, "loss"), counted(len(boards), "task"), counted(len(found.runs), "run")]
     state = f' <span class="chip failed">{failed} without result</span>' if failed else ""
     return f'<p class="facts">{" · ".join(said)}{state}</p>\n'
 
@@ -104,13 +99,12 @@ def _contents(boards: Sequence[Board]) -> str:
     return f'<nav aria-label="tasks"><ul class="contents">{links}</ul></nav>\n'
 
 
-def _ranks(found: Found) -> str:
-    """The average rank over several tasks, where the comparison tells."""
-    ranks = mapping(found.comparison.get("ranks")).items()
-    known = sorted((rank, loss) for loss, value in ranks if (rank := number(value)) is not None)
+def _ranks(boards: Sequence[Board]) -> str:
+    """The average rank over several tasks."""
+    known = ranks_of(boards).items()
     if not known:
         return ""
-    items = "".join(f'<li><span class="name-of">{in_html(loss)}</span> <b>{rank:.2f}</b></li>' for rank, loss in known)
+    items = "".join(f'<li><span class="name-of">{in_html(loss)}</span> <b>{rank:.2f}</b></li>' for loss, rank in known)
     return f'<section class="card"><h2>Average rank over all tasks</h2><ol class="ranks">{items}</ol></section>\n'
 
 

@@ -77,12 +77,13 @@ def make_report(
     on_bundle: Callable[[str], None] | None = None,
 ) -> Report:
     """The same, with what stands on the page; ``on_bundle`` is told which bundle the doctor is asked about."""
+    if not str(dir).strip():
+        raise UsageError(f"dir must be the path of a folder, however: dir={str(dir)!r}")
     root = Path(dir)
     path = root / "report.html" if html is None else Path(html)
     check_target(path, given=html is not None)
     if find_spec("plotly") is None:
         raise UsageError('plotly must be installed, however: it is not; pip install "losszoo[report]"')
-    from losszoo.harness.files import write_atomically
     from losszoo.reporting.board import boards
     from losszoo.reporting.bundles import ask_doctor
     from losszoo.reporting.page import page
@@ -91,14 +92,7 @@ def make_report(
     found = search(root)
     shown = boards(found)
     told = ask_doctor(shown, root, on_bundle=on_bundle) if doctor else {}
-    text = page(found, shown, told, title or root.resolve().name or str(root))
-    try:
-        write_atomically(path, text.encode("utf-8", "backslashreplace"))
-    except OSError as error:
-        raise UsageError(
-            f"the page must go to a file that can be written, however: {error.strerror or error}: {path}; "
-            "choose another with --html"
-        ) from error
+    _write(path, page(found, shown, told, title or root.resolve().name or str(root)))
     return Report(
         path,
         {board.task: [entry.label for entry in board.entries] for board in shown},
@@ -106,6 +100,18 @@ def make_report(
         sum(run.status != DONE for run in found.runs),
         tuple(found.notes),
     )
+
+
+def _write(path: Path, text: str) -> None:
+    from losszoo.harness.files import write_atomically
+
+    try:
+        write_atomically(path, text.encode("utf-8", "backslashreplace"))
+    except OSError as error:
+        raise UsageError(
+            f"the page must go to a file that can be written, however: {error.strerror or error}: {path}; "
+            "choose another with --html"
+        ) from error
 
 
 def check_target(path: Path, given: bool) -> None:

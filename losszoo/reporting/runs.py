@@ -83,6 +83,12 @@ class Run:
         return mapping(self.result.get("guard"))
 
     @property
+    def split(self) -> int:
+        """Of the data; a run folder and a cell name it in different places."""
+        options, settings = mapping(self.config.get("task_options")), mapping(self.config.get("set"))
+        return whole(options.get("split", settings.get("task.split")))
+
+    @property
     def stopped(self) -> bool:
         """Whether the guard or the user ended it."""
         return self.result.get("status") in ("stopped-by-guard", "interrupted")
@@ -108,10 +114,8 @@ def read_cell(folder: Path, reader: Reader) -> Run | None:
         return None
     kind = "baseline" if cell.get("kind") == "baseline" else "loss"
     result, error = mapping(cell.get("result")), mapping(cell.get("error"))
-    status = text(cell.get("status")) or UNFINISHED
+    status, run = text(cell.get("status")) or UNFINISHED, folder / "run"
     measured = number(result.get("seconds"))
-    said = ": ".join(filter(None, (text(error.get("type")), text(error.get("message")))))
-    run = folder / "run"
     return Run(
         task=task,
         loss=loss,
@@ -123,7 +127,7 @@ def read_cell(folder: Path, reader: Reader) -> Run | None:
         config=mapping(cell.get("config")),
         seconds=number(cell.get("seconds")) if measured is None else measured,
         peak=number(cell.get("peak_memory_mb")),
-        error=said,
+        error=": ".join(filter(None, (text(error.get("type")), text(error.get("message"))))),
         **(_course(run, reader, status == DONE) if kind == "loss" else {"history": ()}),
     )
 

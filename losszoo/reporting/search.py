@@ -1,12 +1,11 @@
-"""What lies in a folder: cells, run folders, and the document of a comparison."""
+"""What lies in a folder: cells and run folders."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from losszoo.errors import UsageError
 from losszoo.reporting.reading import Reader
@@ -24,13 +23,11 @@ class Found:
     Args:
         root: the folder.
         runs: in the order of their paths.
-        comparison: the document of the last ``losszoo compare``; empty without.
         notes: what was damaged or left out.
     """
 
     root: Path
     runs: list[Run]
-    comparison: Mapping[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
 
@@ -52,7 +49,7 @@ def search(root: Path) -> Found:
             "DIR must be a comparison folder (losszoo compare), a run folder (losszoo run) or a folder of them, "
             f"however: no cell.json, and no config.json or result.json of a run, lies in {root}{also}"
         )
-    return Found(root, found, reader.json(root / "comparison.json", dict), reader.notes)
+    return Found(root, found, reader.notes)
 
 
 def _walk(root: Path, reader: Reader) -> Iterator[tuple[Callable[[Path, Reader], Run | None], Path]]:

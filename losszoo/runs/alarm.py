@@ -44,7 +44,8 @@ class Alarm:
             return self
         self._file = self.path.open("w")
         faulthandler.dump_traceback_later(self.seconds + GRACE, exit=True, file=self._file)
-        if threading.current_thread() is threading.main_thread():
+        # Windows has no such signal: there the thread alone ends it.
+        if hasattr(signal, "setitimer") and threading.current_thread() is threading.main_thread():
             self._before = signal.signal(signal.SIGALRM, self._ring)
             signal.setitimer(signal.ITIMER_REAL, self.seconds, _AGAIN)
         return self

@@ -140,6 +140,16 @@ def _said(config: Mapping[str, Any], key: str) -> str:
     return f"{text[:10]}..." if key.startswith("code.") else text  # a hash is told by its first letters
 
 
+def named(loss: str, kind: str) -> str:
+    """What a loss or a baseline is called in tables; a plugin may name its loss like a baseline.
+
+    Example:
+        >>> named("knn", "baseline"), named("nca", "loss")
+        ('knn (baseline)', 'nca')
+    """
+    return f"{loss} (baseline)" if kind == "baseline" else loss
+
+
 def now() -> str:
     """UTC, to the millisecond."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -2,20 +2,47 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import socket
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from losszoo.errors import UsageError
+
+try:
+    import fcntl
+except ImportError:  # not on Windows
+    fcntl = None  # type: ignore[assignment]
+
 LOCK = "lock"
 # Somebody who looks whether the lock is free holds it for a moment.
 _TRIES = 5
 _PAUSE = 0.02
+
+
+class NoLocksError(UsageError):
+    """Processes cannot be kept apart in a folder."""
+
+
+def check_locks(folder: Path) -> None:
+    """Refuse a folder in which processes cannot be kept apart.
+
+    Raises:
+        NoLocksError: its file system has no locks, or the system has none.
+        OSError: it cannot be written.
+    """
+    path = folder / f".{LOCK}.{os.getpid()}"
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        _lock(descriptor, folder)
+    finally:
+        os.close(descriptor)
+        path.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -25,10 +52,13 @@ def claim(folder: Path, command: str) -> Iterator[bool]:
     Args:
         folder: of the cell.
         command: identifies the comparison that wants it.
+
+    Raises:
+        NoLocksError: that cannot be told.
     """
     descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        if not _lock(descriptor):
+        if not _lock(descriptor, folder):
             yield False
             return
         about = {"command": command, "pid": os.getpid(), "host": socket.gethostname()}
@@ -41,12 +71,20 @@ def claim(folder: Path, command: str) -> Iterator[bool]:
         os.close(descriptor)
 
 
-def _lock(descriptor: int) -> bool:
-    for attempt in range(_TRIES):
+def _lock(descriptor: int, folder: Path, tries: int = _TRIES) -> bool:
+    """Whether the lock is ours now; the system lets go of it with the descriptor."""
+    if fcntl is None:
+        raise NoLocksError(f"compare must run where files can be locked (on Windows: WSL), however: {sys.platform}")
+    for attempt in range(tries):
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             time.sleep(_PAUSE * (attempt + 1))
+        except OSError as error:
+            raise NoLocksError(
+                f"a comparison must lie on a file system with locks, however: {error.strerror or error}: {folder}; "
+                "choose another --out, or mount it with locks"
+            ) from error
         else:
             return True
     return False
@@ -88,10 +126,6 @@ def is_held(folder: Path) -> bool:
     except OSError:
         return False
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    else:
-        return False
+        return not _lock(descriptor, folder, tries=1)
     finally:
         os.close(descriptor)

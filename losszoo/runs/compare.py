@@ -15,7 +15,8 @@ from typing import Any
 
 from losszoo.errors import UsageError
 from losszoo.runs.cell import Cell
-from losszoo.runs.comparison import Comparison, make_table, mean_ranks
+from losszoo.runs.claim import check_locks
+from losszoo.runs.comparison import Comparison, make_table, ranks_of
 from losszoo.runs.existing import done_already
 from losszoo.runs.grid import Grid, make_grid
 from losszoo.runs.pool import check_pool, open_pool
@@ -127,12 +128,13 @@ def _folder(out: str | Path) -> Path:
     """The folder of the comparison, made where it is not there.
 
     Raises:
-        UsageError: it cannot be made.
+        UsageError: it cannot be made, or processes cannot share it.
     """
     if not str(out).strip():
         raise UsageError(f"out must be the path of a folder, however: out={str(out)!r}")
     try:
         Path(out).mkdir(parents=True, exist_ok=True)
+        check_locks(Path(out))
     except OSError as error:
         said = f"{error.strerror or error}: {error.filename or out}"
         raise UsageError(f"out must be a folder that can be written, however: {said}; choose another --out") from error
@@ -171,7 +173,7 @@ def _conclude(
         options={**asdict(how), "baselines": request.baselines, **request.options},
         cells=[{**record, "folder": str(cell.folder)} for cell, record in ordered.items()],
         tables=tables,
-        ranks=mean_ranks(tables, members.tasks),
+        ranks=ranks_of(tables, members.tasks),
         notes=notes,
     )
 

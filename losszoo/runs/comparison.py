@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from losszoo.registry.specs import TaskSpec
-from losszoo.runs.cell import Cell
-from losszoo.runs.statistics import Difference, deviation, mean, paired, ranks
+from losszoo.runs.cell import Cell, named
+from losszoo.runs.statistics import Difference, Scores, deviation, mean, mean_ranks, place, to_the_best
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Row:
         std: standard deviation over the seeds; None of fewer than two.
         n: seeds with a number.
         asked: seeds that were asked for; a baseline has one cell for all of them.
-        difference: to the best, over the seeds of both; None for the best itself.
+        difference: to the best of those with most seeds, over the seeds of both; None for the best itself.
         nonfinite: non-finite steps in all its runs.
         stopped: runs that their guard stopped; the best state before it was scored.
         statuses: how many cells have each status.
@@ -45,6 +45,11 @@ class Row:
     seconds: float | None
     peak_memory_mb: float | None
 
+    @property
+    def label(self) -> str:
+        """Tells a baseline from a loss of the same name."""
+        return named(self.loss, self.kind)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain data."""
         return asdict(self)
@@ -61,7 +66,7 @@ class Comparison:
         out: folder of the comparison.
         cells: every record, as ``cell.json`` holds it, with its ``folder``.
         tables: for every task its rows, best first.
-        ranks: mean rank over all tasks, of those that have a number on all of them; empty for one task.
+        ranks: mean rank over all tasks by label, of those that have a number on all of them; empty for one task.
         notes: what was merged, left out or computed anew.
         options: what was asked for.
         seconds: of the whole comparison.
@@ -107,64 +112,48 @@ def make_table(task: TaskSpec, records: Mapping[Cell, Mapping[str, Any]], seeds:
         if cell.task == task.name:
             groups.setdefault((cell.kind, cell.loss), []).append(record)
     scores = {name: _scores(task, group, name[0], seeds) for name, group in groups.items()}
-    order = sorted(groups, key=lambda name: _place(task, scores[name]))
-    best = _reference(order, groups, scores)
-    return [_row(name, groups[name], scores[name], seeds, None if name == best else scores.get(best)) for name in order]
+    order = sorted(groups, key=lambda name: place(scores[name].mean, task.direction))
+    differences = to_the_best({name: scores[name] for name in order}, task.direction)
+    return [_row(name, groups[name], scores[name], len(seeds), differences.get(name)) for name in order]
 
 
-def mean_ranks(tables: Mapping[str, Sequence[Row]], tasks: Sequence[TaskSpec]) -> dict[str, float]:
-    """Over several tasks; only losses and baselines with a number on all of them are ranked, among themselves."""
-    if len(tasks) < 2:
-        return {}
-    means = {name: {row.loss: row.mean for row in rows if row.mean is not None} for name, rows in tables.items()}
-    everywhere = [row.loss for row in tables[tasks[0].name] if all(row.loss in known for known in means.values())]
-    by_task = [ranks([means[task.name][name] for name in everywhere], task.direction) for task in tasks]
-    averages = {name: sum(found) / len(tasks) for name, *found in zip(everywhere, *by_task, strict=True)}
-    return dict(sorted(averages.items(), key=lambda item: item[1]))
+def ranks_of(tables: Mapping[str, Sequence[Row]], tasks: Sequence[TaskSpec]) -> dict[str, float]:
+    """The mean rank of each row over several tasks, by its label."""
+    means = {task: {row.label: row.mean for row in rows if row.mean is not None} for task, rows in tables.items()}
+    return mean_ranks([(means[task.name], task.direction) for task in tasks])
 
 
-def _scores(task: TaskSpec, records: Sequence[Mapping[str, Any]], kind: str, seeds: Sequence[int]) -> dict[int, float]:
+def _scores(task: TaskSpec, records: Sequence[Mapping[str, Any]], kind: str, seeds: Sequence[int]) -> Scores:
     """Test metric by seed, where it is a number; a baseline is the same for every seed."""
     found = {}
     for record in records:
         value = record["result"]["metrics"]["test"].get(task.metric) if record["status"] == "done" else None
         if value is not None and math.isfinite(value):
             found[record["seed"]] = value
-    return dict.fromkeys(seeds, next(iter(found.values()))) if kind == "baseline" and found else found
-
-
-def _place(task: TaskSpec, scores: Mapping[int, float]) -> float:
-    middle = mean(list(scores.values()))
-    if middle is None:
-        return math.inf
-    return -middle if task.direction == "max" else middle
-
-
-def _reference(order: Sequence[Any], groups: Mapping[Any, Any], scores: Mapping[Any, Mapping[int, float]]) -> Any:
-    """The best of those that have most seeds: one lucky seed alone is no yardstick."""
-    most = max((len(scores[name]) for name in order), default=0)
-    return next((name for name in order if len(scores[name]) == most and most), None)
+    if kind == "loss":
+        return Scores(found)
+    return Scores(dict.fromkeys(seeds, next(iter(found.values()))) if found else {}, constant=True)
 
 
 def _row(
     name: tuple[str, str],
     records: Sequence[Mapping[str, Any]],
-    scores: Mapping[int, float],
-    seeds: Sequence[int],
-    best: Mapping[int, float] | None,
+    scores: Scores,
+    asked: int,
+    difference: Difference | None,
 ) -> Row:
     kind, loss = name
     results = [record["result"] for record in records if record["status"] == "done"]
-    values = list(scores.values())
-    alone = kind == "baseline"
+    values = list(scores.values.values())
+    alone = scores.constant
     return Row(
         loss=loss,
         kind=kind,
-        mean=mean(values),
+        mean=scores.mean,
         std=None if alone else deviation(values),
         n=min(1, len(values)) if alone else len(values),
-        asked=1 if alone else len(seeds),
-        difference=paired(scores, best) if best is not None else None,
+        asked=1 if alone else asked,
+        difference=difference,
         nonfinite=sum(result.get("guard", {}).get("nonfinite", 0) for result in results),
         stopped=sum(result.get("status") == "stopped-by-guard" for result in results),
         statuses=dict(Counter(record["status"] for record in records)),

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import resource
 import sys
 from pathlib import Path
+
+try:
+    import resource
+except ImportError:  # not on Windows
+    resource = None  # type: ignore[assignment]
 
 _STATUS = Path("/proc/self/status")
 _CLEAR = Path("/proc/self/clear_refs")
@@ -25,9 +29,10 @@ class Peak:
             _CLEAR.write_text("5")
         self.start = _resident()
 
-    def megabytes(self) -> float:
-        """Highest resident size since the start, above that at the start."""
-        return round(max(0.0, _highest() - self.start) / _MB, 1)
+    def megabytes(self) -> float | None:
+        """Highest resident size since the start, above that at the start; None where the system does not tell."""
+        highest = _highest()
+        return round(max(0.0, highest - self.start) / _MB, 1) if highest else None
 
 
 def _resident() -> float:
@@ -46,5 +51,7 @@ def _field(name: str) -> float:
 
 
 def _life() -> float:
-    """In bytes on macOS, in kilobytes elsewhere."""
+    """Told in bytes on macOS, in kilobytes elsewhere."""
+    if resource is None:
+        return 0.0
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1.0 if sys.platform == "darwin" else 1024.0)

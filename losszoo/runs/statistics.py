@@ -1,12 +1,17 @@
-"""Means, spreads, paired differences with an interval, and ranks."""
+"""Means, spreads, paired differences with an interval, who is best, and ranks."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from typing import Any, TypeVar
+
+K = TypeVar("K")
 
 CONFIDENCE = 0.95
+# Differences that are equal but for the last digits of the values they are taken of.
+_ROUNDING = 1e-12
 
 
 def mean(values: Sequence[float]) -> float | None:
@@ -24,12 +29,12 @@ def deviation(values: Sequence[float]) -> float | None:
 
 @dataclass(frozen=True)
 class Difference:
-    """A mean of paired differences and its confidence interval; no interval for one pair.
+    """A mean of paired differences and its confidence interval.
 
     Args:
         mean: of the differences.
-        low: lower end.
-        high: upper end.
+        low: lower end; None where there is no interval.
+        high: upper end; None where there is no interval.
         n: pairs.
     """
 
@@ -43,12 +48,13 @@ class Difference:
         return asdict(self)
 
 
-def paired(first: Mapping[int, float], second: Mapping[int, float]) -> Difference | None:
+def paired(first: Mapping[Any, float], second: Mapping[Any, float]) -> Difference | None:
     r"""First minus second over the seeds of both, with the 95 % interval of the paired t-test.
 
     .. math:: \bar d \pm t_{0.975, n-1} \, s_d / \sqrt n
 
-    It speaks of the seeds (weights, batches, draws) on one split of the data, not of other splits.
+    It speaks of the seeds (weights, batches, draws) on one split of the data, not of other splits. One pair has no
+    interval. Nor have differences that are all equal: with s_d = 0 it would have no width, however few the pairs.
 
     Args:
         first: values by seed.
@@ -56,19 +62,74 @@ def paired(first: Mapping[int, float], second: Mapping[int, float]) -> Differenc
 
     Example:
         >>> paired({0: 1.0, 1: 2.0}, {0: 0.0, 1: 1.0, 2: 5.0})
-        Difference(mean=1.0, low=1.0, high=1.0, n=2)
+        Difference(mean=1.0, low=None, high=None, n=2)
+        >>> round(paired({0: 1.0, 1: 3.0}, {0: 0.0, 1: 1.0}).high, 6)
+        7.853102
     """
-    differences = [first[seed] - second[seed] for seed in first if seed in second]
+    seeds = [seed for seed in first if seed in second]
+    differences = [first[seed] - second[seed] for seed in seeds]
     middle, spread = mean(differences), deviation(differences)
     if middle is None:
         return None
-    if spread is None:
-        return Difference(middle, None, None, len(differences))
+    n = len(differences)
+    if spread is None or spread <= _ROUNDING * max(abs(of[seed]) for of in (first, second) for seed in seeds):
+        return Difference(middle, None, None, n)
     from scipy.special import stdtrit  # type: ignore[import-untyped, unused-ignore]
 
-    n = len(differences)
     half = float(stdtrit(n - 1, 0.5 + CONFIDENCE / 2)) * spread / math.sqrt(n)
     return Difference(middle, middle - half, middle + half, n)
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What a loss or a baseline has reached on a task.
+
+    Args:
+        values: of the deciding metric, by seed; those of a baseline stand at every seed.
+        constant: it is computed once for all seeds, as a baseline is, and so is no sample of anything.
+    """
+
+    values: Mapping[Any, float]
+    constant: bool = False
+
+    @property
+    def mean(self) -> float | None:
+        """Over the seeds; None where there is no number."""
+        return mean(list(self.values.values()))
+
+    def minus(self, other: Scores) -> Difference | None:
+        """Over the seeds of both; two baselines are one pair."""
+        found = paired(self.values, other.values)
+        alone = found is not None and self.constant and other.constant
+        return replace(found, low=None, high=None, n=1) if found is not None and alone else found
+
+
+def place(value: float | None, direction: str) -> float:
+    """By which the best comes first, and what has no number last."""
+    if value is None:
+        return math.inf
+    return -value if direction == "max" else value
+
+
+def to_the_best(scores: Mapping[K, Scores], direction: str) -> dict[K, Difference]:
+    """The differences of all others to the best of those that have most seeds: one lucky seed alone is no yardstick.
+
+    Args:
+        scores: by name; of equally good ones the first is the best.
+        direction: "max" or "min".
+
+    Example:
+        >>> scores = {"a": Scores({0: 0.5, 1: 0.75}), "b": Scores({0: 0.25, 1: 0.5}), "lucky": Scores({0: 1.0})}
+        >>> {name: found.mean for name, found in to_the_best(scores, "max").items()}
+        {'b': -0.25, 'lucky': 0.5}
+    """
+    most = max((len(own.values) for own in scores.values() if not own.constant), default=0)
+    able = [name for name, own in scores.items() if own.values and (own.constant or len(own.values) == most)]
+    if not able:
+        return {}
+    best = min(able, key=lambda name: place(scores[name].mean, direction))
+    told = {name: own.minus(scores[best]) for name, own in scores.items() if name != best}
+    return {name: difference for name, difference in told.items() if difference is not None}
 
 
 def ranks(values: Sequence[float], direction: str) -> list[float]:
@@ -80,3 +141,21 @@ def ranks(values: Sequence[float], direction: str) -> list[float]:
     """
     signed = [-value if direction == "max" else value for value in values]
     return [sum(other < own for other in signed) + (sum(other == own for other in signed) + 1) / 2 for own in signed]
+
+
+def mean_ranks(tasks: Sequence[tuple[Mapping[K, float], str]]) -> dict[K, float]:
+    """Over several tasks, best first; only who has a number on all of them is ranked. Nothing for one task.
+
+    Args:
+        tasks: of each the means by name, and the direction.
+
+    Example:
+        >>> mean_ranks([({"a": 0.5, "b": 0.9}, "max"), ({"a": 3.0, "b": 2.0, "c": 1.0}, "min")])
+        {'b': 1.0, 'a': 2.0}
+    """
+    if len(tasks) < 2:
+        return {}
+    everywhere = [name for name in tasks[0][0] if all(name in means for means, _ in tasks)]
+    by_task = [ranks([means[name] for name in everywhere], direction) for means, direction in tasks]
+    averages = {name: sum(found) / len(tasks) for name, *found in zip(everywhere, *by_task, strict=True)}
+    return dict(sorted(averages.items(), key=lambda item: item[1]))

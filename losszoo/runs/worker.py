@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import importlib
 import os
 import shutil
 import threading
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from losszoo.errors import LosszooError, UsageError, in_one_line
@@ -47,7 +46,7 @@ def work(cell: Cell, orders: Orders) -> dict[str, Any] | None:
         cell.folder.mkdir(parents=True, exist_ok=True)
         with claim(cell.folder, orders.command) as ours:
             record = _claimed(cell, orders) if ours else None
-    except OSError as error:  # a full disk, a folder that cannot be written: the next cell may do better
+    except (OSError, LosszooError) as error:  # a full disk, a folder that is in use: the next cell may do better
         return cell.new_record("failed", error=_told(error), ended=now())
     if record is not None and record["status"] == "timeout":
         # The exception of the alarm may have come amid an import, which leaves half a module to whoever is next.
@@ -63,8 +62,24 @@ def _settle(orders: Orders) -> None:
     if orders.data is not None:
         os.environ.setdefault("LOSSZOO_DATA", orders.data)
     os.dup2(2, 1)  # stdout may be a JSON document
-    importlib.import_module("losszoo.harness.train")
+    _warm_up()
     _settled.append(True)
+
+
+def _warm_up() -> None:
+    """One small training, so that what torch and scikit-learn load late is no part of the first cell's cost."""
+    import torch
+
+    from losszoo.harness.interrupt import Interrupt
+    from losszoo.harness.options import Options
+    from losszoo.harness.randomness import isolated
+    from losszoo.harness.record import NoRecord
+    from losszoo.harness.run import fit
+    from losszoo.harness.train import make_plan
+
+    with contextlib.suppress(Exception), isolated(0, torch.device("cpu")):
+        plan = make_plan("nca", "digits", Options(epochs=1), NoRecord())
+        fit(plan, Interrupt())
 
 
 _settled: list[bool] = []
@@ -93,7 +108,7 @@ def _claimed(cell: Cell, orders: Orders) -> dict[str, Any]:
     begun = time.perf_counter()
     record = cell.new_record("missing", started=now())
     if not fits:
-        shutil.rmtree(cell.run_dir, ignore_errors=True)
+        _discard(cell.run_dir)
     cell.write(record)  # with the config: what is found half done can be told from what another command began
     peak = Peak()
     record |= _computed(cell, orders)
@@ -118,7 +133,7 @@ def _computed(cell: Cell, orders: Orders) -> dict[str, Any]:
 
 def timeout_error(seconds: float | None, place: str) -> dict[str, str]:
     """The error of a cell that did not end."""
-    return {"type": "Timeout", "message": f"stopped after {seconds or 0:g} s at {place}" if place else "stopped"}
+    return {"type": "Timeout", "message": f"stopped after {seconds or 0:g} s{f' at {place}' if place else ''}"}
 
 
 def _place(error: BaseException) -> str:
@@ -162,10 +177,26 @@ def _check_code(cell: Cell) -> None:
 def _run(cell: Cell) -> dict[str, Any]:
     """The run, gone on with where one was begun."""
     import losszoo
+    from losszoo.harness.resume import NotResumableError
 
     if (cell.run_dir / "config.json").is_file():
-        with contextlib.suppress(LosszooError):  # cut off, or of another version: it is begun anew
+        try:
             free = {key: cell.options[key] for key in FREE if key in cell.options}
             return losszoo.run(resume=cell.run_dir, **free).to_dict()
-    shutil.rmtree(cell.run_dir, ignore_errors=True)
+        except NotResumableError:  # cut off, or of another version: it is begun anew
+            pass
+    _discard(cell.run_dir)
     return losszoo.run(cell.loss, cell.task, seed=cell.seed, run_dir=cell.run_dir, **cell.options).to_dict()
+
+
+def _discard(run_dir: Path) -> None:
+    """Remove a run folder.
+
+    Raises:
+        UsageError: a living process trains in it, as ``losszoo run --resume`` by hand.
+    """
+    from losszoo.harness.record import Record
+
+    if run_dir.is_dir():
+        with Record(run_dir).claimed():
+            shutil.rmtree(run_dir, ignore_errors=True)

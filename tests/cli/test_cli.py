@@ -141,7 +141,7 @@ MISTAKES = [
     ("list --plugin ncaa", "unknown plugin 'ncaa': did you mean nca?"),
     ("lsit", "unknown command 'lsit': did you mean list?"),
     ("list --signatur x", "No such option"),
-    ("run", "Missing option '--loss'"),
+    ("run", "run needs --loss and --task, or --resume RUN_DIR"),
     ("run --loss focl --task digits", "unknown loss 'focl': did you mean focal?"),
     ("run --loss ce --task digits", "did you mean cross-entropy"),
     ("run --loss bce --task digit", "unknown task 'digit': did you mean digits"),
@@ -377,7 +377,7 @@ def test_a_terminal_sees_the_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
     stream = io.StringIO()
     stream.isatty = lambda: True  # type: ignore[method-assign]
     monkeypatch.setattr(sys, "stderr", stream)
-    with epoch_display("[mine]", "digits", 2) as on_epoch:
+    with epoch_display("[mine] on digits", 2) as on_epoch:
         on_epoch({"epoch": 0, "epochs": 2, "loss": 1.5, "val": {"accuracy": 0.25}, "bad_steps": 3})
     assert all(
         word in stream.getvalue()

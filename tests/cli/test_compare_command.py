@@ -1,16 +1,12 @@
-"""``losszoo compare``: real processes on small grids, and losses that raise, hang, die or leave."""
+"""``losszoo compare``: what it computes, shows, keeps and refuses; real processes on small grids."""
 
 from __future__ import annotations
 
 import json
 import os
-import re
 import shlex
-import signal
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +16,15 @@ from click.testing import CliRunner
 RUNS = Path(__file__).parents[1] / "runs"
 sys.path += [str(RUNS), str(RUNS.parent)]
 
-from comparing import by_loss, compare, environment, start, table_of, with_bad_losses  # noqa: E402
+from comparing import SMALL, compare, environment, losses  # noqa: E402
 from doc_blocks import DOCS, blocks  # noqa: E402
 
+from losszoo import UsageError  # noqa: E402
+from losszoo.cli.compare_command import command  # noqa: E402
 from losszoo.cli.main import main  # noqa: E402
+from losszoo.cli.run_command import command as run_command  # noqa: E402
+from losszoo.runs.request import DECIDING, FREE  # noqa: E402
 
-SMALL = ("--task", "digits", "--epochs", "2", "--seeds", "1", "--out", "out")
 CELL = {
     *("format", "task", "loss", "seed", "kind", "status", "config", "result", "error", "seconds"),
     *("peak_memory_mb", "started", "ended", "folder"),
@@ -39,10 +38,6 @@ def ask(*arguments: str) -> tuple[int, str]:
     """Exit code and message of what is refused before anything starts."""
     done = CliRunner().invoke(main, ["compare", *arguments])
     return done.exit_code, done.stderr
-
-
-def losses(*names: str) -> list[str]:
-    return [word for name in names for word in ("--loss", name)]
 
 
 # The two commands of the page: a grid, and the same folder with one seed more of one loss.
@@ -76,8 +71,8 @@ def test_the_document_holds_cells_tables_and_ranks(grid: tuple[Path, Any, str]) 
         assert cell["status"] == "done"
         record = json.loads((folder / cell["folder"] / "cell.json").read_text())
         assert record == {key: value for key, value in cell.items() if key != "folder"}
-    names = {"cross-entropy", "nca-stable", "knn", "nca-knn", "logistic-regression", "gradient-boosting"}
-    assert set(document["ranks"]) == names
+    baselines = ("knn", "nca-knn", "logistic-regression", "gradient-boosting")
+    assert set(document["ranks"]) == {"cross-entropy", "nca-stable", *(f"{name} (baseline)" for name in baselines)}
     assert sum(document["ranks"].values()) == pytest.approx(6 * 7 / 2)
 
 
@@ -123,157 +118,41 @@ def test_fresh_computes_them_anew(tmp_path: Path) -> None:
     assert second["cells"][0]["result"]["guard"]["clipped"] > first["cells"][0]["result"]["guard"]["clipped"]
 
 
-def test_bad_cells_stop_no_other(tmp_path: Path) -> None:
-    """Each loss of a bad kind beside good ones, in one grid with two workers."""
-    with_bad_losses(tmp_path)
-    names = ("fine", "raises", "leaves", "full_disk", "dies", "dies_once", "not_finite")
-    named = losses("cross-entropy", *(f"bad.py:{name}" for name in names))
-    code, document, said = compare(*SMALL, *named, "--jobs", "2", cwd=tmp_path)
-    assert code == 1, said
-    cells = by_loss(document)
-    statuses = {name: cell["status"] for name, cell in cells.items()}
-    assert statuses == {
-        "cross-entropy": "done",
-        "fine": "done",
-        "raises": "failed",
-        "leaves": "failed",
-        "full_disk": "failed",
-        "dies": "killed",
-        "dies_once": "done",
-        "not_finite": "done",
-    }
-    for cell in cells.values():
-        record = json.loads((tmp_path / cell["folder"] / "cell.json").read_text())
-        assert record["status"] == cell["status"]
-        assert (cell["error"] is None) == (cell["status"] == "done")
-    assert "no luck [bold]here[/bold]" in cells["raises"]["error"]["message"]
-    assert "No space left on device" in cells["full_disk"]["error"]["message"]
-    assert "was killed" in cells["dies"]["error"]["message"]
-    assert cells["not_finite"]["result"]["status"] == "stopped-by-guard"
-    _check_said(said, document)
+OWN = """
+import torch
+
+def of_numbers(a, b):
+    return torch.nn.functional.cross_entropy(a, b)
+"""
 
 
-def _check_said(said: str, document: Any) -> None:
-    assert len(document["failures"]) == 4
-    lines = said.splitlines()
-    assert any(line.startswith("bad.py:raises on digits, seed 0: failed: ") for line in lines)
-    assert any(line.startswith("bad.py:not_finite") and line.endswith("1 stopped by guard") for line in lines)
-    assert lines[-1].startswith("4 of 8 cells done")
-    # What a loss prints on stdout does not come into the document, which could be read.
-    assert "said by a loss, on stdout" in said
-
-
-def test_cells_that_hang_are_ended(tmp_path: Path) -> None:
-    """A loop in Python, and one in C that keeps the interpreter's lock: the second outlives the pool of the first."""
-    with_bad_losses(tmp_path)
-    named = losses("bad.py:hangs_in_python", "bad.py:hangs_in_c")
-    code, document, said = compare(*SMALL, *named, "--jobs", "2", "--timeout", "8", cwd=tmp_path)
-    assert code == 1, said
-    for cell in document["cells"]:
-        assert cell["status"] == "timeout"
-        assert cell["error"]["message"].startswith("stopped after 8 s at ")
-        assert [path.name for path in (tmp_path / cell["folder"]).glob("hung*")] == []
-    assert "next: timeout: a larger --timeout gives it more time" in said
-
-
-@pytest.fixture
-def full_folder(tmp_path: Path) -> Iterator[Path]:
-    """A real file system of 300 kB."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(folder)], capture_output=True, check=False
-    )
-    if mounted.returncode:
-        pytest.skip("no file system can be mounted here")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
-
-
-def test_a_full_disk_fails_the_cells_that_meet_it(tmp_path: Path, full_folder: Path) -> None:
-    """Cells of a small task fit, until there is no room; then the same command goes on elsewhere."""
-    asked = ("--task", "diabetes", *losses("mse", "huber"), "--seeds", "3", "--epochs", "1", "--out", str(full_folder))
-    code, document, said = compare(*asked, cwd=tmp_path)
-    assert code == 1, said
-    statuses = [cell["status"] for cell in document["cells"]]
-    assert set(statuses) == {"done", "failed"}, said
-    assert all(re.search("No space left|writable|write", cell["error"]["message"]) for cell in document["failures"]), (
-        said
-    )
-    subprocess.run(["mount", "-o", "remount,size=30m", str(full_folder)], check=True)
-    code, again, said = compare(*asked, cwd=tmp_path)
+def test_the_options_of_a_run_are_those_of_every_cell(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(OWN)
+    asked = {"clip": "auto(percentile=90)", "accumulate": 2, "signature": "multiclass", "expects": "logits"}
+    flags = [word for key, value in asked.items() for word in (f"--{key}", str(value))]
+    code, document, said = compare(*SMALL, *losses("own.py:of_numbers"), *flags, cwd=tmp_path)
     assert code == 0, said
-    elsewhere = compare(*asked[:-1], "roomy", cwd=tmp_path)[1]
-    assert table_of(again) == table_of(elsewhere)
+    (cell,) = document["cells"]
+    assert {key: cell["config"][key] for key in asked} == asked
+    config = json.loads((tmp_path / cell["folder"] / "run" / "config.json").read_text())
+    assert {key: config[key] for key in asked} == asked
+    assert cell["result"]["guard"]["clipped"] > 0
 
 
-def wait_for(condition: Any, seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.05)
+def test_no_option_of_a_run_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are its own, so that they are told and checked alike; --compile takes half a minute, and is not run here."""
+    names = {option.name: option for option in command.params}
+    assert {"settings", *DECIDING, *FREE} - {"set"} <= set(names)
+    assert all(names[option.name] is option for option in run_command.params if option.name in DECIDING)
+    given: dict[str, Any] = {}
 
+    def compare(*_: Any, **options: Any) -> None:
+        given.update(options)
+        raise UsageError("enough")
 
-def ended(folder: Path) -> int:
-    records = [path.read_text() for path in folder.glob("out/*/*/*/cell.json")]
-    return sum('"status": "done"' in text for text in records)
-
-
-@pytest.mark.parametrize("whom", ["group", "command"])
-def test_ctrl_c_keeps_what_is_done_and_says_how_to_go_on(tmp_path: Path, whom: str) -> None:
-    """Of a terminal, which interrupts the workers too, and of ``kill -INT``, which does not."""
-    with_bad_losses(tmp_path)
-    asked = ("--task", "digits", *losses("cross-entropy", "bad.py:slow"), "--seeds", "2", "--out", "out")
-    process = start(*asked, "--epochs", "40", cwd=tmp_path)
-    wait_for(lambda: ended(tmp_path) == 1)
-    (os.killpg if whom == "group" else os.kill)(process.pid, signal.SIGINT)
-    out, err = process.communicate(timeout=30)
-    assert process.returncode == 1
-    document = json.loads(out)
-    assert document["error"]["type"] == "KeyboardInterrupt"
-    assert "interrupted: 1 of 4 cells are done and kept in out; the same command goes on" in err
-    assert "Traceback" not in err
-    assert ended(tmp_path) == 1
-    wait_for(lambda: not others_of(process.pid), 10)
-
-
-def others_of(group: int) -> list[str]:
-    """The processes that the command has left behind."""
-    listed = subprocess.run(["ps", "-eo", "pgid=,args="], capture_output=True, text=True, check=True).stdout
-    mine = [line for line in listed.splitlines() if line.split()[0] == str(group)]
-    return [line for line in mine if "loky" in line and "resource_tracker" not in line]
-
-
-def test_a_killed_command_leaves_no_workers(tmp_path: Path) -> None:
-    with_bad_losses(tmp_path)
-    process = start(*SMALL, *losses("bad.py:slow"), "--set", "recipe.patience=0", cwd=tmp_path)
-    wait_for(lambda: list(tmp_path.glob("out/*/*/*/run/config.json")) != [])
-    process.kill()
-    process.communicate(timeout=30)
-    wait_for(lambda: not others_of(process.pid), 10)
-
-
-def test_two_commands_on_one_folder_share_the_cells(tmp_path: Path) -> None:
-    asked = ("--task", "digits", *losses("cross-entropy", "nca-stable"), "--seeds", "3", "--epochs", "2")
-    both = [start(*asked, "--out", "out", cwd=tmp_path) for _ in range(2)]
-    answers = [process.communicate(timeout=200) for process in both]
-    assert [process.returncode for process in both] == [0, 0], answers
-    first, second = (json.loads(out) for out, _ in answers)
-    alone = compare(*asked, "--out", "alone", cwd=tmp_path)[1]
-    assert table_of(first) == table_of(second) == table_of(alone)
-    started = [{cell["folder"]: cell["started"] for cell in document["cells"]} for document in (first, second)]
-    assert started[0] == started[1]  # none was computed twice
-
-
-def test_a_damaged_record_is_computed_again_and_said(tmp_path: Path) -> None:
-    asked = (*SMALL, *losses("cross-entropy"))
-    first = compare(*asked, cwd=tmp_path)[1]
-    path = tmp_path / first["cells"][0]["folder"] / "cell.json"
-    path.write_text(path.read_text()[:50])
-    code, second, said = compare(*asked, cwd=tmp_path)
-    assert code == 0
-    assert "the cell counts as missing, and is computed anew" in said
-    assert table_of(first) == table_of(second)
+    monkeypatch.setattr("losszoo.runs.compare.compare", compare)
+    ask("--task", "digits", *losses("nca"), "--out", str(tmp_path), "--compile", "--set", "model.dim=8")
+    assert (given["compile"], given["set"]) == (True, ("model.dim=8",))
 
 
 def test_published_results_stand_in_their_place(tmp_path: Path) -> None:
@@ -301,6 +180,7 @@ def test_published_results_stand_in_their_place(tmp_path: Path) -> None:
         (["--task", "digits", "--loss", "nca", "--address", "a:1"], "address must be given with --backend ray"),
         (["--task", "digits", "--loss", "nca", "--epochs", "1", "--set", "recipe.epochs=2"], "epochs is given twice"),
         (["--task", "digits", "--loss", "nca", "--jobs", "0"], "'--jobs': 0 is not in the range"),
+        (["--task", "digits", "--loss", "nca", "--clip", "aut"], "clip must be auto or zscore"),
     ],
 )
 def test_wrong_usage_is_refused(arguments: list[str], said: str, tmp_path: Path) -> None:

@@ -153,11 +153,11 @@ def test_long_texts_are_refused_and_shown_in_part() -> None:
     ],
 )
 def test_nothing_hangs(piece: str) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     text = (piece * 10_000)[:10_000]
     with contextlib.suppress(UsageError):
         parse(text)
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
 
 
 WORDS = ["bce", "l2", "a.b:c", "x-y.py:K", "linear", "constant", "linear(0,1,5)", "epochs", "true", "none"]

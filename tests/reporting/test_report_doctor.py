@@ -61,6 +61,7 @@ def answering(monkeypatch: pytest.MonkeyPatch, answer: Any) -> list[list[str]]:
 
 def test_a_real_bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(bundles, "SECONDS", 600.0)
     Path("own.py").write_text(OWN)
     losszoo.run("own.py:ratio", "breast-cancer", epochs=1, signature="binary", out="runs")
     page = report("runs").read_text("utf-8")
@@ -97,7 +98,7 @@ def test_a_finding_is_shown_and_remembered(tmp_path: Path, monkeypatch: pytest.M
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
-        (subprocess.TimeoutExpired("replay", 60), "the doctor took more than 60 s"),
+        (subprocess.TimeoutExpired("replay", bundles.SECONDS), "the doctor took more than 60 s"),
         (OSError("no more processes"), "losszoo replay gave no answer"),
         ({"error": {"type": "UsageError", "message": "no <bundle>"}}, "no &lt;bundle&gt;"),
         ([], "the doctor finds nothing in the loss by itself"),
@@ -115,7 +116,7 @@ def test_an_answer_that_fails_does_not_stop_the_report(
 def test_a_real_process_is_ended_in_time(tmp_path: Path) -> None:
     path = write(tmp_path / "step-3.pt", "no bundle")
     assert replayed(path, "step-3.pt", 0.01) == Told("step-3.pt", error="the doctor took more than 0 s")
-    assert "bundle" in replayed(path, "step-3.pt", 60).error
+    assert "bundle" in replayed(path, "step-3.pt", 600).error
 
 
 @pytest.mark.parametrize("memory", ["{", "[]", '{"format": 7}', '{"format": 1, "replays": {"x": 3}}', None])

@@ -1,4 +1,4 @@
-"""The report's page: what is in the file, and what a real browser makes of it."""
+"""The report's page in a real browser."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from html import unescape
-from html.parser import HTMLParser
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 import pytest
-from made_runs import EVENT, HOSTILE, PLANE, STEPS, cell, comparison, result, run_folder, write
+from made_runs import EVENT, HOSTILE, PLANE, cell, comparison, result, run_folder, write
 
 from losszoo.reporting.report import report
 
@@ -80,7 +79,7 @@ def browse(tmp_path: Path) -> Browse:
         report(folder, tmp_path / "page.html", doctor=False, **options)
         (tmp_path / "look.html").write_text(LOOK % {"script": script, "width": width})
         command = [CHROMIUM, *OPTIONS, *more, f"--user-data-dir={tmp_path / 'profile'}", f"file://{tmp_path}/look.html"]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=True)
         seen = re.search(r'<pre id="seen">(.*?)</pre>', done.stdout, re.DOTALL)
         assert seen is not None, done.stderr
         found: dict[str, Any] = json.loads(unescape(seen[1]))
@@ -91,8 +90,11 @@ def browse(tmp_path: Path) -> Browse:
 
 
 def test_the_leaderboard_is_read_and_sorted(browse: Browse, tmp_path: Path) -> None:
+    root = comparison(tmp_path / "runs", "abalone")
+    for loss, value in (("better", 0.5), ("worse", 0.6)):
+        cell(root, "digits", loss, 0, value)
     seen = browse(
-        comparison(tmp_path / "runs", "abalone"),
+        root,
         """
         seen.before = rows(0); seen.ranks = texts(".ranks li");
         const sort = (i) => { all("table:first-of-type th button")[i].click(); return rows(0).map((row) => row[0]); };
@@ -105,11 +107,11 @@ def test_the_leaderboard_is_read_and_sorted(browse: Browse, tmp_path: Path) -> N
     ours = [row for row in seen["before"] if row[5]]
     assert ours == [
         ["better", "0.9200", "0.0200", "", "", "3", "0", "3.0", "102"],
-        ["knn (baseline)", "0.8500", "", "", "-0.0700", "1", "", "0.1", "100"],
-        ["worse", "0.6200", "0.0200", "", "-0.3000 [-0.3100, -0.2900]", "3", "6", "3.0", "102"],
+        ["knn (baseline)", "0.8500", "", "", "-0.0700 [-0.1197, -0.0203]", "1", "", "0.1", "100"],
+        ["worse", "0.6200", "0.0200", "", "-0.3000 [-0.3497, -0.2503]", "3", "6", "3.0", "102"],
         ["broken 1 without result", "", "", "", "", "0", "0", "", ""],
     ]
-    assert seen["ranks"] == ["better 1.00", "worse 2.00"]
+    assert seen["ranks"] == ["better 1.50", "worse 1.50"]
     values = [float(row[1]) for row in seen["before"] if row[1]]
     assert values == sorted(values, reverse=True)  # published results stand in their places
     assert len(values) > 3
@@ -213,65 +215,3 @@ def test_a_narrow_and_a_dark_page(browse: Browse, tmp_path: Path) -> None:
     dark = browse(root, script, "--blink-settings=preferredColorScheme=0")
     assert light["widest"] <= light["window"]
     assert (light["ink"], light["line"]) != (dark["ink"], dark["line"])
-
-
-class Tags(HTMLParser):
-    """All tags of a page; one that is never closed, or closed twice, is an error."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.seen: list[tuple[str, dict[str, str | None]]] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.seen.append((tag, dict(attrs)))
-        if tag != "meta":
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.seen.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-
-def test_the_file_needs_nothing_else(tmp_path: Path) -> None:
-    root = comparison(tmp_path)
-    path = report(root, doctor=False)
-    assert path == root / "report.html"
-    text = path.read_text(encoding="utf-8")
-    tags = Tags()
-    tags.feed(text)
-    assert tags.open == []
-    assert not {"link", "img", "iframe", "object", "base", "a"} & {tag for tag, _ in tags.seen}
-    for _, attributes in tags.seen:
-        assert not {"src", "style", "onclick", "onerror"} & attributes.keys()
-    identities = [attributes["id"] for _, attributes in tags.seen if "id" in attributes]
-    assert len(identities) == len(set(identities))
-    assert text.count("plotly.js v") == 1
-    policy = re.search(r'Content-Security-Policy" content="([^"]*)"', text)
-    assert policy is not None
-    assert policy[1].startswith("default-src 'none'; style-src 'sha256-")
-    assert "unsafe" not in policy[1]
-    assert "http" not in policy[1]
-    assert [p.name for p in root.iterdir() if p.name.startswith(".")] == []
-
-
-def test_a_page_is_small_whatever_the_runs(tmp_path: Path) -> None:
-    steps = 3000
-    for i in range(12):
-        folder = run_folder(tmp_path / str(i), "digits", f"loss-{i}", 0)
-        column = list(range(1, steps + 1))
-        write(
-            folder / "steps.json",
-            dict.fromkeys(STEPS, column),
-        )
-        write(folder / "history.json", [{"epoch": e, "loss": e, "val": {"accuracy": e}} for e in range(steps)])
-    size = report(tmp_path, doctor=False).stat().st_size - report_library()
-    assert size < 12 * 6 * 800 * 20
-
-
-def report_library() -> int:
-    from plotly.offline import get_plotlyjs
-
-    return len(get_plotlyjs().encode())

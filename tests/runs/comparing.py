@@ -14,6 +14,10 @@ BAD = Path(__file__).with_name("bad_losses.py")
 # Of a cell or a row, what a clock or the memory decides.
 MEASURED = ("seconds", "peak_memory_mb", "started", "ended", "folder")
 
+SMALL = ("--task", "digits", "--epochs", "2", "--seeds", "1", "--out", "out")
+# What is waited for at all; a machine with ten times as much to do as it has cores must not fail a test.
+PATIENCE = 600.0
+
 
 def environment() -> dict[str, str]:
     return {key: value for key, value in os.environ.items() if key != "COLUMNS"} | {"OMP_NUM_THREADS": "1"}
@@ -32,11 +36,15 @@ def start(*arguments: str, cwd: Path) -> subprocess.Popen[str]:
     )
 
 
-def compare(*arguments: str, cwd: Path, timeout: float = 200) -> tuple[int, Any, str]:
+def compare(*arguments: str, cwd: Path, timeout: float = PATIENCE) -> tuple[int, Any, str]:
     """Exit code, document and what is said to people."""
     process = start(*arguments, cwd=cwd)
     out, err = process.communicate(timeout=timeout)
     return process.returncode, json.loads(out) if out else None, err
+
+
+def losses(*names: str) -> list[str]:
+    return [word for name in names for word in ("--loss", name)]
 
 
 def with_bad_losses(folder: Path) -> Path:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import multiprocessing
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from losszoo import UsageError
+from losszoo.runs import claim as claims
 from losszoo.runs.cell import Cell, DamagedError
-from losszoo.runs.claim import LOCK, claim, is_held, is_over, is_running, told
+from losszoo.runs.claim import LOCK, NoLocksError, check_locks, claim, is_held, is_over, is_running, told
+from losszoo.runs.compare import compare
 from losszoo.runs.existing import done_already
 
 
@@ -84,7 +88,7 @@ def test_what_has_no_result_is_computed_again_whatever_its_config(tmp_path: Path
 def hold(folder: Path, ready: Any, finish: Any) -> None:
     with claim(folder, "other") as ours:
         ready.put(ours)
-        finish.wait(30)
+        finish.wait(600)
 
 
 def test_one_process_at_a_time_computes_a_cell(tmp_path: Path) -> None:
@@ -92,7 +96,7 @@ def test_one_process_at_a_time_computes_a_cell(tmp_path: Path) -> None:
     ready, finish = context.Queue(), context.Event()
     other = context.Process(target=hold, args=(tmp_path, ready, finish))
     other.start()
-    assert ready.get(timeout=60)
+    assert ready.get(timeout=600)
     with claim(tmp_path, "mine") as ours:
         assert not ours
     assert is_held(tmp_path)
@@ -115,3 +119,30 @@ def test_a_lock_that_cannot_be_read_tells_nothing(tmp_path: Path) -> None:
         assert told(tmp_path) == {}
     with claim(tmp_path, "mine"):
         assert json.loads((tmp_path / LOCK).read_bytes())["state"] == "running"
+
+
+def test_a_file_system_without_locks_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As an NFS mount whose lock service is not there."""
+
+    def flock(descriptor: int, operation: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    with claim(tmp_path, "mine"):
+        pass
+    monkeypatch.setattr(claims.fcntl, "flock", flock)
+    said = f"must lie on a file system with locks, however: No locks available: {tmp_path}; choose another --out"
+    for meet in (check_locks, is_held, lambda folder: claim(folder, "mine").__enter__()):
+        with pytest.raises(NoLocksError, match=said):
+            meet(tmp_path)
+    with pytest.raises(UsageError, match="must lie on a file system with locks"):
+        compare(["mse"], ["diabetes"], out=tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [LOCK]
+
+
+def test_a_system_without_locks_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(claims, "fcntl", None)
+    with pytest.raises(
+        NoLocksError, match=r"compare must run where files can be locked \(on Windows: WSL\), however: "
+    ):
+        check_locks(tmp_path)
+    assert list(tmp_path.iterdir()) == []

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from losszoo import UsageError
+from losszoo.harness.record import Record
 from losszoo.runs.compare import compare
 from losszoo.runs.grid import Grid
 from losszoo.runs.watch import Standing
@@ -45,6 +46,51 @@ def test_a_resumed_cell_goes_on_with_its_run(tmp_path: Path) -> None:
     third = compare(["mse"], ["diabetes"], seeds=1, epochs=2, out=tmp_path)
     assert not marked.exists()  # what cannot be gone on with is begun anew
     assert third.cells[0]["result"]["metrics"] == first.cells[0]["result"]["metrics"]
+
+
+REFUSES = """
+from losszoo import UsageError
+from losszoo.harness.record import Record
+
+def refuses(predictions, targets):
+    with open("calls", "a") as calls:
+        calls.write("x")
+    raise UsageError("a loss that does not like its input")
+"""
+
+
+def test_an_error_of_the_loss_itself_does_not_begin_the_run_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("own.py").write_text(REFUSES)
+    for times in (1, 2):
+        (cell,) = compare(["own.py:refuses"], ["diabetes"], seeds=1, signature="regression", out="out").cells
+        assert cell["status"] == "failed"
+        assert "does not like its input" in cell["error"]["message"]
+        assert Path("calls").read_text() == "x" * times
+
+
+def files(folder: Path) -> set[str]:
+    return {path.name for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("epochs", [2, 3])
+def test_a_run_that_somebody_else_goes_on_with_is_left_alone(tmp_path: Path, epochs: int) -> None:
+    """``losszoo run --resume`` by hand, in the folder of a cell that is asked for again, the same or with changes."""
+    first = compare(["mse"], ["diabetes"], seeds=1, epochs=2, out=tmp_path)
+    folder = Path(first.cells[0]["folder"])
+    (folder / "run" / "result.json").unlink()
+    before = (folder / "cell.json").read_text().replace('"status": "done"', '"status": "killed"')
+    (folder / "cell.json").write_text(before)
+    kept = files(folder / "run")
+    with Record(folder / "run").claimed():
+        (cell,) = compare(["mse"], ["diabetes"], seeds=1, epochs=epochs, out=tmp_path).cells
+    assert cell["status"] == "failed"
+    assert "another one is at work in" in cell["error"]["message"]
+    assert files(folder / "run") == kept
+    (cell,) = compare(["mse"], ["diabetes"], seeds=1, epochs=epochs, out=tmp_path).cells
+    assert (cell["status"], cell["config"]["epochs"], cell["result"]["epochs"]) == ("done", epochs, epochs)
 
 
 @pytest.mark.parametrize(

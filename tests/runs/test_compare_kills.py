@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from comparing import compare, start, table_of
+from comparing import PATIENCE, compare, start, table_of
 
 GRID = (
     *("--task", "digits", "--loss", "cross-entropy", "--loss", "nca-stable"),
@@ -34,7 +34,7 @@ def kill(process: subprocess.Popen[str], after: float, group: bool) -> None:
         process.wait(after)
     except subprocess.TimeoutExpired:
         (os.killpg if group else os.kill)(process.pid, signal.SIGKILL)
-    process.communicate(timeout=60)
+    process.communicate(timeout=PATIENCE)
 
 
 def killed_and_gone_on(folder: Path, draw: random.Random, seconds: float) -> Any:

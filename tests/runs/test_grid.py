@@ -144,7 +144,7 @@ def test_the_options_are_those_of_a_run() -> None:
     fields = {field.name: field.default for field in dataclasses.fields(Options)}
     known = {**DECIDING, **FREE}
     assert known == {name: fields[name] for name in known}
-    assert set(fields) - set(known) == {"seed", "out", "run_dir", "checkpoint_seconds"}
+    assert set(fields) - set(known) == {"seed", "out", "run_dir", "checkpoint_seconds", "parts"}
 
 
 def test_baselines_that_do_not_fit_are_told() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from losszoo.runs.statistics import deviation, mean, paired, ranks
+from losszoo.runs.statistics import Difference, Scores, deviation, mean, mean_ranks, paired, place, ranks, to_the_best
 
 FIRST = dict(enumerate([0.651, 0.643, 0.662, 0.648, 0.655]))
 SECOND = dict(enumerate([0.632, 0.640, 0.629, 0.651, 0.638]))
@@ -46,10 +46,50 @@ def test_one_pair_has_a_difference_and_no_interval_and_none_has_neither() -> Non
     assert paired({1: 0.5}, {2: 0.5}) is None
 
 
-def test_equal_values_differ_by_nothing() -> None:
-    found = paired(FIRST, FIRST)
+@pytest.mark.parametrize("gap", [0.0, 0.01, -0.2, 1e4])
+def test_equal_differences_have_no_interval(gap: float) -> None:
+    """Their spread is 0 but for rounding: 0.651 - 0.641 and 0.643 - 0.633 are not the same number."""
+    found = paired(FIRST, {seed: value - gap for seed, value in FIRST.items()})
     assert found is not None
-    assert (found.mean, found.low, found.high) == (0.0, 0.0, 0.0)
+    assert (found.low, found.high, found.n) == (None, None, 5)
+    assert found.mean == pytest.approx(gap, abs=1e-9)
+
+
+def test_small_but_real_differences_have_one() -> None:
+    """One row more of a million is right."""
+    found = paired(dict(enumerate([0.5, 0.500001, 0.5])), dict.fromkeys(range(3), 0.5))
+    assert found is not None
+    assert found.low is not None
+
+
+def test_two_baselines_are_one_pair() -> None:
+    scores = {"a": Scores(dict.fromkeys(range(5), 0.75), True), "b": Scores(dict.fromkeys(range(5), 0.5), True)}
+    assert to_the_best(scores, "max") == {"b": Difference(-0.25, None, None, 1)}
+    assert to_the_best(scores, "min") == {"a": Difference(0.25, None, None, 1)}
+
+
+def test_a_baseline_and_a_loss_are_a_pair_for_each_seed() -> None:
+    scores = {"a": Scores(FIRST), "knn": Scores(dict.fromkeys(FIRST, 0.6), True)}
+    (told,) = to_the_best(scores, "max").values()
+    assert told.n == 5
+    # scipy 1.17.1: ttest_1samp(FIRST, 0.6).confidence_interval(0.95), negated.
+    assert (told.low, told.high) == pytest.approx((-0.0607279008924444, -0.0428720991075557), rel=1e-9)
+
+
+def test_a_baseline_is_no_reason_to_leave_a_loss_out_as_the_best() -> None:
+    """Each loss has lost a seed."""
+    scores = {
+        "best": Scores({0: 0.9, 1: 0.8}),
+        "knn": Scores(dict.fromkeys(range(3), 0.5), True),
+        "other": Scores({1: 0.7, 2: 0.7}),
+    }
+    assert set(to_the_best(scores, "max")) == {"knn", "other"}
+    assert to_the_best({"none": Scores({})}, "max") == {}
+
+
+def test_places() -> None:
+    assert sorted([0.5, None, 0.9], key=lambda value: place(value, "max")) == [0.9, 0.5, None]
+    assert sorted([0.5, None, 0.9], key=lambda value: place(value, "min")) == [0.5, 0.9, None]
 
 
 def test_mean_and_deviation() -> None:
@@ -68,3 +108,9 @@ def test_ranks_are_shared_by_ties() -> None:
     assert ranks(values, "max") == [4, 2, 2, 5, 2]
     assert ranks(values, "min") == [2, 4, 4, 1, 4]
     assert ranks([], "max") == []
+
+
+def test_mean_ranks_are_of_those_that_have_a_number_everywhere() -> None:
+    first, second = {"a": 0.9, "b": 0.9, "c": 0.8, "d": 0.99}, {"a": 3.0, "b": 1.0, "c": 2.0}
+    assert mean_ranks([(first, "max"), (second, "min")]) == {"b": 1.25, "a": 2.25, "c": 2.5}
+    assert mean_ranks([(first, "max")]) == {}

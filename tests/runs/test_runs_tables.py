@@ -9,7 +9,7 @@ import pytest
 
 from losszoo import TaskSpec
 from losszoo.runs.cell import Cell
-from losszoo.runs.comparison import Row, make_table, mean_ranks
+from losszoo.runs.comparison import Row, make_table, ranks_of
 
 SEEDS = (0, 1, 2)
 
@@ -50,7 +50,8 @@ def test_rows_come_best_first_with_their_difference_to_the_best() -> None:
     assert [(row.loss, row.n, row.asked) for row in rows] == [("b", 3, 3), ("a", 3, 3)]
     assert rows[0].difference is None
     assert rows[1].difference is not None
-    assert (rows[1].difference.mean, rows[1].difference.low) == pytest.approx((-0.2, -0.2))
+    assert rows[1].difference.mean == pytest.approx(-0.2)
+    assert (rows[1].difference.low, rows[1].difference.n) == (None, 3)  # with every seed the same
     assert (rows[0].mean, rows[0].std) == pytest.approx((0.8, 0.1))
     assert (rows[0].seconds, rows[0].peak_memory_mb, rows[0].statuses) == (2.0, 10.0, {"done": 3})
 
@@ -108,15 +109,30 @@ def test_a_baseline_is_the_same_for_every_seed() -> None:
     assert (knn.difference.mean, knn.difference.n) == (pytest.approx(-0.2), 3)
 
 
-def row(loss: str, value: float | None) -> Row:
-    return Row(loss, "loss", value, None, 1, 1, None, 0, 0, {}, None, None)
+def test_two_baselines_are_one_pair_without_an_interval() -> None:
+    spec = task()
+    records = cells(spec, {"boosting": [0.9]}, "baseline") | cells(spec, {"knn": [0.4]}, "baseline")
+    rows = make_table(spec, records, SEEDS)
+    assert rows[1].difference is not None
+    assert rows[1].difference.to_dict() == {"mean": pytest.approx(-0.5), "low": None, "high": None, "n": 1}
+
+
+def row(loss: str, value: float | None, kind: str = "loss") -> Row:
+    return Row(loss, kind, value, None, 1, 1, None, 0, 0, {}, None, None)
 
 
 def test_ranks_are_over_those_that_are_done_everywhere() -> None:
     first, second = task("one"), task("two", "min")
     tables = {
-        "one": [row("a", 0.9), row("b", 0.9), row("c", 0.8), row("d", 0.99)],
-        "two": [row("a", 3.0), row("b", 1.0), row("c", 2.0), row("d", None)],
+        "one": [row("a", 0.9), row("b", 0.8), row("c", 0.99)],
+        "two": [row("a", 3.0), row("b", 1.0), row("c", None)],
     }
-    assert mean_ranks(tables, (first, second)) == {"b": 1.25, "a": 2.25, "c": 2.5}
-    assert mean_ranks({"one": tables["one"]}, (first,)) == {}
+    assert ranks_of(tables, (first, second)) == {"a": 1.5, "b": 1.5}
+    assert ranks_of({"one": tables["one"]}, (first,)) == {}
+
+
+def test_a_loss_with_the_name_of_a_baseline_has_a_rank_of_its_own() -> None:
+    first, second = task("one"), task("two")
+    rows = [row("knn", 0.9), row("nca", 0.8), row("knn", 0.7, "baseline")]
+    found = ranks_of({"one": rows, "two": rows}, (first, second))
+    assert found == {"knn": 1.0, "nca": 2.0, "knn (baseline)": 3.0}

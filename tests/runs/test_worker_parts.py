@@ -7,8 +7,12 @@ import sys
 import time
 from pathlib import Path
 
-from losszoo.runs.alarm import GRACE, where_it_hung
+import pytest
+
+from losszoo.runs import alarm, memory
+from losszoo.runs.alarm import GRACE, Alarm, where_it_hung
 from losszoo.runs.memory import Peak
+from losszoo.runs.worker import timeout_error
 
 LIMIT = 0.5
 
@@ -18,7 +22,7 @@ def run(code: str, path: Path) -> subprocess.CompletedProcess[str]:
     head = head.replace("import time\n", "import time\nfrom pathlib import Path\n").replace(
         repr(str(path)), f"Path({str(path)!r})"
     )
-    return subprocess.run([sys.executable, "-c", head + code], capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run([sys.executable, "-c", head + code], capture_output=True, text=True, timeout=600, check=False)
 
 
 def test_a_loop_in_python_is_ended_by_an_exception_that_no_except_catches(tmp_path: Path) -> None:
@@ -60,7 +64,7 @@ def test_a_loop_in_c_is_ended_with_its_process_and_leaves_the_line(tmp_path: Pat
     started = time.perf_counter()
     done = run("with alarm:\n    sum(range(10**13))\n", path)
     assert done.returncode == 1
-    assert time.perf_counter() - started < LIMIT + GRACE + 20
+    assert time.perf_counter() - started < LIMIT + GRACE + 120
     place = where_it_hung(path)
     assert place is not None
     assert "<string>, line" in place
@@ -75,6 +79,20 @@ def test_what_ends_in_time_leaves_nothing(tmp_path: Path) -> None:
     assert where_it_hung(tmp_path / "empty") is None
 
 
+def test_without_that_signal_the_thread_alone_ends_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on Windows."""
+    monkeypatch.delattr(alarm.signal, "setitimer")
+    monkeypatch.delattr(alarm.signal, "SIGALRM")
+    with Alarm(600, tmp_path / "hung.txt") as unheard:
+        assert unheard.path.exists()
+    assert not unheard.path.exists()
+
+
+def test_a_timeout_says_where_if_that_is_known() -> None:
+    assert timeout_error(8, "my.py:3")["message"] == "stopped after 8 s at my.py:3"
+    assert timeout_error(0.5, "")["message"] == "stopped after 0.5 s"
+
+
 def test_the_peak_counts_what_was_given_back_since_and_nothing_before() -> None:
     """On Linux; elsewhere the mark cannot be reset."""
     before = bytearray(300_000_000)
@@ -85,6 +103,21 @@ def test_the_peak_counts_what_was_given_back_since_and_nothing_before() -> None:
     block[::4096] = b"1" * len(block[::4096])
     del block
     found = peak.megabytes()
+    assert found is not None
     assert found > 90
     if sys.platform == "linux":
         assert found < 200
+
+
+def test_a_system_that_tells_no_memory_has_no_number(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As Windows, which has neither /proc nor getrusage."""
+    monkeypatch.setattr(memory, "resource", None)
+    monkeypatch.setattr(memory, "_STATUS", tmp_path / "status")
+    monkeypatch.setattr(memory, "_CLEAR", tmp_path / "no" / "clear_refs")
+    assert Peak().megabytes() is None
+
+
+@pytest.mark.parametrize("module", ["fcntl", "resource"])
+def test_what_windows_lacks_is_no_fault_of_an_import(module: str) -> None:
+    code = f"import sys; sys.modules[{module!r}] = None; import losszoo.runs.compare, losszoo.runs.worker"
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,83 @@
+"""Commands that are interrupted, killed or started twice, and records that were cut off."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from comparing import PATIENCE, SMALL, compare, losses, start, table_of, with_bad_losses
+
+
+def wait_for(condition: Any, seconds: float = PATIENCE) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def ended(folder: Path) -> int:
+    records = [path.read_text() for path in folder.glob("out/*/*/*/cell.json")]
+    return sum('"status": "done"' in text for text in records)
+
+
+@pytest.mark.parametrize("whom", ["group", "command"])
+def test_ctrl_c_keeps_what_is_done_and_says_how_to_go_on(tmp_path: Path, whom: str) -> None:
+    """Of a terminal, which interrupts the workers too, and of ``kill -INT``, which does not."""
+    with_bad_losses(tmp_path)
+    asked = ("--task", "digits", *losses("cross-entropy", "bad.py:slow"), "--seeds", "2", "--out", "out")
+    process = start(*asked, "--epochs", "40", cwd=tmp_path)
+    wait_for(lambda: ended(tmp_path) == 1)
+    (os.killpg if whom == "group" else os.kill)(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 1
+    document = json.loads(out)
+    assert document["error"]["type"] == "KeyboardInterrupt"
+    assert "interrupted: 1 of 4 cells are done and kept in out; the same command goes on" in err
+    assert "Traceback" not in err
+    assert ended(tmp_path) == 1
+    wait_for(lambda: not others_of(process.pid))
+
+
+def others_of(group: int) -> list[str]:
+    """The processes that the command has left behind."""
+    listed = subprocess.run(["ps", "-eo", "pgid=,args="], capture_output=True, text=True, check=True).stdout
+    mine = [line for line in listed.splitlines() if line.split()[0] == str(group)]
+    return [line for line in mine if "loky" in line and "resource_tracker" not in line]
+
+
+def test_a_killed_command_leaves_no_workers(tmp_path: Path) -> None:
+    with_bad_losses(tmp_path)
+    process = start(*SMALL, *losses("bad.py:slow"), "--set", "recipe.patience=0", cwd=tmp_path)
+    wait_for(lambda: list(tmp_path.glob("out/*/*/*/run/config.json")) != [])
+    process.kill()
+    process.communicate(timeout=PATIENCE)
+    wait_for(lambda: not others_of(process.pid))
+
+
+def test_two_commands_on_one_folder_share_the_cells(tmp_path: Path) -> None:
+    asked = ("--task", "digits", *losses("cross-entropy", "nca-stable"), "--seeds", "3", "--epochs", "2")
+    both = [start(*asked, "--out", "out", cwd=tmp_path) for _ in range(2)]
+    answers = [process.communicate(timeout=PATIENCE) for process in both]
+    assert [process.returncode for process in both] == [0, 0], answers
+    first, second = (json.loads(out) for out, _ in answers)
+    alone = compare(*asked, "--out", "alone", cwd=tmp_path)[1]
+    assert table_of(first) == table_of(second) == table_of(alone)
+    started = [{cell["folder"]: cell["started"] for cell in document["cells"]} for document in (first, second)]
+    assert started[0] == started[1]  # none was computed twice
+
+
+def test_a_damaged_record_is_computed_again_and_said(tmp_path: Path) -> None:
+    asked = (*SMALL, *losses("cross-entropy"))
+    first = compare(*asked, cwd=tmp_path)[1]
+    path = tmp_path / first["cells"][0]["folder"] / "cell.json"
+    path.write_text(path.read_text()[:50])
+    code, second, said = compare(*asked, cwd=tmp_path)
+    assert code == 0
+    assert "the cell counts as missing, and is computed anew" in said
+    assert table_of(first) == table_of(second)
