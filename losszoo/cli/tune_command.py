@@ -11,6 +11,7 @@ import click
 from losszoo.cli.common import command as make_command
 from losszoo.cli.common import counted, exit_with, print_json, warn_of_failures
 from losszoo.cli.run_command import check_options, warn_of_exhibits
+from losszoo.cli.run_command import command as run_command
 from losszoo.cli.threads import wait_politely
 from losszoo.registry.expressions import parse
 from losszoo.registry.fit import check_fit
@@ -25,6 +26,21 @@ _AT_LEAST_ONE = click.IntRange(min=1)
 _MOST_IMPORTANT = 5
 # So many reasons show what is wrong; the study holds all of them.
 _MOST_FAILURES = 3
+# Options of losszoo run that decide a result, word for word as they are there.
+_OF_RUNS = (
+    "clip_norm",
+    "clip_value",
+    "clip",
+    "on_nonfinite",
+    "accumulate",
+    "precision",
+    "compile",
+    "device",
+    "signature",
+    "expects",
+)
+# A timeout is an end that was asked for.
+_DONE = ("completed", "timeout")
 
 
 @make_command("tune")
@@ -59,25 +75,13 @@ _MOST_FAILURES = 3
 @click.option("--threads", type=_AT_LEAST_ONE, help="Of torch in each process.")
 @click.option("--out", default="tunings", show_default=True, help="Folder of the SQLite file and the run folders.")
 @click.option("--keep", is_flag=True, help="Keep the run folders of all trials, not of the best alone.")
-@click.option("--clip-norm", type=float, help="Largest gradient norm.")
-@click.option("--clip-value", type=float, help="Largest absolute gradient entry.")
-@click.option(
-    "--on-nonfinite",
-    default="raise",
-    show_default=True,
-    type=click.Choice(["raise", "skip", "rollback"]),
-    help="As of losszoo run; a trial that is stopped counts as failed.",
-)
-@click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, ...")
-@click.option("--signature", help="Of a loss of your own, where its argument names do not say.")
-@click.option("--expects", help="Of a loss of your own: logits, probabilities or log-probabilities.")
 def command(
     loss: str, task: str, settings: tuple[str, ...], search: tuple[str, ...], as_json: bool, **options: Any
 ) -> None:
-    """Search the settings that are best on the validation rows; the test rows are never looked at.
+    """Search the settings that are best on the validation rows; the test rows are never scored.
 
     The first trial is what task and loss propose. The same command again goes on where the last one ended, on any
-    machine that reaches the storage. Exit code 1: no trial was completed, or Ctrl-C.
+    machine that reaches the storage. Exit code 1: no trial was completed, Ctrl-C, or trials that are missing.
 
     \b
     losszoo tune --loss modern-nca --task abalone --trials 50
@@ -95,7 +99,8 @@ def command(
     from losszoo.tuning.storage import require_optuna
 
     require_optuna()
-    from losszoo.tuning.plan import TuneOptions, make_study_plan
+    from losszoo.tuning.options import TuneOptions
+    from losszoo.tuning.plan import make_study_plan
     from losszoo.tuning.tune import search as run_search
 
     plan = make_study_plan(loss, task, TuneOptions(set=settings, search=search, **options))
@@ -105,7 +110,11 @@ def command(
         print_json(tuning.to_dict())
     for line in lines_of(tuning, options["trials"]):
         click.echo(line, err=as_json)
-    exit_with(0 if tuning.best is not None and tuning.status != "interrupted" else 1)
+    exit_with(0 if tuning.best is not None and tuning.status in _DONE else 1)
+
+
+# Before --json and --debug, the last of every command.
+command.params[-2:-2] = [param for param in run_command.params if param.name in _OF_RUNS]
 
 
 def lines_of(tuning: Tuning, asked: int) -> Iterator[str]:
@@ -116,11 +125,7 @@ def lines_of(tuning: Tuning, asked: int) -> Iterator[str]:
     ended = f"{counts.ended} of {counted(asked, 'trial')} ({said})"
     yield f"{tuning.loss} on {tuning.task}: {ended} in {tuning.seconds:.0f} s{ending}"
     yield f"study {tuning.study} in {tuning.storage}"
-    if counts.running:
-        hosts = f" on {', '.join(tuning.elsewhere)}" if tuning.elsewhere else ""
-        yield f"still running{hosts}: {counted(counts.running, 'trial')}"
-    if counts.ended < asked:
-        yield "the same command again goes on"
+    yield from _rest_of(tuning, asked)
     for number, reason in list(tuning.failures.items())[:_MOST_FAILURES]:
         yield f"trial {number} failed: {reason}"
     if best is None:
@@ -138,6 +143,21 @@ def lines_of(tuning: Tuning, asked: int) -> Iterator[str]:
         first = "" if len(best.values) == 1 else f", its first training ({best.values[0]:.4f})"
         yield f"the best again{first}:"
         yield best.command
+
+
+def _rest_of(tuning: Tuning, asked: int) -> Iterator[str]:
+    """What is missing, and who has it."""
+    from losszoo.tuning.heartbeat import SILENT_SECONDS
+
+    if tuning.counts.running:
+        where = f"on {', '.join(tuning.elsewhere)}" if tuning.elsewhere else "in another process"
+        yield f"still running {where}: {counted(tuning.counts.running, 'trial')}"
+    if tuning.status == "waiting":
+        yield f"a trial without a sign of life for {SILENT_SECONDS / 60:.0f} minutes is given up and done again"
+    if tuning.status == "stalled":
+        yield "process after process died in a trial; watch the memory, and the code of the loss"
+    if tuning.counts.ended < asked:
+        yield "the same command again goes on"
 
 
 def _number(value: float | None) -> str:

@@ -17,7 +17,8 @@ from typing import IO, TYPE_CHECKING, Any
 import torch
 
 from losszoo.errors import LosszooError, UsageError
-from losszoo.tuning.plan import StudyPlan, TuneOptions, make_study_plan
+from losszoo.tuning.options import TuneOptions
+from losszoo.tuning.plan import StudyPlan, make_study_plan
 from losszoo.tuning.study import count, database, open_study
 from losszoo.tuning.work import work
 

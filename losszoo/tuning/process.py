@@ -13,7 +13,7 @@ def host() -> str:
 
 
 def mark() -> str:
-    """This process: its number, and when it started, as numbers are given anew.
+    """This process: its number, when it started, as numbers are given anew, and who sees it by that number.
 
     Example:
         >>> is_alive(mark())
@@ -22,14 +22,27 @@ def mark() -> str:
     return _mark(os.getpid())
 
 
+def is_near(marked: str) -> bool:
+    """Whether the process of a mark of this machine can be seen from here: a container sees its own alone."""
+    return marked.rpartition(":")[2] == _namespace()
+
+
 def is_alive(marked: str) -> bool:
-    """Whether the process of a mark of this machine still runs."""
+    """Whether the process of a mark, one that can be seen from here, still runs."""
     number = int(marked.partition(":")[0])
     return _exists(number) and _mark(number) == marked
 
 
 def _mark(number: int) -> str:
-    return f"{number}:{_started(number)}"
+    return f"{number}:{_started(number)}:{_namespace()}"
+
+
+def _namespace() -> str:
+    """Within which the numbers of processes count; empty where the system does not say."""
+    try:
+        return os.readlink("/proc/self/ns/pid").partition("[")[2].rstrip("]")
+    except OSError:
+        return ""
 
 
 def _exists(number: int) -> bool:

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from losszoo.harness.files import jsonable
-from losszoo.tuning.plan import RUN_OPTIONS, StudyPlan, TuneOptions
+from losszoo.tuning.options import RUN_OPTIONS, TuneOptions
+from losszoo.tuning.plan import StudyPlan
 from losszoo.tuning.storage import shown
 from losszoo.tuning.study import THREADS, Counts, best_of, count, default_of, running_elsewhere
 from losszoo.tuning.trial import FAILED, LOSS, SETTINGS, VALUES
@@ -61,7 +62,8 @@ class Tuning:
         importance: share of each searched key in the spread of the values; empty for few trials.
         storage: URL, its password hidden.
         study: name.
-        status: "completed", "timeout" or "interrupted".
+        status: "completed"; "timeout"; "interrupted"; "waiting", where the rest runs in other processes; or "stalled",
+            where process after process died and no trial came to its end.
         seconds: of this call.
         elsewhere: other machines that run trials of this study.
         failures: why trials failed, by number.
@@ -96,6 +98,7 @@ class Tuning:
                     "pruned": self.counts.pruned,
                     "failed": self.counts.failed,
                     "total": self.counts.ended,
+                    "running": self.counts.running,
                 },
                 "best": best and {entry.name: getattr(best, entry.name) for entry in fields(best)},
                 "default": self.default,
@@ -103,6 +106,7 @@ class Tuning:
                 "storage": self.storage,
                 "study": self.study,
                 "status": self.status,
+                "elsewhere": self.elsewhere,
                 "seconds": round(self.seconds, 3),
             }
         )
@@ -152,8 +156,9 @@ def command_line(plan: StudyPlan, loss: str, settings: Mapping[str, Any], thread
         words += ["--set", f"{key}={written(value)}"]
     options, plain = plan.options, TuneOptions()
     for name in ("epochs", *RUN_OPTIONS):
-        if getattr(options, name) != getattr(plain, name):
-            words += [f"--{name.replace('_', '-')}", str(getattr(options, name))]
+        value, flag = getattr(options, name), f"--{name.replace('_', '-')}"
+        if value != getattr(plain, name):
+            words += [flag] if value is True else [flag, str(value)]
     return f"OMP_NUM_THREADS={threads} {shlex.join([*words, '--seed', '0'])}"
 
 

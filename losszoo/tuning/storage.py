@@ -39,6 +39,14 @@ def require_optuna() -> None:
         raise UsageError('tuning needs Optuna: pip install "losszoo[tune]"') from None
 
 
+def is_of_database(error: BaseException) -> bool:
+    """Whether it is the storage that has failed."""
+    from optuna.exceptions import StorageInternalError
+    from sqlalchemy.exc import SQLAlchemyError
+
+    return isinstance(error, StorageInternalError | SQLAlchemyError)
+
+
 def file_url(path: Path) -> str:
     """The URL of an SQLite file."""
     return f"sqlite:///{path.absolute()}"

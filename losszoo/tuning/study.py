@@ -6,14 +6,15 @@ import contextlib
 import shutil
 import time
 import warnings
-from collections.abc import Iterator, Mapping
-from datetime import datetime
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from losszoo.errors import UsageError
+from losszoo.harness.resume import differences
 from losszoo.tuning import process
+from losszoo.tuning.heartbeat import is_silent
 from losszoo.tuning.plan import StudyPlan
-from losszoo.tuning.storage import open_storage, shown
+from losszoo.tuning.storage import is_of_database, open_storage, shown
 from losszoo.tuning.trial import DEFAULT, FAILED, folder_of
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 _IDENTITY = "losszoo"
 HOST, PROCESS, DRAWN, THREADS = "host", "process", "drawn", "threads"
-# A trial that nobody has marked yet is this young, or its process died between the two writes.
+# A process marks its trial within this time, or it died between the two writes.
 _UNMARKED_SECONDS = 10.0
 _MOST_DEATHS = 2
 
@@ -59,7 +60,7 @@ def open_study(plan: StudyPlan) -> Study:
             load_if_exists=True,
         )
     except Exception as error:
-        if not _is_of_database(error):
+        if not is_of_database(error):
             raise
         raise UsageError(lost(plan, error)) from None
     _check_identity(study, plan)
@@ -73,20 +74,13 @@ def lost(plan: StudyPlan, error: BaseException) -> str:
     return f"storage {shown(plan.storage)} was lost: {said}; what is in it is kept, and the same command goes on"
 
 
-def _is_of_database(error: BaseException) -> bool:
-    from optuna.exceptions import StorageInternalError
-    from sqlalchemy.exc import SQLAlchemyError
-
-    return isinstance(error, StorageInternalError | SQLAlchemyError)
-
-
 @contextlib.contextmanager
 def database(plan: StudyPlan) -> Iterator[None]:
     """A storage that is lost on the way is said in one sentence."""
     try:
         yield
     except Exception as error:
-        if not _is_of_database(error):
+        if not is_of_database(error):
             raise
         raise UsageError(lost(plan, error)) from None
 
@@ -98,25 +92,13 @@ def _check_identity(study: Study, plan: StudyPlan) -> None:
     if found is None:
         study.set_user_attr(_IDENTITY, dict(plan.identity))
         return
-    differing = list(_differences(found, plan.identity))
+    differing = differences(found, plan.identity)
     if differing:
         listed = "".join(f"\n  {line}" for line in differing)
         raise UsageError(
             f"study {plan.study_name} in {shown(plan.storage)} was begun with other settings; repeat those, "
             f"or choose another --study:{listed}"
         )
-
-
-def _differences(old: Mapping[str, Any], new: Mapping[str, Any], lead: str = "") -> Iterator[str]:
-    for key in dict.fromkeys([*old, *new]):
-        before, now = old.get(key, _NOTHING), new.get(key, _NOTHING)
-        if isinstance(before, Mapping) and isinstance(now, Mapping):
-            yield from _differences(before, now, f"{lead}{key} ")
-        elif before != now:
-            yield f"{lead}{key}: {before} there, {now} here"
-
-
-_NOTHING = "nothing"
 
 
 def count(study: Study) -> Counts:
@@ -163,22 +145,24 @@ def enqueue_default(study: Study, plan: StudyPlan) -> None:
 
 
 def clear_dead(study: Study, plan: StudyPlan, ours: bool = False) -> int:
-    """Give up the trials whose process on this machine has died; how many there were. ``ours``: this one's too."""
-    cleared = 0
-    while any(map(_is_fresh, running := _running(study))):
-        time.sleep(0.5)
-    for trial in running:
-        if _is_dead(trial) or (ours and trial.user_attrs[PROCESS] == process.mark()):
-            give_up(study, plan, trial.number)
-            cleared += 1
-    return cleared
+    """Give up the trials whose process has died; how many there were. ``ours``: this one's too."""
+    dead = _never_marked(study)
+    for trial in _running(study):
+        marked = trial.user_attrs.get(PROCESS)
+        if marked is not None and (_is_dead(trial) or (ours and marked == process.mark())):
+            dead.add(trial.number)
+    for number in dead:
+        give_up(study, plan, number)
+    return len(dead)
 
 
 def give_up(study: Study, plan: StudyPlan, number: int) -> None:
     """A trial that did not come to its end does not count, and leaves nothing behind."""
+    from optuna.exceptions import UpdateFinishedTrialError
     from optuna.trial import TrialState
 
-    study.tell(number, state=TrialState.FAIL, skip_if_finished=True)
+    with contextlib.suppress(UpdateFinishedTrialError):  # by another process, at the same moment
+        study.tell(number, state=TrialState.FAIL, skip_if_finished=True)
     shutil.rmtree(folder_of(plan, number), ignore_errors=True)
 
 
@@ -188,17 +172,26 @@ def _running(study: Study) -> list[FrozenTrial]:
     return study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
 
 
-def _is_fresh(trial: FrozenTrial) -> bool:
-    """Whether it may be that its process has only not marked it yet."""
-    started = trial.datetime_start
-    young = started is None or (datetime.now() - started).total_seconds() < _UNMARKED_SECONDS
-    return PROCESS not in trial.user_attrs and young
+def _never_marked(study: Study) -> set[int]:
+    """Trials that stay without a mark. When they started is no measure: Optuna writes the local time of a machine that
+    may stand in another zone."""
+
+    def unmarked() -> set[int]:
+        return {trial.number for trial in _running(study) if PROCESS not in trial.user_attrs}
+
+    found, limit = unmarked(), time.monotonic() + _UNMARKED_SECONDS
+    while found and time.monotonic() < limit:
+        time.sleep(0.2)
+        found &= unmarked()
+    return found
 
 
 def _is_dead(trial: FrozenTrial) -> bool:
-    if PROCESS not in trial.user_attrs:
-        return True
-    return trial.user_attrs.get(HOST) == process.host() and not process.is_alive(trial.user_attrs[PROCESS])
+    """Of a process that can be seen from here this is known at once, of any other by its silence."""
+    marked = trial.user_attrs[PROCESS]
+    if trial.user_attrs[HOST] == process.host() and process.is_near(marked):
+        return not process.is_alive(marked)
+    return is_silent(trial)
 
 
 def running_elsewhere(study: Study) -> tuple[str, ...]:

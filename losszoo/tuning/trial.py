@@ -16,9 +16,12 @@ from losszoo.tuning.plan import StudyPlan
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial, Trial
 
+    from losszoo.harness.result import RunResult
+
 # Marks of a trial in the storage.
 DEFAULT, FAILED, LOSS, SETTINGS, VALUES = "default", "failed", "loss", "settings", "values"
-
+# What the runs of a trial score; the test rows wait for who pastes the command of the best.
+_SCORED = ("val",)
 
 # Epochs after which a trial is compared with the others: each some 1.4 times the one before. A report costs some 20 ms
 # of the storage, as much as an epoch of a small task, and the first epochs say little.
@@ -83,18 +86,27 @@ class Running:
         return {key: space[key] for key in space if key in defaults and space[key].holds(defaults[key])}
 
     def _train(self, loss: Any, settings: Mapping[str, Any], seed: int) -> float:
+        result = self._result(loss, settings, seed)
+        value = result.metrics["val"][self.plan.metric]
+        if result.status == "stopped-by-guard" or not math.isfinite(value):
+            raise TrialFailedError(result.stop_reason or f"validation {self.plan.metric} is {value}")
+        return value
+
+    def _result(self, loss: Any, settings: Mapping[str, Any], seed: int) -> RunResult:
+        """Of one training. What is wrong with the defaults is wrong with the study; any other run has failed."""
         from optuna.exceptions import OptunaError
 
         import losszoo
 
         options = self.plan.options
         try:
-            result = losszoo.run(
+            return losszoo.run(
                 loss,
                 self.plan.task,
                 seed=seed,
                 set=settings,
                 epochs=options.epochs,
+                parts=_SCORED,
                 run_dir=self.folder / f"run-{len(self.values)}",
                 on_epoch=self._watcher(),
                 **options.of_runs(),
@@ -105,10 +117,6 @@ class Running:
             if self.is_default and isinstance(error, UsageError | DataError):
                 raise
             raise TrialFailedError(in_one_line(error)) from error
-        value = result.metrics["val"][self.plan.metric]
-        if result.status == "stopped-by-guard" or not math.isfinite(value):
-            raise TrialFailedError(result.stop_reason or f"validation {self.plan.metric} is {value}")
-        return value
 
     def _watcher(self) -> Callable[[Mapping[str, Any]], None]:
         """Reports the best so far after every epoch, and stops the trial where the others were better by then."""

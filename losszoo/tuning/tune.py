@@ -9,7 +9,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from losszoo.errors import UsageError, suggest
-from losszoo.tuning.plan import StudyPlan, TuneOptions, make_study_plan
+from losszoo.tuning.options import TuneOptions
+from losszoo.tuning.plan import StudyPlan, make_study_plan
 from losszoo.tuning.result import Tuning, tuning_of
 from losszoo.tuning.storage import require_optuna
 from losszoo.tuning.study import Counts, best_of, clear_dead, count, database, enqueue_default, open_study
@@ -36,7 +37,7 @@ def tune(
     """Search the settings of a loss, its recipe and its trunk that are best on the validation rows of a task.
 
     The first trial is what task and loss propose, so the best is never worse than that on validation. The test rows
-    are never looked at. Quiet; the options of the command line are keywords.
+    are never scored. Quiet; the options of the command line are keywords.
 
     Args:
         loss: a name, expression or target, or (with one job) a loss, module or function of your own.
@@ -44,7 +45,7 @@ def tune(
         trials: in all; a study that has some of them trains the rest.
         on_trial: called after every trial with the counts and the best value.
         raise_interrupt: raise KeyboardInterrupt after Ctrl-C; False returns what there is, status "interrupted".
-        options: see :class:`losszoo.tuning.plan.TuneOptions`.
+        options: see :class:`losszoo.tuning.options.TuneOptions`.
 
     Raises:
         UsageError: anything that cannot be, before training starts; a storage that cannot be reached.
@@ -77,16 +78,24 @@ def search(plan: StudyPlan, on_trial: OnTrial | None = None) -> Tuning:
     until = time.time() + (plan.options.timeout or math.inf)
     with database(plan):
         study = open_study(plan)
-        status = "completed"
         try:
             _until_enough(study, plan, until, on_trial)
+            status = _status(study, plan, until)
         except KeyboardInterrupt:
             status = "interrupted"
             clear_dead(study, plan, ours=True)
-        if status == "completed" and count(study).ended < plan.options.trials and time.time() >= until:
-            status = "timeout"
         _keep_best(study, plan)
         return tuning_of(study, plan, status, time.perf_counter() - started)
+
+
+def _status(study: Study, plan: StudyPlan, until: float) -> str:
+    """How a tuning has ended that nobody has interrupted."""
+    counts = count(study)
+    if counts.ended >= plan.options.trials:
+        return "completed"
+    if time.time() >= until:
+        return "timeout"
+    return "waiting" if counts.running else "stalled"
 
 
 def _until_enough(study: Study, plan: StudyPlan, until: float, on_trial: OnTrial | None) -> None:

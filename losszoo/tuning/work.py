@@ -13,6 +13,7 @@ import torch
 
 from losszoo.harness.interrupt import Interrupt
 from losszoo.tuning import process
+from losszoo.tuning.heartbeat import BEAT, beating
 from losszoo.tuning.plan import StudyPlan
 from losszoo.tuning.study import DRAWN, HOST, PROCESS, THREADS, best_of, count, give_up
 from losszoo.tuning.trial import FAILED, Running, TrialFailedError, folder_of
@@ -79,7 +80,14 @@ def _ask(study: Study, plan: StudyPlan, worker: int) -> Trial:
     drawn = count(study).ended
     study.sampler = sampler_for(study, plan, drawn, worker)
     trial = study.ask()
-    marks = {HOST: process.host(), DRAWN: drawn, THREADS: torch.get_num_threads(), PROCESS: process.mark()}
+    # The process comes last: who sees it sees the others too.
+    marks = {
+        HOST: process.host(),
+        DRAWN: drawn,
+        THREADS: torch.get_num_threads(),
+        BEAT: time.time(),
+        PROCESS: process.mark(),
+    }
     for name, value in marks.items():
         trial.set_user_attr(name, value)
     return trial
@@ -101,24 +109,36 @@ def sampler_for(study: Study, plan: StudyPlan, drawn: int, worker: int) -> BaseS
 
 
 def _train(study: Study, plan: StudyPlan, trial: Trial, alive: Callable[[], None]) -> None:
-    """Run a trial and tell the study how it ended. For the sampler a failed one is like the worst."""
+    """Run a trial and tell the study how it ended; one that another process has given up meanwhile is left."""
+    from optuna.exceptions import UpdateFinishedTrialError
+
+    try:
+        _run(study, plan, trial, alive)
+    except UpdateFinishedTrialError:
+        # This machine has slept, or was away from the storage, for longer than the others wait.
+        _remove(plan, trial.number)
+    except BaseException:
+        give_up(study, plan, trial.number)
+        raise
+
+
+def _run(study: Study, plan: StudyPlan, trial: Trial, alive: Callable[[], None]) -> None:
+    """For the sampler a trial that has failed is like the worst."""
     import optuna
     from optuna.trial import TrialState
 
     try:
-        value = Running(plan, trial, alive).value()
+        with beating(trial):
+            value = Running(plan, trial, alive).value()
     except optuna.TrialPruned:
-        study.tell(trial, state=TrialState.PRUNED)
+        study.tell(trial, state=TrialState.PRUNED, skip_if_finished=True)
         _remove(plan, trial.number)
     except TrialFailedError as error:
         # Its folder is kept: it may hold a crash bundle.
         trial.set_user_attr(FAILED, str(error))
-        study.tell(trial, state=TrialState.PRUNED)
-    except BaseException:
-        give_up(study, plan, trial.number)
-        raise
+        study.tell(trial, state=TrialState.PRUNED, skip_if_finished=True)
     else:
-        study.tell(trial, value)
+        study.tell(trial, value, skip_if_finished=True)
         best = best_of(study)
         if best is not None and best.number != trial.number:
             _remove(plan, trial.number)

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,12 @@ import pytest
 from click.testing import CliRunner
 
 from losszoo.cli.main import main
-from losszoo.cli.tune_command import lines_of
+from losszoo.cli.tune_command import _OF_RUNS, command, lines_of
+from losszoo.tuning.heartbeat import BEAT
+from losszoo.tuning.options import RUN_OPTIONS, TuneOptions
+from losszoo.tuning.plan import make_study_plan
 from losszoo.tuning.result import Best, Tuning
-from losszoo.tuning.study import Counts
+from losszoo.tuning.study import HOST, PROCESS, Counts, open_study
 
 QUICK = ("--loss", "focal", "--task", "breast-cancer", "--trials", "2", "--epochs", "1")
 
@@ -54,7 +58,9 @@ def test_the_command_line_of_the_best_gives_its_value_to_the_bit(tmp_path: Path)
         cwd=tmp_path,
         env={**os.environ, "PATH": path},
     )
-    assert json.loads(shell.stdout)["metrics"]["val"]["accuracy"] == best["value"]
+    metrics = json.loads(shell.stdout)["metrics"]
+    assert metrics["val"]["accuracy"] == best["value"]
+    assert "accuracy" in metrics["test"], "scored here for the first time"
 
 
 def test_the_result_is_said_to_people_and_to_programs(tmp_path: Path) -> None:
@@ -78,6 +84,23 @@ def test_exit_code_1_where_no_trial_was_completed(tmp_path: Path) -> None:
     assert "0 complete, 0 pruned, 1 failed" in done.stdout
 
 
+def test_exit_code_1_while_another_machine_runs_what_is_missing(tmp_path: Path) -> None:
+    options = TuneOptions(trials=2, epochs=1, out=tmp_path)
+    other = open_study(make_study_plan("focal", "breast-cancer", options)).ask()
+    for name, value in ((HOST, "node2"), (BEAT, time.time()), (PROCESS, "1:1:x:")):
+        other.set_user_attr(name, value)
+    done = ask(*QUICK, "--out", str(tmp_path))
+    assert done.exit_code == 1
+    assert "1 of 2 trials" in done.stdout
+    assert "; waiting" in done.stdout
+    assert "still running on node2: 1 trial" in done.stdout
+
+
+def test_a_trial_takes_every_option_of_a_run_that_decides_a_result() -> None:
+    assert _OF_RUNS == RUN_OPTIONS
+    assert set(_OF_RUNS) < {param.name for param in command.params}
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -92,6 +115,8 @@ def test_exit_code_1_where_no_trial_was_completed(tmp_path: Path) -> None:
         (("--set", "model.dimm=3"), "trunk mlp has no option 'dimm'"),
         (("--storage", "postgresql://me:secret@localhost:1/x"), "postgresql://me:***@localhost:1/x"),
         (("--storage", "study.db"), "storage must be a URL"),
+        (("--clip", "sometimes"), "clip must be"),
+        (("--accumulate", "0"), "0 is not in the range x>=1"),
         (("--timeout", "-1"), "timeout must be a number of seconds > 0"),
         (("--trials", "0"), "0 is not in the range x>=1"),
         (("--out", " "), "out must be the path of a folder"),
@@ -129,7 +154,20 @@ def test_an_exhibit_is_said_before_it_starts(tmp_path: Path) -> None:
             {"status": "timeout"},
             ["huber on abalone-age: 9 of 10 trials (6 complete, 2 pruned, 1 failed) in 3 s; timeout"],
         ),
-        ({"elsewhere": ("node2",)}, ["still running on node2: 1 trial", "the same command again goes on"]),
+        (
+            {"elsewhere": ("node2",), "status": "waiting"},
+            [
+                "huber on abalone-age: 9 of 10 trials (6 complete, 2 pruned, 1 failed) in 3 s; waiting",
+                "still running on node2: 1 trial",
+                "a trial without a sign of life for 10 minutes is given up and done again",
+                "the same command again goes on",
+            ],
+        ),
+        ({"status": "waiting"}, ["still running in another process: 1 trial"]),
+        (
+            {"status": "stalled", "counts": Counts(6, 2, 1, 0)},
+            ["process after process died in a trial; watch the memory, and the code of the loss"],
+        ),
         ({"best": None}, ["no trial was completed"]),
         ({"failures": dict.fromkeys(range(9), "it raised")}, [f"trial {n} failed: it raised" for n in (0, 1, 2)]),
         (

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-import os
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -15,7 +16,8 @@ from typing import Any
 import pytest
 
 from losszoo.tuning import study
-from losszoo.tuning.plan import TuneOptions, make_study_plan
+from losszoo.tuning.options import TuneOptions
+from losszoo.tuning.plan import make_study_plan
 
 MINE = str(Path(__file__).with_name("own.py"))
 
@@ -99,10 +101,12 @@ def test_two_commands_share_the_trials_of_a_study(tmp_path: Path) -> None:
     """As two machines do that reach one storage."""
     shared = (tmp_path, "--storage", f"sqlite:///{tmp_path}/shared.db")
     other = subprocess.Popen(arguments(*shared), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    mine = tune(*shared)
-    theirs = json.loads(other.communicate(timeout=300)[0])
-    assert other.returncode == 0
+    one = subprocess.run(arguments(*shared), capture_output=True, text=True, timeout=300, check=False)
+    mine, theirs = json.loads(one.stdout), json.loads(other.communicate(timeout=300)[0])
     assert max(mine["trials"]["total"], theirs["trials"]["total"]) == 12
+    for code, document in ((one.returncode, mine), (other.returncode, theirs)):
+        whole = document["trials"]["total"] == 12
+        assert (code, document["status"]) == ((0, "completed") if whole else (1, "waiting"))
     again = tune(*shared)
     assert again["trials"]["total"] == 12
     assert again["best"]["value"] <= min(mine["best"]["value"], theirs["best"]["value"])
@@ -114,7 +118,7 @@ def test_ctrl_c_says_what_there_is_and_how_to_go_on(tmp_path: Path, jobs: str) -
         arguments(tmp_path, "--jobs", jobs, trials=400), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     limit = time.monotonic() + 60
-    while not list(tmp_path.glob("*.db")) or not completed_any(tmp_path):
+    while not list(tmp_path.glob("*.db")) or not of_state(tmp_path, "COMPLETE"):
         assert time.monotonic() < limit
         time.sleep(0.2)
     process.send_signal(signal.SIGINT)
@@ -126,16 +130,13 @@ def test_ctrl_c_says_what_there_is_and_how_to_go_on(tmp_path: Path, jobs: str) -
     assert "the same command again goes on" in said
     assert "validation rmse: best" in said
     assert "Traceback" not in said
-    assert not running(tmp_path)
+    assert not of_state(tmp_path, "RUNNING")
 
 
-def completed_any(out: Path) -> bool:
-    return any("result.json" in files for _, _, files in os.walk(out))
-
-
-def running(out: Path) -> int:
-    import sqlite3
-
+def of_state(out: Path, state: str) -> int:
+    """How many trials; none where the tables are not made yet."""
     (path,) = out.glob("*.db")
-    with sqlite3.connect(path) as connection:
-        return int(connection.execute("select count(*) from trials where state='RUNNING'").fetchone()[0])
+    with contextlib.closing(sqlite3.connect(path, timeout=60)) as connection:
+        if not connection.execute("select count(*) from sqlite_master where name='trials'").fetchone()[0]:
+            return 0
+        return int(connection.execute("select count(*) from trials where state=?", (state,)).fetchone()[0])

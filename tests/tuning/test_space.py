@@ -8,7 +8,8 @@ import pytest
 
 from losszoo.errors import UnknownNameError, UsageError
 from losszoo.registry.params import Param
-from losszoo.tuning.plan import StudyPlan, TuneOptions, make_study_plan
+from losszoo.tuning.options import TuneOptions
+from losszoo.tuning.plan import StudyPlan, make_study_plan
 from losszoo.tuning.search import split_items
 from losszoo.tuning.space import dimension
 
@@ -183,6 +184,9 @@ def test_an_unknown_key_is_an_unknown_name() -> None:
             {"search": ["recipe.lr=1:2", "recipe.lr=1:3"]},
             r"search must name a key once, however: recipe\.lr comes twice",
         ),
+        ({"clip": "sometimes"}, r"clip must be .*however: clip='sometimes'"),
+        ({"precision": "fp8"}, r"precision must be one of fp32, bf16, fp16, however: precision='fp8'"),
+        ({"accumulate": 0}, r"accumulate must be a whole number >= 1, however: accumulate=0"),
         ({"on_nonfinite": "ignore"}, r"on_nonfinite must be one of"),
         ({"device": "abacus"}, r"device must be one that this machine has"),
     ],
