@@ -16,7 +16,10 @@ from losszoo.runs.claim import claim, is_held, is_over, is_running
 from losszoo.runs.pool import Pool, WorkersDiedError
 from losszoo.runs.worker import Orders, timeout_error, work
 
-_MOST_STRIKES = 2
+# A death counts twice where only this cell can have caused it: two of those end it, whatever came before.
+_MOST_STRIKES = 4
+_SURE, _SUSPECT = 2, 1
+_MOST_IDLE = 2
 _PAUSE = 0.5
 _FINAL = ("done", "failed", "timeout")
 _KILLED = "its worker process was killed, as by the system where memory runs out"
@@ -54,7 +57,7 @@ class Schedule:
             before = len(self.records), self.strikes.total()
             busy = self._round(batch)
             idle = idle + 1 if before == (len(self.records), self.strikes.total()) and not busy else 0
-            if idle > _MOST_STRIKES:
+            if idle > _MOST_IDLE:
                 raise LosszooError("the worker processes end before they begin with a cell; is there memory enough?")
             elsewhere += busy
             pending = [cell for cell in pending if cell not in self.records and cell not in busy]
@@ -74,7 +77,7 @@ class Schedule:
             elif answer["status"] in _FINAL:
                 self.records[cell] = answer
             else:  # its process was asked to end, and did so in order
-                self._strike(cell)
+                self._strike(cell, _SURE)
         return busy
 
     def _after_a_death(self, batch: Iterable[Cell]) -> None:
@@ -94,10 +97,10 @@ class Schedule:
             else:
                 suspects.append(cell)
         for cell in suspects if not hung else ():  # where one was ended by its alarm, the others died of it
-            self._strike(cell)
+            self._strike(cell, _SURE if len(suspects) == 1 else _SUSPECT)
 
-    def _strike(self, cell: Cell) -> None:
-        self.strikes[cell] += 1
+    def _strike(self, cell: Cell, weight: int) -> None:
+        self.strikes[cell] += weight
         final = self.strikes[cell] >= _MOST_STRIKES
         self._settle(cell, "killed", {"type": "Killed", "message": _KILLED}, final)
 

@@ -25,7 +25,8 @@ _IDENTITY = "losszoo"
 HOST, PROCESS, DRAWN, THREADS = "host", "process", "drawn", "threads"
 # A process marks its trial within this time, or it died between the two writes.
 _UNMARKED_SECONDS = 10.0
-_MOST_DEATHS = 2
+# A default that ends its process again and again is given up; one that a user stops a few times is not.
+_MOST_DEATHS = 5
 
 
 class Counts(NamedTuple):

@@ -195,7 +195,8 @@ def test_a_bar_on_a_terminal_says_what_is_running(tmp_path: Path) -> None:
     import pty
 
     keeper, terminal = pty.openpty()
-    command = [sys.executable, "-m", "losszoo", "compare", *SMALL, *losses("cross-entropy")]
+    long_enough_to_be_seen = ("--epochs", "100", "--set", "recipe.patience=0")
+    command = [sys.executable, "-m", "losszoo", "compare", *SMALL, *losses("cross-entropy"), *long_enough_to_be_seen]
     env = environment() | {"TERM": "xterm", "COLUMNS": "120"}
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=terminal, env=env) as process:
         os.close(terminal)
