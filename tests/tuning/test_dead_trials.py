@@ -145,10 +145,11 @@ def test_the_last_trial_is_trained_once_however_many_ask(out: str, monkeypatch: 
     assert [t.state for t in opened.trials] == [TrialState.RUNNING, TrialState.FAIL]
 
 
-def test_a_default_that_kills_its_process_is_tried_twice(out: str) -> None:
+def test_a_default_that_kills_its_process_is_given_up(out: str) -> None:
+    """Not at once: a user may have stopped it a few times."""
     made = plan_of(out)
     opened = study.open_study(made)
-    for _ in range(2):
+    for _ in range(5):
         study.enqueue_default(opened, made)
         study.enqueue_default(opened, made)
         assert len(opened.get_trials(states=(TrialState.WAITING,))) == 1, "once"
