@@ -29,7 +29,7 @@ class Schedule:
     """Computes cells through a pool.
 
     A round is one call of the pool. When a worker dies, all that were running are suspects, for the pool dies with
-    it; the others go on in a new pool, and the suspects then alone, one by one. Who dies alone twice is killed for good.
+    it; the others go on in a new pool, and the suspects then alone, one by one. Who dies alone twice is killed.
 
     Args:
         pool: the workers.
