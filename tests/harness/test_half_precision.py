@@ -91,6 +91,7 @@ def test_an_unknown_precision(tmp_path: Path) -> None:
 
 
 @pytest.mark.sweep
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")  # of torch's compiler itself
 def test_a_compiled_model_learns_the_same(tmp_path: Path) -> None:
     plain, compiled = (
         losszoo.run("cross-entropy", "abalone", epochs=2, out=tmp_path, compile=on) for on in (False, True)
