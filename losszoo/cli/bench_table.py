@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,23 +12,16 @@ from rich.text import Text
 from losszoo.bench.model import Forecast
 from losszoo.bench.result import Cell, Report, Row
 from losszoo.bench.units import human_bytes, human_count, human_seconds, human_times
+from losszoo.cli.console import print_blocks
 from losszoo.registry.discovery import printable
 
-# In a pipe a line has no end.
-_PIPE_WIDTH = 10_000
 _STATUS = {"memory": "out of memory", "timeout": "timeout", "killed": "killed", "raised": "raised"}
 _HEAD = ("size", "peer", "time", "peer's", "faster", "memory", "peer's", "less")
 
 
 def show(report: Report, console: Console) -> None:
     """Print a table for every loss, what went wrong, predictions, notes and the machine."""
-    if not (console.file.isatty() or os.environ.get("COLUMNS")):
-        console.width = _PIPE_WIDTH
-    with console.capture() as printed:
-        for block in render(report):
-            console.print(block, soft_wrap=isinstance(block, Text))
-    console.file.write("".join(f"{line.rstrip()}\n" for line in printed.get().splitlines()))
-    console.file.flush()
+    print_blocks(render(report), console)
 
 
 def render(report: Report) -> Iterator[RenderableType]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 
 from rich.console import Console, RenderableType
@@ -10,13 +9,12 @@ from rich.table import Table
 from rich.text import Text
 
 from losszoo.cli.common import counted
+from losszoo.cli.console import print_blocks
 from losszoo.errors import some_of
 from losszoo.registry.discovery import printable
 from losszoo.registry.specs import TaskSpec
 from losszoo.runs.comparison import Comparison, Row
 
-# In a pipe a line has no end.
-_PIPE_WIDTH = 10_000
 _NEXT = {
     "failed": "the same command tries it again",
     "timeout": "a larger --timeout gives it more time, and it goes on where it was ended",
@@ -27,13 +25,7 @@ _NEXT = {
 
 def show(found: Comparison, console: Console) -> None:
     """Print tables, ranks, failures and notes; in a pipe every line stays whole."""
-    if not (console.file.isatty() or os.environ.get("COLUMNS")):
-        console.width = _PIPE_WIDTH
-    with console.capture() as printed:
-        for block in render(found):
-            console.print(block, soft_wrap=isinstance(block, Text))
-    console.file.write("".join(f"{line.rstrip()}\n" for line in printed.get().splitlines()))
-    console.file.flush()
+    print_blocks(render(found), console)
 
 
 def render(found: Comparison) -> Iterator[RenderableType]:

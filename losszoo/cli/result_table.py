@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -13,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from losszoo.cli.common import counted
+from losszoo.cli.console import print_blocks
 from losszoo.registry.specs import TaskSpec
 
 if TYPE_CHECKING:
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 _STATUS = {"completed": "green", "stopped-early": "green", "stopped-by-guard": "red", "interrupted": "yellow"}
 
 
-# In a pipe a line has no end.
-_PIPE_WIDTH = 10_000
 _LONGEST_LOSS = 80
 
 
@@ -35,13 +33,7 @@ def show(result: RunResult, task: TaskSpec, console: Console, twins: Mapping[str
         console: where to print; in a pipe every line of a table stays whole too.
         twins: the exhibits in the loss, each with its stable form.
     """
-    if not (console.file.isatty() or os.environ.get("COLUMNS")):
-        console.width = _PIPE_WIDTH
-    with console.capture() as printed:
-        for block in render(result, task, twins):
-            console.print(block, soft_wrap=isinstance(block, Text))
-    console.file.write("".join(f"{line.rstrip()}\n" for line in printed.get().splitlines()))
-    console.file.flush()
+    print_blocks(render(result, task, twins), console)
 
 
 def render(result: RunResult, task: TaskSpec, twins: Mapping[str, str]) -> Iterator[RenderableType]:

@@ -182,20 +182,9 @@ class epoch_display:  # noqa: N801 (used as a context manager, like a function)
 
     def __enter__(self) -> Callable[[Mapping[str, Any]], None]:
         if sys.stderr.isatty() and is_first():
-            from rich.console import Console
-            from rich.markup import escape
-            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+            from losszoo.cli.console import started_bar
 
-            self.bar = Progress(
-                TextColumn("{task.description}"),
-                BarColumn(bar_width=24),
-                MofNCompleteColumn(),
-                TextColumn("{task.fields[line]}"),
-                TimeElapsedColumn(),
-                console=Console(stderr=True),
-            )
-            self.bar_task = self.bar.add_task(escape(self.title), total=self.epochs, line="")
-            self.bar.start()
+            self.bar, self.bar_task = started_bar(self.title, self.epochs)
         return self.show
 
     def show(self, line: Mapping[str, Any]) -> None:

@@ -174,20 +174,9 @@ class trial_display:  # noqa: N801 (used as a context manager, like a function)
 
     def __enter__(self) -> trial_display:
         if sys.stderr.isatty():
-            from rich.console import Console
-            from rich.markup import escape
-            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+            from losszoo.cli.console import started_bar
 
-            self.bar = Progress(
-                TextColumn("{task.description}"),
-                BarColumn(bar_width=24),
-                MofNCompleteColumn(),
-                TextColumn("{task.fields[line]}"),
-                TimeElapsedColumn(),
-                console=Console(stderr=True),
-            )
-            self.bar_task = self.bar.add_task(escape(self.title), total=self.trials, line="")
-            self.bar.start()
+            self.bar, self.bar_task = started_bar(self.title, self.trials)
         return self
 
     def show(self, counts: Counts, best: float | None) -> None:
