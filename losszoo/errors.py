@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from typing import Any
 
@@ -25,6 +26,10 @@ class UnknownNameError(UsageError, LookupError):
     """A loss, task, trunk or key that nobody offers; the message carries the nearest known names."""
 
 
+class UntrustedError(UsageError):
+    """Text from a file that names code outside the registry, which nobody on this machine has asked to run."""
+
+
 class DataError(LosszooError):
     """A data file that is missing, altered or holds what cannot be learned from. Exit code 2."""
 
@@ -37,6 +42,13 @@ class NonFiniteError(LosszooError, ArithmeticError):
     """
 
     report: Any = None
+
+
+def untrusted(error: UntrustedError, where: object, command: str, text: str) -> UntrustedError:
+    """The same error with the file that names the code, and the commands that let it run."""
+    return UntrustedError(
+        f"{error} ({where}); if you trust it: {command} --trust, or {command} --loss {shlex.quote(text)}"
+    )
 
 
 def suggest(name: str, known: list[str]) -> str:

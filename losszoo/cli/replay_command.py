@@ -19,13 +19,20 @@ from losszoo.errors import UsageError
     metavar="FILE.PY:MAKE_STEP",
     help="For a bundle of losszoo.Guard: takes the bundle, and returns a function that computes the loss.",
 )
+@click.option("--trust", is_flag=True, help="Run the code that the bundle names: file.py:NAME, package.module:NAME.")
+@click.option("--loss", metavar="TEXT", help="The loss that the bundle is to hold: trusts this one alone.")
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, ...")
 @click.option("--no-doctor", is_flag=True, help="Do not hand the batch to the doctor.")
-def command(bundle: str, step: str | None, device: str, no_doctor: bool, as_json: bool) -> None:
+def command(
+    bundle: str, step: str | None, trust: bool, loss: str | None, device: str, no_doctor: bool, as_json: bool
+) -> None:
     """Repeat the step of the crash bundle BUNDLE, and say what broke in it.
+
+    A bundle makes losses of the registry alone. A loss of your own is code: say --trust, or the same text as --loss.
 
     \b
     losszoo replay runs/abalone/nca-ratio/.../bundles/step-103.pt
+    losszoo replay runs/digits/.../bundles/step-1.pt --loss ./my_loss.py:MyLoss
     losszoo replay bundles/step-7.pt --step train.py:make_step
 
     Exit codes: 1 it is reproduced; 0 it is not; 2 it cannot be replayed.
@@ -35,7 +42,8 @@ def command(bundle: str, step: str | None, device: str, no_doctor: bool, as_json
     wait_politely()
     from losszoo.harness.replay import replay
 
-    result = replay(bundle, step=_maker(step), device=device, examine=not no_doctor)
+    examine = not no_doctor
+    result = replay(bundle, step=_maker(step), loss=loss, device=device, examine=examine, trust=trust)
     if as_json:
         print_json(result.to_dict())
 

@@ -67,6 +67,7 @@ EXIT_CODES = {"completed": 0, "stopped-early": 0, "stopped-by-guard": 1, "interr
 @click.option("--signature", help="Of a loss of your own, where its argument names do not say.")
 @click.option("--expects", help="Of a loss of your own: logits, probabilities or log-probabilities.")
 @click.option("--resume", metavar="RUN_DIR", help="Go on with a run that was killed or interrupted; stands alone.")
+@click.option("--trust", is_flag=True, help="With --resume: run the code that the folder names, file.py:NAME.")
 @click.option(
     "--checkpoint-seconds",
     default=10.0,
@@ -75,9 +76,17 @@ EXIT_CODES = {"completed": 0, "stopped-early": 0, "stopped-by-guard": 1, "interr
     help="How much work a killed run may lose.",
 )
 def command(
-    loss: str | None, task: str | None, settings: tuple[str, ...], as_json: bool, resume: str | None, **options: Any
+    loss: str | None,
+    task: str | None,
+    settings: tuple[str, ...],
+    as_json: bool,
+    resume: str | None,
+    trust: bool,
+    **options: Any,
 ) -> None:
     """Train a loss on a task, guarded, and score it.
+
+    A run folder makes losses of the registry alone: to resume a run on a loss of your own, say --trust or its text.
 
     \b
     losszoo run --loss nca-stable --task abalone
@@ -85,12 +94,15 @@ def command(
     losszoo run --loss ./my_loss.py:MyLoss --task digits
     losszoo run --loss nca-ratio --task abalone --on-nonfinite skip
     losszoo run --resume runs/abalone/nca-stable/20261121-111753-seed0-ugvyz4ej
+    losszoo run --resume runs/digits/my_loss.py-MyLoss/... --loss ./my_loss.py:MyLoss
     torchrun --nproc-per-node 2 -m losszoo run --loss sup-con --task digits
     """
     if resume is not None:
         if not resume.strip():
             raise UsageError(f"--resume must be the folder of a run, however: {resume!r}")
-        resume_run(resume, as_json, options)
+        resume_run(resume, loss, trust, as_json, options)
+    elif trust:
+        raise UsageError("--trust must go with --resume, got --trust alone: a loss that you name is trusted already")
     elif loss is None or task is None:
         raise UsageError("run needs --loss and --task, or --resume RUN_DIR; losszoo list and losszoo tasks show them")
     else:
@@ -115,26 +127,28 @@ def start_run(loss: str, task: str, settings: tuple[str, ...], as_json: bool, op
     answer(result, spec, twins_of(terms), as_json)
 
 
-def resume_run(folder: str, as_json: bool, options: dict[str, Any]) -> None:
+def resume_run(folder: str, loss: str | None, trust: bool, as_json: bool, options: dict[str, Any]) -> None:
     """The rest of a run."""
     context = click.get_current_context()
     given = [
         f"--{name.replace('_', '-')}"
-        for name in ("loss", "task", "settings", *options)
+        for name in ("task", "settings", *options)
         if name not in ("checkpoint_seconds", "tensorboard")
         and context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
     ]
     if given:
         named = " and ".join(given).replace("--settings", "--set")
-        raise UsageError(f"--resume must stand alone, as the run folder holds every setting, however: {named}")
+        raise UsageError(
+            f"--resume must stand alone (but for --loss), as the run folder holds every setting, got {named}"
+        )
     wait_politely()
     from losszoo.harness.resume import read_run
     from losszoo.harness.train import run
 
     config = read_run(Path(folder)).config
     beside = {name: options[name] for name in ("checkpoint_seconds", "tensorboard")}
-    with epoch_display(f"{config['loss']} on {config['task']}", config["recipe"]["epochs"]) as on_epoch:
-        result = run(resume=folder, on_epoch=on_epoch, raise_interrupt=False, **beside)
+    with epoch_display(f"{config['loss']} on {config['task']}", config["recipe"].get("epochs")) as on_epoch:
+        result = run(loss, resume=folder, trust=trust, on_epoch=on_epoch, raise_interrupt=False, **beside)
     answer(result, installed().task(result.task), twins_of(parse(result.loss)), as_json)
 
 

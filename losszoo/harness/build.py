@@ -12,15 +12,15 @@ from losszoo.contract.callables import infer_signature, parameters_of
 from losszoo.contract.compose import SumLoss, Term, leaves
 from losszoo.contract.loss import Loss
 from losszoo.contract.pairwise import PairwiseLoss
-from losszoo.errors import UsageError
+from losszoo.errors import UntrustedError, UsageError
 from losszoo.factory import create
 from losszoo.harness.adapters import Model, make_head
 from losszoo.harness.predict import Prediction
 from losszoo.harness.prepare import Prepared
 from losszoo.harness.task import Recipe
 from losszoo.harness.trunks import build_trunk
-from losszoo.registry.expressions import parse
-from losszoo.registry.fit import NATURAL, check_fit, example_for, tasks_for
+from losszoo.registry.expressions import Weighted, parse
+from losszoo.registry.fit import NATURAL, check_fit, example_for, targets_of, tasks_for
 from losszoo.registry.fit import leaves as calls_of
 from losszoo.registry.registry import installed
 from losszoo.registry.specs import TaskSpec
@@ -48,6 +48,8 @@ def make_loss(
     params: Mapping[str, Any],
     signature: str | None = None,
     expects: str | None = None,
+    *,
+    targets: bool = False,
 ) -> SumLoss:
     """The loss as a sum, even of one term; refused where it does not fit the task.
 
@@ -57,9 +59,17 @@ def make_loss(
         params: the ``loss.`` settings.
         signature: of a loss of one's own.
         expects: of a loss of one's own.
+        targets: let the text name targets. A target is imported, and so runs code: True for what a person has written,
+            False for what a file says.
+
+    Raises:
+        UntrustedError: the text names a target and may not; nothing is imported.
+        UsageError: the loss cannot be made, or does not fit.
     """
     if isinstance(loss, str):
         terms = parse(loss)
+        if not targets:
+            _refuse_targets(terms)
         check_fit(installed(), terms, spec)
         own: list[Any] = [resolve(call.name) for call in calls_of(installed(), terms) if ":" in call.name]
     else:
@@ -75,6 +85,13 @@ def make_loss(
                 f"Try {example_for(installed(), spec)}, or say --signature"
             )
     return made if isinstance(made, SumLoss) else SumLoss([Term(str(made.identity), made)])
+
+
+def _refuse_targets(terms: tuple[Weighted, ...]) -> None:
+    if named := targets_of(terms):
+        raise UntrustedError(
+            f"a loss that a file names must be registered, got {', '.join(named)}: that is code, and would run as you"
+        )
 
 
 def _natural(own: Iterable[Any], spec: TaskSpec) -> str | None:

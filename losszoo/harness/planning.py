@@ -103,13 +103,21 @@ class Choice:
         }
 
 
-def choose(loss: str | Callable[..., Any], task: str | Task, options: Options) -> Choice:
-    """Resolve and check the names; cheap checks first, so that a wrong one costs no second."""
+def choose(loss: str | Callable[..., Any], task: str | Task, options: Options, *, targets: bool = False) -> Choice:
+    """Resolve and check the names; cheap checks first, so that a wrong one costs no second.
+
+    Args:
+        loss: a name, expression or target, or an object.
+        task: a name, or a task that is made.
+        options: of the run.
+        targets: let the text of the loss name targets: True for what a person has written, False for what a file says.
+    """
     spec = task.spec if isinstance(task, Task) else installed().task(task)
     _check_metric(spec)
     overrides = _overrides(options)
     device = device_of(options.device)
-    built = make_loss(loss, spec, overrides.loss, options.signature, options.expects).to(device)
+    built = make_loss(loss, spec, overrides.loss, options.signature, options.expects, targets=targets)
+    built = built.to(device)
     task_options = dict(overrides.task)
     split = split_seed(task_options.pop("split", 0))
     made = task if isinstance(task, Task) else make_task(spec.name, task_options)
@@ -122,12 +130,12 @@ def make_plan(loss: str | Callable[..., Any], task: str | Task, options: Options
     """Everything that :func:`losszoo.harness.run.fit` needs.
 
     Args:
-        loss: a name, expression or target, or an object.
+        loss: a name, expression or target as a person has written it, or an object.
         task: a name, or a task that is made.
         options: of the run.
         record: where it is written down; None makes a new folder.
     """
-    chosen = choose(loss, task, options)
+    chosen = choose(loss, task, options, targets=True)
     return build(chosen, lambda: record or new_record(chosen))
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import copy
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -26,16 +27,20 @@ class Rebuilder:
     Args:
         bundle: of kind "run".
         randomness: draws for the step; restored by whoever calls it.
-        loss: makes the loss where the run was given an object; None: the text in the config does.
+        loss: copied for every step where the run was given an object; the text that the config is to hold; None: the
+            text in the config is used.
+        trust: let the config name code outside the registry. Text that is given is trusted: a person has written it.
 
     Raises:
         UsageError: the bundle does not hold enough of the step.
     """
 
     def __init__(
-        self, bundle: Mapping[str, Any], randomness: Randomness, loss: Callable[[], Any] | None = None
+        self, bundle: Mapping[str, Any], randomness: Randomness, loss: Any = None, trust: bool = False
     ) -> None:
         config = bundle["config"]
+        if isinstance(loss, str) and (config.get("loss_is_object") or loss != config["loss"]):
+            raise UsageError(f"loss must be what the bundle holds, {config['loss']}, got {loss!r}; leave it out")
         if config.get("loss_is_object") and loss is None:
             raise UsageError(
                 f"the loss of this run, {config.get('loss')}, was an object, which its name does not make again; "
@@ -48,7 +53,8 @@ class Rebuilder:
                     f"a step cannot be repeated without its {part}, however: {'; '.join(lost) or 'it is missing'}"
                 )
         self.config, self.randomness = config, randomness
-        self.loss = loss or (lambda: config["loss"])
+        self.loss = config["loss"] if loss is None else loss
+        self.targets = trust or isinstance(loss, str)
         options = dict(config["task_options"])
         self._split = options.pop("split", 0)
         self.task = make_task(config["task"], options)
@@ -60,7 +66,7 @@ class Rebuilder:
         device = self.randomness.device
         spec = installed().task(config["task"])
         how = config["loss_options"], config["signature"], config["expects"]
-        loss = make_loss(self.loss(), spec, *how)
+        loss = make_loss(copy.deepcopy(self.loss), spec, *how, targets=self.targets)
         rows, data = self._rows_and_data("neighbors" in loss.signatures, batch)
         model = make_model(config["trunk"], config["model"], self.task.numeric, data, loss.signatures).to(device)
         set_sizes(loss, data.classes, model.dim)

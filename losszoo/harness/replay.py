@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import copy
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves, tree_map
 
 from losszoo.contract.loss import Loss
-from losszoo.errors import LosszooError, UsageError, in_one_line
+from losszoo.errors import LosszooError, UntrustedError, UsageError, in_one_line, untrusted
 from losszoo.harness.build import device_of
 from losszoo.harness.bundle import read, versions
 from losszoo.harness.plain import all_finite
@@ -75,6 +75,7 @@ def replay(
     loss: Any = None,
     device: str = "cpu",
     examine: bool = True,
+    trust: bool = False,
 ) -> Replay:
     """Repeat the step of a crash bundle.
 
@@ -83,21 +84,27 @@ def replay(
         step: for the bundle of a :class:`losszoo.Guard` in a loop of your own: takes the content of the bundle
             and returns a function that computes the loss. It is called once for every repetition, and is to make the
             model anew each time.
-        loss: an equal loss, where ``losszoo.run`` was given an object.
+        loss: an equal loss, where ``losszoo.run`` was given an object; or the text that the bundle is to hold.
         device: to repeat it on.
         examine: hand the arguments of the loss to the doctor.
+        trust: import the loss that the bundle names, even if it is not in the registry. Without it, and without the
+            same text as ``loss``, a bundle runs no code but that of installed losses.
 
     Raises:
-        UsageError: the file is no bundle, or the step cannot be made again.
+        UsageError: the file is no bundle, the step cannot be made again, or it needs code that nobody has asked to run.
     """
     content = read(path)
     randomness = Randomness(0, device_of(device))
     with isolated(0, randomness.device):
-        again = Repetition(content, _maker(content, step, loss, randomness), randomness)
-        return _examined(str(path), content, again, examine)
+        again = Repetition(content, _maker(content, step, loss, randomness, trust), randomness)
+        try:
+            return _examined(str(path), content, again, examine)
+        except UntrustedError as error:
+            command = f"losszoo replay {shlex.quote(str(path))}"
+            raise untrusted(error, path, command, content["config"]["loss"]) from None
 
 
-def _maker(content: dict[str, Any], step: MakeStep | None, loss: Any, randomness: Randomness) -> MakeStep:
+def _maker(content: dict[str, Any], step: MakeStep | None, loss: Any, randomness: Randomness, trust: bool) -> MakeStep:
     if step is not None:
         return step
     if content["config"] is None:
@@ -107,7 +114,7 @@ def _maker(content: dict[str, Any], step: MakeStep | None, loss: Any, randomness
             f"step=make_step (on the command line, --step file.py:make_step). {holdings(content)}"
         )
     try:
-        return Rebuilder(content, randomness, None if loss is None else lambda: copy.deepcopy(loss)).step
+        return Rebuilder(content, randomness, loss, trust).step
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         if isinstance(error, LosszooError):
             raise

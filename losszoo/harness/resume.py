@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,12 +13,30 @@ from typing import Any
 import torch
 
 from losszoo.engine.world import World
-from losszoo.errors import UsageError
+from losszoo.errors import UntrustedError, UsageError, in_one_line, untrusted
 from losszoo.harness.options import Options
 from losszoo.harness.planning import FORMAT, KEPT, Choice, choose
 from losszoo.harness.record import CHECKPOINT, jsonable
 from losszoo.harness.result import RunResult
 from losszoo.harness.saving import read_checkpoint
+
+# What has to be in config.json beside the options of a run.
+_PARTS: Mapping[str, type] = {
+    "loss": str,
+    "task": str,
+    "trunk": str,
+    "model": dict,
+    "recipe": dict,
+    "loss_options": dict,
+    "task_options": dict,
+    "loss_is_object": bool,
+    "code": dict,
+    "threads": int,
+    "world": int,
+    **dict.fromkeys(KEPT, object),
+}
+# More than any machine has; torch would begin to start them.
+_MOST_THREADS = 4096
 
 
 class NotResumableError(UsageError):
@@ -46,7 +65,12 @@ class Kept:
         return str(self.config["task"])
 
     def loss(self, given: Any = None) -> str | Callable[..., Any]:
-        """The text that makes it; an object has to be given again."""
+        """The text that makes it, the same text where it is given; an object has to be given again."""
+        if isinstance(given, str) and (self.config["loss_is_object"] or given != self.config["loss"]):
+            raise NotResumableError(
+                f"loss must be what the run was started with, {self.config['loss']}, got {given!r} ({self.folder}); "
+                "another loss is a new run"
+            )
         if not self.config["loss_is_object"]:
             return str(self.config["loss"])
         if given is None:
@@ -67,32 +91,45 @@ class Kept:
         }
         settings = {f"{group}.{key}": value for group, keys in groups.items() for key, value in keys.items()}
         beside.setdefault("tensorboard", (self.folder / "tensorboard").is_dir())
-        return Options(set=settings, run_dir=self.folder, **{name: config[name] for name in KEPT}, **beside)
+        kept = {name: config[name] for name in KEPT}
+        try:
+            return Options(set=settings, run_dir=self.folder, **kept, **beside)
+        except (TypeError, ValueError) as error:
+            if isinstance(error, UsageError):
+                raise
+            raise _damaged(self.folder, in_one_line(error)) from error
 
-    def chosen(self, loss: Any, options: Options, world: World | None) -> Choice:
+    def chosen(self, loss: Any, options: Options, world: World | None, trust: bool = False) -> Choice:
         """What the folder tells, chosen again.
 
         Args:
-            loss: given again, where it was an object.
+            loss: given again, where it was an object; or the text that the folder is to hold.
             options: as the folder holds them.
             world: the ranks.
+            trust: let the folder name code outside the registry. Text that is given is trusted: a person has written
+                it.
 
         Raises:
-            UsageError: names what differs.
+            UsageError: names what differs, or the code that nobody has asked to run.
         """
+        again = self.loss(loss)
         for path in self.config["code"]:
             if not Path(path).expanduser().is_file():
                 raise NotResumableError(
                     f"the loss file {path} must be where it was, however: it is not in {Path.cwd()}; go on in the "
                     "folder in which the run was begun"
                 )
-        chosen = choose(self.loss(loss), self.task, options)
+        try:
+            chosen = choose(again, self.task, options, targets=trust or isinstance(loss, str))
+        except UntrustedError as error:
+            command = f"{self._command()} {shlex.quote(str(self.folder))}"
+            raise untrusted(error, self.folder, command, self.config["loss"]) from None
         now = jsonable(chosen.config(world))
         differing = differences(self.config, now)
         if differing:
             raise NotResumableError(
                 f"a run must be gone on with as it was started, however: {'; '.join(differing)} ({self.folder}); "
-                f"{_next_step(self.config, now)}"
+                f"{self._next_step(now)}"
             )
         if self.checkpoint is not None and jsonable(self.checkpoint.get("config")) != self.config:
             raise NotResumableError(
@@ -101,12 +138,14 @@ class Kept:
             )
         return chosen
 
+    def _next_step(self, now: Mapping[str, Any]) -> str:
+        if self.config["world"] != now["world"]:
+            return f"start it with {self._command()} ..."
+        return "start a new run, or put back what has changed"
 
-def _next_step(then: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    if then["world"] != now["world"]:
-        started = f"torchrun --nproc-per-node {then['world']} -m losszoo" if then["world"] > 1 else "losszoo"
-        return f"start it with {started} run --resume ..."
-    return "start a new run, or put back what has changed"
+    def _command(self) -> str:
+        world = self.config["world"]
+        return f"torchrun --nproc-per-node {world} -m losszoo run --resume" if world > 1 else "losszoo run --resume"
 
 
 def differences(then: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> list[str]:
@@ -140,10 +179,23 @@ def read_run(folder: Path) -> Kept:
             f"a run folder must be of format {FORMAT}, however: {folder} is of format {came}; go on with the version "
             "of losszoo that wrote it"
         )
+    _check_parts(folder, config)
     result = _json(folder, "result.json")
     if result is not None and result.get("status") != "interrupted":
         return Kept(folder, config, RunResult.from_dict(result))
     return Kept(folder, config, checkpoint=_checkpoint(folder))
+
+
+def _check_parts(folder: Path, config: Mapping[str, Any]) -> None:
+    for name, kind in _PARTS.items():
+        if name not in config or not isinstance(config[name], kind):
+            raise _damaged(folder, f"its part {name!r} is missing or of another kind")
+    if not 1 <= config["threads"] <= _MOST_THREADS:
+        raise _damaged(folder, f"threads={config['threads']}, which is not in [1, {_MOST_THREADS}]")
+
+
+def _damaged(folder: Path, what: str) -> NotResumableError:
+    return NotResumableError(f"{folder / 'config.json'} is damaged: {what}; start a new run")
 
 
 def _checkpoint(folder: Path) -> dict[str, Any] | None:

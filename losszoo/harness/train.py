@@ -35,6 +35,7 @@ def run(
     task: str | Task | None = None,
     *,
     resume: str | Path | None = None,
+    trust: bool = False,
     on_epoch: OnEpoch | None = None,
     raise_interrupt: bool = True,
     **options: Any,
@@ -48,7 +49,9 @@ def run(
         task: name of a task, or a task of your own.
         resume: a run folder, instead of loss, task and options: the run is gone on with where it was killed or
             interrupted, to the same result as if it never had been. One that has ended gives its result. A loss that
-            was an object has to be given again.
+            was an object has to be given again. A loss by its target ("file.py:MyLoss") is code: what the folder says
+            of it is used with ``trust``, or where ``loss`` is the same text.
+        trust: with ``resume``, import the loss that the folder names, even if it is not in the registry.
         on_epoch: called after every epoch with its line of the history.
         raise_interrupt: raise KeyboardInterrupt when Ctrl-C or SIGTERM has ended the run and everything is saved;
             False returns the partial result, with the status "interrupted".
@@ -71,13 +74,15 @@ def run(
         True
     """
     if resume is not None:
-        result = _resumed(Path(resume), loss, task, options, on_epoch)
+        result = _resumed(Path(resume), loss, task, options, trust, on_epoch)
     elif loss is None or task is None:
         raise UsageError(f"run must be given a loss and a task, or resume=, however: loss={loss!r}, task={task!r}")
+    elif trust:
+        raise UsageError("trust must go with resume=, got trust=True: a loss that you name is trusted already")
     else:
         chosen = _options(options)
         with joined(chosen.device) as world, isolated(chosen.seed, device_of(chosen.device)):
-            result = _trained(lambda: choose(loss, task, chosen), world, None, on_epoch)
+            result = _trained(lambda: choose(loss, task, chosen, targets=True), world, None, on_epoch)
     if result.status == "interrupted" and raise_interrupt:
         raise KeyboardInterrupt(f"interrupted; checkpoint and partial result are in {result.run_dir}")
     return result
@@ -92,19 +97,23 @@ def _options(options: dict[str, Any]) -> Options:
 
 
 def _resumed(
-    folder: Path, loss: LossLike | None, task: Any, options: dict[str, Any], on_epoch: OnEpoch | None
+    folder: Path, loss: LossLike | None, task: Any, options: dict[str, Any], trust: bool, on_epoch: OnEpoch | None
 ) -> RunResult:
     """The rest of a run that was killed or interrupted."""
     given = [name for name in options if name not in ("checkpoint_seconds", "tensorboard")]
-    if task is not None or given or isinstance(loss, str):
-        named = [*(["loss"] if isinstance(loss, str) else []), *(["task"] if task is not None else []), *given]
-        raise UsageError(f"resume must stand alone, as the run folder holds every setting, however: {', '.join(named)}")
+    if task is not None or given:
+        named = [*(["task"] if task is not None else []), *given]
+        raise UsageError(
+            f"resume must stand alone (but for loss), as the run folder holds every setting, got {', '.join(named)}"
+        )
     kept = read_run(folder)
+    if isinstance(loss, str):
+        kept.loss(loss)  # refuses another text, of a run that has ended too
     if kept.result is not None:
         return kept.result
     chosen = kept.options(**_options_of_resuming(options))
     with joined(chosen.device) as world, isolated(chosen.seed, device_of(chosen.device)), same_threads(kept.config):
-        again = partial(kept.chosen, loss, chosen, world)
+        again = partial(kept.chosen, loss, chosen, world, trust)
         return _trained(again, world, kept, on_epoch)
 
 

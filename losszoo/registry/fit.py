@@ -89,6 +89,18 @@ def example_for(registry: Registry, task: TaskSpec) -> str:
     return names[0] if names else "a loss"
 
 
+def targets_of(terms: tuple[Weighted, ...]) -> list[str]:
+    """The targets in an expression, each once: all that would be imported, and not looked up in the registry.
+
+    Example:
+        >>> from losszoo.registry.expressions import parse
+        >>> targets_of(parse("bce + 2*uncertainty(a.py:X, os:system(dice))"))
+        ['a.py:X', 'os:system']
+    """
+    found = [name for term in terms for name in (term.call.name, *targets_of(term.call.inner)) if ":" in name]
+    return list(dict.fromkeys(found))
+
+
 def leaves(registry: Registry, terms: tuple[Weighted, ...], alone: bool = False) -> Iterator[Call]:
     """The losses of the data and of the parameters, without those that only combine others.
 

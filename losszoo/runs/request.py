@@ -205,7 +205,7 @@ def _check_building(pairs: Iterable[tuple[str, TaskSpec]], request: Request, pro
 
     for loss, task in pairs:
         try:
-            choose(loss, task.name, Options(**chosen))
+            choose(loss, task.name, Options(**chosen), targets=True)
         except UsageError as error:
             problems.append(str(error))
 

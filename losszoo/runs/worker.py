@@ -183,8 +183,8 @@ def _run(cell: Cell) -> dict[str, Any]:
     if (cell.run_dir / "config.json").is_file():
         try:
             free = {key: cell.options[key] for key in FREE if key in cell.options}
-            return losszoo.run(resume=cell.run_dir, **free).to_dict()
-        except NotResumableError:  # cut off, or of another version: it is begun anew
+            return losszoo.run(cell.loss, resume=cell.run_dir, **free).to_dict()
+        except NotResumableError:  # cut off, of another version or another loss: it is begun anew
             pass
     _discard(cell.run_dir)
     return losszoo.run(cell.loss, cell.task, seed=cell.seed, run_dir=cell.run_dir, **cell.options).to_dict()

@@ -102,7 +102,7 @@ def make_study_plan(loss: str | Callable[..., Any], task: str, options: TuneOpti
     fixed = _flat(parse_overrides(options.set))
     if options.splits > 1 and "task.split" in fixed:
         raise UsageError(f"splits must be 1 where task.split is set, however: splits={options.splits}")
-    chosen = choose(loss, task, Options(set=fixed, epochs=options.epochs, **options.of_runs()))
+    chosen = choose(loss, task, Options(set=fixed, epochs=options.epochs, **options.of_runs()), targets=True)
     expression = Expression(loss) if isinstance(loss, str) else None
     settled = {**fixed, **({"recipe.epochs": options.epochs} if options.epochs else {})}
     searched = split_items(options.search)

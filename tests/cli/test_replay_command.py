@@ -73,7 +73,7 @@ def of_a_guard(cli: Cli) -> str:
 
 
 def test_a_run_for_people(cli: Cli, of_a_run: str) -> None:
-    answer = cli(of_a_run, "--no-doctor")
+    answer = cli(of_a_run, "--no-doctor", "--trust")
     assert answer.exit_code == 1
     lines = answer.stdout.splitlines()
     assert lines[0] == f"{of_a_run}: reproduced"
@@ -87,7 +87,7 @@ def test_a_run_for_people(cli: Cli, of_a_run: str) -> None:
 
 
 def test_a_run_for_programs(cli: Cli, of_a_run: str) -> None:
-    answer = cli(of_a_run, "--json", "--no-doctor")
+    answer = cli(of_a_run, "--json", "--no-doctor", "--loss", "own.py:ratio")
     assert answer.exit_code == 1
     document = json.loads(answer.stdout)
     assert set(document) == DOCUMENT
@@ -135,7 +135,7 @@ def test_mistakes_are_answered_with_a_sentence(cli: Cli, of_a_guard: str, argume
 
 def test_a_loss_that_is_gone(cli: Cli, of_a_run: str) -> None:
     Path("own.py").unlink()
-    answer = cli(of_a_run, "--json")
+    answer = cli(of_a_run, "--json", "--trust")
     assert answer.exit_code == 2
     assert "own.py" in json.loads(answer.stdout)["error"]["message"]
 
