@@ -6,6 +6,8 @@ import shlex
 from collections.abc import Sequence
 from typing import Any
 
+from losszoo.foreign import foreign_code
+
 # So many names still tell something; more would bury the message.
 _MOST_NAMES = 40
 
@@ -112,13 +114,20 @@ def in_one_line(error: BaseException) -> str:
         >>> in_one_line(ValueError("no such thing"))
         'ValueError: no such thing'
     """
-    try:
-        text = " ".join(str(error).split())
-    except Exception as second:  # an error that cannot even be printed must not hide itself
-        text = f"(its message raises {type(second).__name__})"
+    text = _text(error)
     said = ": ".join(filter(None, ["" if isinstance(error, LosszooError) and text else type(error).__name__, text]))
     place = _place(error)
     return f"{said} ({place})" if place else said
+
+
+def _text(error: BaseException) -> str:
+    with foreign_code() as pressed:
+        try:
+            return " ".join(str(error).split())
+        except BaseException as second:  # an error that cannot even be printed must not hide itself, nor end us
+            if pressed and isinstance(second, KeyboardInterrupt):
+                raise
+            return f"(its message raises {type(second).__name__})"
 
 
 def _place(error: BaseException) -> str:

@@ -9,14 +9,20 @@ from typing import Any
 
 from torch import nn
 
-from losszoo.contract.callables import fitting_signatures, infer_signature, parameters_of, positional_names
+from losszoo.contract.callables import (
+    check_is_loss,
+    fitting_signatures,
+    infer_signature,
+    parameters_of,
+    positional_names,
+)
 from losszoo.contract.compose import SumLoss, Term
 from losszoo.contract.loss import Identity, Loss
 from losszoo.contract.pairwise import PairwiseLoss
 from losszoo.contract.reduction import Policy
 from losszoo.engine.options import Streaming
 from losszoo.engine.relation import Relation
-from losszoo.errors import UsageError, suggest
+from losszoo.errors import UsageError, in_one_line, suggest
 from losszoo.registry.expressions import Call, Weighted
 from losszoo.registry.fit import COMBINER, check_params
 from losszoo.registry.registry import installed
@@ -80,6 +86,7 @@ class Maker:
             core = resolve(spec.target)
         except UsageError as error:
             raise UsageError(f"loss {spec.name} of {origin} cannot be loaded: {error}") from error
+        check_is_loss(core, f"{spec.name} of {origin}")
         if against and not hasattr(core, "__losszoo_row__"):
             raise UsageError(
                 f"{spec.name}: the signature {AGAINST} must go with a row function, however: this loss is none"
@@ -93,8 +100,7 @@ class Maker:
                     f"{name} is a loss of the zoo already and takes no options; give them where it is made"
                 )
             return thing
-        if not callable(thing):
-            raise UsageError(f"a loss must be callable, however: {name} is of type {type(thing).__name__}")
+        check_is_loss(thing, name)
         signature = self.making.signature or infer_signature(thing)
         if signature is None:
             candidates = fitting_signatures(thing) or SIGNATURES
@@ -135,6 +141,8 @@ def _construct(core: type, identity: Identity) -> Any:
             f"{identity.name} cannot be made with ({', '.join(identity.params)}): {error}; "
             f"pass arguments as {identity.name}(key=value)"
         ) from error
+    except SystemExit as error:
+        raise UsageError(f"{identity.name} cannot be made: {in_one_line(error)}") from error
     if not callable(made):
         raise UsageError(f"{identity.name} must make something callable, however: a {type(made).__name__}")
     return made

@@ -13,6 +13,7 @@ from losszoo.cli.common import counted, exit_with, print_json, warn_of_failures
 from losszoo.cli.run_command import check_options, warn_of_exhibits
 from losszoo.cli.run_command import command as run_command
 from losszoo.cli.threads import wait_politely
+from losszoo.registry.discovery import printable
 from losszoo.registry.expressions import parse
 from losszoo.registry.fit import check_fit
 from losszoo.registry.registry import installed
@@ -127,7 +128,7 @@ def lines_of(tuning: Tuning, asked: int) -> Iterator[str]:
     yield f"study {tuning.study} in {tuning.storage}"
     yield from _rest_of(tuning, asked)
     for number, reason in list(tuning.failures.items())[:_MOST_FAILURES]:
-        yield f"trial {number} failed: {reason}"
+        yield f"trial {number} failed: {printable(reason)}"
     if best is None:
         yield "no trial was completed"
         return

@@ -9,6 +9,23 @@ from typing import Any
 from torch import nn
 
 from losszoo.contract.signatures import TABLE
+from losszoo.errors import UsageError
+
+
+def check_is_loss(thing: Any, name: str) -> None:
+    """Refuse what is no loss before it is called: to call a class that is no module, say Popen, may do anything.
+
+    Raises:
+        UsageError: it is neither a function, nor a module, nor a module class.
+    """
+    if inspect.isclass(thing):
+        if not issubclass(thing, nn.Module):
+            raise UsageError(
+                f"a loss must be a function or an nn.Module class, got {name}, the class {thing.__qualname__}; "
+                "derive it from torch.nn.Module"
+            )
+    elif not callable(thing):
+        raise UsageError(f"a loss must be callable, however: {name} is of type {type(thing).__name__}")
 
 
 def parameters_of(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:

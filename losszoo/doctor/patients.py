@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
-from losszoo.contract.callables import fitting_signatures, infer_signature, positional_names
+from losszoo.contract.callables import check_is_loss, fitting_signatures, infer_signature, positional_names
 from losszoo.contract.compose import SumLoss
 from losszoo.contract.examples import example_inputs
 from losszoo.contract.loss import Loss
@@ -22,9 +22,10 @@ from losszoo.doctor.probes import batch_size, select
 from losszoo.doctor.subject import Subject, evaluate, make_subject
 from losszoo.errors import UsageError, in_one_line
 from losszoo.factory import create
+from losszoo.foreign import foreign_code
 from losszoo.registry.expressions import parse
 from losszoo.registry.specs import SIGNATURES
-from losszoo.registry.targets import foreign_code, resolve
+from losszoo.registry.targets import resolve
 
 Example = Callable[[], Any]
 
@@ -79,8 +80,7 @@ def _terms(loss: SumLoss) -> list[tuple[str, Any]]:
 def _of_object(thing: Any, name: str, params: dict[str, Any] | Any) -> list[tuple[str, Any]]:
     if isinstance(thing, SumLoss):
         return _terms(thing)
-    if not callable(thing):
-        raise UsageError(f"a loss must be callable, however: {name} is of type {type(thing).__name__}")
+    check_is_loss(thing, name)
     if hasattr(thing, "__losszoo_row__"):
         return [(name, create(thing, **params))]
     if inspect.isclass(thing):

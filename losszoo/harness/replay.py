@@ -143,7 +143,7 @@ def _examined(path: str, content: dict[str, Any], again: Repetition, examine: bo
         origin = first_non_finite_of(again.ready) if found else None
     except LosszooError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UsageError(f"the step of {path} cannot be repeated: {in_one_line(error)}") from error
     event, notes = content["event"], _differences(content, again)
     bad_input = found is not None and _bad_input(content)

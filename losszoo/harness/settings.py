@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from losszoo.errors import UnknownNameError, UsageError, suggest
+from losszoo.errors import UnknownNameError, UsageError, in_one_line, suggest
 from losszoo.harness.task import Recipe, Setup, Task
 from losszoo.harness.trunks import trunk_options
 from losszoo.registry.params import Param
@@ -93,15 +93,17 @@ def make_task(name: str, options: Mapping[str, Any]) -> Task:
         made = resolve(spec.target)
     except UsageError as error:
         raise UsageError(f"task {name} of {origin} cannot be loaded: {error}") from error
+    if not (inspect.isclass(made) and issubclass(made, Task)):
+        came = f"{spec.target} is a {'class' if inspect.isclass(made) else type(made).__name__}"
+        raise UsageError(f"task {name} of {origin} must be a losszoo.Task, however: {came}")
     known = list(inspect.signature(made).parameters)
     for key in options:
         if key not in known:
             raise UnknownNameError(f"task {name} has no option {key!r}: {suggest(key, ['split', *known])}")
-    task = made(**options)
-    if not isinstance(task, Task):
-        raise UsageError(
-            f"task {name} of {origin} must be a losszoo.Task, however: {spec.target} is a {type(task).__name__}"
-        )
+    try:
+        task = made(**options)
+    except SystemExit as error:
+        raise UsageError(f"task {name} of {origin} cannot be made: {in_one_line(error)}") from error
     task.spec = spec
     return task
 

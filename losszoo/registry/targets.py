@@ -2,51 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import importlib
-import signal
 import sys
-import threading
-from collections.abc import Iterator
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
 
 from losszoo.errors import UsageError, in_one_line, suggest
-
-
-@contextlib.contextmanager
-def foreign_code() -> Iterator[list[int]]:
-    """Where code of a plugin or of the user runs: what it prints goes to stderr, for stdout may be a JSON document.
-
-    Gives a list that is filled when SIGINT comes, so that Ctrl-C can be told from a KeyboardInterrupt that the code
-    raises itself. What handled the signal before still does.
-    """
-    with contextlib.redirect_stdout(sys.stderr), _sigint() as pressed:
-        yield pressed
-
-
-@contextlib.contextmanager
-def _sigint() -> Iterator[list[int]]:
-    pressed: list[int] = []
-    before = signal.getsignal(signal.SIGINT)
-    # Python runs handlers in the main thread alone, and only there they can be set.
-    if threading.current_thread() is not threading.main_thread() or not callable(before):
-        yield pressed
-        return
-
-    def note(number: int, frame: Any) -> Any:
-        pressed.append(number)
-        return before(number, frame)
-
-    signal.signal(signal.SIGINT, note)
-    try:
-        yield pressed
-    finally:
-        if signal.getsignal(signal.SIGINT) is note:  # the code may have set a handler of its own
-            signal.signal(signal.SIGINT, before)
+from losszoo.foreign import foreign_code
 
 
 def resolve(target: str, base: Path | None = None) -> Any:
@@ -69,14 +34,17 @@ def resolve(target: str, base: Path | None = None) -> Any:
 
 
 def _attribute(owner: Any, name: str, place: str) -> Any:
-    try:
-        return getattr(owner, name)
-    except AttributeError:
-        public = [key for key in getattr(owner, "__dict__", ()) if not key.startswith("_")]
-        near = suggest(name, public) if public else "it holds no public name"
-        raise UsageError(f"{place} has no {name!r}: {near}") from None
-    except Exception as error:  # a lazy module imports here
-        raise UsageError(f"{place}:{name} cannot be loaded: {in_one_line(error)}") from error
+    with foreign_code() as pressed:
+        try:
+            return getattr(owner, name)
+        except AttributeError:
+            public = [key for key in getattr(owner, "__dict__", ()) if not key.startswith("_")]
+            near = suggest(name, public) if public else "it holds no public name"
+            raise UsageError(f"{place} has no {name!r}: {near}") from None
+        except BaseException as error:  # a lazy module imports here, and may call sys.exit()
+            if pressed and isinstance(error, KeyboardInterrupt):
+                raise
+            raise UsageError(f"{place}:{name} cannot be loaded: {in_one_line(error)}") from error
 
 
 def _import(name: str, target: str) -> ModuleType:

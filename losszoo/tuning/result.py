@@ -14,7 +14,7 @@ from losszoo.tuning.options import RUN_OPTIONS, TuneOptions
 from losszoo.tuning.plan import StudyPlan
 from losszoo.tuning.storage import shown
 from losszoo.tuning.study import THREADS, Counts, best_of, count, default_of, running_elsewhere
-from losszoo.tuning.trial import FAILED, LOSS, SETTINGS, VALUES
+from losszoo.tuning.trial import DEFAULT, FAILED, VALUES
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -136,19 +136,21 @@ def tuning_of(study: Study, plan: StudyPlan, status: str, seconds: float) -> Tun
 
 def _best(trial: FrozenTrial, plan: StudyPlan) -> Best:
     split, _ = plan.trainings[0]
-    loss, settings = trial.user_attrs[LOSS], {**trial.user_attrs[SETTINGS], **split}
+    # From the values alone: what else a shared storage says of a trial is not for a shell to run.
+    loss, settings = plan.filled({} if DEFAULT in trial.user_attrs else trial.params)
+    text, settings = loss if isinstance(loss, str) else plan.loss_text, {**settings, **split}
     return Best(
         number=trial.number,
         value=float(trial.value or 0.0),
         values=tuple(trial.user_attrs[VALUES]),
         params=dict(trial.params),
-        loss=loss,
+        loss=text,
         settings=settings,
-        command=command_line(plan, loss, settings, trial.user_attrs[THREADS]) if plan.expression else None,
+        command=command_line(plan, text, settings, trial.user_attrs[THREADS]) if plan.expression else None,
     )
 
 
-def command_line(plan: StudyPlan, loss: str, settings: Mapping[str, Any], threads: int) -> str:
+def command_line(plan: StudyPlan, loss: str, settings: Mapping[str, Any], threads: object) -> str:
     """What to paste into a shell. The number of threads is part of it: with another one sums are added up otherwise,
     and the last digits differ."""
     words = ["losszoo", "run", "--loss", loss, "--task", plan.task]
@@ -159,7 +161,7 @@ def command_line(plan: StudyPlan, loss: str, settings: Mapping[str, Any], thread
         value, flag = getattr(options, name), f"--{name.replace('_', '-')}"
         if value != getattr(plain, name):
             words += [flag] if value is True else [flag, str(value)]
-    return f"OMP_NUM_THREADS={threads} {shlex.join([*words, '--seed', '0'])}"
+    return f"OMP_NUM_THREADS={shlex.quote(str(threads))} {shlex.join([*words, '--seed', '0'])}"
 
 
 def written(value: Any) -> str:

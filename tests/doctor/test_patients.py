@@ -165,7 +165,7 @@ REFUSED: dict[str, Message] = {
     "no callable": (lambda: one(3), r"a loss must be callable, however: int is of type int"),  # type: ignore[arg-type]
     "makes no callable": (
         lambda: one(Number),
-        r"a loss must be callable, however: Number\(\) is of type Number",
+        "a loss must be a function or an nn.Module class, got Number, the class Number; derive it from torch",
     ),
     "needs arguments": (
         lambda: one(Scaled),
