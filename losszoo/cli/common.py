@@ -16,6 +16,7 @@ import click
 from losszoo.cli.threads import is_first
 from losszoo.errors import LosszooError, NonFiniteError, SharedError, in_one_line
 from losszoo.errors import counted as counted
+from losszoo.foreign import STDOUT, flush, lead_to_stderr, put_back
 from losszoo.registry.discovery import printable
 from losszoo.registry.registry import Registry
 
@@ -41,7 +42,7 @@ def command(name: str) -> Callable[[F], click.Command]:
                     raise
                 except BrokenPipeError:  # `losszoo list | head`
                     close_stdout()
-                except Exception as error:
+                except (Exception, SystemExit) as error:  # a loss that calls sys.exit() does not end the command
                     if is_of_stdout(error):
                         raise
                     _report(error, with_json, debug)
@@ -58,10 +59,30 @@ def command(name: str) -> Callable[[F], click.Command]:
 
 @contextlib.contextmanager
 def _stdout_for_the_document() -> Iterator[None]:
-    """A loss that prints, or a library that talks, must not end up inside the JSON document."""
-    click.get_current_context().meta[_STDOUT] = sys.stdout
-    with contextlib.redirect_stdout(sys.stderr):
-        yield
+    """What a loss or a library prints, from C or a subprocess too, must not end up inside the JSON document."""
+    meta = click.get_current_context().meta
+    flush()
+    before = lead_to_stderr() if _is_real(sys.stdout) else None
+    # The document has a way out of its own.
+    encoding = sys.stdout.encoding
+    meta[_STDOUT] = sys.stdout if before is None else os.fdopen(before, "w", encoding=encoding, closefd=False)
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    finally:
+        document = meta.pop(_STDOUT)
+        if before is not None:
+            with contextlib.suppress(OSError):  # nobody reads on, or the disk is full, which was said
+                document.close()
+            put_back(before)
+
+
+def _is_real(stream: Any) -> bool:
+    """Whether it is the process's own stdout; a test, or a notebook, may have put another one in its place."""
+    try:
+        return bool(stream.fileno() == STDOUT)
+    except (OSError, ValueError, AttributeError):
+        return False
 
 
 def is_of_stdout(error: BaseException) -> bool:
@@ -79,7 +100,7 @@ def close_stdout() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _report(error: Exception, with_json: bool, debug: bool) -> None:
+def _report(error: BaseException, with_json: bool, debug: bool) -> None:
     ours = isinstance(error, LosszooError)
     message = "\n".join(map(printable, (str(error) if ours else in_one_line(error)).split("\n")))
     if debug:

@@ -13,6 +13,7 @@ import losszoo
 from losszoo.cli.common import close_stdout, is_of_stdout, print_error, say_error
 from losszoo.cli.threads import is_of_several
 from losszoo.errors import in_one_line, suggest
+from losszoo.foreign import flush, lead_to_stderr
 
 COMMANDS = {
     "list": "losszoo.cli.list_command",
@@ -101,6 +102,10 @@ def run_and_exit() -> None:
     try:
         main()
     except SystemExit as left:
+        # The answer is written: what a plugin still says at exit, or C code has in its buffers, is no part of it.
+        flush()
+        lead_to_stderr()
+        sys.stdout = sys.stderr
         if is_of_several():
             # The threads of torch.distributed may abort a process that ends in order, after all its work is done.
             sys.stdout.flush()

@@ -35,7 +35,15 @@ def _target_fault(spec: LossSpec | TaskSpec) -> str:
         found = resolve(spec.target)
     except UsageError as error:
         return str(error)
-    return "" if callable(found) else f"a target must be callable, however: {spec.target} is a {type(found).__name__}"
+    if isinstance(spec, TaskSpec):
+        return "" if callable(found) else f"a target must be callable, got {spec.target}, a {type(found).__name__}"
+    from losszoo.contract.callables import check_is_loss  # imports torch
+
+    try:
+        check_is_loss(found, spec.target)
+    except UsageError as error:
+        return str(error)
+    return ""
 
 
 def _twin_fault(registry: Registry, spec: LossSpec | TaskSpec) -> str:

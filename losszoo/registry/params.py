@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from losszoo.errors import UsageError
+from losszoo.registry.announcing import announcement
 
 PARAM_TYPES = ("float", "int", "bool", "str", "floats")
 BOUNDS = ("[]", "()", "[)", "(]")
 
 
+@announcement
 @dataclass(frozen=True, kw_only=True)
 class Param:
     """One hyperparameter of a loss.

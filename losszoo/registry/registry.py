@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import sys
+import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, fields
 from importlib.metadata import EntryPoint
@@ -13,11 +15,12 @@ import pluggy
 
 from losszoo.contract.schedules import KINDS
 from losszoo.errors import UnknownNameError, UsageError, in_one_line, suggest
+from losszoo.foreign import foreign_code
 from losszoo.registry import hookspecs
+from losszoo.registry.announcing import collecting, fault_of
 from losszoo.registry.discovery import FILE, UNKNOWN, announced, declared, printable
 from losszoo.registry.params import Param
 from losszoo.registry.specs import LossSpec, TaskSpec
-from losszoo.registry.targets import foreign_code
 from losszoo.registry.terms import WORDS
 
 Spec = TypeVar("Spec", LossSpec, TaskSpec)
@@ -27,6 +30,8 @@ OWN_DISTRIBUTION = "losszoo"
 RESERVED = frozenset({*KINDS, *WORDS})
 # A hook that yields for ever must not hang `losszoo list`.
 _MOST_SPECS = 10_000
+# Nothing else can be done about a plugin that hangs than to name it.
+_PATIENCE_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -88,7 +93,7 @@ class Registry:
         origin = _origin(entry_point)
         self.plugins.append(origin)
         before = len(self.origins), len(self.failures)
-        with self._recorded(origin, "load"):
+        with _named_when_slow(origin), collecting(), self._recorded(origin, "load"):
             plugin = entry_point.load()
             with self._recorded(origin, "register"):
                 hooks = _register(plugin, origin)
@@ -121,8 +126,12 @@ class Registry:
             reason = f"a hook must return LossSpec or TaskSpec objects, however: a {type(spec).__name__}"
             self._fail(origin, "spec", reason)
             return
+        if (fault := fault_of(spec)) is not None:
+            self._fail(origin, "spec", fault)
+            return
         try:
-            spec = _checked(spec)
+            with collecting(False):
+                spec = _checked(spec)
         except UsageError as error:
             self._fail(origin, "spec", str(error))
             return
@@ -144,6 +153,19 @@ class Registry:
         else:
             shelf[spec.name] = spec
             self.origins[kind, spec.name] = origin
+
+
+@contextlib.contextmanager
+def _named_when_slow(origin: Origin) -> Iterator[None]:
+    """Says on stderr, once, which plugin is waited for."""
+    said = f"{origin} is still being loaded after {_PATIENCE_SECONDS:g} s; Ctrl-C ends the waiting"
+    timer = threading.Timer(_PATIENCE_SECONDS, lambda: print(said, file=sys.stderr, flush=True))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _get(shelf: dict[str, Spec], kind: str, name: str) -> Spec:

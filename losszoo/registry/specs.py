@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from losszoo.errors import UsageError
+from losszoo.registry.announcing import announcement, fault_of
 from losszoo.registry.params import Param, is_a, is_strings, require
 
 SIGNATURES = (
@@ -44,6 +45,7 @@ _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _TARGET = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 
 
+@announcement
 @dataclass(frozen=True, kw_only=True)
 class LossSpec:
     r"""A loss as its plugin announces it.
@@ -77,6 +79,7 @@ class LossSpec:
     def __post_init__(self) -> None:
         _check_announcement(self, "loss")
         require(_is_printable(self.formula), self, "formula", f"text {_PLAIN}")
+        _check_made(self)
         require(_is_params(self.params), self, "params", "a tuple of Param, each with a name of its own")
         object.__setattr__(self, "params", tuple(self.params))
         for param in self.params:
@@ -101,6 +104,7 @@ class LossSpec:
         return plain
 
 
+@announcement
 @dataclass(frozen=True, kw_only=True)
 class TaskSpec:
     """A task as its plugin announces it.
@@ -169,6 +173,13 @@ def _check_texts(owner: str, param: Param) -> None:
     for name, text in shown:
         if not (_is_printable(text) or (name == "default" and not isinstance(text, str))):
             raise UsageError(f"{owner}: {name} of {param.name} must be text {_PLAIN}, however: {name}={text!r}")
+
+
+def _check_made(spec: LossSpec) -> None:
+    """A parameter that was made while a registry collects may have kept its fault until here."""
+    for param in spec.params if isinstance(spec.params, tuple | list) else ():
+        if isinstance(param, Param) and (fault := fault_of(param)) is not None:
+            raise UsageError(f"{spec.name}: {fault}")
 
 
 def _is_params(params: Any) -> bool:

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from losszoo import LosszooError
+from losszoo import LosszooError, Param, TaskSpec, UsageError
 from losszoo.registry import discovery
 from losszoo.registry.check import target_failures
 from losszoo.registry.registry import Registry, build, installed
@@ -105,8 +105,74 @@ CASES = {
     ),
     "invalid-spec": Case(
         HOOK + "return [spec('Bad Name')]",
-        "call",
+        "spec",
         "name of a loss must be kebab-case (a-z, 0-9, -), however: name='Bad Name' (plugin_invalid_spec/__",
+    ),
+    "one-bad-of-four": Case(
+        HOOK + "return [spec('before-the-bad'), spec('Bad Name'), LossSpec(nmae='x'), spec('after-the-bad')]",
+        "spec",
+        "TypeError: LossSpec.__init__() got an unexpected keyword argument 'nmae' (plugin_one_bad_of_four/__",
+        ("before-the-bad", "after-the-bad"),
+    ),
+    "one-bad-at-import": Case(
+        "SPECS = [spec('Bad Name'), spec('beside-the-bad')]\n" + HOOK + "return SPECS",
+        "spec",
+        "name of a loss must be kebab-case (a-z, 0-9, -), however: name='Bad Name' (plugin_one_bad_at_import/__",
+        ("beside-the-bad",),
+    ),
+    "bad-param": Case(
+        "from losszoo import Param\n"
+        + HOOK
+        + "yield spec('with-a-bad-param', params=(Param(name='k', tpye='int'),))\n    yield spec('after-the-param')",
+        "spec",
+        "with-a-bad-param: TypeError: Param.__init__() got an unexpected keyword argument 'tpye' (plugin_bad_param/",
+        ("after-the-param",),
+    ),
+    "bad-tasks": Case(
+        "@hookimpl\ndef losszoo_tasks():\n    return [task('Bad Name', 'a:C'), task('bce', 'a:C')]",
+        "spec",
+        "task bce: the name belongs to a loss",  # so the second was looked at
+    ),
+    "shown-by-exiting": Case(
+        "class E(Exception):\n    def __str__(self): sys.exit(3)\nraise E",
+        "load",
+        "E: (its message raises SystemExit)",
+    ),
+    "shown-by-interrupting": Case(
+        "class E(Exception):\n    def __str__(self): raise KeyboardInterrupt\nraise E",
+        "load",
+        "E: (its message raises KeyboardInterrupt)",
+    ),
+    "value-that-exits": Case(
+        "class V:\n    def __repr__(self): sys.exit(3)\n"
+        + HOOK
+        + "return [spec('of-a-value', expects=V()), spec('after-the-value')]",
+        "spec",
+        "SystemExit: 3 (plugin_value_that_exits/__init__.py",
+        ("after-the-value",),
+    ),
+    "loud": Case(
+        "import ctypes, os, subprocess, atexit\n"
+        "def shout():\n"
+        "    os.write(1, b'spoilt by os.write')\n"
+        "    subprocess.run([sys.executable, '-c', \"print('spoilt by a child')\"])\n"
+        "    ctypes.CDLL(None).printf(b'spoilt by C')\n"
+        "atexit.register(print, 'spoilt at exit')\nshout()\n" + HOOK + "shout()\n    return [spec('loud-loss')]",
+        losses=("loud-loss",),
+    ),
+    "class-that-acts": Case(
+        HOOK + "return [spec('t-class-that-acts', 'subprocess:Popen')]",
+        "target",
+        "a loss must be a function or an nn.Module class, got subprocess:Popen, the class Popen; derive it from torch",
+        ("t-class-that-acts",),
+    ),
+    "lazy-exit": Case(
+        "def __getattr__(name):\n    if name == 'f': sys.exit(9)\n    raise AttributeError(name)\n"
+        + HOOK
+        + "return [spec('t-lazy-exit', 'plugin_lazy_exit:f')]",
+        "target",
+        "plugin_lazy_exit:f cannot be loaded: SystemExit: 9 (plugin_lazy_exit/__init__.py",
+        ("t-lazy-exit",),
     ),
     "unchecked": Case(
         "class Free(LossSpec):\n    def __post_init__(self): pass\n"
@@ -156,7 +222,7 @@ CASES = {
     "not-callable": Case(
         HOOK + "return [spec('t-not-callable', 'math:pi')]",
         "target",
-        "loss t-not-callable: a target must be callable, however: math:pi is a float",
+        "loss t-not-callable: a loss must be callable, however: math:pi is of type float",
         ("t-not-callable",),
     ),
     "exits-late": Case(
@@ -224,6 +290,8 @@ def told(zoo: Path) -> dict[str, Any]:
     done = losszoo(zoo, "plugins", "--json", "--check")
     assert (done.returncode, "Traceback" in done.stderr) == (1, False)
     assert "chatter\nchatter" in done.stderr
+    for how in ("by os.write", "by a child", "by C", "at exit"):
+        assert (f"spoilt {how}" in done.stdout, f"spoilt {how}" in done.stderr) == (False, True)
     document: dict[str, Any] = json.loads(done.stdout)
     return document
 
@@ -256,6 +324,7 @@ def test_nothing_else_is_stopped(zoo: Path) -> None:
 def test_the_page_for_people_names_the_owner(zoo: Path) -> None:
     done = losszoo(zoo, "plugins")
     assert done.returncode == 0
+    assert "spoilt" not in done.stdout
     assert re.search("good +dist-good 1.0 +1 loss\n", done.stdout)
     assert "  plugin clash, dist-clash 1.0\n    loss bce: the name belongs to plugin classification" in done.stdout
 
@@ -313,6 +382,36 @@ def test_ctrl_c_stops_the_listing(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     with pytest.raises(KeyboardInterrupt):
         build(points(tmp_path, "interrupted"))
     assert signal.getsignal(signal.SIGINT) is before
+
+
+WAITS = """
+import pathlib, time
+while not pathlib.Path("go on").exists():
+    time.sleep(0.05)
+"""
+
+
+def test_a_plugin_that_hangs_is_named(tmp_path: Path) -> None:
+    """It goes on once the test has read which one is waited for."""
+    install(tmp_path, "slow", WAITS + HOOK + "return [spec('slow-loss')]")
+    command = [sys.executable, "-m", "losszoo", "list", "--json"]
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, env=environment, cwd=tmp_path, **pipes) as process:
+        assert process.stderr is not None
+        said = process.stderr.readline()
+        (tmp_path / "go on").touch()
+        out, _ = process.communicate(timeout=120)
+    assert said == "plugin slow, dist-slow 1.0 is still being loaded after 5 s; Ctrl-C ends the waiting\n"
+    assert "slow-loss" in {loss["name"] for loss in json.loads(out)}
+
+
+def test_specs_raise_for_everybody_else() -> None:
+    """Only while a registry collects them do they keep their fault."""
+    with pytest.raises(UsageError, match="name of a task must be kebab-case"):
+        TaskSpec(name="Bad Name", target="a:C", kind="regression", summary="s", metric="rmse")
+    with pytest.raises(TypeError, match="tpye"):
+        Param(name="k", tpye="int")  # type: ignore[call-arg]
 
 
 def test_plugins_load_in_another_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -259,7 +259,9 @@ def test_resume_stands_alone(done: RunResult) -> None:
 
 def test_resume_stands_alone_on_the_command_line(start: Start, done: RunResult) -> None:
     _, err = start("--resume", done.run_dir, "--seed", "0", "--set", "model.dim=3").communicate(timeout=60)
-    assert "--resume must stand alone (but for --loss), as the run folder holds every setting, got --set and --seed" in err
+    assert (
+        "--resume must stand alone (but for --loss), as the run folder holds every setting, got --set and --seed" in err
+    )
 
 
 def test_a_run_that_is_under_way_is_left_alone(start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
