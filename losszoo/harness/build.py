@@ -26,6 +26,9 @@ from losszoo.registry.registry import installed
 from losszoo.registry.specs import TaskSpec
 from losszoo.registry.targets import resolve
 
+# What losszoo.create takes beside the parameters of a loss.
+_OPTIONS = {name for name, p in parameters_of(create).items() if p.kind is not p.VAR_KEYWORD}
+
 
 def device_of(name: str) -> torch.device:
     """The device of that name, tried out.
@@ -76,6 +79,9 @@ def make_loss(
         own = [] if isinstance(loss, Loss | SumLoss) else [loss]
         if params and isinstance(loss, nn.Module):
             raise UsageError(f"loss. settings must be left out for a loss that is made, however: {', '.join(params)}")
+    for name in params:
+        if name in _OPTIONS:
+            raise UsageError(f"loss.{name} must be a parameter of the loss, got {name}, an option of losszoo.create")
     made = create(loss, signature=signature or _natural(own, spec), expects=expects, **params)
     for leaf in leaves(made):
         if leaf.signature != "penalty" and not spec.fits(leaf.signature):

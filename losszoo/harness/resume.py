@@ -124,6 +124,8 @@ class Kept:
         except UntrustedError as error:
             command = f"{self._command()} {shlex.quote(str(self.folder))}"
             raise untrusted(error, self.folder, command, self.config["loss"]) from None
+        except UsageError as error:
+            raise NotResumableError(f"{error} ({self.folder})") from error
         now = jsonable(chosen.config(world))
         differing = differences(self.config, now)
         if differing:
