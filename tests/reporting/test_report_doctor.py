@@ -62,15 +62,27 @@ def answering(monkeypatch: pytest.MonkeyPatch, answer: Any) -> list[list[str]]:
 def test_a_real_bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(bundles, "SECONDS", 600.0)
-    Path("own.py").write_text(OWN)
-    losszoo.run("own.py:ratio", "breast-cancer", epochs=1, signature="binary", out="runs")
+    losszoo.run("nca-ratio", "breast-cancer", epochs=30, set={"recipe.lr": 3.0}, out="runs")
     page = report("runs").read_text("utf-8")
     assert "The doctor on" in page
-    assert "div at own.py:4" in page
-    assert "mul underflows to 0 in float32" in page  # so the doctor says, on the line before
-    assert "gap = (predictions - targets) * 0" in page
+    assert "at exhibits.py:" in page
+    assert "probabilities = " in page
     monkeypatch.setattr(bundles.subprocess, "run", None)
-    assert "div at own.py:4" in report("runs").read_text("utf-8")  # from memory
+    again = report("runs").read_text("utf-8")  # from memory
+    assert again.count("at exhibits.py:") == page.count("at exhibits.py:")
+
+
+def test_a_loss_of_ones_own_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder may be a stranger's; the page says how to ask the doctor all the same."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(bundles, "SECONDS", 600.0)
+    Path("own.py").write_text(OWN)
+    first = losszoo.run("own.py:ratio", "breast-cancer", epochs=1, signature="binary", out="runs").guard["first"]
+    Path("own.py").write_text("open('ran', 'w')\n" + OWN)
+    page = report("runs").read_text("utf-8")
+    assert "must be registered, got own.py:ratio" in page
+    assert f"losszoo replay {tmp_path / first['bundle']} --trust" in page
+    assert not Path("ran").exists()
 
 
 def test_a_finding_is_shown_and_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
