@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import torch
 
 from losszoo.engine.world import World
 from losszoo.errors import UsageError
+from losszoo.harness.files import DamagedError, read_json
 from losszoo.harness.options import Options
 from losszoo.harness.planning import FORMAT, KEPT, Choice, choose
 from losszoo.harness.record import CHECKPOINT, jsonable
@@ -152,10 +152,9 @@ def _checkpoint(folder: Path) -> dict[str, Any] | None:
         return None
     try:
         return read_checkpoint(path)
-    except Exception as error:  # a damaged archive can fail in any way
+    except (OSError, DamagedError) as error:
         raise NotResumableError(
-            f"{path} must be a whole checkpoint, however: it is cut off or damaged ({type(error).__name__}); "
-            "without this file the run begins again"
+            f"{path} must be a whole checkpoint, however: {error}; without this file the run begins again"
         ) from error
 
 
@@ -164,8 +163,8 @@ def _json(folder: Path, name: str) -> Any:
     if not path.exists():
         return None
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        return read_json(path)
+    except (OSError, DamagedError) as error:
         raise NotResumableError(f"{path} must be a whole JSON file, however: {error}") from error
 
 

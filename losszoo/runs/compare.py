@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import math
 import os
 import time
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from losszoo.errors import UsageError
+from losszoo.harness.files import remove_stale, write_json
 from losszoo.runs.cell import Cell
 from losszoo.runs.claim import check_locks
 from losszoo.runs.comparison import Comparison, make_table, ranks_of
@@ -134,6 +134,7 @@ def _folder(out: str | Path) -> Path:
         raise UsageError(f"out must be the path of a folder, however: out={str(out)!r}")
     try:
         Path(out).mkdir(parents=True, exist_ok=True)
+        remove_stale(Path(out))
         check_locks(Path(out))
     except OSError as error:
         said = f"{error.strerror or error}: {error.filename or out}"
@@ -180,7 +181,5 @@ def _conclude(
 
 def _write(found: Comparison, out: Path) -> None:
     """The document beside the cells; it says nothing that they do not, so a full disk is no failure."""
-    from losszoo.harness.files import jsonable, write_atomically
-
     with contextlib.suppress(OSError):
-        write_atomically(out / DOCUMENT, json.dumps(jsonable(found.to_dict()), indent=1, allow_nan=False).encode())
+        write_json(out / DOCUMENT, found.to_dict())

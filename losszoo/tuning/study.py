@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from losszoo.errors import UsageError
+from losszoo.harness import process
 from losszoo.harness.resume import differences
-from losszoo.tuning import process
 from losszoo.tuning.heartbeat import is_silent
 from losszoo.tuning.plan import StudyPlan
 from losszoo.tuning.storage import is_of_database, open_storage, shown

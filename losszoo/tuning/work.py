@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from losszoo.harness import process
 from losszoo.harness.interrupt import Interrupt
-from losszoo.tuning import process
 from losszoo.tuning.heartbeat import BEAT, beating
 from losszoo.tuning.plan import StudyPlan
 from losszoo.tuning.study import DRAWN, HOST, PROCESS, THREADS, best_of, count, give_up
