@@ -11,13 +11,31 @@ from typing import Any
 import torch
 
 from losszoo.engine.world import World
-from losszoo.errors import UsageError
+from losszoo.errors import UsageError, in_one_line
 from losszoo.harness.files import DamagedError, read_json
 from losszoo.harness.options import Options
+from losszoo.harness.plan import Plan
 from losszoo.harness.planning import FORMAT, KEPT, Choice, choose
+from losszoo.harness.progress import Progress
 from losszoo.harness.record import CHECKPOINT, jsonable
 from losszoo.harness.result import RunResult
-from losszoo.harness.saving import read_checkpoint
+from losszoo.harness.saving import begin_again, go_on, read_checkpoint
+
+_SETTINGS: Mapping[str, type] = {
+    "task": str,
+    "loss": str,
+    "loss_is_object": bool,
+    "trunk": str,
+    "model": dict,
+    "recipe": dict,
+    "loss_options": dict,
+    "task_options": dict,
+    "code": dict,
+    "threads": int,
+    "world": int,
+}
+# Of one process; more would take the machine down.
+_MOST_THREADS = 1024
 
 
 class NotResumableError(UsageError):
@@ -101,6 +119,22 @@ class Kept:
             )
         return chosen
 
+    def progress(self, plan: Plan) -> Progress:
+        """Put a fresh plan into the state of the checkpoint; where there is none, the run begins again.
+
+        Raises:
+            NotResumableError: the state does not fit what the config makes.
+        """
+        if self.checkpoint is None:
+            return begin_again(plan)
+        try:
+            return go_on(plan, self.checkpoint)
+        except (KeyError, TypeError, AttributeError, ValueError, IndexError, RuntimeError) as error:
+            raise NotResumableError(
+                f"the state in {self.folder / CHECKPOINT} must fit the run that config.json tells of, however: "
+                f"{in_one_line(error)}; without this file the run begins again"
+            ) from error
+
 
 def _next_step(then: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     if then["world"] != now["world"]:
@@ -140,10 +174,30 @@ def read_run(folder: Path) -> Kept:
             f"a run folder must be of format {FORMAT}, however: {folder} is of format {came}; go on with the version "
             "of losszoo that wrote it"
         )
+    damaged = [name for name, kind in _SETTINGS.items() if not isinstance(config.get(name), kind)]
+    damaged += [name for name in KEPT if name not in config]
+    damaged += [name for name in ("threads", "world") if name not in damaged and not 1 <= config[name] <= _MOST_THREADS]
+    if damaged:
+        raise NotResumableError(
+            f"{folder / 'config.json'} must hold every setting of a run, however: {', '.join(map(repr, damaged))} is "
+            "missing or of another kind"
+        )
     result = _json(folder, "result.json")
-    if result is not None and result.get("status") != "interrupted":
-        return Kept(folder, config, RunResult.from_dict(result))
+    if isinstance(result, dict) and result.get("status") == "interrupted":
+        result = None
+    if result is not None:
+        return Kept(folder, config, _result(result, folder))
     return Kept(folder, config, checkpoint=_checkpoint(folder))
+
+
+def _result(record: Any, folder: Path) -> RunResult:
+    try:
+        return RunResult.from_dict(record)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise NotResumableError(
+            f"{folder / 'result.json'} must be the result of a run, however: {in_one_line(error)}; without this file "
+            "the run goes on from its checkpoint"
+        ) from error
 
 
 def _checkpoint(folder: Path) -> dict[str, Any] | None:

@@ -128,7 +128,10 @@ def _write_ahead(engine: Any) -> None:
         connection.execute("PRAGMA synchronous=NORMAL")
 
     engine.dispose()  # connections from before
-    engine.connect().close()
+    with engine.connect() as connection:
+        found = connection.exec_driver_sql("PRAGMA integrity_check(1)").scalar()
+    if found != "ok":
+        raise ValueError(f"it is damaged: {' '.join(str(found).split())}")
 
 
 def _check_form(url: str, kind: str) -> None:

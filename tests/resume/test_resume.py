@@ -73,7 +73,7 @@ def folder_of(out: Path) -> Path:
 
 def all_but_time(folder: Path) -> dict[str, Any]:
     """Everything that a run leaves behind, without what the clock has said."""
-    result = json.loads((folder / "result.json").read_text())
+    result = read_json(folder / "result.json")
     history = json.loads((folder / "history.json").read_text())
     state = torch.load(folder / "checkpoint.pt", weights_only=True)
     for timed in (result, state, *history, *state["history"]):
@@ -83,7 +83,7 @@ def all_but_time(folder: Path) -> dict[str, Any]:
         result["guard"]["first"]["bundle"] = Path(result["guard"]["first"]["bundle"]).name
     state["guard"]["first"] = None
     bundles = sorted(path.name for path in folder.glob("bundles/*.pt"))
-    steps = json.loads((folder / "steps.json").read_text())
+    steps = read_json(folder / "steps.json")
     return {"result": result, "history": history, "state": state, "bundles": bundles, "steps": steps}
 
 
