@@ -21,16 +21,13 @@ REACH_SECONDS = 5.0
 # Several processes write into one SQLite file, one after the other.
 _SQLITE_WAIT_SECONDS = 60.0
 _PORTS = {"postgresql": 5432, "mysql": 3306, "mariadb": 3306, "mssql": 1433, "oracle": 1521}
-# By the module that SQLAlchemy misses: which one a URL without a driver means has changed between its versions.
-_DRIVERS = {
+# By the name of SQLAlchemy's driver, where the package is called otherwise. Which one a URL means that names none has
+# changed between its versions.
+_PACKAGES = {
     "psycopg": "'losszoo[postgresql]'",
     "psycopg2": "psycopg2-binary",
-    "MySQLdb": "mysqlclient",
-    "mariadb": "mariadb",
-    "pymysql": "pymysql",
-    "oracledb": "oracledb",
-    "cx_Oracle": "cx_Oracle",
-    "pyodbc": "pyodbc",
+    "mysqldb": "mysqlclient",
+    "mariadbconnector": "mariadb",
 }
 _HIDDEN = "***"
 # What databases say to the second of two who make a table, or write into one.
@@ -96,8 +93,7 @@ def open_storage(url: str) -> BaseStorage:
         with _quiet():
             return optuna.storages.get_storage(_patiently(url, kind))
     except ImportError as error:
-        driver = _DRIVERS.get(_driver(error, url), _driver(error, url))
-        raise UsageError(f"storage {shown(url)} needs a driver: pip install {driver} ({_said(error, url)})") from None
+        raise UsageError(f"storage {shown(url)} needs a driver: pip install {_package(url)}") from None
     except Exception as error:
         raise UsageError(
             f"storage must be a database that can be opened, however: {shown(url)}: {_said(error, url)}; "
@@ -105,11 +101,11 @@ def open_storage(url: str) -> BaseStorage:
         ) from None
 
 
-def _driver(error: ImportError, url: str) -> str:
-    """The module that is missing, or that lacks a library of its own."""
+def _package(url: str) -> str:
     from sqlalchemy import make_url
 
-    return error.name or make_url(url).get_driver_name()
+    driver = make_url(url).get_driver_name()
+    return _PACKAGES.get(driver, driver)
 
 
 def _patiently(url: str, kind: str) -> Any:
