@@ -31,7 +31,7 @@ _MOST_SHOWN = 4
 @click.option("--loss", "losses", multiple=True, required=True, help="Name, expression or target; again for each.")
 @click.option("--seeds", default="5", show_default=True, metavar="N|A,B,...", help="How many (0, 1, ...), or which.")
 @click.option("--baselines", is_flag=True, help="Those of scikit-learn on the same rows too.")
-@click.option("--jobs", default=1, show_default=True, type=click.IntRange(min=1), help="Runs at a time.")
+@click.option("--jobs", type=click.IntRange(min=1), help="Runs at a time: 1, or with Ray the CPUs of the cluster.")
 @click.option("--backend", default="local", show_default=True, type=click.Choice(["local", "ray"]))
 @click.option("--address", metavar="HOST:PORT", help="Of a Ray cluster; without it one is started on this machine.")
 @click.option("--timeout", type=float, metavar="SECONDS", help="That a run may take.")

@@ -12,20 +12,24 @@ import torch
 
 import losszoo
 from losszoo.errors import UsageError, in_one_line
-from losszoo.harness.files import save_atomically
-from losszoo.harness.plain import plain, size_of
+from losszoo.harness.archive import load
+from losszoo.harness.files import DamagedError, remove_stale, save_atomically
+from losszoo.harness.plain import leaves, plain, size_of
 
 # Changes whenever a reader of the old form would misread the new one.
-FORMAT = 2
+FORMAT = 3
 # Of all tensors together. Models that are larger are kept elsewhere, and a bundle is sent by mail.
 MOST_BYTES = 256 * 2**20
+# Of all parts together, a tensor being one: what a batch of text or lists may have.
+MOST_VALUES = 200_000
+# In the file each of them is some more: its name, the list that holds it, the parts of a tensor.
+_MOST_PICKLED = 10 * MOST_VALUES
 # A few bundles tell all there is to tell, and a broken loss can fail at every step.
 MOST_BUNDLES = 3
 # What is given up where a bundle would be larger, in this order: no forward pass needs the optimizer.
 DISPENSABLE = ("optimizer", "model", "loss", "batch")
 # Names, zip directory and pickled structure around the tensors.
 _OVERHEAD = 64 * 2**20
-_DAMAGED = "it is cut off, damaged, or another kind of zip file"
 _ZIP = b"PK\x03\x04"
 _PARTS: Mapping[str, type | tuple[type, ...]] = {
     "kind": str,
@@ -62,12 +66,15 @@ def pack(kind: str, parts: Mapping[str, Any]) -> dict[str, Any]:
 def _bounded(parts: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     left_out: list[str] = []
     sizes = {name: size_of(part) for name, part in parts.items()}
+    counts = {name: sum(leaf is not None for leaf in leaves(part)) for name, part in parts.items()}
     for name in DISPENSABLE:
-        if sum(sizes.values()) <= MOST_BYTES:
+        if sum(sizes.values()) <= MOST_BYTES and sum(counts.values()) <= MOST_VALUES:
             break
-        if sizes.get(name):
-            size = f"{sizes.pop(name) / 2**20:.1f} MiB"
-            left_out.append(f"{name} ({size}): a bundle holds at most {MOST_BYTES / 2**20:g} MiB")
+        size, count = sizes.pop(name, 0), counts.pop(name, 0)
+        if size or count:
+            held = f"{size / 2**20:.1f} MiB, {count} values"
+            most = f"{MOST_BYTES / 2**20:g} MiB, {MOST_VALUES} values"
+            left_out.append(f"{name} ({held}): a bundle holds at most {most}")
             parts[name] = None
     return parts, left_out
 
@@ -90,6 +97,7 @@ class Bundles:
     def go_on(self, tried: int, step: int) -> None:
         """As they were after that step; those of later steps are removed."""
         self.tried = tried
+        remove_stale(self.folder)
         for path in self.folder.glob("step-*.pt"):
             number = path.stem.split("-")[1]
             if number.isdecimal() and int(number) > step:
@@ -142,13 +150,11 @@ def read(path: str | Path) -> dict[str, Any]:
     path = Path(path)
     _check_file(path)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of torch, about what a foreign file holds
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # a damaged archive or pickle can fail in any way
-        foreign = "Unsupported" in str(error) or "GLOBAL" in str(error)
-        came = "it holds objects that could run code, which are never loaded" if foreign else _DAMAGED
-        raise UsageError(f"{_rule(path)}: {came}; {_NEXT}") from error
+        content = load(path, _MOST_PICKLED)
+    except DamagedError as error:
+        raise UsageError(f"{_rule(path)}: {error}; {_NEXT}") from error
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror or error}") from error
     if not isinstance(content, dict) or "event" not in content or type(content.get("format")) is not int:
         raise UsageError(f"{_rule(path)}: it is a file of torch, and something else ({_told(content)}); {_NEXT}")
     if content["format"] != FORMAT:
@@ -156,6 +162,8 @@ def read(path: str | Path) -> dict[str, Any]:
             f"a bundle must be of format {FORMAT}, however: {path} is of format {content['format']}; "
             "replay it with the version of losszoo that wrote it"
         )
+    if size_of(content) > MOST_BYTES + _OVERHEAD:
+        raise UsageError(f"{_rule(path)}: its tensors have more than {MOST_BYTES // 2**20} MiB; {_NEXT}")
     for name, kind in _PARTS.items():
         if not isinstance(content.get(name), kind):
             raise UsageError(f"{_rule(path)}: its part {name!r} is missing or damaged; {_NEXT}")

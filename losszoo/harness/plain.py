@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Iterator, Mapping, Set
 from typing import Any
 
 import numpy as np
@@ -15,36 +15,55 @@ _AS_THEY_ARE = (torch.dtype, torch.device, torch.Size, type(None))
 _DEEPEST = 32
 
 
-def plain(value: Any, where: str, left_out: list[str], depth: int = 0) -> Any:
+def plain(value: Any, where: str, left_out: list[str]) -> Any:
     """A copy that can be saved and loaded safely.
 
-    Arrays become tensors, named tuples tuples, other mappings dicts. Anything else becomes its description.
+    Arrays become tensors, named tuples tuples, other mappings dicts. Anything else becomes its description. What is
+    held twice is copied once.
 
     Args:
         value: any nest.
         where: name of the value, for ``left_out``.
         left_out: gets a line for whatever could only be described.
-        depth: of the nest so far.
 
     Example:
         >>> lost = []
         >>> plain({"x": torch.zeros(1), "path": range(2)}, "batch", lost), lost
         ({'x': tensor([0.]), 'path': '<range>'}, ['batch.path (a range): only tensors and plain data are kept'])
     """
-    if isinstance(value, Tensor | np.ndarray | np.generic):
-        copied = _tensor(value)
-        return _described(value, where, left_out) if copied is None else copied
-    for kind in _SCALARS:
-        if isinstance(value, kind):
-            return value if type(value) is kind else kind(value)
-    if isinstance(value, _AS_THEY_ARE):
-        return value
-    if depth >= _DEEPEST or not isinstance(value, Mapping | list | tuple | Set):
-        return _described(value, where, left_out)
-    if isinstance(value, Mapping):
-        return {_key(k): plain(v, f"{where}.{k}", left_out, depth + 1) for k, v in value.items()}
-    items = [plain(item, f"{where}.{i}", left_out, depth + 1) for i, item in enumerate(value)]
-    return tuple(items) if isinstance(value, tuple) else items
+    return _Copies(left_out).of(value, where, 0)
+
+
+class _Copies:
+    """Copies of the containers gone through so far, each with its original, which keeps its identity its own."""
+
+    def __init__(self, left_out: list[str]) -> None:
+        self.left_out = left_out
+        self.made: dict[int, tuple[Any, Any]] = {}
+
+    def of(self, value: Any, where: str, depth: int) -> Any:
+        if isinstance(value, Tensor | np.ndarray | np.generic):
+            copied = _tensor(value)
+            return _described(value, where, self.left_out) if copied is None else copied
+        for kind in _SCALARS:
+            if isinstance(value, kind):
+                return value if type(value) is kind else kind(value)
+        if isinstance(value, _AS_THEY_ARE):
+            return value
+        if id(value) in self.made:
+            return self.made[id(value)][1]
+        if depth >= _DEEPEST or not isinstance(value, Mapping | list | tuple | Set):
+            return _described(value, where, self.left_out)
+        self.made[id(value)] = value, f"<{type(value).__name__}>"  # what it is to itself, where it holds itself
+        copied = self._copy(value, where, depth + 1)
+        self.made[id(value)] = value, copied
+        return copied
+
+    def _copy(self, value: Any, where: str, depth: int) -> Any:
+        if isinstance(value, Mapping):
+            return {_key(k): self.of(v, f"{where}.{k}", depth) for k, v in value.items()}
+        items = [self.of(item, f"{where}.{i}", depth) for i, item in enumerate(value)]
+        return tuple(items) if isinstance(value, tuple) else items
 
 
 def _tensor(value: Any) -> Any:
@@ -70,24 +89,39 @@ def _described(value: Any, where: str, left_out: list[str]) -> str:
     return f"<{name}>"
 
 
-def size_of(value: Any, depth: int = 0) -> int:
+def leaves(value: Any) -> Iterator[Any]:
+    """Whatever a nest holds that is no container; what is held twice comes once."""
+    seen: dict[int, Any] = {}  # the value too: an object that is gone would give its identity to another
+    waiting = [(value, 0)]
+    while waiting:
+        found, depth = waiting.pop()
+        if id(found) in seen:
+            continue
+        seen[id(found)] = found
+        if not isinstance(found, Mapping | list | tuple | Set):
+            yield found
+        elif depth < _DEEPEST:
+            items = found.values() if isinstance(found, Mapping) else found
+            waiting += ((item, depth + 1) for item in items)
+
+
+def size_of(value: Any) -> int:
     """Bytes of the tensors, arrays and texts in a nest."""
-    if isinstance(value, Tensor):
-        held = value if value.layout is torch.strided else value._values() if value.is_sparse else value.values()
+    return sum(map(_bytes_of, leaves(value)))
+
+
+def _bytes_of(leaf: Any) -> int:
+    if isinstance(leaf, Tensor):
+        held = leaf if leaf.layout is torch.strided else leaf._values() if leaf.is_sparse else leaf.values()
         return int(held.numel() * held.element_size())
-    if isinstance(value, np.ndarray):
-        return int(value.nbytes)
-    if isinstance(value, str | bytes):
-        return len(value)
-    if depth >= _DEEPEST or not isinstance(value, Mapping | list | tuple | Set):
-        return 0
-    return sum(size_of(item, depth + 1) for item in (value.values() if isinstance(value, Mapping) else value))
+    if isinstance(leaf, np.ndarray):
+        return int(leaf.nbytes)
+    return len(leaf) if isinstance(leaf, str | bytes) else 0
 
 
-def all_finite(value: Any, depth: int = 0) -> bool:
+def all_finite(value: Any) -> bool:
     """Whether no tensor in a nest holds NaN or infinity."""
-    if isinstance(value, Tensor):
-        return not (value.is_floating_point() or value.is_complex()) or bool(torch.isfinite(value).all())
-    if depth >= _DEEPEST or not isinstance(value, Mapping | list | tuple | Set):
-        return True
-    return all(all_finite(item, depth + 1) for item in (value.values() if isinstance(value, Mapping) else value))
+    floats = (
+        leaf for leaf in leaves(value) if isinstance(leaf, Tensor) and (leaf.is_floating_point() or leaf.is_complex())
+    )
+    return all(bool(torch.isfinite(leaf).all()) for leaf in floats)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -19,6 +18,7 @@ except ImportError:  # not on Windows
 from losszoo.errors import UsageError
 from losszoo.harness.bundle import Bundles
 from losszoo.harness.files import jsonable as jsonable
+from losszoo.harness.files import remove_stale, write_json
 from losszoo.harness.files import save_atomically as save_atomically
 from losszoo.harness.files import slug as slug
 from losszoo.harness.files import write_atomically as write_atomically
@@ -39,6 +39,7 @@ class Record:
     def __init__(self, folder: Path) -> None:
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            remove_stale(folder)
             with tempfile.TemporaryFile(dir=folder):
                 pass
         except OSError as error:
@@ -87,9 +88,8 @@ class Record:
 
     def write_json(self, name: str, content: Any) -> None:
         """A JSON file; numbers that are not finite become null."""
-        text = json.dumps(jsonable(content), indent=1, allow_nan=False)
         with self._written():
-            write_atomically(self.folder / name, text.encode())
+            write_json(self.folder / name, content)
 
     def write_checkpoint(self, state: Mapping[str, Any]) -> None:
         """The state to go on from."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -14,11 +13,14 @@ import torch
 
 from losszoo.engine.world import World
 from losszoo.errors import UntrustedError, UsageError, in_one_line, untrusted
+from losszoo.harness.files import DamagedError, read_json
 from losszoo.harness.options import Options
+from losszoo.harness.plan import Plan
 from losszoo.harness.planning import FORMAT, KEPT, Choice, choose
+from losszoo.harness.progress import Progress
 from losszoo.harness.record import CHECKPOINT, jsonable
 from losszoo.harness.result import RunResult
-from losszoo.harness.saving import read_checkpoint
+from losszoo.harness.saving import begin_again, go_on, read_checkpoint
 
 # What has to be in config.json beside the options of a run.
 _PARTS: Mapping[str, type] = {
@@ -35,7 +37,7 @@ _PARTS: Mapping[str, type] = {
     "world": int,
     **dict.fromkeys(KEPT, object),
 }
-# More than any machine has; torch would begin to start them.
+# Of one process, and of ranks: more than any machine has; torch would begin to start them.
 _MOST_THREADS = 4096
 
 
@@ -145,6 +147,22 @@ class Kept:
             return f"start it with {self._command()} ..."
         return "start a new run, or put back what has changed"
 
+    def progress(self, plan: Plan) -> Progress:
+        """Put a fresh plan into the state of the checkpoint; where there is none, the run begins again.
+
+        Raises:
+            NotResumableError: the state does not fit what the config makes.
+        """
+        if self.checkpoint is None:
+            return begin_again(plan)
+        try:
+            return go_on(plan, self.checkpoint)
+        except (KeyError, TypeError, AttributeError, ValueError, IndexError, RuntimeError) as error:
+            raise NotResumableError(
+                f"the state in {self.folder / CHECKPOINT} must fit the run that config.json tells of, however: "
+                f"{in_one_line(error)}; without this file the run begins again"
+            ) from error
+
     def _command(self) -> str:
         world = self.config["world"]
         return f"torchrun --nproc-per-node {world} -m losszoo run --resume" if world > 1 else "losszoo run --resume"
@@ -183,8 +201,10 @@ def read_run(folder: Path) -> Kept:
         )
     _check_parts(folder, config)
     result = _json(folder, "result.json")
-    if result is not None and result.get("status") != "interrupted":
-        return Kept(folder, config, RunResult.from_dict(result))
+    if isinstance(result, dict) and result.get("status") == "interrupted":
+        result = None
+    if result is not None:
+        return Kept(folder, config, _result(result, folder))
     return Kept(folder, config, checkpoint=_checkpoint(folder))
 
 
@@ -192,12 +212,23 @@ def _check_parts(folder: Path, config: Mapping[str, Any]) -> None:
     for name, kind in _PARTS.items():
         if name not in config or not isinstance(config[name], kind):
             raise _damaged(folder, f"its part {name!r} is missing or of another kind")
-    if not 1 <= config["threads"] <= _MOST_THREADS:
-        raise _damaged(folder, f"threads={config['threads']}, which is not in [1, {_MOST_THREADS}]")
+    for name in ("threads", "world"):
+        if not 1 <= config[name] <= _MOST_THREADS:
+            raise _damaged(folder, f"{name}={config[name]}, which is not in [1, {_MOST_THREADS}]")
 
 
 def _damaged(folder: Path, what: str) -> NotResumableError:
     return NotResumableError(f"{folder / 'config.json'} is damaged: {what}; start a new run")
+
+
+def _result(record: Any, folder: Path) -> RunResult:
+    try:
+        return RunResult.from_dict(record)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise NotResumableError(
+            f"{folder / 'result.json'} must be the result of a run, however: {in_one_line(error)}; without this file "
+            "the run goes on from its checkpoint"
+        ) from error
 
 
 def _checkpoint(folder: Path) -> dict[str, Any] | None:
@@ -206,10 +237,9 @@ def _checkpoint(folder: Path) -> dict[str, Any] | None:
         return None
     try:
         return read_checkpoint(path)
-    except Exception as error:  # a damaged archive can fail in any way
+    except (OSError, DamagedError) as error:
         raise NotResumableError(
-            f"{path} must be a whole checkpoint, however: it is cut off or damaged ({type(error).__name__}); "
-            "without this file the run begins again"
+            f"{path} must be a whole checkpoint, however: {error}; without this file the run begins again"
         ) from error
 
 
@@ -218,8 +248,8 @@ def _json(folder: Path, name: str) -> Any:
     if not path.exists():
         return None
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        return read_json(path)
+    except (OSError, DamagedError) as error:
         raise NotResumableError(f"{path} must be a whole JSON file, however: {error}") from error
 
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-import torch
-
+from losszoo.harness.archive import load
+from losszoo.harness.files import DamagedError
 from losszoo.harness.plan import Plan
 from losszoo.harness.progress import Progress
+
+# A run in which a million steps are bad keeps six numbers of each.
+MOST_VALUES = 20_000_000
 
 
 class Saving:
@@ -79,7 +83,14 @@ def begin_again(plan: Plan) -> Progress:
     return Progress()
 
 
-def read_checkpoint(path: Any) -> dict[str, Any]:
-    """The state in a file; nothing in it is executed."""
-    state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """The state in a file; nothing in it is executed.
+
+    Raises:
+        DamagedError: it is not as it was written; says why.
+        OSError: it cannot be read.
+    """
+    state = load(path, MOST_VALUES)
+    if not isinstance(state, dict):
+        raise DamagedError(f"it holds a {type(state).__name__}, and no state of a run")
     return state

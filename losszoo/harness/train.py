@@ -24,7 +24,6 @@ from losszoo.harness.record import NoRecord, Record
 from losszoo.harness.result import RunResult
 from losszoo.harness.resume import Kept, read_run, same_threads
 from losszoo.harness.run import OnEpoch, fit
-from losszoo.harness.saving import begin_again, go_on
 from losszoo.harness.task import Task
 
 LossLike = str | Callable[..., Any]
@@ -132,9 +131,7 @@ def _trained(
             return claims.enter_context(record.claimed())
 
         plan = build(chosen, lambda: _record(claimed, world), world)
-        progress = None
-        if kept is not None:
-            progress = begin_again(plan) if kept.checkpoint is None else go_on(plan, kept.checkpoint)
+        progress = None if kept is None else kept.progress(plan)
         plan.record.write_json("config.json", plan.config)
         with _scalars(plan, chosen.options), Interrupt() as interrupt:
             progress = fit(plan, interrupt, on_epoch if plan.first_rank else None, progress)

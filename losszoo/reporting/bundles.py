@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from losszoo.harness.files import jsonable, write_atomically
+from losszoo.harness.files import write_json
 from losszoo.reporting.board import Board, Entry
 from losszoo.reporting.reading import Reader, mapping, sequence, text
 from losszoo.reporting.runs import Run
@@ -135,8 +135,7 @@ def _write(root: Path, told: Mapping[Path, Told]) -> None:
     """Keep the answers; where the folder cannot be written, the next report asks again."""
     kept = {name: dict(record) for name, record in _read(root).items()}
     kept |= {answer.bundle: {"stamp": _stamp(path), **asdict(answer)} for path, answer in told.items()}
-    content = json.dumps(jsonable({"format": _FORMAT, "replays": kept})).encode()
     try:
-        write_atomically(root / CACHE, content)
+        write_json(root / CACHE, {"format": _FORMAT, "replays": kept})
     except OSError:
         return

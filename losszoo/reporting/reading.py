@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import stat
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-# A history of a long run has a megabyte; what is larger than this is none.
-LARGEST = 64 * 2**20
+from losszoo.harness.files import DamagedError, read_json
+
 _LARGEST_NUMBER = 1e150
 
 
@@ -35,14 +34,12 @@ class Reader:
         try:
             about = path.lstat()
             regular = stat.S_ISREG(about.st_mode)
-            if about.st_size > LARGEST and regular:
-                return self._damaged(path, f"{about.st_size / 2**20:.0f} MB is too large", kind)
-            found = json.loads(path.read_bytes()) if regular else None
+            found = read_json(path, checked=False) if regular else None
         except FileNotFoundError:
             found = regular = None
         except OSError as error:
             return self._damaged(path, error.strerror or type(error).__name__, kind)
-        except (ValueError, RecursionError) as error:
+        except DamagedError as error:
             return self._damaged(path, f"damaged: {error}", kind)
         if not regular:
             return self._damaged(path, "missing", kind) if required else kind()

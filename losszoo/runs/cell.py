@@ -9,7 +9,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-FORMAT = 1
+from losszoo.harness.files import DamagedError, read_json, write_json
+
+FORMAT = 2
 RECORD = "cell.json"
 RUN = "run"
 # Written by the system's own thread when a cell does not end: where it hangs.
@@ -18,10 +20,6 @@ HUNG = "hung.txt"
 STATUSES = ("done", "failed", "timeout", "killed", "missing")
 # There is an answer, even if it is that none can be had; of "missing" there is only a beginning.
 _KEYS = ("task", "loss", "seed", "kind", "status", "config", "result", "error", "seconds")
-
-
-class DamagedError(Exception):
-    """A record that cannot be read: it counts as missing, and is said."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,10 +59,10 @@ class Cell:
             DamagedError: a file that is cut off, or of another format.
         """
         try:
-            record = json.loads((self.folder / RECORD).read_bytes())
+            record = read_json(self.folder / RECORD)
         except FileNotFoundError:
             return None
-        except (OSError, ValueError) as error:
+        except (OSError, DamagedError) as error:
             raise DamagedError(f"{self.folder / RECORD} cannot be read ({error})") from error
         if not isinstance(record, dict) or record.get("format") != FORMAT:
             told = record.get("format") if isinstance(record, dict) else None
@@ -102,9 +100,7 @@ class Cell:
 
     def write(self, record: Mapping[str, Any]) -> None:
         """Replace the record on disk."""
-        from losszoo.harness.files import jsonable, write_atomically
-
-        write_atomically(self.folder / RECORD, json.dumps(jsonable(record), indent=1, allow_nan=False).encode())
+        write_json(self.folder / RECORD, record)
 
     def differences(self, record: Mapping[str, Any]) -> list[str]:
         """What the record was made with that this cell is not, as ``key: there -> here``.

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from losszoo.errors import UsageError
+from losszoo.harness.files import DamagedError, read_json, temporary_name
 
 try:
     import fcntl
@@ -36,7 +37,7 @@ def check_locks(folder: Path) -> None:
         NoLocksError: its file system has no locks, or the system has none.
         OSError: it cannot be written.
     """
-    path = folder / f".{LOCK}.{os.getpid()}"
+    path = temporary_name(folder / LOCK)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
         _lock(descriptor, folder)
@@ -101,8 +102,8 @@ def _write(descriptor: int, about: dict[str, Any]) -> None:
 def told(folder: Path) -> dict[str, Any]:
     """What the last who held the lock has written there."""
     try:
-        about = json.loads((folder / LOCK).read_bytes())
-    except (OSError, ValueError):
+        about = read_json(folder / LOCK, checked=False)
+    except (OSError, DamagedError):
         return {}
     return about if isinstance(about, dict) else {}
 

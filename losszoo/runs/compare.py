@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import math
 import os
 import time
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from losszoo.errors import UsageError
+from losszoo.harness.files import remove_stale, write_json
 from losszoo.runs.cell import Cell
 from losszoo.runs.claim import check_locks
 from losszoo.runs.comparison import Comparison, make_table, ranks_of
@@ -34,7 +34,7 @@ def compare(
     seeds: int | Sequence[int] = 5,
     *,
     baselines: bool = False,
-    jobs: int = 1,
+    jobs: int | None = None,
     backend: str = "local",
     address: str | None = None,
     timeout: float | None = None,
@@ -55,7 +55,7 @@ def compare(
         tasks: names.
         seeds: how many (0, 1, ...), or which.
         baselines: compute those of scikit-learn on the same rows.
-        jobs: cells at a time, >= 1.
+        jobs: cells at a time, >= 1; None is one, and with Ray as many as the cluster has CPUs.
         backend: "local", or "ray" for a cluster.
         address: of the Ray cluster, HOST:PORT; None starts one on this machine.
         timeout: seconds that a cell may take, > 0.
@@ -105,7 +105,7 @@ def compare(
 class How:
     """By what the cells are computed; the arguments of :func:`compare`."""
 
-    jobs: int
+    jobs: int | None
     backend: str
     address: str | None
     timeout: float | None
@@ -117,7 +117,7 @@ class How:
         Raises:
             UsageError: jobs, timeout, backend or address.
         """
-        if isinstance(self.jobs, bool) or not isinstance(self.jobs, int) or self.jobs < 1:
+        if self.jobs is not None and (isinstance(self.jobs, bool) or not isinstance(self.jobs, int) or self.jobs < 1):
             raise UsageError(f"jobs must be a whole number >= 1, however: jobs={self.jobs!r}")
         if self.timeout is not None and not (math.isfinite(self.timeout) and self.timeout > 0):
             raise UsageError(f"timeout must be a number of seconds > 0, however: timeout={self.timeout!r}")
@@ -134,6 +134,7 @@ def _folder(out: str | Path) -> Path:
         raise UsageError(f"out must be the path of a folder, however: out={str(out)!r}")
     try:
         Path(out).mkdir(parents=True, exist_ok=True)
+        remove_stale(Path(out))
         check_locks(Path(out))
     except OSError as error:
         said = f"{error.strerror or error}: {error.filename or out}"
@@ -148,7 +149,7 @@ def _computed(
         return {}
     data = os.environ.get("LOSSZOO_DATA")
     orders = Orders(uuid.uuid4().hex, os.getcwd(), how.threads, how.timeout, data)
-    workers = open_pool(how.backend, min(how.jobs, len(todo)), how.address)
+    workers = open_pool(how.backend, how.jobs, len(todo), how.address)
     with workers as pool, Watch(todo, done, orders.command, on_progress):
         return Schedule(pool, orders).run(todo)
 
@@ -180,7 +181,5 @@ def _conclude(
 
 def _write(found: Comparison, out: Path) -> None:
     """The document beside the cells; it says nothing that they do not, so a full disk is no failure."""
-    from losszoo.harness.files import jsonable, write_atomically
-
     with contextlib.suppress(OSError):
-        write_atomically(out / DOCUMENT, json.dumps(jsonable(found.to_dict()), indent=1, allow_nan=False).encode())
+        write_json(out / DOCUMENT, found.to_dict())

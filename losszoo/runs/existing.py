@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from losszoo.errors import UsageError, some_of
-from losszoo.runs.cell import Cell, DamagedError
+from losszoo.harness.files import DamagedError
+from losszoo.runs.cell import Cell
 
 
 def done_already(cells: Iterable[Cell], out: Path, fresh: bool, notes: list[str]) -> dict[Cell, dict[str, Any]]:

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from losszoo.errors import UsageError, in_one_line
+from losszoo.errors import UsageError, counted, in_one_line
 from losszoo.runs.worker import end_with
 
 BACKENDS = ("local", "ray")
@@ -137,10 +137,7 @@ class RayPool(Pool):
     """
 
     def backend(self) -> Any:
-        from ray.util.joblib import register_ray
-
-        register_ray()  # type: ignore[no-untyped-call, unused-ignore]
-        return "ray"
+        return _actors()(self)
 
     def deaths(self) -> tuple[type[BaseException], ...]:
         from ray.exceptions import RayError
@@ -151,15 +148,70 @@ class RayPool(Pool):
         """joblib has ended the actors; the cluster is left by :func:`open_pool`."""
 
 
-@contextlib.contextmanager
-def open_pool(backend: str, jobs: int, address: str | None) -> Iterator[Pool]:
-    """The workers, as long as they are needed.
+@functools.cache
+def _actors() -> Any:
+    from joblib.pool import MemmappingPool, PicklingPool
+    from ray.util.joblib.ray_backend import RayBackend
+    from ray.util.multiprocessing import Pool as ActorPool
+
+    class InTurn(ActorPool):  # type: ignore[misc,unused-ignore]
+        """Ray draws who gets the next cell, so that two may wait for one actor while another one is idle."""
+
+        _turn = -1
+
+        def _random_actor_index(self) -> int:
+            self._turn = (self._turn + 1) % len(self._actor_pool)
+            return self._turn
+
+    class Actors(RayBackend):  # type: ignore[misc,unused-ignore]
+        """Ray's own, also where there is one, and as many as the cluster has CPUs for when a round begins."""
+
+        def __init__(self, pool: RayPool) -> None:
+            super().__init__()
+            self.pool = pool
+
+        def configure(
+            self, n_jobs: int = 1, parallel: Any = None, prefer: Any = None, require: Any = None, **options: Any
+        ) -> int:
+            PicklingPool.__bases__ = (InTurn,)  # as Ray does it with its own pool
+            # Ray counts no CPU for an actor that runs, and would put all of them on one node.
+            options = {**self.backend_kwargs, **options, "ray_remote_args": {"scheduling_strategy": "SPREAD"}}
+            self._pool = MemmappingPool(min(self.pool.jobs, cpus_of_cluster()), **options)
+            self.parallel = parallel
+            return n_jobs
+
+    return Actors
+
+
+def cpus_of_cluster() -> int:
+    """Of all nodes that are alive.
 
     Raises:
-        UsageError: Ray is not installed, or not reachable; says the command that helps.
+        UsageError: there is none.
+    """
+    import ray
+
+    cpus = int(ray.cluster_resources().get("CPU", 0))
+    if cpus < 1:
+        raise UsageError("a Ray cluster must have a CPU to compute on, got none; start a node: ray start --address ...")
+    return cpus
+
+
+@contextlib.contextmanager
+def open_pool(backend: str, jobs: int | None, cells: int, address: str | None) -> Iterator[Pool]:
+    """The workers, as long as they are needed.
+
+    Args:
+        backend: one of :data:`BACKENDS`.
+        jobs: cells at a time; None is one, and with Ray as many as the cluster has CPUs.
+        cells: that are to be computed; more workers are not started.
+        address: of the cluster.
+
+    Raises:
+        UsageError: Ray is not installed, or not reachable; more jobs than CPUs. Says the command that helps.
     """
     if backend == "local":
-        pool: Pool = LocalPool(jobs, functools.partial(end_with, os.getpid()))
+        pool: Pool = LocalPool(min(jobs or 1, cells), functools.partial(end_with, os.getpid()))
         try:
             yield pool
         finally:
@@ -168,7 +220,13 @@ def open_pool(backend: str, jobs: int, address: str | None) -> Iterator[Pool]:
     ray = _import_ray()
     _connect(ray, jobs, address)
     try:
-        yield RayPool(jobs)
+        cpus = cpus_of_cluster()
+        if jobs is not None and jobs > cpus:
+            raise UsageError(
+                f"jobs must be at most the {counted(cpus, 'CPU')} of the Ray cluster {address}, got jobs={jobs}; leave "
+                "--jobs out to use all of them, or add a node with: ray start --address ..."
+            )
+        yield RayPool(min(jobs or cpus, cells))
     finally:
         ray.shutdown()
 
@@ -203,16 +261,39 @@ def _import_ray() -> Any:
     return ray
 
 
-def _connect(ray: Any, jobs: int, address: str | None) -> None:
+def _connect(ray: Any, jobs: int | None, address: str | None) -> None:
     import logging
 
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if address is None:
-        options |= {"num_cpus": max(2, jobs), "include_dashboard": False}
+        options |= {"num_cpus": jobs or os.cpu_count(), "include_dashboard": False}
+    elif address != "auto" and "://" not in address:
+        _check_token(address)
     try:
         ray.init(address=address or "local", **options)
     except Exception as error:  # of many kinds, by how it is reached
         raise _unreachable(address or "local", in_one_line(error)) from error
+
+
+def _check_token(address: str) -> None:
+    """Of a cluster that asks for another token Ray says after 20 s that it does not answer."""
+    try:
+        from ray._private.authentication.authentication_token_setup import ensure_token_if_auth_enabled
+        from ray._raylet import GcsClient
+        from ray.exceptions import AuthenticationError
+    except ImportError:  # an older Ray, which has no tokens
+        return
+    try:
+        ensure_token_if_auth_enabled(create_token_if_missing=False)
+        GcsClient(address=address)
+    except AuthenticationError as error:
+        raise UsageError(
+            f"the token of the Ray cluster must be known here, however: {address} answers, and this process is not "
+            "authenticated; set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN to what `ray get-auth-token` prints on the "
+            "head node"
+        ) from error
+    except Exception as error:  # of many kinds, by who listens there
+        raise _unreachable(address, in_one_line(error)) from error
 
 
 def _check_address(address: str) -> None:

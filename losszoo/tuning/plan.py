@@ -19,7 +19,7 @@ from losszoo.tuning.search import read_dimension, split_items
 from losszoo.tuning.space import Dimension, Settable
 from losszoo.tuning.storage import file_url
 
-FORMAT = 2
+FORMAT = 3
 
 
 def _digest(text: str) -> str:

@@ -6,6 +6,7 @@ import contextlib
 import random
 import socket
 import time
+import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -19,8 +20,15 @@ if TYPE_CHECKING:
 REACH_SECONDS = 5.0
 # Several processes write into one SQLite file, one after the other.
 _SQLITE_WAIT_SECONDS = 60.0
-_PORTS = {"postgresql": 5432, "postgres": 5432, "mysql": 3306, "mariadb": 3306, "mssql": 1433, "oracle": 1521}
-_DRIVERS = {"postgresql": "psycopg2-binary", "mysql": "pymysql", "mariadb": "pymysql"}
+_PORTS = {"postgresql": 5432, "mysql": 3306, "mariadb": 3306, "mssql": 1433, "oracle": 1521}
+# By the name of SQLAlchemy's driver, where the package is called otherwise. Which one a URL means that names none has
+# changed between its versions.
+_PACKAGES = {
+    "psycopg": "'losszoo[postgresql]'",
+    "psycopg2": "psycopg2-binary",
+    "mysqldb": "mysqlclient",
+    "mariadbconnector": "mariadb",
+}
 _HIDDEN = "***"
 # What databases say to the second of two who make a table, or write into one.
 _TOGETHER = ("already exists", "is locked", "UNIQUE constraint", "uplicate")
@@ -85,13 +93,19 @@ def open_storage(url: str) -> BaseStorage:
         with _quiet():
             return optuna.storages.get_storage(_patiently(url, kind))
     except ImportError as error:
-        driver = _DRIVERS.get(kind, error.name or "its driver")
-        raise UsageError(f"storage {shown(url)} needs a driver: pip install {driver} ({_said(error, url)})") from None
+        raise UsageError(f"storage {shown(url)} needs a driver: pip install {_package(url)}") from None
     except Exception as error:
         raise UsageError(
             f"storage must be a database that can be opened, however: {shown(url)}: {_said(error, url)}; "
             f"check {_what_to_check(kind)}"
         ) from None
+
+
+def _package(url: str) -> str:
+    from sqlalchemy import make_url
+
+    driver = make_url(url).get_driver_name()
+    return _PACKAGES.get(driver, driver)
 
 
 def _patiently(url: str, kind: str) -> Any:
@@ -110,11 +124,17 @@ def _rdb(url: str, kind: str) -> Any:
     import optuna
 
     if kind != "sqlite":
-        return optuna.storages.RDBStorage(url, engine_kwargs={"pool_pre_ping": True})
+        return _closed(optuna.storages.RDBStorage(url, engine_kwargs={"pool_pre_ping": True}))
     with contextlib.suppress(OSError):  # said by the database itself
         Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
     storage = optuna.storages.RDBStorage(url, engine_kwargs={"connect_args": {"timeout": _SQLITE_WAIT_SECONDS}})
     _write_ahead(storage.engine)
+    return _closed(storage)
+
+
+def _closed(storage: Any) -> Any:
+    """With its connections closed when nobody uses it any more: a server counts them, and psycopg warns."""
+    weakref.finalize(storage, storage.engine.dispose)
     return storage
 
 
@@ -128,7 +148,10 @@ def _write_ahead(engine: Any) -> None:
         connection.execute("PRAGMA synchronous=NORMAL")
 
     engine.dispose()  # connections from before
-    engine.connect().close()
+    with engine.connect() as connection:
+        found = connection.exec_driver_sql("PRAGMA integrity_check(1)").scalar()
+    if found != "ok":
+        raise ValueError(f"it is damaged: {' '.join(str(found).split())}")
 
 
 def _check_form(url: str, kind: str) -> None:
@@ -137,6 +160,8 @@ def _check_form(url: str, kind: str) -> None:
             "storage must be a URL such as sqlite:///study.db or postgresql://user:password@host/database, "
             f"however: {shown(url)}"
         )
+    if kind == "postgres":
+        raise UsageError(f"storage must begin with postgresql://, got {shown(url)}")
     if url.rstrip("/") == "sqlite:" or url.endswith(":memory:"):
         raise UsageError(f"storage must outlive the process, however: {shown(url)} is kept in memory only")
 

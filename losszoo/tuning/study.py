@@ -9,11 +9,12 @@ import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from losszoo.errors import UsageError
+from losszoo.errors import UsageError, in_one_line, some_of
+from losszoo.harness import process
 from losszoo.harness.resume import differences
-from losszoo.tuning import process
 from losszoo.tuning.heartbeat import is_silent
 from losszoo.tuning.plan import StudyPlan
+from losszoo.tuning.seal import damaged
 from losszoo.tuning.storage import is_of_database, open_storage, shown
 from losszoo.tuning.trial import DEFAULT, FAILED, folder_of
 
@@ -64,8 +65,28 @@ def open_study(plan: StudyPlan) -> Study:
         if not is_of_database(error):
             raise
         raise UsageError(lost(plan, error)) from None
-    _check_identity(study, plan)
+    _check(study, plan)
     return study
+
+
+def _check(study: Study, plan: StudyPlan) -> None:
+    """Whether this is the study of the plan, as it was written."""
+    try:
+        _check_identity(study, plan)
+        lost_ones = damaged(study.get_trials(deepcopy=False))
+    except Exception as error:  # what a damaged database gives Optuna to read, it may stumble over in any way
+        if isinstance(error, UsageError) or is_of_database(error):
+            raise
+        raise _damage(plan, in_one_line(error)) from error
+    if lost_ones:
+        raise _damage(plan, f"trial {some_of(lost_ones)}: the checksum does not fit, or there is none")
+
+
+def _damage(plan: StudyPlan, what: str) -> UsageError:
+    return UsageError(
+        f"study {plan.study_name} in {shown(plan.storage)} must be as it was written, however: {what}; restore the "
+        "database from a copy, or choose another --study"
+    )
 
 
 def lost(plan: StudyPlan, error: BaseException) -> str:

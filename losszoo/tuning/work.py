@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from losszoo.harness import process
 from losszoo.harness.interrupt import Interrupt
-from losszoo.tuning import process
 from losszoo.tuning.heartbeat import BEAT, beating
 from losszoo.tuning.plan import StudyPlan
+from losszoo.tuning.seal import seal
 from losszoo.tuning.study import DRAWN, HOST, PROCESS, THREADS, best_of, count, give_up
 from losszoo.tuning.trial import FAILED, Running, TrialFailedError, folder_of
 
@@ -131,13 +132,16 @@ def _run(study: Study, plan: StudyPlan, trial: Trial, alive: Callable[[], None])
         with beating(trial):
             value = Running(plan, trial, alive).value()
     except optuna.TrialPruned:
+        seal(trial, TrialState.PRUNED)
         study.tell(trial, state=TrialState.PRUNED, skip_if_finished=True)
         _remove(plan, trial.number)
     except TrialFailedError as error:
         # Its folder is kept: it may hold a crash bundle.
         trial.set_user_attr(FAILED, str(error))
+        seal(trial, TrialState.PRUNED)
         study.tell(trial, state=TrialState.PRUNED, skip_if_finished=True)
     else:
+        seal(trial, TrialState.COMPLETE, value)
         study.tell(trial, value, skip_if_finished=True)
         best = best_of(study)
         if best is not None and best.number != trial.number:

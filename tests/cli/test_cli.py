@@ -24,6 +24,7 @@ from losszoo.cli.common import counted
 from losszoo.cli.main import COMMANDS, main
 from losszoo.cli.result_table import show
 from losszoo.cli.run_command import epoch_display
+from losszoo.harness.files import read_json
 from losszoo.registry.registry import installed
 
 MY_LOSSES = '''
@@ -207,7 +208,7 @@ def test_a_loss_of_ones_own_runs(cli: Cli, tmp_path: Path) -> None:
     assert result["metrics"]["test"]["accuracy"] > 0.5
     assert "chatter" in done.stderr
     assert "./my_losses.py:Mine on digits, seed 0: completed after 2 epochs" in done.stderr
-    assert json.loads((tmp_path / result["run_dir"] / "result.json").read_text()) == result
+    assert read_json(tmp_path / result["run_dir"] / "result.json") == result
 
 
 def test_a_run_that_its_guard_stops_exits_with_1(cli: Cli) -> None:

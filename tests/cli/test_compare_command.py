@@ -23,6 +23,7 @@ from losszoo import UsageError  # noqa: E402
 from losszoo.cli.compare_command import command  # noqa: E402
 from losszoo.cli.main import main  # noqa: E402
 from losszoo.cli.run_command import command as run_command  # noqa: E402
+from losszoo.harness.files import read_json  # noqa: E402
 from losszoo.runs.request import DECIDING, FREE  # noqa: E402
 
 CELL = {
@@ -69,7 +70,7 @@ def test_the_document_holds_cells_tables_and_ranks(grid: tuple[Path, Any, str]) 
     for cell in document["cells"]:
         assert set(cell) == CELL
         assert cell["status"] == "done"
-        record = json.loads((folder / cell["folder"] / "cell.json").read_text())
+        record = read_json(folder / cell["folder"] / "cell.json")
         assert record == {key: value for key, value in cell.items() if key != "folder"}
     baselines = ("knn", "nca-knn", "logistic-regression", "gradient-boosting")
     assert set(document["ranks"]) == {"cross-entropy", "nca-stable", *(f"{name} (baseline)" for name in baselines)}
@@ -94,7 +95,7 @@ def test_done_cells_are_not_computed_again(grid: tuple[Path, Any, str]) -> None:
     started = {cell["folder"]: cell["started"] for cell in document["cells"]}
     assert [cell["seed"] for cell in second["cells"] if cell["started"] != started.get(cell["folder"])] == [3]
     assert "4 of 4 cells done" in said
-    assert json.loads((folder / "comparisons" / "comparison.json").read_text()) == second
+    assert read_json(folder / "comparisons" / "comparison.json") == second
 
 
 def test_another_config_is_refused_before_anything_starts(grid: tuple[Path, Any, str]) -> None:

@@ -16,6 +16,7 @@ import pytest
 import torch
 
 import losszoo
+from losszoo.harness.files import read_json
 from losszoo.harness.interrupt import Interrupt
 
 # A run of minutes; its loss tells when the steps have begun.
@@ -92,7 +93,7 @@ def test_what_was_trained_stays(start: object, tmp_path: Path, number: signal.Si
     assert "Traceback" not in stderr
     assert "interrupted" in stderr
     folder = tmp_path / result["run_dir"]
-    assert json.loads((folder / "result.json").read_text()) == result
+    assert read_json(folder / "result.json") == result
     assert len(json.loads((folder / "history.json").read_text())) == result["epochs"]
     state = torch.load(folder / "checkpoint.pt", weights_only=True)
     assert state["epoch"] == result["epochs"]

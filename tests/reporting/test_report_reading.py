@@ -11,7 +11,7 @@ import pytest
 from made_runs import PLANE, STEPS, cell, comparison, history, result, run_folder, write
 
 from losszoo.errors import UsageError
-from losszoo.reporting import reading
+from losszoo.harness import files
 from losszoo.reporting.board import boards
 from losszoo.reporting.reading import number
 from losszoo.reporting.search import MOST_FOLDERS, Found, search
@@ -145,11 +145,12 @@ def test_links_pipes_and_large_files_are_not_read(tmp_path: Path, monkeypatch: p
     os.mkfifo(folder / "steps.json")
     (folder / "history.json").unlink()
     (folder / "history.json").symlink_to(elsewhere / "history.json")
-    monkeypatch.setattr(reading, "LARGEST", 1000)
+    monkeypatch.setattr(files, "LARGEST_JSON", 1000)
     write(folder / "embedding.json", {"x": "1" * 1000})
     (run,) = (found := search(tmp_path / "here")).runs
     assert (run.loss, run.steps, run.history) == ("bce", None, ())
-    assert [note.split(": ")[1] for note in found.notes] == ["missing", "0 MB is too large"]
+    assert [note.split(": ")[1] for note in found.notes] == ["missing", "damaged"]
+    assert "0 MB is too large" in found.notes[1]
 
 
 def test_somebody_elses_config_is_no_run(tmp_path: Path) -> None:

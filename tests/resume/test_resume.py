@@ -19,6 +19,7 @@ import torch
 
 import losszoo
 from losszoo import RunResult, UsageError
+from losszoo.harness.files import read_json, write_json
 
 Start = Callable[..., "subprocess.Popen[str]"]
 # A loss whose steps take long enough to be killed in; it draws from every source of chance that there is.
@@ -74,7 +75,7 @@ def folder_of(out: Path) -> Path:
 
 def all_but_time(folder: Path) -> dict[str, Any]:
     """Everything that a run leaves behind, without what the clock has said."""
-    result = json.loads((folder / "result.json").read_text())
+    result = read_json(folder / "result.json")
     history = json.loads((folder / "history.json").read_text())
     state = torch.load(folder / "checkpoint.pt", weights_only=True)
     for timed in (result, state, *history, *state["history"]):
@@ -84,7 +85,7 @@ def all_but_time(folder: Path) -> dict[str, Any]:
         result["guard"]["first"]["bundle"] = Path(result["guard"]["first"]["bundle"]).name
     state["guard"]["first"] = None
     bundles = sorted(path.name for path in folder.glob("bundles/*.pt"))
-    steps = json.loads((folder / "steps.json").read_text())
+    steps = read_json(folder / "steps.json")
     return {"result": result, "history": history, "state": state, "bundles": bundles, "steps": steps}
 
 
@@ -199,7 +200,7 @@ def test_an_object_has_to_be_given_again(tmp_path: Path) -> None:
 
 def edit(folder: str, **changes: Any) -> None:
     path = Path(folder, "config.json")
-    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+    write_json(path, {**read_json(path), **changes})
 
 
 @pytest.mark.parametrize(
@@ -210,7 +211,7 @@ def edit(folder: str, **changes: Any) -> None:
             {"losszoo": "0.0.1", "world": 2},
             r"losszoo: '0.0.1' there.*world: 2 there, 1 here.*torchrun --nproc-per-node 2",
         ),
-        ({"format": 1}, r"must be of format 3, however: .* is of format 1"),
+        ({"format": 1}, r"must be of format 4, however: .* is of format 1"),
         (
             {"code": {"a.py": "0"}},
             r"the loss file a.py must be where it was, however: it is not in .*; go on in the folder",
@@ -241,8 +242,13 @@ def test_what_is_no_run_folder(tmp_path: Path, done: RunResult) -> None:
         losszoo.run(resume=tmp_path)
     shutil.copytree(done.run_dir, tmp_path / "damaged")
     for name, text, match in (
-        ("checkpoint.pt", "PK", "must be a whole checkpoint, however: it is cut off or damaged.*the run begins again"),
-        ("config.json", "{", "must be a whole JSON file"),
+        (
+            "checkpoint.pt",
+            "PK",
+            "must be a whole checkpoint, however: it is cut off.*no checksum; without this file the run begins again",
+        ),
+        ("config.json", "{", "must be a whole JSON file, however: it is cut off or damaged"),
+        ("config.json", "[" * 100_000, "must be a whole JSON file, however: it must be nested at most 64 deep"),
     ):
         (tmp_path / "damaged" / "result.json").unlink(missing_ok=True)
         (tmp_path / "damaged" / name).write_text(text)

@@ -23,22 +23,22 @@ def environment() -> dict[str, str]:
     return {key: value for key, value in os.environ.items() if key != "COLUMNS"} | {"OMP_NUM_THREADS": "1"}
 
 
-def start(*arguments: str, cwd: Path) -> subprocess.Popen[str]:
-    """In a process group of its own, as a shell does it."""
+def start(*arguments: str, cwd: Path, **more: str) -> subprocess.Popen[str]:
+    """In a process group of its own, as a shell does it; with ``more`` in its environment."""
     return subprocess.Popen(
         [sys.executable, "-m", "losszoo", "compare", *arguments, "--json"],
         cwd=cwd,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=environment(),
+        env=environment() | more,
         start_new_session=True,
     )
 
 
-def compare(*arguments: str, cwd: Path, timeout: float = PATIENCE) -> tuple[int, Any, str]:
+def compare(*arguments: str, cwd: Path, timeout: float = PATIENCE, **more: str) -> tuple[int, Any, str]:
     """Exit code, document and what is said to people."""
-    process = start(*arguments, cwd=cwd)
+    process = start(*arguments, cwd=cwd, **more)
     out, err = process.communicate(timeout=timeout)
     return process.returncode, json.loads(out) if out else None, err
 

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from losszoo import UsageError
+from losszoo.harness.files import DamagedError, write_json
 from losszoo.runs import claim as claims
-from losszoo.runs.cell import Cell, DamagedError
+from losszoo.runs.cell import Cell
 from losszoo.runs.claim import LOCK, NoLocksError, check_locks, claim, is_held, is_over, is_running, told
 from losszoo.runs.compare import compare
 from losszoo.runs.existing import done_already
@@ -41,14 +42,19 @@ def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:
     [
         ('{"format": 1, "task": "dig', "cannot be read"),
         ("", "cannot be read"),
-        ("[1]", "has format None instead of 1"),
-        ('{"format": 2}', "has format 2 instead of 1"),
-        ('{"format": 1, "status": "done"}', "is not a record of a cell"),
+        ("[1]", "carries no checksum"),
+        ('{"format": 1, "status": "done"}', "carries no checksum"),
+        ("[" * 100_000, "nested at most 64 deep"),
+        ({"format": 1}, "has format 1 instead of 2"),
+        ({"format": 2, "status": "done"}, "is not a record of a cell"),
     ],
 )
-def test_a_damaged_record_counts_as_missing_and_is_said(tmp_path: Path, text: str, said: str) -> None:
+def test_a_damaged_record_counts_as_missing_and_is_said(tmp_path: Path, text: Any, said: str) -> None:
     one = cell(tmp_path)
-    (one.folder / "cell.json").write_text(text)
+    if isinstance(text, str):
+        (one.folder / "cell.json").write_text(text)
+    else:
+        write_json(one.folder / "cell.json", text)
     with pytest.raises(DamagedError, match=said):
         one.read()
     assert one.peek() is None

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from losszoo import UsageError
+from losszoo.harness.files import read_json, write_json
 from losszoo.harness.record import Record
 from losszoo.runs.compare import compare
 from losszoo.runs.grid import Grid
@@ -36,12 +37,12 @@ def test_a_resumed_cell_goes_on_with_its_run(tmp_path: Path) -> None:
     folder = Path(first.cells[0]["folder"])
     marked = folder / "run" / "kept"
     marked.touch()
-    record = (folder / "cell.json").read_text()
-    (folder / "cell.json").write_text(record.replace('"status": "done"', '"status": "missing"'))
+    record = read_json(folder / "cell.json")
+    write_json(folder / "cell.json", {**record, "status": "missing"})
     second = compare(["mse"], ["diabetes"], seeds=1, epochs=2, out=tmp_path)
     assert marked.exists()
     assert second.cells[0]["result"]["metrics"] == first.cells[0]["result"]["metrics"]
-    (folder / "cell.json").write_text(record.replace('"status": "done"', '"status": "killed"'))
+    write_json(folder / "cell.json", {**record, "status": "killed"})
     (folder / "run" / "config.json").write_text("{")
     third = compare(["mse"], ["diabetes"], seeds=1, epochs=2, out=tmp_path)
     assert not marked.exists()  # what cannot be gone on with is begun anew
@@ -81,8 +82,7 @@ def test_a_run_that_somebody_else_goes_on_with_is_left_alone(tmp_path: Path, epo
     first = compare(["mse"], ["diabetes"], seeds=1, epochs=2, out=tmp_path)
     folder = Path(first.cells[0]["folder"])
     (folder / "run" / "result.json").unlink()
-    before = (folder / "cell.json").read_text().replace('"status": "done"', '"status": "killed"')
-    (folder / "cell.json").write_text(before)
+    write_json(folder / "cell.json", {**read_json(folder / "cell.json"), "status": "killed"})
     kept = files(folder / "run")
     with Record(folder / "run").claimed():
         (cell,) = compare(["mse"], ["diabetes"], seeds=1, epochs=epochs, out=tmp_path).cells

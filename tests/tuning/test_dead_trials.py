@@ -17,7 +17,8 @@ from optuna.trial import TrialState
 from quick_study import folders, plan_of, quick
 
 from losszoo.errors import LosszooError, UsageError
-from losszoo.tuning import heartbeat, jobs, process, study, trial, work
+from losszoo.harness import process
+from losszoo.tuning import heartbeat, jobs, study, trial, work
 
 # The mark of a process that would be seen from here.
 DEAD = f"999999999:{process.mark().partition(':')[2]}"

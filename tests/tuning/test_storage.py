@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import socket
+import sys
 import time
+import tomllib
 from pathlib import Path
 
 import pytest
+import sqlalchemy
 
 from losszoo.errors import UsageError
 from losszoo.tuning import storage
@@ -39,6 +42,7 @@ def test_the_password_is_hidden(url: str, safe: str) -> None:
         ("postgresql://me:secret@localhost:1/x", r"postgresql://me:\*\*\*@localhost:1/x: .* port 1; check that"),
         ("postgresql://me:secret@no-such-host.invalid/x", r"reachable, however: postgresql://me:\*\*\*@no-such-host"),
         ("postgresql://me:secret@host:port/x", r"must be a URL with a port in digits"),
+        ("postgres://me:secret@localhost/x", r"must begin with postgresql://, got postgres://me:\*\*\*@localhost/x"),
         ("redis://localhost", r"must be a database that can be opened, however: redis://localhost"),
     ],
 )
@@ -62,12 +66,33 @@ def test_a_host_that_does_not_answer_is_not_waited_for(monkeypatch: pytest.Monke
         open_storage("mysql://me:secret@db.example/x")
 
 
-def test_a_missing_driver_is_named() -> None:
+@pytest.mark.parametrize(
+    ("scheme", "module", "package"),
+    [
+        ("postgresql", "psycopg", r"'losszoo\[postgresql\]'"),
+        ("postgresql+psycopg", "psycopg", r"'losszoo\[postgresql\]'"),
+        ("postgresql+psycopg2", "psycopg2", "psycopg2-binary"),
+        ("mysql", "MySQLdb", "mysqlclient"),
+        ("mysql+pymysql", "pymysql", "pymysql"),
+    ],
+)
+def test_a_missing_driver_is_named(monkeypatch: pytest.MonkeyPatch, scheme: str, module: str, package: str) -> None:
+    """The module is the one that the installed SQLAlchemy imports for such a URL."""
+    monkeypatch.setitem(sys.modules, module, None)
     with socket.create_server(("localhost", 0)) as listening:
-        url = f"mysql+pymysql://me:secret@localhost:{listening.getsockname()[1]}/x"
-        with pytest.raises(UsageError, match=r"needs a driver: pip install pymysql") as raised:
+        url = f"{scheme}://me:secret@localhost:{listening.getsockname()[1]}/x"
+        with pytest.raises(UsageError, match=rf"needs a driver: pip install {package}$") as raised:
             open_storage(url)
     assert "secret" not in str(raised.value)
+
+
+def test_the_extra_brings_the_driver_of_a_plain_url() -> None:
+    """The advice of the test above, followed: what the extra installs is what SQLAlchemy asks for."""
+    project = tomllib.loads(Path(__file__).parents[2].joinpath("pyproject.toml").read_text())["project"]
+    brought = project["optional-dependencies"]["postgresql"]
+    driver = sqlalchemy.make_url("postgresql://db/study").get_driver_name()
+    assert any(requirement.startswith(f"{driver}[binary]") for requirement in brought)
+    assert any(requirement.startswith("sqlalchemy>=2.1") for requirement in brought)
 
 
 def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path: Path) -> None:

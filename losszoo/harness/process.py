@@ -1,4 +1,4 @@
-"""Which process runs a trial, so that others can tell whether it still does."""
+"""Which process runs a trial or writes a file, so that others can tell whether it still does."""
 
 from __future__ import annotations
 
@@ -31,6 +31,12 @@ def is_alive(marked: str) -> bool:
     """Whether the process of a mark, one that can be seen from here, still runs."""
     number = int(marked.partition(":")[0])
     return _exists(number) and _mark(number) == marked
+
+
+def is_gone(marked: str) -> bool:
+    """Whether the process of a mark of any machine is known to have ended: it would be seen from here."""
+    here = mark().split(":")[2:]
+    return len(here) == 2 and marked.split(":")[2:] == here and not is_alive(marked)
 
 
 def _mark(number: int) -> str:
