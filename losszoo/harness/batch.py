@@ -100,7 +100,8 @@ class BatchLoss:
                 ) from error
             frames = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
             where = f"step {plan.guard.counts.steps + 1} of {plan.config['loss']} on {plan.config['task']}"
-            said = f"{type(error).__name__}: {error} ({author_line(frames)})"
+            source = author_line(frames)
+            said = f"{type(error).__name__}: {error}{f' ({source})' if source else ''}"
             raise UsageError(f"{where} raised {said}") from error
 
     def _histograms(self) -> None:

@@ -35,7 +35,7 @@ from losszoo.registry.registry import installed
 from losszoo.registry.specs import TaskSpec
 
 # Changes whenever a run folder can no longer be gone on with.
-FORMAT = 3
+FORMAT = 4
 # Options that decide the result, beside those that are resolved into model, recipe, loss and task.
 KEPT = (
     "seed",
