@@ -43,13 +43,9 @@ def check_optimizer(optimizer: torch.optim.Optimizer, spoilt: str | None, *, hal
 
 
 def _needs_closure(optimizer: torch.optim.Optimizer) -> bool:
-    """Whether ``step`` has an argument without a default."""
-    try:
-        arguments = inspect.signature(optimizer.step).parameters.values()
-    except (TypeError, ValueError):  # written in C
-        return False
-    plain = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    return any(argument.default is argument.empty and argument.kind in plain for argument in arguments)
+    """Of the class, since a scheduler puts a wrapper around the step of its optimizer."""
+    closure = inspect.signature(type(optimizer).step).parameters.get("closure")
+    return closure is not None and closure.default is closure.empty
 
 
 @contextmanager

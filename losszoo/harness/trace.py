@@ -85,31 +85,48 @@ class _Forward(TorchFunctionMode):
             return func(*args, **(kwargs or {}))
         before = _spoilt((args, kwargs))  # now, for the operation may write into them
         result = func(*args, **(kwargs or {}))
-        name = getattr(func, "__name__", str(func)).strip("_")
+        name = _name(func)
         if name not in (*_FILLS, *_UNWRITTEN) and _worse(before, _spoilt((args, kwargs, result))):
             frames = [(frame.filename, frame.lineno) for frame in traceback.extract_stack()]
-            self.found = Origin(_OPERATORS.get(name, name), author_line(frames))
+            self.found = Origin(name, author_line(frames))
         return result
 
 
 def _in_backward(step: Callable[[], Tensor]) -> Origin | None:
     """The operation whose derivative is the first that is not finite, and its line in the forward pass."""
     found: list[Origin] = []
+    parts = _Parts()
 
     def watch(node: Any) -> None:
         def hook(outgoing: Sequence[Tensor | None], incoming: Sequence[Tensor | None]) -> None:
             if not found and _worse(_spoilt(incoming), _spoilt(outgoing)):
-                found.append(Origin(_operation(node.name()), author_line(_frames(node))))
+                found.append(Origin(parts.names.get(node) or _operation(node.name()), author_line(_frames(node))))
 
         node.register_hook(hook)
 
     # Anomaly mode remembers with every node where it was made.
     with torch.enable_grad(), whole_matrix(), torch.autograd.set_detect_anomaly(True, check_nan=False):
-        loss = step()
+        with parts:
+            loss = step()
         for node in nodes_under(loss.grad_fn):
             watch(node)
         loss.backward()  # type: ignore[no-untyped-call]
     return found[0] if found else None
+
+
+class _Parts(TorchFunctionMode):
+    """Remembers what was done in place to a part of a tensor, whose node in the graph does not say it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: dict[Any, str] = {}
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        whole = result._base if isinstance(result, Tensor) else None
+        if whole is not None and whole.grad_fn is not None and whole.grad_fn.name().endswith("CopySlices"):
+            self.names.setdefault(whole.grad_fn, _name(func))
+        return result
 
 
 def nodes_under(root: Any) -> list[Any]:
@@ -122,6 +139,11 @@ def nodes_under(root: Any) -> list[Any]:
             seen[node] = None
             waiting += [parent for parent, _ in node.next_functions]
     return list(seen)
+
+
+def _name(func: Any) -> str:
+    name = getattr(func, "__name__", str(func)).strip("_")
+    return _OPERATORS.get(name, name)
 
 
 def _worse(before: tuple[bool, bool], after: tuple[bool, bool]) -> bool:
