@@ -66,7 +66,7 @@ class Guard:
         ranks: whether the ranks of ``torch.distributed`` take each step together; None: where the model says so.
 
     A step is bad, too, if the forward pass makes a buffer infinite (a running variance), or if a finite gradient
-    overflows the optimizer's state or the weights, as the square of 2e19 does in Adam's second moment: such a step is
+    overflows the optimizer's state or the weights, as the square of 1e21 does in Adam's second moment: such a step is
     undone. Its event says so in words, with ``where`` "loss" and "gradient".
 
     Attributes:
@@ -259,7 +259,7 @@ class Guard:
         self._before = self._randomness.state()
         report = StepReport(value, norm, applied=False, clipped=False, event=event)
         try:
-            return replace(report, event=self._bad(event, investigate, told))
+            return replace(report, event=self._bad(event, investigate, told, lost=hopeless is not None))
         except NonFiniteError as error:
             error.report = report
             raise
@@ -294,8 +294,15 @@ class Guard:
         scaled = self.scaling.take_out(self.optimizer)
         return [p.grad._values() if p.grad.is_sparse else p.grad for p in parameters], scaled
 
-    def _bad(self, event: Event, investigate: Callable[[Event], Event] | None, told: Callable[[Event], str]) -> Event:
-        lost = of_weights(event) and self._sound.spoilt() is not None
+    def _bad(
+        self,
+        event: Event,
+        investigate: Callable[[Event], Event] | None,
+        told: Callable[[Event], str],
+        *,
+        lost: bool,
+    ) -> Event:
+        """What the policy says of a bad step; ``lost``: weights or optimizer were not finite before it."""
         self.optimizer.zero_grad(set_to_none=True)
         self.counts.nonfinite += 1
         self.counts.in_a_row += 1
@@ -309,7 +316,7 @@ class Guard:
             raise NonFiniteError(told(event))
         if self.policy == "skip":
             self.counts.skipped += 1
-            if lost:
+            if lost and of_weights(event):
                 raise NonFiniteError(f"{told(event)}\nnext: policy='rollback' keeps a good state to go back to")
         elif self._snapshot is not None:
             self._snapshot.put_back()

@@ -24,14 +24,13 @@ def parameters_of(optimizer: Optimizer) -> list[Tensor]:
 
 def with_inner(optimizer: Optimizer) -> list[Optimizer]:
     """The optimizer, and those that it holds, as one that averages what another one does."""
-    found: dict[int, Optimizer] = {}
-    waiting: list[Any] = [optimizer]
+    found: dict[int, Optimizer] = {id(optimizer): optimizer}
+    waiting: list[Any] = list(vars(optimizer).values())
     while waiting:
         value = waiting.pop()
         if isinstance(value, Optimizer) and id(value) not in found:
             found[id(value)] = value
-            held = vars(value)
-            waiting += [item for name, item in held.items() if name not in _of_torch()]
+            waiting += vars(value).values()
         elif isinstance(value, list | tuple):
             waiting += value
     return list(found.values())
@@ -118,7 +117,8 @@ def _as_torch(held: Mapping[str, Any]) -> dict[str, Any]:
     """As ``Optimizer.state_dict`` says it: parameters are numbers."""
     numbers = {id(parameter): number for number, parameter in enumerate(_all_of(held["groups"]))}
     groups = [{**group, "params": [numbers[id(p)] for p in group["params"]]} for group in held["groups"]]
-    state = {numbers[id(p)]: value for p, value in held["state"].items() if id(p) in numbers}
+    state = {numbers.get(id(owner), owner): value for owner, value in held["state"].items()}
+    state = {owner: value for owner, value in state.items() if not isinstance(owner, Tensor)}
     return {"state": state, "param_groups": groups}
 
 

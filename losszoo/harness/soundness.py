@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,8 +19,8 @@ from losszoo.harness.optimizer_state import parameters_of, with_inner
 
 # Of the largest number of a dtype; a step that may lead beyond it is looked at closely.
 _NEAR = 1 / 16
-# An entry of an optimizer's state: of which parameter, what it is called, its numbers.
-Entry = tuple[Tensor, str, Tensor]
+# An entry of an optimizer's state: of which parameter (or under which name), what it is called, its numbers.
+Entry = tuple[Any, str, Tensor]
 
 
 class Soundness:
@@ -54,7 +55,7 @@ class Soundness:
         used = [size / torch.finfo(tensor.dtype).max for size, (_, _, tensor) in zip(sizes, entries, strict=True)]
         for share, (parameter, name, _) in zip(used, entries, strict=True):
             if not math.isfinite(share):
-                return f"{name} of {self.names().get(parameter, 'a parameter')}"
+                return f"{name} of {self.names().get(parameter, 'the optimizer')}"
         dtypes = {tensor.dtype for tensor in (*parameters_of(self.optimizer), *(tensor for _, _, tensor in entries))}
         self._most = min((torch.finfo(dtype).max for dtype in dtypes if dtype in DTYPES), default=math.inf)
         self._added, self._held = 0.0, max(used, default=0.0)
@@ -74,12 +75,12 @@ class Soundness:
 
     def _entries(self) -> Iterator[Entry]:
         for optimizer in with_inner(self.optimizer):
-            for parameter, held in optimizer.state.items():
-                for name, value in held.items():
+            for owner, held in optimizer.state.items():
+                for name, value in held.items() if isinstance(held, Mapping) else [("state", held)]:
                     for leaf in tree_leaves(value):
                         # A single number beside many is a count, or a bound that begins at infinity.
-                        if measurable(leaf) and (leaf.dim() > 0 or parameter.dim() == 0):
-                            yield parameter, name, leaf
+                        if measurable(leaf) and (leaf.dim() > 0 or (isinstance(owner, Tensor) and owner.dim() == 0)):
+                            yield owner, str(name), leaf
 
 
 def _not_finite(tensors: list[Tensor]) -> list[int]:
