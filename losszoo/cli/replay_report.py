@@ -38,7 +38,7 @@ def render(result: Replay) -> Iterator[Text]:
     yield Text.assemble((printable(result.bundle), "bold"), ": ", answer)
     event = result.event
     epoch = "" if event.get("epoch") is None else f", epoch {event['epoch']}"
-    then = f"non-finite {event.get('where')} in step {event.get('step')}{epoch}"
+    then = f"non-finite {event.get('what') or event.get('where')} in step {event.get('step')}{epoch}"
     yield _fact("then", then + _place(event.get("op"), event.get("source")))
     if result.reproduced:
         yield _fact("now", f"non-finite {result.where}{_place(result.op, result.source)}")

@@ -17,7 +17,7 @@ from losszoo.errors import LosszooError, UsageError, in_one_line, some_of
 from losszoo.harness.accumulate import Pieces, Zeros, at_once, by_parts, counts_of
 from losszoo.harness.adapters import Step, arguments, own_arguments
 from losszoo.harness.bundle import pack
-from losszoo.harness.events import Event, StepReport
+from losszoo.harness.events import Event, StepReport, of_weights
 from losszoo.harness.forward import Forward
 from losszoo.harness.plan import Plan
 from losszoo.harness.ranks import average_gradients, is_of_ranks
@@ -100,7 +100,8 @@ class BatchLoss:
                 ) from error
             frames = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
             where = f"step {plan.guard.counts.steps + 1} of {plan.config['loss']} on {plan.config['task']}"
-            said = f"{type(error).__name__}: {error} ({author_line(frames)})"
+            source = author_line(frames)
+            said = f"{type(error).__name__}: {error}{f' ({source})' if source else ''}"
             raise UsageError(f"{where} raised {said}") from error
 
     def _histograms(self) -> None:
@@ -124,15 +125,18 @@ class BatchLoss:
     def investigate(self, event: Event) -> Event:
         """What can be known of a failed step: input or loss, which term, operation and line; and its bundle."""
         bad = [label for label, value in self.terms.items() if not bool(torch.isfinite(value).all())]
-        detail = f"in the term {' and '.join(bad)}" if bad and len(self.terms) > 1 else ""
+        term = f"in the term {' and '.join(bad)}" if bad and len(self.terms) > 1 else ""
+        detail = "; ".join(filter(None, [event.detail, term]))
         broken = ~torch.isfinite(self.plan.data.train.inputs[self.rows].flatten(1)).all(1)
-        if bool(broken.any()):
+        if bool(broken.any()) and not of_weights(event):
             event = replace(event, where="input")
             detail = f"{detail} (not finite: training row {some_of(self.rows[broken].tolist())})".strip()
         # Copied before the step is repeated, which changes running statistics: it is the state before the step.
         bundles = self.plan.record.bundles
         content = bundles.collect(self._content, event.step) if bundles else None
-        event = self._repeat(replace(event, detail=detail))
+        event = replace(event, detail=detail)
+        if not of_weights(event):
+            event = self._repeat(event)
         if bundles is None or content is None:
             return event
         terms = {label: value.item() for label, value in self.terms.items()}

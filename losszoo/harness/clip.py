@@ -13,6 +13,7 @@ from torch import Tensor
 
 from losszoo.errors import UsageError
 from losszoo.harness.adapting import Adapting, adaptive
+from losszoo.harness.finite import largest, together
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Clip:
         if norm > bound:
             _scale(gradients, bound / norm)
             clipped = True
-        if self.value is not None and _largest(gradients) > self.value:
+        if self.value is not None and largest(gradients) > self.value:
             torch._foreach_clamp_min_(list(gradients), -self.value)
             torch._foreach_clamp_max_(list(gradients), self.value)
             clipped = True
@@ -79,31 +80,17 @@ def gradient_norm(gradients: Sequence[Tensor]) -> float:
     """
     if not gradients:
         return 0.0
-    norm = _together(torch._foreach_norm(list(gradients)))
+    norm = together(torch._foreach_norm(list(gradients)))
     return norm if norm < math.inf else _careful_norm(gradients)
 
 
 def _careful_norm(gradients: Sequence[Tensor]) -> float:
     """The norm relative to the largest entry: the squares of entries above 1.8e19 overflow float32."""
-    largest = _largest(gradients)
-    if not math.isfinite(largest):
-        return largest
-    relative = _together([torch.linalg.vector_norm(g.double() / largest) for g in gradients])
-    return min(relative * largest, sys.float_info.max)
-
-
-def _largest(gradients: Sequence[Tensor]) -> float:
-    """The largest absolute value of an entry; NaN or infinity where there is one."""
-    filled = [gradient for gradient in gradients if gradient.numel()]
-    return _together(torch._foreach_norm(filled, math.inf), math.inf) if filled else 0.0
-
-
-def _together(norms: Sequence[Tensor], order: float = 2.0) -> float:
-    """The norm of norms, which may lie on several devices."""
-    device = norms[0].device
-    if any(norm.device != device for norm in norms):
-        norms = [norm.to(device) for norm in norms]
-    return float(torch.linalg.vector_norm(torch.stack(tuple(norms)), order))
+    most = largest(gradients)
+    if not math.isfinite(most):
+        return most
+    relative = together([torch.linalg.vector_norm(g.double() / most) for g in gradients])
+    return min(relative * most, sys.float_info.max)
 
 
 def _scale(gradients: Sequence[Tensor], factor: float) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -24,6 +25,8 @@ class Event:
         source: the line that called it.
         bundle: path of the crash bundle.
         detail: anything else, in words.
+        what: what is not finite, where it is neither the loss nor its gradient: a buffer (``where`` is "loss", for
+            the forward pass has made it so), or weights and optimizer ("gradient").
     """
 
     step: int
@@ -33,36 +36,73 @@ class Event:
     source: str | None = None
     bundle: str | None = None
     detail: str = ""
+    what: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """The record in the result."""
         record = asdict(self)
-        del record["detail"]
+        del record["detail"], record["what"]
         return record
 
     def __str__(self) -> str:
         at = f"step {self.step}" if self.epoch is None else f"step {self.step}, epoch {self.epoch}"
         origin = f"; first in {self.op}" if self.op else ""
         origin += f" at {self.source}" if self.source else ""
-        return f"non-finite {self.where} in {at}{': ' + self.detail if self.detail else ''}{origin}"
+        return f"non-finite {self.what or self.where} in {at}{': ' + self.detail if self.detail else ''}{origin}"
 
 
-def judged(event: Event, value: float, norm: float, others: World | None) -> Event | None:
-    """What is not finite in a step, on this rank or another one of those that step together.
+def judged(
+    event: Event, value: float, norm: float, buffer: str | None, near: bool, others: World | None
+) -> tuple[Event | None, bool]:
+    """What is not finite in a step, on this rank or another one of those that step together; and ``near`` of all.
 
     Args:
         event: step and epoch.
         value: of the loss.
         norm: of the gradient.
+        buffer: name of one that the forward pass has spoilt.
+        near: whether the step may overflow something.
         others: the ranks; None for this process alone.
     """
-    fine = [[math.isfinite(value), math.isfinite(norm)]]
-    table = fine if others is None else others.table(fine[0], torch.int64).tolist()
-    for where, told in zip(("loss", "gradient"), zip(*table, strict=True), strict=True):
+    flags = [math.isfinite(value), math.isfinite(norm), buffer is None, not near]
+    table = [flags] if others is None else others.table(flags, torch.int64).tolist()
+    loss, gradient, buffers, far = zip(*table, strict=True)
+    for where, told in (("loss", loss), ("gradient", gradient)):
         if not all(told):
             on_some = by_rank(["" if ok else "not finite" for ok in told]) if any(told) else ""
-            return replace(event, where=where, detail=on_some)
-    return None
+            return replace(event, where=where, detail=on_some), False
+    if not all(buffers):
+        detail = "the forward pass has made it so, while loss and gradient are finite"
+        return replace(event, what=f"buffer ({agreed(buffer, others)})", detail=detail), False
+    return None, not all(far)
+
+
+def agreed(spoilt: str | None, others: World | None) -> str | None:
+    """What this rank or another one has found, in the same words on all of them; None where none has."""
+    return spoilt if others is None else by_rank(others.texts(spoilt or "")) or None
+
+
+def with_next_steps(event: Event, *, again: bool) -> str:
+    """The event in words, and what its reader can do in a loop of his own.
+
+    Args:
+        event: as far as it is known.
+        again: whether the step was given a way to be computed again.
+    """
+    told = [str(event)]
+    if event.op is None and event.where != "input" and not again and not of_weights(event):
+        told.append("next: guard.step(loss, again=lambda: criterion(model(x), y)) names the operation and the line")
+    if event.bundle:
+        told.append(
+            f"next: losszoo replay {shlex.quote(event.bundle)} --step FILE.py:make_step repeats the step, where "
+            "make_step(bundle) returns a function that computes the loss"
+        )
+    return "\n".join(told)
+
+
+def of_weights(event: Event) -> bool:
+    """Whether weights or optimizer are what is not finite: loss and gradient were, so nothing can be repeated."""
+    return bool(event.what) and event.where == "gradient"
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from losszoo.errors import in_one_line
 from losszoo.harness.bundle import Bundles, pack
-from losszoo.harness.events import Event
+from losszoo.harness.events import Event, of_weights
+from losszoo.harness.optimizer_state import parameters_of
 from losszoo.harness.plain import all_finite
 from losszoo.harness.randomness import Randomness, State
 from losszoo.harness.trace import Origin, first_non_finite
@@ -38,24 +39,25 @@ class Watched:
         return states[0] if len(states) == 1 else states
 
     def names(self) -> dict[Tensor, str]:
-        """The names of the parameters, numbered by module where there are several."""
+        """The names of the parameters: numbered by module where there are several, by group where they are of none."""
         several = len(self.modules) > 1
-        return {
+        named: dict[Tensor, str] = {
             parameter: f"{number}.{name}" if several else name
             for number, module in enumerate(self.modules)
             for name, parameter in module.named_parameters()
         }
+        for number, group in enumerate(self.optimizer.param_groups):
+            for index, parameter in enumerate(group["params"]):
+                named.setdefault(parameter, f"group {number}, parameter {index}")
+        return named
 
     def norms(self) -> dict[str, float]:
         """The gradient norm of every parameter that has a gradient, in float64 so that none overflows on the way."""
-        names = self.names()
-        found = {}
-        for number, group in enumerate(self.optimizer.param_groups):
-            for index, parameter in enumerate(group["params"]):
-                if parameter.grad is not None:
-                    values = parameter.grad._values() if parameter.grad.is_sparse else parameter.grad
-                    name = names.get(parameter, f"group {number}, parameter {index}")
-                    found[name] = float(torch.linalg.vector_norm(values.abs().double()))
+        names, found = self.names(), {}
+        for parameter in parameters_of(self.optimizer):
+            if parameter.grad is not None:
+                values = parameter.grad._values() if parameter.grad.is_sparse else parameter.grad
+                found[names[parameter]] = float(torch.linalg.vector_norm(values.abs().double()))
         return found
 
     def spread(self) -> bool:
@@ -90,9 +92,9 @@ class Failure:
         bundles = self.watched.bundles
         # Copied now: the step is repeated below, which may change more than is put back.
         content = bundles.collect(self._content, event.step) if bundles else None
-        if self.again is not None:
+        if self.again is not None and not of_weights(event):
             event = self._repeat(event, self.again)
-        if event.op is None and not all_finite(self.batch):
+        if event.op is None and not of_weights(event) and not all_finite(self.batch):
             event = replace(event, where="input")
         if bundles is None or content is None:
             return event
@@ -115,27 +117,30 @@ class Failure:
     def _repeat(self, event: Event, again: Callable[[], Tensor]) -> Event:
         """Operation and line, from the step computed again; an attempt that fails does not hide the event."""
         if self.watched.spread():
-            return replace(event, detail="not repeated, as the model is distributed; pass bundles and replay one")
+            return _with(event, "not repeated, as the model is distributed; pass bundles and replay one")
         try:
             origin = self._origin(again)
         except Exception as error:
-            return replace(event, detail=f"again() raised {in_one_line(error)}")
+            return _with(event, f"again() raised {in_one_line(error)}")
         if origin is None:
-            chance = "finite or without a culprit when computed again; does again() hold the whole forward pass?"
-            return replace(event, detail=chance)
+            return _with(event, "no operation breaks when computed again; does again() hold the whole forward pass?")
         return replace(event, op=origin.op, source=origin.source)
 
     def _origin(self, again: Callable[[], Tensor]) -> Origin | None:
         """From the random state before the step, else from the present one, where others have drawn in between."""
-        after = self.randomness.state()
+        present, after = self.randomness.state(), self.randomness.whole_state()
 
         def repeated(state: State) -> Tensor:
             self.randomness.restore(state)
             return again()
 
         try:
-            tries = (first_non_finite(partial(repeated, state)) for state in (self.before, after))
+            tries = (first_non_finite(partial(repeated, state)) for state in (self.before, present))
             return next((origin for origin in tries if origin is not None), None)
         finally:
-            self.randomness.restore(after)
+            self.randomness.restore_whole(after)
             self.watched.optimizer.zero_grad(set_to_none=True)
+
+
+def _with(event: Event, detail: str) -> Event:
+    return replace(event, detail="; ".join(filter(None, [event.detail, detail])))

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from losszoo.engine.world import world
+from losszoo.engine.world import World, world
 from losszoo.errors import NonFiniteError, UsageError
 from losszoo.harness.bundle import Bundles
 from losszoo.harness.clip import Clip, gradient_norm
@@ -19,11 +21,13 @@ from losszoo.harness.events import BudgetError as BudgetError
 from losszoo.harness.events import Counts as Counts
 from losszoo.harness.events import Event as Event
 from losszoo.harness.events import StepReport as StepReport
-from losszoo.harness.events import judged
+from losszoo.harness.events import agreed, judged, of_weights, with_next_steps
 from losszoo.harness.failure import Failure, Watched
 from losszoo.harness.randomness import Randomness
+from losszoo.harness.rate import check_optimizer, scaled_rate
 from losszoo.harness.scaling import Scaling
-from losszoo.harness.snapshot import Kept, Snapshot
+from losszoo.harness.snapshot import Kept, Snapshot, Weights
+from losszoo.harness.soundness import Soundness
 
 POLICIES = ("raise", "skip", "rollback")
 # In the working folder of whoever trains.
@@ -42,21 +46,34 @@ class Guard:
 
     Args:
         model: the module (or the list of modules) whose state a rollback restores.
-        optimizer: its parameters are the ones that are measured and clipped.
+        optimizer: its parameters are the ones that are measured and clipped; those that belong to no module, as a
+            loss may learn, are restored too.
         policy: of a bad step. "raise": :class:`NonFiniteError`; the weights are those before the step.
-            "skip": the step is not taken. "rollback": back to the last good snapshot, with the learning rate
-            halved. Under each of them the buffers that the bad forward pass has changed (batch norm) are put back.
+            "skip": the step is not taken. "rollback": back to the last good snapshot, and from there at half the
+            learning rate. Under each of them the buffers and extra states that the bad forward pass has changed
+            (batch norm, a memory bank) are put back. The random state is left alone: the next draws are new ones.
         clip_norm: largest gradient norm, > 0.
         clip_value: largest absolute gradient entry, > 0; applied after ``clip_norm``.
         clip: a largest norm that follows the norms so far: "auto" (a percentile of them), "zscore" (deviations above
             their mean), or one with arguments: "auto(percentile=90, window=1000)", "zscore(threshold=2.5)".
         budget: how many bad steps "skip" and "rollback" put up with before :class:`BudgetError`.
-        snapshot_every: steps between snapshots ("rollback" only).
+        snapshot_every: steps between two looks at all weights and the optimizer's state, and between snapshots
+            ("rollback"), which are taken of finite states only.
         bundles: folder, made when it is needed, that gets a crash bundle (``losszoo replay``) of each of the first
             few bad steps; None writes none. One that cannot be written warns, and changes nothing else.
         scaler: for half precision: scales the loss and takes the scale out of the gradients. A gradient that
             is not finite at a scale above 1 lowers the scale, and is no bad step yet.
         ranks: whether the ranks of ``torch.distributed`` take each step together; None: where the model says so.
+
+    A step is bad, too, if the forward pass makes a buffer infinite (a running variance), or if a finite gradient
+    overflows the optimizer's state or the weights, as the square of 1e21 does in Adam's second moment: such a step is
+    undone. Its event says so in words, with ``where`` "loss" and "gradient".
+
+    Attributes:
+        lr_scale: what every learning rate is multiplied with for the time of a step: 1, halved with each rollback.
+            ``optimizer.param_groups`` keep the rates as they or a scheduler were set, so no schedule undoes it.
+        counts: what has been done so far.
+        first: the first bad step.
 
     Example:
         >>> model = nn.Linear(2, 1)
@@ -93,10 +110,13 @@ class Guard:
         self.counts = Counts()
         self.first: Event | None = None
         self.epoch: int | None = None
+        self.lr_scale = 1.0
         self._every = snapshot_every
+        self._watched = Watched(list(self.modules), optimizer, None if bundles is None else Bundles(bundles))
+        self._sound = Soundness(self.modules, optimizer, self._watched.names)
+        check_optimizer(optimizer, self._sound.spoilt_state(), halved=policy == "rollback")
         self._snapshot = Snapshot(self.modules, optimizer) if policy == "rollback" else None
         self._beside = Kept(self.modules)
-        self._watched = Watched(list(self.modules), optimizer, None if bundles is None else Bundles(bundles))
         self._together = self._watched.spread() if ranks is None else ranks
         device = next((parameter.device for parameter in self.modules.parameters()), torch.device("cpu"))
         self._randomness = Randomness(0, device)
@@ -159,24 +179,15 @@ class Guard:
         gradients, overflowed = self._gradients()
         value = loss.item() if isinstance(loss, Tensor) else float(loss)
         norm = gradient_norm(gradients)
-        event = judged(Event(self.counts.steps, self.epoch, "loss"), value, norm, world() if self._together else None)
+        step = Event(self.counts.steps, self.epoch, "loss")
+        event, near = judged(step, value, norm, self._beside.spoilt(), self._sound.near(norm), self._others())
         if event is not None and event.where == "gradient" and overflowed:
             return self._overflow(value, norm)
+        clipped = False
+        if event is None:
+            event, clipped = self._advance(gradients, norm, near, before_step)
         if event is not None:
-            investigate = investigate or self._failure(value, batch, again)
-            self._before = self._randomness.state()
-            report = StepReport(value, norm, applied=False, clipped=False, event=event)
-            try:
-                return replace(report, event=self._bad(event, investigate))
-            except NonFiniteError as error:
-                error.report = report
-                raise
-        if self._snapshot is not None and self.counts.steps % self._every == 0:
-            self._snapshot.take()
-        clipped = self.clip.apply(gradients, norm)
-        if before_step is not None:
-            before_step()
-        self.optimizer.step()
+            return self._refused(event, value, norm, batch, again, investigate)
         self.optimizer.zero_grad(set_to_none=True)
         self.scaling.adapt()
         self.counts.clipped += clipped
@@ -185,6 +196,73 @@ class Guard:
         if again is not None or self._watched.bundles is not None:
             self._before = self._randomness.state()
         return StepReport(value, norm, applied=True, clipped=clipped)
+
+    def _others(self) -> World | None:
+        return world() if self._together else None
+
+    def _advance(
+        self, gradients: list[Tensor], norm: float, near: bool, before_step: Callable[[], None] | None
+    ) -> tuple[Event | None, bool]:
+        """Clip and step. An event instead, where weights or optimizer turn out not to be finite; then the step is
+        not taken. And whether the gradient was clipped."""
+        due = self.counts.steps % self._every == 0
+        seen = copy.deepcopy(self.clip.state_dict()) if near or due else {}
+        clipped = self.clip.apply(gradients, norm)
+        if near:  # judged by what the optimizer will use
+            norm = gradient_norm(gradients)
+            others = self._others()
+            near = self._sound.near(norm) if others is None else others.any(self._sound.near(norm))
+        detail = "an earlier step has made it so"
+        spoilt = agreed(self._sound.spoilt(), self._others()) if near or due else None
+        if spoilt is None:
+            if due and self._snapshot is not None:
+                self._snapshot.take()
+            if before_step is not None:
+                before_step()
+            spoilt = self._take(norm, near)
+            detail = f"a gradient with the norm {norm:.2g} overflows it, so the step was undone; clip_norm bounds it"
+        if spoilt is None:
+            return None, clipped
+        self.clip.load_state_dict(seen)
+        what = f"weights or optimizer ({spoilt})"
+        return Event(self.counts.steps, self.epoch, "gradient", what=what, detail=detail), False
+
+    def _take(self, norm: float, near: bool) -> str | None:
+        """The optimizer's step. One that is near an overflow is looked at, and undone where something overflows:
+        the name of that."""
+        before = Weights(self.modules, self.optimizer) if near else None
+        with scaled_rate(self.optimizer, self.lr_scale):
+            self.optimizer.step()
+        if before is None:
+            self._sound.add(norm)
+            return None
+        spoilt = agreed(self._sound.spoilt(), self._others())
+        if spoilt is not None:
+            before.put_back()
+        return spoilt
+
+    def _refused(
+        self,
+        event: Event,
+        value: float,
+        norm: float,
+        batch: Any,
+        again: Callable[[], Tensor] | None,
+        investigate: Callable[[Event], Event] | None,
+    ) -> StepReport:
+        """A bad step, looked into and dealt with by the policy."""
+        hopeless = agreed(self._sound.spoilt(), self._others())
+        if hopeless is not None and not event.what:
+            event = replace(event, detail="; ".join(filter(None, [event.detail, f"{hopeless} was not finite before"])))
+        told = str if investigate is not None else partial(with_next_steps, again=again is not None)
+        investigate = investigate or self._failure(value, batch, again)
+        self._before = self._randomness.state()
+        report = StepReport(value, norm, applied=False, clipped=False, event=event)
+        try:
+            return replace(report, event=self._bad(event, investigate, told, lost=hopeless is not None))
+        except NonFiniteError as error:
+            error.report = report
+            raise
 
     def _overflow(self, value: float, norm: float) -> StepReport:
         """The scale was too large: the next one is smaller, and nothing else has happened."""
@@ -216,7 +294,15 @@ class Guard:
         scaled = self.scaling.take_out(self.optimizer)
         return [p.grad._values() if p.grad.is_sparse else p.grad for p in parameters], scaled
 
-    def _bad(self, event: Event, investigate: Callable[[Event], Event] | None) -> Event:
+    def _bad(
+        self,
+        event: Event,
+        investigate: Callable[[Event], Event] | None,
+        told: Callable[[Event], str],
+        *,
+        lost: bool,
+    ) -> Event:
+        """What the policy says of a bad step; ``lost``: weights or optimizer were not finite before it."""
         self.optimizer.zero_grad(set_to_none=True)
         self.counts.nonfinite += 1
         self.counts.in_a_row += 1
@@ -227,15 +313,19 @@ class Guard:
             self._beside.put_back()  # an investigation repeats the step
         self.first = self.first or event
         if self.policy == "raise":
-            raise NonFiniteError(str(event))
+            raise NonFiniteError(told(event))
         if self.policy == "skip":
             self.counts.skipped += 1
+            if lost and of_weights(event):
+                raise NonFiniteError(f"{told(event)}\nnext: policy='rollback' keeps a good state to go back to")
         elif self._snapshot is not None:
             self._snapshot.put_back()
+            self._beside.take()
+            self.lr_scale /= 2
             self.counts.rollbacks += 1
         broken = self.budget.exceeded(self.counts)
         if broken:
-            raise BudgetError(f"{broken}; the last: {event}")
+            raise BudgetError(f"{broken}; the last: {told(event)}")
         return event
 
     def to_dict(self) -> dict[str, Any]:
@@ -250,6 +340,7 @@ class Guard:
         return {
             "counts": asdict(self.counts),
             "first": asdict(self.first) if self.first else None,
+            "lr_scale": self.lr_scale,
             "clip": self.clip.state_dict(),
             "beside": self._beside.state_dict(),
             "snapshot": None if self._snapshot is None else self._snapshot.state_dict(),
@@ -260,6 +351,7 @@ class Guard:
         """Go on from :meth:`state_dict`, once the model and the optimizer have their state."""
         self.counts = Counts(**state["counts"])
         self.first = Event(**state["first"]) if state["first"] else None
+        self.lr_scale = state["lr_scale"]
         self.clip.load_state_dict(state["clip"])
         self._beside.load_state_dict(state["beside"])
         self._beside.put_back()

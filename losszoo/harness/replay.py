@@ -125,10 +125,11 @@ def holdings(content: Mapping[str, Any]) -> str:
     """What a bundle holds, in a sentence."""
     batch = content.get("batch")
     shapes = [f"{tuple(leaf.shape)} {leaf.dtype}" for leaf in tree_leaves(batch) if isinstance(leaf, Tensor)]
+    event = content["event"]
     told = {
         "batch": "nothing" if batch is None else f"{type(batch).__name__} of {', '.join(shapes) or 'no tensor'}",
         "model": f"state of {len(content.get('model') or ())} entries",
-        "event": f"non-finite {content['event'].get('where')} in step {content['event'].get('step')}",
+        "event": f"non-finite {event.get('what') or event.get('where')} in step {event.get('step')}",
     }
     return "The bundle holds " + "; ".join(f"bundle[{name!r}]: {text}" for name, text in told.items())
 
@@ -184,6 +185,8 @@ def _differences(content: Mapping[str, Any], again: Repetition) -> list[str]:
 
 def _excuses(content: Mapping[str, Any], again: Repetition) -> list[str]:
     """Why a step may have gone well this time."""
+    if content["event"].get("what"):
+        return [f"loss and gradient were finite then, too: what was not is {content['event']['what']}"]
     then, now = "cuda" if "cuda" in content["random"] else "cpu", again.randomness.device.type
     excuses = [f"it failed on {then}, and was repeated on {now}"] if then != now else []
     return [

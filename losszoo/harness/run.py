@@ -80,7 +80,11 @@ def _train_epoch(plan: Plan, progress: Progress, interrupt: Interrupt, saving: S
             return None
         if epoch.taken < len(epoch.order):
             saving.when_due()
-    return {**epoch.meter.line(), "lr": plan.optimizer.param_groups[0]["lr"], **_weights(plan.loss)}
+    return {
+        **epoch.meter.line(),
+        "lr": plan.optimizer.param_groups[0]["lr"] * plan.guard.lr_scale,
+        **_weights(plan.loss),
+    }
 
 
 def _weights(loss: SumLoss) -> dict[str, Any]:

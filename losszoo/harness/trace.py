@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,13 +12,19 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn.parameter import is_lazy
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 
 from losszoo.engine.dense import whole_matrix
+from losszoo.harness.finite import DTYPES
 
 _HERE = str(Path(__file__).resolve())
 _CORE = str(Path(__file__).resolve().parents[1]) + os.sep
+# Networks of the core's own, of which a line says something.
+_NETWORKS = tuple(str(Path(__file__).resolve().parent / name) for name in ("trunks.py", "networks.py"))
+# What Python, IPython, IDLE and doctest call code that was typed.
+_SESSIONS = ("<stdin", "<console", "<python-input", "<ipython-input", "<pyshell", "<doctest", "<timed")
 _TORCH = str(Path(torch.__file__).resolve().parent) + os.sep
 # What fills with infinity means it.
 _FILLS = ("where", "masked_fill", "full", "full_like", "tensor", "new_tensor", "new_full", "fill", "setitem")
@@ -74,33 +81,52 @@ class _Forward(TorchFunctionMode):
         self.found: Origin | None = None
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if self.found is not None:
+            return func(*args, **(kwargs or {}))
+        before = _spoilt((args, kwargs))  # now, for the operation may write into them
         result = func(*args, **(kwargs or {}))
-        if self.found is None:
-            name = getattr(func, "__name__", str(func)).strip("_")
-            if name not in (*_FILLS, *_UNWRITTEN) and _breaks((args, kwargs), result):
-                frames = [(frame.filename, frame.lineno) for frame in traceback.extract_stack()]
-                self.found = Origin(_OPERATORS.get(name, name), author_line(frames))
+        name = _name(func)
+        if name not in (*_FILLS, *_UNWRITTEN) and _worse(before, _spoilt((args, kwargs, result))):
+            frames = [(frame.filename, frame.lineno) for frame in traceback.extract_stack()]
+            self.found = Origin(name, author_line(frames))
         return result
 
 
 def _in_backward(step: Callable[[], Tensor]) -> Origin | None:
     """The operation whose derivative is the first that is not finite, and its line in the forward pass."""
     found: list[Origin] = []
+    parts = _Parts()
 
     def watch(node: Any) -> None:
         def hook(outgoing: Sequence[Tensor | None], incoming: Sequence[Tensor | None]) -> None:
-            if not found and _breaks(incoming, outgoing):
-                found.append(Origin(_operation(node.name()), author_line(_frames(node))))
+            if not found and _worse(_spoilt(incoming), _spoilt(outgoing)):
+                found.append(Origin(parts.names.get(node) or _operation(node.name()), author_line(_frames(node))))
 
         node.register_hook(hook)
 
     # Anomaly mode remembers with every node where it was made.
     with torch.enable_grad(), whole_matrix(), torch.autograd.set_detect_anomaly(True, check_nan=False):
-        loss = step()
+        with parts:
+            loss = step()
         for node in nodes_under(loss.grad_fn):
             watch(node)
         loss.backward()  # type: ignore[no-untyped-call]
     return found[0] if found else None
+
+
+class _Parts(TorchFunctionMode):
+    """Remembers what was done in place to a part of a tensor, whose node in the graph does not say it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: dict[Any, str] = {}
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        whole = result._base if isinstance(result, Tensor) else None
+        if whole is not None and whole.grad_fn is not None and whole.grad_fn.name().endswith("CopySlices"):
+            self.names.setdefault(whole.grad_fn, _name(func))
+        return result
 
 
 def nodes_under(root: Any) -> list[Any]:
@@ -115,25 +141,29 @@ def nodes_under(root: Any) -> list[Any]:
     return list(seen)
 
 
-def _breaks(inputs: Any, results: Any) -> bool:
+def _name(func: Any) -> str:
+    name = getattr(func, "__name__", str(func)).strip("_")
+    return _OPERATORS.get(name, name)
+
+
+def _worse(before: tuple[bool, bool], after: tuple[bool, bool]) -> bool:
     """NaN that was not there before, or infinity where everything was finite."""
-    nan, infinite = _spoilt(results)
-    if not (nan or infinite):
-        return False
-    had_nan, had_infinite = _spoilt(inputs)
-    return not had_nan and (nan or not had_infinite)
+    (had_nan, had_infinite), (nan, infinite) = before, after
+    return not had_nan and (nan or (infinite and not had_infinite))
 
 
 def _spoilt(values: Any) -> tuple[bool, bool]:
     """Whether any tensor in there holds NaN, and whether any holds infinity."""
-    floating = [x.detach() for x in tree_leaves(values) if isinstance(x, Tensor) and x.is_floating_point()]
+    tensors = [x for x in tree_leaves(values) if isinstance(x, Tensor) and x.dtype in DTYPES]
+    floating = [x.detach() for x in tensors if not is_lazy(x)]
     return any(bool(x.isnan().any()) for x in floating), any(bool(x.isinf().any()) for x in floating)
 
 
 def author_line(frames: Sequence[Frame]) -> str | None:
     """``file.py:12`` of the author of the loss: the innermost frame that is neither torch's nor the core's.
 
-    Where only the core computed (a trunk, say), it is the core's own line.
+    Of what was typed it is the session, ``<stdin>:3``, or the cell, ``In[3]:2``. Where only the core computed, it is
+    the line of the network, if that is the core's, or None.
 
     Args:
         frames: outermost first; only those inside the repeated step count.
@@ -144,9 +174,25 @@ def author_line(frames: Sequence[Frame]) -> str | None:
             inside.append((filename, line))
         elif inside:
             break
-    own = [frame for frame in inside if not frame[0].startswith((_TORCH, "<"))]
-    authors = [frame for frame in own if not frame[0].startswith(_CORE)]
-    return next((f"{Path(filename).name}:{line}" for filename, line in [*authors, *own]), None)
+    authors = [frame for frame in inside if not frame[0].startswith((_TORCH, _CORE)) and _written(frame[0])]
+    networks = [frame for frame in inside if frame[0] in _NETWORKS]
+    return next((f"{_place(filename)}:{line}" for filename, line in [*authors, *networks]), None)
+
+
+def _written(filename: str) -> bool:
+    """Whether somebody wrote it, in a file or a session; generated code has a name in brackets too."""
+    if filename == "<string>":  # of ``python -c``, and of what exec() makes
+        return not hasattr(sys.modules.get("__main__"), "__file__")
+    return not filename.startswith("<") or filename.startswith(_SESSIONS)
+
+
+def _place(filename: str) -> str:
+    """As a person knows it."""
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    cell = getattr(getattr(shell, "compile", None), "format_code_name", lambda _: None)(filename)
+    if cell is not None:
+        return str(cell[1])
+    return filename if filename.startswith("<") else Path(filename).name
 
 
 def _frames(node: Any) -> list[Frame]:

@@ -115,6 +115,25 @@ def own_loop(rank: int) -> dict[str, Any]:
     return found
 
 
+def overflows(rank: int) -> dict[str, Any]:
+    """A gradient on the second rank that its optimizer cannot take, and a buffer there that becomes infinite."""
+    found: dict[str, Any] = {}
+    for policy in ("skip", "rollback"):
+        torch.manual_seed(0)
+        norm, weight = nn.BatchNorm1d(1), nn.Parameter(torch.ones(2))
+        optimizer = torch.optim.Adam([weight, *norm.parameters()], lr=0.1)
+        guard = losszoo.Guard(norm, optimizer, policy, bundles=None, ranks=True, snapshot_every=2)
+        said = []
+        for step in range(5):
+            pull = 1e21 if (step, rank) == (1, 1) else 1.0
+            rows = torch.tensor([[0.0], [1e20 if (step, rank) == (3, 1) else 1.0]])
+            report = guard.step(((weight - weight.detach()).double() * pull).sum() + norm(rows).double().mean())
+            said.append([report.applied, str(report.event or "").split(":")[0]])
+        finite = all(bool(x.isfinite().all()) for x in (weight, norm.running_var, *optimizer.state[weight].values()))
+        found[policy] = {"said": said, "finite": finite, "steps": optimizer.state[weight]["step"].item()}
+    return found
+
+
 def disagreement(rank: int, out: Path) -> dict[str, str]:
     """What each rank is told where one of them wants something else, or cannot begin."""
     found = {}
@@ -142,6 +161,7 @@ def main() -> None:
         "runs": runs(out / "runs"),
         "bad": bad_steps(out / "runs"),
         "loop": own_loop(rank),
+        "overflows": overflows(rank),
         "disagreement": disagreement(rank, out / "never"),
     }
     (out / f"rank-{rank}.json").write_text(json.dumps(seen))

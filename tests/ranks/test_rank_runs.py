@@ -101,6 +101,16 @@ def test_a_step_that_is_bad_on_one_rank_is_taken_by_none(seen: Seen) -> None:
     assert seen[0]["loop"]["raise"] == seen[1]["loop"]["raise"]
 
 
+@pytest.mark.parametrize("policy", ["skip", "rollback"])
+def test_a_step_that_overflows_on_one_rank_is_undone_by_all(policy: str, seen: Seen) -> None:
+    one, two = (ranks["overflows"][policy] for ranks in seen)
+    assert one == two
+    assert [applied for applied, _ in one["said"]] == [True, False, True, False, True]
+    assert one["said"][1][1].startswith("non-finite weights or optimizer (rank 1")
+    assert one["said"][3][1].startswith("non-finite buffer (rank 1")
+    assert one["finite"]
+
+
 def test_ranks_that_disagree_are_told_about_what(seen: Seen) -> None:
     for ranks in seen:
         told = ranks["disagreement"]
