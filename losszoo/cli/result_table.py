@@ -12,7 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from losszoo.cli.common import counted
-from losszoo.cli.console import print_blocks
+from losszoo.cli.console import Column, fitted, print_blocks
+from losszoo.cli.styled import room_of
 from losszoo.registry.specs import TaskSpec
 
 if TYPE_CHECKING:
@@ -33,10 +34,10 @@ def show(result: RunResult, task: TaskSpec, console: Console, twins: Mapping[str
         console: where to print; in a pipe every line of a table stays whole too.
         twins: the exhibits in the loss, each with its stable form.
     """
-    print_blocks(render(result, task, twins), console)
+    print_blocks(render(result, task, twins, room_of(console)), console)
 
 
-def render(result: RunResult, task: TaskSpec, twins: Mapping[str, str]) -> Iterator[RenderableType]:
+def render(result: RunResult, task: TaskSpec, twins: Mapping[str, str], room: int | None) -> Iterator[RenderableType]:
     """Status, metrics, published results, guard, folder, next step."""
     yield Text.assemble(
         (result.loss, "bold"),
@@ -50,7 +51,7 @@ def render(result: RunResult, task: TaskSpec, twins: Mapping[str, str]) -> Itera
     if task.published:
         sources = list(dict.fromkeys(source for *_, source in task.published))
         yield Text()
-        yield _published(result, task, sources)
+        yield _published(result, task, sources, room)
         yield _notes(sources)
         yield Text()
     yield _guard(result)
@@ -82,7 +83,7 @@ def _metrics(result: RunResult) -> Table:
     return table
 
 
-def _published(result: RunResult, task: TaskSpec, sources: list[str]) -> Table:
+def _published(result: RunResult, task: TaskSpec, sources: list[str], room: int | None) -> Table:
     """Others' results with ours in its place; best first."""
     own = result.metrics["test"][task.metric]
     rows = [
@@ -92,20 +93,20 @@ def _published(result: RunResult, task: TaskSpec, sources: list[str]) -> Table:
     rows.append((own, f"{_short(result.loss)} (this run)", None, "", "bold cyan"))
     worst = -math.inf if task.direction == "max" else math.inf
     rows.sort(key=lambda row: row[0] if math.isfinite(row[0]) else worst, reverse=task.direction == "max")
-    table = Table(box=None, pad_edge=False, padding=(0, 2))
-    table.add_column(f"test {task.metric} beside published results")
-    table.add_column(task.metric, justify="right")
-    table.add_column("+-", justify="right")
-    table.add_column("", style="dim")
-    for value, method, spread, source, style in rows:
-        table.add_row(
-            Text(method),
-            _number(value),
-            f"{spread:.4f}" if spread is not None else "",
-            Text(source),
-            style=style,
-        )
-    return table
+    columns = (
+        Column(f"test {task.metric} beside published results", left=True),
+        Column(task.metric),
+        Column("+-"),
+        Column("", left=True),
+    )
+    return fitted(
+        columns,
+        [
+            ((method, _number(value), f"{spread:.4f}" if spread is not None else "", source), style)
+            for value, method, spread, source, style in rows
+        ],
+        room,
+    )[0]
 
 
 def _notes(sources: list[str]) -> Table:
