@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rich.console import Console, RenderableType
+from rich.table import Column as TableColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -18,6 +19,8 @@ PIPE_WIDTH = 10_000
 _GAP = 2
 # A name in lines shorter than this cannot be read.
 _NARROWEST = 16
+# A terminal in which a long bar takes no room from what it says.
+_WIDE = 120
 # The rows of a table: cells, and a style.
 Cells = Sequence[tuple[Sequence[str], str]]
 
@@ -88,19 +91,22 @@ def no_room_for(headings: Sequence[str]) -> Text:
     return Text(f"no room for: {', '.join(headings)}; a wider terminal or --json shows them", style="dim")
 
 
-def started_bar(title: str, total: int | None) -> tuple[Any, Any]:
+def started_bar(title: str, total: int | None, line: str) -> tuple[Any, Any]:
     """A progress bar on stderr that counts to ``total`` and shows a line, and its task."""
     from rich.markup import escape
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+    console = Console(stderr=True)
     bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
+        # The title is the one part that may be cut: the user has just typed it.
+        TextColumn("{task.description}", table_column=TableColumn(ratio=1, no_wrap=True, overflow="ellipsis")),
+        BarColumn(bar_width=24 if console.width >= _WIDE else 8),
         MofNCompleteColumn(),
-        TextColumn("{task.fields[line]}"),
+        TextColumn("{task.fields[line]}", table_column=TableColumn(no_wrap=True)),
         TimeElapsedColumn(),
-        console=Console(stderr=True),
+        console=console,
+        expand=True,
     )
-    task = bar.add_task(escape(title), total=total, line="")
+    task = bar.add_task(escape(title), total=total, line=line)
     bar.start()
     return bar, task

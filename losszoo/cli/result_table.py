@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -14,6 +15,8 @@ from rich.text import Text
 from losszoo.cli.common import counted
 from losszoo.cli.console import Column, fitted, print_blocks
 from losszoo.cli.styled import room_of
+from losszoo.cli.threads import processes
+from losszoo.harness.resume import resume_command
 from losszoo.registry.specs import TaskSpec
 
 if TYPE_CHECKING:
@@ -25,7 +28,13 @@ _STATUS = {"completed": "green", "stopped-early": "green", "stopped-by-guard": "
 _LONGEST_LOSS = 80
 
 
-def show(result: RunResult, task: TaskSpec, console: Console, twins: Mapping[str, str] = MappingProxyType({})) -> None:
+def show(
+    result: RunResult,
+    task: TaskSpec,
+    console: Console,
+    twins: Mapping[str, str] = MappingProxyType({}),
+    target: str = "",
+) -> None:
     """Print the result; lines of text stay whole, so that a path can be copied and grep finds it.
 
     Args:
@@ -33,12 +42,14 @@ def show(result: RunResult, task: TaskSpec, console: Console, twins: Mapping[str
         task: that it was trained on.
         console: where to print; in a pipe every line of a table stays whole too.
         twins: the exhibits in the loss, each with its stable form.
+        target: of the task, where it is of the user's own.
     """
-    print_blocks(render(result, task, twins, room_of(console)), console)
+    print_blocks(render(result, task, room_of(console)), console)
+    print_blocks(map(Text, next_steps(result, twins, target)), console)
 
 
-def render(result: RunResult, task: TaskSpec, twins: Mapping[str, str], room: int | None) -> Iterator[RenderableType]:
-    """Status, metrics, published results, guard, folder, next step."""
+def render(result: RunResult, task: TaskSpec, room: int | None) -> Iterator[RenderableType]:
+    """Status, metrics, published results, guard, folder."""
     yield Text.assemble(
         (result.loss, "bold"),
         f" on {task.name}, seed {result.seed}: ",
@@ -56,19 +67,26 @@ def render(result: RunResult, task: TaskSpec, twins: Mapping[str, str], room: in
         yield Text()
     yield _guard(result)
     yield Text(f"run folder: {result.run_dir}")
-    if result.status == "stopped-by-guard":
-        yield Text(f"next: {'; '.join(_next_steps(result, twins))}")
 
 
-def _next_steps(result: RunResult, twins: Mapping[str, str]) -> Iterator[str]:
-    """What can be done about a run that its guard stopped."""
+def next_steps(result: RunResult, twins: Mapping[str, str], target: str) -> Iterator[str]:
+    """What can be done about a run that did not end by itself; a command stands on a line of its own, to be pasted."""
+    if result.status == "interrupted":
+        yield "to go on:"
+        yield resume_command(result.run_dir, processes(), target)
+    if result.status != "stopped-by-guard":
+        return
     counts = result.guard
     if not (counts["skipped"] or counts["rollbacks"]):
-        yield "--on-nonfinite skip or rollback goes on"
+        yield "next: --on-nonfinite skip or rollback goes on"
     for name, twin in twins.items():
-        yield f"{twin} is the stable form of {name}"
+        yield f"next: {twin} is the stable form of {name}"
     bundle = (counts["first"] or {}).get("bundle")
-    yield f"bundle: {bundle}" if bundle else "config.json in the run folder holds every setting"
+    if bundle:
+        yield "the failed step once more, and why it failed:"
+        yield f"losszoo replay {shlex.quote(bundle)}"
+    else:
+        yield "config.json in the run folder holds every setting"
 
 
 def _metrics(result: RunResult) -> Table:

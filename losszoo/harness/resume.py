@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -56,6 +57,17 @@ class Kept:
             )
         return given  # type: ignore[no-any-return]
 
+    def task_of(self, given: Any = None) -> Any:
+        """The name of an installed task; one of your own has to be given again."""
+        if not self.config.get("task_is_own"):
+            return self.task
+        if given is None:
+            raise UsageError(
+                f"the task of this run, {self.task}, is your own, and its name alone does not make it again; give it "
+                f"with --task file.py:NAME, or losszoo.run(resume={str(self.folder)!r}, task=...) in Python"
+            )
+        return given
+
     def options(self, **beside: Any) -> Options:
         """As the run was started, all defaults written out; ``beside`` are those that decide nothing."""
         config = self.config
@@ -69,11 +81,12 @@ class Kept:
         beside.setdefault("tensorboard", (self.folder / "tensorboard").is_dir())
         return Options(set=settings, run_dir=self.folder, **{name: config[name] for name in KEPT}, **beside)
 
-    def chosen(self, loss: Any, options: Options, world: World | None) -> Choice:
+    def chosen(self, loss: Any, task: Any, options: Options, world: World | None) -> Choice:
         """What the folder tells, chosen again.
 
         Args:
             loss: given again, where it was an object.
+            task: given again, where it was of your own.
             options: as the folder holds them.
             world: the ranks.
 
@@ -83,10 +96,10 @@ class Kept:
         for path in self.config["code"]:
             if not Path(path).expanduser().is_file():
                 raise NotResumableError(
-                    f"the loss file {path} must be where it was, however: it is not in {Path.cwd()}; go on in the "
+                    f"the file {path} must be where it was, however: it is not in {Path.cwd()}; go on in the "
                     "folder in which the run was begun"
                 )
-        chosen = choose(self.loss(loss), self.task, options)
+        chosen = choose(self.loss(loss), self.task_of(task), options)
         now = jsonable(chosen.config(world))
         differing = differences(self.config, now)
         if differing:
@@ -104,9 +117,24 @@ class Kept:
 
 def _next_step(then: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     if then["world"] != now["world"]:
-        started = f"torchrun --nproc-per-node {then['world']} -m losszoo" if then["world"] > 1 else "losszoo"
-        return f"start it with {started} run --resume ..."
+        return f"start it with {resume_command('...', then['world'])}"
     return "start a new run, or put back what has changed"
+
+
+def resume_command(folder: str | Path, world: int = 1, task: str = "") -> str:
+    """What goes on with a run, ready to be pasted.
+
+    Args:
+        folder: of the run.
+        world: how many processes train it.
+        task: "file.py:MyTask", where it was given so: a file that is read again never says which code to load.
+
+    Example:
+        >>> resume_command("my runs/1")
+        "losszoo run --resume 'my runs/1'"
+    """
+    started = f"torchrun --nproc-per-node {world} -m losszoo" if world > 1 else "losszoo"
+    return f"{started} run --resume {shlex.quote(str(folder))}" + (f" --task {shlex.quote(task)}" if task else "")
 
 
 def differences(then: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> list[str]:
