@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from losszoo.errors import DataError
+from losszoo.errors import DataError, MissingDataError
 
 _TIMEOUT = (5.0, 30.0)  # seconds to connect, and between two pieces of the answer
 
@@ -112,7 +112,7 @@ def _download(task: str, filename: str, sha256: str, url: str) -> Path:
             f"what {url} serves must have sha256 {sha256}, however: {error} Nothing was kept; {_where(task, filename)}"
         ) from error
     except OSError as error:
-        raise DataError(
+        raise MissingDataError(
             f"data file {task}/{filename} (sha256 {sha256}) is not on this machine, and downloading it "
             f"from {url} into {folder} failed ({_reason(error)}); {_where(task, filename)}"
         ) from error

@@ -36,6 +36,10 @@ class DataError(LosszooError):
     """A data file that is missing, altered or holds what cannot be learned from. Exit code 2."""
 
 
+class MissingDataError(DataError):
+    """A data file that is not on this machine, and could not be fetched."""
+
+
 class NonFiniteError(LosszooError, ArithmeticError):
     """A loss or gradient that is NaN or infinite, raised by the guard before the optimizer is touched.
 

@@ -2,38 +2,66 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from rich.console import Console, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from losszoo.bench.model import Forecast
 from losszoo.bench.result import Cell, Report, Row
 from losszoo.bench.units import human_bytes, human_count, human_seconds, human_times
-from losszoo.cli.console import print_blocks
+from losszoo.cli.console import Cells, Column, fitted, no_room_for, print_blocks
+from losszoo.cli.styled import hang, room_of
 from losszoo.registry.discovery import printable
 
 _STATUS = {"memory": "out of memory", "timeout": "timeout", "killed": "killed", "raised": "raised"}
-_HEAD = ("size", "peer", "time", "peer's", "faster", "memory", "peer's", "less")
+# The answer is the size, the peer, the time, and how much faster and smaller; what others need goes first.
+_COLUMNS = (
+    Column("size"),
+    Column("dim"),
+    Column("peer", left=True),
+    Column("time"),
+    Column("peer's time", spare=2),
+    Column("faster"),
+    Column("memory", spare=1),
+    Column("peer's memory", spare=3),
+    Column("less"),
+)
+_PREDICTED = (
+    Column("predicted", left=True),
+    Column("of", left=True),
+    Column("what", left=True),
+    Column("rows"),
+    Column("dim", spare=1),
+    Column("cost"),
+    Column("checked at", spare=3),
+    Column("measured there", spare=4),
+    Column("predicted there", spare=5),
+    Column("error", spare=2),
+)
 
 
 def show(report: Report, console: Console) -> None:
     """Print a table for every loss, what went wrong, predictions, notes and the machine."""
-    print_blocks(render(report), console)
+    print_blocks(render(report, room_of(console)), console)
 
 
-def render(report: Report) -> Iterator[RenderableType]:
-    """Every part in reading order."""
+def render(report: Report, room: int | None) -> Iterator[RenderableType]:
+    """Every part in reading order.
+
+    Args:
+        report: what is shown.
+        room: columns of the terminal; None in a pipe.
+    """
     for loss in dict.fromkeys(row.loss for row in report.rows):
         rows = [row for row in report.rows if row.loss == loss]
         yield Text(printable(loss), style="bold")
-        yield _table(rows)
+        yield from _shown(_COLUMNS, [(_cells(row, rows), "red" if row.differs else "") for row in rows], room)
         yield from map(_trouble, _troubled(rows))
         yield Text()
     if report.forecasts:
-        yield _predicted(report.forecasts)
+        yield from _shown(_PREDICTED, [(_forecast(one), "") for one in report.forecasts], room)
         yield Text()
     for note in report.notes:
         yield Text(f"note: {printable(note)}", style="dim")
@@ -51,21 +79,19 @@ def machine_line(machine: dict[str, Any]) -> str:
     return printable(f"{machine['processor']}, {machine['cores']} cores, {threads}{device}; {versions}")
 
 
-def _table(rows: list[Row]) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    wide = len({row.dim for row in rows}) > 1
-    for place, name in enumerate(("dim", *_HEAD) if wide else _HEAD):
-        table.add_column(name, justify="left" if name == "peer" and place < 3 else "right", no_wrap=True)
-    for row in rows:
-        cells = (str(row.dim), *_cells(row)) if wide else _cells(row)
-        table.add_row(*(Text(printable(cell)) for cell in cells), style="red" if row.differs else "")
-    return table
+def _shown(columns: Sequence[Column], rows: Cells, room: int | None) -> Iterator[RenderableType]:
+    """A table, and what of it found no room."""
+    table, gone = fitted(columns, rows, room)
+    yield table
+    if gone:
+        yield from hang("", no_room_for(gone), room)
 
 
-def _cells(row: Row) -> tuple[str, ...]:
+def _cells(row: Row, rows: Sequence[Row]) -> tuple[str, ...]:
     peer = row.peer
     return (
         row.size,
+        str(row.dim) if len({other.dim for other in rows}) > 1 else "",
         peer.name if peer else "",
         _time(row.zoo),
         _time(peer) if peer else "",
@@ -108,23 +134,17 @@ def _trouble(said: str) -> Text:
     return Text(f"  {printable(said)}", style="yellow")
 
 
-def _predicted(forecasts: list[Forecast]) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for name in ("predicted", "of", "what", "rows", "dim", "cost", "checked at", "measured", "predicted", "error"):
-        table.add_column(name, justify="left" if name in ("predicted", "of", "what") else "right", no_wrap=True)
-    for one in forecasts:
-        human = human_seconds if one.what == "seconds" else human_bytes
-        cells = (
-            one.loss,
-            one.side,
-            one.what.replace("_", " "),
-            human_count(one.rows),
-            str(one.dim),
-            human(one.predicted),
-            human_count(one.check.rows),
-            human(one.check.measured),
-            human(one.check.predicted),
-            f"{one.check.error:+.0%}",
-        )
-        table.add_row(*(Text(printable(cell)) for cell in cells))
-    return table
+def _forecast(one: Forecast) -> tuple[str, ...]:
+    human = human_seconds if one.what == "seconds" else human_bytes
+    return (
+        one.loss,
+        one.side,
+        one.what.replace("_", " "),
+        human_count(one.rows),
+        str(one.dim),
+        human(one.predicted),
+        human_count(one.check.rows),
+        human(one.check.measured),
+        human(one.check.predicted),
+        f"{one.check.error:+.0%}",
+    )

@@ -119,7 +119,7 @@ def cell_display() -> Iterator[Callable[[Standing], None] | None]:
         TextColumn("{task.description}", markup=False),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=None)
+        task = bar.add_task("checking the grid", total=None)
 
         def tell(standing: Standing) -> None:
             more = len(standing.running) - _MOST_SHOWN

@@ -9,7 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from losszoo.cli.common import counted
-from losszoo.cli.console import print_blocks
+from losszoo.cli.console import Column, fitted, no_room_for, print_blocks
+from losszoo.cli.styled import hang, room_of
 from losszoo.errors import some_of
 from losszoo.registry.discovery import printable
 from losszoo.registry.specs import TaskSpec
@@ -21,22 +22,46 @@ _NEXT = {
     "killed": "the same command goes on where it was killed; fewer --jobs need less memory",
     "missing": "the same command computes it",
 }
+# The answer is name, mean, deviation and interval. It stays; what failed goes last of the rest.
+_COLUMNS = (
+    Column("loss", left=True),
+    Column("mean"),
+    Column("+-"),
+    Column("n", spare=3),
+    Column("to the best", spare=2),
+    Column("95 % interval"),
+    Column("non-finite", spare=4),
+    Column("seconds", spare=5),
+    Column("peak MB", spare=6),
+    Column("status", spare=1, left=True),
+)
 
 
 def show(found: Comparison, console: Console) -> None:
     """Print tables, ranks, failures and notes; in a pipe every line stays whole."""
-    print_blocks(render(found), console)
+    print_blocks(render(found, room_of(console)), console)
 
 
-def render(found: Comparison) -> Iterator[RenderableType]:
-    """Every part in reading order."""
+def render(found: Comparison, room: int | None) -> Iterator[RenderableType]:
+    """Every part in reading order.
+
+    Args:
+        found: what is shown.
+        room: columns of the terminal; None in a pipe.
+    """
     for task in found.tasks:
         rows = found.tables[task.name]
         seeds = counted(len(found.seeds), "seed")
         better = "larger" if task.direction == "max" else "smaller"
-        yield Text.assemble((task.name, "bold"), f": test {task.metric} over {seeds} ({better} is better), best first")
-        yield _table(task, rows)
-        yield from _remarks(task, rows)
+        title = f": test {task.metric} over {seeds} ({better} is better), best first"
+        yield from hang("", Text.assemble((task.name, "bold"), title), room)
+        table, gone = fitted(_COLUMNS, list(_lines(task, rows)), room)
+        yield table
+        if gone:
+            yield from hang("", no_room_for(gone), room)
+        for remark in _remarks(task, rows):
+            yield from hang("", Text(remark, style="dim"), room)
+        yield from hang("", Text(printable(answer(task, rows)), style="bold"), room)
         yield Text()
     if found.ranks:
         yield _ranks(found)
@@ -45,20 +70,10 @@ def render(found: Comparison) -> Iterator[RenderableType]:
     for note in found.notes:
         yield Text(f"note: {printable(note)}", style="dim")
     done = len(found.cells) - len(found.failures)
-    yield Text(
+    yield Text(  # in one line, whatever its length: it ends with a path
         f"{done} of {counted(len(found.cells), 'cell')} done, {found.seconds:.1f} s; results: {found.out}",
         style="red" if found.failures else "dim",
     )
-
-
-def _table(task: TaskSpec, rows: Sequence[Row]) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    heads = ("loss", "mean", "+-", "n", "to the best", "95 % interval", "non-finite", "seconds", "peak MB", "")
-    for place, name in enumerate(heads):
-        table.add_column(name, justify="left" if place in (0, len(heads) - 1) else "right", no_wrap=True)
-    for cells, style in _lines(task, rows):
-        table.add_row(*(Text(printable(cell)) for cell in cells), style=style)
-    return table
 
 
 def _lines(task: TaskSpec, rows: Sequence[Row]) -> Iterator[tuple[tuple[str, ...], str]]:
@@ -66,8 +81,8 @@ def _lines(task: TaskSpec, rows: Sequence[Row]) -> Iterator[tuple[tuple[str, ...
     sources = list(dict.fromkeys(source for *_, source in task.published))
     placed: list[tuple[float | None, tuple[str, ...], str]] = [(row.mean, _cells(row), _style(row)) for row in rows]
     for method, value, spread, source in task.published:
-        cells = (method, f"{value:.4f}", "" if spread is None else f"{spread:.4f}", *[""] * 6)
-        placed.append((value, (*cells, f"published [{sources.index(source) + 1}]"), "dim"))
+        name = f"{method} [{sources.index(source) + 1}]"
+        placed.append((value, (name, f"{value:.4f}", "" if spread is None else f"{spread:.4f}", *[""] * 7), "dim"))
     sign = -1.0 if task.direction == "max" else 1.0
     placed.sort(key=lambda line: (line[0] is None, sign * (line[0] or 0.0)))
     yield from ((cells, style) for _, cells, style in placed)
@@ -104,24 +119,40 @@ def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.4f}"
 
 
-def _remarks(task: TaskSpec, rows: Sequence[Row]) -> Iterator[Text]:
+def answer(task: TaskSpec, rows: Sequence[Row]) -> str:
+    """Who leads, and from whom these seeds do not tell it apart.
+
+    Args:
+        task: of the rows.
+        rows: of the losses and baselines; published results are of other splits, and are not compared.
+    """
+    best = next((row for row in rows if row.leads), None)
+    if best is None:
+        return f"no row has a number for {task.metric} on {task.name}"
+    said = f"{best.label} leads on {task.name} with {task.metric} {_number(best.mean)}"
+    others = [row for row in rows if row is not best and row.mean is not None]
+    if not others:
+        return f"{said}; nothing stands beside it"
+    close = [row.label for row in others if row.difference is None or not row.difference.apart]
+    if not close:
+        return f"{said}; the intervals tell it apart from all others"
+    return f"{said}; it is not told apart from {'; '.join(close)}"
+
+
+def _remarks(task: TaskSpec, rows: Sequence[Row]) -> Iterator[str]:
     """What the columns mean, and where published numbers are from."""
     gaps = [row.difference for row in rows if row.difference is not None]
     if gaps:
-        yield Text(
-            "to the best: mean of the differences, seed by seed, to the best row of those with most seeds; its 95 % "
-            "interval is that of the paired t-test, over seeds on one split",
-            style="dim",
+        yield (
+            "to the best: the mean difference, seed by seed, to the best row of those with most seeds; 95 % interval: "
+            "of that difference, by the paired t-test, over seeds on one split"
         )
     if any(gap.low is None for gap in gaps):
-        yield Text(
-            "no interval: one pair alone, the same difference with every seed, or two baselines, which no seed changes",
-            style="dim",
-        )
+        yield "no interval: one pair alone, equal differences with every seed, or two baselines, which no seed changes"
     if any(row.stopped for row in rows):
-        yield Text("stopped by guard: a loss or gradient was not finite; the best state before it counts", style="dim")
+        yield "stopped by guard: a loss or gradient was not finite; the best state before it counts"
     for number, source in enumerate(dict.fromkeys(source for *_, source in task.published), 1):
-        yield Text(f"[{number}] {source}", style="dim")
+        yield f"[{number}] published: {printable(source)}"
 
 
 def _ranks(found: Comparison) -> Table:

@@ -70,10 +70,11 @@ class LazyGroup(click.Group):
             if with_json:
                 print_error(type(error).__name__, error.format_message())
             raise
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as error:
+            message = str(error) or "interrupted"
             if with_json:
-                print_error("KeyboardInterrupt", "interrupted")
-            say_error("interrupted")
+                print_error("KeyboardInterrupt", message)
+            say_error(message)
             raise click.exceptions.Exit(1) from None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -12,7 +13,10 @@ from rich.table import Table
 from rich.text import Text
 
 from losszoo.cli.common import counted
-from losszoo.cli.console import print_blocks
+from losszoo.cli.console import Column, fitted, print_blocks
+from losszoo.cli.styled import room_of
+from losszoo.cli.threads import processes
+from losszoo.harness.resume import resume_command
 from losszoo.registry.specs import TaskSpec
 
 if TYPE_CHECKING:
@@ -24,7 +28,13 @@ _STATUS = {"completed": "green", "stopped-early": "green", "stopped-by-guard": "
 _LONGEST_LOSS = 80
 
 
-def show(result: RunResult, task: TaskSpec, console: Console, twins: Mapping[str, str] = MappingProxyType({})) -> None:
+def show(
+    result: RunResult,
+    task: TaskSpec,
+    console: Console,
+    twins: Mapping[str, str] = MappingProxyType({}),
+    target: str = "",
+) -> None:
     """Print the result; lines of text stay whole, so that a path can be copied and grep finds it.
 
     Args:
@@ -32,12 +42,14 @@ def show(result: RunResult, task: TaskSpec, console: Console, twins: Mapping[str
         task: that it was trained on.
         console: where to print; in a pipe every line of a table stays whole too.
         twins: the exhibits in the loss, each with its stable form.
+        target: of the task, where it is of the user's own.
     """
-    print_blocks(render(result, task, twins), console)
+    print_blocks(render(result, task, room_of(console)), console)
+    print_blocks(map(Text, next_steps(result, twins, target)), console)
 
 
-def render(result: RunResult, task: TaskSpec, twins: Mapping[str, str]) -> Iterator[RenderableType]:
-    """Status, metrics, published results, guard, folder, next step."""
+def render(result: RunResult, task: TaskSpec, room: int | None) -> Iterator[RenderableType]:
+    """Status, metrics, published results, guard, folder."""
     yield Text.assemble(
         (result.loss, "bold"),
         f" on {task.name}, seed {result.seed}: ",
@@ -50,24 +62,31 @@ def render(result: RunResult, task: TaskSpec, twins: Mapping[str, str]) -> Itera
     if task.published:
         sources = list(dict.fromkeys(source for *_, source in task.published))
         yield Text()
-        yield _published(result, task, sources)
+        yield _published(result, task, sources, room)
         yield _notes(sources)
         yield Text()
     yield _guard(result)
     yield Text(f"run folder: {result.run_dir}")
-    if result.status == "stopped-by-guard":
-        yield Text(f"next: {'; '.join(_next_steps(result, twins))}")
 
 
-def _next_steps(result: RunResult, twins: Mapping[str, str]) -> Iterator[str]:
-    """What can be done about a run that its guard stopped."""
+def next_steps(result: RunResult, twins: Mapping[str, str], target: str) -> Iterator[str]:
+    """What can be done about a run that did not end by itself; a command stands on a line of its own, to be pasted."""
+    if result.status == "interrupted":
+        yield "to go on:"
+        yield resume_command(result.run_dir, processes(), result.loss, target)
+    if result.status != "stopped-by-guard":
+        return
     counts = result.guard
     if not (counts["skipped"] or counts["rollbacks"]):
-        yield "--on-nonfinite skip or rollback goes on"
+        yield "next: --on-nonfinite skip or rollback goes on"
     for name, twin in twins.items():
-        yield f"{twin} is the stable form of {name}"
+        yield f"next: {twin} is the stable form of {name}"
     bundle = (counts["first"] or {}).get("bundle")
-    yield f"bundle: {bundle}" if bundle else "config.json in the run folder holds every setting"
+    if bundle:
+        yield "the failed step once more, and why it failed:"
+        yield f"losszoo replay {shlex.quote(bundle)}"
+    else:
+        yield "config.json in the run folder holds every setting"
 
 
 def _metrics(result: RunResult) -> Table:
@@ -82,7 +101,7 @@ def _metrics(result: RunResult) -> Table:
     return table
 
 
-def _published(result: RunResult, task: TaskSpec, sources: list[str]) -> Table:
+def _published(result: RunResult, task: TaskSpec, sources: list[str], room: int | None) -> Table:
     """Others' results with ours in its place; best first."""
     own = result.metrics["test"][task.metric]
     rows = [
@@ -92,20 +111,20 @@ def _published(result: RunResult, task: TaskSpec, sources: list[str]) -> Table:
     rows.append((own, f"{_short(result.loss)} (this run)", None, "", "bold cyan"))
     worst = -math.inf if task.direction == "max" else math.inf
     rows.sort(key=lambda row: row[0] if math.isfinite(row[0]) else worst, reverse=task.direction == "max")
-    table = Table(box=None, pad_edge=False, padding=(0, 2))
-    table.add_column(f"test {task.metric} beside published results")
-    table.add_column(task.metric, justify="right")
-    table.add_column("+-", justify="right")
-    table.add_column("", style="dim")
-    for value, method, spread, source, style in rows:
-        table.add_row(
-            Text(method),
-            _number(value),
-            f"{spread:.4f}" if spread is not None else "",
-            Text(source),
-            style=style,
-        )
-    return table
+    columns = (
+        Column(f"test {task.metric} beside published results", left=True),
+        Column(task.metric),
+        Column("+-"),
+        Column("", left=True),
+    )
+    return fitted(
+        columns,
+        [
+            ((method, _number(value), f"{spread:.4f}" if spread is not None else "", source), style)
+            for value, method, spread, source, style in rows
+        ],
+        room,
+    )[0]
 
 
 def _notes(sources: list[str]) -> Table:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +26,7 @@ EXIT_CODES = {"completed": 0, "stopped-early": 0, "stopped-by-guard": 1, "interr
 
 @make_command("run")
 @click.option("--loss", help="Name, expression (0.7*bce + 0.3*smoothness) or target (file.py:MyLoss).")
-@click.option("--task", help="Name of a task; losszoo tasks lists them.")
+@click.option("--task", help="Name of a task (losszoo tasks lists them), or a target (file.py:MyTask).")
 @click.option(
     "--seed", default=0, show_default=True, type=click.IntRange(0, 2**32 - 1), help="Of weights, batches and draws."
 )
@@ -100,7 +100,7 @@ def command(
     if resume is not None:
         if not resume.strip():
             raise UsageError(f"--resume must be the folder of a run, however: {resume!r}")
-        resume_run(resume, loss, trust, as_json, options)
+        resume_run(resume, loss, task, trust, as_json, options)
     elif trust:
         raise UsageError("--trust must go with --resume, got --trust alone: a loss that you name is trusted already")
     elif loss is None or task is None:
@@ -113,47 +113,82 @@ def start_run(loss: str, task: str, settings: tuple[str, ...], as_json: bool, op
     """A new run."""
     check_options(settings, **options)
     registry = installed()
-    spec = registry.task(task)
+    spec = announced(task)
     terms = parse(loss)
     check_fit(registry, terms, spec)  # before torch is imported: a wrong name is answered at once
     if is_first():
         warn_of_exhibits(terms)
         warn_of_failures(registry)
     wait_politely()
-    from losszoo.harness.train import run
+    with epoch_display(f"{loss} on {task}", options["epochs"]) as display:
+        from losszoo.harness.train import run
 
-    with epoch_display(f"{loss} on {task}", options["epochs"]) as on_epoch:
-        result = run(loss, task, set=settings, on_epoch=on_epoch, raise_interrupt=False, **options)
-    answer(result, spec, twins_of(terms), as_json)
+        options |= {"on_epoch": display.show, "on_stage": display.say}
+        result = run(loss, task, set=settings, raise_interrupt=False, **options)
+    answer(result, spec, twins_of(terms), as_json, task if ":" in task else "")
 
 
-def resume_run(folder: str, loss: str | None, trust: bool, as_json: bool, options: dict[str, Any]) -> None:
-    """The rest of a run."""
+def announced(task: str) -> TaskSpec:
+    """The spec of an installed task, or of one in a file."""
+    if ":" not in task:
+        return installed().task(task)
+    wait_politely()
+    from losszoo.harness.settings import task_of
+
+    return task_of(task)[0]
+
+
+def resume_run(
+    folder: str, loss: str | None, task: str | None, trust: bool, as_json: bool, options: dict[str, Any]
+) -> None:
+    """The rest of a run.
+
+    Args:
+        folder: of the run.
+        loss: the text that the folder is to hold.
+        task: given again, where it is of your own.
+        trust: let the folder name code outside the registry.
+        as_json: whether stdout is for the document.
+        options: of the command line.
+    """
     context = click.get_current_context()
     given = [
         f"--{name.replace('_', '-')}"
-        for name in ("task", "settings", *options)
+        for name in ("settings", *options)
         if name not in ("checkpoint_seconds", "tensorboard")
         and context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
     ]
+    given += ["--task"] if task is not None and ":" not in task else []
     if given:
         named = " and ".join(given).replace("--settings", "--set")
         raise UsageError(
             f"--resume must stand alone (but for --loss), as the run folder holds every setting, got {named}"
         )
     wait_politely()
-    from losszoo.harness.resume import read_run
-    from losszoo.harness.train import run
+    with epoch_display(f"resuming {folder}") as display:
+        from losszoo.harness.resume import read_run
+        from losszoo.harness.train import run
 
-    config = read_run(Path(folder)).config
-    beside = {name: options[name] for name in ("checkpoint_seconds", "tensorboard")}
-    with epoch_display(f"{config['loss']} on {config['task']}", config["recipe"].get("epochs")) as on_epoch:
-        result = run(loss, resume=folder, trust=trust, on_epoch=on_epoch, raise_interrupt=False, **beside)
-    answer(result, installed().task(result.task), twins_of(parse(result.loss)), as_json)
+        kept = read_run(Path(folder))
+        spec = announced(kept.task_of(task))
+        beside = {name: options[name] for name in ("checkpoint_seconds", "tensorboard")}
+        beside |= {"on_epoch": display.show, "on_stage": display.say}
+        result = run(loss, task, resume=folder, trust=trust, raise_interrupt=False, **beside)
+    if kept.result is not None and is_first():
+        click.echo(f"note: this run had ended ({kept.result.status}); nothing was trained", err=True)
+    answer(result, spec, twins_of(parse(result.loss)), as_json, task or "")
 
 
-def answer(result: RunResult, spec: TaskSpec, twins: Mapping[str, str], as_json: bool) -> None:
-    """The result, once: of several ranks the first one speaks."""
+def answer(result: RunResult, spec: TaskSpec, twins: Mapping[str, str], as_json: bool, target: str) -> None:
+    """The result, once: of several ranks the first one speaks.
+
+    Args:
+        result: of the run.
+        spec: of its task.
+        twins: the exhibits in the loss, each with its stable form.
+        as_json: whether stdout is for the document.
+        target: of the task, where it is of the user's own.
+    """
     if is_first():
         from rich.console import Console
 
@@ -161,7 +196,7 @@ def answer(result: RunResult, spec: TaskSpec, twins: Mapping[str, str], as_json:
 
         if as_json:
             print_json(result.to_dict())
-        show(result, spec, Console(stderr=as_json, highlight=False), twins)
+        show(result, spec, Console(stderr=as_json, highlight=False), twins, target)
     exit_with(EXIT_CODES[result.status])
 
 
@@ -194,12 +229,17 @@ class epoch_display:  # noqa: N801 (used as a context manager, like a function)
         self.bar: Any = None
         self.bar_task: Any = None
 
-    def __enter__(self) -> Callable[[Mapping[str, Any]], None]:
+    def __enter__(self) -> epoch_display:
         if sys.stderr.isatty() and is_first():
             from losszoo.cli.console import started_bar
 
-            self.bar, self.bar_task = started_bar(self.title, self.epochs)
-        return self.show
+            self.bar, self.bar_task = started_bar(self.title, self.epochs, "loading torch")
+        return self
+
+    def say(self, stage: str) -> None:
+        """What is done before the first epoch has ended."""
+        if self.bar is not None:
+            self.bar.update(self.bar_task, line=stage)
 
     def show(self, line: Mapping[str, Any]) -> None:
         """One epoch has ended."""

@@ -24,3 +24,8 @@ def is_of_several() -> bool:
 def is_first() -> bool:
     """Whether this is the process that speaks: the only one, or the first of those that torchrun has started."""
     return not is_of_several() or os.environ.get("RANK", "0") == "0"
+
+
+def processes() -> int:
+    """How many processes torchrun has started for this command."""
+    return int(os.environ.get("WORLD_SIZE", "1")) if is_of_several() else 1

@@ -177,7 +177,7 @@ class trial_display:  # noqa: N801 (used as a context manager, like a function)
         if sys.stderr.isatty():
             from losszoo.cli.console import started_bar
 
-            self.bar, self.bar_task = started_bar(self.title, self.trials)
+            self.bar, self.bar_task = started_bar(self.title, self.trials, "first trial")
         return self
 
     def show(self, counts: Counts, best: float | None) -> None:

@@ -39,9 +39,11 @@ def device_of(name: str) -> torch.device:
     try:
         device = torch.device(name)
         torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        said = str(error).splitlines()[0]
-        raise UsageError(f"device must be one that this machine has, however: device={name!r} ({said})") from None
+    except (RuntimeError, AssertionError, ImportError) as error:
+        said = str(error).splitlines()[0].partition(". ")[0]
+        raise UsageError(f"device must be one that this machine has, got {name!r} ({said}); cpu always works") from None
+    if device.type == "meta":
+        raise UsageError("device must be one that computes, got 'meta', which holds shapes alone; cpu always works")
     return device
 
 
@@ -125,8 +127,22 @@ def text_of(loss: str | Callable[..., Any]) -> str:
 def make_model(
     trunk: str, options: Mapping[str, Any], numeric: int | None, data: Prepared, signatures: Iterable[str]
 ) -> Model:
-    """A fresh trunk with a head for every signature that needs one."""
-    built = build_trunk(trunk, tuple(data.train.inputs.shape[1:]), numeric, **options)
+    """A fresh trunk with a head for every signature that needs one.
+
+    Raises:
+        UsageError: it cannot be built, as where it is larger than the memory.
+    """
+    try:
+        built = build_trunk(trunk, tuple(data.train.inputs.shape[1:]), numeric, **options)
+    except (RuntimeError, TypeError, ValueError, OverflowError, MemoryError) as error:
+        if isinstance(error, UsageError):
+            raise
+        said = (str(error).splitlines() or [""])[0]
+        chosen = ", ".join(f"model.{name}={value}" for name, value in options.items())
+        raise UsageError(
+            f"trunk {trunk} must be one that fits into memory, got {chosen} ({type(error).__name__}: {said}); "
+            "choose smaller sizes"
+        ) from error
     heads = {name: make_head(name, built.dim, data) for name in signatures}
     return Model(built, {name: head for name, head in heads.items() if head is not None})
 

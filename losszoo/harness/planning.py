@@ -23,11 +23,11 @@ from losszoo.harness.guard import Budget, Guard
 from losszoo.harness.options import Options
 from losszoo.harness.plan import Plan
 from losszoo.harness.predict import METRICS
-from losszoo.harness.prepare import Prepared, prepare
+from losszoo.harness.prepare import Prepared, prepare, proposed
 from losszoo.harness.randomness import Randomness, seed_all
 from losszoo.harness.ranks import shared
 from losszoo.harness.record import Record
-from losszoo.harness.settings import Overrides, apply, make_task, parse_overrides, split_seed
+from losszoo.harness.settings import Overrides, apply, make_task, owner_of, parse_overrides, split_seed, task_of
 from losszoo.harness.task import Setup, Task
 from losszoo.registry.expressions import parse
 from losszoo.registry.fit import leaves as calls_of
@@ -60,6 +60,7 @@ class Choice:
         loss: as the user gave it.
         built: the loss as a sum.
         task: the task.
+        task_target: "file.py:MyTask", where the user gave it so.
         task_options: its options, the split among them.
         setup: trunk and recipe with the user's changes.
         loss_options: the ``loss.`` settings.
@@ -70,6 +71,7 @@ class Choice:
     loss: str | Callable[..., Any]
     built: SumLoss
     task: Task
+    task_target: str
     task_options: Mapping[str, Any]
     setup: Setup
     loss_options: Mapping[str, Any]
@@ -89,6 +91,8 @@ class Choice:
             "torch": str(torch.__version__),
             "loss": self.text,
             "task": self.task.spec.name,
+            # A file that is read again never says which code to load: the task has to be given again.
+            **({} if installed().tasks.get(self.task.spec.name) is self.task.spec else {"task_is_own": True}),
             "task_options": dict(self.task_options),
             "trunk": self.setup.trunk,
             "model": dict(self.setup.model),
@@ -97,22 +101,24 @@ class Choice:
             "loss_options": dict(self.loss_options),
             # An object has a name, and nothing that would make it anew.
             "loss_is_object": not isinstance(self.loss, str),
-            "code": code_of(self.loss),
+            "code": code_of(self.loss) | _file_of(self.task_target),
             "threads": torch.get_num_threads(),
             "world": world.size if world else 1,
         }
 
 
-def choose(loss: str | Callable[..., Any], task: str | Task, options: Options, *, targets: bool = False) -> Choice:
+def choose(
+    loss: str | Callable[..., Any], task: str | Task | type[Task], options: Options, *, targets: bool = False
+) -> Choice:
     """Resolve and check the names; cheap checks first, so that a wrong one costs no second.
 
     Args:
         loss: a name, expression or target, or an object.
-        task: a name, or a task that is made.
+        task: a name, a target, or a task, made or its class.
         options: of the run.
         targets: let the text of the loss name targets: True for what a person has written, False for what a file says.
     """
-    spec = task.spec if isinstance(task, Task) else installed().task(task)
+    spec, own = task_of(task)
     _check_metric(spec)
     overrides = _overrides(options)
     device = device_of(options.device)
@@ -120,13 +126,17 @@ def choose(loss: str | Callable[..., Any], task: str | Task, options: Options, *
     built = built.to(device)
     task_options = dict(overrides.task)
     split = split_seed(task_options.pop("split", 0))
-    made = task if isinstance(task, Task) else make_task(spec.name, task_options)
-    setup = apply(made.setup(predicting_signature(built.signatures)), overrides)
+    made = make_task(task if own is None else own, task_options)
+    setup = apply(proposed(made, predicting_signature(built.signatures)), overrides)
     data = prepare(made, split, device)
-    return Choice(loss, built, made, {"split": split, **task_options}, setup, dict(overrides.loss), options, data)
+    target = task if isinstance(task, str) and own is not None else ""
+    chosen = {"split": split, **task_options}
+    return Choice(loss, built, made, target, chosen, setup, dict(overrides.loss), options, data)
 
 
-def make_plan(loss: str | Callable[..., Any], task: str | Task, options: Options, record: Record | None = None) -> Plan:
+def make_plan(
+    loss: str | Callable[..., Any], task: str | Task | type[Task], options: Options, record: Record | None = None
+) -> Plan:
     """Everything that :func:`losszoo.harness.run.fit` needs.
 
     Args:
@@ -223,14 +233,23 @@ def code_of(loss: Any) -> dict[str, str]:
     if not isinstance(loss, str):
         return {}
     files = {call.name.rpartition(":")[0] for call in calls_of(installed(), parse(loss)) if ".py:" in call.name}
-    return {path: hashlib.sha256(Path(path).expanduser().read_bytes()).hexdigest() for path in sorted(files)}
+    return {path: _sha256(path) for path in sorted(files)}
+
+
+def _file_of(target: str) -> dict[str, str]:
+    """The same of a task."""
+    path = target.rpartition(":")[0]
+    return {path: _sha256(path)} if path.endswith(".py") else {}
+
+
+def _sha256(path: str) -> str:
+    return hashlib.sha256(Path(path).expanduser().read_bytes()).hexdigest()
 
 
 def _check_metric(spec: TaskSpec) -> None:
     known = METRICS[spec.kind]
     if spec.metric not in known:
-        owner = installed().origin("task", spec.name)
         raise UsageError(
-            f"task {spec.name} of {owner}: metric of a {spec.kind} task must be one of {', '.join(known)}, "
+            f"{owner_of(spec)}: metric of a {spec.kind} task must be one of {', '.join(known)}, "
             f"however: metric={spec.metric!r}"
         )

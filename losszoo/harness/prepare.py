@@ -10,8 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from losszoo.errors import DataError
-from losszoo.harness.task import Array, Split, Splits, Task
+from losszoo.errors import DataError, LosszooError, MissingDataError, UsageError, in_one_line
+from losszoo.harness.task import Array, Setup, Split, Splits, Task
+from losszoo.registry.registry import installed
+from losszoo.registry.specs import DOWNLOAD
 
 _LARGEST = float(np.finfo(np.float32).max)
 
@@ -57,7 +59,7 @@ def prepare(task: Task, seed: int, device: torch.device) -> Prepared:
         DataError: NaN or infinite entries (row and column), labels out of range, too few rows or classes.
     """
     kind, name = task.spec.kind, task.spec.name
-    splits = _arrays(name, task.splits(seed))
+    splits = _arrays(name, _given(task, seed))
     for part, split in zip(Splits._fields, splits, strict=True):
         _check_split(f"{name}: {part}", kind, split, splits.train)
     classes = 0 if kind in ("regression", "segmentation") else _count_classes(task, splits)
@@ -77,12 +79,58 @@ def prepare(task: Task, seed: int, device: torch.device) -> Prepared:
     return Prepared(train, val, test, kind, classes, center, scale)
 
 
+def proposed(task: Task, signature: str) -> Setup:
+    """Trunk and recipe that a task proposes for a loss of that signature.
+
+    Raises:
+        UsageError: it raises, or proposes something else.
+    """
+    name = task.spec.name
+    try:
+        setup = task.setup(signature)
+    except (LosszooError, MemoryError):
+        raise
+    except Exception as error:
+        raise UsageError(f"task {name}: setup({signature!r}) raised {in_one_line(error)}") from error
+    if not isinstance(setup, Setup):
+        raise UsageError(f"task {name}: setup must return a losszoo.Setup, got a {type(setup).__name__}")
+    return setup
+
+
+def _given(task: Task, seed: int) -> Any:
+    """The splits as the task gives them.
+
+    Raises:
+        DataError: its data cannot be had; names a task of the same kind that needs no file.
+    """
+    spec = task.spec
+    try:
+        return task.splits(seed)
+    except MissingDataError as error:
+        tasks = installed().tasks.values()
+        able = [one.name for one in tasks if one.kind == spec.kind and DOWNLOAD not in one.tags]
+        also = f"; --task {able[0]} needs no file" if able else ""
+        raise MissingDataError(f"{error}{also}") from error
+    except (LosszooError, MemoryError):
+        raise
+    except Exception as error:
+        raise DataError(f"task {spec.name}: its data cannot be read: {in_one_line(error)}") from error
+
+
 def _refuse(where: str, rule: str, came: str) -> NoReturn:
     raise DataError(f"task {where} {rule}, however: {came}")
 
 
-def _arrays(name: str, given: Iterable[Any]) -> Splits:
+def _arrays(name: str, given: Any) -> Splits:
     """What a task gives, as arrays, whatever it is made of."""
+    given = list(given) if isinstance(given, Iterable) else given
+    lazy = [part for part in given if isinstance(part, torch.utils.data.Dataset)] if isinstance(given, list) else []
+    if lazy:
+        raise UsageError(
+            f"task {name}: splits must be arrays of inputs and targets, got a torch.utils.data.Dataset "
+            f"({type(lazy[0]).__name__}); stack its rows: "
+            "losszoo.Split(*map(numpy.stack, zip(*(dataset[i] for i in range(len(dataset))))))"
+        )
     try:
         train, val, test = (Split(np.asarray(inputs), np.asarray(targets)) for inputs, targets in given)
     except (TypeError, ValueError) as error:

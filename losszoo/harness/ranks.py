@@ -16,7 +16,7 @@ from torch import Tensor
 from losszoo.contract.compose import SumLoss, leaves
 from losszoo.contract.pairwise import PairwiseLoss
 from losszoo.engine.world import World, by_rank, world
-from losszoo.errors import SharedError, in_one_line
+from losszoo.errors import SharedError, UsageError, in_one_line
 
 if TYPE_CHECKING:
     from losszoo.harness.planning import Choice
@@ -28,6 +28,7 @@ def joined(device: str) -> Iterator[World | None]:
     if not dist.is_available() or dist.is_initialized() or not dist.is_torchelastic_launched():
         yield world()
         return
+    _check_launched()
     on_cuda = torch.device(device).type == "cuda"
     if on_cuda:
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")) % max(torch.cuda.device_count(), 1))
@@ -37,6 +38,21 @@ def joined(device: str) -> Iterator[World | None]:
         dist.barrier()  # who leaves first closes what others still read from
     finally:
         dist.destroy_process_group()
+
+
+def _check_launched() -> None:
+    """What torchrun sets, it sets together."""
+    numbers = ("RANK", "WORLD_SIZE", "MASTER_PORT")
+    lacking = [name for name in ("MASTER_ADDR", *numbers) if not os.environ.get(name)]
+    wrong = [
+        f"{name}={os.environ[name]!r}" for name in numbers if name not in lacking and not os.environ[name].isdigit()
+    ]
+    if lacking or wrong:
+        came = "; ".join([*([f"{', '.join(lacking)} not set"] if lacking else []), *wrong])
+        raise UsageError(
+            "TORCHELASTIC_RUN_ID must come with RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT, as torchrun sets them, "
+            f"got {came}; unset TORCHELASTIC_RUN_ID for one process, or start with torchrun"
+        )
 
 
 def agreed(others: World | None, choose: Callable[[], Choice]) -> Choice:

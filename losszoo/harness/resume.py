@@ -21,6 +21,8 @@ from losszoo.harness.progress import Progress
 from losszoo.harness.record import CHECKPOINT, jsonable
 from losszoo.harness.result import RunResult
 from losszoo.harness.saving import begin_again, go_on, read_checkpoint
+from losszoo.registry.expressions import parse
+from losszoo.registry.fit import targets_of
 
 # What has to be in config.json beside the options of a run.
 _PARTS: Mapping[str, type] = {
@@ -82,6 +84,17 @@ class Kept:
             )
         return given  # type: ignore[no-any-return]
 
+    def task_of(self, given: Any = None) -> Any:
+        """The name of an installed task; one of your own has to be given again."""
+        if not self.config.get("task_is_own"):
+            return self.task
+        if given is None:
+            raise UsageError(
+                f"the task of this run, {self.task}, is your own, and its name alone does not make it again; give it "
+                f"with --task file.py:NAME, or losszoo.run(resume={str(self.folder)!r}, task=...) in Python"
+            )
+        return given
+
     def options(self, **beside: Any) -> Options:
         """As the run was started, all defaults written out; ``beside`` are those that decide nothing."""
         config = self.config
@@ -101,11 +114,12 @@ class Kept:
                 raise
             raise _damaged(self.folder, in_one_line(error)) from error
 
-    def chosen(self, loss: Any, options: Options, world: World | None, trust: bool = False) -> Choice:
+    def chosen(self, loss: Any, task: Any, options: Options, world: World | None, trust: bool = False) -> Choice:
         """What the folder tells, chosen again.
 
         Args:
             loss: given again, where it was an object; or the text that the folder is to hold.
+            task: given again, where it was of your own.
             options: as the folder holds them.
             world: the ranks.
             trust: let the folder name code outside the registry. Text that is given is trusted: a person has written
@@ -118,13 +132,13 @@ class Kept:
         for path in self.config["code"]:
             if not Path(path).expanduser().is_file():
                 raise NotResumableError(
-                    f"the loss file {path} must be where it was, however: it is not in {Path.cwd()}; go on in the "
+                    f"the file {path} must be where it was, however: it is not in {Path.cwd()}; go on in the "
                     "folder in which the run was begun"
                 )
         try:
-            chosen = choose(again, self.task, options, targets=trust or isinstance(loss, str))
+            chosen = choose(again, self.task_of(task), options, targets=trust or isinstance(loss, str))
         except UntrustedError as error:
-            command = f"{self._command()} {shlex.quote(str(self.folder))}"
+            command = resume_command(self.folder, self.config["world"])
             raise untrusted(error, self.folder, command, self.config["loss"]) from None
         except UsageError as error:
             raise NotResumableError(f"{error} ({self.folder})") from error
@@ -144,7 +158,7 @@ class Kept:
 
     def _next_step(self, now: Mapping[str, Any]) -> str:
         if self.config["world"] != now["world"]:
-            return f"start it with {self._command()} ..."
+            return f"start it with {resume_command('...', self.config['world'])}"
         return "start a new run, or put back what has changed"
 
     def progress(self, plan: Plan) -> Progress:
@@ -163,9 +177,26 @@ class Kept:
                 f"{in_one_line(error)}; without this file the run begins again"
             ) from error
 
-    def _command(self) -> str:
-        world = self.config["world"]
-        return f"torchrun --nproc-per-node {world} -m losszoo run --resume" if world > 1 else "losszoo run --resume"
+
+def resume_command(folder: str | Path, world: int = 1, loss: str = "", task: str = "") -> str:
+    """What resumes a run, ready to be pasted.
+
+    A file that is read again never says which code to load: what names code is part of the command.
+
+    Args:
+        folder: of the run.
+        world: how many processes train it.
+        loss: text of the loss; part of the command where it names code.
+        task: "file.py:MyTask", where it was given so.
+
+    Example:
+        >>> resume_command("my runs/1", loss="2*mine.py:Loss + bce")
+        "losszoo run --resume 'my runs/1' --loss '2*mine.py:Loss + bce'"
+    """
+    started = f"torchrun --nproc-per-node {world} -m losszoo" if world > 1 else "losszoo"
+    code = {"--loss": loss if loss and targets_of(parse(loss)) else "", "--task": task}
+    named = "".join(f" {option} {shlex.quote(text)}" for option, text in code.items() if text)
+    return f"{started} run --resume {shlex.quote(str(folder))}{named}"
 
 
 def differences(then: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> list[str]:

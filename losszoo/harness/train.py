@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from losszoo.engine.world import World
 from losszoo.errors import UsageError, suggest
@@ -22,20 +25,29 @@ from losszoo.harness.randomness import isolated
 from losszoo.harness.ranks import agreed, joined
 from losszoo.harness.record import NoRecord, Record
 from losszoo.harness.result import RunResult
-from losszoo.harness.resume import Kept, read_run, same_threads
+from losszoo.harness.resume import Kept, read_run, resume_command, same_threads
 from losszoo.harness.run import OnEpoch, fit
 from losszoo.harness.task import Task
 
 LossLike = str | Callable[..., Any]
 
 
+@dataclass(frozen=True)
+class Told:
+    """Who is told how a run gets on; see :func:`run`."""
+
+    on_epoch: OnEpoch | None
+    on_stage: Callable[[str], None]
+
+
 def run(
     loss: LossLike | None = None,
-    task: str | Task | None = None,
+    task: str | Task | type[Task] | None = None,
     *,
     resume: str | Path | None = None,
     trust: bool = False,
     on_epoch: OnEpoch | None = None,
+    on_stage: Callable[[str], None] = lambda stage: None,
     raise_interrupt: bool = True,
     **options: Any,
 ) -> RunResult:
@@ -45,13 +57,14 @@ def run(
 
     Args:
         loss: a name, expression or target, or a loss, module or function of your own.
-        task: name of a task, or a task of your own.
+        task: name of a task, "file.py:MyTask", or a task of your own, made or its class.
         resume: a run folder, instead of loss, task and options: the run is gone on with where it was killed or
             interrupted, to the same result as if it never had been. One that has ended gives its result. A loss that
-            was an object has to be given again. A loss by its target ("file.py:MyLoss") is code: what the folder says
-            of it is used with ``trust``, or where ``loss`` is the same text.
+            was an object, and a task of your own, have to be given again. A loss by its target ("file.py:MyLoss") is
+            code: what the folder says of it is used with ``trust``, or where ``loss`` is the same text.
         trust: with ``resume``, import the loss that the folder names, even if it is not in the registry.
         on_epoch: called after every epoch with its line of the history.
+        on_stage: called with what is done now, until the first epoch begins.
         raise_interrupt: raise KeyboardInterrupt when Ctrl-C or SIGTERM has ended the run and everything is saved;
             False returns the partial result, with the status "interrupted".
         options: see :class:`Options`.
@@ -73,7 +86,7 @@ def run(
         True
     """
     if resume is not None:
-        result = _resumed(Path(resume), loss, task, options, trust, on_epoch)
+        result = _resumed(Path(resume), loss, task, options, trust, Told(on_epoch, on_stage))
     elif loss is None or task is None:
         raise UsageError(f"run must be given a loss and a task, or resume=, however: loss={loss!r}, task={task!r}")
     elif trust:
@@ -81,9 +94,12 @@ def run(
     else:
         chosen = _options(options)
         with joined(chosen.device) as world, isolated(chosen.seed, device_of(chosen.device)):
-            result = _trained(lambda: choose(loss, task, chosen, targets=True), world, None, on_epoch)
+            chosen_by = partial(choose, loss, task, chosen, targets=True)
+            result = _trained(chosen_by, world, None, Told(on_epoch, on_stage))
     if result.status == "interrupted" and raise_interrupt:
-        raise KeyboardInterrupt(f"interrupted; checkpoint and partial result are in {result.run_dir}")
+        raise KeyboardInterrupt(
+            f"interrupted; checkpoint and partial result are in {result.run_dir}; run(resume=...) goes on"
+        )
     return result
 
 
@@ -96,34 +112,34 @@ def _options(options: dict[str, Any]) -> Options:
 
 
 def _resumed(
-    folder: Path, loss: LossLike | None, task: Any, options: dict[str, Any], trust: bool, on_epoch: OnEpoch | None
+    folder: Path, loss: LossLike | None, task: Any, options: dict[str, Any], trust: bool, told: Told
 ) -> RunResult:
     """The rest of a run that was killed or interrupted."""
+    kept = read_run(folder)
     given = [name for name in options if name not in ("checkpoint_seconds", "tensorboard")]
-    if task is not None or given:
-        named = [*(["task"] if task is not None else []), *given]
+    again = task is not None and not kept.config.get("task_is_own")
+    if again or given:
+        named = [*(["task"] if again else []), *given]
         raise UsageError(
             f"resume must stand alone (but for loss), as the run folder holds every setting, got {', '.join(named)}"
         )
-    kept = read_run(folder)
     if isinstance(loss, str):
         kept.loss(loss)  # refuses another text, of a run that has ended too
     if kept.result is not None:
         return kept.result
     chosen = kept.options(**_options_of_resuming(options))
     with joined(chosen.device) as world, isolated(chosen.seed, device_of(chosen.device)), same_threads(kept.config):
-        again = partial(kept.chosen, loss, chosen, world, trust)
-        return _trained(again, world, kept, on_epoch)
+        return _trained(partial(kept.chosen, loss, task, chosen, world, trust), world, kept, told)
 
 
 def _options_of_resuming(options: dict[str, Any]) -> dict[str, Any]:
     return {name: getattr(_options(options), name) for name in options}
 
 
-def _trained(
-    choose_it: Callable[[], Any], world: World | None, kept: Kept | None, on_epoch: OnEpoch | None
-) -> RunResult:
+def _trained(choose_it: Callable[[], Any], world: World | None, kept: Kept | None, told: Told) -> RunResult:
+    told.on_stage("reading the data")
     chosen = agreed(world, choose_it)
+    told.on_stage("building the model")
     with ExitStack() as claims:
 
         def claimed() -> Record:
@@ -133,11 +149,33 @@ def _trained(
         plan = build(chosen, lambda: _record(claimed, world), world)
         progress = None if kept is None else kept.progress(plan)
         plan.record.write_json("config.json", plan.config)
-        with _scalars(plan, chosen.options), Interrupt() as interrupt:
-            progress = fit(plan, interrupt, on_epoch if plan.first_rank else None, progress)
-        result = _conclude(plan, progress, tuple(chosen.options.parts)) if plan.first_rank else None
-    told: RunResult = result if world is None else world.from_first(result)  # type: ignore[assignment]
-    return told
+        told.on_stage("first epoch" if progress is None else f"epoch {progress.epoch + 1}")
+        with _goes_on(plan, chosen):
+            with _scalars(plan, chosen.options), Interrupt() as interrupt:
+                progress = fit(plan, interrupt, told.on_epoch if plan.first_rank else None, progress)
+            result = _conclude(plan, progress, tuple(chosen.options.parts)) if plan.first_rank else None
+    shared: RunResult = result if world is None else world.from_first(result)  # type: ignore[assignment]
+    return shared
+
+
+@contextmanager
+def _goes_on(plan: Plan, chosen: Choice) -> Iterator[None]:
+    """What ends a training before its result says how it goes on; what was written stays."""
+    folder, world = plan.record.folder, plan.world
+    loss = chosen.loss if isinstance(chosen.loss, str) else ""
+    again = f"; to go on: {resume_command(folder, world.size if world else 1, loss, chosen.task_target)}"
+    again = again if folder.name else ""  # an estimator leaves nothing behind
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"interrupted at once{again}") from None
+    except (MemoryError, torch.OutOfMemoryError) as error:
+        said = (str(error).splitlines() or [""])[0]
+        reason = f" ({said})" if said else ""
+        raise UsageError(
+            f"memory must suffice for a step, however: it ran out in training{reason}; choose a smaller "
+            f"recipe.batch_size with --accumulate, or a smaller model{again}"
+        ) from error
 
 
 @contextmanager

@@ -151,6 +151,8 @@ def trunk_options(name: str) -> dict[str, Any]:
         >>> trunk_options("linear")
         {'dim': 64}
     """
+    if not isinstance(name, str):
+        raise UsageError(f"trunk must be one of {', '.join(TRUNKS)}, got {name!r}")
     if name not in TRUNKS:
         raise UnknownNameError(f"there is no trunk {name!r}; {suggest(name, list(TRUNKS))}")
     parameters = inspect.signature(TRUNKS[name]).parameters.values()

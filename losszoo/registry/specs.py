@@ -28,6 +28,9 @@ EXPECTS = ("logits", "probabilities", "log-probabilities")
 STATUSES = ("stable", "exhibit")
 KINDS = ("multiclass", "binary", "regression", "segmentation", "retrieval", "views")
 
+# The tag of a task whose data are not part of a package.
+DOWNLOAD = "download"
+
 _EMBEDDED = ("embedding", "pair", "triplet", "views", "neighbors")
 
 # Which signatures can be joined to which kind of task; a penalty joins any of them, but only inside a sum.
@@ -118,6 +121,7 @@ class TaskSpec:
         direction: "max" or "min".
         published: results of others, as (method, value, spread or None, source).
         reference: where the data come from.
+        tags: free words; "download" says that the data are not part of a package.
     """
 
     name: str

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from losszoo.registry.specs import TaskSpec
 from losszoo.runs.cell import Cell, named
-from losszoo.runs.statistics import Difference, Scores, deviation, mean, mean_ranks, place, to_the_best
+from losszoo.runs.statistics import Difference, Scores, deviation, leader, mean, mean_ranks, place, to_the_best
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,7 @@ class Row:
         statuses: how many cells have each status.
         seconds: mean of training, a run.
         peak_memory_mb: the largest.
+        leads: the best of those with most seeds, to which the others are compared.
     """
 
     loss: str
@@ -44,6 +45,7 @@ class Row:
     statuses: Mapping[str, int]
     seconds: float | None
     peak_memory_mb: float | None
+    leads: bool = False
 
     @property
     def label(self) -> str:
@@ -113,8 +115,10 @@ def make_table(task: TaskSpec, records: Mapping[Cell, Mapping[str, Any]], seeds:
             groups.setdefault((cell.kind, cell.loss), []).append(record)
     scores = {name: _scores(task, group, name[0], seeds) for name, group in groups.items()}
     order = sorted(groups, key=lambda name: place(scores[name].mean, task.direction))
-    differences = to_the_best({name: scores[name] for name in order}, task.direction)
-    return [_row(name, groups[name], scores[name], len(seeds), differences.get(name)) for name in order]
+    ordered = {name: scores[name] for name in order}
+    differences, best = to_the_best(ordered, task.direction), leader(ordered, task.direction)
+    rows = [_row(name, groups[name], own, len(seeds), differences.get(name)) for name, own in ordered.items()]
+    return [replace(row, leads=name == best) for name, row in zip(order, rows, strict=True)]
 
 
 def ranks_of(tables: Mapping[str, Sequence[Row]], tasks: Sequence[TaskSpec]) -> dict[str, float]:

@@ -151,13 +151,16 @@ def _distinct(
     for member in given:
         if not isinstance(member, str):
             came = f"{type(member).__name__} {getattr(member, '__name__', '')}".strip()
-            problems.append(f"a {what} must be text, for workers make it anew, however: {came}; write file.py:NAME")
+            problems.append(f"a {what} must be text, for workers make it anew, however: {came}; {_NAMES[what]}")
             continue
         same = key(member)
         if same in found:
             notes.append(f"{what} {member.strip()} is given twice; it is compared once")
         found.setdefault(same, member.strip())
     return list(found.values())
+
+
+_NAMES = {"loss": "write file.py:NAME", "task": "write the name of an installed task"}
 
 
 def _loss_key(text: str) -> str:

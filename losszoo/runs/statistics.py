@@ -43,6 +43,11 @@ class Difference:
     high: float | None
     n: int
 
+    @property
+    def apart(self) -> bool:
+        """Whether the interval tells the two apart: it exists, and does not hold 0."""
+        return self.low is not None and self.high is not None and not self.low <= 0 <= self.high
+
     def to_dict(self) -> dict[str, float | int | None]:
         """Plain data."""
         return asdict(self)
@@ -111,6 +116,13 @@ def place(value: float | None, direction: str) -> float:
     return -value if direction == "max" else value
 
 
+def leader(scores: Mapping[K, Scores], direction: str) -> K | None:
+    """The best of those that have most seeds, and of equally good ones the first; None where nobody has a number."""
+    most = max((len(own.values) for own in scores.values() if not own.constant), default=0)
+    able = [name for name, own in scores.items() if own.values and (own.constant or len(own.values) == most)]
+    return min(able, key=lambda name: place(scores[name].mean, direction), default=None)
+
+
 def to_the_best(scores: Mapping[K, Scores], direction: str) -> dict[K, Difference]:
     """The differences of all others to the best of those that have most seeds: one lucky seed alone is no yardstick.
 
@@ -123,11 +135,9 @@ def to_the_best(scores: Mapping[K, Scores], direction: str) -> dict[K, Differenc
         >>> {name: found.mean for name, found in to_the_best(scores, "max").items()}
         {'b': -0.25, 'lucky': 0.5}
     """
-    most = max((len(own.values) for own in scores.values() if not own.constant), default=0)
-    able = [name for name, own in scores.items() if own.values and (own.constant or len(own.values) == most)]
-    if not able:
+    best = leader(scores, direction)
+    if best is None:
         return {}
-    best = min(able, key=lambda name: place(scores[name].mean, direction))
     told = {name: own.minus(scores[best]) for name, own in scores.items() if name != best}
     return {name: difference for name, difference in told.items() if difference is not None}
 

@@ -217,8 +217,11 @@ def test_a_run_that_its_guard_stops_exits_with_1(cli: Cli) -> None:
     assert done.exit_code == 1
     assert "stopped-by-guard after 0 epochs, 1 step" in done.stdout
     assert "mul at my_losses.py:12" in done.stdout
-    last = done.stdout.splitlines()[-1]
-    assert last.startswith("next: --on-nonfinite skip or rollback goes on; bundle: runs")
+    *_, advice, before, last = done.stdout.splitlines()
+    assert advice == "next: --on-nonfinite skip or rollback goes on"
+    assert before == "the failed step once more, and why it failed:"
+    assert last.startswith("losszoo replay runs")
+    assert cli(*shlex.split(last)[1:]).exit_code == 1  # as it is said: pasted, it reproduces the step
     assert all(line == line.rstrip() for line in done.stdout.splitlines())
     assert json.loads(cli(*run, "--json").stdout)["status"] == "stopped-by-guard"
     assert cli(*run, "--on-nonfinite", "skip").exit_code == 1
@@ -345,12 +348,15 @@ def test_a_pipe_gets_whole_lines_and_a_short_loss(monkeypatch: pytest.MonkeyPatc
 
 def test_a_stopped_run_says_what_is_next(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("COLUMNS", raising=False)
-    first = {"step": 7, "where": "loss", "op": None, "source": None, "bundle": "r/bundles/7.pt"}
+    first = {"step": 7, "where": "loss", "op": None, "source": None, "bundle": "my runs/bundles/7.pt"}
     stopped = dataclasses.replace(result(0.5, first), status="stopped-by-guard")
     console = Console(file=io.StringIO())
     show(stopped, installed().task("abalone"), console, {"nca-ratio": "nca-stable"})
-    last = console.file.getvalue().splitlines()[-1]  # type: ignore[attr-defined]
-    assert last == "next: nca-stable is the stable form of nca-ratio; bundle: r/bundles/7.pt"
+    assert console.file.getvalue().splitlines()[-3:] == [  # type: ignore[attr-defined]
+        "next: nca-stable is the stable form of nca-ratio",
+        "the failed step once more, and why it failed:",
+        "losszoo replay 'my runs/bundles/7.pt'",
+    ]
 
 
 @pytest.mark.parametrize(("accuracy", "rank"), [(0.999, 0), (0.0, -1), (float("nan"), -1)])
@@ -378,11 +384,12 @@ def test_a_terminal_sees_the_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
     stream = io.StringIO()
     stream.isatty = lambda: True  # type: ignore[method-assign]
     monkeypatch.setattr(sys, "stderr", stream)
-    with epoch_display("[mine] on digits", 2) as on_epoch:
-        on_epoch({"epoch": 0, "epochs": 2, "loss": 1.5, "val": {"accuracy": 0.25}, "bad_steps": 3})
+    with epoch_display("[mine] on digits", 2) as display:
+        display.say("reading the data")
+        display.show({"epoch": 0, "epochs": 2, "loss": 1.5, "val": {"accuracy": 0.25}, "bad_steps": 3})
     assert all(
         word in stream.getvalue()
-        for word in ("[mine] on digits", "1/2", "loss 1.5000", "val accuracy 0.2500", "bad steps 3")
+        for word in ("[mine] on digits", "loading torch", "1/2", "loss 1.5000", "val accuracy 0.2500", "bad steps 3")
     )
 
 

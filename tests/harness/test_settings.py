@@ -128,7 +128,7 @@ def test_the_seed_of_a_split(value: Any) -> None:
         ("bce", "digits", {"epochs": 0}, r"recipe.epochs must be in \[1, inf\)"),
         ("bce", "digits", {"on_nonfinite": "ignore"}, "on_nonfinite must be one of raise, skip, rollback"),
         ("bce", "digits", {"clip_norm": 0}, "clip_norm must be a number > 0, however: clip_norm=0"),
-        ("bce", "digits", {"device": "abacus"}, "device must be one that this machine has, however: device='abacus'"),
+        ("bce", "digits", {"device": "abacus"}, "device must be one that this machine has, got 'abacus'"),
         ("bce", "digits", {"signature": "binari"}, "signature must be one of"),
         ("bce", "digits", {"set": ["loss.gamma=2"]}, "bce has no parameter 'gamma'"),
         ("bce", "digits", {"set": ["model.scale=2"]}, "trunk conv has no option 'scale'"),
