@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from losszoo.contract.loss import Loss
+from losszoo.contract.parameters import refuse_inside
 from losszoo.contract.schedules import Schedule
 from losszoo.errors import UsageError
 
@@ -53,6 +54,10 @@ class SumLoss(nn.Module):
         self.losses = nn.ModuleList(term.loss for term in self._terms)
         self.combiner = combiner
         self.epoch = 0.0
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        refuse_inside(self, name, value)
+        super().__setattr__(name, value)
 
     @property
     def terms(self) -> tuple[Term, ...]:

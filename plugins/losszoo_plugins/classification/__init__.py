@@ -45,7 +45,7 @@ SPECS = (
                 type="floats",
                 range=(0, inf),
                 bounds="()",
-                summary="weight of the positive class, one or one per label",
+                summary="weight of the positive class, one or one per class (dimension 1)",
             ),
         ),
         tags=("probabilistic", "proper"),
