@@ -184,9 +184,13 @@ def in_single(core: Any) -> Iterator[None]:
             table[name] = wide
         yield
     finally:
-        for table, name, narrow, wide in swapped:
-            now = table[name]
-            table[name] = narrow
-            if not isinstance(narrow, nn.Parameter) and (now is not wide or wide._version):
-                # A buffer that the call has counted up, in place or as a new tensor.
+        for table, name, narrow, _ in swapped:
+            now, table[name] = table[name], narrow
+            if isinstance(narrow, nn.Parameter):
+                continue
+            # A buffer may have been counted up, in place or as a new tensor.
+            if now.shape == narrow.shape:
+                with torch.no_grad():
+                    narrow.copy_(now)
+            else:
                 table[name] = now.detach().to(narrow.dtype)
