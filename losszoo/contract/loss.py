@@ -20,6 +20,7 @@ from losszoo.contract.answers import (
 )
 from losszoo.contract.arguments import BrokenRule, Context, Inputs, as_mask, check_tensors, real
 from losszoo.contract.callables import parameters_of
+from losszoo.contract.compose import Summable
 from losszoo.contract.parameters import (
     attributes_of,
     defaults_of,
@@ -65,7 +66,7 @@ class Identity:
         return f"{self.name}({given})" if given else self.name
 
 
-class Loss(nn.Module):
+class Loss(Summable):
     r"""A loss of the zoo: ``loss(*inputs, weight=None, mask=None, denominator=None)``.
 
     Args:
@@ -207,6 +208,7 @@ class Loss(nn.Module):
     def empty(self, value: str) -> None:
         self.policy = replace(self.policy, empty=value)
 
+    @torch.jit.unused
     def forward(
         self,
         *inputs: Any,

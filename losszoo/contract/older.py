@@ -69,7 +69,8 @@ def beside(loss: Loss | SumLoss, older: Older) -> Loss | SumLoss:
     """The same loss with the older rows as candidates; in a sum, every term over embeddings."""
     if isinstance(loss, SumLoss):
         made = SumLoss([replace(term, loss=beside(term.loss, older)) for term in loss.terms], loss.combiner)
-        made.epoch = loss.epoch
+        made.clock = loss.clock
+        made.train(loss.training)
         return made
     if loss.signature == "penalty":
         return loss
