@@ -63,7 +63,8 @@ def as_mask(mask: Any) -> Tensor:
         return mask
     if not torch.compiler.is_compiling() and mask.device.type != "meta":
         require((mask == 0) | (mask == 1), "mask", "hold 0 and 1 where it is of integers (or be mask.bool())", mask)
-    return mask.bool()
+    chosen: Tensor = mask.bool()
+    return chosen
 
 
 def in_compute_dtype(tensor: Tensor) -> Tensor:

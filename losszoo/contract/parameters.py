@@ -172,7 +172,8 @@ def in_single(core: Any) -> Iterator[None]:
     """A block in which the half precision parameters and buffers of a module are float32; their gradients flow back."""
     swapped: list[tuple[dict[str, Any], str, Tensor, Tensor]] = []
     for part in core.modules() if isinstance(core, nn.Module) else ():
-        for table in (part._parameters, part._buffers):
+        tables: tuple[dict[str, Any], ...] = (part._parameters, part._buffers)
+        for table in tables:
             for name, x in table.items():
                 if x is not None and x.dtype in (torch.float16, torch.bfloat16):
                     swapped.append((table, name, x, x.float()))
