@@ -90,10 +90,10 @@ def real(name: str, value: Any) -> Tensor:
 
 def like(name: str, value: Any, other: Tensor, other_name: str) -> Tensor:
     """A real tensor of the shape of another, in its dtype."""
-    value = real(name, value)
-    if value.shape != other.shape:
+    tensor = real(name, value)
+    if tensor.shape != other.shape:
         raise BrokenRule(name, f"have the shape of {other_name}, {tuple(other.shape)}", shape_of(value))
-    return value.to(other.dtype)
+    return tensor.to(other.dtype)
 
 
 def integers(name: str, value: Any, shape: torch.Size | tuple[int, ...]) -> Tensor:

@@ -92,7 +92,10 @@ def read_index(
         UsageError: the targets are probabilities.
     """
     if targets.is_floating_point():
-        raise UsageError(f"targets must be class indices (int64) for this loss, however: targets.dtype={targets.dtype}")
+        raise UsageError(
+            "targets must be class indices (int64) for this loss (its tag is hard-labels), "
+            f"however: targets.dtype={targets.dtype}; targets.argmax(1) is the likeliest class"
+        )
     return read(logits, targets, weight=weight, ignore_index=ignore_index)
 
 
