@@ -125,11 +125,11 @@ class Loss(Summable):
 
     def __getattr__(self, name: str) -> Any:
         """A parameter of the loss; of a module that is called, what stands there."""
+        if name.startswith("_") or name in self.__dict__.get("_modules", ()):
+            return super().__getattr__(name)
         if name not in self.__dict__.get("_defaults", ()):
             core = self.__dict__.get("core", self.__dict__.get("_modules", {}).get("core"))
-            if name.startswith("_") or name not in attributes_of(core):
-                return super().__getattr__(name)
-            return getattr(core, name)
+            return getattr(core, name) if name in attributes_of(core) else super().__getattr__(name)
         if self.identity.made_by is not None and name in attributes_of(self.core):
             return getattr(self.core, name)
         return self.identity.params.get(name, self._defaults[name])
@@ -137,7 +137,7 @@ class Loss(Summable):
     def __setattr__(self, name: str, value: Any) -> None:
         """A parameter takes effect; a name that is nearly that of one is refused; anything else is an attribute."""
         defaults = self.__dict__.get("_defaults")
-        if defaults is None or name.startswith("_") or name in self.__dict__:
+        if defaults is None or name.startswith("_") or name in self.__dict__ or name in self._modules:
             super().__setattr__(name, value)
         elif name in defaults:
             self._set_parameter(name, value)

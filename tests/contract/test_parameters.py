@@ -244,3 +244,26 @@ def test_the_ignored_label_can_be_changed() -> None:
         theirs(logits, torch.tensor([0, -100, 1])),
         torch.nn.functional.cross_entropy(logits, torch.tensor([0, -100, 1])),
     )
+
+
+def test_a_module_that_has_a_core_of_its_own() -> None:
+    class Nested(nn.Module):
+        def __init__(self, core: float = 1.0) -> None:
+            super().__init__()
+            self.core, self.policy = core, "own"
+
+        def forward(self, predictions: Tensor, targets: Tensor) -> Tensor:
+            return self.core * (predictions - targets)
+
+    loss = losszoo.create(Nested(3.0), signature="regression")
+    assert isinstance(loss.core, Nested)
+    assert loss(torch.ones(1), torch.zeros(1)) == 3
+    loss.core.core = 5.0
+    assert loss(torch.ones(1), torch.zeros(1)) == 5
+
+
+def test_what_is_looked_for_and_not_there() -> None:
+    loss = losszoo.create("focal")
+    assert not hasattr(loss, "delta")
+    with pytest.raises(AttributeError, match="'Loss' object has no attribute 'delta'"):
+        loss.delta  # noqa: B018
