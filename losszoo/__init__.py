@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from losszoo.errors import NonFiniteError as NonFiniteError
     from losszoo.errors import UsageError as UsageError
     from losszoo.factory import create as create
+    from losszoo.harness.gradient_cache import accumulate as accumulate
     from losszoo.harness.guard import Budget as Budget
     from losszoo.harness.guard import Guard as Guard
     from losszoo.harness.guard import StepReport as StepReport
@@ -90,6 +91,7 @@ _HOME = {
     "Tuning": "losszoo.tuning.result",
     "Unreduced": "losszoo.contract.unreduced",
     "UsageError": "losszoo.errors",
+    "accumulate": "losszoo.harness.gradient_cache",
     "compare": "losszoo.runs.compare",
     "create": "losszoo.factory",
     "data_file": "losszoo.data",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from torch import nn
@@ -78,10 +79,11 @@ class Maker:
 
     def from_spec(self, spec: LossSpec, arguments: Mapping[str, Any]) -> Loss:
         origin = installed().origin("loss", spec.name)
-        check_params(spec, arguments, str(origin))
+        check_params(spec, arguments, owner=str(origin))
         against = self.making.signature == AGAINST and spec.signature == "embedding"
         signature = AGAINST if against else spec.signature
-        identity = Identity(spec.name, signature, spec.expects, str(origin), dict(arguments))
+        check = partial(check_params, spec, owner=str(origin))
+        identity = Identity(spec.name, signature, spec.expects, str(origin), dict(arguments), check)
         try:
             core = resolve(spec.target)
         except UsageError as error:
@@ -112,6 +114,7 @@ class Maker:
 
     def _wrap(self, core: Any, identity: Identity) -> Loss:
         if inspect.isclass(core):
+            identity = replace(identity, made_by=core)
             core = _construct(core, identity)
         elif isinstance(core, nn.Module):
             _refuse_params(core, identity)

@@ -50,6 +50,7 @@ PUBLIC = [
     *(
         "Unreduced",
         "UsageError",
+        "accumulate",
         "compare",
         "create",
         "data_file",

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from losszoo.contract.arguments import Inputs, in_compute_dtype
+from losszoo.contract.arguments import Inputs, check_tensors, in_compute_dtype
 from losszoo.contract.unreduced import Unreduced
 from losszoo.errors import UsageError
 
@@ -51,11 +51,18 @@ def check_reduced(given: dict[str, Any], reduction: str) -> None:
         )
 
 
-def as_denominator(value: float | Tensor, looking: bool) -> Tensor:
+def as_denominator(value: float | Tensor, values: Tensor, looking: bool) -> Tensor:
     """A mean's own denominator: one finite number >= 0."""
-    denominator = torch.as_tensor(value)
-    if denominator.numel() != 1:
-        raise UsageError(f"denominator must be one number, however: its shape is {tuple(denominator.shape)}")
+    try:
+        denominator = torch.as_tensor(value)
+    except (TypeError, ValueError, RuntimeError):
+        raise UsageError(f"denominator must be one number, got {value!r}") from None
+    if denominator.numel() != 1 or denominator.is_complex():
+        came = "a complex one" if denominator.is_complex() else f"shape {tuple(denominator.shape)}"
+        raise UsageError(f"denominator must be one real number, got {came}")
+    check_tensors((("denominator", denominator),))
+    if denominator.device.type == "meta" and values.device.type != "meta":
+        raise UsageError("denominator must hold a number, got a tensor on the meta device, which has none")
     if looking and not bool(torch.isfinite(denominator) & (denominator >= 0)):
         raise UsageError(f"denominator must be finite and >= 0, however: denominator={denominator.item()}")
     return denominator.reshape(())

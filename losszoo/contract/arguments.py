@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,9 +33,43 @@ def shape_of(value: Any) -> str:
     return f"has shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"is a {type(value).__name__}"
 
 
+def check_tensors(named: Iterable[tuple[str, Any]]) -> None:
+    """Dense tensors, all on one device; a number, a tensor of no dimension, may stay on the CPU.
+
+    A tensor on the meta device has no numbers: beside others it would make some out of nothing.
+    """
+    first: tuple[str, torch.device] | None = None
+    for name, value in named:
+        if not isinstance(value, Tensor):
+            continue
+        if value.layout is not torch.strided or value.is_nested or value.is_quantized:
+            kind = "quantized" if value.is_quantized else "nested" if value.is_nested else str(value.layout)
+            remedy = "dequantize" if value.is_quantized else "to_dense"
+            raise BrokenRule(name, f"be a dense tensor, as {name}.{remedy}() gives it", f"is {kind}")
+        if value.ndim == 0 and value.device.type == "cpu":
+            continue
+        if first is None:
+            first = name, value.device
+        elif value.device != first[1]:
+            raise BrokenRule(name, f"be on the device of {first[0]}, {first[1]}", f"is on {value.device}")
+
+
+def as_mask(mask: Any) -> Tensor:
+    """A mask as booleans: integers of 0 and 1, as tokenizers give them, mean the same."""
+    if not isinstance(mask, Tensor) or mask.is_floating_point() or mask.is_complex():
+        came = f"has dtype {mask.dtype}" if isinstance(mask, Tensor) else shape_of(mask)
+        raise BrokenRule("mask", "be a boolean tensor, as mask.bool() gives it (or integers of 0 and 1)", came)
+    if mask.dtype == torch.bool:
+        return mask
+    if not torch.compiler.is_compiling() and mask.device.type != "meta":
+        require((mask == 0) | (mask == 1), "mask", "hold 0 and 1 where it is of integers (or be mask.bool())", mask)
+    chosen: Tensor = mask.bool()
+    return chosen
+
+
 def in_compute_dtype(tensor: Tensor) -> Tensor:
     """Half precision is computed in float32: sums of squares overflow float16 at 256."""
-    return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
+    return tensor.float() if tensor.dtype.itemsize < 4 else tensor
 
 
 def floating(name: str, value: Any) -> Tensor:
@@ -45,20 +80,27 @@ def floating(name: str, value: Any) -> Tensor:
     return in_compute_dtype(value)
 
 
+def real(name: str, value: Any) -> Tensor:
+    """A tensor of real numbers, integers or booleans: of complex ones a cast would drop the imaginary part."""
+    if not isinstance(value, Tensor) or value.is_complex():
+        came = f"has dtype {value.dtype}" if isinstance(value, Tensor) else shape_of(value)
+        raise BrokenRule(name, "be a real tensor", came)
+    return value
+
+
 def like(name: str, value: Any, other: Tensor, other_name: str) -> Tensor:
     """A real tensor of the shape of another, in its dtype."""
-    if not isinstance(value, Tensor) or value.is_complex():
-        raise BrokenRule(name, "be a real tensor", shape_of(value))
-    if value.shape != other.shape:
+    tensor = real(name, value)
+    if tensor.shape != other.shape:
         raise BrokenRule(name, f"have the shape of {other_name}, {tuple(other.shape)}", shape_of(value))
-    return value.to(other.dtype)
+    return tensor.to(other.dtype)
 
 
 def integers(name: str, value: Any, shape: torch.Size | tuple[int, ...]) -> Tensor:
     """An integer tensor of that shape, as int64."""
     if not isinstance(value, Tensor) or value.is_floating_point() or value.is_complex():
         came = f"has dtype {value.dtype}" if isinstance(value, Tensor) else shape_of(value)
-        raise BrokenRule(name, "be an integer tensor", came)
+        raise BrokenRule(name, f"be an integer tensor, as {name}.long() gives it of whole numbers", came)
     if value.shape != shape:
         raise BrokenRule(name, f"have shape {tuple(shape)}", shape_of(value))
     return value.long()

@@ -8,10 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from losszoo.contract.arguments import as_mask
 from losszoo.contract.compose import SumLoss, leaves
 from losszoo.contract.loss import Loss
 from losszoo.contract.older import Older, beside
 from losszoo.contract.pairwise import PairwiseLoss
+from losszoo.contract.parameters import refuse_inside
 from losszoo.contract.reduction import expand
 from losszoo.contract.signatures import TABLE
 from losszoo.errors import UsageError
@@ -80,6 +82,14 @@ class MemoryBank(nn.Module):
         self.register_buffer("embeddings", torch.empty(size, 0))
         self.register_buffer("labels", None if self.signature == "views" else torch.empty(size, 0, dtype=torch.long))
         self.reset()
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "size" and "size" in self.__dict__:
+            raise UsageError(
+                f"size must be given where the bank is made, got size={value!r} for one of {self.size} rows"
+            )
+        refuse_inside(self, name, value)
+        super().__setattr__(name, value)
 
     @property
     def signature(self) -> str:
@@ -165,7 +175,7 @@ class MemoryBank(nn.Module):
         Older(self.embeddings[: self._filled], self.labels).check(rows, labels)
         keep = torch.isfinite(rows).all(1)
         if how.get("mask") is not None:
-            keep &= expand(how["mask"], rows.shape[:1], "mask")
+            keep &= expand(as_mask(how["mask"]), rows.shape[:1], "mask")
         kept = keep.nonzero().squeeze(1)[-self.size :]
         place = (self._place + torch.arange(kept.shape[0], device=rows.device)) % self.size
         self.embeddings = _written(self.embeddings, place, rows[kept], self._filled == 0)

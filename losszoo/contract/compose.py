@@ -3,19 +3,58 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from numbers import Real
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
-from losszoo.contract.loss import Loss
-from losszoo.contract.schedules import Schedule
+from losszoo.contract.clock import Clock
+from losszoo.contract.parameters import refuse_inside
+from losszoo.contract.schedules import Schedule, number_text
 from losszoo.errors import UsageError
+
+if TYPE_CHECKING:
+    from losszoo.contract.loss import Loss
 
 # Signatures called with the same two tensors, the later one being the stricter.
 _INTERCHANGEABLE = ("binary", "regression", "segmentation")
+
+
+class Summable(nn.Module):
+    """What can stand in a sum: ``0.5*a + b`` of losses that are made already."""
+
+    def __init_subclass__(cls) -> None:
+        # A model that holds a loss can be scripted for deployment; the loss itself cannot be, and is left out.
+        cls.__jit_unused_properties__ = [name for name in dir(cls) if isinstance(getattr(cls, name), property)]  # type: ignore[attr-defined]
+
+    def _as_terms(self) -> tuple[Term, ...]:
+        return (Term(str(getattr(self, "identity", type(self).__name__)), self),)  # type: ignore[arg-type]
+
+    def __mul__(self, scale: Any) -> SumLoss:
+        if isinstance(scale, bool) or not isinstance(scale, Real):
+            return NotImplemented
+        if not math.isfinite(scale):
+            raise UsageError(f"the weight of a loss must be finite, got {scale}")
+        return SumLoss([replace(term, scale=term.scale * float(scale)) for term in self._as_terms()])
+
+    __rmul__ = __mul__
+
+    def __neg__(self) -> SumLoss:
+        return self * -1.0
+
+    def __add__(self, other: Any) -> SumLoss:
+        if isinstance(other, int | float) and other == 0:  # what sum() begins with
+            return self * 1.0
+        return SumLoss([*self._as_terms(), *other._as_terms()]) if isinstance(other, Summable) else NotImplemented
+
+    __radd__ = __add__
+
+    def __sub__(self, other: Any) -> SumLoss:
+        return self + -other if isinstance(other, Summable) else NotImplemented
 
 
 @dataclass(frozen=True)
@@ -27,24 +66,30 @@ class Term:
     scale: float = 1.0
     schedules: tuple[Schedule, ...] = ()
 
-    def weight(self, epoch: float) -> float:
-        """The weight at that epoch."""
+    def weight(self, epoch: float, step: int = 0) -> float:
+        """The weight at that epoch and step."""
         product = self.scale
         for schedule in self.schedules:
-            product *= schedule.at(epoch)
+            product *= schedule.at(epoch, step)
         return product
 
+    def __str__(self) -> str:
+        factors = [] if self.scale == 1 else [number_text(self.scale)]
+        return "*".join([*factors, *map(str, self.schedules), self.label])
 
-class SumLoss(nn.Module):
-    r"""A weighted sum of losses, made from an expression.
 
-    .. math:: L = \sum_i w_i(\text{epoch}) \, L_i
+class SumLoss(Summable):
+    r"""A weighted sum of losses, made from an expression or from losses: ``0.5*a + b``.
+
+    .. math:: L = \sum_i w_i(\text{epoch}, \text{step}) \, L_i
+
+    Where a weight has a schedule over epochs, call :meth:`set_epoch` at the start of each epoch; a warning says when
+    nobody has. Steps are counted: one for every call in training mode with a graph, unless :meth:`set_step` tells them.
+    ``state_dict`` holds both.
 
     Args:
         terms: the losses with their weights.
         combiner: a module that turns the list of weighted terms into one number (``uncertainty``); None adds them.
-
-    Call :meth:`set_epoch` at the start of an epoch where a weight has a schedule. ``state_dict`` holds the epoch.
     """
 
     def __init__(self, terms: Sequence[Term], combiner: nn.Module | None = None) -> None:
@@ -52,7 +97,15 @@ class SumLoss(nn.Module):
         self._terms = _with_unique_labels(terms)
         self.losses = nn.ModuleList(term.loss for term in self._terms)
         self.combiner = combiner
-        self.epoch = 0.0
+        self.clock = Clock()
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        refuse_inside(self, name, value)
+        super().__setattr__(name, value)
+
+    def extra_repr(self) -> str:
+        """Shown by ``print(loss)``."""
+        return " + ".join(map(str, self._terms))
 
     @property
     def terms(self) -> tuple[Term, ...]:
@@ -77,21 +130,43 @@ class SumLoss(nn.Module):
             )
         return own[0]
 
+    @property
+    def epoch(self) -> float:
+        """At which schedules over epochs are read; can be set."""
+        return self.clock.epoch
+
+    @epoch.setter
+    def epoch(self, epoch: float) -> None:
+        self.set_epoch(epoch)
+
     def set_epoch(self, epoch: float) -> None:
         """The epoch, from 0, at which schedules are read."""
-        self.epoch = float(epoch)
+        self.clock.set_epoch(epoch)
         for loss in self.losses:
             if isinstance(loss, SumLoss):
                 loss.set_epoch(epoch)
 
-    def get_extra_state(self) -> dict[str, float]:
-        """The epoch, for ``state_dict``."""
-        return {"epoch": self.epoch}
+    def set_step(self, step: int) -> None:
+        """The step, from 0, at which schedules are read: from now on calls are not counted.
 
-    def set_extra_state(self, state: Mapping[str, float]) -> None:
-        """The epoch, from ``load_state_dict``."""
-        self.epoch = float(state["epoch"])
+        For a loop that calls the loss several times for one step of the optimizer; tell it before each step.
+        """
+        self.clock.set_step(step)
 
+    @property
+    def weights(self) -> dict[str, float]:
+        """The weight of each term by label, as in the latest call."""
+        return {term.label: self._weight(term, self.clock) for term in self._terms}
+
+    def get_extra_state(self) -> dict[str, Any]:
+        """Epoch and step, for ``state_dict``."""
+        return self.clock.state()
+
+    def set_extra_state(self, state: Mapping[str, Any]) -> None:
+        """Epoch and step, from ``load_state_dict``."""
+        self.clock.restore(state)
+
+    @torch.jit.unused
     def forward(self, *inputs: Any, parameters: Iterable[Tensor] | None = None, **how: Any) -> Tensor:
         """The total. ``parameters`` feeds the penalties; weight, mask and denominator go to every other term."""
         given = list(parameters) if parameters is not None else None
@@ -109,8 +184,35 @@ class SumLoss(nn.Module):
         return self.combine(self.values(inputs_of, **how))
 
     def evaluate(self, inputs: Mapping[str, tuple[Any, ...]], **how: Any) -> Tensor:
-        """The total for inputs given by signature: ``{"multiclass": (logits, targets), "embedding": (z, labels)}``."""
-        return self.combine(self.values(lambda loss: inputs[loss.signature], **how))
+        """The total for inputs given by signature: ``{"multiclass": (logits, targets), "embedding": (z, labels)}``.
+
+        A key may also be the label of a term, where two of one signature have inputs of their own:
+        ``{"mse": (ages, true_ages), "mae": (sizes, true_sizes)}``. So may ``weight``, ``mask`` and ``denominator`` be
+        mappings by label.
+
+        Raises:
+            UsageError: a term without inputs, or inputs without a term.
+        """
+        labels = dict(self._labelled())
+        known = [*labels, *(leaf.signature for leaf in labels.values())]
+        for key, value in inputs.items():
+            if key not in known:
+                raise UsageError(
+                    f"inputs must be by label or signature ({', '.join(dict.fromkeys(known))}), got {key!r}"
+                )
+            if not isinstance(value, tuple | list):
+                raise UsageError(f"inputs[{key!r}] must be a tuple of arguments, got a {type(value).__name__}")
+
+        def inputs_of(term: Term, leaf: Loss) -> tuple[Any, ...]:
+            for key in (term.label, leaf.signature):
+                if key in inputs:
+                    return inputs[key]
+            raise UsageError(
+                f"inputs must hold those of {term.label}, under {term.label!r} or {leaf.signature!r}, "
+                f"got {', '.join(map(repr, inputs)) or 'none'}"
+            )
+
+        return self.combine(self._values_at(self._tick(), inputs_of, how))
 
     def values(self, inputs_of: Callable[[Loss], tuple[Any, ...]], **how: Any) -> dict[str, Tensor]:
         """Every term's own value, unweighted, by label. ``inputs_of`` gives the inputs of a loss.
@@ -118,17 +220,44 @@ class SumLoss(nn.Module):
         ``denominator`` is a number for a sum of one loss of the data, else a mapping by label: the terms of a sum
         count different things.
         """
-        given = how.pop("denominator", None)
-        if given is not None and not isinstance(given, Mapping) and self._data_terms > 1:
-            raise UsageError(
-                f"denominator must be a mapping by label ({', '.join(t.label for t in self._terms)}), as each term has "
-                f"its own count, however: denominator={given}"
-            )
-        return {term.label: self._value(term, inputs_of, {**how, **_own(given, term.label)}) for term in self._terms}
+        return self._values_at(self._tick(), lambda _, loss: inputs_of(loss), how)
 
     def combine(self, values: Mapping[str, Tensor]) -> Tensor:
-        """The weighted total of the terms' values."""
-        weighted = [_weighted(values[term.label], term.weight(self.epoch)) for term in self._terms]
+        """The weighted total of the terms' values, with the weights of the latest call."""
+        return self._combined(values, self.clock)
+
+    def _as_terms(self) -> tuple[Term, ...]:
+        if self.combiner is None:
+            return self._terms
+        name = getattr(getattr(self.combiner, "identity", None), "name", type(self.combiner).__name__)
+        return (Term(f"{name}({', '.join(term.label for term in self._terms)})", self),)
+
+    def _tick(self) -> Clock:
+        schedules = [schedule for _, schedule in self._schedules()]
+        if schedules:
+            by_epoch = any(s.unit == "epochs" and s.kind != "constant" for s in schedules)
+            self.clock.tick(training=self.training, by_epoch=by_epoch)
+        return self.clock
+
+    def _schedules(self) -> Iterator[tuple[Term, Schedule]]:
+        for term in self._terms:
+            yield from ((term, schedule) for schedule in term.schedules)
+            if isinstance(term.loss, SumLoss):
+                yield from term.loss._schedules()
+
+    def _labelled(self) -> Iterator[tuple[str, Loss]]:
+        for term in self._terms:
+            if isinstance(term.loss, SumLoss):
+                yield from term.loss._labelled()
+            else:
+                yield term.label, term.loss
+
+    @staticmethod
+    def _weight(term: Term, clock: Clock) -> float:
+        return term.weight(clock.epoch, clock.now)
+
+    def _combined(self, values: Mapping[str, Tensor], clock: Clock) -> Tensor:
+        weighted = [_weighted(values[term.label], self._weight(term, clock)) for term in self._terms]
         if self.combiner is not None:
             combined: Tensor = self.combiner(weighted)
             return combined
@@ -142,25 +271,39 @@ class SumLoss(nn.Module):
             total = total + value
         return total
 
+    def _values_at(
+        self, clock: Clock, inputs_of: Callable[[Term, Loss], tuple[Any, ...]], how: Mapping[str, Any]
+    ) -> dict[str, Tensor]:
+        given = how.get("denominator")
+        if given is not None and not isinstance(given, Mapping) and self._data_terms > 1:
+            raise UsageError(
+                f"denominator must be a mapping by label ({', '.join(t.label for t in self._terms)}), as each term has "
+                f"its own count, however: denominator={given}"
+            )
+        return {term.label: self._value(term, clock, inputs_of, how) for term in self._terms}
+
     @property
     def _data_terms(self) -> int:
         return sum(leaf.signature != "penalty" for leaf in leaves(self))
 
-    def _value(self, term: Term, inputs_of: Callable[[Loss], tuple[Any, ...]], how: Mapping[str, Any]) -> Tensor:
+    def _value(
+        self, term: Term, clock: Clock, inputs_of: Callable[[Term, Loss], tuple[Any, ...]], how: Mapping[str, Any]
+    ) -> Tensor:
         """A term's value; one that is switched off is computed for the log only, so no NaN of it has a gradient."""
-        on = term.weight(self.epoch) != 0 or not any(t.weight(self.epoch) for t in self._terms)
+        on = self._weight(term, clock) != 0 or not any(self._weight(t, clock) for t in self._terms)
         with contextlib.nullcontext() if on else torch.no_grad():
             loss = term.loss
             if isinstance(loss, SumLoss):
-                return loss.combine(loss.values(inputs_of, **how))
-            value: Tensor = loss(*inputs_of(loss), **({} if loss.signature == "penalty" else how))
+                return loss._combined(loss._values_at(clock, inputs_of, how), clock)
+            own = {} if loss.signature == "penalty" else _own(how, term.label)
+            value: Tensor = loss(*inputs_of(term, loss), **own)
             return value
 
 
-def _own(denominator: Any, label: str) -> dict[str, Any]:
-    if isinstance(denominator, Mapping):
-        return {"denominator": denominator[label]} if label in denominator else {}
-    return {} if denominator is None else {"denominator": denominator}
+def _own(how: Mapping[str, Any], label: str) -> dict[str, Any]:
+    """Of weight, mask and denominator what belongs to a term."""
+    by_label = {name: value.get(label) if isinstance(value, Mapping) else value for name, value in how.items()}
+    return {name: value for name, value in by_label.items() if value is not None}
 
 
 def _weighted(value: Tensor, weight: float) -> Tensor:
@@ -172,8 +315,8 @@ def leaves(loss: nn.Module) -> list[Loss]:
     """The single losses that a loss is made of: itself, or the leaves of a sum."""
     if isinstance(loss, SumLoss):
         return [leaf for term in loss.terms for leaf in leaves(term.loss)]
-    if isinstance(loss, Loss):
-        return [loss]
+    if isinstance(loss, Summable):
+        return [loss]  # type: ignore[list-item]
     raise UsageError(f"this must be a loss of the zoo, however: {type(loss).__name__}; pass it through losszoo.create")
 
 

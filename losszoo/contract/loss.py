@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -18,9 +18,18 @@ from losszoo.contract.answers import (
     check_untouched,
     versions,
 )
-from losszoo.contract.arguments import BrokenRule, Context, Inputs
+from losszoo.contract.arguments import BrokenRule, Context, Inputs, as_mask, check_tensors, real
 from losszoo.contract.callables import parameters_of
-from losszoo.contract.reduction import Policy, count_of, expand, keep, reduce, scale
+from losszoo.contract.compose import Summable
+from losszoo.contract.parameters import (
+    attributes_of,
+    defaults_of,
+    in_single,
+    refuse_misspelt,
+    remake,
+    set_attribute,
+)
+from losszoo.contract.reduction import Policy, count_of, expand, expand_leading, keep, reduce, scale
 from losszoo.contract.signatures import TABLE
 from losszoo.contract.unreduced import Unreduced
 from losszoo.errors import UsageError
@@ -39,6 +48,9 @@ class Identity:
         expects: what the predictions are.
         owner: plugin and distribution, in words; "" for a user's own.
         params: hyperparameters it was made with.
+        check: refuses hyperparameters that are not legal; None where nobody has said what is.
+        made_by: makes the core from its hyperparameters, where that is a class; None for a function and for an
+            object of the user's.
     """
 
     name: str
@@ -46,13 +58,15 @@ class Identity:
     expects: str = "logits"
     owner: str = ""
     params: Mapping[str, Any] = field(default_factory=dict)
+    check: Callable[[Mapping[str, Any]], None] | None = field(default=None, repr=False, compare=False)
+    made_by: Callable[..., Any] | None = field(default=None, repr=False, compare=False)
 
     def __str__(self) -> str:
         given = ", ".join(f"{key}={value!r}" for key, value in self.params.items())
         return f"{self.name}({given})" if given else self.name
 
 
-class Loss(nn.Module):
+class Loss(Summable):
     r"""A loss of the zoo: ``loss(*inputs, weight=None, mask=None, denominator=None)``.
 
     Args:
@@ -63,6 +77,9 @@ class Loss(nn.Module):
         policy: reduction and empty policy.
         validate: look at the numbers too (labels in range, probabilities in [0, 1]). None: only on the CPU, where
             it waits for nothing.
+
+    A parameter is an attribute: ``loss.gamma = 0.5`` takes effect, is checked as in :func:`losszoo.create`, and is
+    shown. So are ``reduction`` and ``empty``.
     """
 
     # Whether values of the other rows depend on a row, and the loss knows how to leave one out.
@@ -80,12 +97,83 @@ class Loss(nn.Module):
         self.identity = identity
         self.policy = policy
         self.validate = validate
-        self._params = dict(identity.params) if not isinstance(core, nn.Module) else {}
-        parameters = parameters_of(core.forward if isinstance(core, nn.Module) else core)
-        ignored = parameters["ignore_index"].default if "ignore_index" in parameters else None
-        self._context = Context(identity.expects, identity.params.get("ignore_index", ignored))
-        self._takes_mask = "mask" in parameters
+        self._takes_mask = "mask" in parameters_of(core.forward if isinstance(core, nn.Module) else core)
         self._finish: Callable[[Tensor], Tensor] | None = getattr(core, "__losszoo_finish__", None)
+        # Told by set_sizes to a core whose sizes come from the data.
+        self._sizes: tuple[int, int] | None = None
+        self._set_on_core: tuple[str, ...] = ()
+        self._defaults = self._known_parameters(identity)
+        self._adopt(identity)
+
+    def _known_parameters(self, identity: Identity) -> dict[str, Any]:
+        """Names and defaults of the parameters that the core is called or made with."""
+        if identity.made_by is not None:
+            return {**defaults_of(identity.made_by, of_class=True), **dict.fromkeys(identity.params)}
+        if isinstance(self.core, nn.Module):
+            return {}
+        optional = TABLE[identity.signature].optional
+        known = {**defaults_of(self.core, of_class=False), **dict.fromkeys(identity.params)}
+        return {name: default for name, default in known.items() if name not in optional}
+
+    def _adopt(self, identity: Identity) -> None:
+        """Take over the parameters of an identity."""
+        self.identity = identity
+        called = identity.made_by is None and not isinstance(self.core, nn.Module)
+        self._params = dict(identity.params) if called else {}
+        ignored = getattr(self, "ignore_index", None)
+        self._context = Context(identity.expects, ignored if isinstance(ignored, int) else None)
+
+    def __getattr__(self, name: str) -> Any:
+        """A parameter of the loss; of a module that is called, what stands there."""
+        if name.startswith("_") or name in self.__dict__.get("_modules", ()):
+            return super().__getattr__(name)
+        if name not in self.__dict__.get("_defaults", ()):
+            core = self.__dict__.get("core", self.__dict__.get("_modules", {}).get("core"))
+            return getattr(core, name) if name in attributes_of(core) else super().__getattr__(name)
+        if self.identity.made_by is not None and name in attributes_of(self.core):
+            return getattr(self.core, name)
+        return self.identity.params.get(name, self._defaults[name])
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """A parameter takes effect; a name that is nearly that of one is refused; anything else is an attribute."""
+        defaults = self.__dict__.get("_defaults")
+        if defaults is None or name.startswith("_") or name in self.__dict__ or name in self._modules:
+            super().__setattr__(name, value)
+        elif name in defaults:
+            self._set_parameter(name, value)
+        elif hasattr(type(self), name):
+            super().__setattr__(name, value)
+        elif name in attributes_of(self.core):
+            set_attribute(self.core, name, value)
+            self._set_on_core = (*(n for n in self._set_on_core if n != name), name)
+        else:
+            learned = self.core._parameters if isinstance(self.core, nn.Module) else ()
+            if name in learned:
+                raise UsageError(f"{self.identity.name}: {name} is learned; set loss.core.{name}, in place, instead")
+            refuse_misspelt(name, [*defaults, *attributes_of(self.core), *learned], self.identity.name)
+            super().__setattr__(name, value)
+
+    def _set_parameter(self, name: str, value: Any) -> None:
+        if hasattr(type(self), name):
+            raise UsageError(
+                f"{self.identity.name}: {name} must be given where the loss is made; loss.{name} is its own"
+            )
+        before, after = self.identity.params, {**self.identity.params, name: value}
+        if self.identity.check is not None:
+            self.identity.check(after)
+        if self.identity.made_by is not None:
+            try:
+                remake(self.core, self._made, before, after)
+            except (UsageError, TypeError, ValueError) as error:
+                raise UsageError(f"{self.identity.name}: {name} cannot be set to {value!r}: {error}") from error
+        self._adopt(replace(self.identity, params=after))
+
+    def _made(self, params: Mapping[str, Any]) -> Any:
+        """A core of the same class, and of the same sizes."""
+        core = self.identity.made_by(**params)  # type: ignore[misc]
+        if self._sizes is not None:
+            core.set_sizes(*self._sizes)
+        return core
 
     @property
     def signature(self) -> str:
@@ -94,8 +182,33 @@ class Loss(nn.Module):
 
     def extra_repr(self) -> str:
         """Shown by ``print(loss)``."""
-        return f"{self.identity}, reduction={self.policy.reduction!r}, empty={self.policy.empty!r}"
+        own = "".join(f", {name}={getattr(self.core, name)!r}" for name in self._set_on_core)
+        return f"{self.identity}{own}, reduction={self.policy.reduction!r}, empty={self.policy.empty!r}"
 
+    @property
+    def parameter_names(self) -> tuple[str, ...]:
+        """What can be set: ``loss.gamma = 0.5``."""
+        return tuple(dict.fromkeys([*self._defaults, *attributes_of(self.core), "reduction", "empty"]))
+
+    @property
+    def reduction(self) -> str:
+        """ "mean", "sum" or "none"; can be set."""
+        return self.policy.reduction
+
+    @reduction.setter
+    def reduction(self, value: str) -> None:
+        self.policy = replace(self.policy, reduction=value)
+
+    @property
+    def empty(self) -> str:
+        """What a reduction over nothing gives; can be set."""
+        return self.policy.empty
+
+    @empty.setter
+    def empty(self, value: str) -> None:
+        self.policy = replace(self.policy, empty=value)
+
+    @torch.jit.unused
     def forward(
         self,
         *inputs: Any,
@@ -108,8 +221,10 @@ class Loss(nn.Module):
 
         Args:
             inputs: as the signature says, by position or by name.
-            weight: per element or per sample, >= 0; a mean divides by the sum of weights.
-            mask: boolean, per element or per sample; False takes no part, whatever stands there.
+            weight: >= 0, of the shape of the values, or one that broadcasts to it as in torch, or their leading
+                dimensions (one number per sample); refused where both readings differ, as (N,) for (N, N). A mean
+                divides by the sum of weights.
+            mask: the same shapes; boolean, or integers of 0 and 1. False takes no part, whatever stands there.
             denominator: replaces the mean's own count (see :meth:`count`), for gradient accumulation and data
                 parallel training.
 
@@ -146,13 +261,17 @@ class Loss(nn.Module):
         self, args: Inputs, named: Mapping[str, Any], weight: Tensor | None, mask: Tensor | None
     ) -> Unreduced:
         signature = TABLE[self.signature]
-        inputs = signature.prepare(signature.bind(args, named), self._context)
+        given = signature.bind(args, named)
+        names = (*signature.arguments, *signature.optional, "weight", "mask")
+        check_tensors(zip(names, (*given, weight, mask), strict=True))
+        inputs = signature.prepare(given, self._context)
         elements = signature.element_shape(inputs)
         element_mask = None
         if mask is not None:
             self._check_maskable()
-            element_mask = expand(_boolean(mask), elements, "mask")
+            element_mask = expand(as_mask(mask), elements, "mask")
             inputs = signature.hide(inputs, element_mask, self._context)
+        weight = None if weight is None else real("weight", weight)
         if weight is not None and self.signature not in OVER_PAIRS:
             # Weight 0 is absence, of the gradient too: what stands there is not even computed with.
             inputs = signature.hide(inputs, expand(weight, elements, "weight") != 0, self._context)
@@ -167,7 +286,9 @@ class Loss(nn.Module):
             unreduced = keep(unreduced, self._value_mask(mask, unreduced.values))
         if weight is None:
             return unreduced
-        expanded = expand(weight, unreduced.values.shape, "weight")
+        shape = unreduced.values.shape
+        mixed = shape != elements and self.signature not in OVER_PAIRS
+        expanded = (expand_leading if mixed else expand)(weight, shape, "weight")
         left_out = None if mask is None or unreduced.counts is None else unreduced.counts == 0
         return scale(unreduced, self._checked_weight(expanded.to(unreduced.values.dtype), left_out))
 
@@ -201,7 +322,8 @@ class Loss(nn.Module):
         required = len(TABLE[self.signature].arguments)
         for name, value in zip(TABLE[self.signature].optional, inputs[required:], strict=True):
             extra |= {} if value is None else {name: value}
-        return as_unreduced(self.core(*inputs[:required], **self._params, **extra))
+        with in_single(self.core):
+            return as_unreduced(self.core(*inputs[:required], **self._params, **extra))
 
     def _value_mask(self, element_mask: Tensor, values: Tensor) -> Tensor:
         """The mask at the shape of the values; a loss that mixes elements can only leave out whole samples."""
@@ -211,7 +333,7 @@ class Loss(nn.Module):
         whole = samples.all(1)
         if not torch.compiler.is_compiling() and not bool((whole == samples.any(1)).all()):
             raise UsageError("mask must select whole samples, as this loss mixes the elements of a sample")
-        return expand(whole, values.shape, "mask")
+        return expand_leading(whole, values.shape, "mask")
 
     def _checked_weight(self, weight: Tensor, left_out: Tensor | None) -> Tensor:
         """Finite and >= 0, whatever stands where a value is left out."""
@@ -231,7 +353,7 @@ class Loss(nn.Module):
             raise UsageError(
                 "denominator must be left out, as parts of this loss do not add up: it ends in a last step"
             )
-        return as_denominator(denominator, self._looks_at((unreduced.values,)))
+        return as_denominator(denominator, unreduced.values, self._looks_at((unreduced.values,)))
 
     def _looks_at(self, inputs: Inputs) -> bool:
         if torch.compiler.is_compiling():
@@ -244,14 +366,8 @@ class Loss(nn.Module):
         return f" (a loss of {self.identity.owner})" if self.identity.owner else ""
 
 
-def _boolean(mask: Any) -> Tensor:
-    if not isinstance(mask, Tensor) or mask.dtype != torch.bool:
-        came = f"has dtype {mask.dtype}" if isinstance(mask, Tensor) else f"is a {type(mask).__name__}"
-        raise UsageError(f"mask must be a boolean tensor, however: mask {came}")
-    return mask
-
-
 def full_precision(inputs: Inputs) -> AbstractContextManager[Any]:
     """Autocast off: it would run the products of a loss in half precision again."""
     device = next((x.device.type for x in inputs if isinstance(x, Tensor)), "cpu")
-    return torch.autocast(device, enabled=False) if torch.is_autocast_enabled(device) else nullcontext()
+    on = torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
+    return torch.autocast(device, enabled=False) if on else nullcontext()

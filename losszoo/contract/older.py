@@ -69,7 +69,8 @@ def beside(loss: Loss | SumLoss, older: Older) -> Loss | SumLoss:
     """The same loss with the older rows as candidates; in a sum, every term over embeddings."""
     if isinstance(loss, SumLoss):
         made = SumLoss([replace(term, loss=beside(term.loss, older)) for term in loss.terms], loss.combiner)
-        made.epoch = loss.epoch
+        made.clock = loss.clock
+        made.train(loss.training)
         return made
     if loss.signature == "penalty":
         return loss
@@ -83,8 +84,8 @@ class _Streamed(PairwiseLoss):
         super().__init__(loss.core, loss.identity, loss.policy, loss.validate, loss.streaming, loss.relation)
         self._loss, self._older = [loss], older
         # Older keys meet the queries. The way back, from keys to queries, is a loss of its own without them.
-        self._back = _Streamed(loss, Older(older.rows[:0], None), False) if self.symmetric and both else None
-        self.symmetric = False
+        self._back = _Streamed(loss, Older(older.rows[:0], None), False) if self._symmetric and both else None
+        self._symmetric = False
 
     def _unreduced(
         self, args: Inputs, named: Mapping[str, object], weight: Tensor | None, mask: Tensor | None

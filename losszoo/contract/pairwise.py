@@ -68,6 +68,8 @@ class PairwiseLoss(Loss):
     """
 
     _leaves_rows_out = True
+    # Whether labels may be anything that a relation understands.
+    _any_labels = False
 
     def __init__(
         self,
@@ -83,23 +85,50 @@ class PairwiseLoss(Loss):
                 f"{identity.name}: a row function must have the signature {', '.join(PAIRED[:-1])} or {PAIRED[-1]}, "
                 f"however: signature={identity.signature!r}"
             )
-        if relation is not None and identity.signature == "views":
-            raise UsageError(f"{identity.name}: relation must be left out where the positives are the two views")
+        _check_relation(identity, relation)
         super().__init__(core, identity, policy, validate)
-        contract = contract_of(core)
-        _check_row_params(identity, contract)
-        self.similarity: str = self._params.pop("similarity", contract.similarity)
-        self.temperature: float = self._params.pop("temperature", contract.temperature or 1.0)
-        self.symmetric: bool = self._params.pop("symmetric", False)
         self.relation = relation
         self._ranks_said = False
         self.stream_by(streaming)
-        self._context = replace(self._context, any_labels=relation is not None)
+
+    def _known_parameters(self, identity: Identity) -> dict[str, Any]:
+        contract = contract_of(self.core)
+        own = {"similarity": contract.similarity, "temperature": contract.temperature or 1.0, "symmetric": False}
+        return {**super()._known_parameters(identity), **own}
+
+    def _adopt(self, identity: Identity) -> None:
+        contract = contract_of(self.core)
+        _check_row_params(identity, contract)
+        super()._adopt(identity)
+        self._similarity: str = self._params.pop("similarity", contract.similarity)
+        self._temperature: float = self._params.pop("temperature", contract.temperature or 1.0)
+        self._symmetric: bool = self._params.pop("symmetric", False)
+        self._context = replace(self._context, any_labels=self._any_labels)
+
+    @property
+    def relation(self) -> Relation | None:
+        """Who is positive to whom, instead of equal labels; can be set."""
+        return self._relation
+
+    @relation.setter
+    def relation(self, value: Relation | None) -> None:
+        _check_relation(self.identity, value)
+        self._relation, self._any_labels = value, value is not None
+        self._context = replace(self._context, any_labels=self._any_labels)
+
+    @property
+    def streaming(self) -> Streaming:
+        """How the pair matrix is worked through; can be set."""
+        return self._streaming
+
+    @streaming.setter
+    def streaming(self, value: Streaming) -> None:
+        self.stream_by(value)
 
     def stream_by(self, streaming: Streaming) -> None:
         """Work through the pair matrix in another way from now on."""
         meeting.check_ranks(self.identity.name, self.identity.signature, streaming)
-        self.streaming = streaming
+        self._streaming = streaming
         if streaming.ranks in SHARED:
             # Here and not above, as it loads torch's compiler.
             UNTRACED.setdefault("unreduced", torch.compiler.disable(PairwiseLoss._meet))  # type: ignore[no-untyped-call]
@@ -144,10 +173,10 @@ class PairwiseLoss(Loss):
         """The whole matrix at once, by plain operations."""
         rows, columns, sides = self._sides(inputs)
         row = row_of(self.core, contract_of(self.core), self._params, numbers=self._numbers(inputs), whole=True)
-        job = stream.Job(row, sides, self.similarity, self.temperature, rows.shape[0])
+        job = stream.Job(row, sides, self._similarity, self._temperature, rows.shape[0])
         columns = rows if columns is None else columns
         both = self.signature != "neighbors"
-        how = {"twice": self.streaming.dense, "symmetric": self.symmetric, "hides_columns": both}
+        how = {"twice": self.streaming.dense, "symmetric": self._symmetric, "hides_columns": both}
         return dense(rows, columns, job, mask, **how)
 
     def _answer(self, inputs: Inputs, mask: Tensor | None, weight: Tensor | None, elements: torch.Size) -> Unreduced:
@@ -181,8 +210,8 @@ class PairwiseLoss(Loss):
             return self._with_others(call, rows, columns, sides, row, weight)
         size = self.streaming.block_rows(sides.shape[1], rows.dtype, rows.device, softmax=row.softmax)
         sides = sides.sorted() if row.softmax else sides
-        job = stream.Job(row, sides, self.similarity, self.temperature, size)
-        if not self.symmetric or columns is None:
+        job = stream.Job(row, sides, self._similarity, self._temperature, size)
+        if not self._symmetric or columns is None:
             return self._one_way(rows, columns, job, weight)
         both = mutual(rows, columns, job)
         if both is not None:
@@ -205,7 +234,7 @@ class PairwiseLoss(Loss):
                 "weight must not require a gradient where candidates come from all ranks, however: it does"
             )
         alike = (
-            f"{self.identity}, {self.signature}, {self.similarity} over {self.temperature:g}, "
+            f"{self.identity}, {self.signature}, {self._similarity} over {self._temperature:g}, "
             f"reduction={self.policy.reduction!r}, ranks={way.ranks!r}, memory={way.memory:g}, "
             f"D={rows.shape[1]}, {rows.dtype}, labels (N{''.join(f', {k}' for k in labels.shape[1:])}) {labels.dtype}"
         )
@@ -213,9 +242,9 @@ class PairwiseLoss(Loss):
         sides = party.sides(sides, places=self.signature == "views")
         size = way.block_rows(sides.shape[1], rows.dtype, rows.device, softmax=row.softmax)
         sides = sides.sorted() if row.softmax and not party.ring else sides
-        job = stream.Job(row, sides, self.similarity, self.temperature, size)
+        job = stream.Job(row, sides, self._similarity, self._temperature, size)
         there = party.answer(rows, columns, job, weight)
-        if not self.symmetric or columns is None:
+        if not self._symmetric or columns is None:
             return there
         return halfway(there, party.answer(columns, rows, job, weight))
 
@@ -254,6 +283,11 @@ def in_place(found: Unreduced, kept: Tensor, elements: torch.Size) -> Unreduced:
     """Values and counts of the rows that were kept, at their places among all; the others are 0."""
     counts = torch.ones_like(found.values) if found.counts is None else found.counts
     return Unreduced(*(x.new_zeros(elements).index_copy(0, kept, x) for x in (found.values, counts)))
+
+
+def _check_relation(identity: Identity, relation: Relation | None) -> None:
+    if relation is not None and identity.signature == "views":
+        raise UsageError(f"{identity.name}: relation must be left out where the positives are the two views")
 
 
 def _check_row_params(identity: Identity, contract: RowContract) -> None:

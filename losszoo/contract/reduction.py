@@ -30,17 +30,55 @@ class Policy:
 
 
 def expand(tensor: Tensor, shape: torch.Size, name: str) -> Tensor:
-    """A mask or weight at the shape of the values: the same shape, one it broadcasts to, or its leading dimensions."""
+    """A mask or weight at a shape: it broadcasts to it as in torch, or has its leading dimensions (per sample).
+
+    Where both readings are possible and differ, as with (N,) at (N, N), it is refused: which one was meant cannot be
+    seen, and a batch of another size would be read the other way.
+    """
+    _check_tensor(tensor, name)
+    leading = tensor.ndim < len(shape) and tensor.shape == shape[: tensor.ndim]
+    trailing = _broadcasts(tensor.shape, shape)
+    missing = len(shape) - tensor.ndim
+    if leading and trailing and tensor.numel() > 1:
+        kept, new = [":"] * tensor.ndim, ["None"] * missing
+        last = "dimension" if tensor.ndim == 1 else f"{tensor.ndim} dimensions"
+        raise UsageError(
+            f"{name} must have one reading, got shape {tuple(tensor.shape)} for {tuple(shape)}: write "
+            f"{name}[{', '.join(kept + new)}] for one number per sample (its leading dimensions), or "
+            f"{name}[{', '.join(new)}] for one along the last {last}, as torch broadcasts"
+        )
+    if leading:
+        return tensor.reshape(*tensor.shape, *[1] * missing).expand(shape)
+    if trailing:
+        return tensor.expand(shape)
+    raise UsageError(
+        f"{name} must have shape {tuple(shape)}, one that broadcasts to it as in torch, or its leading dimensions, "
+        f"got shape {tuple(tensor.shape)}"
+    )
+
+
+def expand_leading(tensor: Tensor, shape: torch.Size, name: str) -> Tensor:
+    """A mask or weight at the shape of values that mix the elements of a sample: it has their leading dimensions."""
+    _check_tensor(tensor, name)
+    while tensor.ndim > len(shape) and tensor.shape[-1] == 1:
+        tensor = tensor.squeeze(-1)
+    if tensor.numel() > 1 and tensor.shape != shape[: tensor.ndim]:
+        raise UsageError(
+            f"{name} must have the leading dimensions of {tuple(shape)}, one value of this loss each, as it mixes the "
+            f"elements of a sample, got shape {tuple(tensor.shape)}"
+        )
+    return tensor.reshape(*tensor.shape, *[1] * (len(shape) - tensor.ndim)).expand(shape)
+
+
+def _check_tensor(tensor: Tensor, name: str) -> None:
     if not isinstance(tensor, Tensor):
         raise UsageError(f"{name} must be a tensor, however: {name} is of type {type(tensor).__name__}")
-    wide = tensor.reshape(*tensor.shape, *[1] * (len(shape) - tensor.ndim)) if tensor.ndim < len(shape) else tensor
-    try:
-        return torch.broadcast_to(wide, shape)
-    except RuntimeError:
-        raise UsageError(
-            f"{name} must have shape {tuple(shape)}, one that broadcasts to it, or its leading dimensions, "
-            f"however: {name} has shape {tuple(tensor.shape)}"
-        ) from None
+
+
+def _broadcasts(given: torch.Size, shape: torch.Size) -> bool:
+    if len(given) > len(shape):
+        return False
+    return all(a in (1, b) for a, b in zip(reversed(given), reversed(shape), strict=False))
 
 
 def keep(unreduced: Unreduced, mask: Tensor) -> Unreduced:

@@ -12,9 +12,11 @@ from losszoo.contract.arguments import (
     BrokenRule,
     Context,
     Inputs,
+    check_tensors,
     floating,
     integers,
     like,
+    real,
     require,
     rows,
     same_rows,
@@ -72,9 +74,10 @@ def prepare_multiclass(inputs: Inputs, context: Context) -> Inputs:
     logits, targets = floating("logits", inputs[0]), inputs[1]
     if logits.ndim < 2 or logits.shape[1] < 1:
         raise BrokenRule("logits", "have shape (N, C, ...) with at least one class", shape_of(logits))
-    if isinstance(targets, Tensor) and targets.is_floating_point():
+    positions = logits.shape[:1] + logits.shape[2:]
+    if isinstance(targets, Tensor) and targets.is_floating_point() and targets.shape != positions:
         return logits, like("targets", targets, logits, "logits")
-    return logits, integers("targets", targets, logits.shape[:1] + logits.shape[2:])
+    return logits, integers("targets", targets, positions)
 
 
 def hide_multiclass(inputs: Inputs, mask: Tensor, context: Context) -> Inputs:
@@ -105,7 +108,7 @@ def prepare_embedding(inputs: Inputs, context: Context) -> Inputs:
     if context.any_labels:
         return embeddings, one_each("labels", labels, embeddings)
     if isinstance(labels, Tensor) and labels.ndim == 2 and labels.shape[0] == embeddings.shape[0]:
-        return embeddings, labels
+        return embeddings, real("labels", labels)
     return embeddings, integers("labels", labels, embeddings.shape[:1])
 
 
@@ -128,7 +131,7 @@ def prepare_pair(inputs: Inputs, context: Context) -> Inputs:
     same = inputs[2]
     if not isinstance(same, Tensor) or same.shape != first.shape[:1]:
         raise BrokenRule("same", f"have shape {tuple(first.shape[:1])}", shape_of(same))
-    return first, same_rows("first", first, "second", inputs[1]), same.to(first.dtype)
+    return first, same_rows("first", first, "second", inputs[1]), real("same", same).to(first.dtype)
 
 
 def check_pair(inputs: Inputs, context: Context) -> None:
@@ -188,12 +191,11 @@ def check_neighbors(inputs: Inputs, context: Context) -> None:
 
 
 def prepare_penalty(inputs: Inputs, context: Context) -> Inputs:
-    if isinstance(inputs[0], Tensor):
-        return ([floating("parameters", inputs[0])],)
     try:
-        tensors = list(inputs[0])
+        tensors = [inputs[0]] if isinstance(inputs[0], Tensor) else list(inputs[0])
     except TypeError:
         raise BrokenRule("parameters", "be an iterable of tensors", shape_of(inputs[0])) from None
+    check_tensors(("parameters", tensor) for tensor in tensors)
     return ([floating("parameters", tensor) for tensor in tensors],)
 
 

@@ -2,14 +2,13 @@
 
 A mean over elements is added up part by part, each divided by the count of the whole. A loss whose rows see each other
 is no sum over parts: its gradient by the outputs of the whole batch is computed first, from outputs without a graph,
-and then carried through the model part by part (Gao, Zhang, Han, Callan, "Scaling Deep Contrastive Learning Batch Size
-under Memory Limited Setup", RepL4NLP 2021, arXiv:2101.06983).
+and then carried through the model part by part (:class:`losszoo.harness.gradient_cache.GradientCache`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -18,7 +17,8 @@ from losszoo.contract.compose import SumLoss
 from losszoo.contract.loss import Loss
 from losszoo.harness.adapters import HEADED, Step, arguments
 from losszoo.harness.forward import Forward, Outputs
-from losszoo.harness.randomness import Randomness, State
+from losszoo.harness.gradient_cache import GradientCache
+from losszoo.harness.randomness import Randomness
 
 Terms = dict[str, Tensor]
 Backward = Callable[[Tensor], None]
@@ -86,15 +86,6 @@ def _inputs_of(step: Step) -> Callable[[Loss], tuple[object, ...]]:
     return lambda leaf: arguments(step, leaf.signature, leaf.identity.expects)
 
 
-@dataclass(frozen=True)
-class _Piece:
-    """Inputs that went through the model together, and the random state before."""
-
-    inputs: tuple[Tensor, ...]
-    before: State
-    leaves: tuple[tuple[Tensor, slice], ...]
-
-
 class Cached(Forward):
     """Outputs without a graph, whose gradients are carried through the model afterwards.
 
@@ -105,43 +96,21 @@ class Cached(Forward):
     """
 
     def __init__(self, inner: Forward, size: int, randomness: Randomness) -> None:
-        self.inner, self.size, self.randomness = inner, size, randomness
+        self.inner, self.size = inner, size
         self.names = inner.names
-        self.pieces: list[_Piece] = []
+        self.cache = GradientCache(inner.module, randomness)
 
     def computed(self, *inputs: Tensor) -> list[Outputs]:
-        rows = [slice(start, start + self.size) for start in range(0, len(inputs[0]), self.size)]
-        found: list[list[Outputs]] = []
-        befores = []
-        for part in rows:
-            befores.append(self.randomness.state())
-            with torch.no_grad():
-                found.append(self.inner.computed(*(x[part] for x in inputs)))
-        merged = [
-            {name: torch.cat([piece[i][name] for piece in found]).requires_grad_() for name in self.names}
-            for i in range(len(inputs))
-        ]
-        for part, before in zip(rows, befores, strict=True):
-            leaves = tuple((outputs[name], part) for outputs in merged for name in self.names)
-            self.pieces.append(_Piece(tuple(x[part] for x in inputs), before, leaves))
-        return list(merged)
+        parts = zip(*(torch.split(x, self.size) for x in inputs), strict=True)
+        joined = iter(self.cache.outputs([partial(self._flat, *part) for part in parts]))
+        return [{name: next(joined) for name in self.names} for _ in inputs]
 
     def backward(self) -> None:
         """From the gradients of the outputs to those of the parameters."""
-        after = self.randomness.state()
-        # Of a term that is off nothing is asked; the ranks exchange their gradients in the last pass that is made.
-        asked = [piece for piece in self.pieces if any(leaf.grad is not None for leaf, _ in piece.leaves)]
-        for number, piece in enumerate(asked):
-            self.randomness.restore(piece.before)
-            with self.inner.alone(last=number == len(asked) - 1), torch.enable_grad():
-                outputs = [one[name] for one in self.inner.computed(*piece.inputs) for name in self.names]
-                pairs = [
-                    (x, leaf.grad[part])
-                    for x, (leaf, part) in zip(outputs, piece.leaves, strict=True)
-                    if leaf.grad is not None
-                ]
-                torch.autograd.backward([x for x, _ in pairs], [slope for _, slope in pairs])
-        self.randomness.restore(after)
+        self.cache.backward(lambda last: self.inner.alone(last=last))
+
+    def _flat(self, *inputs: Tensor) -> list[Tensor]:
+        return [outputs[name] for outputs in self.inner.computed(*inputs) for name in self.names]
 
 
 class Pieces(Forward):

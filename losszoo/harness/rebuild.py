@@ -115,7 +115,7 @@ class RunStep:
     def __call__(self) -> Tensor:
         loss = self.loss
         values = loss.values(lambda leaf: arguments(self.batch, leaf.signature, leaf.identity.expects))
-        self.terms = {t.label: values[t.label] for t in loss.terms if t.weight(loss.epoch) != 0}
+        self.terms = {label: values[label] for label, weight in loss.weights.items() if weight != 0}
         total: Tensor = loss.combine(values)
         return total
 

@@ -69,6 +69,7 @@ def _train_epoch(plan: Plan, progress: Progress, interrupt: Interrupt, saving: S
         progress.under_way = Epoch(shuffled(plan.data.train, plan.randomness.generator))
     epoch = progress.under_way
     for rows in epoch.batches(plan.step_rows):
+        plan.loss.set_step(plan.guard.counts.steps)
         batch = BatchLoss(plan, rows)
         report = batch.step()
         epoch.meter.add(report, batch.terms)
@@ -89,7 +90,7 @@ def _train_epoch(plan: Plan, progress: Progress, interrupt: Interrupt, saving: S
 
 def _weights(loss: SumLoss) -> dict[str, Any]:
     """The weights of the terms at this epoch, where there are several, or a schedule."""
-    weights = {term.label: term.weight(loss.epoch) for term in loss.terms}
+    weights = loss.weights
     return {"weights": weights} if len(weights) > 1 or any(term.schedules for term in loss.terms) else {}
 
 

@@ -3,7 +3,7 @@
     expression := ["+" | "-"] term (("+" | "-") term)*
     term       := factor ("*" factor)*                    all factors but one are numbers or schedules
     factor     := number | schedule | loss | "(" expression ")"
-    schedule   := ("linear" | "cosine" | "step") "(" number "," number ["," "epochs" "="] number ")"
+    schedule   := ("linear" | "cosine" | "step") "(" number "," number "," [("epochs" | "steps") "="] number ")"
                 | "constant" "(" number ")"
     loss       := (name | target) ["(" argument ("," argument)* ")"]
     argument   := key "=" value | expression              expressions only for a loss that combines losses
@@ -193,10 +193,11 @@ class _Parser:
         for name in names:
             if given and self._take(",") is None:
                 self._unexpected(f"', {name}', as in {token.text}({', '.join(names)})")
-            if self.token.kind == "name" and self.token.text == name:
+            key = "steps" if name == "epochs" and self.token.text == "steps" else name
+            if self.token.kind == "name" and self.token.text == key:
                 self.at += 1
                 self._need("=")
-            given[name] = self.signed_number(name)
+            given[key] = self.signed_number(key)
         self._need(")")
         try:
             return Schedule(token.text, **given)  # type: ignore[arg-type]
@@ -210,7 +211,7 @@ class _Parser:
             self._unexpected(f"a number ({what})")
         self.at += 1
         number = sign * self._finite(token)
-        return int(number) if what == "epochs" and number == int(number) else number
+        return int(number) if what in ("epochs", "steps") and number == int(number) else number
 
     def call(self, token: _Token) -> Call:
         arguments: dict[str, Any] = {}

@@ -20,7 +20,7 @@ class Param:
 
     Args:
         name: the keyword of the function.
-        type: one of "float", "int", "bool", "str", "floats" (a finite number, or a flat sequence or
+        type: one of "float", "int", "bool", "str", "floats" (a finite number, a flat sequence, or an array or
             tensor of them).
         default: value used when none is given. ``None`` makes the parameter optional.
         range: legal (low, high), of every entry; ``math.inf`` for no bound. None means unbounded.
@@ -106,7 +106,7 @@ _TYPE_WORDS = {
     "int": "a whole number",
     "bool": "true or false",
     "str": "a string",
-    "floats": "a finite number or a flat sequence of finite numbers",
+    "floats": "a finite number, a flat sequence or a tensor of finite numbers",
 }
 
 
@@ -139,7 +139,11 @@ def is_a(value: Any, kind: str) -> bool:
 def entries(value: Any) -> list[Any] | None:
     """What a value of type "floats" consists of: a number, a sequence, an array or a tensor; None for another."""
     if callable(getattr(value, "tolist", None)):
-        value = value.tolist()
+        flat = value.reshape(-1) if callable(getattr(value, "reshape", None)) else value
+        try:
+            value = flat.tolist()
+        except (NotImplementedError, RuntimeError):  # a tensor of no numbers, as on the meta device
+            return None
     if isinstance(value, tuple | list):
         return list(value)
     return None if value is None or isinstance(value, str | bool) else [value]

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from losszoo.contract.schedules import KINDS, Schedule
+from losszoo.contract.schedules import KINDS, Schedule, number_text
 
 TOKENS = re.compile(
     r"""(?P<target>(?:[^\s()*+,="'\[\]:-][^\s()*+,="'\[\]:]*\.py|[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)
@@ -48,25 +48,14 @@ class Weighted:
 
     def __str__(self) -> str:
         """Text that is parsed to this term."""
-        factors = [] if self.scale == 1 else [_number(self.scale)]
-        factors += [_schedule(schedule) for schedule in self.schedules]
+        factors = [] if self.scale == 1 else [number_text(self.scale)]
+        factors += [str(schedule) for schedule in self.schedules]
         return "*".join([*factors, str(self.call)])
 
 
 def _quoted(text: str) -> str:
     """A string token; no text of the grammar holds both kinds of quotes."""
     return f"'{text}'" if '"' in text else f'"{text}"'
-
-
-def _number(number: float) -> str:
-    """All digits, and none that say nothing: 2, not 2.0."""
-    return repr(int(number)) if number == int(number) and abs(number) < 1e15 else repr(number)
-
-
-def _schedule(schedule: Schedule) -> str:
-    if schedule.kind == "constant":
-        return f"constant({_number(schedule.start)})"
-    return f"{schedule.kind}({_number(schedule.start)}, {_number(schedule.end)}, epochs={schedule.epochs})"
 
 
 def _value(value: Any) -> str:

@@ -170,3 +170,51 @@ def test_terms_that_count_different_things() -> None:
     halves = [(maps[:1], masks[:1]), (maps[1:], masks[1:])]
     whole = {"bce": 256, "smoothness": 16}
     torch.testing.assert_close(sum(loss(*half, denominator=whole) for half in halves), loss(maps, masks))
+
+
+def test_losses_that_are_made_can_be_summed() -> None:
+    first, second = (
+        losszoo.create("mse"),
+        losszoo.create(lambda predictions, targets: predictions - targets, signature="regression"),
+    )
+    x, t = torch.randn(4), torch.randn(4)
+    for total in (0.5 * first + second, second + first * 0.5, sum([0.5 * first, second]), -(-0.5 * first - second)):
+        torch.testing.assert_close(total(x, t), 0.5 * first(x, t) + second(x, t))
+    assert [term.label for term in (first + 2 * first + second).terms] == ["mse", "mse #2", "<lambda>"]
+    learned = 2 * losszoo.create("uncertainty(mse, mae)") + losszoo.create("linear(1, 0, epochs=2)*huber")
+    assert len(list(learned.parameters())) == 1
+    assert "2*uncertainty(mse, mae) + linear(1, 0, epochs=2)*huber" in repr(learned)
+    torch.testing.assert_close(
+        learned(x, t), 2 * losszoo.create("uncertainty(mse, mae)")(x, t) + losszoo.create("huber")(x, t)
+    )
+    with pytest.raises(UsageError, match="the weight of a loss must be finite, got inf"):
+        math.inf * first
+    for wrong in (lambda: first + 1, lambda: first * second, lambda: "2" * first, lambda: first - 3):
+        with pytest.raises(TypeError):
+            wrong()
+
+
+def test_terms_of_one_signature_take_inputs_by_label() -> None:
+    a, b, ta, tb = torch.randn(8), torch.randn(5), torch.randn(8), torch.randn(5)
+    loss = losszoo.create("mse + 0.5*mae + huber")
+    total = loss.evaluate({"mse": (a, ta), "regression": (b, tb)}, mask={"mse": torch.arange(8) < 3})
+    expected = ((a - ta)[:3] ** 2).mean() + 0.5 * (b - tb).abs().mean() + torch.nn.functional.huber_loss(b, tb)
+    torch.testing.assert_close(total, expected)
+    learned = losszoo.create("uncertainty(mse, mae)")
+    # Kendall's sum at log-variances 0: half of each loss.
+    expected = 0.5 * (((a - ta) ** 2).mean() + (b - tb).abs().mean())
+    torch.testing.assert_close(learned.evaluate({"mse": (a, ta), "mae": (b, tb)}), expected)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "message"),
+    [
+        ({"multiclass": (LOGITS, LABELS)}, r"hold those of sup-con, under 'sup-con' or 'embedding', got 'multiclass'"),
+        ({}, r"hold those of cross-entropy, under 'cross-entropy' or 'multiclass', got none"),
+        ({"multiclas": (LOGITS, LABELS)}, r"by label or signature \(cross-entropy, sup-con, .*got 'multiclas'"),
+        ({"multiclass": LOGITS}, r"inputs\['multiclass'\] must be a tuple of arguments, got a Tensor"),
+    ],
+)
+def test_a_term_without_inputs_is_named(inputs: dict, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        losszoo.create("cross-entropy + sup-con").evaluate(inputs)

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from sklearn.metrics import hinge_loss
 from torch import Tensor
 
-from losszoo import Unreduced, UsageError, create
+from losszoo import Unreduced, UsageError, create, list_losses
 from losszoo_plugins.classification import SPECS
 from losszoo_plugins.classification.binary import bce, bce_probabilities
 from losszoo_plugins.classification.cross_entropy import cross_entropy, nll, softmax_nll_eps, topk_softmax
@@ -521,3 +521,16 @@ def test_the_manifest_names_what_the_functions_take(spec):
         if parameter.default is not parameter.empty
     }
     assert keywords == {param.name: param.default for param in spec.params}
+
+
+def test_soft_labels_are_taken_or_the_card_says_that_they_are_not() -> None:
+    logits, soft = torch.randn(6, 3), torch.rand(6, 3).softmax(1)
+    for spec in list_losses():
+        if spec.signature != "multiclass":
+            continue
+        loss = create(spec.name, validate=False)
+        if "hard-labels" in spec.tags:
+            with pytest.raises(UsageError, match=r"its tag is hard-labels.*targets\.argmax\(1\)"):
+                loss(logits, soft)
+        else:
+            assert loss(logits, soft).isfinite() or spec.status == "exhibit" or spec.expects != "logits"

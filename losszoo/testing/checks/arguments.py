@@ -72,11 +72,11 @@ def must_refuse(name: str, what: str, call: Callable[[], Any]) -> None:
         call: with the wrong argument.
     """
     advice = "leave the checks to losszoo.Loss; a loss that overrides forward must call it"
-    rule = f"{name} ({what}) must be refused by a UsageError that says '{name} must ..., however: ...'"
+    rule = f"{name} ({what}) must be refused by a UsageError that says '{name} must ..., got ...'"
     try:
         call()
     except UsageError as error:
-        require(bool(re.search(rf"\b{name} must .*however", str(error), re.DOTALL)), rule, str(error), advice)
+        require(bool(re.search(rf"\b{name} must .*(however|got)", str(error), re.DOTALL)), rule, str(error), advice)
     except Exception as error:  # what a loss without checks raises, somewhere inside
         require(False, rule, f"{type(error).__name__}: {error}", advice)
     else:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from .labels import Floats, broadcastable
+from .labels import Floats, along_classes
 
 # torch's bounds: a logarithm of a probability is at least -100, and its slope at most 1e12.
 _LOWEST_LOG = -100.0
@@ -25,10 +25,15 @@ def bce(predictions: Tensor, targets: Tensor, *, pos_weight: Floats | None = Non
     Args:
         predictions: logits, any shape.
         targets: in [0, 1], shape of ``predictions``.
-        pos_weight: weight w > 0 of the positive class, a number or one per entry of the last dimension.
+        pos_weight: weight w > 0 of the positive class: a number; or a list or tensor (C,), one per class along
+            dimension 1 of ``predictions``, (N, C) as in torch and (N, C, H, W) alike; or a tensor of two or more
+            dimensions, such as (C, H, W), that broadcasts as in torch.
 
     Returns:
         One value per element, shape of ``predictions``.
+
+    Raises:
+        UsageError: as many weights as neither fit the classes nor broadcast.
 
     Example:
         >>> bce(torch.tensor([0.0, -1e4]), torch.tensor([1.0, 1.0]))
@@ -37,7 +42,7 @@ def bce(predictions: Tensor, targets: Tensor, *, pos_weight: Floats | None = Non
     Reference:
         Good, "Rational Decisions", Journal of the Royal Statistical Society B 1952.
     """
-    positive = broadcastable(pos_weight, predictions) * -logsigmoid(predictions)
+    positive = along_classes("pos_weight", pos_weight, predictions) * -logsigmoid(predictions)
     # Both logarithms from the logit: neither cancels, however certain the prediction.
     return between(targets, positive, -logsigmoid(-predictions))
 

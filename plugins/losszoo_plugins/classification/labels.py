@@ -92,7 +92,10 @@ def read_index(
         UsageError: the targets are probabilities.
     """
     if targets.is_floating_point():
-        raise UsageError(f"targets must be class indices (int64) for this loss, however: targets.dtype={targets.dtype}")
+        raise UsageError(
+            "targets must be class indices (int64) for this loss (its tag is hard-labels), "
+            f"however: targets.dtype={targets.dtype}; targets.argmax(1) is the likeliest class"
+        )
     return read(logits, targets, weight=weight, ignore_index=ignore_index)
 
 
@@ -136,9 +139,31 @@ def weigh(values: Tensor, labels: Labels) -> Unreduced:
     return Unreduced(torch.where(labels.counts > 0, values, 0.0) * labels.counts, labels.counts)
 
 
-def broadcastable(numbers: Floats | None, like: Tensor) -> Tensor:
-    """A number, a sequence or a tensor at dtype and device of ``like``; 1 for None."""
-    return like.new_ones(()) if numbers is None else _numbers(numbers, like)
+def along_classes(name: str, numbers: Floats | None, like: Tensor) -> Tensor:
+    """One number, or one per class along dimension 1 of ``like``, in a form that broadcasts to it; 1 for None.
+
+    A tensor of several dimensions broadcasts as it is.
+
+    Raises:
+        UsageError: another number of them than of classes, or a shape that does not broadcast.
+    """
+    if numbers is None:
+        return like.new_ones(())
+    given = _numbers(numbers, like)
+    if given.numel() == 1:
+        return given.reshape(())
+    if given.ndim == 1:
+        classes = like.shape[1] if like.ndim > 1 else 1
+        if given.shape[0] != classes:
+            place = (
+                f"one per class, C={classes}" if like.ndim > 1 else "one number where predictions have one dimension"
+            )
+            raise UsageError(f"{name} must be a number or {place}, got {given.shape[0]} of them")
+        return given.reshape(-1, *[1] * (like.ndim - 2))
+    missing = like.ndim - given.ndim
+    if missing < 0 or any(a not in (1, b) for a, b in zip(given.shape, like.shape[missing:], strict=True)):
+        raise UsageError(f"{name} must broadcast to predictions, {tuple(like.shape)}, got shape {tuple(given.shape)}")
+    return given
 
 
 def _per_class(weight: Floats, logits: Tensor) -> Tensor:
