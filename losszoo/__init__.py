@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from losszoo.contract.bank import MemoryBank as MemoryBank
     from losszoo.contract.compose import SumLoss as SumLoss
     from losszoo.contract.loss import Loss as Loss
+    from losszoo.contract.numerics import differentiable_again as differentiable_again
     from losszoo.contract.numerics import masked_logsumexp as masked_logsumexp
     from losszoo.contract.numerics import safe_sqrt as safe_sqrt
     from losszoo.contract.pairwise import PairwiseLoss as PairwiseLoss
@@ -93,6 +94,7 @@ _HOME = {
     "compare": "losszoo.runs.compare",
     "create": "losszoo.factory",
     "data_file": "losszoo.data",
+    "differentiable_again": "losszoo.contract.numerics",
     "examine": "losszoo.doctor.examine",
     "finish": "losszoo.contract.unreduced",
     "hookimpl": "losszoo.registry.hookspecs",

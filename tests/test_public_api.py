@@ -53,6 +53,7 @@ PUBLIC = [
         "compare",
         "create",
         "data_file",
+        "differentiable_again",
         "examine",
         "finish",
         "hookimpl",

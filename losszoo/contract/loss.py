@@ -22,6 +22,7 @@ from losszoo.contract.arguments import BrokenRule, Context, Inputs
 from losszoo.contract.callables import parameters_of
 from losszoo.contract.reduction import Policy, count_of, expand, keep, reduce, scale
 from losszoo.contract.signatures import TABLE
+from losszoo.contract.traced import traced
 from losszoo.contract.unreduced import Unreduced
 from losszoo.errors import UsageError
 
@@ -62,7 +63,7 @@ class Loss(nn.Module):
         identity: name, signature, what it expects.
         policy: reduction and empty policy.
         validate: look at the numbers too (labels in range, probabilities in [0, 1]). None: only on the CPU, where
-            it waits for nothing.
+            it waits for nothing. Under ``torch.compile`` and ``torch.func`` there are no numbers to look at.
     """
 
     # Whether values of the other rows depend on a row, and the loss knows how to leave one out.
@@ -209,7 +210,7 @@ class Loss(nn.Module):
             return element_mask
         samples = element_mask.flatten(1) if element_mask.ndim > 1 else element_mask.unsqueeze(1)
         whole = samples.all(1)
-        if not torch.compiler.is_compiling() and not bool((whole == samples.any(1)).all()):
+        if not traced() and not bool((whole == samples.any(1)).all()):
             raise UsageError("mask must select whole samples, as this loss mixes the elements of a sample")
         return expand(whole, values.shape, "mask")
 
@@ -234,7 +235,7 @@ class Loss(nn.Module):
         return as_denominator(denominator, self._looks_at((unreduced.values,)))
 
     def _looks_at(self, inputs: Inputs) -> bool:
-        if torch.compiler.is_compiling():
+        if traced():
             return False
         if self.validate is None:
             return all(x.device.type == "cpu" for x in inputs if isinstance(x, Tensor))

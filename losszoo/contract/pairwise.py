@@ -14,6 +14,7 @@ from losszoo.contract.loss import Identity, Loss
 from losszoo.contract.reduction import Policy, expand, scale
 from losszoo.contract.signatures import TABLE
 from losszoo.contract.similarity import check_similarity
+from losszoo.contract.traced import traced, transformed
 from losszoo.contract.unreduced import Unreduced
 from losszoo.engine import meeting, options, stream
 from losszoo.engine.at_once import at_once
@@ -133,7 +134,7 @@ class PairwiseLoss(Loss):
         if others is None or self.signature == "neighbors" or self.streaming.ranks == "local":
             return None
         if self.streaming.ranks is not None:
-            meeting.refuse_compilation()
+            meeting.refuse_tracing()
             return others
         if not self._ranks_said:
             self._ranks_said = True
@@ -147,15 +148,16 @@ class PairwiseLoss(Loss):
         job = stream.Job(row, sides, self.similarity, self.temperature, rows.shape[0])
         columns = rows if columns is None else columns
         both = self.signature != "neighbors"
-        how = {"twice": self.streaming.dense, "symmetric": self.symmetric, "hides_columns": both}
+        twice = self.streaming.dense or transformed()
+        how = {"twice": twice, "symmetric": self.symmetric, "hides_columns": both}
         return dense(rows, columns, job, mask, **how)
 
     def _answer(self, inputs: Inputs, mask: Tensor | None, weight: Tensor | None, elements: torch.Size) -> Unreduced:
-        if self.validate and not torch.compiler.is_compiling():
+        if self.validate and not traced():
             for name, points in zip(TABLE[self.signature].arguments, inputs, strict=False):
                 if points.ndim == 2 and name not in LABELLED:
                     _check_finite(name, points)
-        if self.streaming.dense or torch.compiler.is_compiling() or whole_matrix_wanted():
+        if self.streaming.dense or traced() or whole_matrix_wanted():
             return super()._answer(inputs, mask, weight, elements)
         if self._looks_at(inputs):
             TABLE[self.signature].check_values(inputs, self._context)

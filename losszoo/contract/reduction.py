@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from losszoo.contract.traced import traced
 from losszoo.contract.unreduced import Unreduced
 from losszoo.errors import UsageError
 
@@ -82,13 +83,14 @@ def reduce(
     count = count_of(unreduced) if denominator is None else denominator.to(total)
     # Not "> 0": a count that is NaN must come out as NaN, not as nothing.
     present = count != 0
-    if policy.empty == "raise" and not torch.compiler.is_compiling() and not bool(present):
+    if policy.empty == "raise" and not traced() and not bool(present):
         raise UsageError(
             "there must be something to reduce (no element, all masked, or no positive pair); empty='raise'"
         )
     result = total / torch.where(present, count, 1.0) if policy.reduction == "mean" else total
     result = result if finish is None else finish(result)
-    return torch.where(present, result, torch.nan if policy.empty == "nan" else 0.0)
+    # Where "raise" could not look, NaN is seen and 0 would not be.
+    return torch.where(present, result, 0.0 if policy.empty == "zero" else torch.nan)
 
 
 def count_of(unreduced: Unreduced) -> Tensor:

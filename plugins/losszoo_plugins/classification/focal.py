@@ -11,7 +11,7 @@ from torch.autograd import Function
 from torch.nn.functional import logsigmoid, softplus
 
 from losszoo import Unreduced, masked_logsumexp
-from losszoo_plugins.closed_form import gradient, only_plain
+from losszoo_plugins.closed_form import batched, gradient, only_plain
 
 from .binary import between
 from .labels import Floats, all_but, read_index, weigh
@@ -144,7 +144,8 @@ class _SoftmaxFocal(Function):
         pull = (slope * grad).unsqueeze(-1)
         # The least number and not -inf: without rivals the shares are no 0/0.
         share = logits.scatter(-1, index, torch.finfo(logits.dtype).min).softmax(-1)
-        return share.mul_(pull).scatter_(-1, index, -pull), None, None
+        slopes = share * pull if batched(grad) else share.mul_(pull)
+        return slopes.scatter_(-1, index, -pull), None, None
 
 
 def _plain_focal(predictions: Tensor, targets: Tensor, gamma: float, weights: tuple[float, float]) -> Tensor:
