@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from losszoo.contract.similarity import pairwise_logits as pairwise_logits
     from losszoo.contract.unreduced import Unreduced as Unreduced
     from losszoo.contract.unreduced import finish as finish
+    from losszoo.contract.unreduced import wide as wide
     from losszoo.data import data_file as data_file
     from losszoo.doctor.examination import Examination as Examination
     from losszoo.doctor.examination import Finding as Finding
@@ -112,6 +113,7 @@ _HOME = {
     "sample_neighbors": "losszoo.contract.sampling",
     "softmax_row": "losszoo.engine.declare",
     "tune": "losszoo.tuning.tune",
+    "wide": "losszoo.contract.unreduced",
 }
 
 # Rooms that are public as a whole.

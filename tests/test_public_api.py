@@ -61,7 +61,7 @@ PUBLIC = [
         "list_tasks",
     ),
     *("load_task", "log_odds", "masked_logsumexp", "pairwise", "pairwise_logits", "replay", "report"),
-    *("run", "safe_sqrt", "sample_neighbors", "sklearn", "softmax_row", "testing", "tune"),
+    *("run", "safe_sqrt", "sample_neighbors", "sklearn", "softmax_row", "testing", "tune", "wide"),
 ]
 
 

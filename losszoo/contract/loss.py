@@ -18,7 +18,7 @@ from losszoo.contract.answers import (
     check_untouched,
     versions,
 )
-from losszoo.contract.arguments import BrokenRule, Context, Inputs
+from losszoo.contract.arguments import BrokenRule, Context, Inputs, within
 from losszoo.contract.callables import parameters_of
 from losszoo.contract.reduction import Policy, count_of, expand, keep, reduce, scale
 from losszoo.contract.signatures import TABLE
@@ -86,6 +86,7 @@ class Loss(nn.Module):
         ignored = parameters["ignore_index"].default if "ignore_index" in parameters else None
         self._context = Context(identity.expects, identity.params.get("ignore_index", ignored))
         self._takes_mask = "mask" in parameters
+        self._wide: bool = getattr(core, "__losszoo_wide__", False)
         self._finish: Callable[[Tensor], Tensor] | None = getattr(core, "__losszoo_finish__", None)
 
     @property
@@ -123,12 +124,31 @@ class Loss(nn.Module):
         given = (*inputs, *named.values())
         try:
             with full_precision(given):
-                unreduced = self._unreduced(inputs, named, weight, mask)
-                if denominator is not None:
-                    denominator = self._checked_denominator(denominator, unreduced)
-                return reduce(unreduced, self.policy, denominator, self._finish)
+                if self._leaves_float32(given):
+                    return self._value_in_float64(inputs, named, weight, mask, denominator).to(torch.float32)
+                value = self._value(inputs, named, weight, mask, denominator)
+                if self._wide and self._left_float32(value, given):
+                    value = self._value_in_float64(inputs, named, weight, mask, denominator).to(value.dtype)
+                return value
         except (BrokenRule, ValueError) as error:
             raise UsageError(f"{self.identity.name}: {error}{self._owner()}") from error
+
+    def _value(
+        self,
+        inputs: Inputs,
+        named: Mapping[str, Any],
+        weight: Tensor | None,
+        mask: Tensor | None,
+        denominator: float | Tensor | None,
+    ) -> Tensor:
+        unreduced = self._unreduced(inputs, named, weight, mask)
+        if denominator is not None:
+            denominator = self._checked_denominator(denominator, unreduced)
+        return reduce(unreduced, self.policy, denominator, self._finish)
+
+    def _value_in_float64(self, inputs: Inputs, named: Mapping[str, Any], weight: Tensor | None, *how: Any) -> Tensor:
+        wider = {name: in_float64(x) for name, x in named.items()}
+        return self._value(tuple(map(in_float64, inputs)), wider, in_float64(weight), *how)
 
     def count(self, *inputs: Any, weight: Tensor | None = None, mask: Tensor | None = None, **named: Any) -> Tensor:
         """What a mean over this batch divides by: sum it over micro-batches or ranks for ``denominator``."""
@@ -241,8 +261,27 @@ class Loss(nn.Module):
             return all(x.device.type == "cpu" for x in inputs if isinstance(x, Tensor))
         return self.validate
 
+    def _leaves_float32(self, inputs: Inputs) -> bool:
+        """Whether the gradient of such inputs leaves the range on its way, though it may come back."""
+        return False
+
+    def _left_float32(self, value: Tensor, inputs: Inputs) -> bool:
+        """Whether finite inputs gave what is infinite, or before its last step too small to have digits."""
+        if value.dtype != torch.float32 or not self._looks_at((value,)) or not value.numel():
+            return False
+        limits = torch.finfo(value.dtype)
+        low = 0.0 if self._finish is None else (limits.tiny / limits.eps) ** 0.5
+        if within(value.abs(), low, limits.max):
+            return False
+        return all(bool(x.isfinite().all()) for x in inputs if isinstance(x, Tensor))
+
     def _owner(self) -> str:
         return f" (a loss of {self.identity.owner})" if self.identity.owner else ""
+
+
+def in_float64(x: Any) -> Any:
+    """A floating tensor in float64; anything else as it is."""
+    return x.double() if isinstance(x, Tensor) and x.is_floating_point() else x
 
 
 def _boolean(mask: Any) -> Tensor:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from losszoo.contract.arguments import Inputs
+from losszoo.contract.arguments import Inputs, within
 from losszoo.contract.loss import Identity, Loss
 from losszoo.contract.reduction import Policy, expand, scale
 from losszoo.contract.signatures import TABLE
@@ -151,6 +151,14 @@ class PairwiseLoss(Loss):
         twice = self.streaming.dense or transformed()
         how = {"twice": twice, "symmetric": self.symmetric, "hides_columns": both}
         return dense(rows, columns, job, mask, **how)
+
+    def _leaves_float32(self, inputs: Inputs) -> bool:
+        """Numbers as labels meet a slope that is as large: their product is infinite, and NaN where it meets a 0."""
+        labels = [x for x in inputs if isinstance(x, Tensor) and x.ndim == 1 and x.is_floating_point()]
+        if not labels or traced() or labels[0].device.type == "mps" or inputs[0].dtype == torch.float64:
+            return False
+        room = torch.finfo(torch.float32).max ** 0.25
+        return not all(within(x, -room, room) for x in labels)
 
     def _answer(self, inputs: Inputs, mask: Tensor | None, weight: Tensor | None, elements: torch.Size) -> Unreduced:
         if self.validate and not traced():

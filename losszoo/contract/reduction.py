@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -78,6 +79,8 @@ def reduce(
         return finish(values) if counts is None else torch.where(counts > 0, finish(values), 0.0)
     if counts is None and denominator is None and values.numel() > 0:
         whole = values.mean() if policy.reduction == "mean" else values.sum()
+        if _overflowed(whole):
+            whole = _in_parts(values, values.numel(), policy.reduction)
         return whole if finish is None else finish(whole)
     total = values.sum()
     count = count_of(unreduced) if denominator is None else denominator.to(total)
@@ -87,10 +90,24 @@ def reduce(
         raise UsageError(
             "there must be something to reduce (no element, all masked, or no positive pair); empty='raise'"
         )
-    result = total / torch.where(present, count, 1.0) if policy.reduction == "mean" else total
+    divisor = torch.where(present, count, 1.0)
+    result = total / divisor if policy.reduction == "mean" else total
+    if _overflowed(total):
+        result = _in_parts(values, divisor if policy.reduction == "mean" else values.numel(), policy.reduction)
     result = result if finish is None else finish(result)
     # Where "raise" could not look, NaN is seen and 0 would not be.
     return torch.where(present, result, 0.0 if policy.empty == "zero" else torch.nan)
+
+
+def _overflowed(total: Tensor) -> bool:
+    """Whether a sum is not finite, where looking waits for nothing."""
+    return not traced() and total.device.type == "cpu" and not math.isfinite(total.item())
+
+
+def _in_parts(values: Tensor, divisor: Tensor | float, reduction: str) -> Tensor:
+    """A mean or a sum of numbers that are divided before they are added: what fits float32 is not lost on the way."""
+    mean = (values / divisor).sum()
+    return mean if reduction == "mean" else mean * divisor
 
 
 def count_of(unreduced: Unreduced) -> Tensor:
