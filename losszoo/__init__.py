@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from losszoo.contract.bank import MemoryBank as MemoryBank
     from losszoo.contract.compose import SumLoss as SumLoss
     from losszoo.contract.loss import Loss as Loss
+    from losszoo.contract.numerics import differentiable_again as differentiable_again
     from losszoo.contract.numerics import masked_logsumexp as masked_logsumexp
     from losszoo.contract.numerics import safe_sqrt as safe_sqrt
     from losszoo.contract.pairwise import PairwiseLoss as PairwiseLoss
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from losszoo.contract.similarity import pairwise_logits as pairwise_logits
     from losszoo.contract.unreduced import Unreduced as Unreduced
     from losszoo.contract.unreduced import finish as finish
+    from losszoo.contract.unreduced import wide as wide
     from losszoo.data import data_file as data_file
     from losszoo.doctor.examination import Examination as Examination
     from losszoo.doctor.examination import Finding as Finding
@@ -95,6 +97,7 @@ _HOME = {
     "compare": "losszoo.runs.compare",
     "create": "losszoo.factory",
     "data_file": "losszoo.data",
+    "differentiable_again": "losszoo.contract.numerics",
     "examine": "losszoo.doctor.examine",
     "finish": "losszoo.contract.unreduced",
     "hookimpl": "losszoo.registry.hookspecs",
@@ -112,6 +115,7 @@ _HOME = {
     "sample_neighbors": "losszoo.contract.sampling",
     "softmax_row": "losszoo.engine.declare",
     "tune": "losszoo.tuning.tune",
+    "wide": "losszoo.contract.unreduced",
 }
 
 # Rooms that are public as a whole.

@@ -54,6 +54,7 @@ PUBLIC = [
         "compare",
         "create",
         "data_file",
+        "differentiable_again",
         "examine",
         "finish",
         "hookimpl",
@@ -61,7 +62,7 @@ PUBLIC = [
         "list_tasks",
     ),
     *("load_task", "log_odds", "masked_logsumexp", "pairwise", "pairwise_logits", "replay", "report"),
-    *("run", "safe_sqrt", "sample_neighbors", "sklearn", "softmax_row", "testing", "tune"),
+    *("run", "safe_sqrt", "sample_neighbors", "sklearn", "softmax_row", "testing", "tune", "wide"),
 ]
 
 

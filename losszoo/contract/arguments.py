@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from losszoo.contract.traced import traced
+
 Inputs = tuple[Any, ...]
 
 
@@ -61,7 +63,7 @@ def as_mask(mask: Any) -> Tensor:
         raise BrokenRule("mask", "be a boolean tensor, as mask.bool() gives it (or integers of 0 and 1)", came)
     if mask.dtype == torch.bool:
         return mask
-    if not torch.compiler.is_compiling() and mask.device.type != "meta":
+    if not traced() and mask.device.type != "meta":
         require((mask == 0) | (mask == 1), "mask", "hold 0 and 1 where it is of integers (or be mask.bool())", mask)
     chosen: Tensor = mask.bool()
     return chosen

@@ -18,7 +18,7 @@ from losszoo.contract.answers import (
     check_untouched,
     versions,
 )
-from losszoo.contract.arguments import BrokenRule, Context, Inputs, as_mask, check_tensors, real
+from losszoo.contract.arguments import BrokenRule, Context, Inputs, as_mask, check_tensors, real, within
 from losszoo.contract.callables import parameters_of
 from losszoo.contract.compose import Summable
 from losszoo.contract.parameters import (
@@ -31,6 +31,7 @@ from losszoo.contract.parameters import (
 )
 from losszoo.contract.reduction import Policy, count_of, expand, expand_leading, keep, reduce, scale
 from losszoo.contract.signatures import TABLE
+from losszoo.contract.traced import traced
 from losszoo.contract.unreduced import Unreduced
 from losszoo.errors import UsageError
 
@@ -76,7 +77,7 @@ class Loss(Summable):
         identity: name, signature, what it expects.
         policy: reduction and empty policy.
         validate: look at the numbers too (labels in range, probabilities in [0, 1]). None: only on the CPU, where
-            it waits for nothing.
+            it waits for nothing. Under ``torch.compile`` and ``torch.func`` there are no numbers to look at.
 
     A parameter is an attribute: ``loss.gamma = 0.5`` takes effect, is checked as in :func:`losszoo.create`, and is
     shown. So are ``reduction`` and ``empty``.
@@ -98,6 +99,7 @@ class Loss(Summable):
         self.policy = policy
         self.validate = validate
         self._takes_mask = "mask" in parameters_of(core.forward if isinstance(core, nn.Module) else core)
+        self._wide: bool = getattr(core, "__losszoo_wide__", False)
         self._finish: Callable[[Tensor], Tensor] | None = getattr(core, "__losszoo_finish__", None)
         # Told by set_sizes to a core whose sizes come from the data.
         self._sizes: tuple[int, int] | None = None
@@ -237,12 +239,31 @@ class Loss(Summable):
         given = (*inputs, *named.values())
         try:
             with full_precision(given):
-                unreduced = self._unreduced(inputs, named, weight, mask)
-                if denominator is not None:
-                    denominator = self._checked_denominator(denominator, unreduced)
-                return reduce(unreduced, self.policy, denominator, self._finish)
+                if self._leaves_float32(given):
+                    return self._value_in_float64(inputs, named, weight, mask, denominator).to(torch.float32)
+                value = self._value(inputs, named, weight, mask, denominator)
+                if self._wide and self._left_float32(value, given):
+                    value = self._value_in_float64(inputs, named, weight, mask, denominator).to(value.dtype)
+                return value
         except (BrokenRule, ValueError) as error:
             raise UsageError(f"{self.identity.name}: {error}{self._owner()}") from error
+
+    def _value(
+        self,
+        inputs: Inputs,
+        named: Mapping[str, Any],
+        weight: Tensor | None,
+        mask: Tensor | None,
+        denominator: float | Tensor | None,
+    ) -> Tensor:
+        unreduced = self._unreduced(inputs, named, weight, mask)
+        if denominator is not None:
+            denominator = self._checked_denominator(denominator, unreduced)
+        return reduce(unreduced, self.policy, denominator, self._finish)
+
+    def _value_in_float64(self, inputs: Inputs, named: Mapping[str, Any], weight: Tensor | None, *how: Any) -> Tensor:
+        wider = {name: in_float64(x) for name, x in named.items()}
+        return self._value(tuple(map(in_float64, inputs)), wider, in_float64(weight), *how)
 
     def count(self, *inputs: Any, weight: Tensor | None = None, mask: Tensor | None = None, **named: Any) -> Tensor:
         """What a mean over this batch divides by: sum it over micro-batches or ranks for ``denominator``."""
@@ -331,7 +352,7 @@ class Loss(Summable):
             return element_mask
         samples = element_mask.flatten(1) if element_mask.ndim > 1 else element_mask.unsqueeze(1)
         whole = samples.all(1)
-        if not torch.compiler.is_compiling() and not bool((whole == samples.any(1)).all()):
+        if not traced() and not bool((whole == samples.any(1)).all()):
             raise UsageError("mask must select whole samples, as this loss mixes the elements of a sample")
         return expand_leading(whole, values.shape, "mask")
 
@@ -356,14 +377,33 @@ class Loss(Summable):
         return as_denominator(denominator, unreduced.values, self._looks_at((unreduced.values,)))
 
     def _looks_at(self, inputs: Inputs) -> bool:
-        if torch.compiler.is_compiling():
+        if traced():
             return False
         if self.validate is None:
             return all(x.device.type == "cpu" for x in inputs if isinstance(x, Tensor))
         return self.validate
 
+    def _leaves_float32(self, inputs: Inputs) -> bool:
+        """Whether the gradient of such inputs leaves the range on its way, though it may come back."""
+        return False
+
+    def _left_float32(self, value: Tensor, inputs: Inputs) -> bool:
+        """Whether finite inputs gave what is infinite, or before its last step too small to have digits."""
+        if value.dtype != torch.float32 or not self._looks_at((value,)) or not value.numel():
+            return False
+        limits = torch.finfo(value.dtype)
+        low = 0.0 if self._finish is None else (limits.tiny / limits.eps) ** 0.5
+        if within(value.abs(), low, limits.max):
+            return False
+        return all(bool(x.isfinite().all()) for x in inputs if isinstance(x, Tensor))
+
     def _owner(self) -> str:
         return f" (a loss of {self.identity.owner})" if self.identity.owner else ""
+
+
+def in_float64(x: Any) -> Any:
+    """A floating tensor in float64; anything else as it is."""
+    return x.double() if isinstance(x, Tensor) and x.is_floating_point() else x
 
 
 def full_precision(inputs: Inputs) -> AbstractContextManager[Any]:

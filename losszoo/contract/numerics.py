@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from torch import Tensor
+
+from losszoo.contract.traced import batched, traced
 
 
 def masked_logsumexp(logits: Tensor, mask: Tensor, dim: int = -1) -> Tensor:
@@ -45,3 +50,55 @@ def safe_sqrt(x: Tensor) -> Tensor:
     """
     zero = x == 0
     return torch.where(zero, 0.0, torch.where(zero, 1.0, x).sqrt())
+
+
+def differentiable_again(values: Tensor, formula: Callable[..., Tensor], *inputs: Tensor | None) -> Tensor:
+    r"""Values of a closed form whose gradient has no gradient of its own, with that of a plain formula behind it.
+
+    The first derivative is that of the closed form, and costs nothing more. Where it is asked for with
+    ``create_graph=True``, the formula is computed, and differentiated in place of it: a second derivative is right, and
+    not 0 because nobody had one. A compiler or a transform of ``torch.func`` is to be given the formula itself.
+
+    Args:
+        values: what the closed form makes of the inputs, by a ``torch.autograd.Function``.
+        formula: the same values of the same inputs, in operations of torch.
+        inputs: all that may require a gradient; None where there is none.
+
+    Returns:
+        The values.
+
+    Example:
+        >>> x = torch.tensor([0.5], requires_grad=True)
+        >>> closed = x.square() - x.detach().square() + x.detach().exp()  # any slope; the formula is exp
+        >>> (slope,) = torch.autograd.grad(differentiable_again(closed, torch.exp, x), x, create_graph=True)
+        >>> torch.autograd.grad(slope, x)
+        (tensor([1.6487]),)
+    """
+    if traced() or not values.requires_grad:
+        return values
+    again: Tensor = _Again.apply(values, formula, *inputs)  # type: ignore[no-untyped-call]
+    return again
+
+
+class _Again(torch.autograd.Function):
+    """The first derivative goes by the values, every further one by the inputs."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, formula: Callable[..., Tensor], *inputs: Tensor | None) -> Tensor:
+        ctx.save_for_backward(*inputs)
+        ctx.formula = formula
+        return values.view_as(values)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        needed = ctx.needs_input_grad[2:]
+        twice = torch.is_grad_enabled()
+        # Several gradients at once (``vectorize=True``) are no business of a closed form either.
+        if not twice and not batched(grad):
+            return grad, None, *(None for _ in needed)
+        with torch.enable_grad():
+            # Each by itself, as one tensor may be given twice.
+            inputs = [None if x is None else x.view_as(x) for x in ctx.saved_tensors]
+            wanted = [x for x, need in zip(inputs, needed, strict=True) if need]
+            found = iter(torch.autograd.grad(ctx.formula(*inputs), wanted, grad, create_graph=twice))
+        return None, None, *(next(found) if need else None for need in needed)

@@ -9,11 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from losszoo.contract.arguments import Inputs
+from losszoo.contract.arguments import Inputs, within
 from losszoo.contract.loss import Identity, Loss
 from losszoo.contract.reduction import Policy, expand, scale
 from losszoo.contract.signatures import TABLE
 from losszoo.contract.similarity import check_similarity
+from losszoo.contract.traced import traced, transformed
 from losszoo.contract.unreduced import Unreduced
 from losszoo.engine import meeting, options, stream
 from losszoo.engine.at_once import at_once
@@ -162,7 +163,7 @@ class PairwiseLoss(Loss):
         if others is None or self.signature == "neighbors" or self.streaming.ranks == "local":
             return None
         if self.streaming.ranks is not None:
-            meeting.refuse_compilation()
+            meeting.refuse_tracing()
             return others
         if not self._ranks_said:
             self._ranks_said = True
@@ -176,15 +177,24 @@ class PairwiseLoss(Loss):
         job = stream.Job(row, sides, self._similarity, self._temperature, rows.shape[0])
         columns = rows if columns is None else columns
         both = self.signature != "neighbors"
-        how = {"twice": self.streaming.dense, "symmetric": self._symmetric, "hides_columns": both}
+        twice = self.streaming.dense or transformed()
+        how = {"twice": twice, "symmetric": self._symmetric, "hides_columns": both}
         return dense(rows, columns, job, mask, **how)
 
+    def _leaves_float32(self, inputs: Inputs) -> bool:
+        """Numbers as labels meet a slope that is as large: their product is infinite, and NaN where it meets a 0."""
+        labels = [x for x in inputs if isinstance(x, Tensor) and x.ndim == 1 and x.is_floating_point()]
+        if not labels or traced() or labels[0].device.type == "mps" or inputs[0].dtype == torch.float64:
+            return False
+        room = torch.finfo(torch.float32).max ** 0.25
+        return not all(within(x, -room, room) for x in labels)
+
     def _answer(self, inputs: Inputs, mask: Tensor | None, weight: Tensor | None, elements: torch.Size) -> Unreduced:
-        if self.validate and not torch.compiler.is_compiling():
+        if self.validate and not traced():
             for name, points in zip(TABLE[self.signature].arguments, inputs, strict=False):
                 if points.ndim == 2 and name not in LABELLED:
                     _check_finite(name, points)
-        if self.streaming.dense or torch.compiler.is_compiling() or whole_matrix_wanted():
+        if self.streaming.dense or traced() or whole_matrix_wanted():
             return super()._answer(inputs, mask, weight, elements)
         if self._looks_at(inputs):
             TABLE[self.signature].check_values(inputs, self._context)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from losszoo.contract.traced import traced
 from losszoo.contract.unreduced import Unreduced
 from losszoo.errors import UsageError
 
@@ -115,18 +117,35 @@ def reduce(
         return finish(values) if counts is None else torch.where(counts > 0, finish(values), 0.0)
     if counts is None and denominator is None and values.numel() > 0:
         whole = values.mean() if policy.reduction == "mean" else values.sum()
+        if _overflowed(whole):
+            whole = _in_parts(values, values.numel(), policy.reduction)
         return whole if finish is None else finish(whole)
     total = values.sum()
     count = count_of(unreduced) if denominator is None else denominator.to(total)
     # Not "> 0": a count that is NaN must come out as NaN, not as nothing.
     present = count != 0
-    if policy.empty == "raise" and not torch.compiler.is_compiling() and not bool(present):
+    if policy.empty == "raise" and not traced() and not bool(present):
         raise UsageError(
             "there must be something to reduce (no element, all masked, or no positive pair); empty='raise'"
         )
-    result = total / torch.where(present, count, 1.0) if policy.reduction == "mean" else total
+    divisor = torch.where(present, count, 1.0)
+    result = total / divisor if policy.reduction == "mean" else total
+    if _overflowed(total):
+        result = _in_parts(values, divisor if policy.reduction == "mean" else values.numel(), policy.reduction)
     result = result if finish is None else finish(result)
-    return torch.where(present, result, torch.nan if policy.empty == "nan" else 0.0)
+    # Where "raise" could not look, NaN is seen and 0 would not be.
+    return torch.where(present, result, 0.0 if policy.empty == "zero" else torch.nan)
+
+
+def _overflowed(total: Tensor) -> bool:
+    """Whether a sum is not finite, where looking waits for nothing."""
+    return not traced() and total.device.type == "cpu" and not math.isfinite(total.item())
+
+
+def _in_parts(values: Tensor, divisor: Tensor | float, reduction: str) -> Tensor:
+    """A mean or a sum of numbers that are divided before they are added: what fits float32 is not lost on the way."""
+    mean = (values / divisor).sum()
+    return mean if reduction == "mean" else mean * divisor
 
 
 def count_of(unreduced: Unreduced) -> Tensor:

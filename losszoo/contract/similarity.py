@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from losszoo.contract.numerics import safe_sqrt
+from losszoo.contract.numerics import differentiable_again, safe_sqrt
+from losszoo.contract.traced import transformed
 from losszoo.errors import UsageError
 
 SIMILARITIES = ("euclidean", "squared-euclidean", "cosine", "dot")
@@ -27,7 +29,7 @@ def pairwise_logits(rows: Tensor, columns: Tensor, similarity: str = "euclidean"
     product of unit vectors (a zero row has similarity 0 to everything), ``dot`` the plain product. Gradients
     are zero, never NaN, at distance zero and at zero rows. Distances do not overflow on the way (float32 to
     about 1e30). A square or a product beyond 1/256 of the largest number goes on as its logarithm, with the same
-    slope there: finite, in the right order, and with a gradient.
+    slope there: finite, in the right order, and with a gradient, which can be differentiated again.
 
     Args:
         rows: (N, D).
@@ -45,7 +47,16 @@ def pairwise_logits(rows: Tensor, columns: Tensor, similarity: str = "euclidean"
         >>> pairwise_logits(torch.zeros(1, 2), torch.tensor([[3.0, 4.0]]))
         tensor([[-5.]])
     """
+    if transformed():
+        return plain_logits(rows, columns, similarity, temperature)
     check_similarity(similarity, temperature)
+    logits = _logits(rows, columns, similarity, temperature)
+    formula = partial(plain_logits, similarity=similarity, temperature=temperature)
+    return logits if similarity == "cosine" else differentiable_again(logits, formula, rows, columns)
+
+
+def _logits(rows: Tensor, columns: Tensor, similarity: str, temperature: float) -> Tensor:
+    """The same, to be differentiated once where it is no cosine."""
     if similarity == "dot":
         products: Tensor = _Dot.apply(rows, columns, temperature)  # type: ignore[no-untyped-call]
         return products
@@ -65,7 +76,7 @@ def pairwise_logits(rows: Tensor, columns: Tensor, similarity: str = "euclidean"
 
 
 def plain_logits(rows: Tensor, columns: Tensor, similarity: str = "euclidean", temperature: float = 1.0) -> Tensor:
-    """As :func:`pairwise_logits`, by operations that can be differentiated twice; without its care at extreme numbers.
+    """As :func:`pairwise_logits`, by operations that a transform can follow and that can be differentiated twice.
 
     Example:
         >>> plain_logits(torch.zeros(1, 2), torch.tensor([[3.0, 4.0]]))
@@ -75,15 +86,22 @@ def plain_logits(rows: Tensor, columns: Tensor, similarity: str = "euclidean", t
     if similarity == "cosine":
         return (unit(rows) / temperature) @ unit(columns).T
     if similarity == "dot":
-        return (rows / temperature) @ columns.T
+        x, _, grown = _bounded(rows, rows)
+        y, _, scale = _bounded(columns, columns)
+        return _plainly_saturated(x @ y.T, *_factors(grown, scale, temperature))
+    x, y, scale = _bounded(rows, columns)
     if rows.shape[0] * columns.shape[0] * rows.shape[1] <= EXACT_BELOW:
-        squares = (rows.unsqueeze(1) - columns).square().sum(2)
+        squares = (x.unsqueeze(1) - y).square().sum(2)
     else:
-        centre = columns.detach().double().mean(0)
-        x, y = rows.double() - centre, columns.double() - centre
+        wide = y.double()
+        centre = wide.detach().mean(0)
+        x, y = x.double() - centre, wide - centre
         products = (x * x).sum(1, keepdim=True) + (y * y).sum(1) - 2 * x @ y.T
         squares = products.clamp(min=0.0).to(rows.dtype)
-    return -(squares if similarity == "squared-euclidean" else safe_sqrt(squares)) / temperature
+    if similarity == "squared-euclidean":
+        factor, share = _factors(scale, scale, temperature)
+        return _plainly_saturated(squares, -factor, -share)
+    return safe_sqrt(squares) * -(scale / temperature)
 
 
 def check_similarity(similarity: str, temperature: float = 1.0) -> None:
@@ -147,6 +165,15 @@ def _saturated(products: Tensor, factor: Tensor, share: Tensor) -> Tensor:
     return plain.add_(beyond.copysign_(plain))
 
 
+def _plainly_saturated(products: Tensor, factor: Tensor, share: Tensor) -> Tensor:
+    """The same by operations that can be differentiated twice."""
+    exceeded = (products * share).abs()
+    beyond = exceeded > 1
+    grown = _knee(products.dtype) * (1 + torch.where(beyond, exceeded, 1.0).log())
+    plain = torch.where(beyond, 0.0, products) * factor
+    return torch.where(beyond, grown * torch.sign(products * share), plain)
+
+
 class _Saturate(torch.autograd.Function):
     """Products times the factor, x, and beyond the knee k the number k (1 + log |x / k|) with the sign of x.
 
@@ -156,10 +183,13 @@ class _Saturate(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, products: Tensor, factor: Tensor, share: Tensor) -> Tensor:
         ctx.save_for_backward(products, factor, share)
+        ctx.set_materialize_grads(False)
         return _saturated(products, factor, share)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: Any, grad: Tensor | None) -> tuple[Tensor | None, None, None]:
+        if grad is None:
+            return None, None, None
         products, factor, share = ctx.saved_tensors
         return grad / (products * share).abs().clamp(min=1.0) * factor, None, None
 
@@ -175,10 +205,13 @@ class _Dot(torch.autograd.Function):
         factor, share = _factors(grown, scale, temperature)
         ctx.save_for_backward(rows, columns, products, share)
         ctx.temperature = temperature
+        ctx.set_materialize_grads(False)
         return _saturated(products, factor, share)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None]:
+    def backward(ctx: Any, grad: Tensor | None) -> tuple[Tensor | None, Tensor | None, None]:
+        if grad is None:
+            return None, None, None
         rows, columns, products, share = ctx.saved_tensors
         slope = grad / (products * share).abs().clamp(min=1.0) / ctx.temperature
         return slope @ columns, slope.T @ rows, None
@@ -212,12 +245,14 @@ class _Product(torch.autograd.Function):
         if not squared:
             result.sqrt_().mul_(factor)
         ctx.squared = squared
+        ctx.set_materialize_grads(False)
         ctx.save_for_backward(rows, columns, factor, result)
         return result
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None, None, None]:
+    def backward(ctx: Any, grad: Tensor | None) -> tuple[Tensor | None, ...]:
+        if grad is None:
+            return None, None, None, None, None
         rows, columns, factor, logits = ctx.saved_tensors
         slope = 2 * factor if ctx.squared else -factor * factor
         by_row, by_column = torch.empty_like(rows), torch.zeros_like(columns)

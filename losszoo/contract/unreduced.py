@@ -25,6 +25,21 @@ class Unreduced(NamedTuple):
     counts: Tensor | None = None
 
 
+def wide(function: F) -> F:
+    """Declare a pure function whose values may leave the range of float32 where their mean, or its root, does not.
+
+    A square does: of 1e20 among a hundred zeros the mean fits float32. Where what comes out on the CPU is not finite,
+    it is computed once more in float64, gradient included, and given in float32. Ordinary numbers cost nothing.
+
+    Example:
+        >>> import torch, losszoo
+        >>> losszoo.create("mse")(torch.tensor([2e19, 0.0]), torch.zeros(2))
+        tensor(2.0000e+38)
+    """
+    function.__losszoo_wide__ = True  # type: ignore[attr-defined]
+    return function
+
+
 def finish(last_step: Callable[[Tensor], Tensor]) -> Callable[[F], F]:
     """Declare what happens to the reduced value: ``rmse`` is the square root of a mean, not a mean of roots.
 

@@ -15,16 +15,14 @@ from losszoo.contract.unreduced import Unreduced
 from losszoo.engine.dense import dense
 from losszoo.engine.prepare import geometry
 from losszoo.engine.softmax import SoftmaxBlock
-from losszoo.engine.stream import Job, back, differentiable_once, once, ordered, wanted_of
+from losszoo.engine.stream import Job, back, once, ordered, wanted_of
 from losszoo.engine.work import answer, taking_part
 
 
 def at_once(rows: Tensor, columns: Tensor | None, job: Job) -> Unreduced:
     """Values and counts of every row; the function of the odds is called once for all of them."""
     if not job.row.softmax:
-        rows = differentiable_once(rows)
-        columns = rows if columns is None else differentiable_once(columns)
-        return dense(rows, columns, job, None)
+        return dense(rows, rows if columns is None else columns, job, None)
     valid, *numbers = _Numbers.apply(rows, columns, job)  # type: ignore[no-untyped-call]
     if valid.device.type == "cpu" and bool(valid.all()):
         return answer(job.row, *numbers)

@@ -12,7 +12,6 @@ from torch import Tensor
 from losszoo.contract.reduction import keep
 from losszoo.contract.similarity import pairwise_logits, plain_logits
 from losszoo.contract.unreduced import Unreduced
-from losszoo.engine.prepare import ordinary
 from losszoo.engine.stream import Job
 from losszoo.engine.work import taking_part, whole_rows
 
@@ -57,12 +56,10 @@ def dense(
         columns: (M, D).
         job: what is done with them; its row function takes whole rows.
         mask: (N,), False where a row takes no part.
-        twice: whether the result can be differentiated twice, unless the numbers are so large or small that their
-            squares leave the range.
+        twice: whether the result can be differentiated twice, and transformed.
         symmetric: the mean over both directions.
         hides_columns: whether a masked row is no column either, as the columns are the rows or their other view.
     """
-    twice = twice and ordinary(rows, columns, job.similarity, job.temperature)
     logits = (plain_logits if twice else pairwise_logits)(rows, columns, job.similarity, job.temperature)
     positive, negative = job.sides.pairs(slice(0, rows.shape[0]))
     if mask is not None:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from losszoo.contract.arguments import BrokenRule
+from losszoo.contract.traced import traced
 from losszoo.engine.options import Streaming
 from losszoo.engine.ranks import Party
 from losszoo.engine.world import World, by_rank, others_failed
@@ -113,10 +114,13 @@ def check_ranks(name: str, signature: str, streaming: Streaming) -> None:
         raise UsageError(f"{name}: ranks must be 'local' with dense=True, however: ranks={streaming.ranks!r}")
 
 
-def refuse_compilation() -> None:
+def refuse_tracing() -> None:
     """Work among ranks cannot be traced."""
-    if torch.compiler.is_compiling():
-        raise UsageError("a loss over several ranks must stay outside of torch.compile; compile the model alone")
+    if traced():
+        raise UsageError(
+            "a loss over several ranks must stay outside of torch.compile and torch.func; compile or transform the "
+            "model alone"
+        )
 
 
 def warn_of_local(name: str, others: World) -> None:

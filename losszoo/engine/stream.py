@@ -153,12 +153,6 @@ def once(gradient: Tensor | None, *causes: Tensor | None) -> Tensor | None:
     return refusing
 
 
-def differentiable_once(rows: Tensor) -> Tensor:
-    """The same rows, whose gradient cannot be differentiated again."""
-    guarded: Tensor = _Guard.apply(rows)  # type: ignore[no-untyped-call]
-    return guarded
-
-
 class _Once(torch.autograd.Function):
     """A gradient that says why it has none of its own."""
 
@@ -172,17 +166,6 @@ class _Once(torch.autograd.Function):
             "a second derivative must be asked of the whole matrix, however: this loss was streamed; "
             "make it with streaming=losszoo.Streaming(dense=True)"
         )
-
-
-class _Guard(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, rows: Tensor) -> Tensor:
-        ctx.save_for_backward(rows)
-        return rows.view_as(rows)
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> Tensor | None:
-        return once(grad, *ctx.saved_tensors)
 
 
 def wanted_of(ctx: Any, columns: Tensor | None) -> tuple[bool, bool]:

@@ -15,6 +15,7 @@ from torch.nn.functional import hardshrink
 from losszoo.contract.answers import as_unreduced, check_untouched, versions
 from losszoo.contract.callables import parameters_of
 from losszoo.contract.reduction import keep
+from losszoo.contract.traced import traced
 from losszoo.contract.unreduced import Unreduced
 from losszoo.engine.declare import LABELS, RowContract, contract_of, wants_spread
 from losszoo.engine.geometry import Geometry
@@ -87,7 +88,7 @@ def taking_part(row: Row, positive: Tensor, negative: Tensor) -> Tensor:
 
 def answer(row: Row, *inputs: Tensor, **extras: Tensor) -> Unreduced:
     """The function's answer in one form, after a look at its shape, its gradient, and what became of its inputs."""
-    looking = not torch.compiler.is_compiling()
+    looking = not traced()
     before = versions(inputs) if looking else []
     unreduced = as_unreduced(row.function(*inputs, **row.params, **extras))
     if looking:

@@ -18,7 +18,7 @@ from losszoo.harness.embedding_map import embedding_map
 from losszoo.harness.interrupt import Interrupt
 from losszoo.harness.options import Options as Options
 from losszoo.harness.plan import Plan
-from losszoo.harness.planning import build, choose, new_record
+from losszoo.harness.planning import Choice, build, choose, new_record
 from losszoo.harness.planning import make_plan as make_plan
 from losszoo.harness.progress import Progress
 from losszoo.harness.randomness import isolated

@@ -107,8 +107,8 @@ def test_one_process_alone_needs_nobody(way: str) -> None:
 
 def test_work_among_ranks_is_not_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
-    with pytest.raises(UsageError, match=r"a loss over several ranks must stay outside of torch\.compile"):
-        meeting.refuse_compilation()
+    with pytest.raises(UsageError, match=r"must stay outside of torch\.compile and torch\.func"):
+        meeting.refuse_tracing()
 
 
 def test_who_watches_the_operations_sees_the_rows_of_this_rank(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from losszoo import UsageError
 from losszoo_plugins.classification.cross_entropy import topk_softmax
 from losszoo_plugins.classification.simplex import _by_bisection, candidates, shares
 from losszoo_plugins.classification.sparse import entmax, sparsemax
@@ -67,7 +66,7 @@ def test_candidates_are_few_rows_or_all_columns():
     assert everything.columns is None
     assert few.values.shape == few.columns.shape
     assert few.values.shape[1] == int((logits >= top - 1).sum(1).max())
-    spread = few._replace(values=shares(few.values, 2.0)).added_to(torch.zeros_like(logits))
+    spread = torch.zeros_like(logits).scatter_add(-1, few.columns, shares(few.values, 2.0))
     torch.testing.assert_close(spread, shares(logits - top, 2.0), rtol=0, atol=1e-15)
 
 
@@ -98,11 +97,21 @@ def test_a_row_with_a_wrong_number_is_nan_and_no_other_row_is(wrong, alpha):
     assert torch.equal(gradient.isnan().any(1), bad)
 
 
-def test_a_second_derivative_is_refused():
-    leaf = draw(3, 5).requires_grad_()
-    (gradient,) = torch.autograd.grad(sparsemax(leaf, torch.tensor([0, 1, 2])).sum(), leaf, create_graph=True)
-    with pytest.raises(UsageError, match="must not be derived again"):
-        gradient.square().sum().backward()
+@pytest.mark.parametrize("classes", [5, 400])  # of many, few may have a share, and only those are kept
+@pytest.mark.parametrize("alpha", [1.2, 1.5, 2.0, 2.5])
+def test_the_gradient_can_be_derived_any_number_of_times(classes, alpha):
+    logits, labels = 2 * draw(3, classes).requires_grad_(), torch.tensor([0, 1, 2])
+    soft = draw(3, classes).softmax(1)
+    for targets in (labels, soft):
+        assert torch.autograd.gradgradcheck(
+            lambda x, q=targets: entmax(x, q, alpha=alpha), (logits,), atol=1e-4, fast_mode=True
+        )
+
+    def slope(x: Tensor) -> Tensor:
+        return torch.autograd.grad(entmax(x, labels, alpha=alpha).sum(), x, create_graph=True)[0]
+
+    if classes == 5:
+        assert torch.autograd.gradgradcheck(slope, (logits,), atol=1e-4)
 
 
 def kept(loss: Any, *inputs: Tensor) -> int:

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
+from losszoo import wide
+
 from .labels import Floats, along_classes
 
 # torch's bounds: a logarithm of a probability is at least -100, and its slope at most 1e12.
@@ -15,6 +17,7 @@ _LOWEST_LOG = -100.0
 _STEEPEST = 1e12
 
 
+@wide
 def bce(predictions: Tensor, targets: Tensor, *, pos_weight: Floats | None = None) -> Tensor:
     r"""Binary cross-entropy on logits.
 

@@ -7,11 +7,12 @@ from torch import Tensor
 from torch.nn import functional
 from torch.nn.functional import log_softmax
 
-from losszoo import Unreduced
+from losszoo import Unreduced, wide
 
 from .labels import Floats, pick, read, read_index, unweighted, weighted_sum
 
 
+@wide
 def cross_entropy(
     logits: Tensor,
     targets: Tensor,
@@ -65,6 +66,7 @@ def cross_entropy(
     return Unreduced(values, labels.counts)
 
 
+@wide
 def nll(logits: Tensor, targets: Tensor, *, weight: Floats | None = None, ignore_index: int = -100) -> Unreduced:
     r"""Negative log-likelihood of log-probabilities.
 

@@ -10,8 +10,8 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.nn.functional import logsigmoid, softplus
 
-from losszoo import Unreduced, masked_logsumexp
-from losszoo_plugins.closed_form import gradient, only_plain
+from losszoo import Unreduced, masked_logsumexp, wide
+from losszoo_plugins.closed_form import batched, gradient, only_plain
 
 from .binary import between
 from .labels import Floats, all_but, read_index, weigh
@@ -53,6 +53,7 @@ def focal(predictions: Tensor, targets: Tensor, *, gamma: float = 2.0, alpha: fl
     return values
 
 
+@wide
 def softmax_focal(
     logits: Tensor,
     targets: Tensor,
@@ -130,7 +131,10 @@ class _SoftmaxFocal(Function):
         rivals = (logits - own.clamp(min=least)).scatter_(-1, index, least)
         # The logarithm of the sum, off the largest share: a softmax is one pass.
         behind = rivals.amax(-1) - rivals.softmax(-1).amax(-1).log_()
-        values, slope = _negative(behind.masked_fill_(own.squeeze(-1) == -torch.inf, torch.inf), gamma)
+        own = own.squeeze(-1)
+        # An infinite logit has no share, were it the target's own: NaN, as cross-entropy says.
+        behind.masked_fill_(own == -torch.inf, torch.inf).masked_fill_(own == torch.inf, torch.nan)
+        values, slope = _negative(behind, gamma)
         ctx.save_for_backward(logits, index, slope)
         ctx.gamma = gamma
         return values
@@ -144,7 +148,8 @@ class _SoftmaxFocal(Function):
         pull = (slope * grad).unsqueeze(-1)
         # The least number and not -inf: without rivals the shares are no 0/0.
         share = logits.scatter(-1, index, torch.finfo(logits.dtype).min).softmax(-1)
-        return share.mul_(pull).scatter_(-1, index, -pull), None, None
+        slopes = share * pull if batched(grad) else share.mul_(pull)
+        return slopes.scatter_(-1, index, -pull), None, None
 
 
 def _plain_focal(predictions: Tensor, targets: Tensor, gamma: float, weights: tuple[float, float]) -> Tensor:
@@ -157,7 +162,11 @@ def _plain_softmax_focal(logits: Tensor, index: Tensor, gamma: float) -> Tensor:
     # p_y is the sigmoid of the target's lead over all rivals together: the binary loss, with nothing to
     # cancel. Without any rival the lead is infinite; the largest number gives the same 0, and gamma = 0 no 0
     # * inf.
-    lead = -masked_logsumexp(logits - logits.gather(-1, index), rivals)
+    own = logits.gather(-1, index)
+    lead = -masked_logsumexp(logits - own, rivals)
+    # An infinite logit has no share, were it the target's own: inf - inf is NaN.
+    own = own.squeeze(-1).clamp(min=0)
+    lead = lead + (own - own)
     return _discounted(lead.clamp(max=torch.finfo(lead.dtype).max), gamma)
 
 

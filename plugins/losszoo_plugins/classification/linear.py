@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -9,8 +10,8 @@ from torch import Tensor, nn
 from torch.autograd import Function
 from torch.nn import functional
 
-from losszoo import Unreduced, UsageError
-from losszoo_plugins.closed_form import derived_once
+from losszoo import Unreduced, UsageError, differentiable_again
+from losszoo_plugins.closed_form import only_plain, transformed
 
 # Logits in memory at a time, where the user names no chunk: 16 MB in float32.
 _LOGITS = 2**22
@@ -23,8 +24,9 @@ class LinearCrossEntropy(nn.Module):
 
     For many classes, such as a vocabulary, where the logits of a batch are far larger than hidden states and weights.
     They are computed for some rows at a time, and once more for the gradient: memory grows with ``chunk`` times C, not
-    with N times C. It is torch's own ``linear_cross_entropy`` where the installed torch has it. A second derivative is
-    refused. Give the optimiser its ``parameters()`` too.
+    with N times C. It is torch's own ``linear_cross_entropy`` where the installed torch has it. A gradient with
+    ``create_graph=True``, and the transforms of ``torch.func``, form all logits. Give the optimiser its
+    ``parameters()`` too.
 
     Args:
         classes: C. A run takes it from the data where it is None.
@@ -99,7 +101,7 @@ class LinearCrossEntropy(nn.Module):
             raise UsageError(f"embeddings must have shape (N, {self.dim}), however: {tuple(embeddings.shape)}")
         if labels.ndim != 1:
             raise UsageError(f"labels must be class indices, of shape (N,), however: {tuple(labels.shape)}")
-        if embeddings.device.type == "cpu" and not torch.compiler.is_compiling():
+        if embeddings.device.type == "cpu" and not only_plain():
             wrong = ((labels < 0) | (labels >= self.layer.out_features)) & (labels != self.ignore_index)
             wrong = wrong if mask is None else wrong & mask
             if bool(wrong.any()):
@@ -109,12 +111,21 @@ class LinearCrossEntropy(nn.Module):
 
 def cross_entropy_in_chunks(rows: Tensor, weight: Tensor, bias: Tensor | None, labels: Tensor, chunk: int) -> Tensor:
     """Cross-entropy of ``rows @ weight.T + bias``, (N,), with the logits of ``chunk`` rows at a time."""
-    rows, weight, bias = derived_once(rows), derived_once(weight), None if bias is None else derived_once(bias)
-    if not hasattr(nn, "LinearCrossEntropyOptions"):
-        values: Tensor = Chunked.apply(rows, weight, bias, labels, chunk)  # type: ignore[no-untyped-call]
-        return values
-    options = nn.LinearCrossEntropyOptions(batch_chunk_size=chunk, chunking_method=None)
-    return functional.linear_cross_entropy(rows, weight, labels, linear_bias=bias, reduction="none", options=options)
+    plain = partial(_plain, labels=labels)
+    if transformed():
+        return plain(rows, weight, bias)
+    if hasattr(nn, "LinearCrossEntropyOptions"):
+        options = nn.LinearCrossEntropyOptions(batch_chunk_size=chunk, chunking_method=None)
+        values = functional.linear_cross_entropy(
+            rows, weight, labels, linear_bias=bias, reduction="none", options=options
+        )
+    else:
+        values = Chunked.apply(rows, weight, bias, labels, chunk)  # type: ignore[no-untyped-call]
+    return differentiable_again(values, plain, rows, weight, bias)
+
+
+def _plain(rows: Tensor, weight: Tensor, bias: Tensor | None, labels: Tensor) -> Tensor:
+    return functional.cross_entropy(functional.linear(rows, weight, bias), labels, reduction="none")
 
 
 class Chunked(Function):
@@ -130,11 +141,14 @@ class Chunked(Function):
             values[part] = totals[part] - logits.gather(1, labels[part, None])[:, 0]
         ctx.save_for_backward(rows, weight, bias, labels, totals)
         ctx.chunk = chunk
+        ctx.set_materialize_grads(False)
         return values
 
     @staticmethod
     @torch.no_grad()
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, grad: Tensor | None) -> tuple[Tensor | None, ...]:
+        if grad is None:
+            return None, None, None, None, None
         rows, weight, bias, labels, totals = ctx.saved_tensors
         to_rows, to_weight = torch.empty_like(rows), torch.zeros_like(weight)
         to_bias = None if bias is None else torch.zeros_like(bias)

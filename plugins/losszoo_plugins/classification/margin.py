@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from losszoo import wide
+
 from .labels import read_index
 
 
@@ -33,6 +35,7 @@ def hinge(predictions: Tensor, targets: Tensor, *, margin: float = 1.0) -> Tenso
     return torch.relu(margin - (2 * targets - 1) * predictions)
 
 
+@wide
 def squared_hinge(predictions: Tensor, targets: Tensor, *, margin: float = 1.0) -> Tensor:
     r"""Squared hinge loss of a binary score.
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from losszoo_plugins.closed_form import only_plain
+from losszoo_plugins.closed_form import only_plain, transformed
 
 # Picking an entry out costs as much as this many entries in all steps together.
 _FEW = 16
@@ -26,10 +26,6 @@ class Sparse(NamedTuple):
     values: Tensor
     columns: Tensor | None
 
-    def added_to(self, full: Tensor) -> Tensor:
-        """``full``, (N, C), with the numbers added in place."""
-        return full.add_(self.values) if self.columns is None else full.scatter_add_(-1, self.columns, self.values)
-
 
 def candidates(logits: Tensor, top: Tensor, alpha: float) -> Sparse:
     """Leads, logits relative to the largest, of all that may have a share: those of at least -1 / (alpha - 1).
@@ -42,6 +38,8 @@ def candidates(logits: Tensor, top: Tensor, alpha: float) -> Sparse:
     Returns:
         All columns, unless the candidates are few; -inf fills up the rows.
     """
+    if only_plain():
+        return Sparse(logits - top, None)
     near = logits >= top - 1 / (alpha - 1)
     if not 0 < _FEW * int(near.count_nonzero()) < near.numel():
         return Sparse(logits - top, None)
@@ -76,34 +74,35 @@ def shares(lead: Tensor, alpha: float) -> Tensor:
 
 def _linear(lead: Tensor, alpha: float) -> Tensor:
     def lower(x: Tensor) -> Tensor:
-        p = (lead + x).clamp_(min=0)
+        p = at_least(lead + x, 0)
         excess = p.sum(-1, keepdim=True) - 1
         return x - excess / p.sign_().sum(-1, keepdim=True)
 
-    return (lead + _descend(torch.ones_like(lead[..., :1]), lower)).clamp_(min=0)
+    return at_least(lead + _descend(torch.ones_like(lead[..., :1]), lower), 0)
 
 
 def _square(lead: Tensor, alpha: float) -> Tensor:
     half = lead / 2
 
     def lower(x: Tensor) -> Tensor:
-        root = (half + x).clamp_(min=0)
+        root = at_least(half + x, 0)
         total = root.sum(-1, keepdim=True)
-        norm = root.square_().sum(-1, keepdim=True).sqrt()
+        norm = root.mul_(root).sum(-1, keepdim=True).sqrt()
         return x - (norm - 1) * norm / total
 
-    return (half + _descend(torch.ones_like(lead[..., :1]), lower)).clamp_(min=0).square_()
+    root = at_least(half + _descend(torch.ones_like(lead[..., :1]), lower), 0)
+    return root.mul_(root)
 
 
 def _power(lead: Tensor, alpha: float) -> Tensor:
     """In the logarithm m of the largest p, as x tends to 1 whatever p is for alpha near 1."""
 
     def lower(m: Tensor) -> Tensor:
-        relative = (lead * _scale(m, alpha)).clamp_(min=-1)
+        relative = at_least(lead * _scale(m, alpha), -1)
         p = torch.log1p(relative).div_(alpha - 1).add_(m).exp_()
         total = p.sum(-1, keepdim=True)
         # p falls to 0 faster than 1 + relative.
-        slope = p.div_(relative.add_(1).clamp_(min=torch.finfo(p.dtype).tiny)).sum(-1, keepdim=True)
+        slope = p.div_(at_least(relative.add_(1), torch.finfo(p.dtype).tiny)).sum(-1, keepdim=True)
         step = torch.expm1((1 - alpha) * total.log()) * total / slope
         return m + torch.log1p(step) / (alpha - 1)
 
@@ -166,3 +165,8 @@ def _relative(lead: Tensor, log_largest: Tensor, alpha: float) -> Tensor:
 
 def _scale(log_largest: Tensor, alpha: float) -> Tensor:
     return (alpha - 1) * torch.exp(-(alpha - 1) * log_largest)
+
+
+def at_least(x: Tensor, least: float) -> Tensor:
+    """``x`` with no number below that, in its place; ``vmap`` has a rule for a new one only."""
+    return x.clamp(min=least) if transformed() else x.clamp_(min=least)

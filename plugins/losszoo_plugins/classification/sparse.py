@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 from torch.autograd import Function
 
-from losszoo_plugins.closed_form import derived_once, only_plain
+from losszoo_plugins.closed_form import transformed
 
 from .labels import Labels, all_but, read
-from .simplex import Sparse, candidates, shares
+from .simplex import at_least, candidates, shares
 
 
 def sparsemax(logits: Tensor, targets: Tensor) -> Tensor:
@@ -21,7 +21,7 @@ def sparsemax(logits: Tensor, targets: Tensor) -> Tensor:
         p = \operatorname*{arg\,min}_{p \in \Delta} \|p - z\|^2
 
     Cross-entropy's relative for sparse predictions: 0, with no gradient, once the target leads by 1.
-    The gradient is p - q, of which only what is not 0 is kept. A second derivative is refused.
+    The gradient is p - q, of which only what is not 0 is kept. It can be derived again.
 
     Args:
         logits: (N, C, ...).
@@ -49,8 +49,8 @@ def entmax(logits: Tensor, targets: Tensor, *, alpha: float = 1.5) -> Tensor:
         H_\alpha(p) = \frac{1 - \sum_c p_c^\alpha}{\alpha (\alpha - 1)}
 
     For sparse predictions with a smoother edge than sparsemax. The loss is 0, with no gradient, once the
-    target leads by :math:`1 / (\alpha - 1)`. The gradient is p - q, of which only what is not 0 is kept. A second
-    derivative is refused.
+    target leads by :math:`1 / (\alpha - 1)`. The gradient is p - q, of which only what is not 0 is kept. It can be
+    derived again.
 
     Args:
         logits: (N, C, ...).
@@ -72,46 +72,94 @@ def entmax(logits: Tensor, targets: Tensor, *, alpha: float = 1.5) -> Tensor:
 
 def _fenchel_young(labels: Labels, alpha: float) -> Tensor:
     logits, targets = labels.logits, labels.targets.detach()
-    if only_plain():
+    if torch.compiler.is_compiling():
         return _plain(logits, targets, alpha)
     soft = targets.is_floating_point()
-    rows = derived_once(logits.reshape(-1, logits.shape[-1]))
+    rows = logits.reshape(-1, logits.shape[-1])
     wanted = targets.reshape(rows.shape) if soft else targets.reshape(-1, 1)
-    values: Tensor = _FenchelYoung.apply(rows, wanted, alpha)  # type: ignore[no-untyped-call]
-    return values.view(logits.shape[:-1])
+    values, _, _ = _FenchelYoung.apply(rows, wanted, alpha)  # type: ignore[no-untyped-call]
+    return cast(Tensor, values).view(logits.shape[:-1])
 
 
 class _FenchelYoung(Function):
-    """Keeps p where it is not 0, if that is little, and the targets. As p is the maximiser the gradient is p - q."""
+    """Values, and p where it is not 0, if that is little, with its columns.
+
+    As p is the maximiser the gradient is p - q. That of p is again made of p, so nothing else is kept, however often it
+    is derived.
+    """
+
+    generate_vmap_rule = True
 
     @staticmethod
-    def forward(ctx: Any, logits: Tensor, targets: Tensor, alpha: float) -> Tensor:
+    def forward(logits: Tensor, targets: Tensor, alpha: float) -> tuple[Tensor, Tensor, Tensor]:
         """Logits (N, C); targets (N, 1) int64, or (N, C)."""
         # p - q sums to 0, so the logits may be taken from their largest: large ones do not cancel.
         top = logits.amax(-1, keepdim=True)
         lead, columns = candidates(logits, top, alpha)
         p = shares(lead, alpha)
-        ctx.save_for_backward(p, columns, targets)
-        ctx.classes = logits.shape[1]
+        columns = targets.new_empty(0, dtype=torch.long) if columns is None else columns
         # A lead of -inf has no share; any finite number in its place gives the product 0.
         gained = (p * lead.clamp(min=-1 / (alpha - 1))).sum(-1) + _entropy(p, alpha)
         if not targets.is_floating_point():
-            return (gained - (logits.gather(-1, targets) - top).squeeze(-1)).clamp_(min=0)
+            return at_least(gained - (logits.gather(-1, targets) - top).squeeze(-1), 0), p, columns
         missed = torch.where(targets == 0, 0.0, targets * (logits - top)).sum(-1)
-        return (gained - missed - _entropy(targets, alpha)).clamp_(min=0)
+        return at_least(gained - missed - _entropy(targets, alpha), 0), p, columns
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, float], output: tuple[Tensor, Tensor, Tensor]) -> None:
+        logits, targets, ctx.alpha = inputs
+        _, p, columns = output
+        ctx.classes = logits.shape[1]
+        ctx.set_materialize_grads(False)
+        ctx.mark_non_differentiable(columns)
+        ctx.save_for_backward(p, columns, targets)
+        ctx.save_for_forward(p, columns, targets)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor | None, grad_p: Tensor | None, _: None) -> tuple[Tensor | None, ...]:
         p, columns, targets = ctx.saved_tensors
+        if grad is None and grad_p is None:
+            return None, None, None
+        # Nothing is written in place where that is derived again, or batched.
+        fresh = grad_p is not None or torch.is_grad_enabled() or transformed()
+        if grad is None:
+            return _placed(_moved(p, grad_p, ctx.alpha), columns, p.new_zeros(len(p), ctx.classes), fresh), None, None
         outer = grad.unsqueeze(-1)
         if targets.is_floating_point():
-            return Sparse(p * outer, columns).added_to(targets * -outer), None, None
-        full = p.new_zeros(len(p), ctx.classes).scatter_(-1, targets, -outer)
-        return Sparse(p * outer, columns).added_to(full), None, None
+            full = targets * -outer
+        else:
+            zeros = outer.new_zeros(len(p), ctx.classes)
+            full = zeros.scatter(-1, targets, -outer) if fresh else zeros.scatter_(-1, targets, -outer)
+        slope = p * outer if grad_p is None else p * outer + _moved(p, grad_p, ctx.alpha)
+        return _placed(slope, columns, full, fresh), None, None
+
+    @staticmethod
+    def jvp(ctx: Any, logits: Tensor, *_: None) -> tuple[Tensor, Tensor, None]:
+        p, columns, targets = ctx.saved_tensors
+        there = logits.gather(-1, columns) if columns.numel() else logits
+        q = targets * logits if targets.is_floating_point() else logits.gather(-1, targets)
+        return (p * there).sum(-1) - q.sum(-1), _moved(p, there, ctx.alpha), None
+
+
+def _placed(slope: Tensor, columns: Tensor, full: Tensor, fresh: bool) -> Tensor:
+    """``full``, (N, C), with the slope added where it belongs."""
+    if fresh:
+        return full.scatter_add(-1, columns, slope) if columns.numel() else full + slope
+    return full.scatter_add_(-1, columns, slope) if columns.numel() else full.add_(slope)
+
+
+def _moved(p: Tensor, x: Tensor | None, alpha: float) -> Tensor:
+    r"""The derivative of p along logits, which is symmetric.
+
+    .. math:: s \odot \left(x - \frac{\langle s, x \rangle}{\sum s}\right), \quad
+        s = p^{2 - \alpha} \text{ where } p > 0
+    """
+    share = torch.where(p > 0, torch.where(p > 0, p, 1.0).pow(2 - alpha), 0.0)
+    return share * (x - (share * x).sum(-1, keepdim=True) / share.sum(-1, keepdim=True))
 
 
 def _plain(logits: Tensor, targets: Tensor, alpha: float) -> Tensor:
-    """The same in operations on all classes. As p is the maximiser, it may stand still (Danskin)."""
+    """The same in operations on all classes, for a compiler. As p is the maximiser, it may stand still (Danskin)."""
     lead = logits - logits.detach().amax(-1, keepdim=True)
     q = targets if targets.is_floating_point() else (~all_but(targets.unsqueeze(-1), lead.shape[-1])).to(lead.dtype)
     p = shares(lead.detach(), alpha)

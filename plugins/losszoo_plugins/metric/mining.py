@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from losszoo import Unreduced, pairwise
+from losszoo_plugins.closed_form import only_plain
 
 
 @pairwise(similarity="euclidean", temperature=None, needs=("positive", "negative"))
@@ -119,7 +120,7 @@ def triplet_all(
         Hermans, Beyer, Leibe, "In Defense of the Triplet Loss for Person Re-Identification", 2017,
         arXiv:1703.07737.
     """
-    sums, active = _Hinges.apply(logits, positive, negative, margin)  # type: ignore[no-untyped-call]
+    sums, active, _ = _Hinges.apply(logits, positive, negative, margin)  # type: ignore[no-untyped-call]
     counts = active if average == "nonzero" else (positive.sum(1) * negative.sum(1)).to(logits.dtype)
     return Unreduced(sums, counts)
 
@@ -132,8 +133,10 @@ class _Hinges(torch.autograd.Function):
     own logit less a prefix sum. How many negatives a positive reaches is read off the same numbers.
     """
 
+    generate_vmap_rule = True
+
     @staticmethod
-    def forward(ctx: Any, logits: Tensor, positive: Tensor, negative: Tensor, margin: float) -> tuple[Tensor, Tensor]:
+    def forward(logits: Tensor, positive: Tensor, negative: Tensor, margin: float) -> tuple[Tensor, Tensor, Tensor]:
         most = _most(positive)
         # Minus the reach, so that the furthest comes first.
         reach, places = torch.where(positive, logits - margin, torch.inf).sort(1)
@@ -148,15 +151,24 @@ class _Hinges(torch.autograd.Function):
         reached = torch.zeros_like(prefix).scatter_add_(1, hinges, torch.ones_like(logits, dtype=torch.float64))
         reached = reached.flip(1).cumsum(1).flip(1)[:, 1:]
         slopes.scatter_add_(1, places, -reached.to(logits.dtype))
-        active = hinges.sum(1).to(logits.dtype)
-        ctx.save_for_backward(slopes)
-        ctx.mark_non_differentiable(active)
-        return sums.to(logits.dtype), active
+        return sums.to(logits.dtype), hinges.sum(1).to(logits.dtype), slopes
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor, None, None, None]:
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor, Tensor]) -> None:
+        _, active, slopes = output
+        ctx.mark_non_differentiable(active, slopes)
+        ctx.save_for_backward(slopes)
+        ctx.save_for_forward(slopes)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor, *_: Tensor) -> tuple[Tensor, None, None, None]:
         (slopes,) = ctx.saved_tensors
         return slopes * grad.unsqueeze(1), None, None, None
+
+    @staticmethod
+    def jvp(ctx: Any, logits: Tensor, *_: None) -> tuple[Tensor, None, None]:
+        (slopes,) = ctx.saved_tensors
+        return (slopes * logits).sum(1), None, None
 
 
 def _ascending(distances: Tensor, mask: Tensor) -> Tensor:
@@ -165,7 +177,7 @@ def _ascending(distances: Tensor, mask: Tensor) -> Tensor:
 
 
 def _most(mask: Tensor) -> int:
-    """The largest number of True in a row. A compiler cannot know it, and takes them all."""
-    if torch.compiler.is_compiling() or mask.numel() == 0:
+    """The largest number of True in a row. A compiler or a transform cannot know it, and takes them all."""
+    if only_plain() or mask.numel() == 0:
         return mask.shape[1]
     return int(mask.sum(1).amax())

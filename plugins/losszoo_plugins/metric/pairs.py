@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from losszoo import safe_sqrt
+from losszoo import safe_sqrt, wide
 
 
 def distance(first: Tensor, second: Tensor) -> Tensor:
@@ -34,6 +34,7 @@ def distance(first: Tensor, second: Tensor) -> Tensor:
     return scale * safe_sqrt((scaled * scaled).sum(1))
 
 
+@wide
 def contrastive(first: Tensor, second: Tensor, same: Tensor, *, margin: float = 1.0) -> Tensor:
     r"""Contrastive loss, also known as pairwise ranking loss.
 

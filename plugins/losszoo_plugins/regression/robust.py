@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from losszoo import wide
+
 # Beyond this, log cosh e and |e| - log 2 agree to the last digit of float64; sinh^2 is far from overflow.
 _STRAIGHT_BEYOND = 20.0
 
@@ -36,6 +38,7 @@ def mae(predictions: Tensor, targets: Tensor) -> Tensor:
     return (predictions - targets).abs()
 
 
+@wide
 def huber(predictions: Tensor, targets: Tensor, *, delta: float = 1.0) -> Tensor:
     r"""Squared error up to ``delta``, absolute error beyond.
 

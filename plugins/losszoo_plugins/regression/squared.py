@@ -5,9 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from losszoo import finish, safe_sqrt
+from losszoo import finish, safe_sqrt, wide
 
 
+@wide
 def mse(predictions: Tensor, targets: Tensor) -> Tensor:
     r"""Squared error.
 
@@ -33,6 +34,7 @@ def mse(predictions: Tensor, targets: Tensor) -> Tensor:
     return torch.square(predictions - targets)
 
 
+@wide
 def custom_mse(predictions: Tensor, targets: Tensor, *, param1: float = 0.1, param2: float = 0.1) -> Tensor:
     r"""Squared error plus a multiple of the prediction and a multiple of the target.
 
@@ -64,6 +66,7 @@ def custom_mse(predictions: Tensor, targets: Tensor, *, param1: float = 0.1, par
     return mse(predictions, targets) + param1 * predictions + param2 * targets
 
 
+@wide
 @finish(safe_sqrt)
 def rmse(predictions: Tensor, targets: Tensor) -> Tensor:
     r"""Squared error, of whose reduction the zoo takes the square root.
@@ -71,9 +74,9 @@ def rmse(predictions: Tensor, targets: Tensor) -> Tensor:
     .. math:: \ell = \sqrt{\tfrac1n \sum_i (p_i - t_i)^2}
 
     For a loss in the unit of the target. Its gradient does not shrink as the error does, so lower the
-    learning rate towards the end; at zero error it is zero. The square must fit the precision: in float32
-    errors from 1e-18 to 1e18, beyond which the root of the mean is 0 or infinite although the true value is
-    neither.
+    learning rate towards the end; at zero error it is zero. Errors whose squares leave
+    float32, below 1e-18 and above 1e18, are squared in float64, where the loss looks at numbers: on the CPU, or with
+    ``validate=True``.
 
     Args:
         predictions: any shape.

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.autograd import Function
 
 from losszoo import Unreduced
-from losszoo_plugins.closed_form import gradient, only_plain
+from losszoo_plugins.closed_form import batched, gradient, only_plain
 from losszoo_plugins.segmentation.maps import hidden, per_map, probabilities
 
 
@@ -76,7 +76,8 @@ class _Dice(Function):
         smaller = logits.abs().neg_().sigmoid_()
         slope = hidden(smaller.addcmul_(smaller, smaller, value=-1), mask)
         pull, share = (x[..., None, None] for x in (torch.where(size < torch.inf, grad / size, 0.0), 1 - values))
-        return slope.mul_(torch.add(share, targets, alpha=-2)).mul_(pull), None, None, None
+        slope.mul_(torch.add(share, targets, alpha=-2))
+        return slope * pull if batched(grad) else slope.mul_(pull), None, None, None
 
 
 def _plain_dice(logits: Tensor, targets: Tensor, mask: Tensor | None, smooth: float) -> Tensor:

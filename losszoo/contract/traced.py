@@ -1,0 +1,26 @@
+"""Whether a program is only followed, so that it cannot look at a number."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def traced() -> bool:
+    """Whether a compiler or a function transform looks on: no branch can depend on what a tensor holds."""
+    return torch.compiler.is_compiling() or transformed()
+
+
+def transformed() -> bool:
+    """Whether a function transform (``torch.func.vmap``, ``grad``, ``jacrev``) looks on: only operations have rules.
+
+    Example:
+        >>> transformed(), torch.func.vmap(lambda x: x + transformed())(torch.zeros(1))
+        (False, tensor([1.]))
+    """
+    return torch._C._are_functorch_transforms_active()
+
+
+def batched(grad: Tensor) -> bool:
+    """Whether several gradients come to a backward pass at once, as by ``vectorize=True`` or ``is_grads_batched``."""
+    return torch._C._functorch.is_batchedtensor(grad) or torch._C._functorch.is_legacy_batchedtensor(grad)
