@@ -28,10 +28,11 @@ class Finding:
         op: the operation that is to blame.
         source: the line of the loss that called it, ``file.py:12``.
         cause: why, in a sentence.
-        remedy: what cures it, in a sentence.
+        remedy: what cures it: code to write instead of the operation, with the author's names; else a sentence.
         input: the smallest input found, one line of Python for each argument by its name.
-        verified: the remedy was substituted at the operation, and value and gradient were right on this input and
-            unchanged on ordinary ones; False: it was tried and does not cure it; None: it could not be tried.
+        verified: the remedy's code was run in place of the operation, and value and gradient were right on this input
+            and unchanged on ordinary ones, where it was run too; False: it changes nothing on ordinary ones and does
+            not cure this one; None: there is no code to try.
         paste: one line of Python that calls the loss on that input.
         code: text of the source line.
     """

@@ -156,6 +156,11 @@ def operation(func: Any) -> str:
         return "transpose" if attribute in ("T", "mT", "H", "mH") else attribute if attribute == "data" else ""
     if raw in ("__set__", "requires_grad_", "retain_grad", "register_hook", "backward"):
         return ""
+    return standard_name(raw)
+
+
+def standard_name(raw: str) -> str:
+    """The name of the field for what Python or torch call by another."""
     plain = raw.strip("_")
     return _NAMES.get(plain, plain)
 
@@ -189,16 +194,22 @@ def author() -> tuple[str | None, str | None]:
 
     Where only the core computes (a similarity, say), it is the core's own line.
     """
+    frame = author_frame()
+    return _said(frame) if frame is not None else (None, None)
+
+
+def author_frame() -> FrameType | None:
+    """The innermost frame that is neither torch's nor the core's; where only the core computes, the core's own."""
     frame: FrameType | None = sys._getframe(1)
     core: FrameType | None = None
     while frame is not None and frame.f_code.co_filename != _CALLER:
         name = frame.f_code.co_filename
         if not name.startswith((_TORCH, _DOCTOR, "<frozen")):
             if not name.startswith(_CORE):
-                return _said(frame)
+                return frame
             core = core or frame
         frame = frame.f_back
-    return _said(core) if core is not None else (None, None)
+    return core
 
 
 def _said(frame: FrameType) -> tuple[str, str | None]:

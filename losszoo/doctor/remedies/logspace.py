@@ -1,4 +1,4 @@
-"""The logarithm of a number from what it was made of, so that the number itself never has to exist."""
+"""The logarithm of a number from what it was made of, as code, so that the number itself never has to exist."""
 
 from __future__ import annotations
 
@@ -6,219 +6,199 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-from losszoo.doctor.tape import Record, Tape, is_reversed
+from losszoo.doctor.remedies.writing import Writing
+from losszoo.doctor.tape import Record, is_reversed
 
 # What picks or arranges numbers does the same to their logarithms.
 _ARRANGING = (
-    *("flip", "fliplr", "roll", "detach", "getitem", "gather", "squeeze", "unsqueeze", "view", "reshape"),
+    *("flip", "fliplr", "roll", "detach", "gather", "squeeze", "unsqueeze", "view", "reshape"),
     *("expand", "expand_as", "transpose", "permute", "t", "flatten", "index_select", "take_along_dim"),
-    *("diagonal", "diag", "masked_select", "select", "contiguous", "movedim", "float", "to", "max"),
+    *("diagonal", "diag", "masked_select", "select", "contiguous", "movedim", "float", "to"),
     *("amax", "clone"),
 )
 # An addend below this was put there to save a logarithm from zero.
 _EPS = 1e-3
 
 
-def log_of(tape: Tape, tensor: Tensor) -> Tensor | None:
+def log_of(w: Writing, tensor: Any) -> str | None:
     """The logarithm of a tensor of the tape, computed from its makers; None where they say nothing.
 
     A product becomes a sum, a sum a logsumexp, a softmax a log_softmax, and an epsilon is left out.
     """
-    record = tape.maker(tensor)
+    record = w.tape.maker(tensor) if isinstance(tensor, Tensor) else None
     if record is None:
         return None
-    if record.site.op in _ARRANGING:
-        return _arranged(tape, record)
-    rule = _RULES.get(record.site.op)
-    return rule(tape, record) if rule is not None else None
+    if record.site.op in _ARRANGING or record.site.op in ("getitem", "max"):
+        return _arranged(w, record)
+    rule = RULES.get(record.site.op)
+    return rule(w, record) if rule is not None else None
 
 
-def _log(tape: Tape, value: Any) -> Tensor:
+def _log(w: Writing, record: Record, position: int) -> str:
     """The logarithm of an operand: from its makers, else plainly, with zero as -inf and no gradient there."""
+    value = record.args[position]
     if not isinstance(value, Tensor):
-        return torch.tensor(math.log(value) if value > 0 else -math.inf)
-    known = log_of(tape, value)
+        return repr(math.log(value)) if value > 0 else "-torch.inf"
+    known = log_of(w, value)
     if known is not None:
         return known
-    positive = value > 0
-    return torch.where(positive, torch.where(positive, value, 1.0).log(), -torch.inf)
+    x = w.operand(record, position)
+    return f"torch.where({x} > 0, torch.log(torch.where({x} > 0, {x}, 1)), -torch.inf)"
 
 
-def _arranged(tape: Tape, record: Record) -> Tensor | None:
-    source = record.args[0]
-    if not isinstance(source, Tensor):
-        return None
-    inner = log_of(tape, source)
+def _arranged(w: Writing, record: Record) -> str | None:
+    inner = log_of(w, record.args[0])
     if inner is None:
         return None
+    if record.site.op == "getitem":
+        index = w.index(record)
+        return None if index is None else f"({inner})[{index}]"
     if getattr(record.func, "__name__", "") == "__get__":
-        return inner.mT
-    picked: Any = record.func(inner, *record.args[1:], **record.kwargs)
-    return picked if isinstance(picked, Tensor) else picked[0]
+        return f"({inner}).mT"
+    pairs = "[0]" if not isinstance(record.result, Tensor) else ""
+    name = record.func.__name__ if hasattr(Tensor, record.func.__name__) else record.site.op
+    return f"({inner}).{name}({w.rest_of(record).removeprefix(', ')}){pairs}"
 
 
-def _softmax(tape: Tape, record: Record) -> Tensor:
-    named = {key: value for key, value in record.kwargs.items() if key in ("dim", "dtype")}
-    positional = record.args[1:2]
-    return torch.log_softmax(record.args[0], *positional, **named)
+def _softmax(w: Writing, record: Record) -> str:
+    return f"torch.log_softmax({w.operand(record, 0)}{w.rest_of(record)})"
 
 
-def _add(tape: Tape, record: Record) -> Tensor | None:
-    a, b = record.args[:2]
-    if isinstance(b, Tensor) and not isinstance(a, Tensor):
-        a, b = b, a
-    if not isinstance(b, Tensor):
-        return _plus_constant(tape, a, float(b))
-    return torch.logaddexp(_log(tape, a), _log(tape, b))
+def _sigmoid(w: Writing, record: Record) -> str:
+    return f"torch.nn.functional.logsigmoid({w.operand(record, 0)})"
 
 
-def _plus_constant(tape: Tape, tensor: Tensor, constant: float) -> Tensor | None:
+def _add(w: Writing, record: Record) -> str | None:
+    numbers = [i for i, value in enumerate(record.args[:2]) if not isinstance(value, Tensor)]
+    if numbers:
+        return _plus_constant(w, record, 1 - numbers[0], float(record.args[numbers[0]]))
+    return f"torch.logaddexp({_log(w, record, 0)}, {_log(w, record, 1)})"
+
+
+def _plus_constant(w: Writing, record: Record, position: int, constant: float) -> str | None:
+    tensor = record.args[position]
     if 0 < constant <= _EPS:
-        return log_of(tape, tensor)
-    maker = tape.maker(tensor)
+        return log_of(w, tensor)
+    maker = w.tape.maker(tensor)
     if constant == 1.0 and maker is not None and maker.site.op == "exp":
-        return F.softplus(maker.args[0])
-    return torch.log1p(tensor) if constant == 1.0 else None
+        return f"torch.nn.functional.softplus({w.operand(maker, 0)})"
+    if constant == 1.0:
+        return f"torch.log1p({w.operand(record, position)})"
+    known = log_of(w, tensor) if constant > 0 else None
+    return None if known is None else f"torch.logaddexp({known}, torch.tensor({math.log(constant)!r}))"
 
 
-def _sub(tape: Tape, record: Record) -> Tensor | None:
+def _sub(w: Writing, record: Record) -> str | None:
     """1 - p, from the logit or the logarithm of p."""
-    one, p = _operands(record)
-    if not _is_one(one) or not isinstance(p, Tensor):
+    one, p = operands(record)
+    if not is_one(one) or not isinstance(p, Tensor):
         return None
-    maker = tape.maker(p)
+    maker = w.tape.maker(p)
     if maker is not None and maker.site.op == "sigmoid":
-        return F.logsigmoid(-maker.args[0])
-    logarithm = log_of(tape, p)
+        return f"torch.nn.functional.logsigmoid(-{w.operand(maker, 0)})"
+    logarithm = log_of(w, p)
     if logarithm is None:
         return None
-    # log(1 - exp(a)): expm1 keeps what 1 - p cancels when p is near 1.
-    inside = -torch.expm1(torch.where(logarithm < 0, logarithm, -1.0))
-    return torch.where(logarithm < 0, inside.log(), -torch.inf)
+    # log(1 - exp(l)): expm1 keeps what 1 - p cancels when p is near 1.
+    part = w.let(logarithm, "l")
+    return f"torch.where({part} < 0, torch.log(-torch.expm1(torch.where({part} < 0, {part}, -1))), -torch.inf)"
 
 
-def _operands(record: Record) -> tuple[Any, Any]:
+def operands(record: Record) -> tuple[Any, Any]:
     """Minuend and subtrahend; ``rsub`` has them the other way round."""
     a, b = record.args[:2]
     return (b, a) if is_reversed(record) else (a, b)
 
 
-def _is_one(value: Any) -> bool:
+def is_one(value: Any) -> bool:
+    """Whether it is the number 1."""
     if isinstance(value, Tensor):
         return value.numel() == 1 and float(value.detach()) == 1.0
     return isinstance(value, int | float) and value == 1
 
 
-def _sum(tape: Tape, record: Record) -> Tensor | None:
-    source = record.args[0]
-    inner = log_of(tape, source) if isinstance(source, Tensor) else None
+def _sum(w: Writing, record: Record) -> str | None:
+    inner = log_of(w, record.args[0])
     if inner is None:
         return None
     dim = record.kwargs.get("dim", record.args[1] if len(record.args) > 1 else None)
-    keepdim = record.kwargs.get("keepdim", record.args[2] if len(record.args) > 2 else False)
-    dims = tuple(range(inner.ndim)) if dim is None else dim
-    total = _safe_logsumexp(inner, dims, keepdim)
+    if record.site.op == "mean":
+        inner = w.let(inner, "l")
+    if dim is None:
+        total, count = f"torch.logsumexp(({inner}).flatten(), 0)", f"({inner}).numel()"
+    else:
+        total, count = f"torch.logsumexp({inner}{w.rest_of(record)})", f"({inner}).shape[{dim}]"
     if record.site.op == "sum":
         return total
-    return total - math.log(max(inner.numel() // max(total.numel(), 1), 1))
+    return f"{total} - math.log({count})" if isinstance(dim, int | None) else None
 
 
-def _safe_logsumexp(x: Tensor, dims: Any, keepdim: bool) -> Tensor:
-    """Without a NaN gradient where everything summed is -inf."""
-    dead = (x == -torch.inf).all(dims, keepdim=True) if isinstance(dims, int) else _all_over(x == -torch.inf, dims)
-    total = torch.logsumexp(torch.where(dead, 0.0, x), dims, keepdim=True)
-    total = torch.where(dead, -torch.inf, total)
-    if keepdim:
-        return total
-    for dim in sorted([dims] if isinstance(dims, int) else [d % x.ndim for d in dims], reverse=True):
-        total = total.squeeze(dim)
-    return total
-
-
-def _all_over(flags: Tensor, dims: Any) -> Tensor:
-    for dim in dims:
-        flags = flags.all(dim, keepdim=True)
-    return flags
-
-
-def _mul(tape: Tape, record: Record) -> Tensor | None:
+def _mul(w: Writing, record: Record) -> str | None:
     a, b = record.args[:2]
-    known = [isinstance(x, Tensor) and log_of(tape, x) is not None for x in (a, b)]
+    known = [log_of(w, x) is not None for x in (a, b)]
     if not any(known) or not (_is_nonnegative(a) and _is_nonnegative(b)):
         return None
-    return _log(tape, a) + _log(tape, b)
+    return f"{_log(w, record, 0)} + ({_log(w, record, 1)})"
 
 
 def _is_nonnegative(value: Any) -> bool:
     return bool((value >= 0).all()) if isinstance(value, Tensor) else value >= 0
 
 
-def _div(tape: Tape, record: Record) -> Tensor | None:
-    a, b = record.args[:2]
-    if is_reversed(record):
-        a, b = b, a
-    known = [isinstance(x, Tensor) and log_of(tape, x) is not None for x in (a, b)]
-    return _log(tape, a) - _log(tape, b) if any(known) else None
-
-
-def _where(tape: Tape, record: Record) -> Tensor | None:
-    if len(record.args) < 3 or not isinstance(record.args[1], Tensor):
+def _div(w: Writing, record: Record) -> str | None:
+    top, bottom = (1, 0) if is_reversed(record) else (0, 1)
+    if all(log_of(w, x) is None for x in record.args[:2]):
         return None
-    condition, kept, other = record.args[:3]
-    inner = log_of(tape, kept)
-    return None if inner is None else torch.where(condition, inner, _log(tape, other))
+    return f"{_log(w, record, top)} - ({_log(w, record, bottom)})"
 
 
-def _masked_fill(tape: Tape, record: Record) -> Tensor | None:
-    inner = log_of(tape, record.args[0])
-    value = float(record.args[2]) if len(record.args) > 2 else 0.0
-    return None if inner is None else inner.masked_fill(record.args[1], math.log(value) if value > 0 else -math.inf)
+def _where(w: Writing, record: Record) -> str | None:
+    inner = log_of(w, record.args[1]) if len(record.args) > 2 else None
+    return None if inner is None else f"torch.where({w.operand(record, 0, 'chosen')}, {inner}, {_log(w, record, 2)})"
 
 
-def _clamp(tape: Tape, record: Record) -> Tensor | None:
+def _masked_fill(w: Writing, record: Record) -> str | None:
+    inner = log_of(w, record.args[0])
+    if inner is None or len(record.args) < 3 or isinstance(record.args[2], Tensor):
+        return None
+    return f"({inner}).masked_fill({w.operand(record, 1, 'hidden')}, {_log(w, record, 2)})"
+
+
+def _clamp(w: Writing, record: Record) -> str | None:
     low = record.kwargs.get("min", record.args[1] if len(record.args) > 1 else None)
     high = record.kwargs.get("max", record.args[2] if len(record.args) > 2 else None)
     small = low is not None and not isinstance(low, Tensor) and low <= _EPS
-    inner = log_of(tape, record.args[0]) if small and not isinstance(high, Tensor) else None
-    return inner if inner is None or high is None else inner.clamp(max=math.log(high))
+    inner = log_of(w, record.args[0]) if small and not isinstance(high, Tensor) else None
+    return inner if inner is None or high is None else f"({inner}).clamp(max={math.log(high)!r})"
 
 
-def _pow(tape: Tape, record: Record) -> Tensor | None:
-    base, exponent = record.args[:2]
-    inner = log_of(tape, base) if isinstance(base, Tensor) else None
-    return None if inner is None else inner * exponent
+def _pow(w: Writing, record: Record) -> str | None:
+    inner = log_of(w, record.args[0])
+    return None if inner is None else f"{w.operand(record, 1)} * ({inner})"
 
 
-def _prod(tape: Tape, record: Record) -> Tensor | None:
-    source = record.args[0]
-    if not bool((source >= 0).all()):
+def _prod(w: Writing, record: Record) -> str | None:
+    if not bool((record.args[0] >= 0).all()):
         return None
-    logs = _log(tape, source)
-    dims = {key: value for key, value in record.kwargs.items() if key in ("dim", "keepdim")}
-    cumulative = record.site.op == "cumprod"
-    return logs.cumsum(*record.args[1:], **dims) if cumulative else logs.sum(*record.args[1:], **dims)
+    return f"({_log(w, record, 0)}).{record.site.op.replace('prod', 'sum')}({w.rest_of(record).removeprefix(', ')})"
 
 
-def _cumsum(tape: Tape, record: Record) -> Tensor | None:
-    source = record.args[0]
-    inner = log_of(tape, source)
-    dim = record.kwargs.get("dim", record.args[1] if len(record.args) > 1 else -1)
-    return None if inner is None else torch.logcumsumexp(inner, dim)
+def _cumsum(w: Writing, record: Record) -> str | None:
+    inner = log_of(w, record.args[0])
+    return None if inner is None else f"torch.logcumsumexp({inner}{w.rest_of(record)})"
 
 
-def _cosh(tape: Tape, record: Record) -> Tensor:
-    size: Tensor = record.args[0].abs()
-    return size + F.softplus(-2 * size) - math.log(2)
+def _cosh(w: Writing, record: Record) -> str:
+    x = w.operand(record, 0)
+    return f"torch.abs({x}) + torch.nn.functional.softplus(-2 * torch.abs({x})) - math.log(2)"
 
 
-_RULES: dict[str, Callable[[Tape, Record], Tensor | None]] = {
+RULES: dict[str, Callable[[Writing, Record], str | None]] = {
     "softmax": _softmax,
-    "sigmoid": lambda tape, record: F.logsigmoid(record.args[0]),
-    "exp": lambda tape, record: record.args[0],
+    "sigmoid": _sigmoid,
+    "exp": lambda w, record: w.operand(record, 0),
     "add": _add,
     "sub": _sub,
     "sum": _sum,
@@ -235,3 +215,32 @@ _RULES: dict[str, Callable[[Tape, Record], Tensor | None]] = {
     "cosh": _cosh,
     "cumsum": _cumsum,
 }
+
+
+def logarithm(w: Writing) -> str | None:
+    """Instead of a logarithm, that of what its operand was made of."""
+    found = log_of(w, w.record.args[0])
+    scale = {"log2": "math.log(2)", "log10": "math.log(10)"}.get(w.record.site.op)
+    return found if found is None or scale is None else f"({found}) / {scale}"
+
+
+def quotient(w: Writing) -> str | None:
+    """Instead of a quotient of two numbers, of which neither has to fit the dtype."""
+    a, b = operands(w.record)
+    whole = _softmax_of(w, a, b)
+    if whole is not None:
+        return whole
+    top = log_of(w, a)
+    bottom = log_of(w, b) if top is not None else None
+    return None if bottom is None else f"torch.exp({top} - ({bottom}))"
+
+
+def _softmax_of(w: Writing, a: Any, b: Any) -> str | None:
+    """exp(x) / exp(x).sum(dim, keepdim=True)."""
+    top, total = w.tape.maker(a), w.tape.maker(b)
+    if top is None or total is None or top.site.op != "exp" or total.site.op != "sum":
+        return None
+    below = w.tape.maker(total.args[0])
+    dim = total.kwargs.get("dim", total.args[1] if len(total.args) > 1 else None)
+    same = below is not None and below.site.op == "exp" and below.args[0] is top.args[0]
+    return f"torch.softmax({w.operand(top, 0)}, {dim})" if same and isinstance(dim, int) and b.ndim == a.ndim else None

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -12,18 +12,25 @@ from torch import Tensor
 from losszoo.doctor.blame import Blame, blame
 from losszoo.doctor.judge import symptom_of
 from losszoo.doctor.remedies.forms import FORMS, IN_FLOAT32, WITHOUT_NAN
-from losszoo.doctor.remedies.remedy import Make, Remedy
+from losszoo.doctor.remedies.kin import Kin, Known
+from losszoo.doctor.remedies.remedy import Remedy
 from losszoo.doctor.remedies.rewrites import REWRITES
+from losszoo.doctor.remedies.spelling import SpelledTape, Spelling, spelling_of
+from losszoo.doctor.remedies.writing import Writing
 from losszoo.doctor.search import Clock, Failure
-from losszoo.doctor.subject import Leaves, Outcome, Subject, evaluate
-from losszoo.doctor.tape import Record, Site, Tape, author, is_in_place, operation
+from losszoo.doctor.subject import Leaves, Outcome, evaluate
+from losszoo.doctor.tape import Record, Site, author, author_frame, is_in_place, operation
 
-Key = tuple[str, str | None]
-# Where, what, and in which words.
-Proposal = tuple[Key, Remedy, str]
+# Operation, line, and its text there.
+Key = tuple[str, str | None, str | None]
 # A failing input may need more than one operation to be mended.
 _MOST_TOGETHER = 4
-_SAME = 1e-2
+# Of the values and gradients of ordinary inputs: the last digits of float32, more of half precision, none of float64.
+_SAME = 1e-3
+_SAME_IN_HALF = 5e-2
+_SAME_IN_FLOAT64 = 1e-4
+# Of an ordinary value: so much is nothing beside it.
+_SLACK = 1e-2
 # Where a logarithm or a quotient of it is taken, a better form may begin.
 _USERS = ("log", "log2", "log10", "log1p", "div")
 _MOST_USERS = 4
@@ -37,145 +44,238 @@ class Trial:
     verified: bool | None
 
 
-class Substituting(Tape):
-    """Computes the operations of some lines in another form."""
+class Substituting(SpelledTape):
+    """Computes some operations in another form, and keeps account of it.
 
-    def __init__(self, replacements: Mapping[Key, Make]) -> None:
+    Args:
+        remedies: for each operation, the form to compute it in.
+    """
+
+    def __init__(self, remedies: Mapping[Key, Remedy]) -> None:
         super().__init__()
-        self.replacements = replacements
-        self.applied: set[Key] = set()
+        self.remedies = remedies
+        self._operations = {op for op, _, _ in remedies}
+        self.codes: dict[Key, set[str | None]] = {}
+        self.words: dict[Key, str | None] = {}
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
         name = operation(func)
-        if name and not is_in_place(func):
+        if name in self._operations and not is_in_place(func):
+            spelling = spelling_of(author_frame(), name, func, args, kwargs)
             source, code = author()
-            make = self.replacements.get((name, source))
-            if make is not None:
-                record = Record(len(self.records), Site(name, source, code), func, tuple(args), kwargs or {}, None)
-                result = make(record, self)
-                if result is not None:
-                    self.applied.add((name, source))
-                    self._write(name, func, args, kwargs or {}, result)
+            remedy = self.remedies.get((name, source, spelling.text))
+            if remedy is not None:
+                record = Record(len(self.records), Site(name, source, code), func, tuple(args), kwargs, None)
+                written, result = self._replace(record, spelling, remedy)
+                if written is not None:
+                    self._write(name, func, args, kwargs, result)
                     return result
         return super().__torch_function__(func, types, args, kwargs)
 
+    def _replace(self, record: Record, spelling: Spelling, remedy: Remedy) -> tuple[str | None, Any]:
+        """Run the remedy's code on the operands; None where it has none for them."""
+        key = record.site.op, record.site.source, spelling.text
+        writing = Writing(record, spelling, self, author_frame())
+        code = remedy.make(writing)
+        self.codes.setdefault(key, set()).add(None if code is None else writing.text(code))
+        if code is None:
+            return None, None
+        self.words.setdefault(key, writing.words(code))
+        return code, writing.compute(code)
+
+    def applied(self) -> dict[Key, str] | None:
+        """The code of each form; None unless each was made wherever its operation was met, by one and the same code."""
+        found = {key: next(iter(codes)) for key, codes in self.codes.items() if len(codes) == 1}
+        whole = found.keys() == self.remedies.keys()
+        return {k: c for k, c in found.items() if c is not None} if whole and None not in found.values() else None
+
+
+@dataclass(frozen=True)
+class _Attempt:
+    """Some forms on the failing input: the code that was run, its words, and what came of it."""
+
+    remedies: dict[Key, Remedy]
+    codes: dict[Key, str]
+    words: dict[Key, str]
+    outcome: Outcome
+
+    @property
+    def text(self) -> str:
+        """The words of all, line by line; what stands around another replacement comes before it."""
+        lines = list(dict.fromkeys(source for _, source, _ in self.remedies))
+        keys = sorted(self.remedies, key=lambda key: (lines.index(key[1]), -len(key[2] or "")))
+        return "; then ".join(dict.fromkeys(self.words[key] for key in keys))
+
 
 def try_remedies(failure: Failure, clock: Clock) -> Trial:
-    """The first form that cures value and gradient on the failing input and changes nothing on ordinary ones."""
+    """The first forms that leave value and gradient of ordinary inputs as they are, and cure them on the failing one.
+
+    A form that changes ordinary values, or was never made on an ordinary input, is not spoken of.
+    """
     if failure.blame is None:
         return Trial(GENERAL, None)
-    tried = []
-    for key, remedy, text in _proposals(failure, failure.blame):
+    watch = Substituting({})
+    evaluate(failure.subject, failure.leaves, failure.dtype, mode=watch, gradients=False)
+    kin = Kin(failure.subject, failure.dtype)
+    harmless = None
+    for key, remedy in _proposals(failure, failure.blame, watch):
         if clock.over():
             break
-        if not _applies(failure, key, remedy):
+        attempt = _attempt(failure, {key: remedy})
+        if attempt is None or not _unchanged_on_first(failure, kin, attempt):
             continue
-        tried.append(text)
-        cure = _together(failure, {key: remedy}, [text], clock)
+        cure = _cure(failure, kin, attempt, clock)
         if cure is not None:
-            return Trial("; then ".join(dict.fromkeys(cure)), True)
-    if tried:
-        return Trial(tried[0], False)
-    return Trial(_advice(failure.blame), None)
+            return Trial(_fewest(failure, kin, cure).text, True)
+        if harmless is None and not _cures(failure, kin, attempt):
+            harmless = attempt.text
+    return Trial(_advice(failure.blame), None) if harmless is None else Trial(harmless, False)
 
 
-def _applies(failure: Failure, key: Key, remedy: Remedy) -> bool:
-    """Whether the form has anything to replace."""
-    inputs = [failure.leaves, failure.subject.leaves] if remedy.usual else [failure.leaves]
-    for leaves in inputs:
-        mode = Substituting({key: remedy.make})
-        evaluate(failure.subject, leaves, failure.dtype, mode=mode, gradients=False)
-        if key not in mode.applied:
-            return False
-    return True
+def _proposals(failure: Failure, found: Blame, tape: SpelledTape) -> Iterator[tuple[Key, Remedy]]:
+    """Forms for the operation that shows the fault, for the one to blame, and for those that use it.
+
+    Args:
+        failure: to be cured.
+        found: who is to blame.
+        tape: of the same call, with the author's spelling.
+    """
+    for record, remedy in _forms(failure, found):
+        if record.index < len(tape.records):
+            yield (record.site.op, record.site.source, tape.spellings[record.index].text), remedy
 
 
-def _proposals(failure: Failure, found: Blame) -> list[Proposal]:
-    """Forms for the operation that shows the fault, for the one to blame, and for those that use it."""
-    proposals: list[tuple[Record, Remedy]] = []
+def _forms(failure: Failure, found: Blame) -> Iterator[tuple[Record, Remedy]]:
     nan = next((r for r in found.tape.records if any(bool(x.isnan().any()) for x in r.inputs)), None)
     if nan is not None and _holds_nan(failure.leaves):
-        proposals.append((nan, WITHOUT_NAN))
+        yield from ((nan, form) for form in WITHOUT_NAN)
     if failure.dtype.itemsize < 4:
-        proposals += [(record, IN_FLOAT32) for record in (found.record, found.victim)]
+        yield from ((record, IN_FLOAT32) for record in (found.record, found.victim))
     users = [r for r in found.tape.records[found.record.index + 1 :] if r.site.op in _USERS][:_MOST_USERS]
     for record in (found.victim, found.record, *users):
         rewrites, forms = REWRITES.get(record.site.op, ()), FORMS.get(record.site.op, ())
         # Of an operation that merely comes after, only what looks at how its operand was made can help.
         after = any(record is user for user in users) and record is not found.victim
-        proposals += [(record, form) for form in (*rewrites, *(forms[:1] if after else forms))]
-    return [(_key(record), form, form.said_of(record, found.tape)) for record, form in proposals]
+        yield from ((record, form) for form in (*rewrites, *(forms[:1] if after else forms)))
 
 
-def _key(record: Record) -> Key:
-    return record.site.op, record.site.source
+def _attempt(failure: Failure, remedies: dict[Key, Remedy]) -> _Attempt | None:
+    """What becomes of the failing input; None where the forms have nothing to replace there, or no short words."""
+    mode = Substituting(remedies)
+    outcome = evaluate(failure.subject, failure.leaves, failure.dtype, mode=mode)
+    codes = mode.applied()
+    words = {key: text for key, text in mode.words.items() if text is not None}
+    if outcome.error is not None or codes is None or words.keys() != remedies.keys():
+        return None
+    return _Attempt(remedies, codes, words, outcome)
+
+
+def _cure(failure: Failure, kin: Kin, attempt: _Attempt, clock: Clock) -> _Attempt | None:
+    """The attempt, or one with more forms, if it cures; else None."""
+    if symptom_of(attempt.outcome) is None:
+        return attempt if _is_cure(failure, kin, attempt) else None
+    if len(attempt.remedies) >= _MOST_TOGETHER or clock.over():
+        return None
+    return _one_more(failure, kin, attempt, clock)
+
+
+def _is_cure(failure: Failure, kin: Kin, attempt: _Attempt) -> bool:
+    return _cures(failure, kin, attempt) and all(_unchanged(failure, known, attempt) for known in kin.all)
+
+
+def _fewest(failure: Failure, kin: Kin, cure: _Attempt) -> _Attempt:
+    """Without the forms that a later one has made needless."""
+    for key in list(cure.remedies) if len(cure.remedies) > 1 else ():
+        less = _attempt(failure, {k: remedy for k, remedy in cure.remedies.items() if k != key})
+        if len(cure.remedies) > 1 and less is not None and _is_cure(failure, kin, less):
+            cure = less
+    return cure
+
+
+def _one_more(failure: Failure, kin: Kin, attempt: _Attempt, clock: Clock) -> _Attempt | None:
+    """Mend what breaks next."""
+    tape = Substituting(attempt.remedies)
+    try:
+        rest = blame(failure.subject, failure.leaves, failure.dtype, tape)
+    except Exception:  # the mended loss may break in the middle of being watched
+        return None
+    if rest is None:
+        return None
+    for key, remedy in _proposals(failure, rest, tape):
+        more = None if key in attempt.remedies else _attempt(failure, {**attempt.remedies, key: remedy})
+        if more is not None and _unchanged_on_first(failure, kin, more):
+            cure = _cure(failure, kin, more, clock)
+            if cure is not None:
+                return cure
+    return None
+
+
+def _unchanged_on_first(failure: Failure, kin: Kin, attempt: _Attempt) -> bool:
+    return kin.first is not None and _unchanged(failure, kin.first, attempt)
+
+
+def _unchanged(failure: Failure, known: Known, attempt: _Attempt) -> bool:
+    """Whether an ordinary input gives what it gave, by the same code, in the failure's dtype and in float64."""
+    after = _with(failure, known.leaves, failure.dtype, attempt)
+    same = _SAME if failure.dtype.itemsize >= 4 else _SAME_IN_HALF
+    # Where the loss as it is has lost digits, the truth is what it must give.
+    noise = _noise(failure, known)
+    if after is None or not any(alike(before, after, same, noise) for before in (known.narrow, known.wide)):
+        return False
+    wide = _with(failure, known.leaves, torch.float64, attempt)
+    return wide is not None and alike(known.wide, wide, _SAME_IN_FLOAT64)
+
+
+def _noise(failure: Failure, known: Known) -> list[float]:
+    """Last digits: none of a value; of a gradient those of the value over the size of the input."""
+    digits = 8 * torch.finfo(failure.dtype).eps * abs(known.wide.total)
+    trained = [known.leaves[index].double() for index in failure.subject.trained]
+    sizes = [float(x.square().mean().sqrt()) if x.numel() else 1.0 for x in trained]
+    return [0.0, *(digits / max(size, torch.finfo(failure.dtype).tiny) for size in sizes)]
+
+
+def _with(failure: Failure, leaves: Leaves, dtype: torch.dtype, attempt: _Attempt) -> Outcome | None:
+    """What the mended loss gives; None where the code of the attempt was not what was run."""
+    mode = Substituting(attempt.remedies)
+    outcome = evaluate(failure.subject, leaves, dtype, mode=mode)
+    return outcome if outcome.error is None and mode.applied() == attempt.codes else None
 
 
 def _holds_nan(leaves: Leaves) -> bool:
     return any(isinstance(x, Tensor) and x.is_floating_point() and bool(x.isnan().any()) for x in leaves)
 
 
-def _together(failure: Failure, remedies: dict[Key, Remedy], texts: list[str], clock: Clock) -> list[str] | None:
-    """The words of a remedy, or of it and of what it needs besides, if they cure; else None."""
-    makes = {key: remedy.make for key, remedy in remedies.items()}
-    outcome = _with(failure.subject, failure.leaves, failure.dtype, makes)
-    if outcome.error is not None or not _unchanged(failure.subject, failure.dtype, makes):
-        return None
-    if symptom_of(outcome) is None:
-        return texts if _right(failure, outcome) else None
-    if len(remedies) >= _MOST_TOGETHER or clock.over():
-        return None
-    return _one_more(failure, remedies, texts, clock)
-
-
-def _one_more(failure: Failure, remedies: dict[Key, Remedy], texts: list[str], clock: Clock) -> list[str] | None:
-    """Mend what breaks next."""
-    makes = {key: remedy.make for key, remedy in remedies.items()}
-    try:
-        rest = blame(failure.subject, failure.leaves, failure.dtype, Substituting(makes))
-    except Exception:  # the mended loss may break in the middle of being watched
-        return None
-    if rest is None:
-        return None
-    for key, remedy, text in _proposals(failure, rest):
-        if key not in remedies:
-            outcome = _together(failure, {**remedies, key: remedy}, [*texts, f"{key[0]}: {text}"], clock)
-            if outcome is not None:
-                return outcome
-    return None
-
-
-def _with(subject: Subject, leaves: Leaves, dtype: torch.dtype, makes: Mapping[Key, Make]) -> Outcome:
-    return evaluate(subject, leaves, dtype, mode=Substituting(makes))
-
-
-def _unchanged(subject: Subject, dtype: torch.dtype, makes: Mapping[Key, Make]) -> bool:
-    """Whether the ordinary input gives what it gave."""
-    before = evaluate(subject, subject.leaves, dtype)
-    after = _with(subject, subject.leaves, dtype, makes)
-    return after.error is None and alike(before, after, _SAME if dtype.itemsize >= 4 else 5 * _SAME)
-
-
-def _right(failure: Failure, outcome: Outcome) -> bool:
-    """Whether the cured value is the true one, where float64 knows it."""
+def _cures(failure: Failure, kin: Kin, attempt: _Attempt) -> bool:
+    """Whether the failing input gives finite numbers now, and the true ones, where float64 knows them."""
+    if symptom_of(attempt.outcome) is not None:
+        return False
     if failure.accept is not None:
-        return failure.accept(outcome)
+        return failure.accept(attempt.outcome)
     truth = evaluate(failure.subject, failure.leaves, torch.float64)
-    if truth.values is None or symptom_of(truth) is not None:
-        return True
-    usual = evaluate(failure.subject, failure.subject.leaves, torch.float64, gradients=False)
-    slack = _SAME * abs(usual.total) if usual.values is not None else 0.0
-    return alike(truth, outcome, 0.1, slack=slack)
+    if truth.values is None or not bool(torch.isfinite(truth.values).all()):
+        return True  # of 0 / 0 nobody knows the value: a convention is chosen
+    if symptom_of(truth) is not None:
+        truth, attempt = replace(truth, gradients=()), replace(attempt, outcome=replace(attempt.outcome, gradients=()))
+    slack = _SLACK * abs(kin.first.wide.total) if kin.first is not None else 0.0
+    return alike(truth, attempt.outcome, 0.1, slack=slack)
 
 
-def alike(one: Outcome, other: Outcome, tolerance: float, gradients: bool = True, slack: float = 0.0) -> bool:
-    """Whether two outcomes are the same up to a relative difference, or up to a small slack for each value."""
+def alike(one: Outcome, other: Outcome, tolerance: float, slack: float | Sequence[float] = 0.0) -> bool:
+    """Whether two outcomes are the same up to a relative difference, or up to a small slack for each number.
+
+    Args:
+        one: outcome.
+        other: outcome.
+        tolerance: of the norm of the values, and of that of each gradient.
+        slack: for all numbers, or for the values and each gradient in turn.
+    """
     if one.values is None or other.values is None:
         return False
     pairs: list[tuple[Tensor | None, Tensor | None]] = [(one.values, other.values)]
-    if gradients:
-        pairs += list(zip(one.gradients, other.gradients, strict=True))
-    return all(_alike(a, b, tolerance, slack) for a, b in pairs)
+    pairs += list(zip(one.gradients, other.gradients, strict=True))
+    room = [slack] * len(pairs) if isinstance(slack, float) else [*slack, *[0.0] * (len(pairs) - len(slack))]
+    return all(_alike(a, b, tolerance, more) for (a, b), more in zip(pairs, room, strict=True))
 
 
 def _alike(a: Tensor | None, b: Tensor | None, tolerance: float, slack: float) -> bool:
