@@ -96,9 +96,10 @@ class Examination:
         range: for each dtype, the largest scale of the input up to which value and gradient are finite.
         seconds: time taken.
         strips: the measurements behind ``range``.
-        notes: what is worth knowing and is no defect: a true infinity, a random loss, a budget that ran out.
+        notes: what is worth knowing and is no defect: a true infinity, a random loss, what was not tried and why.
         probes: how many inputs were tried.
-        complete: False where the time budget ended it.
+        complete: False where effort or time did not suffice for what should be tried.
+        error: of the doctor itself, where it has failed; "" otherwise.
     """
 
     target: str
@@ -110,11 +111,14 @@ class Examination:
     notes: tuple[str, ...] = ()
     probes: int = 0
     complete: bool = True
+    error: str = ""
 
     @property
     def verdict(self) -> str:
-        """Either "healthy" or "sick"."""
-        return "sick" if self.findings else "healthy"
+        """Either "healthy", "sick", or "undecided": nothing was found, and not all that should be was tried."""
+        if self.findings:
+            return "sick"
+        return "healthy" if self.complete else "undecided"
 
     def to_dict(self) -> dict[str, Any]:
         """The document of ``losszoo doctor --json``."""
@@ -128,4 +132,10 @@ class Examination:
             "probes": self.probes,
             "complete": self.complete,
             "seconds": round(self.seconds, 3),
+            **({"error": self.error} if self.error else {}),
         }
+
+
+def undecided(target: str, why: str, seconds: float, error: str = "") -> Examination:
+    """The answer where there is none, and why."""
+    return Examination(target, "", (), {}, seconds, notes=(why,), complete=False, error=error)

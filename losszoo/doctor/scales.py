@@ -8,21 +8,21 @@ import torch
 from torch import Tensor
 
 from losszoo.doctor.domain import Leaf, leaves_of
+from losszoo.doctor.effort import Effort
 from losszoo.doctor.examination import Strip
 from losszoo.doctor.judge import symptom_of
 from losszoo.doctor.precision import is_inaccurate
-from losszoo.doctor.search import Clock
 from losszoo.doctor.subject import Leaves, Subject, evaluate
 from losszoo.doctor.vanishing import lost_pull
 
 SCALES = (1e-8, 1e-6, 1e-4, 1e-2, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1e3, 1e4, 1e5, 1e6, 1e8, 1e12, 1e16, 1e20, 1e30)
 _STEPS = 18
-# Of the time budget; the rest is for the diagnoses.
+# Of the effort; the rest is for the diagnoses.
 _SHARE = 0.85
 
 
-def strips(subject: Subject, dtypes: Sequence[torch.dtype], clock: Clock) -> list[Strip]:
-    """One strip for each dtype; none where nothing can be scaled legally, or no time is left."""
+def strips(subject: Subject, dtypes: Sequence[torch.dtype], clock: Effort) -> list[Strip]:
+    """One strip for each dtype; none where nothing can be scaled legally, or no effort is left."""
     leaves = [leaf for leaf in leaves_of(subject) if leaf.kind == "real" and not leaf.given]
     if not leaves:
         return []
@@ -31,7 +31,7 @@ def strips(subject: Subject, dtypes: Sequence[torch.dtype], clock: Clock) -> lis
     return [strip for strip in found if strip is not None]
 
 
-def _strip(subject: Subject, leaves: Sequence[Leaf], dtype: torch.dtype, what: str, clock: Clock) -> Strip | None:
+def _strip(subject: Subject, leaves: Sequence[Leaf], dtype: torch.dtype, what: str, clock: Effort) -> Strip | None:
     if evaluate(subject, subject.leaves, dtype).error is not None:
         return None  # not available in this dtype
     largest = float(torch.finfo(dtype).max)

@@ -13,7 +13,10 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
 
 from losszoo.doctor.computing import computing_in
+from losszoo.doctor.effort import Effort
+from losszoo.doctor.use import Use
 from losszoo.engine.dense import whole_matrix
+from losszoo.errors import is_out_of_memory
 
 Leaves = list[Any]
 
@@ -29,6 +32,16 @@ class Outcome:
     values: Tensor | None = None
     gradients: tuple[Tensor | None, ...] = ()
     error: Exception | None = None
+
+    @property
+    def out_of_memory(self) -> bool:
+        """Whether the call could not be made for want of memory, which is no fault of the loss."""
+        return self.error is not None and is_out_of_memory(self.error)
+
+    @property
+    def is_detached(self) -> bool:
+        """Whether there is a value, and no gradient of anything."""
+        return self.values is not None and self.values.numel() > 0 and not any(True for _ in self.moved())
 
     @property
     def total(self) -> float:
@@ -58,6 +71,9 @@ class Subject:
         may_be_nan: leaves that the loss itself looks at for NaN.
         ignored: labels that the loss leaves out, by leaf.
         within_one: leaves that the loss uses as no larger than 1.
+        remarks: what is worth knowing of how it is called.
+        effort: what every call is counted in; None counts none.
+        use: what a call takes; None where it is not known, and a call counts as one.
     """
 
     call: Callable[..., Any]
@@ -73,6 +89,9 @@ class Subject:
     may_be_nan: frozenset[int] = frozenset()
     ignored: Mapping[int, int] = field(default_factory=dict)
     within_one: frozenset[int] = frozenset()
+    remarks: tuple[str, ...] = ()
+    effort: Effort | None = None
+    use: Use | None = None
 
     def arguments(self, leaves: Sequence[Any]) -> tuple[Any, ...]:
         """The leaves in the nesting of the inputs."""
@@ -84,6 +103,15 @@ class Subject:
         """The same loss, ordinarily called with something else."""
         copied = [leaf.detach().contiguous() if isinstance(leaf, Tensor) else leaf for leaf in leaves]
         return replace(self, inputs=self.arguments(leaves), leaves=copied)
+
+    def spend(self, leaves: Sequence[Any]) -> None:
+        """Count one call on these leaves.
+
+        Raises:
+            TimeUpError: no time is left for it.
+        """
+        if self.effort is not None:
+            self.effort.spend(self.use.evaluations(leaves) if self.use else 1.0)
 
 
 def make_subject(
@@ -173,7 +201,8 @@ def forward(
     dtype: torch.dtype,
     mode: TorchFunctionMode | None = None,
 ) -> tuple[Tensor, list[Tensor]]:
-    """The values, and the tensors whose gradients are asked for."""
+    """The values, and the tensors whose gradients are asked for; every call of the loss is made and counted here."""
+    subject.spend(leaves)
     torch.manual_seed(subject.seed)
     sources: list[Tensor] = []
     given: Leaves = []
@@ -202,12 +231,8 @@ def as_values(answer: Any) -> Tensor:
     if hasattr(answer, "values") and hasattr(answer, "counts"):
         answer = answer.values
     if not isinstance(answer, Tensor) or not answer.is_floating_point():
-        came = (
-            f"a tensor of {answer.dtype}"
-            if isinstance(answer, Tensor)
-            else f"something of type {type(answer).__name__}"
-        )
-        raise TypeError(f"a loss must return a floating tensor, however: it returns {came}")
+        came = f"a tensor of {answer.dtype}" if isinstance(answer, Tensor) else f"a {type(answer).__name__}"
+        raise TypeError(f"a loss must return a floating tensor, got {came}")
     return answer
 
 

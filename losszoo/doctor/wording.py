@@ -49,13 +49,13 @@ def outcome(examination: Examination) -> str:
     """The verdict with the number of findings: ``sick, 2 findings``."""
     count = len(examination.findings)
     found = f", {count} finding{'' if count == 1 else 's'}" if count else ""
-    return f"{examination.verdict}{found}{'' if examination.complete else ' so far'}"
+    return f"{examination.verdict}{found}{' so far' if found and not examination.complete else ''}"
 
 
 def effort(examination: Examination) -> str:
     """What the verdict rests on."""
     inputs = "1 input" if examination.probes == 1 else f"{examination.probes} inputs"
-    ended = "" if examination.complete else "; the time budget ended it"
+    ended = "" if examination.complete else "; not all that should be tried"
     return f"{inputs} tried in {examination.seconds:.1f} s{ended}"
 
 
