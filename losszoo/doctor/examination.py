@@ -76,6 +76,7 @@ class Strip:
         states: for each scale "finite", "beyond" (the true value is larger than the dtype can hold: no fault of
             the loss), "vanished", "inaccurate" or "non-finite".
         limit: the largest scale up to which value and gradient are finite; None: at every scale tried.
+        floor: the smallest scale down to which they are; None: at every scale tried.
     """
 
     dtype: str
@@ -83,6 +84,7 @@ class Strip:
     scales: tuple[float, ...]
     states: tuple[str, ...]
     limit: float | None
+    floor: float | None = None
 
 
 @dataclass(frozen=True)

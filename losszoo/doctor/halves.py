@@ -19,7 +19,9 @@ from losszoo.errors import is_out_of_memory
 # 65,504 is the largest float16: a sum of so many ones does not fit.
 _NUMBERS = 300_000
 _PROBES = 400
-_FACTORS = (2, 8, 64, 512, 4096, 32768)
+# Each step is so small that the memory of the next is foreseen; only some are inputs to be judged.
+_DOUBLED = tuple(2**i for i in range(1, 16))
+_JUDGED = (8, 64, 512, 4096, 32768)
 
 Enlarge = Callable[[int], Leaves]
 
@@ -40,16 +42,12 @@ def enlarged(subject: Subject, dtype: torch.dtype, note: Callable[[str], None]) 
     """
     size = batch_size(subject)
     numbers = max((x.numel() for x in subject.leaves if isinstance(x, Tensor)), default=1)
-    factors = [factor for factor in _FACTORS if size >= 1 and numbers * factor <= 8 * _NUMBERS]
+    factors = [factor for factor in _DOUBLED if size >= 1 and numbers * factor <= 8 * _NUMBERS]
     steps = _steps(subject, dtype, factors, lambda f: [_repeat(x, f, size) for x in subject.leaves], note)
     for factor, leaves in steps:
-        if factor > _FACTORS[0]:
-            yield Probe(_label(factor), leaves)
+        if factor in _JUDGED:
+            yield Probe(f"the batch repeated {factor} times", leaves)
     yield from _wider(subject, dtype, note)
-
-
-def _label(factor: int) -> str:
-    return f"the batch repeated {factor} times"
 
 
 def _repeat(x: Any, factor: int, size: int) -> Any:

@@ -22,7 +22,7 @@ from losszoo.doctor.computing import uncompiled
 from losszoo.doctor.hints import with_hints
 from losszoo.doctor.measuring import measured
 from losszoo.doctor.probes import batch_size, select
-from losszoo.doctor.subject import Outcome, Subject, evaluate, make_subject
+from losszoo.doctor.subject import NoValueError, Outcome, Subject, evaluate, make_subject
 from losszoo.doctor.use import MOST_BYTES, Use, growth, in_gigabytes, numbers_of
 from losszoo.errors import UsageError, in_one_line, is_out_of_memory
 from losszoo.factory import create
@@ -184,8 +184,7 @@ def _inferred(thing: Any, label: str, seed: int) -> str:
     if len(accepted) == 1 or (accepted and all(answers[name].is_detached for name in accepted)):
         return accepted[0]
     if candidates and not accepted:
-        said = {name: in_one_line(outcome.error) for name, outcome in answers.items() if outcome.error is not None}
-        raise UsageError(f"{label} must accept an ordinary input: {_each(said)}; {_OTHERS}")
+        raise _refused(label, {name: outcome.error for name, outcome in answers.items() if outcome.error})
     listed = ", ".join(accepted or SIGNATURES)
     raise UsageError(
         f"the signature of {label} cannot be read off its arguments: say --signature, one of {listed}; for any "
@@ -193,11 +192,14 @@ def _inferred(thing: Any, label: str, seed: int) -> str:
     )
 
 
-def _each(said: dict[str, str]) -> str:
-    """What was raised, once where it is always the same."""
-    if len(set(said.values())) == 1:
-        return f"it raises {next(iter(said.values()))}"
-    return "; ".join(f"as {name} it raises {text}" for name, text in said.items())
+def _refused(label: str, errors: dict[str, Exception]) -> UsageError:
+    """Why a loss cannot be examined on its ordinary inputs, whichever they are: its own fault comes first."""
+    for error in errors.values():
+        if isinstance(error, NoValueError):
+            return UsageError(f"{label}: {error}")
+    once = {in_one_line(error): name for name, error in reversed(errors.items())}
+    said = "; ".join(f"on {name} it raises {text}" for text, name in reversed(once.items()))
+    return UsageError(f"{label} must accept an ordinary input, and {said}; {_OTHERS}")
 
 
 _OTHERS = "where its inputs are others, give --example FILE:NAME, a function that returns one ordinary tuple of them"
@@ -242,19 +244,17 @@ def _ready(subject: Subject) -> Subject:
         )
     subject = _moderate(subject)
     use = measured(subject, subject.leaves, own_dtype(subject))
-    if use.held > MOST_BYTES or (use.error is not None and is_out_of_memory(use.error)):
+    full = use.error is not None and is_out_of_memory(use.error)
+    if full or use.held > MOST_BYTES:
+        took = in_one_line(use.error) if full and use.error else f"one recorded call takes {in_gigabytes(use.held)}"
         raise UsageError(
-            f"the ordinary input of {subject.target} must be smaller: one call on it, recorded, takes "
-            f"about {in_gigabytes(use.held)} of {in_gigabytes(MOST_BYTES)} that the doctor may use; give a smaller "
-            "--example"
+            f"the ordinary input of {subject.target} must be smaller: {took}, and the doctor may use "
+            f"{in_gigabytes(MOST_BYTES)}; give a smaller --example"
         )
     outcome = evaluate(subject, subject.leaves, own_dtype(subject))
     if outcome.error is not None:
         shapes = ", ".join(f"{tuple(x.shape)}" if isinstance(x, Tensor) else repr(x) for x in subject.leaves)
-        raise UsageError(
-            f"{subject.target} must accept an ordinary input: on {shapes} it raises "
-            f"{in_one_line(outcome.error)}; {_OTHERS}"
-        ) from outcome.error
+        raise _refused(subject.target, {shapes: outcome.error}) from outcome.error
     return with_hints(replace(subject, use=_growing(subject, use)))
 
 

@@ -25,6 +25,10 @@ _GIVEN = ("target", "label", "true", "truth", "mask", "weight", "reference", "te
 _GIVEN_WHOLE = ("y", "t", "gt", "tgt", "ys", "ref", "lengths", "event", "events", "time", "times")
 
 
+class NoValueError(TypeError):
+    """A loss gave back what has no gradient: nothing, a number, whole numbers."""
+
+
 @dataclass(frozen=True)
 class Outcome:
     """One call: the values, the gradient of each leaf that is trained, or what was raised."""
@@ -226,13 +230,16 @@ def as_values(answer: Any) -> Tensor:
     """The floating tensor that a loss gave back.
 
     Raises:
-        TypeError: it is something else.
+        NoValueError: it is something else.
     """
     if hasattr(answer, "values") and hasattr(answer, "counts"):
         answer = answer.values
     if not isinstance(answer, Tensor) or not answer.is_floating_point():
         came = f"a tensor of {answer.dtype}" if isinstance(answer, Tensor) else f"a {type(answer).__name__}"
-        raise TypeError(f"a loss must return a floating tensor, got {came}")
+        raise NoValueError(
+            f"a loss must return a floating tensor, got {came}: nothing can be trained with it; return the tensor that "
+            "was computed from the inputs (without .item(), float() or detach())"
+        )
     return answer
 
 

@@ -100,6 +100,9 @@ def shortest(examination: Examination, dtype: str = "float32") -> str:
 
 def strip_reach(strip: Strip) -> str:
     """``finite up to |logits| = 88.7 in float32``."""
+    if strip.floor is not None and not nowhere(strip):
+        end = "up" if strip.limit is None else f"to {number(strip.limit)}"
+        return f"finite from {strip.what} = {number(strip.floor)} {end} in {strip.dtype}"
     if strip.limit is None:
         return f"finite at every {strip.what} tried, up to {number(strip.scales[-1])}, in {strip.dtype}"
     if nowhere(strip):
