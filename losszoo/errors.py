@@ -111,6 +111,16 @@ def some_of(numbers: Sequence[int], shown: int = 5) -> str:
     return f"{text} and {len(numbers) - shown} more" if len(numbers) > shown else text
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory has run out: on the CPU torch says so only in the words of a RuntimeError."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error).lower() for words in _OF_MEMORY)
+
+
+_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "cannot allocate memory")
+
+
 def in_one_line(error: BaseException) -> str:
     """What was raised, and the line of the plugin's or the user's own file where it happened.
 

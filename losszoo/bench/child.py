@@ -21,11 +21,10 @@ from losszoo.bench.side import Side, function_of, settle
 from losszoo.bench.timing import Plan, Spread, alternate, clock, ratios
 from losszoo.bench.units import human_bytes
 from losszoo.bench.workload import Workload
-from losszoo.errors import in_one_line
+from losszoo.errors import in_one_line, is_out_of_memory
 
 Answer = dict[str, Any]
 _SMALL = 16
-_WORDS = ("can't allocate memory", "not enough memory", "out of memory", "cannot allocate memory")
 
 
 def answer(request: Mapping[str, Any]) -> Answer:
@@ -41,7 +40,7 @@ def answer(request: Mapping[str, Any]) -> Answer:
     except NoAnswerError as error:
         return {"status": "no-answer", "said": str(error), "side": cell.at}
     except (Exception, SystemExit) as error:  # a loss that leaves is one that fails
-        if _is_memory(error):
+        if is_out_of_memory(error):
             return {"status": "memory", "said": _asked_for(error, request["memory_limit"]), "side": cell.at}
         return {"status": "raised", "said": in_one_line(error), "side": cell.at}
 
@@ -105,12 +104,6 @@ class _Cell:
         if len(sides) < 2:
             return sides, first, None
         return sides, first, agreement_of((values[0], values[1]), (gradients[0], gradients[1]), self.workload.dtype)
-
-
-def _is_memory(error: BaseException) -> bool:
-    """torch says so in a RuntimeError on the CPU, and in one of its own on CUDA."""
-    said = str(error).lower()
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(word in said for word in _WORDS)
 
 
 def _asked_for(error: BaseException, limit: int) -> str:

@@ -13,6 +13,7 @@ import torch
 
 from losszoo.bench.side import Side, synchronize
 from losszoo.errors import UsageError
+from losszoo.harness.limits import bound_data, status
 
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 _SIZE = re.compile(r"([0-9]*\.?[0-9]+)\s*([kmgt]?)(i?)b?", re.IGNORECASE)
@@ -35,7 +36,7 @@ def peak_of(side: Side, device: torch.device) -> tuple[int, str]:
     _give_back()
     before, how = _mark()
     side.step()
-    after = _status("VmHWM") if how == "VmHWM" else _largest()
+    after = status("VmHWM") if how == "VmHWM" else _largest()
     return max(0, after - before), how
 
 
@@ -45,14 +46,7 @@ def bound_memory(limit: int, device: torch.device) -> bool:
         total = torch.cuda.get_device_properties(device).total_memory
         torch.cuda.set_per_process_memory_fraction(min(1.0, limit / total), device)
         return True
-    try:
-        import resource
-
-        allowed = _status("VmSize") + limit
-        resource.setrlimit(resource.RLIMIT_AS, (allowed, resource.getrlimit(resource.RLIMIT_AS)[1]))
-    except (ImportError, OSError, ValueError):
-        return False
-    return True
+    return bound_data(limit)
 
 
 def limit_of(text: str | None, device: str) -> int:
@@ -114,7 +108,7 @@ def _mark() -> tuple[int, str]:
     """The resident size from which the peak is counted, and how the peak will be read."""
     try:
         Path("/proc/self/clear_refs").write_text("5")
-        return _status("VmHWM"), "VmHWM"
+        return status("VmHWM"), "VmHWM"
     except OSError:
         return _largest(), "ru_maxrss"
 
@@ -124,14 +118,6 @@ def _largest() -> int:
 
     largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return largest if sys.platform == "darwin" else largest * 1024
-
-
-def _status(key: str) -> int:
-    """A size of this process, by Linux."""
-    match = re.search(rf"{key}:\s+(\d+) kB", Path("/proc/self/status").read_text())
-    if match is None:
-        raise OSError(f"/proc/self/status has no {key}")
-    return int(match[1]) * 1024
 
 
 def _give_back() -> None:

@@ -16,7 +16,7 @@ from losszoo.doctor.examination import Examination, Finding
 from losszoo.doctor.wording import TRIED, effort, headline, outcome, place, reach, remedy
 from losszoo.registry.discovery import printable
 
-_VERDICTS = {"healthy": "green", "sick": "red"}
+_VERDICTS = {"healthy": "green", "sick": "red", "undecided": "yellow"}
 # The smallest input has a few rows; what is longer is for a program to read.
 LONGEST = 1200
 _TRIED = {True: "green", False: "yellow", None: "dim"}

@@ -13,20 +13,22 @@ import click
 
 from losszoo.api import list_losses
 from losszoo.cli.common import command as make_command
-from losszoo.cli.common import exit_with, print_json, warn_of_failures
+from losszoo.cli.common import exit_with, print_json, say_error, warn_of_failures
 from losszoo.cli.run_command import warn_of_exhibits
 from losszoo.cli.threads import wait_politely
+from losszoo.doctor.effort import EFFORT, SECONDS
 from losszoo.errors import UsageError
 from losszoo.registry.expressions import parse
 from losszoo.registry.fit import COMBINER, check_params, leaves
 from losszoo.registry.registry import installed
-from losszoo.registry.targets import resolve
 
 if TYPE_CHECKING:
     from losszoo.doctor.rounds import Patient
 
 DTYPES = ("float32", "bfloat16", "float16", "float64")
-EXIT_CODES = {"healthy": 0, "sick": 1}
+EXIT_CODES = {"healthy": 0, "sick": 1, "undecided": 1}
+# The doctor itself has failed: of the loss nothing is said.
+_OF_ITS_OWN = 2
 _JOBS = 2
 # Each option goes with one of the two ways to call the command.
 _OF_TARGET = ("signature", "expects", "example")
@@ -48,7 +50,16 @@ _OF_ALL = ("plugin", "jobs")
     help=f"{', '.join(DTYPES)}; may be repeated.",
 )
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0, 2**32 - 1), help="Of all draws.")
-@click.option("--budget", default=6.0, show_default=True, metavar="SECONDS", help="Time for each loss.")
+@click.option(
+    "--effort",
+    default=EFFORT,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Evaluations for each loss; decides what is tried.",
+)
+@click.option(
+    "--budget", default=SECONDS, show_default=True, metavar="SECONDS", help="Time limit for each loss, for emergencies."
+)
 @click.option("--plugin", help="With --all: only losses of this distribution or entry point.")
 @click.option("--jobs", type=click.IntRange(min=1), help=f"With --all: processes; {_JOBS} by default.")
 @click.option("--html", metavar="FILE", help="Write a page with plots as well: report.html.")
@@ -56,7 +67,8 @@ def command(target: str | None, everything: bool, as_json: bool, **given: Any) -
     """Examine a loss: where it breaks, why, on which smallest input, and what cures it.
 
     TARGET is a name, an expression, or a loss of your own (file.py:MyLoss, package.module:my_loss).
-    Exit code 0: healthy; 1: sick.
+    It is examined in a process of its own, with limits on memory and time.
+    Exit code 0: healthy; 1: sick, or undecided, as where the time limit ended it; 2: wrong usage, or the doctor failed.
 
     \b
     losszoo doctor nca-ratio
@@ -65,15 +77,15 @@ def command(target: str | None, everything: bool, as_json: bool, **given: Any) -
     losszoo doctor --all
     """
     check_options(target, everything, **given)
-    options = {"seed": given["seed"], "budget": given["budget"]}
+    options = {name: given[name] for name in ("seed", "effort", "budget")}
     options |= {"dtypes": tuple(dict.fromkeys(given["dtypes"]))} if given["dtypes"] else {}
     if target is not None:
         announce(target)
         more = {name: given[name] for name in ("signature", "expects")}
-        verdict = _one(target, options | more, given["example"], given["html"], as_json)
+        code = _one(target, options | more, given["example"], given["html"], as_json)
     else:
-        verdict = _all(options, given["plugin"], given["jobs"] or _JOBS, given["html"], as_json)
-    exit_with(EXIT_CODES[verdict])
+        code = _all(options, given["plugin"], given["jobs"] or _JOBS, given["html"], as_json)
+    exit_with(code)
 
 
 def check_options(target: str | None, everything: bool, budget: float, html: str | None, **given: Any) -> None:
@@ -86,7 +98,7 @@ def check_options(target: str | None, everything: bool, budget: float, html: str
             which = "a TARGET" if everything else "--all"
             raise UsageError(f"--{name} must go with {which}, however: {name}={given[name]!r}; leave it out")
     if not (math.isfinite(budget) and budget > 0):
-        raise UsageError(f"budget must be a number of seconds > 0, however: budget={budget}")
+        raise UsageError(f"budget must be a number of seconds > 0, got {budget}")
     if html is not None and (Path(html).suffix not in (".html", ".htm") or not Path(html).absolute().parent.is_dir()):
         raise UsageError(f"html must be a file.html in a folder that exists, however: html={html!r}")
 
@@ -103,34 +115,28 @@ def announce(target: str) -> None:
     warn_of_failures(registry)
 
 
-def _one(target: str, options: dict[str, Any], example: str | None, html: str | None, as_json: bool) -> str:
+def _one(target: str, options: dict[str, Any], example: str | None, html: str | None, as_json: bool) -> int:
     wait_politely()
     from rich.console import Console
 
     from losszoo.cli.diagnosis import show
-    from losszoo.doctor.examine import examine
+    from losszoo.doctor.apart import Examiner
 
-    with waiting(target), contextlib.redirect_stdout(sys.stderr):  # a loss that prints does so at every probe
-        examination = examine(target, example=_example(example), **options)
+    with waiting(target), Examiner() as examiner:
+        examination = examiner.examine(target, options, example)
     console = Console(stderr=as_json, highlight=False)
     if as_json:
         _answer(examination.to_dict())
     show(examination, console)
     if html:
         _page([examination], html, target, console)
-    return examination.verdict
+    if examination.error:
+        say_error(f"{examination.error}; please report it, with the loss")
+        return _OF_ITS_OWN
+    return EXIT_CODES[examination.verdict]
 
 
-def _example(target: str | None) -> Callable[[], Any] | None:
-    """The user's function that makes an ordinary input."""
-    example = None if target is None else resolve(target)
-    if not (example is None or callable(example)):
-        kind = type(example).__name__
-        raise UsageError(f"example must be a function without arguments, however: {target} is of type {kind}")
-    return example
-
-
-def _all(options: dict[str, Any], plugin: str | None, jobs: int, html: str | None, as_json: bool) -> str:
+def _all(options: dict[str, Any], plugin: str | None, jobs: int, html: str | None, as_json: bool) -> int:
     specs = list_losses(plugin=plugin)
     warn_of_failures(installed())
     wait_politely()
@@ -147,7 +153,7 @@ def _all(options: dict[str, Any], plugin: str | None, jobs: int, html: str | Non
     show_all(rounds.patients, console)
     if html:
         _page(rounds.patients, html, f"losses of {plugin}" if plugin else "every installed loss", console)
-    return rounds.verdict
+    return EXIT_CODES[rounds.verdict]
 
 
 def _answer(document: dict[str, Any]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import os
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -69,3 +70,21 @@ def quiet() -> Iterator[None]:
     with warnings.catch_warnings(), open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
         warnings.simplefilter("ignore")
         yield
+
+
+@contextlib.contextmanager
+def eager() -> Iterator[None]:
+    """Inside, what is compiled runs as it was written: its operations can be told, and nothing waits for a compiler."""
+    # Where the compiler is not loaded nothing is compiled yet, and loading it takes a second.
+    loaded = "torch._dynamo" in sys.modules and hasattr(torch.compiler, "set_stance")
+    with torch.compiler.set_stance("force_eager") if loaded else contextlib.nullcontext():
+        yield
+
+
+def uncompiled(call: Any) -> Any:
+    """The original of what ``torch.compile`` has made; anything else as it is."""
+    for name in ("_orig_mod", "_torchdynamo_orig_callable"):
+        original = getattr(call, name, None)
+        if callable(original):
+            return original
+    return call

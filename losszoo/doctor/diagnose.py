@@ -15,10 +15,11 @@ from losszoo.contract.examples import example_inputs
 from losszoo.contract.signatures import TABLE
 from losszoo.doctor.blame import blame
 from losszoo.doctor.computing import quiet
+from losszoo.doctor.effort import EFFORT, SECONDS, Effort, TimeUpError
 from losszoo.doctor.examination import Finding
-from losszoo.doctor.findings import finding_of
+from losszoo.doctor.findings import bare_finding, finding_of
 from losszoo.doctor.judge import symptom_of
-from losszoo.doctor.search import Clock, Failure
+from losszoo.doctor.search import Failure
 from losszoo.doctor.subject import Leaves, Subject, evaluate, make_subject
 from losszoo.harness.randomness import isolated
 
@@ -31,7 +32,8 @@ def diagnose(
     expects: str = "logits",
     target: str = "loss",
     seed: int = 0,
-    budget: float = 6.0,
+    effort: int = EFFORT,
+    budget: float = SECONDS,
 ) -> tuple[Finding, ...]:
     """Who is to blame for a failure that is known, on which smallest input, and what cures it.
 
@@ -42,7 +44,8 @@ def diagnose(
         expects: "logits", "probabilities" or "log-probabilities".
         target: what to call it.
         seed: of every draw.
-        budget: seconds.
+        effort: evaluations of the loss that may be spent on it.
+        budget: seconds, after which no more is tried.
 
     Returns:
         One finding, or none where everything is finite.
@@ -55,7 +58,8 @@ def diagnose(
     with isolated(seed, torch.device("cpu")), quiet():
         leaves = tree_leaves(tuple(inputs))
         dtype = _dtype_of(leaves)
-        subject = _subject(loss, tuple(inputs), signature, expects, target, seed)
+        limit = Effort(effort, budget)
+        subject = replace(_subject(loss, tuple(inputs), signature, expects, target, seed), effort=limit)
         symptom = symptom_of(evaluate(subject, leaves, dtype))
         if symptom is None:
             return ()
@@ -66,7 +70,10 @@ def diagnose(
         found = blame(subject, leaves, dtype)
         detached = [x.detach() if isinstance(x, Tensor) else x for x in leaves]
         failure = Failure(subject, "the failing batch", symptom, dtype, detached, found, shows)
-        return (finding_of(failure, Clock(budget)),)
+        try:
+            return (finding_of(failure, limit),)
+        except TimeUpError:
+            return (bare_finding(failure),)
 
 
 def _dtype_of(leaves: Leaves) -> torch.dtype:

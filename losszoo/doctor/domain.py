@@ -179,6 +179,28 @@ def _is_orthogonal(x: Tensor) -> bool:
     return _near(x @ x.mT - torch.eye(x.shape[-1], dtype=x.dtype) + 1, 1.0)
 
 
+_LABEL_NAMES = ("label", "target", "class", "truth")
+
+
+def is_change_of_values(subject: Subject, leaves: Sequence[Any]) -> bool:
+    """Whether an input has the sizes of the ordinary one, and no whole number that may be a length or an index."""
+    known = leaves_of(subject)
+    for leaf in known:
+        x = leaves[leaf.index]
+        if x.shape != leaf.tensor.shape:
+            return False
+        whole = not leaf.floating and leaf.tensor.dtype != torch.bool
+        if whole and not torch.equal(x, leaf.tensor) and not _is_class(leaf, known):
+            return False
+    return True
+
+
+def _is_class(leaf: Leaf, leaves: Sequence[Leaf]) -> bool:
+    """Whether whole numbers are classes: they pick among scores, or their name says so."""
+    named = any(word in leaf.name.lower() for word in _LABEL_NAMES) or leaf.name.lower() == "y"
+    return leaf.kind == "label" and (named or any(_picks(leaf, other) for other in leaves))
+
+
 def _with_classes(leaf: Leaf, leaves: Sequence[Leaf]) -> Leaf:
     """A label's range as the scores beside it have it; scores are logits where labels pick among them."""
     if leaf.kind == "label":

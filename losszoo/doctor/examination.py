@@ -77,6 +77,7 @@ class Strip:
         states: for each scale "finite", "beyond" (the true value is larger than the dtype can hold: no fault of
             the loss), "vanished", "inaccurate" or "non-finite".
         limit: the largest scale up to which value and gradient are finite; None: at every scale tried.
+        floor: the smallest scale down to which they are; None: at every scale tried.
     """
 
     dtype: str
@@ -84,6 +85,7 @@ class Strip:
     scales: tuple[float, ...]
     states: tuple[str, ...]
     limit: float | None
+    floor: float | None = None
 
 
 @dataclass(frozen=True)
@@ -97,9 +99,10 @@ class Examination:
         range: for each dtype, the largest scale of the input up to which value and gradient are finite.
         seconds: time taken.
         strips: the measurements behind ``range``.
-        notes: what is worth knowing and is no defect: a true infinity, a random loss, a budget that ran out.
+        notes: what is worth knowing and is no defect: a true infinity, a random loss, what was not tried and why.
         probes: how many inputs were tried.
-        complete: False where the time budget ended it.
+        complete: False where effort or time did not suffice for what should be tried.
+        error: of the doctor itself, where it has failed; "" otherwise.
     """
 
     target: str
@@ -111,11 +114,14 @@ class Examination:
     notes: tuple[str, ...] = ()
     probes: int = 0
     complete: bool = True
+    error: str = ""
 
     @property
     def verdict(self) -> str:
-        """Either "healthy" or "sick"."""
-        return "sick" if self.findings else "healthy"
+        """Either "healthy", "sick", or "undecided": nothing was found, and not all that should be was tried."""
+        if self.findings:
+            return "sick"
+        return "healthy" if self.complete else "undecided"
 
     def to_dict(self) -> dict[str, Any]:
         """The document of ``losszoo doctor --json``."""
@@ -129,4 +135,10 @@ class Examination:
             "probes": self.probes,
             "complete": self.complete,
             "seconds": round(self.seconds, 3),
+            **({"error": self.error} if self.error else {}),
         }
+
+
+def undecided(target: str, why: str, seconds: float, error: str = "") -> Examination:
+    """The answer where there is none, and why."""
+    return Examination(target, "", (), {}, seconds, notes=(why,), complete=False, error=error)

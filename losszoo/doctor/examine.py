@@ -12,19 +12,20 @@ from torch.utils._pytree import tree_leaves
 
 from losszoo.contract.loss import Loss
 from losszoo.doctor.batteries import battery
-from losszoo.doctor.computing import quiet
+from losszoo.doctor.computing import eager, quiet
+from losszoo.doctor.effort import EFFORT, SECONDS, Effort, TimeUpError
 from losszoo.doctor.examination import Examination, Finding, Strip
 from losszoo.doctor.facts import colder, facts
-from losszoo.doctor.findings import finding_of
+from losszoo.doctor.findings import bare_finding, finding_of
 from losszoo.doctor.halves import enlarged, in_half
 from losszoo.doctor.judge import symptom_of
 from losszoo.doctor.kinds import EDGE
 from losszoo.doctor.patients import own_dtype, subjects_of
 from losszoo.doctor.precision import Inaccuracy, inaccuracies, is_inaccurate
-from losszoo.doctor.probes import Probe, ordinary, outliers, structural
+from losszoo.doctor.probes import Probe, combined, ordinary, outliers, structural
 from losszoo.doctor.pushes import pushes
 from losszoo.doctor.scales import strips
-from losszoo.doctor.search import Clock, Failure, Search
+from losszoo.doctor.search import Failure, Search
 from losszoo.doctor.subject import Leaves, Outcome, Subject, evaluate
 from losszoo.doctor.vanishing import lost_pull, vanished
 from losszoo.errors import UsageError, in_one_line, suggest
@@ -43,7 +44,8 @@ def examine(
     example: Callable[[], Any] | None = None,
     dtypes: Sequence[str | torch.dtype] = ("float32",),
     seed: int = 0,
-    budget: float = 6.0,
+    effort: int = EFFORT,
+    budget: float = SECONDS,
 ) -> Examination:
     """Look for inputs on which a loss breaks; say which operation is to blame, why, and what cures it.
 
@@ -54,7 +56,10 @@ def examine(
         example: returns one ordinary tuple of inputs; then no signature is needed.
         dtypes: that it has to be right in. What the example comes in is one of them.
         seed: of every draw.
-        budget: seconds; what could not be tried in them is said.
+        effort: evaluations of an ordinary loss that may be spent; a costly one counts for more, by its operations
+            and the size of its tensors. The same seed and effort give the same findings on any load of the machine.
+        budget: seconds after which an examination that has not ended is broken off: without a finding it is then
+            "undecided". One evaluation that never returns is not ended here; ``losszoo doctor`` ends it.
 
     Returns:
         Verdict and findings. Size is no fault: where the true value is larger than the dtype holds, or
@@ -76,11 +81,14 @@ def examine(
         raise UsageError(f"dtypes must name at least one of {', '.join(DTYPES)}, however: dtypes={dtypes!r}")
     if expects is not None and expects not in EXPECTS:
         raise UsageError(f"expects must be one of {', '.join(EXPECTS)}, however: expects={expects!r}")
+    if not effort >= 1:
+        raise UsageError(f"effort must be a number of evaluations >= 1, got {effort}")
     if not budget > 0:
-        raise UsageError(f"budget must be a number of seconds > 0, however: budget={budget}")
-    with isolated(seed, torch.device("cpu")), quiet():
+        raise UsageError(f"budget must be a number of seconds > 0, got {budget}")
+    with isolated(seed, torch.device("cpu")), quiet(), eager():
         subjects = subjects_of(loss, signature, expects, example, seed)
-        parts = [_examine(subject, wanted, budget / len(subjects)) for _, subject in subjects]
+        share = 1 / len(subjects)
+        parts = [_examine(subject, wanted, Effort(effort * share, budget * share)) for _, subject in subjects]
     name = loss if isinstance(loss, str) else getattr(loss, "__name__", type(loss).__name__)
     labels = [label for label, _ in subjects]
     return _together(name, labels, subjects, parts, time.perf_counter() - started)
@@ -97,22 +105,46 @@ def _dtype(name: str | torch.dtype) -> torch.dtype:
 Part = tuple[Search, list[Finding], list[Strip]]
 
 
-def _examine(subject: Subject, dtypes: Sequence[torch.dtype], budget: float) -> Part:
+def _examine(subject: Subject, dtypes: Sequence[torch.dtype], effort: Effort) -> Part:
     """One loss: search, then diagnose what was found."""
-    clock = Clock(budget)
-    search = Search(clock)
+    subject = replace(subject, effort=effort)
+    search = Search(effort)
+    measured: list[Strip] = []
+    try:
+        _search_all(search, subject, dtypes)
+        measured = strips(subject, list(dict.fromkeys([*_wide(dtypes), torch.float32, *_HALVES])), effort)
+    except TimeUpError:
+        pass  # what was found until then is told
+    found = [_diagnosed(failure, effort) for failure in sorted(search.failures.values(), key=_rank)]
+    if effort.time_is_up:
+        search.complete = False
+        search.first(f"broken off after {effort.seconds:g} s, the time limit: a larger --budget lets it end")
+    elif not search.complete:
+        search.first("the effort did not suffice for all that should be tried: give it more with --effort")
+    return search, found, measured
+
+
+def _diagnosed(failure: Failure, effort: Effort) -> Finding:
+    """A finding with as much of its diagnosis as the time allows."""
+    try:
+        return finding_of(failure, effort)
+    except TimeUpError:
+        return bare_finding(failure)
+
+
+def _search_all(search: Search, subject: Subject, dtypes: Sequence[torch.dtype]) -> None:
     for fact in facts(subject):
         search.note(fact)
     halves = list(dict.fromkeys(d for d in [own_dtype(subject), *dtypes] if d in _HALVES))
-    wide = [d for d in dtypes if d not in _HALVES]
-    for dtype in wide:
+    for dtype in _wide(dtypes):
         _search(search, subject, dtype)
     for dtype in halves:
         search.try_all(subject, in_half(subject), dtype, share=0.8)
-        search.try_all(subject, enlarged(subject, dtype), dtype, share=0.85)
-    measured = strips(subject, list(dict.fromkeys([*wide, torch.float32, *_HALVES])), clock)
-    found = sorted(search.failures.values(), key=_rank)
-    return search, [finding_of(failure, clock) for failure in found], measured
+        search.try_all(subject, enlarged(subject, dtype, search.note), dtype, share=0.85)
+
+
+def _wide(dtypes: Sequence[torch.dtype]) -> list[torch.dtype]:
+    return [dtype for dtype in dtypes if dtype not in _HALVES]
 
 
 def _search(search: Search, subject: Subject, dtype: torch.dtype) -> None:
@@ -120,6 +152,7 @@ def _search(search: Search, subject: Subject, dtype: torch.dtype) -> None:
     search.try_all(subject, [ordinary(subject)], dtype)
     _look_for_graph(search, subject, dtype)
     search.try_all(subject, structural(subject), dtype, share=0.5)
+    search.try_all(subject, combined(subject), dtype, share=0.5, needed=False)
     if subject.signature:
         search.try_all(subject, _battery(search, subject, dtype), dtype, share=0.6)
         for variant in colder(subject):
@@ -149,8 +182,7 @@ def _look_for_graph(search: Search, subject: Subject, dtype: torch.dtype) -> Non
     """A loss that no gradient leaves trains nothing, whatever its value."""
 
     def shows(leaves: Leaves) -> bool:
-        outcome = evaluate(subject, leaves, dtype)
-        return outcome.values is not None and outcome.values.numel() > 0 and not any(True for _ in outcome.moved())
+        return evaluate(subject, leaves, dtype).is_detached
 
     if subject.trained and shows(subject.leaves):
         failure = Failure(subject, "ordinary input", "vanished-gradient", dtype, subject.leaves, None, shows)

@@ -29,7 +29,7 @@ def colder(subject: Subject) -> list[Subject]:
 
 def facts(subject: Subject) -> list[str]:
     """What is worth knowing of a loss before it is examined: that it is random, or writes into its inputs."""
-    said = []
+    said = list(subject.remarks)
     first = evaluate(subject, subject.leaves, gradients=False)
     other = evaluate(replace(subject, seed=subject.seed + 1), subject.leaves, gradients=False)
     if (

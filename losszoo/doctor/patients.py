@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -17,10 +18,13 @@ from losszoo.contract.examples import example_inputs
 from losszoo.contract.loss import Loss
 from losszoo.contract.signatures import TABLE
 from losszoo.contract.sizes import set_sizes
+from losszoo.doctor.computing import uncompiled
 from losszoo.doctor.hints import with_hints
+from losszoo.doctor.measuring import measured
 from losszoo.doctor.probes import batch_size, select
-from losszoo.doctor.subject import Subject, evaluate, make_subject
-from losszoo.errors import UsageError, in_one_line
+from losszoo.doctor.subject import NoValueError, Outcome, Subject, evaluate, make_subject
+from losszoo.doctor.use import MOST_BYTES, Use, growth, in_gigabytes, numbers_of
+from losszoo.errors import UsageError, in_one_line, is_out_of_memory
 from losszoo.factory import create
 from losszoo.foreign import foreign_code
 from losszoo.registry.expressions import parse
@@ -32,6 +36,8 @@ Example = Callable[[], Any]
 # An input of more numbers than this is cut to so many rows.
 _LARGE = 100_000
 _ROWS = 16
+# Nor may a recorded call hold more bytes than this, where fewer rows hold less.
+_CALM = 60_000_000
 
 
 def subjects_of(
@@ -44,6 +50,16 @@ def subjects_of(
     """
     found = _things(loss, signature, expects)
     return [(label, _ready(_subject(thing, label, signature, expects, example, seed))) for label, thing in found]
+
+
+def _uncompiled(thing: Any, label: str) -> tuple[Any, tuple[str, ...]]:
+    """The function that was written, and what is to be said of it."""
+    original = uncompiled(thing)
+    if original is not thing:
+        return original, (f"{label} is compiled: the function that torch.compile was given is examined",)
+    if isinstance(thing, torch.jit.ScriptFunction | torch.jit.ScriptModule):
+        return thing, (f"{label} is scripted: its operations are not seen; examine what torch.jit.script was given",)
+    return thing, ()
 
 
 def _things(loss: str | Callable[..., Any], signature: str | None, expects: str | None) -> list[tuple[str, Any]]:
@@ -116,6 +132,13 @@ def _required(kind: type, params: dict[str, Any]) -> list[str]:
 def _subject(
     thing: Any, label: str, signature: str | None, expects: str | None, example: Example | None, seed: int
 ) -> Subject:
+    thing, remarks = _uncompiled(thing, label)
+    return replace(_of_uncompiled(thing, label, signature, expects, example, seed), remarks=remarks)
+
+
+def _of_uncompiled(
+    thing: Any, label: str, signature: str | None, expects: str | None, example: Example | None, seed: int
+) -> Subject:
     if example is not None:
         inputs = _example_inputs(example)
         names = TABLE[signature].arguments if signature else _names(thing)
@@ -146,24 +169,45 @@ def _names(thing: Any) -> tuple[str, ...]:
 
 
 def _inferred(thing: Any, label: str, seed: int) -> str:
-    """The signature by argument names; where several share them, the only one whose input the loss accepts."""
+    """The signature by argument names; where several share them, the only one whose input the loss accepts.
+
+    Raises:
+        UsageError: that does not tell, or the loss gives no answer on any of them.
+    """
     signature = infer_signature(thing)
     if signature is not None:
         return signature
     candidates = fitting_signatures(thing)
-    accepted = [name for name in candidates if _accepts(thing, name, seed)]
-    if len(accepted) == 1:
+    answers = {name: _answer(thing, name, seed) for name in candidates}
+    accepted = [name for name, outcome in answers.items() if outcome.error is None]
+    # Of several it may be any where its fault is the same on all: nothing is trained by a value without a gradient.
+    if len(accepted) == 1 or (accepted and all(answers[name].is_detached for name in accepted)):
         return accepted[0]
-    listed = ", ".join(accepted or candidates or SIGNATURES)
+    if candidates and not accepted:
+        raise _refused(label, {name: outcome.error for name, outcome in answers.items() if outcome.error})
+    listed = ", ".join(accepted or SIGNATURES)
     raise UsageError(
         f"the signature of {label} cannot be read off its arguments: say --signature, one of {listed}; for any "
         "other loss say --example FILE:NAME, a function that returns one ordinary tuple of inputs"
     )
 
 
-def _accepts(thing: Any, signature: str, seed: int) -> bool:
+def _refused(label: str, errors: dict[str, Exception]) -> UsageError:
+    """Why a loss cannot be examined on its ordinary inputs, whichever they are: its own fault comes first."""
+    for error in errors.values():
+        if isinstance(error, NoValueError):
+            return UsageError(f"{label}: {error}")
+    once = {in_one_line(error): name for name, error in reversed(errors.items())}
+    said = "; ".join(f"on {name} it raises {text}" for text, name in reversed(once.items()))
+    return UsageError(f"{label} must accept an ordinary input, and {said}; {_OTHERS}")
+
+
+_OTHERS = "where its inputs are others, give --example FILE:NAME, a function that returns one ordinary tuple of them"
+
+
+def _answer(thing: Any, signature: str, seed: int) -> Outcome:
     subject = make_subject(thing, example_inputs(signature, seed=seed), TABLE[signature].arguments, signature)
-    return evaluate(subject, subject.leaves).error is None
+    return evaluate(subject, subject.leaves)
 
 
 def _example_inputs(example: Example) -> tuple[Any, ...]:
@@ -198,23 +242,50 @@ def _ready(subject: Subject) -> Subject:
         raise UsageError(
             f"the ordinary input of {subject.target} must hold a floating torch tensor, however: it holds none"
         )
+    subject = _moderate(subject)
+    use = measured(subject, subject.leaves, own_dtype(subject))
+    full = use.error is not None and is_out_of_memory(use.error)
+    if full or use.held > MOST_BYTES:
+        took = in_one_line(use.error) if full and use.error else f"one recorded call takes {in_gigabytes(use.held)}"
+        raise UsageError(
+            f"the ordinary input of {subject.target} must be smaller: {took}, and the doctor may use "
+            f"{in_gigabytes(MOST_BYTES)}; give a smaller --example"
+        )
     outcome = evaluate(subject, subject.leaves, own_dtype(subject))
     if outcome.error is not None:
         shapes = ", ".join(f"{tuple(x.shape)}" if isinstance(x, Tensor) else repr(x) for x in subject.leaves)
-        raise UsageError(
-            f"{subject.target} must accept an ordinary input, however: on {shapes} it raises "
-            f"{in_one_line(outcome.error)}; where its inputs are others, give an --example"
-        ) from outcome.error
-    return with_hints(_moderate(subject))
+        raise _refused(subject.target, {shapes: outcome.error}) from outcome.error
+    return with_hints(replace(subject, use=_growing(subject, use)))
+
+
+def _growing(subject: Subject, use: Use) -> Use:
+    """With the power with which its memory grows, told by an input twice as large."""
+    size = batch_size(subject)
+    twice = select(subject, subject.leaves, torch.arange(size).repeat(2))
+    if not size or use.held_at(2) > MOST_BYTES:
+        return use
+    larger = measured(subject, twice, own_dtype(subject))
+    return use if larger.error is not None else replace(use, power=growth(use, larger))
 
 
 def _moderate(subject: Subject) -> Subject:
-    """The first rows of a large input, where the loss takes them: thousands of calls are made of it."""
-    numbers = sum(x.numel() for x in subject.leaves if isinstance(x, Tensor))
-    if numbers <= _LARGE or batch_size(subject) <= _ROWS:
+    """The first rows of a large input, where the loss takes them: thousands of calls are made and recorded."""
+    size, numbers = batch_size(subject), numbers_of(subject.leaves)
+    if size <= 2 * _ROWS and (numbers <= _LARGE or size <= _ROWS):
         return subject
-    fewer = subject.with_leaves(select(subject, subject.leaves, torch.arange(_ROWS)))
-    return subject if evaluate(fewer, fewer.leaves, own_dtype(fewer)).error is not None else fewer
+    count = _ROWS // 2
+    found, use = subject, Use(0, 0.0, 1)
+    while count < size and (numbers <= _LARGE or count <= _ROWS) and use.held_at(2) <= _CALM:
+        fewer = subject.with_leaves(select(subject, subject.leaves, torch.arange(count)))
+        larger = measured(fewer, fewer.leaves, own_dtype(fewer))
+        if larger.error is not None:
+            return subject
+        found, use = fewer, replace(larger, power=growth(use, larger))
+        count *= 2
+    if numbers <= _LARGE and use.held_at(size / batch_size(found)) <= _CALM:
+        return subject
+    kept = f"the first {batch_size(found)} of {size} rows are examined: each of thousands of calls is recorded"
+    return replace(found, remarks=(*found.remarks, kept))
 
 
 def own_dtype(subject: Subject) -> torch.dtype:

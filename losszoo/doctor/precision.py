@@ -12,9 +12,9 @@ from losszoo.doctor.blame import Blame
 from losszoo.doctor.changes import changes_of, copies_of
 from losszoo.doctor.computing import computing_in
 from losszoo.doctor.domain import leaves_of
+from losszoo.doctor.effort import Effort
 from losszoo.doctor.judge import symptom_of
 from losszoo.doctor.probes import Probe
-from losszoo.doctor.search import Clock
 from losszoo.doctor.shadow import Shadow
 from losszoo.doctor.subject import Leaves, Outcome, Subject, evaluate, forward
 from losszoo.doctor.tape import Tape
@@ -24,7 +24,7 @@ WRONG = 1e-2
 # ... unless the true value moves by a fiftieth of that when the input moves by one unit in the last place.
 _CONDITION = 50.0
 _DRAWS = 4
-# Of the time budget.
+# Of the effort.
 SHARE = 0.75
 # Beside an ordinary value this is next to nothing: an error there is judged only where a better form is known.
 _SMALL = 1e-3
@@ -85,8 +85,8 @@ def _scaled(subject: Subject, indices: list[int], size: float) -> Probe:
     return Probe(f"{which} times {size:g}", leaves)
 
 
-def inaccuracies(subject: Subject, clock: Clock) -> Iterator[Inaccuracy]:
-    """Every probe whose value is wrong, and not for its own ill-conditioning, as far as the time allows."""
+def inaccuracies(subject: Subject, clock: Effort) -> Iterator[Inaccuracy]:
+    """Every probe whose value is wrong, and not for its own ill-conditioning, as far as the effort allows."""
     usual = evaluate(subject, subject.leaves, torch.float64, gradients=False)
     for probe in accuracy_probes(subject):
         if clock.over(SHARE):

@@ -9,15 +9,15 @@ from torch import Tensor
 
 from losszoo.doctor.computing import computing_in
 from losszoo.doctor.domain import Leaf, leaves_of
+from losszoo.doctor.effort import Effort
 from losszoo.doctor.probes import Probe
-from losszoo.doctor.search import Clock
 from losszoo.doctor.subject import Leaves, Subject, forward
 from losszoo.doctor.tape import Record, Tape, is_reversed
 
 _STEPS = 12
 _MOST_SITES = 24
 _LARGEST = 1e4
-# Of the time budget.
+# Of the effort.
 SHARE = 0.7
 
 # How far the argument of an operation is from where it breaks.
@@ -76,7 +76,7 @@ _DISTANCES: dict[str, Distance] = {
 }
 
 
-def pushes(subject: Subject, clock: Clock) -> Iterator[Probe]:
+def pushes(subject: Subject, clock: Effort) -> Iterator[Probe]:
     """For each operation with a singularity, the input moved until its nearest number is there."""
     movable = [leaf for leaf in leaves_of(subject) if leaf.kind in ("real", "positive", "probability", "bounded")]
     sites = [r for r in _records(subject, subject.leaves) if r.site.op in _DISTANCES][:_MOST_SITES] if movable else []

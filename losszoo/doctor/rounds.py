@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import sys
+import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+from losszoo.doctor.apart import Examiner
 from losszoo.doctor.examination import Examination
 from losszoo.doctor.wording import brief
 from losszoo.errors import LosszooError, in_one_line
@@ -34,7 +35,7 @@ class Patient:
 
     @property
     def verdict(self) -> str:
-        """Either "healthy", "sick" or "failed": it could not be examined."""
+        """Either "healthy", "sick", "undecided" or "failed": it could not be examined."""
         return self.examination.verdict if self.examination else "failed"
 
     @property
@@ -48,9 +49,10 @@ class Patient:
         if self.examination is None:
             return self.error
         findings = self.examination.findings
+        if self.verdict == "undecided":
+            return self.examination.notes[0]
         if not findings:
-            odd = "an exhibit should be sick" if self.status == "exhibit" else ""
-            return odd or ("" if self.examination.complete else "the time budget ended it")
+            return "an exhibit should be sick" if self.status == "exhibit" else ""
         mark = "exhibit: " if self.status == "exhibit" else ""
         more = f", and {len(findings) - 1} more" if len(findings) > 1 else ""
         return f"{mark}{brief(findings[0])}{more}"
@@ -90,38 +92,42 @@ def examine_all(
 
     Args:
         specs: of registered losses.
-        options: of :func:`losszoo.doctor.examine.examine`.
-        jobs: processes at a time; 1 examines in this one.
+        options: of :func:`losszoo.doctor.examine.examine`; "budget" among them.
+        jobs: processes at a time.
         on_patient: called as each is done, in whatever order they are.
     """
     started = time.perf_counter()
+    waiting = iter(specs)
+    lock = threading.Lock()
     done: dict[str, Patient] = {}
-    why = ""
-    try:
-        for patient in _visits(specs, options, jobs):
-            done[patient.name] = patient
-            on_patient(patient)
-    except BrokenProcessPool:  # no loss can be blamed: the pool does not say whose process it was
-        why = "not examined: a process of the examination was killed, perhaps for memory; try --jobs 1"
-    patients = tuple(done.get(spec.name, Patient(spec.name, spec.status, error=why)) for spec in specs)
-    return Rounds(patients, time.perf_counter() - started)
 
+    def work(examiner: Examiner) -> None:
+        while True:
+            with lock:
+                spec = next(waiting, None)
+            if spec is None:
+                return
+            patient = _visit(examiner, spec, options)
+            with lock:
+                done[spec.name] = patient
+                on_patient(patient)
 
-def _visits(specs: Iterable[LossSpec], options: Mapping[str, Any], jobs: int) -> Iterator[Patient]:
-    from joblib import Parallel, delayed
-
-    visits = (delayed(visit)(spec.name, spec.status, dict(options)) for spec in specs)
-    found: Iterator[Patient] = Parallel(n_jobs=jobs, batch_size=1, return_as="generator_unordered")(visits)
-    return found
-
-
-def visit(name: str, status: str, options: Mapping[str, Any]) -> Patient:
-    """Examine one registered loss; what it raises becomes a line, and what it prints goes to stderr."""
-    from losszoo.doctor.examine import examine
-
-    with contextlib.redirect_stdout(sys.stderr):
+    with contextlib.ExitStack() as stack:
+        pool = stack.enter_context(ThreadPoolExecutor(jobs))
+        examiners = [stack.enter_context(Examiner()) for _ in range(jobs)]
         try:
-            return Patient(name, status, examine(name, **options))
-        except Exception as error:
-            ours = isinstance(error, LosszooError)
-            return Patient(name, status, error=str(error) if ours else in_one_line(error))
+            for future in [pool.submit(work, examiner) for examiner in examiners]:
+                future.result()
+        except BaseException:  # Ctrl-C: what waits is not begun, what runs is ended
+            waiting = iter(())
+            raise
+    return Rounds(tuple(done[spec.name] for spec in specs), time.perf_counter() - started)
+
+
+def _visit(examiner: Examiner, spec: LossSpec, options: Mapping[str, Any]) -> Patient:
+    """Examine one registered loss; what it raises becomes a line."""
+    try:
+        return Patient(spec.name, spec.status, examiner.examine(spec.name, options))
+    except Exception as error:
+        ours = isinstance(error, LosszooError)
+        return Patient(spec.name, spec.status, error=str(error) if ours else in_one_line(error))

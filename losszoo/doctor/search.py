@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,10 +10,12 @@ import torch
 from torch import nn
 
 from losszoo.doctor.blame import Blame, blame
+from losszoo.doctor.domain import is_change_of_values
+from losszoo.doctor.effort import Effort
 from losszoo.doctor.judge import Verdict, judge
 from losszoo.doctor.probes import Probe
 from losszoo.doctor.subject import Leaves, Outcome, Subject, evaluate
-from losszoo.errors import in_one_line
+from losszoo.errors import in_one_line, is_out_of_memory
 
 # A loss that fails everywhere has told all it can.
 _MOST_FAILURES = 8
@@ -61,25 +62,8 @@ class Failure:
         return verdict.sick and verdict.symptom == self.symptom
 
 
-@dataclass
-class Clock:
-    """How much of a time budget is left.
-
-    Args:
-        budget: seconds.
-    """
-
-    budget: float
-    started: float = field(default_factory=time.perf_counter)
-
-    @property
-    def seconds(self) -> float:
-        """Since it began."""
-        return time.perf_counter() - self.started
-
-    def over(self, share: float = 1.0) -> bool:
-        """Whether that share of the budget is used up."""
-        return self.seconds > self.budget * share
+# The name under which an effort is handed on.
+Clock = Effort
 
 
 @dataclass
@@ -87,10 +71,10 @@ class Search:
     """What has been found so far.
 
     Args:
-        clock: its time budget.
+        clock: the effort that may be spent.
     """
 
-    clock: Clock
+    clock: Effort
     failures: dict[tuple[Any, ...], Failure] = field(default_factory=dict)
     notes: dict[str, None] = field(default_factory=dict)
     probes: int = 0
@@ -105,23 +89,22 @@ class Search:
         dtype: torch.dtype = torch.float32,
         share: float = 1.0,
         only: str = "",
+        needed: bool = True,
     ) -> None:
-        """Judge probes until they, the news or that share of the time are at an end.
+        """Judge probes until they, the news or that share of the effort are at an end.
 
         Args:
             subject: whose.
             probes: to try.
             dtype: to compute in.
-            share: of the budget that may be used up after them.
+            share: of the effort that may be spent after them.
             only: count no other symptoms than those that begin so.
+            needed: without them the search is not complete; others are a sample of many, as large as the effort.
         """
         self._without_news = 0
-        if self.clock.over(share):
-            self.complete = False
-            return
         for probe in probes:
             if self.clock.over(share):
-                self.complete = False
+                self.complete = self.complete and not needed
                 return
             if len(self.failures) >= _MOST_FAILURES or self._without_news >= _WITHOUT_NEWS:
                 return
@@ -145,13 +128,14 @@ class Search:
             self.note(f"{_TRULY}, and no fault of the loss, on: {probe.label}")
 
     def _raised(self, subject: Subject, probe: Probe, error: Exception, dtype: torch.dtype) -> None:
-        """A refusal in words is an answer; anything else is a failure of a loss whose signature promises more."""
+        """A refusal in words is an answer; anything else, on input that is legal for certain, is a failure."""
+        if is_out_of_memory(error):
+            self.note(f"not tried, as the memory does not suffice: {probe.label}")
+            return
         if isinstance(error, ValueError | AssertionError | NotImplementedError):
             return
-        said = in_one_line(error)
-        # A module with parameters has sizes of its own, which the signature's input need not fit.
-        own_sizes = isinstance(subject.call, nn.Module) and any(True for _ in subject.call.parameters())
-        if dtype.itemsize < 4 or not subject.signature or own_sizes:
+        if dtype.itemsize < 4 or not _is_legal(subject, probe.leaves):
+            said = in_one_line(error)
             self.note(f"in {str(dtype).removeprefix('torch.')} it raises {said} on: {probe.label}")
             return
 
@@ -165,11 +149,23 @@ class Search:
         if len(self.notes) < _MOST_NOTES:
             self.notes.setdefault(text)
 
+    def first(self, text: str) -> None:
+        """Say something before everything else."""
+        self.notes = {text: None, **self.notes}
+
     def _add(self, subject: Subject, probe: Probe, verdict: Verdict, dtype: torch.dtype) -> None:
         assert verdict.leaves is not None
         assert verdict.symptom is not None
-        found = blame(subject, verdict.leaves, dtype)
+        found = self._blame(subject, verdict.leaves, dtype)
         self.add(Failure(subject, probe.label, verdict.symptom, dtype, verdict.leaves, found))
+
+    def _blame(self, subject: Subject, leaves: Leaves, dtype: torch.dtype) -> Blame | None:
+        """The operation at fault, where the loss can be called while it is watched."""
+        try:
+            return blame(subject, leaves, dtype)
+        except Exception as error:
+            self.note(f"which operation is to blame cannot be told, since a recorded call raises {in_one_line(error)}")
+            return None
 
     def add(self, failure: Failure) -> None:
         """Keep a failure, unless the same operation on the same line is to blame for one already."""
@@ -179,3 +175,15 @@ class Search:
             return
         self._without_news = 0
         self.failures[key] = failure
+
+
+def _is_legal(subject: Subject, leaves: Leaves) -> bool:
+    """Whether an input is legal for certain.
+
+    The edge cases of a signature are, unless the loss has sizes of its own, which they need not fit. Beside an example
+    it is another legal value of what the example holds, in its sizes.
+    """
+    own_sizes = isinstance(subject.call, nn.Module) and any(True for _ in subject.call.parameters())
+    if subject.signature and not own_sizes:
+        return True
+    return is_change_of_values(subject, leaves)

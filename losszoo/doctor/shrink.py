@@ -11,8 +11,9 @@ from torch import Tensor
 
 from losszoo.doctor.blame import blame
 from losszoo.doctor.domain import Leaf, leaves_of
+from losszoo.doctor.effort import Effort
 from losszoo.doctor.probes import batch_size
-from losszoo.doctor.search import Clock, Failure
+from losszoo.doctor.search import Failure
 from losszoo.doctor.subject import Leaves
 
 _MOST_TRIALS = 400
@@ -28,12 +29,12 @@ class _Shrinker:
     failure: Failure
     leaves: Leaves
     kinds: Sequence[Leaf]
-    clock: Clock
+    clock: Effort
     trials: int = 0
 
     @property
     def done(self) -> bool:
-        """Whether trials or time are at an end."""
+        """Whether trials or effort are at an end."""
         return self.trials >= _MOST_TRIALS or self.clock.over()
 
     def keep_if_failing(self, smaller: Leaves) -> bool:
@@ -57,8 +58,8 @@ class _Shrinker:
         return all(leaf.legal(leaves[leaf.index]) for leaf in self.kinds)
 
 
-def smallest(failure: Failure, clock: Clock) -> Leaves:
-    """An input as small and as round as still fails with the same symptom, and as the time allows."""
+def smallest(failure: Failure, clock: Effort) -> Leaves:
+    """An input as small and as round as still fails with the same symptom, and as the effort allows."""
     shrinker = _Shrinker(failure, list(failure.leaves), leaves_of(failure.subject), clock)
     if not shrinker.keep_if_failing(list(failure.leaves)):
         return failure.leaves  # it does not fail twice

@@ -13,13 +13,20 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
 
 from losszoo.doctor.computing import computing_in
+from losszoo.doctor.effort import Effort
+from losszoo.doctor.use import Use
 from losszoo.engine.dense import whole_matrix
+from losszoo.errors import is_out_of_memory
 
 Leaves = list[Any]
 
 # Names under which people pass what is not trained.
 _GIVEN = ("target", "label", "true", "truth", "mask", "weight", "reference", "teacher", "observed", "valid", "real")
 _GIVEN_WHOLE = ("y", "t", "gt", "tgt", "ys", "ref", "lengths", "event", "events", "time", "times")
+
+
+class NoValueError(TypeError):
+    """A loss gave back what has no gradient: nothing, a number, whole numbers."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +36,16 @@ class Outcome:
     values: Tensor | None = None
     gradients: tuple[Tensor | None, ...] = ()
     error: Exception | None = None
+
+    @property
+    def out_of_memory(self) -> bool:
+        """Whether the call could not be made for want of memory, which is no fault of the loss."""
+        return self.error is not None and is_out_of_memory(self.error)
+
+    @property
+    def is_detached(self) -> bool:
+        """Whether there is a value, and no gradient of anything."""
+        return self.values is not None and self.values.numel() > 0 and not any(True for _ in self.moved())
 
     @property
     def total(self) -> float:
@@ -58,6 +75,9 @@ class Subject:
         may_be_nan: leaves that the loss itself looks at for NaN.
         ignored: labels that the loss leaves out, by leaf.
         within_one: leaves that the loss uses as no larger than 1.
+        remarks: what is worth knowing of how it is called.
+        effort: what every call is counted in; None counts none.
+        use: what a call takes; None where it is not known, and a call counts as one.
     """
 
     call: Callable[..., Any]
@@ -73,6 +93,9 @@ class Subject:
     may_be_nan: frozenset[int] = frozenset()
     ignored: Mapping[int, int] = field(default_factory=dict)
     within_one: frozenset[int] = frozenset()
+    remarks: tuple[str, ...] = ()
+    effort: Effort | None = None
+    use: Use | None = None
 
     def arguments(self, leaves: Sequence[Any]) -> tuple[Any, ...]:
         """The leaves in the nesting of the inputs."""
@@ -84,6 +107,15 @@ class Subject:
         """The same loss, ordinarily called with something else."""
         copied = [leaf.detach().contiguous() if isinstance(leaf, Tensor) else leaf for leaf in leaves]
         return replace(self, inputs=self.arguments(leaves), leaves=copied)
+
+    def spend(self, leaves: Sequence[Any]) -> None:
+        """Count one call on these leaves.
+
+        Raises:
+            TimeUpError: no time is left for it.
+        """
+        if self.effort is not None:
+            self.effort.spend(self.use.evaluations(leaves) if self.use else 1.0)
 
 
 def make_subject(
@@ -173,7 +205,8 @@ def forward(
     dtype: torch.dtype,
     mode: TorchFunctionMode | None = None,
 ) -> tuple[Tensor, list[Tensor]]:
-    """The values, and the tensors whose gradients are asked for."""
+    """The values, and the tensors whose gradients are asked for; every call of the loss is made and counted here."""
+    subject.spend(leaves)
     torch.manual_seed(subject.seed)
     sources: list[Tensor] = []
     given: Leaves = []
@@ -197,17 +230,16 @@ def as_values(answer: Any) -> Tensor:
     """The floating tensor that a loss gave back.
 
     Raises:
-        TypeError: it is something else.
+        NoValueError: it is something else.
     """
     if hasattr(answer, "values") and hasattr(answer, "counts"):
         answer = answer.values
     if not isinstance(answer, Tensor) or not answer.is_floating_point():
-        came = (
-            f"a tensor of {answer.dtype}"
-            if isinstance(answer, Tensor)
-            else f"something of type {type(answer).__name__}"
+        came = f"a tensor of {answer.dtype}" if isinstance(answer, Tensor) else f"a {type(answer).__name__}"
+        raise NoValueError(
+            f"a loss must return a floating tensor, got {came}: nothing can be trained with it; return the tensor that "
+            "was computed from the inputs (without .item(), float() or detach())"
         )
-        raise TypeError(f"a loss must return a floating tensor, however: it returns {came}")
     return answer
 
 

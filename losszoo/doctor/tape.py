@@ -12,8 +12,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch._C._functorch import get_unwrapped, is_functorch_wrapped_tensor, peek_interpreter_stack
 from torch.overrides import TorchFunctionMode
-from torch.utils._pytree import tree_leaves
+from torch.utils._pytree import tree_leaves, tree_map
 
 _CORE = str(Path(__file__).resolve().parents[1]) + os.sep
 _DOCTOR = str(Path(__file__).resolve().parent) + os.sep
@@ -124,7 +125,7 @@ class Tape(TorchFunctionMode):
         in_place = is_in_place(func)
         before = args
         if in_place and args and isinstance(args[0], Tensor):
-            before = (args[0].detach().clone(), *args[1:])
+            before = (plain(args[0]).detach().clone(), *args[1:])
         result = func(*args, **kwargs)
         if (name and floating(result)) or in_place:
             self._write(name or func.__name__, func, before, kwargs, args[0] if in_place else result)
@@ -133,6 +134,8 @@ class Tape(TorchFunctionMode):
     def _write(self, name: str, func: Any, args: Any, kwargs: Any, result: Any) -> None:
         if any(result is given for given in args) and func.__name__ in _UNCHANGING:
             return  # a cast to what it is already: its maker is still the one before
+        if peek_interpreter_stack() is not None:
+            args, kwargs, result = (tree_map(plain, value) for value in (args, kwargs, result))
         record = Record(len(self.records), Site(name, *author()), func, tuple(args), kwargs, result)
         self.records.append(record)
         for tensor in floating(result):
@@ -140,12 +143,22 @@ class Tape(TorchFunctionMode):
 
     def maker(self, tensor: Any, before: int | None = None) -> Record | None:
         """The operation that made a tensor."""
-        record = self._makers.get(id(tensor))
+        record = self._makers.get(id(plain(tensor)))
         return record if record is not None and (before is None or record.index < before) else None
 
     def sites(self) -> list[Site]:
         """Every operation and line, each once."""
         return list(dict.fromkeys(record.site for record in self.records))
+
+
+def plain(value: Any) -> Any:
+    """The numbers of all samples, where ``torch.func.vmap`` or ``grad`` shows an operation those of one.
+
+    Its wrappers refuse to be looked at, and are dead once their call has ended.
+    """
+    while isinstance(value, Tensor) and is_functorch_wrapped_tensor(value):
+        value = get_unwrapped(value)
+    return value
 
 
 def operation(func: Any) -> str:

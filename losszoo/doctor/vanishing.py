@@ -13,11 +13,11 @@ from torch.utils._pytree import tree_leaves
 from losszoo.doctor.batteries import battery
 from losszoo.doctor.blame import Blame
 from losszoo.doctor.computing import computing_in
+from losszoo.doctor.effort import Effort
 from losszoo.doctor.probes import Probe
-from losszoo.doctor.search import Clock
 from losszoo.doctor.shadow import zero_by_underflow
 from losszoo.doctor.subject import Leaves, Outcome, Subject, evaluate, forward
-from losszoo.doctor.tape import Record, Tape, operation
+from losszoo.doctor.tape import Record, Tape, operation, plain
 
 # Less than this share of the gradient that there should be is none.
 GONE = 1e-4
@@ -25,7 +25,7 @@ GONE = 1e-4
 _PULLS = 1e-3
 # Constants up to here are there to save a logarithm or a quotient.
 _EPS = 1e-3
-# Of the time budget.
+# Of the effort.
 SHARE = 0.8
 
 
@@ -47,8 +47,8 @@ def wrong_answers(subject: Subject) -> Iterator[Probe]:
             yield Probe(label, tree_leaves(inputs))
 
 
-def vanished(subject: Subject, clock: Clock) -> Iterator[Vanished]:
-    """Every wrong answer that has lost its gradient, as far as the time allows."""
+def vanished(subject: Subject, clock: Effort) -> Iterator[Vanished]:
+    """Every wrong answer that has lost its gradient, as far as the effort allows."""
     for probe in wrong_answers(subject):
         if clock.over(SHARE):
             return
@@ -103,7 +103,7 @@ def is_epsilon(func: Any, args: Any, kwargs: Any) -> bool:
 
 
 def _tensor_of(args: Any) -> Tensor:
-    found: Tensor = next(x for x in args if isinstance(x, Tensor)).detach()
+    found: Tensor = plain(next(x for x in args if isinstance(x, Tensor))).detach()
     return found
 
 

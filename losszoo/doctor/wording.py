@@ -49,13 +49,13 @@ def outcome(examination: Examination) -> str:
     """The verdict with the number of findings: ``sick, 2 findings``."""
     count = len(examination.findings)
     found = f", {count} finding{'' if count == 1 else 's'}" if count else ""
-    return f"{examination.verdict}{found}{'' if examination.complete else ' so far'}"
+    return f"{examination.verdict}{found}{' so far' if found and not examination.complete else ''}"
 
 
 def effort(examination: Examination) -> str:
     """What the verdict rests on."""
     inputs = "1 input" if examination.probes == 1 else f"{examination.probes} inputs"
-    ended = "" if examination.complete else "; the time budget ended it"
+    ended = "" if examination.complete else "; not all that should be tried"
     return f"{inputs} tried in {examination.seconds:.1f} s{ended}"
 
 
@@ -100,6 +100,9 @@ def shortest(examination: Examination, dtype: str = "float32") -> str:
 
 def strip_reach(strip: Strip) -> str:
     """``finite up to |logits| = 88.7 in float32``."""
+    if strip.floor is not None and not nowhere(strip):
+        end = "up" if strip.limit is None else f"to {number(strip.limit)}"
+        return f"finite from {strip.what} = {number(strip.floor)} {end} in {strip.dtype}"
     if strip.limit is None:
         return f"finite at every {strip.what} tried, up to {number(strip.scales[-1])}, in {strip.dtype}"
     if nowhere(strip):
