@@ -218,7 +218,7 @@ def test_an_object_that_is_called_keeps_its_parameters_to_itself() -> None:
         def __call__(self, predictions: Tensor, targets: Tensor) -> Tensor:
             return (predictions - targets).abs() ** self.power
 
-    loss = losszoo.create(Power, signature="regression", power=3.0)
+    loss = losszoo.create(Power(3.0), signature="regression")
     assert loss(torch.tensor([2.0]), torch.zeros(1)) == 8
     loss.power = 1.0
     assert loss(torch.tensor([2.0]), torch.zeros(1)) == 2
