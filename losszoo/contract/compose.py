@@ -212,6 +212,7 @@ class SumLoss(Summable):
                 f"got {', '.join(map(repr, inputs)) or 'none'}"
             )
 
+        self._check_labels(how)
         return self.combine(self._values_at(self._tick(), inputs_of, how))
 
     def values(self, inputs_of: Callable[[Loss], tuple[Any, ...]], **how: Any) -> dict[str, Tensor]:
@@ -220,6 +221,7 @@ class SumLoss(Summable):
         ``denominator`` is a number for a sum of one loss of the data, else a mapping by label: the terms of a sum
         count different things.
         """
+        self._check_labels(how)
         return self._values_at(self._tick(), lambda _, loss: inputs_of(loss), how)
 
     def combine(self, values: Mapping[str, Tensor]) -> Tensor:
@@ -231,6 +233,14 @@ class SumLoss(Summable):
             return self._terms
         name = getattr(getattr(self.combiner, "identity", None), "name", type(self.combiner).__name__)
         return (Term(f"{name}({', '.join(term.label for term in self._terms)})", self),)
+
+    def _check_labels(self, how: Mapping[str, Any]) -> None:
+        """What is given by label belongs to a term; the denominator of a label that is no term would be left out."""
+        for name, value in how.items():
+            for label in value if isinstance(value, Mapping) else ():
+                known = [known for known, _ in self._labelled()]
+                if label not in known:
+                    raise UsageError(f"{name} must be by the label of a term ({', '.join(known)}), got {label!r}")
 
     def _tick(self) -> Clock:
         schedules = [schedule for _, schedule in self._schedules()]

@@ -267,8 +267,11 @@ class Loss(Summable):
 
     def count(self, *inputs: Any, weight: Tensor | None = None, mask: Tensor | None = None, **named: Any) -> Tensor:
         """What a mean over this batch divides by: sum it over micro-batches or ranks for ``denominator``."""
-        with torch.no_grad(), full_precision((*inputs, *named.values())):
-            return count_of(self._unreduced(inputs, named, weight, mask))
+        try:
+            with torch.no_grad(), full_precision((*inputs, *named.values())):
+                return count_of(self._unreduced(inputs, named, weight, mask))
+        except (BrokenRule, ValueError) as error:
+            raise UsageError(f"{self.identity.name}: {error}{self._owner()}") from error
 
     def adds_up(self, *inputs: Any) -> bool:
         """Whether the values of parts of a batch add up to that of the whole, given its ``denominator``."""

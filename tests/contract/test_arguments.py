@@ -223,3 +223,9 @@ def test_a_weight_that_learns_gets_its_gradient(name: str) -> None:
     loss(*inputs, denominator=total).backward()
     assert total.grad is not None
     torch.testing.assert_close(total.grad, -loss(*inputs, denominator=3.0) / 3)
+
+
+@pytest.mark.parametrize("name", ["mse", "sup-con"])
+def test_a_count_refuses_what_a_call_refuses(name: str) -> None:
+    with pytest.raises(UsageError, match=rf"^{name}: (predictions|embeddings) must be a floating point tensor"):
+        losszoo.create(name).count(X.long(), torch.zeros(5).long())

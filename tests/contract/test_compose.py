@@ -218,3 +218,10 @@ def test_terms_of_one_signature_take_inputs_by_label() -> None:
 def test_a_term_without_inputs_is_named(inputs: dict, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         losszoo.create("cross-entropy + sup-con").evaluate(inputs)
+
+
+@pytest.mark.parametrize("name", ["weight", "mask", "denominator"])
+def test_what_is_given_by_label_has_a_term(name: str) -> None:
+    loss, x = losszoo.create("mse + 0.5*mae"), torch.ones(3)
+    with pytest.raises(UsageError, match=rf"{name} must be by the label of a term \(mse, mae\), got 'maee'"):
+        loss(x, x, **{name: {"mse": x > 0 if name == "mask" else x.sum(), "maee": x.sum()}})

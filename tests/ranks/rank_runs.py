@@ -28,7 +28,7 @@ RUNS: dict[str, dict[str, Any]] = {
     "contrastive": {"task": "digits"},
     "info-nce": {"task": "digits-views"},
     "modern-nca + 0.1*cross-entropy": {"task": "breast-cancer"},
-    "linear(0, 1, epochs=2)*sup-con + cross-entropy + 1e-3*l2": {"task": "digits"},
+    "linear(0, 1, epochs=2)*sup-con + cosine(1, 2, steps=30)*cross-entropy + 1e-3*l2": {"task": "digits"},
     "uncertainty(cross-entropy, bce)": {"task": "digits"},
     "rmse": {"task": "diabetes"},
     "dice": {"task": "digits-segmentation"},
@@ -36,7 +36,7 @@ RUNS: dict[str, dict[str, Any]] = {
     "nca(similarity='cosine')": {"task": "digits", "accumulate": 3},
     "bce": {"task": "breast-cancer", "accumulate": 2, "clip": "auto"},
     # The term that asks for candidates is off at first, so the last passes through the model have no gradient.
-    "cross-entropy + linear(0, 1, epochs=2)*modern-nca": {"task": "digits", "accumulate": 2},
+    "cross-entropy + linear(0, 1, steps=9)*modern-nca": {"task": "digits", "accumulate": 2},
     # Batches of one row: a rank without any.
     "mse": {"task": "diabetes", "set": {"recipe.batch_size": 281}},
     # Draws from torch's own source of chance, and learns weights outside of the model that the ranks wrap.

@@ -41,7 +41,12 @@ RUNS = {
     "own loss": ["--loss", "./jittery.py:jittery", "--clip", "zscore(warmup=4)"],
     "rollback": ["--loss", "nca-ratio", "--on-nonfinite", "rollback", "--set", "recipe.lr=0.3", "--clip-norm", "1"],
     "learned weights": ["--loss", "uncertainty(cross-entropy, bce)", "--accumulate", "2"],
-    "pairs drawn": ["--loss", "linear(0, 1, epochs=3)*triplet + cross-entropy", "--precision", "bf16"],
+    "pairs drawn": [
+        "--loss",
+        "linear(0, 1, epochs=3)*triplet + cosine(0, 1, steps=20)*cross-entropy",
+        "--precision",
+        "bf16",
+    ],
 }
 
 
