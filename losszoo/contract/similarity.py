@@ -65,10 +65,9 @@ def _logits(rows: Tensor, columns: Tensor, similarity: str, temperature: float) 
     squared = similarity == "squared-euclidean"
     x, y, scale = _bounded(rows, columns)
     factor, share = _factors(scale, scale, temperature) if squared else (scale / temperature, scale)
-    # The slope of a square is by the rows as they were given: by those in bounds it could overflow on its way.
-    back = scale / temperature
-    if squared:
-        x, y = _Bounded.apply(rows, x), _Bounded.apply(columns, y)  # type: ignore[no-untyped-call]
+    # Slopes are by the rows as they were given: by those in bounds they could overflow on their way.
+    back = factor / scale if not squared else scale / temperature
+    x, y = _Bounded.apply(rows, x), _Bounded.apply(columns, y)  # type: ignore[no-untyped-call]
     if rows.shape[0] * columns.shape[0] * rows.shape[1] > EXACT_BELOW:
         logits: Tensor = _Product.apply(x, y, -factor, -share, -back, squared)  # type: ignore[no-untyped-call]
         return logits
@@ -76,7 +75,8 @@ def _logits(rows: Tensor, columns: Tensor, similarity: str, temperature: float) 
     if squared:
         squares: Tensor = _Saturate.apply(distance * distance, -factor, -share, -back)  # type: ignore[no-untyped-call]
         return squares
-    return distance * -factor
+    scaled: Tensor = _Scale.apply(distance, -factor, -back)  # type: ignore[no-untyped-call]
+    return scaled
 
 
 def plain_logits(rows: Tensor, columns: Tensor, similarity: str = "euclidean", temperature: float = 1.0) -> Tensor:
@@ -183,11 +183,26 @@ class _Bounded(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, rows: Tensor, bounded: Tensor) -> Tensor:
+        ctx.set_materialize_grads(False)
         return bounded.view_as(bounded)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: Any, grad: Tensor | None) -> tuple[Tensor | None, None]:
         return grad, None
+
+
+class _Scale(torch.autograd.Function):
+    """Numbers times the factor, in whose slope ``back`` takes its place."""
+
+    @staticmethod
+    def forward(ctx: Any, numbers: Tensor, factor: Tensor, back: Tensor) -> Tensor:
+        ctx.save_for_backward(back)
+        ctx.set_materialize_grads(False)
+        return numbers * factor
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor | None) -> tuple[Tensor | None, None, None]:
+        return None if grad is None else grad * ctx.saved_tensors[0], None, None
 
 
 class _Saturate(torch.autograd.Function):
@@ -264,15 +279,15 @@ class _Product(torch.autograd.Function):
             result.sqrt_().mul_(factor)
         ctx.squared = squared
         ctx.set_materialize_grads(False)
-        ctx.save_for_backward(rows, columns, back if squared else factor, result)
+        ctx.save_for_backward(rows, columns, factor, back, result)
         return result
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor | None) -> tuple[Tensor | None, ...]:
         if grad is None:
             return None, None, None, None, None, None
-        rows, columns, factor, logits = ctx.saved_tensors
-        slope = 2 * factor if ctx.squared else -factor * factor
+        rows, columns, factor, back, logits = ctx.saved_tensors
+        slope = 2 * back if ctx.squared else -back * factor
         by_row, by_column = torch.empty_like(rows), torch.zeros_like(columns)
         column_sums = torch.zeros_like(columns[:, :1])
         for place in range(0, rows.shape[0], _BLOCK):
