@@ -92,13 +92,13 @@ class _Again(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         needed = ctx.needs_input_grad[2:]
-        twice = torch.is_grad_enabled()
+        twice, saved = torch.is_grad_enabled(), ctx.saved_tensors
         # Several gradients at once (``vectorize=True``) are no business of a closed form either.
         if not twice and not batched(grad):
             return grad, None, *(None for _ in needed)
         with torch.enable_grad():
             # Each by itself, as one tensor may be given twice.
-            inputs = [None if x is None else x.view_as(x) for x in ctx.saved_tensors]
-            wanted = [x for x, need in zip(inputs, needed, strict=True) if need]
+            inputs = [None if x is None else x.view_as(x) for x in saved]
+            wanted = [x for x, need in zip(inputs, needed, strict=True) if need and x is not None]
             found = iter(torch.autograd.grad(ctx.formula(*inputs), wanted, grad, create_graph=twice))
         return None, None, *(next(found) if need else None for need in needed)

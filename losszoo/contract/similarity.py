@@ -63,16 +63,20 @@ def _logits(rows: Tensor, columns: Tensor, similarity: str, temperature: float) 
     if similarity == "cosine":
         return (unit(rows) / temperature) @ unit(columns).T
     squared = similarity == "squared-euclidean"
-    rows, columns, scale = _bounded(rows, columns)
+    x, y, scale = _bounded(rows, columns)
     factor, share = _factors(scale, scale, temperature) if squared else (scale / temperature, scale)
+    # Slopes are by the rows as they were given: by those in bounds they could overflow on their way.
+    back = factor / scale if not squared else scale / temperature
+    x, y = _Bounded.apply(rows, x), _Bounded.apply(columns, y)  # type: ignore[no-untyped-call]
     if rows.shape[0] * columns.shape[0] * rows.shape[1] > EXACT_BELOW:
-        logits: Tensor = _Product.apply(rows, columns, -factor, -share, squared)  # type: ignore[no-untyped-call]
+        logits: Tensor = _Product.apply(x, y, -factor, -share, -back, squared)  # type: ignore[no-untyped-call]
         return logits
-    distance = torch.cdist(rows, columns, compute_mode="donot_use_mm_for_euclid_dist")
+    distance = torch.cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist")
     if squared:
-        squares: Tensor = _Saturate.apply(distance * distance, -factor, -share)  # type: ignore[no-untyped-call]
+        squares: Tensor = _Saturate.apply(distance * distance, -factor, -share, -back)  # type: ignore[no-untyped-call]
         return squares
-    return distance * -factor
+    scaled: Tensor = _Scale.apply(distance, -factor, -back)  # type: ignore[no-untyped-call]
+    return scaled
 
 
 def plain_logits(rows: Tensor, columns: Tensor, similarity: str = "euclidean", temperature: float = 1.0) -> Tensor:
@@ -174,24 +178,51 @@ def _plainly_saturated(products: Tensor, factor: Tensor, share: Tensor) -> Tenso
     return torch.where(beyond, grown * torch.sign(products * share), plain)
 
 
+class _Bounded(torch.autograd.Function):
+    """Rows in bounds, for those whose slope is already by the rows as they were given."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, bounded: Tensor) -> Tensor:
+        ctx.set_materialize_grads(False)
+        return bounded.view_as(bounded)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor | None) -> tuple[Tensor | None, None]:
+        return grad, None
+
+
+class _Scale(torch.autograd.Function):
+    """Numbers times the factor, in whose slope ``back`` takes its place."""
+
+    @staticmethod
+    def forward(ctx: Any, numbers: Tensor, factor: Tensor, back: Tensor) -> Tensor:
+        ctx.save_for_backward(back)
+        ctx.set_materialize_grads(False)
+        return numbers * factor
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor | None) -> tuple[Tensor | None, None, None]:
+        return None if grad is None else grad * ctx.saved_tensors[0], None, None
+
+
 class _Saturate(torch.autograd.Function):
     """Products times the factor, x, and beyond the knee k the number k (1 + log |x / k|) with the sign of x.
 
-    One matrix is kept for the backward pass.
+    One matrix is kept for the backward pass, in which ``back`` takes the place of the factor.
     """
 
     @staticmethod
-    def forward(ctx: Any, products: Tensor, factor: Tensor, share: Tensor) -> Tensor:
-        ctx.save_for_backward(products, factor, share)
+    def forward(ctx: Any, products: Tensor, factor: Tensor, share: Tensor, back: Tensor) -> Tensor:
+        ctx.save_for_backward(products, share, back)
         ctx.set_materialize_grads(False)
         return _saturated(products, factor, share)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor | None) -> tuple[Tensor | None, None, None]:
+    def backward(ctx: Any, grad: Tensor | None) -> tuple[Tensor | None, None, None, None]:
         if grad is None:
-            return None, None, None
-        products, factor, share = ctx.saved_tensors
-        return grad / (products * share).abs().clamp(min=1.0) * factor, None, None
+            return None, None, None, None
+        products, share, back = ctx.saved_tensors
+        return grad / (products * share).abs().clamp(min=1.0) * back, None, None, None
 
 
 class _Dot(torch.autograd.Function):
@@ -226,7 +257,9 @@ class _Product(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, rows: Tensor, columns: Tensor, factor: Tensor, share: Tensor, squared: bool) -> Tensor:
+    def forward(
+        ctx: Any, rows: Tensor, columns: Tensor, factor: Tensor, share: Tensor, back: Tensor, squared: bool
+    ) -> Tensor:
         wide = torch.float32 if rows.device.type == "mps" else torch.float64
         # The mean is taken off in float64, where that rounds nothing that the rows hold.
         y = columns.to(wide)
@@ -246,15 +279,15 @@ class _Product(torch.autograd.Function):
             result.sqrt_().mul_(factor)
         ctx.squared = squared
         ctx.set_materialize_grads(False)
-        ctx.save_for_backward(rows, columns, factor, result)
+        ctx.save_for_backward(rows, columns, factor, back, result)
         return result
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor | None) -> tuple[Tensor | None, ...]:
         if grad is None:
-            return None, None, None, None, None
-        rows, columns, factor, logits = ctx.saved_tensors
-        slope = 2 * factor if ctx.squared else -factor * factor
+            return None, None, None, None, None, None
+        rows, columns, factor, back, logits = ctx.saved_tensors
+        slope = 2 * back if ctx.squared else -back * factor
         by_row, by_column = torch.empty_like(rows), torch.zeros_like(columns)
         column_sums = torch.zeros_like(columns[:, :1])
         for place in range(0, rows.shape[0], _BLOCK):
@@ -271,4 +304,4 @@ class _Product(torch.autograd.Function):
             by_row[block] = rows[block] * ratio.sum(1, keepdim=True) - ratio @ columns
             by_column -= ratio.T @ rows[block]
             column_sums += ratio.sum(0).unsqueeze(1)
-        return by_row * slope, (by_column + columns * column_sums) * slope, None, None, None
+        return by_row * slope, (by_column + columns * column_sums) * slope, None, None, None, None

@@ -159,7 +159,7 @@ def test_points_close_to_each_other(path: str) -> None:
 
 def test_subnormal_gradients_do_not_reach_the_product() -> None:
     rows, columns = (x.requires_grad_() for x in _draw(4, 5, 3, torch.float32))
-    logits = module._Product.apply(rows, columns, torch.tensor(-1.0), torch.tensor(-1.0), False)
+    logits = module._Product.apply(rows, columns, *torch.full((3,), -1.0), False)
     tiny = torch.full_like(logits, 1e-40)
     gradients = torch.autograd.grad(logits, (rows, columns), tiny)
     assert all(bool((gradient == 0).all()) for gradient in gradients)

@@ -118,11 +118,11 @@ class _FenchelYoung(Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor | None, grad_p: Tensor | None, _: None) -> tuple[Tensor | None, ...]:
         p, columns, targets = ctx.saved_tensors
-        if grad is None and grad_p is None:
-            return None, None, None
         # Nothing is written in place where that is derived again, or batched.
         fresh = grad_p is not None or torch.is_grad_enabled() or transformed()
         if grad is None:
+            if grad_p is None:
+                return None, None, None
             return _placed(_moved(p, grad_p, ctx.alpha), columns, p.new_zeros(len(p), ctx.classes), fresh), None, None
         outer = grad.unsqueeze(-1)
         if targets.is_floating_point():
@@ -148,7 +148,7 @@ def _placed(slope: Tensor, columns: Tensor, full: Tensor, fresh: bool) -> Tensor
     return full.scatter_add_(-1, columns, slope) if columns.numel() else full.add_(slope)
 
 
-def _moved(p: Tensor, x: Tensor | None, alpha: float) -> Tensor:
+def _moved(p: Tensor, x: Tensor, alpha: float) -> Tensor:
     r"""The derivative of p along logits, which is symmetric.
 
     .. math:: s \odot \left(x - \frac{\langle s, x \rangle}{\sum s}\right), \quad

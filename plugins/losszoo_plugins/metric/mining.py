@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from losszoo import Unreduced, pairwise
-from losszoo_plugins.closed_form import only_plain
+from losszoo_plugins.closed_form import only_plain, transformed
 
 
 @pairwise(similarity="euclidean", temperature=None, needs=("positive", "negative"))
@@ -120,38 +120,60 @@ def triplet_all(
         Hermans, Beyer, Leibe, "In Defense of the Triplet Loss for Person Re-Identification", 2017,
         arXiv:1703.07737.
     """
-    sums, active, _ = _Hinges.apply(logits, positive, negative, margin)  # type: ignore[no-untyped-call]
+    hinges = _TransformedHinges if transformed() else _Hinges
+    sums, active, *_ = hinges.apply(logits, positive, negative, margin)  # type: ignore[no-untyped-call]
     counts = active if average == "nonzero" else (positive.sum(1) * negative.sum(1)).to(logits.dtype)
     return Unreduced(sums, counts)
 
 
-class _Hinges(torch.autograd.Function):
-    """Sum over all pairs of a positive and a negative of the hinge of their distances, and how many are above 0.
+def _hinges(logits: Tensor, positive: Tensor, negative: Tensor, margin: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Sum over all pairs of a positive and a negative of the hinge of their distances, how many are above 0, slopes.
 
     Only the positives, mostly the fewer, are sorted, by how far they reach. A negative is then within the reach of
     those of them that come first, however many: as many hinges that pull at it, whose sum is that many times its
     own logit less a prefix sum. How many negatives a positive reaches is read off the same numbers.
     """
+    most = _most(positive)
+    # Minus the reach, so that the furthest comes first.
+    reach, places = torch.where(positive, logits - margin, torch.inf).sort(1)
+    reach, places = reach[:, :most].contiguous(), places[:, :most]
+    hinges = torch.searchsorted(reach, logits.contiguous())
+    hinges = hinges * negative
+    # In float64, as the two parts of a sum may nearly cancel.
+    finite = torch.where(reach < torch.inf, reach, 0.0).double()
+    prefix = torch.nn.functional.pad(finite.cumsum(1), (1, 0))
+    sums = (hinges * logits.double() - prefix.gather(1, hinges)).sum(1)
+    slopes = hinges.to(logits.dtype)
+    reached = torch.zeros_like(prefix).scatter_add_(1, hinges, torch.ones_like(logits, dtype=torch.float64))
+    reached = reached.flip(1).cumsum(1).flip(1)[:, 1:]
+    slopes.scatter_add_(1, places, -reached.to(logits.dtype))
+    return sums.to(logits.dtype), hinges.sum(1).to(logits.dtype), slopes
+
+
+class _Hinges(torch.autograd.Function):
+    """Sums, and how many hinges are above 0; the slopes are found with the sums."""
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, positive: Tensor, negative: Tensor, margin: float) -> tuple[Tensor, Tensor]:
+        sums, active, slopes = _hinges(logits, positive, negative, margin)
+        ctx.save_for_backward(slopes)
+        ctx.mark_non_differentiable(active)
+        return sums, active
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor, None, None, None]:
+        (slopes,) = ctx.saved_tensors
+        return slopes * grad.unsqueeze(1), None, None, None
+
+
+class _TransformedHinges(torch.autograd.Function):
+    """The same for a transform, in the form that it asks for, and which a compiler does not take."""
 
     generate_vmap_rule = True
 
     @staticmethod
     def forward(logits: Tensor, positive: Tensor, negative: Tensor, margin: float) -> tuple[Tensor, Tensor, Tensor]:
-        most = _most(positive)
-        # Minus the reach, so that the furthest comes first.
-        reach, places = torch.where(positive, logits - margin, torch.inf).sort(1)
-        reach, places = reach[:, :most].contiguous(), places[:, :most]
-        hinges = torch.searchsorted(reach, logits.contiguous())
-        hinges = hinges * negative
-        # In float64, as the two parts of a sum may nearly cancel.
-        finite = torch.where(reach < torch.inf, reach, 0.0).double()
-        prefix = torch.nn.functional.pad(finite.cumsum(1), (1, 0))
-        sums = (hinges * logits.double() - prefix.gather(1, hinges)).sum(1)
-        slopes = hinges.to(logits.dtype)
-        reached = torch.zeros_like(prefix).scatter_add_(1, hinges, torch.ones_like(logits, dtype=torch.float64))
-        reached = reached.flip(1).cumsum(1).flip(1)[:, 1:]
-        slopes.scatter_add_(1, places, -reached.to(logits.dtype))
-        return sums.to(logits.dtype), hinges.sum(1).to(logits.dtype), slopes
+        return _hinges(logits, positive, negative, margin)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor, Tensor]) -> None:
