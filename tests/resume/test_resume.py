@@ -208,7 +208,7 @@ def edit(folder: str, **changes: Any) -> None:
             {"losszoo": "0.0.1", "world": 2},
             r"losszoo: '0.0.1' there.*world: 2 there, 1 here.*torchrun --nproc-per-node 2",
         ),
-        ({"format": 1}, r"must be of format 3, however: .* is of format 1"),
+        ({"format": 1}, r"must be of format 4, however: .* is of format 1"),
         (
             {"code": {"a.py": "0"}},
             r"the loss file a.py must be where it was, however: it is not in .*; go on in the folder",
