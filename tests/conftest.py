@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +17,8 @@ ABALONE_SHA256 = "de37cdcdcaaa50c309d514f248f7c2302a5f1f88c168905eba23fe2fbc7844
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # A job in the background of a script ignores SIGINT, and so would every process that a test starts and interrupts.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line("markers", "needs_abalone: skipped where abalone.data is not on this machine already")
 
 

@@ -66,7 +66,7 @@ class Workshop:
             stderr=subprocess.STDOUT,
             text=True,
             check=False,
-            timeout=120,
+            timeout=1800,
         )
         return done.returncode, done.stdout.replace(str(self.folder), "/home/me/losszoo-hello")
 

@@ -15,6 +15,7 @@ from losszoo.bench.side import ZOO
 from losszoo.bench.units import human_bytes, human_count, human_seconds
 from losszoo.bench.workload import Size, axis_of
 from losszoo.errors import UsageError
+from losszoo.harness.files import write_atomically
 
 # Distinct to the colour-blind; the zoo's own is the dark one.
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f7f7f")
@@ -108,17 +109,27 @@ def draw(report: Report, path: str, command: str, machine: str) -> None:
         path: a file that ends in .html, .png or .svg.
         command: how it can be measured again.
         machine: what it was measured on.
+
+    Raises:
+        UsageError: the file cannot be written; nothing of it is left behind.
     """
     kind = Path(path).suffix[1:]
-    if kind != "html":
-        Path(path).write_bytes(_picture(report, kind, machine))
-        return
+    content = _picture(report, kind, machine) if kind != "html" else _on_a_page(report, command, machine).encode()
+    try:
+        write_atomically(Path(path), content)
+    except OSError as error:
+        raise UsageError(
+            f"plot must be a file that can be written, got {path} ({error.strerror or error}); choose another"
+        ) from error
+
+
+def _on_a_page(report: Report, command: str, machine: str) -> str:
     svg = _picture(report, "svg", "").decode()
     svg = svg[svg.index("<svg") :]
     title = f"losszoo bench: {', '.join(dict.fromkeys(row.loss for row in report.rows))}"
     words = {"title": title, "command": command, "machine": machine}
     escaped = {name: html.escape(text) for name, text in words.items()}
-    Path(path).write_text(_PAGE.format(picture=svg, **escaped), encoding="utf-8")
+    return _PAGE.format(picture=svg, **escaped)
 
 
 def _picture(report: Report, kind: str, footer: str) -> bytes:

@@ -102,7 +102,11 @@ def close_stdout() -> None:
 
 def _report(error: BaseException, with_json: bool, debug: bool) -> None:
     ours = isinstance(error, LosszooError)
-    message = "\n".join(map(printable, (str(error) if ours else in_one_line(error)).split("\n")))
+    environment = isinstance(error, OSError | MemoryError)
+    said = str(error) if ours else in_one_line(error)
+    if isinstance(error, MemoryError):
+        said = f"memory ran out: {said}; try smaller sizes"
+    message = "\n".join(map(printable, said.split("\n")))
     if debug:
         import traceback
 
@@ -111,9 +115,10 @@ def _report(error: BaseException, with_json: bool, debug: bool) -> None:
         print_error(type(error).__name__, message)
     if is_first() or not isinstance(error, SharedError):
         say_error(message)
-    if not ours and not debug:
+    if not (ours or environment or debug):
         click.echo("--debug shows the traceback.", err=True)
-    raise click.exceptions.Exit(2 if ours and not isinstance(error, NonFiniteError) else 1)
+    # 1 is an answer that is bad; a command that broke has none.
+    raise click.exceptions.Exit(1 if isinstance(error, NonFiniteError) else 2)
 
 
 def say_error(message: str) -> None:

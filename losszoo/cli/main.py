@@ -51,7 +51,7 @@ class LazyGroup(click.Group):
         """Run; where stdout is closed or full, nothing can be answered, and one sentence says so."""
         if sys.stdout is None:  # `losszoo list >&-`
             say_error("stdout is closed: there is nowhere to write the answer")
-            sys.exit(1)
+            sys.exit(2)
         try:
             return super().main(*arguments, **options)
         except OSError as error:
@@ -59,7 +59,7 @@ class LazyGroup(click.Group):
                 raise
             close_stdout()
             say_error(f"the answer cannot be written to stdout: {error.strerror or in_one_line(error)}")
-            sys.exit(1)
+            sys.exit(2)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; one that cannot even be read answers ``--json`` with a document too."""
@@ -93,8 +93,8 @@ def main() -> None:
     losszoo doctor my_loss.py:MyLoss                 where it breaks, why, on which input, and what cures it
     losszoo bench nca --sizes 1024,8192              its time and memory beside everybody else's
 
-    Exit codes: 0 fine; 1 the answer is bad (a run was stopped by its guard, a loss is sick); 2 wrong usage, unknown
-    name or missing data.
+    Exit codes: 0 fine; 1 the answer is bad (a run was stopped by its guard or interrupted, a loss is sick); 2 there is
+    none: wrong usage, an unknown name, missing data, a full disk, an error.
     """
 
 

@@ -26,6 +26,10 @@ from losszoo.harness.files import write_atomically as write_atomically
 CHECKPOINT = "checkpoint.pt"
 
 
+class UnwritableError(UsageError):
+    """A run folder that takes no more: the disk is full, or may not be written."""
+
+
 class Record:
     """The folder of one run: config, history, steps and result as JSON, ``checkpoint.pt``, ``bundles/``.
 
@@ -130,8 +134,8 @@ class NoRecord(Record):
         pass
 
 
-def _unwritable(error: OSError, folder: Path) -> UsageError:
-    return UsageError(
+def _unwritable(error: OSError, folder: Path) -> UnwritableError:
+    return UnwritableError(
         f"the run folder must be writable, however: {error.strerror or error}: "
         f"{error.filename or folder}; choose another --out"
     )

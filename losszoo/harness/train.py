@@ -23,7 +23,7 @@ from losszoo.harness.planning import make_plan as make_plan
 from losszoo.harness.progress import Progress
 from losszoo.harness.randomness import isolated
 from losszoo.harness.ranks import agreed, joined
-from losszoo.harness.record import NoRecord, Record
+from losszoo.harness.record import NoRecord, Record, UnwritableError
 from losszoo.harness.result import RunResult
 from losszoo.harness.resume import Kept, read_run, resume_command, same_threads
 from losszoo.harness.run import OnEpoch, fit
@@ -169,6 +169,8 @@ def _goes_on(plan: Plan, chosen: Choice) -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"interrupted at once{again}") from None
+    except UnwritableError as error:
+        raise UnwritableError(f"{error}{again}") from error
     except (MemoryError, torch.OutOfMemoryError) as error:
         said = (str(error).splitlines() or [""])[0]
         reason = f" ({said})" if said else ""

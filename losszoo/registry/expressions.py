@@ -16,8 +16,10 @@ from __future__ import annotations
 
 import math
 import re
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, NoReturn
 
 from losszoo.contract.schedules import KINDS, Schedule
@@ -28,6 +30,10 @@ from losszoo.registry.terms import Weighted as Weighted
 
 # A Python file without the name of what is in it.
 _FILE = re.compile(r"""[^\s()*+,="'\[\]:]+\.py(?![\w:])""")
+# A name with dots alone, as Python writes it.
+_DOTTED = re.compile(r"[A-Za-z_]\w*+(?:\.[A-Za-z_]\w*+)++(?![:.])")
+# What could be a sum, or a path with a sign in it.
+_SIGNED = re.compile(r"""([^\s()*,="'\[\]:]{1,300}+):[A-Za-z_][\w.]*+""")
 # Deep enough for any loss, shallow enough for the recursive parser.
 _DEEPEST = 40
 _LONGEST = 10_000
@@ -46,6 +52,13 @@ def parse(text: str) -> tuple[Weighted, ...]:
     if len(text) > _LONGEST:
         raise UsageError(f"a loss expression must have at most {_LONGEST} characters, however: {len(text)}")
     return _Parser(text).whole()
+
+
+def _is_file(path: str) -> bool:
+    try:
+        return Path(path).expanduser().is_file()
+    except (OSError, RuntimeError):  # too long for a path, no such ~user
+        return False
 
 
 @dataclass(frozen=True)
@@ -86,6 +99,13 @@ class _Parser:
                 continue
             if nameless := _FILE.match(self.text, position):
                 self._fail(position, f"the loss in the file, {nameless.group()}:NAME", nameless.group())
+            if dotted := _DOTTED.match(self.text, position):
+                module, _, name = dotted.group().rpartition(".")
+                self._fail(position, f"module and name apart, {module}:{name}", dotted.group())
+            signed = _SIGNED.match(self.text, position) if ".py:" in self.text else None
+            if signed and "+" in signed[1] and _is_file(signed[1]):
+                quoted = shlex.quote(f'"{signed.group()}"')
+                self._fail(position, f"a path with a + in it in quotes, --loss {quoted}", signed.group())
             match = TOKENS.match(self.text, position)
             if match is None:
                 self._fail(position, "a loss, a number or one of + - * ( )", repr(self.text[position]))

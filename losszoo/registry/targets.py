@@ -26,7 +26,9 @@ def resolve(target: str, base: Path | None = None) -> Any:
     """
     place, separator, name = target.rpartition(":")
     if not separator or not place or not name:
-        raise UsageError(f"a target must be 'package.module:name' or 'file.py:name', however: {target!r}")
+        package, dot, last = target.rpartition(".")
+        hint = f"; write {package}:{last}" if dot and package and last.isidentifier() and last != "py" else ""
+        raise UsageError(f"a target must be 'package.module:name' or 'file.py:name', got {target!r}{hint}")
     found: Any = _from_file(place, base) if place.endswith(".py") else _import(place, target)
     for part in name.split("."):
         found = _attribute(found, part, place)

@@ -9,7 +9,7 @@ from typing import Any
 from losszoo.contract.schedules import KINDS, Schedule, number_text
 
 TOKENS = re.compile(
-    r"""(?P<target>(?:[^\s()*+,="'\[\]:-][^\s()*+,="'\[\]:]*\.py|[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)
+    r"""(?P<target>(?:(?:[A-Za-z]:(?=[\\/]))?[^\s()*+,="'\[\]:-][^\s()*+,="'\[\]:]*\.py|[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)
       | (?P<number>(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)
       | (?P<name>[A-Za-z_]\w*(?:-[A-Za-z0-9_]+)*)
       | (?P<string>"[^"]*"|'[^']*')

@@ -77,6 +77,6 @@ def test_a_process_that_dies_without_an_answer(monkeypatch: pytest.MonkeyPatch) 
         ("import sys; sys.exit('some last words')", "raised", "ended with exit code 1: some last words"),
     ):
         monkeypatch.setattr("losszoo.bench.process._CODE", code)
-        told = ask({"threads": 1}, timeout=60)
+        told = ask({"threads": 1}, timeout=1800)
         assert told["status"] == status
         assert said in told["said"]

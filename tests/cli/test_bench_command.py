@@ -32,7 +32,7 @@ def bench(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProce
     """A real process, in a pipe."""
     plain = {key: value for key, value in os.environ.items() if key != "COLUMNS"}
     command = [sys.executable, "-m", "losszoo", "bench", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=100, check=False, env=plain, cwd=cwd)
+    return subprocess.run(command, capture_output=True, text=True, timeout=1800, check=False, env=plain, cwd=cwd)
 
 
 def ask(*arguments: str) -> Any:
@@ -43,10 +43,9 @@ def ask(*arguments: str) -> Any:
 
 def test_bad_peers_stop_nobody() -> None:
     """One loss of the zoo against a good peer and every kind of bad one, in one run: each row says what happened."""
-    names = ("right", "wrong", "raises", "hangs", "hungry")
+    names = ("right", "wrong", "raises", "hungry")
     against = ",".join(f"{MINE}:{name}" for name in names)
-    limits = ("--timeout", "8", "--memory-limit", "500MB")
-    done = bench("mse", "--sizes", "1000", "--against", against, "--json", *limits, *FAST)
+    done = bench("mse", "--sizes", "1000", "--against", against, "--json", "--memory-limit", "500MB", *FAST)
     assert done.returncode == 1, done.stderr
     document = json.loads(done.stdout)
     _check_document(document)
@@ -56,7 +55,6 @@ def test_bad_peers_stop_nobody() -> None:
     _check_differing(rows["wrong"], done.stderr)
     for name, status, said in (
         ("raises", "raised", r"RuntimeError: no luck \[bold\]here\[/bold\] .*mine.py"),
-        ("hangs", "timeout", r"stopped after 8 s"),
         ("hungry", "memory", r"a tensor of 1.07 GB more does not fit into the limit of 500 MB"),
     ):
         row = rows[name]
@@ -65,6 +63,14 @@ def test_bad_peers_stop_nobody() -> None:
         assert row["zoo"]["seconds"] > 0
         assert re.search(said, row["peer"]["said"])
         assert re.search(said, done.stderr)
+
+
+def test_a_peer_that_hangs_is_stopped() -> None:
+    """Alone, since a short timeout stops whatever else is slow on a busy machine; the peer sleeps for ever."""
+    done = bench("mse", "--sizes", "1000", "--against", f"{MINE}:hangs", "--json", "--timeout", "8", *FAST)
+    (row,) = json.loads(done.stdout)["rows"]
+    assert (row["peer"]["status"], row["peer"]["said"], row["ratio"]) == ("timeout", "stopped after 8 s", None)
+    assert "stopped after 8 s" in done.stderr
 
 
 def _check_document(document: dict[str, Any]) -> None:

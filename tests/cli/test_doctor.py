@@ -119,7 +119,7 @@ for line in ("doctor --help", "doctor", "doctor focl", "doctor bce --jobs 2", "d
 
 
 def test_refusing_imports_nothing_heavy() -> None:
-    done = subprocess.run([sys.executable, "-c", PROBE], capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run([sys.executable, "-c", PROBE], capture_output=True, text=True, timeout=1800, check=True)
     assert [line for line in done.stderr.splitlines() if line.endswith("end")] == ["end"] * 5
 
 
@@ -255,7 +255,7 @@ def test_a_pipe_sees_no_progress(capsys: pytest.CaptureFixture[str]) -> None:
 def doctor(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     """The real one, in a process of its own."""
     command = [sys.executable, "-m", "losszoo", "doctor", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=100, check=False, cwd=cwd)
+    return subprocess.run(command, capture_output=True, text=True, timeout=1800, check=False, cwd=cwd)
 
 
 @pytest.mark.usefixtures("cli")

@@ -82,7 +82,7 @@ def browse(tmp_path: Path) -> Callable[..., dict[str, Any]]:
         write_page(examinations, tmp_path / "page.html", **options)
         (tmp_path / "look.html").write_text(LOOK)
         command = [CHROMIUM, *OPTIONS, *more, f"--user-data-dir={tmp_path / 'profile'}", f"file://{tmp_path}/look.html"]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=1800, check=True)
         seen = re.search(r'<pre id="seen">(.*?)</pre>', done.stdout, re.DOTALL)
         assert seen is not None, done.stderr
         found: dict[str, Any] = json.loads(unescape(seen[1]))

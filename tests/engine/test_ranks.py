@@ -68,7 +68,7 @@ def launched(ranks: int, out: Path) -> dict[str, list[Any]]:
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(ranks)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
-        [*command, str(WORKER), str(out)], env=environment, capture_output=True, text=True, timeout=150, check=False
+        [*command, str(WORKER), str(out)], env=environment, capture_output=True, text=True, timeout=1800, check=False
     )
     assert done.returncode == 0, done.stderr[-4000:]
     found: dict[str, list[Any]] = json.loads(out.read_text())

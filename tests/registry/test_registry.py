@@ -281,7 +281,7 @@ def zoo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def losszoo(zoo: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "losszoo", *arguments]
     environment = {**os.environ, "PYTHONPATH": str(zoo), "OMP_NUM_THREADS": "1"}
-    return subprocess.run(command, env=environment, cwd=zoo, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(command, env=environment, cwd=zoo, capture_output=True, text=True, timeout=1800, check=False)
 
 
 @pytest.fixture(scope="module")

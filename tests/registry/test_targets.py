@@ -94,7 +94,7 @@ def test_an_interrupt_of_the_files_own_is_its_fault(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("target", "said"),
     [
-        ("json", "a target must be 'package.module:name' or 'file.py:name', however: 'json'"),
+        ("json", "a target must be 'package.module:name' or 'file.py:name', got 'json'"),
         (":name", "a target must be"),
         ("json:", "a target must be"),
         ("json:lods", "json has no 'lods': did you mean loads or load"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import time
 from pathlib import Path
 from typing import Any
 
@@ -55,10 +54,8 @@ def test_a_cell_that_hangs_is_ended_on_ray(tmp_path: Path) -> None:
     ],
 )
 def test_a_cluster_that_is_not_there_is_told_at_once(address: str, said: str) -> None:
-    started = time.perf_counter()
     with pytest.raises(UsageError, match=said):
         pool.check_pool("ray", address)
-    assert time.perf_counter() - started < 90
 
 
 @needs_ray

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from losszoo.runs import alarm, memory
-from losszoo.runs.alarm import GRACE, Alarm, where_it_hung
+from losszoo.runs.alarm import Alarm, where_it_hung
 from losszoo.runs.memory import Peak
 from losszoo.runs.worker import timeout_error
 
@@ -61,10 +60,8 @@ except TimeUpError:
 
 def test_a_loop_in_c_is_ended_with_its_process_and_leaves_the_line(tmp_path: Path) -> None:
     path = tmp_path / "hung.txt"
-    started = time.perf_counter()
     done = run("with alarm:\n    sum(range(10**13))\n", path)
     assert done.returncode == 1
-    assert time.perf_counter() - started < LIMIT + GRACE + 120
     place = where_it_hung(path)
     assert place is not None
     assert "<string>, line" in place

@@ -81,7 +81,7 @@ def test_a_trial_that_is_trained_gives_signs_of_life(out: str, monkeypatch: pyte
     beats: list[float] = []
 
     def alive() -> None:
-        limit = time.monotonic() + 30
+        limit = time.monotonic() + 1800
         while len(set(beats)) < 3 and time.monotonic() < limit:
             beats.append(opened.get_trials()[0].user_attrs[heartbeat.BEAT])
 

@@ -29,7 +29,7 @@ def arguments(out: Path, *more: str, loss: str = "huber", trials: int = 12) -> l
 
 
 def tune(*given: Any, **options: Any) -> dict[str, Any]:
-    done = subprocess.run(arguments(*given, **options), capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(arguments(*given, **options), capture_output=True, text=True, timeout=1800, check=False)
     assert done.returncode == 0, done.stderr
     document: dict[str, Any] = json.loads(done.stdout)
     return document
@@ -48,7 +48,7 @@ def completed(out: Path) -> list[float]:
 
 def started(out: Path, trials: int = 1) -> None:
     """Wait until so many trials have left a trace."""
-    limit = time.monotonic() + 60
+    limit = time.monotonic() + 1800
     while time.monotonic() < limit:
         if len(list(out.glob("*/trial-*"))) >= trials:
             return
@@ -101,8 +101,8 @@ def test_two_commands_share_the_trials_of_a_study(tmp_path: Path) -> None:
     """As two machines do that reach one storage."""
     shared = (tmp_path, "--storage", f"sqlite:///{tmp_path}/shared.db")
     other = subprocess.Popen(arguments(*shared), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    one = subprocess.run(arguments(*shared), capture_output=True, text=True, timeout=300, check=False)
-    mine, theirs = json.loads(one.stdout), json.loads(other.communicate(timeout=300)[0])
+    one = subprocess.run(arguments(*shared), capture_output=True, text=True, timeout=1800, check=False)
+    mine, theirs = json.loads(one.stdout), json.loads(other.communicate(timeout=1800)[0])
     assert max(mine["trials"]["total"], theirs["trials"]["total"]) == 12
     for code, document in ((one.returncode, mine), (other.returncode, theirs)):
         whole = document["trials"]["total"] == 12
@@ -117,12 +117,12 @@ def test_ctrl_c_says_what_there_is_and_how_to_go_on(tmp_path: Path, jobs: str) -
     process = subprocess.Popen(
         arguments(tmp_path, "--jobs", jobs, trials=400), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    limit = time.monotonic() + 60
+    limit = time.monotonic() + 1800
     while not list(tmp_path.glob("*.db")) or not of_state(tmp_path, "COMPLETE"):
         assert time.monotonic() < limit
         time.sleep(0.2)
     process.send_signal(signal.SIGINT)
-    out, said = process.communicate(timeout=60)
+    out, said = process.communicate(timeout=1800)
     document = json.loads(out)
     assert process.returncode == 1
     assert document["status"] == "interrupted"
@@ -136,7 +136,7 @@ def test_ctrl_c_says_what_there_is_and_how_to_go_on(tmp_path: Path, jobs: str) -
 def of_state(out: Path, state: str) -> int:
     """How many trials; none where the tables are not made yet."""
     (path,) = out.glob("*.db")
-    with contextlib.closing(sqlite3.connect(path, timeout=60)) as connection:
+    with contextlib.closing(sqlite3.connect(path, timeout=1800)) as connection:
         if not connection.execute("select count(*) from sqlite_master where name='trials'").fetchone()[0]:
             return 0
         return int(connection.execute("select count(*) from trials where state=?", (state,)).fetchone()[0])

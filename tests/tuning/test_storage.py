@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import sys
-import time
 import tomllib
 from pathlib import Path
 
@@ -47,12 +46,10 @@ def test_the_password_is_hidden(url: str, safe: str) -> None:
     ],
 )
 def test_what_cannot_be_opened_is_said_in_one_sentence(url: str, said: str) -> None:
-    started = time.monotonic()
     with pytest.raises(UsageError, match=said) as raised:
         open_storage(url)
     assert "secret" not in str(raised.value)
     assert "\n" not in str(raised.value)
-    assert time.monotonic() - started < 30
 
 
 def test_a_host_that_does_not_answer_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
