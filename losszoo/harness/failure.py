@@ -118,7 +118,7 @@ class Failure:
             return replace(event, detail="not repeated, as the model is distributed; pass bundles and replay one")
         try:
             origin = self._origin(again)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             return replace(event, detail=f"again() raised {in_one_line(error)}")
         if origin is None:
             chance = "finite or without a culprit when computed again; does again() hold the whole forward pass?"
