@@ -128,13 +128,14 @@ def in_one_line(error: BaseException) -> str:
         >>> in_one_line(ValueError("no such thing"))
         'ValueError: no such thing'
     """
-    text = _text(error)
+    text = message_of(error)
     said = ": ".join(filter(None, ["" if isinstance(error, LosszooError) and text else type(error).__name__, text]))
     place = _place(error)
     return f"{said} ({place})" if place else said
 
 
-def _text(error: BaseException) -> str:
+def message_of(error: BaseException) -> str:
+    """The text of an error in one line; one whose text raises says that."""
     with foreign_code() as pressed:
         try:
             return " ".join(str(error).split())

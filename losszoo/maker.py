@@ -23,7 +23,7 @@ from losszoo.contract.pairwise import PairwiseLoss
 from losszoo.contract.reduction import Policy
 from losszoo.engine.options import Streaming
 from losszoo.engine.relation import Relation
-from losszoo.errors import UsageError, in_one_line, suggest
+from losszoo.errors import UsageError, in_one_line, message_of, suggest
 from losszoo.registry.expressions import Call, Weighted
 from losszoo.registry.fit import COMBINER, check_params
 from losszoo.registry.registry import installed
@@ -141,7 +141,7 @@ def _construct(core: type, identity: Identity) -> Any:
         made = core(**identity.params)
     except TypeError as error:
         raise UsageError(
-            f"{identity.name} cannot be made with ({', '.join(identity.params)}): {error}; "
+            f"{identity.name} cannot be made with ({', '.join(identity.params)}): {message_of(error)}; "
             f"pass arguments as {identity.name}(key=value)"
         ) from error
     except SystemExit as error:

@@ -23,6 +23,7 @@ import losszoo
 from losszoo import UsageError
 from losszoo.cli.main import main
 from losszoo.harness.files import save_atomically
+from losszoo.reporting import bundles
 
 TASK = "breast-cancer"
 EVIL = """
@@ -172,8 +173,10 @@ def test_resume(cli: Cli, honest: Path, name: str) -> None:
         losszoo.run(resume=folder)
 
 
-def test_report(cli: Cli, honest: Path) -> None:
+def test_report(cli: Cli, honest: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("plotly")
+    for limit in ("PATIENCE", "SECONDS"):  # of a machine that has time
+        monkeypatch.setattr(bundles, limit, 600.0)
     names = ["class", "file", "as a combiner"]
     for name in names:
         folder = Path(hostile_run(honest, f"runs/{name}", form(name)))
@@ -335,6 +338,8 @@ def test_from_python(cli: Cli, own: dict[str, Any]) -> None:
     assert losszoo.run("own.py:ratio", resume="my run").status == "stopped-by-guard"
     with pytest.raises(UsageError, match=r"loss must be what the run was started with, own\.py:ratio, got 'bce'"):
         losszoo.run("bce", resume="my run")  # although it has ended
+    with pytest.raises(UsageError, match="got an object, MSELoss"):
+        losszoo.run(torch.nn.MSELoss(), resume="my run")
 
 
 def test_a_comparison_of_ones_own_goes_on(cli: Cli) -> None:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from losszoo.contract.loss import Loss
 from losszoo.contract.pairwise import SHARED, PairwiseLoss
-from losszoo.errors import LosszooError, UsageError, in_one_line, some_of
+from losszoo.errors import LosszooError, UsageError, in_one_line, message_of, some_of
 from losszoo.harness.accumulate import Pieces, Zeros, at_once, by_parts, counts_of
 from losszoo.harness.adapters import Step, arguments, own_arguments
 from losszoo.harness.bundle import pack
@@ -101,7 +101,7 @@ class BatchLoss:
             frames = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
             where = f"step {plan.guard.counts.steps + 1} of {plan.config['loss']} on {plan.config['task']}"
             source = author_line(frames)
-            said = f"{type(error).__name__}: {error}{f' ({source})' if source else ''}"
+            said = f"{type(error).__name__}: {message_of(error)}{f' ({source})' if source else ''}"
             raise UsageError(f"{where} raised {said}") from error
 
     def _histograms(self) -> None:
@@ -148,7 +148,7 @@ class BatchLoss:
         """Operation and line, from the step computed again; an attempt that fails does not hide the event."""
         try:
             origin = first_non_finite(self.again)
-        except Exception as error:  # a loss that keeps a state of its own may refuse the second time
+        except (Exception, SystemExit) as error:  # a loss that keeps a state of its own may refuse the second time
             return replace(event, detail=f"{event.detail} (computed again, it raised {in_one_line(error)})".strip())
         finally:
             self.plan.optimizer.zero_grad(set_to_none=True)

@@ -120,7 +120,7 @@ class Failure:
             return _with(event, "not repeated, as the model is distributed; pass bundles and replay one")
         try:
             origin = self._origin(again)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             return _with(event, f"again() raised {in_one_line(error)}")
         if origin is None:
             return _with(event, "no operation breaks when computed again; does again() hold the whole forward pass?")

@@ -66,7 +66,7 @@ def agreed(others: World | None, choose: Callable[[], Choice]) -> Choice:
     chosen, failure = None, None
     try:
         chosen = choose()
-    except Exception as error:  # the others wait for this rank: they are told before it is raised
+    except (Exception, SystemExit) as error:  # the others wait for this rank: they are told before it is raised
         failure = error
     told = others.texts(json.dumps([in_one_line(failure) if failure else None, chosen and chosen.config(others)]))
     if failure is not None:

@@ -111,7 +111,7 @@ def kind_of(again: Repetition) -> tuple[str | None, list[str]]:
             content = again.fresh(dtype)
             with Widened(dtype):
                 finite = where_broken(again.run(again.step(content))) is None
-        except Exception as error:  # code that insists on a dtype
+        except (Exception, SystemExit) as error:  # code that insists on a dtype
             name = str(dtype).removeprefix("torch.")
             return None, [f"the step cannot be repeated in {name}, so its kind is not known: {in_one_line(error)}"]
         if finite:

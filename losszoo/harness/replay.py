@@ -226,7 +226,7 @@ def _breaks_alone(loss: Loss, inputs: tuple[Any, ...]) -> bool:
     try:
         with torch.enable_grad():
             return where_broken(loss(*tree_map(detached, inputs))) is not None
-    except Exception:  # called by name or with more than its inputs, which is not remembered
+    except (Exception, SystemExit):  # called by name or with more than its inputs, which is not remembered
         return False
 
 
@@ -239,5 +239,5 @@ def _diagnose(loss: Loss, inputs: tuple[Any, ...]) -> tuple[tuple[Finding, ...],
         return (), ["the doctor is not installed"]
     try:
         return tuple(diagnose(loss, inputs, **how)), []
-    except Exception as error:  # what was found out so far is worth more
+    except (Exception, SystemExit) as error:  # what was found out so far is worth more
         return (), [f"the doctor could not examine {name}: {in_one_line(error)}"]

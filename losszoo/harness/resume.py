@@ -13,6 +13,7 @@ import torch
 
 from losszoo.engine.world import World
 from losszoo.errors import UntrustedError, UsageError, in_one_line, untrusted
+from losszoo.harness.build import text_of
 from losszoo.harness.files import DamagedError, read_json
 from losszoo.harness.options import Options
 from losszoo.harness.plan import Plan
@@ -70,13 +71,16 @@ class Kept:
 
     def loss(self, given: Any = None) -> str | Callable[..., Any]:
         """The text that makes it, the same text where it is given; an object has to be given again."""
-        if isinstance(given, str) and (self.config["loss_is_object"] or given != self.config["loss"]):
+        text, is_object = str(self.config["loss"]), self.config["loss_is_object"]
+        wrong = isinstance(given, str) == is_object or (isinstance(given, str) and given != text)
+        if given is not None and wrong:
+            came = repr(given) if isinstance(given, str) else f"an object, {text_of(given)}"
             raise NotResumableError(
-                f"loss must be what the run was started with, {self.config['loss']}, got {given!r} ({self.folder}); "
-                "another loss is a new run"
+                f"loss must be what the run was started with, {'an object, ' if is_object else ''}{text}, got {came} "
+                f"({self.folder}); another loss is a new run"
             )
-        if not self.config["loss_is_object"]:
-            return str(self.config["loss"])
+        if not is_object:
+            return text
         if given is None:
             raise UsageError(
                 f"the loss of this run, {self.config['loss']}, was an object, which its name does not make again; "

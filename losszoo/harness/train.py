@@ -123,8 +123,8 @@ def _resumed(
         raise UsageError(
             f"resume must stand alone (but for loss), as the run folder holds every setting, got {', '.join(named)}"
         )
-    if isinstance(loss, str):
-        kept.loss(loss)  # refuses another text, of a run that has ended too
+    if loss is not None:
+        kept.loss(loss)  # refuses another one, of a run that has ended too
     if kept.result is not None:
         return kept.result
     chosen = kept.options(**_options_of_resuming(options))

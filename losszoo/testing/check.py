@@ -65,7 +65,7 @@ class Check:
             raise
         except ConformanceError as error:
             raise ConformanceError(f"{self.name}[{subject}]: {error}") from None  # it is the same error, with a name
-        except Exception as error:  # whatever the author's code raises is an answer too
+        except (Exception, SystemExit) as error:  # whatever the author's code raises is an answer too
             raise ConformanceError(f"{self.name}[{subject}]: {self.rule} However, {in_one_line(error)}") from error
 
     def __repr__(self) -> str:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import pickle
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import losszoo
 from losszoo import UsageError
 from losszoo.registry.targets import resolve
 
@@ -48,6 +52,36 @@ def test_a_file_may_import_its_neighbour_and_shadows_nothing(tmp_path: Path) -> 
     assert 0 <= resolve(f"{path}:draw")() < 1
 
 
+def test_what_a_file_writes_to_the_descriptor_goes_to_stderr(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    text = "import os, subprocess\nprint(1, flush=True)\nos.write(1, b'2\\n')\nsubprocess.run(['echo', '3'])"
+    print("before")
+    resolve(f"{write(tmp_path, text)}:__name__")
+    print("after")
+    assert capfd.readouterr() == ("before\nafter\n", "1\n2\n3\n")
+
+
+def test_threads_that_load_side_by_side_give_stdout_back(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """The first one to come leads it away, and the last one to go puts it back."""
+    body = "import os, pathlib, time\nos.write(1, b'loud ')\npathlib.Path(__file__ + '.here').touch()\n"
+    first = body + "while not pathlib.Path(__file__ + '.go').exists(): time.sleep(0.01)\n"
+    paths = [write(tmp_path, text, f"{name}.py") for name, text in (("first", first), ("second", first))]
+
+    def wait_for(path: str) -> None:
+        while not Path(path).exists():
+            time.sleep(0.01)
+
+    with ThreadPoolExecutor(2) as pool:
+        loads = []
+        for path in paths:
+            loads.append(pool.submit(resolve, f"{path}:__name__"))
+            wait_for(f"{path}.here")
+        for path, load in zip(paths, loads, strict=True):  # who came first goes first
+            Path(f"{path}.go").touch()
+            load.result()
+    print("after")
+    assert capfd.readouterr() == ("after\n", "loud loud ")
+
+
 def test_what_a_file_prints_goes_to_stderr(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     resolve(f"{write(tmp_path, 'print(1)')}:__name__")
     assert capsys.readouterr() == ("", "1\n")
@@ -71,6 +105,10 @@ def test_what_a_file_prints_goes_to_stderr(tmp_path: Path, capsys: pytest.Captur
         ("class Mien: ...", r"mine.py has no 'Mine': did you mean Mien\?"),
         ("", "mine.py has no 'Mine': it holds no public name"),
         (
+            "import sys\ndef __getattr__(name):\n    sys.exit(8)",
+            r"mine.py:Mine cannot be loaded: SystemExit: 8 \(",
+        ),
+        (
             "def __getattr__(name):\n    raise ImportError('lazy')",
             r"mine.py:Mine cannot be loaded: ImportError: lazy \(",
         ),
@@ -89,6 +127,72 @@ def test_ctrl_c_is_nobodys_fault(tmp_path: Path) -> None:
 def test_an_interrupt_of_the_files_own_is_its_fault(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"mine.py cannot be imported: KeyboardInterrupt \("):
         resolve(f"{write(tmp_path, 'raise KeyboardInterrupt')}:Mine")
+
+
+ACTS = """
+import pathlib, torch
+
+class Process:
+    def __init__(self, path):
+        pathlib.Path(path).touch()
+    def __call__(self, predictions, targets): ...
+
+class Leaves(torch.nn.Module):
+    def __init__(self):
+        raise SystemExit(4)
+    def forward(self, predictions, targets): ...
+
+class Speechless(torch.nn.Module):
+    def __init__(self):
+        class Error(TypeError):
+            def __str__(self): raise SystemExit(5)
+        raise Error
+
+def exits(predictions, targets):
+    raise SystemExit(6)
+"""
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["create", "examine", "run", "check_loss"],
+)
+def test_a_class_that_is_no_module_is_refused_unconstructed(tmp_path: Path, name: str) -> None:
+    target = f"{write(tmp_path, ACTS)}:Process(path='{tmp_path / 'made'}')"
+    call: Any = {
+        "create": lambda: losszoo.create(target, signature="regression"),
+        "examine": lambda: losszoo.examine(target, signature="regression", budget=1.0),
+        "run": lambda: losszoo.run(target, "diabetes", signature="regression", out=tmp_path),
+        "check_loss": lambda: losszoo.testing.check_loss(target, signature="regression"),
+    }[name]
+    with pytest.raises(
+        UsageError, match=r"must be a function or an nn.Module class, got .*mine.py:Process.*, the class"
+    ):
+        call()
+    assert not (tmp_path / "made").exists()
+
+
+def test_the_same_for_an_object(tmp_path: Path) -> None:
+    """A class is called to make a loss; an object that can be called is one already, and is taken."""
+    kind = resolve(f"{write(tmp_path, ACTS)}:Process")
+    with pytest.raises(UsageError, match=r"must be a function or an nn\.Module class"):
+        losszoo.create(kind, path=tmp_path / "made")
+    assert not (tmp_path / "made").exists()
+    assert losszoo.create(kind(tmp_path / "made"), signature="regression").signature == "regression"
+
+
+def test_a_target_that_exits_ends_nobody(tmp_path: Path) -> None:
+    path = write(tmp_path, ACTS)
+    with pytest.raises(UsageError, match=r"mine.py:Leaves cannot be made: SystemExit: 4 \(\S+/mine.py:11"):
+        losszoo.create(f"{path}:Leaves", signature="regression")
+    with pytest.raises(
+        UsageError, match=r"cannot be made with \(\): \(its message raises SystemExit\); pass arguments"
+    ):
+        losszoo.create(f"{path}:Speechless", signature="regression")
+    with pytest.raises(UsageError, match=r"step 1 of \S+mine.py:exits on diabetes raised SystemExit: 6"):
+        losszoo.run(f"{path}:exits", "diabetes", signature="regression", out=tmp_path)
+    with pytest.raises(losszoo.testing.ConformanceError, match="SystemExit: 6"):
+        losszoo.testing.check_loss(f"{path}:exits", signature="regression")
 
 
 @pytest.mark.parametrize(
