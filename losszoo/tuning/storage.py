@@ -92,7 +92,7 @@ def open_storage(url: str) -> BaseStorage:
     try:
         with _quiet():
             return optuna.storages.get_storage(_patiently(url, kind))
-    except ImportError as error:
+    except ImportError:
         raise UsageError(f"storage {shown(url)} needs a driver: pip install {_package(url)}") from None
     except Exception as error:
         raise UsageError(
