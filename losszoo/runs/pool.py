@@ -163,7 +163,7 @@ def _actors() -> Any:
 
         def _start_actor_pool(self, processes: int) -> None:
             """Those that come up in time: for one that was to run on a node that has just died, nobody waits."""
-            started = [self._new_actor_entry() for _ in range(processes)]
+            started: list[Any] = [self._new_actor_entry() for _ in range(processes)]  # type: ignore[no-untyped-call, unused-ignore]
             calls = {actor.ping.remote(): (actor, count) for actor, count in started}
             ready, late = ray.wait(list(calls), num_returns=processes, timeout=_UP_WITHIN)
             while not ready:  # the cluster computes for others: a first CPU is waited for
