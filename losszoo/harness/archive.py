@@ -107,7 +107,7 @@ def _check_pickle(pickle: bytes, most_values: int) -> None:
     """
     stack: list[list[Any]] = []  # weight, and the name of a global
     marks: list[int] = []
-    memo: dict[int, list[Any]] = {}
+    memo: dict[Any, list[Any]] = {}
     operations = frozenset(_OPERATIONS.split())
     values = work = 0
     for operation, argument, _ in pickletools.genops(pickle):

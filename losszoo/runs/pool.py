@@ -15,6 +15,7 @@ from losszoo.runs.worker import end_with
 
 BACKENDS = ("local", "ray")
 _REACHABLE_WITHIN = 5.0
+_UP_WITHIN = 60.0  # an actor, where there is a CPU for it
 _IDLE = 600  # seconds until a process without work ends
 
 
@@ -150,6 +151,7 @@ class RayPool(Pool):
 
 @functools.cache
 def _actors() -> Any:
+    import ray
     from joblib.pool import MemmappingPool, PicklingPool
     from ray.util.joblib.ray_backend import RayBackend
     from ray.util.multiprocessing import Pool as ActorPool
@@ -158,6 +160,18 @@ def _actors() -> Any:
         """Ray draws who gets the next cell, so that two may wait for one actor while another one is idle."""
 
         _turn = -1
+
+        def _start_actor_pool(self, processes: int) -> None:
+            """Those that come up in time: for one that was to run on a node that has just died, nobody waits."""
+            started: list[Any] = [self._new_actor_entry() for _ in range(processes)]  # type: ignore[no-untyped-call, unused-ignore]
+            calls = {actor.ping.remote(): (actor, count) for actor, count in started}
+            ready, late = ray.wait(list(calls), num_returns=processes, timeout=_UP_WITHIN)
+            while not ready:  # the cluster computes for others: a first CPU is waited for
+                ready, late = ray.wait(list(calls), num_returns=1)
+            ray.get(ready)
+            for call in late:
+                ray.kill(calls[call][0])
+            self._pool_actor, self._actor_pool = None, [calls[call] for call in ready]
 
         def _random_actor_index(self) -> int:
             self._turn = (self._turn + 1) % len(self._actor_pool)
@@ -170,12 +184,12 @@ def _actors() -> Any:
             super().__init__()
             self.pool = pool
 
-        def configure(
+        def configure(  # type: ignore[override,unused-ignore]
             self, n_jobs: int = 1, parallel: Any = None, prefer: Any = None, require: Any = None, **options: Any
         ) -> int:
             PicklingPool.__bases__ = (InTurn,)  # as Ray does it with its own pool
-            # Ray counts no CPU for an actor that runs, and would put all of them on one node.
-            options = {**self.backend_kwargs, **options, "ray_remote_args": {"scheduling_strategy": "SPREAD"}}
+            # An actor that asks for no CPU has none to itself, and Ray would put all of them on one node.
+            options = {**self.backend_kwargs, **options, "ray_remote_args": {"num_cpus": 1}}
             self._pool = MemmappingPool(min(self.pool.jobs, cpus_of_cluster()), **options)
             self.parallel = parallel
             return n_jobs
@@ -191,7 +205,7 @@ def cpus_of_cluster() -> int:
     """
     import ray
 
-    cpus = int(ray.cluster_resources().get("CPU", 0))
+    cpus = int(ray.cluster_resources().get("CPU", 0))  # type: ignore[no-untyped-call, unused-ignore]
     if cpus < 1:
         raise UsageError("a Ray cluster must have a CPU to compute on, got none; start a node: ray start --address ...")
     return cpus
@@ -279,7 +293,7 @@ def _check_token(address: str) -> None:
     """Of a cluster that asks for another token Ray says after 20 s that it does not answer."""
     try:
         from ray._private.authentication.authentication_token_setup import ensure_token_if_auth_enabled
-        from ray._raylet import GcsClient
+        from ray._raylet import GcsClient  # type: ignore[attr-defined, unused-ignore]
         from ray.exceptions import AuthenticationError
     except ImportError:  # an older Ray, which has no tokens
         return

@@ -16,11 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from comparing import compare, start, table_of
+from comparing import PATIENCE, compare, start, table_of
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="ray is not installed")
 
-PATIENCE = 240.0
 # A loss that tells which node computes it, and takes its time.
 LOSS = """
 import time

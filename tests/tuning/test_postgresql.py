@@ -25,7 +25,7 @@ from losszoo.errors import UsageError
 from losszoo.tuning import study
 from losszoo.tuning.storage import open_storage
 
-PATIENCE = 300.0
+PATIENCE = 600.0
 TRIALS = 12
 
 
@@ -135,11 +135,15 @@ def host(name: str, url: str, folder: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(command, cwd=folder, env=environment, **pipes)
 
 
+# Nobody ends a trial before both have begun one.
 SLOW = """
 import time
+from pathlib import Path
 import torch
 
 def slow(predictions, targets):
+    while not Path("go").exists():
+        time.sleep(0.05)
     time.sleep(0.2)
     return torch.nn.functional.mse_loss(predictions, targets, reduction="none")
 """
@@ -161,8 +165,9 @@ def test_two_hosts_share_a_study_and_one_that_is_killed_loses_nothing(
         return Counter(t.user_attrs.get(study.HOST) for t in trials() if t.state.name in states)
 
     one, other = (host(name, server, tmp_path) for name in ("one", "other"))
-    wait_for(lambda: min(hosts("COMPLETE", "PRUNED")[name] for name in ("one", "other")) > 0)
-    wait_for(lambda: hosts("RUNNING")["other"])
+    wait_for(lambda: set(hosts("RUNNING")) == {"one", "other"})
+    (tmp_path / "go").touch()
+    wait_for(lambda: hosts("COMPLETE", "PRUNED")["other"] and hosts("RUNNING")["other"])
     other.kill()
     other.communicate()
     one.communicate(timeout=PATIENCE)
