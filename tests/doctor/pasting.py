@@ -30,6 +30,11 @@ class Edit:
     line: int
 
 
+def is_pasteable(remedy: str) -> bool:
+    """Whether every name in its code is either the author's or defined by an expression."""
+    return re.search(r"(?:, where|,) \w+ is ", remedy) is None
+
+
 def edits_of(remedy: str) -> list[Edit]:
     """The replacements of a remedy, in their order; definitions become arguments of a function that is called."""
     found = []

@@ -84,6 +84,7 @@ RULES: list[tuple[str, Make, True_]] = [
     ("clamp", lambda x: torch.exp(x).clamp(min=1e-12), one_by_one(mpmath.exp)),
     ("clamp_min", lambda x: torch.exp(x).clamp_min(1e-12), one_by_one(mpmath.exp)),
     ("pow", lambda x: torch.exp(x) ** 2.5, one_by_one(lambda a: mpmath.exp(mpmath.mpf(2.5) * a))),
+    ("sqrt", lambda x: torch.exp(x).sqrt(), one_by_one(lambda a: mpmath.exp(a / 2))),
     ("prod", lambda x: torch.exp(x).prod(), lambda v: [mpmath.exp(mpmath.fsum(v))]),
     ("prod", lambda x: torch.exp(x)[None].prod(dim=1), lambda v: [mpmath.exp(mpmath.fsum(v))]),
     (

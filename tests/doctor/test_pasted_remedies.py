@@ -10,18 +10,21 @@ from typing import Any
 
 import pytest
 import torch
-from collection import CASES
+from collection import CASES, Case
 from fresh import fresh
-from pasting import edits_of, module_after, pasted
+from pasting import edits_of, is_pasteable, module_after, pasted
 from popular_losses import POPULAR, Popular, dice, gaussian_likelihood, tversky
 from sick_losses import SICK, Sick, failure_of, normal, uniform
 from torch import Tensor
+from torch.utils._pytree import tree_leaves
 
 import losszoo
-from losszoo.doctor.judge import symptom_of
+from losszoo.doctor.blame import blame
+from losszoo.doctor.judge import judge, symptom_of
 from losszoo.doctor.patients import subjects_of
+from losszoo.doctor.precision import blame_inaccuracy, is_inaccurate
 from losszoo.doctor.remedies.trial import try_remedies
-from losszoo.doctor.search import Clock
+from losszoo.doctor.search import Clock, Failure
 from losszoo.doctor.subject import Outcome, Subject, evaluate
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
@@ -31,21 +34,22 @@ NEAR = {torch.float32: 1e-3, torch.float16: 5e-2, torch.bfloat16: 5e-2, torch.fl
 
 
 def changed(subject: Subject, mended: Callable[..., Any], dtype: torch.dtype, count: int) -> list[str]:
-    """The fresh ordinary inputs on which a pasted remedy moves value or gradient, of those where the loss is finite."""
+    """The fresh ordinary inputs, of those where the loss is right as it is, on which a pasted remedy changes it."""
     other = replace(subject, call=mended)
     moved, seen = [], 0
     for number, leaves in enumerate(fresh(subject, count)):
+        sizes = [float(leaves[index].double().square().mean().sqrt()) for index in subject.trained]
         before, truth = evaluate(subject, leaves, dtype), evaluate(subject, leaves, torch.float64)
-        if any(x.values is None or symptom_of(x) for x in (before, truth)):
+        finite = all(x.values is not None and symptom_of(x) is None for x in (before, truth))
+        if not finite or distance(truth, before, sizes) > 10 * NEAR[dtype]:
             continue
         seen += 1
         after, wide = evaluate(other, leaves, dtype), evaluate(other, leaves, torch.float64)
-        # A loss that has lost its digits in float32 may come nearer to the truth.
-        sizes = [float(leaves[index].double().square().mean().sqrt()) for index in subject.trained]
+        # A loss that has lost some digits in float32 may come nearer to the truth.
         same = distance(before, after, sizes) < NEAR[dtype] or distance(truth, after, sizes) < NEAR[dtype]
         if not same or not distance(truth, wide, sizes) < NEAR[torch.float64]:
             moved.append(f"{number}: {before.total} became {after.total}, {truth.total} became {wide.total}")
-    assert seen >= count // 2, f"the loss itself is finite on {seen} of {count}"
+    assert seen >= count // 4, f"the loss itself is right on {seen} of {count}"
     return moved
 
 
@@ -67,7 +71,7 @@ def _relative(a: Tensor | None, b: Tensor | None, floor: float) -> float:
     """A gradient that is not there is one of 0."""
     if a is None or b is None:
         return max((float(x.double().norm()) for x in (a, b) if x is not None), default=0.0) / max(floor, 1e-12)
-    return float((a.double() - b.double()).norm()) / max(float(a.double().norm()), floor)
+    return float((a.double() - b.double()).norm()) / max(float(a.double().norm()), floor, 1e-12)
 
 
 @pytest.mark.parametrize("popular", POPULAR, ids=lambda popular: popular.name)
@@ -143,6 +147,7 @@ def test_a_name_of_another_function_is_told_as_such() -> None:
     answer = try_remedies(failure, Clock(100))
     assert answer.verified is True
     lead, _, where = answer.text.partition(", where ")
+    assert not is_pasteable(answer.text)
     assert lead.startswith("write torch.log_softmax(x, 1)[:, 0] instead of shares_of(logits)[:, 0].log() at ")
     assert where.startswith("x is z at test_pasted_remedies.py:")
 
@@ -179,18 +184,39 @@ def test_a_line_that_does_more_than_the_operation_is_not_replaced() -> None:
     assert "instead of torch.distributions" not in answer.text
 
 
-def _mended_case(index: int) -> tuple[str, int, list[str]]:
-    """For one case of the collection: how many remedies are called verified, and what is wrong with which."""
+def _failure(case: Case) -> Failure | None:
+    """The case on its failing input, as the search would have found it."""
+    ((_, subject),) = subjects_of(case.loss, None, None, case.inputs, 0)
+    leaves, dtype = tree_leaves(case.failing()), getattr(torch, case.dtype)
+    if case.symptom != "inaccurate":
+        verdict = judge(subject, leaves, dtype)
+        if verdict.leaves is None or verdict.symptom is None or not verdict.sick:
+            return None
+        found = blame(subject, verdict.leaves, dtype)
+        return Failure(subject, "given", verdict.symptom, dtype, verdict.leaves, found)
+
+    def accept(outcome: Outcome) -> bool:
+        return not is_inaccurate(subject, leaves, outcome)
+
+    return Failure(subject, "", "inaccurate", dtype, leaves, blame_inaccuracy(subject, leaves), accept=accept)
+
+
+def _mended_case(index: int) -> tuple[str, str, list[str]]:
+    """A case of the collection: what became of its remedy, and what is wrong with it."""
     torch.set_num_threads(1)
     case = CASES[index]
-    found = losszoo.examine(case.loss, example=case.inputs, dtypes=(case.dtype,), budget=30.0)
-    ((_, subject),) = subjects_of(case.loss, None, None, case.inputs, 0)
-    remedies = dict.fromkeys((f.remedy, getattr(torch, f.dtype)) for f in found.findings if f.verified)
-    wrong = []
-    for remedy, dtype in remedies:
-        mended = next(c.loss for c in module_after(remedy, case.loss).CASES if c.name == case.name)
-        wrong += [f"{remedy}: {said}" for said in changed(subject, mended, dtype, 100)]
-    return case.name, len(remedies), wrong
+    failure = _failure(case)
+    answer = try_remedies(failure, Clock(1e9)) if failure is not None else None
+    if failure is None or answer is None or not answer.verified:
+        return case.name, "none", []
+    if not is_pasteable(answer.text):
+        return case.name, "told", []
+    mended = next(c.loss for c in module_after(answer.text, case.loss).CASES if c.name == case.name)
+    wrong = changed(failure.subject, mended, failure.dtype, 100)
+    cured = evaluate(replace(failure.subject, call=mended), failure.leaves, failure.dtype)
+    if cured.error is not None or symptom_of(cured) is not None:
+        wrong.append("it does not cure")
+    return case.name, "pasted", [f"{answer.text}: {said}" for said in wrong]
 
 
 @pytest.mark.sweep
@@ -198,8 +224,11 @@ def test_every_verified_remedy_of_the_collection_leaves_ordinary_values_alone() 
     """100 fresh ordinary inputs each, over seeds and scales: none changed, in the loss's dtype and in float64."""
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
         answers = list(pool.map(_mended_case, range(len(CASES))))
+    came = [how for _, how, _ in answers]
     assert {name: wrong for name, _, wrong in answers if wrong} == {}
-    assert sum(count for _, count, _ in answers) >= len(CASES) // 2
+    assert came.count("pasted") >= 0.8 * len(CASES)
+    # A value without a name at the line can only be told.
+    assert came.count("told") <= 0.02 * len(CASES)
 
 
 def test_the_words_are_read_as_a_person_reads_them() -> None:

@@ -84,8 +84,6 @@ def _plus_constant(w: Writing, record: Record, position: int, constant: float) -
     maker = w.tape.maker(tensor)
     if constant == 1.0 and maker is not None and maker.site.op == "exp":
         return f"torch.nn.functional.softplus({w.operand(maker, 0)})"
-    if constant == 1.0:
-        return f"torch.log1p({w.operand(record, position)})"
     known = log_of(w, tensor) if constant > 0 else None
     return None if known is None else f"torch.logaddexp({known}, torch.tensor({math.log(constant)!r}))"
 
@@ -179,6 +177,11 @@ def _pow(w: Writing, record: Record) -> str | None:
     return None if inner is None else f"{w.operand(record, 1)} * ({inner})"
 
 
+def _sqrt(w: Writing, record: Record) -> str | None:
+    inner = log_of(w, record.args[0])
+    return None if inner is None else f"0.5 * ({inner})"
+
+
 def _prod(w: Writing, record: Record) -> str | None:
     if not bool((record.args[0] >= 0).all()):
         return None
@@ -210,6 +213,7 @@ RULES: dict[str, Callable[[Writing, Record], str | None]] = {
     "clamp": _clamp,
     "clamp_min": _clamp,
     "pow": _pow,
+    "sqrt": _sqrt,
     "prod": _prod,
     "cumprod": _prod,
     "cosh": _cosh,

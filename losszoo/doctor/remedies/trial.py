@@ -128,7 +128,7 @@ def try_remedies(failure: Failure, clock: Clock) -> Trial:
         cure = _cure(failure, kin, attempt, clock)
         if cure is not None:
             return Trial(_fewest(failure, kin, cure).text, True)
-        if harmless is None and not _cures(failure, kin, attempt):
+        if harmless is None and not _cures(failure, kin, attempt) and _unchanged_on_all(failure, kin, attempt):
             harmless = attempt.text
     return Trial(_advice(failure.blame), None) if harmless is None else Trial(harmless, False)
 
@@ -151,13 +151,17 @@ def _forms(failure: Failure, found: Blame) -> Iterator[tuple[Record, Remedy]]:
     if nan is not None and _holds_nan(failure.leaves):
         yield from ((nan, form) for form in WITHOUT_NAN)
     if failure.dtype.itemsize < 4:
-        yield from ((record, IN_FLOAT32) for record in (found.record, found.victim))
+        yield from ((record, IN_FLOAT32) for record in _each_once(found.record, found.victim))
     users = [r for r in found.tape.records[found.record.index + 1 :] if r.site.op in _USERS][:_MOST_USERS]
-    for record in (found.victim, found.record, *users):
+    for record in _each_once(found.victim, found.record, *users):
         rewrites, forms = REWRITES.get(record.site.op, ()), FORMS.get(record.site.op, ())
         # Of an operation that merely comes after, only what looks at how its operand was made can help.
         after = any(record is user for user in users) and record is not found.victim
         yield from ((record, form) for form in (*rewrites, *(forms[:1] if after else forms)))
+
+
+def _each_once(*records: Record) -> list[Record]:
+    return list({record.index: record for record in records}.values())
 
 
 def _attempt(failure: Failure, remedies: dict[Key, Remedy]) -> _Attempt | None:
@@ -181,7 +185,7 @@ def _cure(failure: Failure, kin: Kin, attempt: _Attempt, clock: Clock) -> _Attem
 
 
 def _is_cure(failure: Failure, kin: Kin, attempt: _Attempt) -> bool:
-    return _cures(failure, kin, attempt) and all(_unchanged(failure, known, attempt) for known in kin.all)
+    return _cures(failure, kin, attempt) and _unchanged_on_all(failure, kin, attempt)
 
 
 def _fewest(failure: Failure, kin: Kin, cure: _Attempt) -> _Attempt:
@@ -213,6 +217,10 @@ def _one_more(failure: Failure, kin: Kin, attempt: _Attempt, clock: Clock) -> _A
 
 def _unchanged_on_first(failure: Failure, kin: Kin, attempt: _Attempt) -> bool:
     return kin.first is not None and _unchanged(failure, kin.first, attempt)
+
+
+def _unchanged_on_all(failure: Failure, kin: Kin, attempt: _Attempt) -> bool:
+    return all(_unchanged(failure, known, attempt) for known in kin.all)
 
 
 def _unchanged(failure: Failure, known: Known, attempt: _Attempt) -> bool:
