@@ -117,10 +117,7 @@ def _examine(subject: Subject, dtypes: Sequence[torch.dtype], effort: Effort) ->
         effort.time_is_up = True  # what was found until then is told
     found = [_diagnosed(failure, effort) for failure in sorted(search.failures.values(), key=_rank)]
     if effort.time_is_up:
-        search.complete = False
-        search.first(f"broken off after {effort.seconds:.3g} s, the time limit (--budget)")
-    elif not search.complete:
-        search.first("the effort does not suffice for all that should be tried; --effort gives more")
+        search.leave_undone(f"broken off after {effort.seconds:.3g} s, the time limit (--budget)")
     return search, found, measured
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import shlex
 import subprocess
 import sys
@@ -252,9 +253,9 @@ def test_a_pipe_sees_no_progress(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def doctor(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """The real one, in a process of its own."""
+    """The real one, in a process of its own; what readline has put into the C library's environment stays here."""
     command = [sys.executable, "-m", "losszoo", "doctor", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=100, check=False, cwd=cwd)
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd, env=dict(os.environ))
 
 
 @pytest.mark.usefixtures("cli")

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 HEAD = """
-import os, re, time
+import os, time
 import torch
 
 calls = 0
@@ -27,8 +27,8 @@ def loss(x):
     global calls
     calls += 1
 """
-# A pattern that backtracks for longer than any test: Python's regular expressions hear no signal.
-IN_C = 're.match("(a|a)*$", "a" * 60 + "b")'
+# A loop in C, in which Python hears no signal.
+IN_C = "sum(range(10**15))"
 QUIET = "return x.square().mean()"
 
 
@@ -69,8 +69,8 @@ def test_memory_that_no_counting_foresees_is_bounded(tmp_path: Path) -> None:
     """A hundred gigabytes from below torch: the process is refused them, and nothing is said of the loss."""
     body = f"if calls > 20: bytearray(10**11)\n{QUIET}"
     code, document, _ = doctor(tmp_path, body, "--effort", "300")
-    assert (code, document["findings"]) == (1, [])
-    assert any(note.startswith("not tried, as the memory does not suffice") for note in document["notes"])
+    assert (code, document["verdict"], document["findings"]) == (1, "undecided", [])
+    assert document["notes"][0].startswith("the memory does not suffice for all that should be tried: MemoryError")
 
 
 NT_XENT = """a, b = x.reshape(2, -1, 4)
