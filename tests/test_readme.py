@@ -41,9 +41,8 @@ def test_the_doctor_says_what_is_shown(tmp_path: Path) -> None:
 
 
 def _without_effort(text: str) -> str:
-    """How much was tried, and how long it took, is the machine's."""
-    effort = r"\d+ inputs tried in [\d.]+ s(; the time budget ended it)?"
-    return re.sub(effort, "so many inputs tried", text.replace(" so far", ""))
+    """How long it took is the machine's."""
+    return re.sub(r"inputs tried in [\d.]+ s", "inputs tried", text)
 
 
 def test_the_first_screen_has_the_two_commands() -> None:

@@ -114,13 +114,10 @@ def _examine(subject: Subject, dtypes: Sequence[torch.dtype], effort: Effort) ->
         _search_all(search, subject, dtypes)
         measured = strips(subject, list(dict.fromkeys([*_wide(dtypes), torch.float32, *_HALVES])), effort)
     except TimeUpError:
-        pass  # what was found until then is told
+        effort.time_is_up = True  # what was found until then is told
     found = [_diagnosed(failure, effort) for failure in sorted(search.failures.values(), key=_rank)]
     if effort.time_is_up:
-        search.complete = False
-        search.first(f"broken off after {effort.seconds:g} s, the time limit: a larger --budget lets it end")
-    elif not search.complete:
-        search.first("the effort did not suffice for all that should be tried: give it more with --effort")
+        search.leave_undone(f"broken off after {effort.seconds:.3g} s, the time limit (--budget)")
     return search, found, measured
 
 
@@ -129,6 +126,7 @@ def _diagnosed(failure: Failure, effort: Effort) -> Finding:
     try:
         return finding_of(failure, effort)
     except TimeUpError:
+        effort.time_is_up = True
         return bare_finding(failure)
 
 

@@ -104,7 +104,8 @@ class Search:
         self._without_news = 0
         for probe in probes:
             if self.clock.over(share):
-                self.complete = self.complete and not needed
+                if needed:
+                    self.leave_undone("the effort does not suffice for all that should be tried; --effort gives more")
                 return
             if len(self.failures) >= _MOST_FAILURES or self._without_news >= _WITHOUT_NEWS:
                 return
@@ -130,7 +131,7 @@ class Search:
     def _raised(self, subject: Subject, probe: Probe, error: Exception, dtype: torch.dtype) -> None:
         """A refusal in words is an answer; anything else, on input that is legal for certain, is a failure."""
         if is_out_of_memory(error):
-            self.note(f"not tried, as the memory does not suffice: {probe.label}")
+            self.leave_undone(f"the memory does not suffice for all that should be tried: {in_one_line(error)}")
             return
         if isinstance(error, ValueError | AssertionError | NotImplementedError):
             return
@@ -149,9 +150,11 @@ class Search:
         if len(self.notes) < _MOST_NOTES:
             self.notes.setdefault(text)
 
-    def first(self, text: str) -> None:
-        """Say something before everything else."""
-        self.notes = {text: None, **self.notes}
+    def leave_undone(self, why: str) -> None:
+        """Not all is tried that should be; the first reason is said, before everything else."""
+        if self.complete:
+            self.notes = {why: None, **self.notes}
+        self.complete = False
 
     def _add(self, subject: Subject, probe: Probe, verdict: Verdict, dtype: torch.dtype) -> None:
         assert verdict.leaves is not None

@@ -14,18 +14,21 @@ import losszoo
 
 pytestmark = pytest.mark.sweep
 
+# However busy the machine is: effort ends it.
+LONG = 3600.0
+
 
 def _examine_case(index: int) -> list[tuple[str | None, bool | None]]:
     torch.set_num_threads(1)
     case = CASES[index]
-    examination = losszoo.examine(case.loss, example=case.inputs, dtypes=(case.dtype,))
+    examination = losszoo.examine(case.loss, example=case.inputs, dtypes=(case.dtype,), budget=LONG)
     return [(finding.op, finding.verified) for finding in examination.findings]
 
 
 def _examine_control(index: int) -> list[tuple[str, str | None, str]]:
     torch.set_num_threads(1)
     _, loss, inputs = CONTROLS[index]
-    return [(f.symptom, f.op, f.probe) for f in losszoo.examine(loss, example=inputs).findings]
+    return [(f.symptom, f.op, f.probe) for f in losszoo.examine(loss, example=inputs, budget=LONG).findings]
 
 
 def _all(function: Any, count: int) -> list[Any]:

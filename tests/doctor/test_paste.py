@@ -12,10 +12,10 @@ from sick_losses import SICK, Sick, normal
 from torch import Tensor
 
 import losszoo
+from losszoo.doctor.effort import Effort
 from losszoo.doctor.findings import finding_of
 from losszoo.doctor.judge import symptom_of
 from losszoo.doctor.paste import as_python, call_of, inputs_of
-from losszoo.doctor.search import Clock
 from losszoo.doctor.subject import Outcome, make_subject
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
@@ -124,7 +124,7 @@ def test_how_the_loss_is_called(call: Any, target: str, callee: str) -> None:
 
 @pytest.mark.parametrize("sick", SICK, ids=lambda sick: sick.name)
 def test_the_pasted_line_fails_in_the_same_way(sick: Sick) -> None:
-    finding = finding_of(sick.failure(), Clock(20))
+    finding = finding_of(sick.failure(), Effort())
     assert "\n" not in finding.paste
     arguments = [eval(text, {"torch": torch}) for text in finding.input.values()]  # noqa: S307
     trained = sick.failure().subject.trained

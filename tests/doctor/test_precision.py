@@ -10,8 +10,8 @@ import torch
 from sick_losses import normal, subject_of, uniform
 from torch import Tensor
 
+from losszoo.doctor.effort import Effort
 from losszoo.doctor.precision import accuracy_probes, blame_inaccuracy, inaccuracies, is_inaccurate
-from losszoo.doctor.search import Clock
 from losszoo.doctor.subject import evaluate
 
 mpmath.mp.dps = 50
@@ -121,7 +121,7 @@ def sinkhorn(cost: Tensor) -> Tensor:
 
 
 def test_sinkhorn_in_log_space_is_not_accused() -> None:
-    assert list(inaccuracies(subject_of(sinkhorn, uniform(5, 5)), Clock(60))) == []
+    assert list(inaccuracies(subject_of(sinkhorn, uniform(5, 5)), Effort())) == []
 
 
 def test_nothing_is_said_of_what_is_not_finite() -> None:
@@ -136,18 +136,18 @@ def _refuses(x: Tensor) -> Tensor:
 
 def test_the_probes_find_what_costs_digits() -> None:
     for loss in (growth, log_of_one_plus, conjugate, half_angle):
-        found = list(inaccuracies(subject_of(loss, normal(4) if loss is growth else uniform(4)), Clock(60)))
+        found = list(inaccuracies(subject_of(loss, normal(4) if loss is growth else uniform(4)), Effort()))
         assert found, loss.__name__
         assert all(is_inaccurate(subject_of(loss, uniform(4)), item.probe.leaves) for item in found)
 
 
 def test_a_healthy_loss_has_none() -> None:
     for loss in (lambda a, target: (a - target).square().mean(), lambda a, target: (a - target).abs().mean()):
-        assert list(inaccuracies(subject_of(loss, normal(6), normal(6, seed=1)), Clock(60))) == []
+        assert list(inaccuracies(subject_of(loss, normal(6), normal(6, seed=1)), Effort())) == []
 
 
 def test_next_to_nothing_is_marked() -> None:
-    sizes = [item.small for item in inaccuracies(subject_of(growth, uniform(4)), Clock(60))]
+    sizes = [item.small for item in inaccuracies(subject_of(growth, uniform(4)), Effort())]
     assert sizes
     assert all(sizes)  # at 1e-8 the value is 1e-8 of an ordinary one
 

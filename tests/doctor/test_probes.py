@@ -16,9 +16,9 @@ from losszoo.contract.examples import example_inputs
 from losszoo.contract.signatures import TABLE
 from losszoo.doctor.batteries import battery
 from losszoo.doctor.domain import leaves_of
+from losszoo.doctor.effort import Effort
 from losszoo.doctor.probes import batch_size, is_separable, ordinary, outliers, rows, select, structural
 from losszoo.doctor.pushes import pushes
-from losszoo.doctor.search import Clock
 from losszoo.doctor.subject import Subject, make_subject
 
 MOST = 3000
@@ -159,7 +159,7 @@ def test_minus_infinity_never_stands_at_the_target() -> None:
 
 def pushed(loss: Callable[[Tensor], Tensor], x: Tensor) -> dict[str, Tensor]:
     """Where the pushes end, by operation."""
-    return {p.label.split(" at ")[0].rpartition(" ")[2]: p.leaves[0] for p in pushes(subject_of(loss, x), Clock(60))}
+    return {p.label.split(" at ")[0].rpartition(" ")[2]: p.leaves[0] for p in pushes(subject_of(loss, x), Effort())}
 
 
 @pytest.mark.parametrize(
@@ -184,11 +184,11 @@ def test_pushes_stay_inside_the_domain_and_move_only_what_is_trained() -> None:
         return (target * torch.log(p / 2 + 0.25)).sum() + torch.log(2 - p).sum()
 
     target = (normal(6) > 0).float()
-    for probe in pushes(subject_of(loss, uniform(6), target), Clock(60)):
+    for probe in pushes(subject_of(loss, uniform(6), target), Effort()):
         assert bool(((probe.leaves[0] >= 0) & (probe.leaves[0] <= 1)).all())
         assert torch.equal(probe.leaves[1], target)
 
 
 def test_nothing_to_push_where_nothing_is_singular() -> None:
-    assert list(pushes(subject_of(lambda x: x.square().mean(), normal(6)), Clock(60))) == []
-    assert list(pushes(subject_of(lambda x: x.log().mean(), normal(6, 3).softmax(1)), Clock(60))) == []
+    assert list(pushes(subject_of(lambda x: x.square().mean(), normal(6)), Effort())) == []
+    assert list(pushes(subject_of(lambda x: x.log().mean(), normal(6, 3).softmax(1)), Effort())) == []

@@ -12,11 +12,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from losszoo.doctor.domain import leaves_of
+from losszoo.doctor.effort import Effort
 from losszoo.doctor.examination import Strip
 from losszoo.doctor.halves import enlarged, in_half
 from losszoo.doctor.judge import judge
 from losszoo.doctor.scales import SCALES, at_scale, strips
-from losszoo.doctor.search import Clock
+from losszoo.doctor.wording import strip_reach
 
 LABELS = torch.tensor([0, 1, 2, 0, 1, 2])
 UP = torch.tensor([1.0, -0.5, 0.25])
@@ -24,7 +25,7 @@ F32, F16 = torch.float32, torch.float16
 
 
 def strip(loss: Callable[..., Tensor], *inputs: Tensor, dtype: torch.dtype = F32) -> Strip:
-    (found,) = strips(subject_of(loss, *inputs), [dtype], Clock(60))
+    (found,) = strips(subject_of(loss, *inputs), [dtype], Effort())
     return found
 
 
@@ -74,11 +75,11 @@ def test_only_what_is_free_and_trained_is_scaled() -> None:
     x, target = at_scale(subject, [leaves_of(subject)[0]], 100.0)
     assert x.abs().max().item() == pytest.approx(100.0)
     assert torch.equal(target, subject.leaves[1])
-    assert strips(subject_of(lambda p: p.log().mean(), normal(6, 3).softmax(1)), [F32], Clock(60)) == []
+    assert strips(subject_of(lambda p: p.log().mean(), normal(6, 3).softmax(1)), [F32], Effort()) == []
 
 
 def test_several_inputs_share_an_axis() -> None:
-    (found,) = strips(subject_of(lambda a, b: (a * b).mean(), normal(6), normal(6, seed=1)), [F32], Clock(60))
+    (found,) = strips(subject_of(lambda a, b: (a * b).mean(), normal(6), normal(6, seed=1)), [F32], Effort())
     assert found.what == "|input|"
 
 
@@ -91,7 +92,9 @@ def test_a_scale_beyond_half_precision_does_not_overflow_on_the_way() -> None:
 def found_in(loss: Callable[..., Tensor], dtype: torch.dtype, *inputs: Tensor) -> list[str]:
     """Probes of the half precision search on which a loss is at fault."""
     subject = subject_of(loss, *inputs)
-    return [probe.label for probe in enlarged(subject, torch.float16) if judge(subject, probe.leaves, dtype).sick]
+    return [
+        probe.label for probe in enlarged(subject, torch.float16, print) if judge(subject, probe.leaves, dtype).sick
+    ]
 
 
 def mean_by_sum(x: Tensor) -> Tensor:
@@ -113,19 +116,50 @@ def test_a_sum_whose_true_value_does_not_fit_is_no_fault() -> None:
 
 
 def test_an_image_grows_in_its_later_dimensions() -> None:
-    shapes = [p.leaves[0].shape for p in enlarged(subject_of(lambda x: x.mean(), normal(2, 1, 4, 4)), F16)]
+    shapes = [p.leaves[0].shape for p in enlarged(subject_of(lambda x: x.mean(), normal(2, 1, 4, 4)), F16, print)]
     assert shapes[-1][:2] == (2, 1)
     assert shapes[-1][2] > 100
 
 
-def test_a_slow_loss_is_not_enlarged_for_long() -> None:
-    import time
+def test_an_input_is_enlarged_as_far_as_the_memory_is_foreseen_to_suffice() -> None:
+    """Of N rows each loss makes tensors of N, N^2 and N^3 numbers; a billion bytes are the bound."""
 
-    def slow(x: Tensor) -> Tensor:
-        time.sleep(0.04)
-        return x.mean()
+    def cubes(x: Tensor) -> Tensor:
+        return (x[:, None, None] * x[None, :, None] + x[None, None, :]).sigmoid().mean()
 
-    assert len([p for p in enlarged(subject_of(slow, normal(6)), F16) if "batch" in p.label]) == 1
+    def sizes(loss: Callable[..., Tensor]) -> list[int]:
+        notes: list[str] = []
+        found = [len(p.leaves[0]) for p in enlarged(subject_of(loss, normal(8)), F16, notes.append)]
+        assert (loss is not cubes) or "no larger input was tried in float16: one of 512 numbers" in notes[0]
+        return found
+
+    assert sizes(lambda x: x.abs().mean()) == [64, 512, 4096, 32768, 262144]
+    assert sizes(lambda x: (x[:, None] * x).mean()) == [64, 512, 4096]
+    assert sizes(cubes) == [64]
+
+
+def gaussian(y: Tensor, mean: Tensor, var: Tensor) -> Tensor:
+    return (0.5 * torch.log(var) + 0.5 * (y - mean) ** 2 / var).mean()
+
+
+def test_a_variance_is_swept_by_itself_down_to_where_it_breaks() -> None:
+    mean = torch.tensor([2.0, -2.0] * 4)
+    subject = subject_of(gaussian, torch.zeros(8), mean, torch.full((8,), 1.5))
+    by_name = {found.what: found for found in strips(subject, [F32], Effort())}
+    assert set(by_name) == {"|mean|", "var"}
+    # The gradient is -0.5 * 2^2 / var^2 of a mean over 8: it leaves float32 at 0.25 / var^2 = 3.4e38.
+    assert by_name["var"].floor == pytest.approx(math.sqrt(0.25 / torch.finfo(F32).max), rel=0.05)
+    assert by_name["var"].limit is None
+    assert strip_reach(by_name["var"]).startswith("finite from var = ")
+
+
+def test_of_two_free_arguments_the_one_that_breaks_is_swept() -> None:
+    def likelihood(y: Tensor, mean: Tensor, log_var: Tensor) -> Tensor:
+        return (log_var + (y - mean).square() * torch.exp(-log_var)).mean()
+
+    (found,) = strips(subject_of(likelihood, normal(8), normal(8, seed=1), normal(8, seed=2)), [F32], Effort())
+    assert found.what == "|log_var|"
+    assert found.limit == pytest.approx(math.log(torch.finfo(F32).max), abs=3)  # exp overflows at 88.7
 
 
 def test_single_changes_are_tried_in_half_precision_and_are_bounded() -> None:

@@ -10,7 +10,8 @@ from sick_losses import SICK, Sick, failure_of, log_of_softmax, normal, root_of_
 from torch import Tensor
 
 from losszoo.doctor.domain import leaves_of
-from losszoo.doctor.search import Clock, Failure
+from losszoo.doctor.effort import Effort
+from losszoo.doctor.search import Failure
 from losszoo.doctor.shrink import smallest
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
@@ -18,13 +19,13 @@ LABELS = torch.tensor([0, 1, 2, 0, 1, 2])
 
 
 def shrunk(loss: Any, ordinary: tuple[Any, ...], failing: tuple[Any, ...], dtype: Any = torch.float32) -> list[Any]:
-    return smallest(failure_of(loss, ordinary, failing, dtype), Clock(20))
+    return smallest(failure_of(loss, ordinary, failing, dtype), Effort())
 
 
 @pytest.mark.parametrize("sick", SICK, ids=lambda sick: sick.name)
 def test_it_still_fails_is_legal_and_not_larger(sick: Sick) -> None:
     failure = sick.failure()
-    leaves = smallest(failure, Clock(20))
+    leaves = smallest(failure, Effort())
     assert failure.fails_on(leaves)
     assert all(leaf.legal(leaves[leaf.index]) for leaf in leaves_of(failure.subject))
     assert sum(x.numel() for x in leaves) <= sum(x.numel() for x in failure.leaves)
@@ -36,7 +37,7 @@ ONE_ROW = {sick.name for sick in SICK} - {"expanded_distance", "unsafe_where"}
 
 @pytest.mark.parametrize("sick", [sick for sick in SICK if sick.name in ONE_ROW], ids=lambda sick: sick.name)
 def test_one_row_where_one_row_suffices(sick: Sick) -> None:
-    assert {len(x) for x in smallest(sick.failure(), Clock(20))} == {1}
+    assert {len(x) for x in smallest(sick.failure(), Effort())} == {1}
 
 
 def test_a_residual_of_zero_is_two_zeros() -> None:
@@ -73,7 +74,7 @@ def test_every_row_where_all_are_needed() -> None:
         return x.sum() / x.numel()
 
     failure = failure_of(mean, (uniform(64),), (torch.full((2**18,), 1.0),), torch.float16)
-    (x,) = smallest(failure, Clock(1.0))
+    (x,) = smallest(failure, Effort())
     assert failure.fails_on([x])
     # The sum of the fewest is just beyond the largest float16.
     assert x.double().sum().item() > 65_504
@@ -90,13 +91,13 @@ def test_what_is_no_tensor_is_kept() -> None:
 def test_a_failure_that_does_not_come_twice_is_given_as_it_was() -> None:
     sick = SICK[0].failure()
     flaky = Failure(sick.subject, "", sick.symptom, sick.dtype, sick.leaves, sick.blame, lambda leaves: False)
-    assert smallest(flaky, Clock(20)) is sick.leaves
+    assert smallest(flaky, Effort()) is sick.leaves
 
 
 def test_without_time_the_input_is_given_as_it_was() -> None:
     failure = SICK[0].failure()
-    clock = Clock(1e-9)
-    assert [torch.equal(a, b) for a, b in zip(smallest(failure, clock), failure.leaves, strict=True)] == [True, True]
+    effort = Effort(0)
+    assert [torch.equal(a, b) for a, b in zip(smallest(failure, effort), failure.leaves, strict=True)] == [True, True]
 
 
 def test_labels_stay_legal_and_probabilities_stay_probabilities() -> None:

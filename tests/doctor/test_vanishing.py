@@ -11,7 +11,7 @@ from torch import Tensor
 
 from losszoo.contract.examples import example_inputs
 from losszoo.contract.signatures import TABLE
-from losszoo.doctor.search import Clock
+from losszoo.doctor.effort import Effort
 from losszoo.doctor.subject import Subject, evaluate, make_subject
 from losszoo.doctor.vanishing import WithoutEpsilon, is_epsilon, lost_pull, vanished, wrong_answers
 
@@ -61,7 +61,7 @@ def eps_first(predictions: Tensor, targets: Tensor) -> Tensor:
     ],
 )
 def test_an_epsilon_that_takes_the_gradient(loss: Loss, signature: str, op: str) -> None:
-    found = list(vanished(of_signature(loss, signature), Clock(60)))
+    found = list(vanished(of_signature(loss, signature), Effort()))
     assert found
     assert {item.blame.site.op for item in found} == {op}
     assert all(item.blame.why == "swallowed" for item in found)
@@ -100,7 +100,7 @@ def brier_with_eps(predictions: Tensor, targets: Tensor) -> Tensor:
     ],
 )
 def test_a_bounded_loss_has_not_lost_what_it_never_had(loss: Loss, signature: str) -> None:
-    assert list(vanished(of_signature(loss, signature), Clock(60))) == []
+    assert list(vanished(of_signature(loss, signature), Effort())) == []
 
 
 def test_without_a_signature_and_of_probabilities_nothing_is_wrong() -> None:
