@@ -62,10 +62,6 @@ class Failure:
         return verdict.sick and verdict.symptom == self.symptom
 
 
-# The name under which an effort is handed on.
-Clock = Effort
-
-
 @dataclass
 class Search:
     """What has been found so far.

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from losszoo.doctor.blame import Blame, blame
+from losszoo.doctor.effort import Effort
 from losszoo.doctor.judge import symptom_of
 from losszoo.doctor.remedies.forms import FORMS, IN_FLOAT32, WITHOUT_NAN
 from losszoo.doctor.remedies.kin import Kin, Known
@@ -17,7 +18,7 @@ from losszoo.doctor.remedies.remedy import Remedy
 from losszoo.doctor.remedies.rewrites import REWRITES
 from losszoo.doctor.remedies.spelling import SpelledTape, Spelling, spelling_of
 from losszoo.doctor.remedies.writing import Writing
-from losszoo.doctor.search import Clock, Failure
+from losszoo.doctor.search import Failure
 from losszoo.doctor.subject import Leaves, Outcome, evaluate
 from losszoo.doctor.tape import Record, Site, author, author_frame, is_in_place, operation
 
@@ -108,7 +109,7 @@ class _Attempt:
         return "; then ".join(dict.fromkeys(self.words[key] for key in keys))
 
 
-def try_remedies(failure: Failure, clock: Clock) -> Trial:
+def try_remedies(failure: Failure, clock: Effort) -> Trial:
     """The first forms that leave value and gradient of ordinary inputs as they are, and cure them on the failing one.
 
     A form that changes ordinary values, or was never made on an ordinary input, is not spoken of.
@@ -175,7 +176,7 @@ def _attempt(failure: Failure, remedies: dict[Key, Remedy]) -> _Attempt | None:
     return _Attempt(remedies, codes, words, outcome)
 
 
-def _cure(failure: Failure, kin: Kin, attempt: _Attempt, clock: Clock) -> _Attempt | None:
+def _cure(failure: Failure, kin: Kin, attempt: _Attempt, clock: Effort) -> _Attempt | None:
     """The attempt, or one with more forms, if it cures; else None."""
     if symptom_of(attempt.outcome) is None:
         return attempt if _is_cure(failure, kin, attempt) else None
@@ -197,7 +198,7 @@ def _fewest(failure: Failure, kin: Kin, cure: _Attempt) -> _Attempt:
     return cure
 
 
-def _one_more(failure: Failure, kin: Kin, attempt: _Attempt, clock: Clock) -> _Attempt | None:
+def _one_more(failure: Failure, kin: Kin, attempt: _Attempt, clock: Effort) -> _Attempt | None:
     """Mend what breaks next."""
     tape = Substituting(attempt.remedies)
     try:
