@@ -91,7 +91,7 @@ class BatchLoss:
         plan = self.plan
         try:
             yield
-        except (LosszooError, MemoryError, torch.OutOfMemoryError):
+        except (LosszooError, MemoryError, torch.OutOfMemoryError):  # of memory the run itself speaks
             raise
         except (Exception, SystemExit) as error:
             if plan.world is not None and is_of_ranks(error):

@@ -24,7 +24,8 @@ from losszoo.doctor.judge import judge, symptom_of
 from losszoo.doctor.patients import subjects_of
 from losszoo.doctor.precision import blame_inaccuracy, is_inaccurate
 from losszoo.doctor.remedies.trial import try_remedies
-from losszoo.doctor.search import Clock, Failure
+from losszoo.doctor.effort import Effort
+from losszoo.doctor.search import Failure
 from losszoo.doctor.subject import Outcome, Subject, evaluate
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
@@ -77,7 +78,7 @@ def _relative(a: Tensor | None, b: Tensor | None, floor: float) -> float:
 @pytest.mark.parametrize("popular", POPULAR, ids=lambda popular: popular.name)
 def test_popular_losses(popular: Popular) -> None:
     failure = popular.failure()
-    answer = try_remedies(failure, Clock(100))
+    answer = try_remedies(failure, Effort())
     assert answer.verified is True
     mended = next(p.loss for p in module_after(answer.text, popular.loss).POPULAR if p.name == popular.name)
     assert changed(failure.subject, mended, failure.dtype, 20) == []
@@ -89,7 +90,7 @@ def test_popular_losses(popular: Popular) -> None:
 @pytest.mark.parametrize("sick", SICK, ids=lambda sick: sick.name)
 def test_known_defects(sick: Sick) -> None:
     failure = sick.failure()
-    answer = try_remedies(failure, Clock(100))
+    answer = try_remedies(failure, Effort())
     mended = getattr(module_after(answer.text, sick.loss), sick.name)
     assert changed(failure.subject, mended, failure.dtype, 20) == []
     cured = evaluate(replace(failure.subject, call=mended), failure.leaves, failure.dtype)
@@ -99,7 +100,7 @@ def test_known_defects(sick: Sick) -> None:
 def test_a_variance_is_no_count() -> None:
     """``a / n.clamp(min=1)`` would move the ordinary value of a Gaussian likelihood."""
     popular = next(p for p in POPULAR if p.loss is gaussian_likelihood)
-    answer = try_remedies(popular.failure(), Clock(100))
+    answer = try_remedies(popular.failure(), Effort())
     assert answer.verified is True
     assert "clamp(min=1)" not in answer.text
 
@@ -108,7 +109,7 @@ def test_a_variance_is_no_count() -> None:
 def test_an_overlap_fails_on_fewer_inputs_after_its_remedy(loss: Callable[..., Tensor]) -> None:
     """Nothing to find and nothing found, surely and nearly so: the pasted line makes no input worse."""
     popular = next(p for p in POPULAR if p.loss is loss)
-    answer = try_remedies(popular.failure(), Clock(100))
+    answer = try_remedies(popular.failure(), Effort())
     mended = getattr(module_after(answer.text, loss), popular.name)
     bits = popular.ordinary[1]
     for logits in (-500.0, -200.0, -100.0, -80.0, -20.0, 0.0, 20.0, 200.0):
@@ -144,7 +145,7 @@ def test_a_name_of_another_function_is_told_as_such() -> None:
         return -shares_of(logits)[:, 0].log().mean()
 
     failure = failure_of(naive, (normal(6, 3),), (torch.tensor([[0.0, 200.0, 0.0]]),))
-    answer = try_remedies(failure, Clock(100))
+    answer = try_remedies(failure, Effort())
     assert answer.verified is True
     lead, _, where = answer.text.partition(", where ")
     assert not is_pasteable(answer.text)
@@ -158,7 +159,7 @@ def test_a_name_that_means_something_else_by_then_is_not_used() -> None:
         x = p[:, 0]
         return -torch.log(x).mean()
 
-    answer = try_remedies(failure_of(naive, (normal(6, 3),), (torch.tensor([[0.0, 200.0, 0.0]]),)), Clock(100))
+    answer = try_remedies(failure_of(naive, (normal(6, 3),), (torch.tensor([[0.0, 200.0, 0.0]]),)), Effort())
     assert answer.verified is True
     assert "log_softmax(x," not in answer.text
 
@@ -168,7 +169,7 @@ def test_code_keeps_together_in_its_place() -> None:
         return -torch.log(x.exp() / y.exp()).mean()
 
     failure = failure_of(naive, (normal(6), normal(6, seed=1)), (torch.full((6,), 200.0), torch.full((6,), 150.0)))
-    answer = try_remedies(failure, Clock(100))
+    answer = try_remedies(failure, Effort())
     assert answer.verified is True
     assert answer.text.startswith("write (x - y) instead of torch.log(x.exp() / y.exp()) at ")
 
@@ -180,7 +181,7 @@ def test_a_line_that_does_more_than_the_operation_is_not_replaced() -> None:
         return -torch.distributions.Normal(0.0, scale, validate_args=False).log_prob(y).mean()
 
     failure = failure_of(naive, (uniform(6), normal(6)), (torch.zeros(6), normal(6)))
-    answer = try_remedies(failure, Clock(100))
+    answer = try_remedies(failure, Effort())
     assert "instead of torch.distributions" not in answer.text
 
 
@@ -206,7 +207,7 @@ def _mended_case(index: int) -> tuple[str, str, list[str]]:
     torch.set_num_threads(1)
     case = CASES[index]
     failure = _failure(case)
-    answer = try_remedies(failure, Clock(1e9)) if failure is not None else None
+    answer = try_remedies(failure, Effort(1e9)) if failure is not None else None
     if failure is None or answer is None or not answer.verified:
         return case.name, "none", []
     if not is_pasteable(answer.text):

@@ -22,7 +22,8 @@ from losszoo.doctor.remedies.remedy import Remedy
 from losszoo.doctor.remedies.rewrites import REWRITES
 from losszoo.doctor.remedies.trial import Substituting, alike, try_remedies
 from losszoo.doctor.remedies.writing import Make
-from losszoo.doctor.search import Clock, Failure
+from losszoo.doctor.effort import Effort
+from losszoo.doctor.search import Failure
 from losszoo.doctor.subject import Leaves, Outcome, Subject, evaluate
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
@@ -319,7 +320,7 @@ def alone(monkeypatch: pytest.MonkeyPatch) -> Callable[[Cure], None]:
 def test_it_cures_and_is_verified(cure: Cure, alone: Callable[[Cure], None]) -> None:
     alone(cure)
     failure = failure_of(cure.loss, cure.ordinary, cure.failing, cure.dtype)
-    answer = try_remedies(failure, Clock(20))
+    answer = try_remedies(failure, Effort())
     assert answer.verified is True
     assert answer.text.startswith("write ")
 
@@ -334,7 +335,7 @@ def test_it_cures_and_is_verified(cure: Cure, alone: Callable[[Cure], None]) -> 
     ],
 )
 def test_the_words_name_the_form_of_this_logarithm(loss: Any, far: list[list[float]], name: str) -> None:
-    answer = try_remedies(failure_of(loss, (normal(6, len(far[0])),), (torch.tensor(far),)), Clock(20))
+    answer = try_remedies(failure_of(loss, (normal(6, len(far[0])),), (torch.tensor(far),)), Effort())
     assert answer.verified is True
     assert name in answer.text
 
@@ -422,12 +423,12 @@ def test_a_rewriting_gives_the_digits_back(
     monkeypatch.setattr(trial, "FORMS", {})
     monkeypatch.setattr(trial, "REWRITES", {op: (remedy,)})
     failure = inaccurate(loss, ordinary, list(leaves))
-    assert try_remedies(failure, Clock(20)).verified is True
+    assert try_remedies(failure, Effort()).verified is True
 
 
 @pytest.mark.parametrize("sick", [pytest.param(s, id=s.name, marks=()) for s in SICK])
 def test_every_loss_of_the_collection_gets_a_verified_remedy(sick: sick_losses.Sick) -> None:
-    assert try_remedies(sick.failure(), Clock(20)).verified is True
+    assert try_remedies(sick.failure(), Effort()).verified is True
 
 
 def wrong(make: Make) -> dict[str, tuple[Remedy, ...]]:
@@ -455,7 +456,7 @@ def only(monkeypatch: pytest.MonkeyPatch) -> Callable[[Make], None]:
 def test_a_remedy_that_does_not_cure_is_said_not_to(make: Make, only: Callable[[Make], None]) -> None:
     only(make)
     failure = failure_of(lambda p: -torch.log(p).mean(), (uniform(6),), (torch.zeros(6),))
-    answer = try_remedies(failure, Clock(20))
+    answer = try_remedies(failure, Effort())
     assert answer.text.startswith("write torch.log(p)")
     assert answer.verified is False
 
@@ -471,7 +472,7 @@ def test_a_remedy_that_does_not_cure_is_said_not_to(make: Make, only: Callable[[
 )
 def test_a_remedy_that_changes_ordinary_values_is_not_spoken_of(make: Make, only: Callable[[Make], None]) -> None:
     only(make)
-    answer = try_remedies(failure_of(lambda p: -torch.log(p).mean(), (uniform(6),), (NONE,)), Clock(20))
+    answer = try_remedies(failure_of(lambda p: -torch.log(p).mean(), (uniform(6),), (NONE,)), Effort())
     assert answer == trial.Trial(trial.GENERAL, None)
 
 
@@ -485,31 +486,31 @@ def test_a_remedy_that_is_finite_and_wrong_there_is_not_verified(monkeypatch: py
 
     failure = failure_of(loss, (normal(6, 3),), (torch.tensor([[0.0, 200.0, 0.0]]),))
     far = Failure(failure.subject, "", "inf-loss", failure.dtype, [torch.tensor([[0.0, 300.0, 0.0]])], failure.blame)
-    assert try_remedies(far, Clock(20)).verified is False
+    assert try_remedies(far, Effort()).verified is False
 
 
 @pytest.mark.parametrize("make", [lambda w: None, lambda w: "1 / 0"])
 def test_what_does_not_apply_is_not_tried(make: Make, only: Callable[[Make], None]) -> None:
     only(make)
-    answer = try_remedies(failure_of(lambda p: -torch.log(p).mean(), (uniform(6),), (NONE,)), Clock(20))
+    answer = try_remedies(failure_of(lambda p: -torch.log(p).mean(), (uniform(6),), (NONE,)), Effort())
     assert (answer.verified, answer.text) == (None, trial.GENERAL)
 
 
 def test_a_form_that_is_not_made_on_ordinary_inputs_is_not_verified(only: Callable[[Make], None]) -> None:
     """Of no zero it has nothing to say: what the pasted line would do there was never tried."""
     only(lambda w: f"torch.log({w.x}.clamp(min=0.5))" if bool((w.record.args[0] == 0).any()) else None)
-    answer = try_remedies(failure_of(lambda p: -torch.log(p).mean(), (uniform(6),), (NONE,)), Clock(20))
+    answer = try_remedies(failure_of(lambda p: -torch.log(p).mean(), (uniform(6),), (NONE,)), Effort())
     assert answer.verified is None
 
 
 def test_without_a_culprit_there_is_advice_only() -> None:
     failure = SICK[0].failure()
     nobody = Failure(failure.subject, "", failure.symptom, failure.dtype, failure.leaves, None)
-    assert try_remedies(nobody, Clock(20)) == trial.Trial(trial.GENERAL, None)
+    assert try_remedies(nobody, Effort()) == trial.Trial(trial.GENERAL, None)
 
 
 def test_without_time_nothing_is_claimed() -> None:
-    assert try_remedies(SICK[0].failure(), Clock(1e-9)).verified is None
+    assert try_remedies(SICK[0].failure(), Effort(1e-9)).verified is None
 
 
 def test_two_faults_are_mended_together() -> None:
@@ -518,7 +519,7 @@ def test_two_faults_are_mended_together() -> None:
         second = x**0.3
         return (first + second).mean()
 
-    answer = try_remedies(failure_of(two, (uniform(6) + 1,), (NONE,)), Clock(20))
+    answer = try_remedies(failure_of(two, (uniform(6) + 1,), (NONE,)), Effort())
     assert answer.verified is True
     assert "; then " in answer.text
 
@@ -529,7 +530,7 @@ def test_a_form_that_is_not_needed_is_left_out() -> None:
     def log_cosh(x: Tensor) -> Tensor:
         return torch.log(torch.cosh(x)).mean()
 
-    answer = try_remedies(failure_of(log_cosh, (normal(6),), (NONE + 200,)), Clock(20))
+    answer = try_remedies(failure_of(log_cosh, (normal(6),), (NONE + 200,)), Effort())
     assert answer.verified is True
     assert answer.text.startswith(
         "write (torch.abs(x) + torch.nn.functional.softplus(-2 * torch.abs(x)) - math.log(2))"
