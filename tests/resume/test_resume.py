@@ -277,11 +277,17 @@ def test_resume_stands_alone_on_the_command_line(start: Start, done: RunResult) 
 
 def test_a_run_that_is_under_way_is_left_alone(start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    process = start(*RUNS["own loss"])
+    # From the second step on it waits until the test has looked, however busy the machine is.
+    wait = "    while pathlib.Path('seen').exists() and not pathlib.Path('go on').exists(): time.sleep(0.01)\n"
+    head = "import pathlib, time, torch\ndef waits(logits, targets):\n"
+    tail = "    pathlib.Path('seen').touch()\n    return torch.nn.functional.cross_entropy(logits, targets)\n"
+    Path("waits.py").write_text(head + wait + tail)
+    process = start("--loss", "waits.py:waits", "--signature", "multiclass")
     folder = folder_of(tmp_path / "runs")
     wait_for_a_new_checkpoint(folder, process)
     with pytest.raises(UsageError, match="must be trained by one process, however: another one is at work in"):
-        losszoo.run(resume=folder)
+        losszoo.run(resume=folder, trust=True)
+    Path("go on").touch()
     out, err = process.communicate(timeout=1800)
     assert json.loads(out)["status"] in ("completed", "stopped-early"), err
 
