@@ -439,6 +439,8 @@ def test_the_plain_ratio_on_abalone(run: Run, policy: str) -> None:
     if policy == "raise":
         assert result.stop_reason == f"{_said(first)}; first in div at {first['source']}"
         assert result.steps == first["step"]
+    if policy == "rollback":  # as the README says
+        assert result.guard["rollbacks"] == result.guard["nonfinite"] >= 1
 
 
 def _said(first: dict[str, Any]) -> str:
