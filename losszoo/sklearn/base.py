@@ -28,7 +28,7 @@ from losszoo.harness.run import fit
 from losszoo.registry.specs import TaskSpec
 from losszoo.sklearn.compat import validate_data
 from losszoo.sklearn.fitted import Fitted
-from losszoo.sklearn.losses import LossLike, check_fits, fresh, signature_of_own
+from losszoo.sklearn.losses import LossLike, check_fits, fresh, signature_of_own, with_arguments
 from losszoo.sklearn.rows import Array, Columns, Rows, held_out
 
 _NUMBERS = (np.float64, np.float32)
@@ -41,6 +41,8 @@ _SETTINGS = {
         for name in ("lr", "weight_decay", "batch_size", "epochs", "patience", "sample_rate", "optimizer")
     },
 }
+# Leads an argument of the loss in a grid of scikit-learn.
+_OF_LOSS = "loss__"
 # Training draws from torch's global source, which threads share.
 _ALONE = threading.RLock()
 
@@ -105,6 +107,18 @@ class LossEstimator(BaseEstimator):  # type: ignore[misc]
     # The signatures that fit, and what a loss of one's own is taken for that does not say its own.
     _fitting: ClassVar[tuple[str, ...]]
     _default: ClassVar[str]
+
+    def set_params(self, **params: Any) -> Any:
+        """As in scikit-learn; ``loss__gamma=0.5`` is an argument of a loss that is given by its name.
+
+        Raises:
+            UsageError: the loss is no single name or call; say which.
+        """
+        nested = {name.removeprefix(_OF_LOSS): params.pop(name) for name in [*params] if name.startswith(_OF_LOSS)}
+        super().set_params(**params)
+        if nested:
+            self.loss = with_arguments(self.loss, nested)
+        return self
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from losszoo.contract.callables import fitting_signatures, infer_signature
@@ -48,6 +49,27 @@ def predicting(loss: LossLike, fitting: tuple[str, ...], default: str) -> str:
     """The signature that a loss predicts by; arguments as of :func:`signature_of_own`."""
     own = signature_of_own(loss, fitting, default) or default
     return predicting_signature(tuple(found[0] if len(found) == 1 else own for _, found in _signatures(loss)))
+
+
+def with_arguments(loss: LossLike, arguments: Mapping[str, Any]) -> str:
+    """The text of a loss with other arguments.
+
+    Raises:
+        UsageError: it is no text, or a sum.
+
+    Example:
+        >>> with_arguments("softmax-focal(gamma=2)", {"gamma": 0.5})
+        'softmax-focal(gamma=0.5)'
+    """
+    terms = parse(loss) if isinstance(loss, str) else ()
+    if len(terms) != 1 or terms[0].call.inner:
+        names = ", ".join(f"loss__{name}" for name in arguments)
+        raise UsageError(
+            f"{names} must go with a loss that is one name, got loss={loss!r}; list whole losses instead: "
+            "{'loss': ['focal(gamma=0.5)', 'focal(gamma=2)']}"
+        )
+    call = terms[0].call
+    return str(replace(terms[0], call=replace(call, arguments={**call.arguments, **arguments})))
 
 
 def check_fits(loss: LossLike, fitting: tuple[str, ...], estimator: str) -> None:

@@ -68,7 +68,8 @@ calls = []
 
 def stops_itself(logits, targets):
     calls.append(1)
-    if len(calls) == 3:
+    if len(calls) == 3 and not os.path.exists("stopped"):
+        open("stopped", "w").close()
         os.kill(os.getpid(), signal.SIGINT)
     return torch.nn.functional.cross_entropy(logits, targets)
 
@@ -99,12 +100,8 @@ def test_a_task_of_ones_own_file_is_trained_stopped_and_resumed(ask: Callable[..
     words = shlex.split(line)
     assert words[:3] == ["losszoo", "run", "--resume"]
     assert words[4:] == ["--task", "mine.py:Mine"]
-    # In a fresh process the third call sends the signal again: the second line ends the run at last.
-    for _ in range(6):
-        resumed = subprocess.run([*command, *words[1:]], capture_output=True, text=True, check=False, env=env)
-        if resumed.returncode == 0:
-            break
-        assert resumed.stdout.splitlines()[-1] == line
+    resumed = subprocess.run([*command, *words[1:]], capture_output=True, text=True, check=False, env=env)
+    assert resumed.returncode == 0, resumed.stderr
     assert ": completed after 4 epochs" in resumed.stdout
     again = ask(*words[2:])
     assert again.exit_code == 0
