@@ -396,7 +396,8 @@ class Loss(Summable):
             return False
         limits = torch.finfo(value.dtype)
         low = 0.0 if self._finish is None else (limits.tiny / limits.eps) ** 0.5
-        if within(value.abs(), low, limits.max):
+        fits = low <= abs(value.item()) <= limits.max if value.ndim == 0 else within(value.abs(), low, limits.max)
+        if fits:
             return False
         return all(bool(x.isfinite().all()) for x in inputs if isinstance(x, Tensor))
 

@@ -67,7 +67,8 @@ def _logits(rows: Tensor, columns: Tensor, similarity: str, temperature: float) 
     factor, share = _factors(scale, scale, temperature) if squared else (scale / temperature, scale)
     # Slopes are by the rows as they were given: by those in bounds they could overflow on their way.
     back = factor / scale if not squared else scale / temperature
-    x, y = _Bounded.apply(rows, x), _Bounded.apply(columns, y)  # type: ignore[no-untyped-call]
+    x = _Bounded.apply(rows, x)  # type: ignore[no-untyped-call]
+    y = x if columns is rows else _Bounded.apply(columns, y)  # type: ignore[no-untyped-call]
     if rows.shape[0] * columns.shape[0] * rows.shape[1] > EXACT_BELOW:
         logits: Tensor = _Product.apply(x, y, -factor, -share, -back, squared)  # type: ignore[no-untyped-call]
         return logits
@@ -141,14 +142,17 @@ def _bounded(rows: Tensor, columns: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """
     if rows.numel() == 0 or columns.numel() == 0:
         return rows, columns, rows.new_ones(())
-    largest = torch.maximum(rows.detach().abs().amax(), columns.detach().abs().amax())
+    largest = rows.detach().abs().amax()
+    if columns is not rows:
+        largest = torch.maximum(largest, columns.detach().abs().amax())
     root = torch.finfo(rows.dtype).max ** 0.5
     high, low = root * 2.0**-9, root**-0.5
     grown = torch.where(largest > high, largest / high, 1.0)
     shrunk = torch.where(largest < low, torch.where(largest > 0, largest, low) / low, 1.0)
     # It is squared for squared distances.
     scale = torch.exp2(torch.log2(grown * shrunk).round()).clamp(max=root / 16)
-    return rows / scale, columns / scale, scale
+    bounded = rows / scale
+    return bounded, bounded if columns is rows else columns / scale, scale
 
 
 def _knee(dtype: torch.dtype) -> float:
