@@ -30,9 +30,9 @@ class Examiner:
 
     Example:
         >>> with Examiner() as examiner:
-        ...     found = examiner.examine("mse", {"budget": 60.0, "effort": 200})
-        >>> found.verdict
-        'healthy'
+        ...     found = examiner.examine("mse", {"budget": 600.0, "effort": 20})
+        >>> found.verdict  # so few evaluations do not suffice
+        'undecided'
     """
 
     def __init__(self) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from typing import Any
@@ -54,3 +57,27 @@ def test_healthy_losses_are_left_alone() -> None:
     answers = _all(_examine_control, len(CONTROLS))
     accused = {name: answer for (name, _, _), answer in zip(CONTROLS, answers, strict=True) if answer}
     assert accused == {}
+
+
+def _documents(names: Sequence[str]) -> list[dict[str, Any]]:
+    """What the doctor says of some of the losses, without the seconds."""
+    torch.set_num_threads(1)
+    found = [(c.loss, c.inputs, (c.dtype,)) for c in CASES if c.name in names]
+    said = [losszoo.examine(loss, example=inputs, dtypes=dtypes, budget=LONG) for loss, inputs, dtypes in found]
+    return [{**examination.to_dict(), "seconds": 0.0} for examination in said]
+
+
+BUSY = "while True: sum(range(10**6))"
+
+
+def test_beside_two_busy_processes_every_finding_is_the_same() -> None:
+    names = [case.name for case in CASES[:: len(CASES) // 40]][:40]
+    alone = _documents(names)
+    busy = [subprocess.Popen([sys.executable, "-c", BUSY]) for _ in range(2)]
+    try:
+        assert _documents(names) == alone
+    finally:
+        for process in busy:
+            process.kill()
+            process.wait()
+    assert len(alone) == 40
