@@ -20,11 +20,11 @@ from torch.utils._pytree import tree_leaves
 
 import losszoo
 from losszoo.doctor.blame import blame
+from losszoo.doctor.effort import Effort
 from losszoo.doctor.judge import judge, symptom_of
 from losszoo.doctor.patients import subjects_of
 from losszoo.doctor.precision import blame_inaccuracy, is_inaccurate
 from losszoo.doctor.remedies.trial import try_remedies
-from losszoo.doctor.effort import Effort
 from losszoo.doctor.search import Failure
 from losszoo.doctor.subject import Outcome, Subject, evaluate
 

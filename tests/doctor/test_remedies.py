@@ -14,6 +14,7 @@ from sick_losses import SICK, failure_of, normal, subject_of, uniform
 from torch import Tensor
 from torch.nn import functional as F
 
+from losszoo.doctor.effort import Effort
 from losszoo.doctor.judge import symptom_of
 from losszoo.doctor.precision import blame_inaccuracy, is_inaccurate
 from losszoo.doctor.remedies import forms, trial
@@ -22,7 +23,6 @@ from losszoo.doctor.remedies.remedy import Remedy
 from losszoo.doctor.remedies.rewrites import REWRITES
 from losszoo.doctor.remedies.trial import Substituting, alike, try_remedies
 from losszoo.doctor.remedies.writing import Make
-from losszoo.doctor.effort import Effort
 from losszoo.doctor.search import Failure
 from losszoo.doctor.subject import Leaves, Outcome, Subject, evaluate
 
