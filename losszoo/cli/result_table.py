@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shlex
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -16,7 +15,7 @@ from losszoo.cli.common import counted
 from losszoo.cli.console import Column, fitted, print_blocks
 from losszoo.cli.styled import room_of
 from losszoo.cli.threads import processes
-from losszoo.harness.resume import resume_command
+from losszoo.harness.resume import replay_command, resume_command
 from losszoo.registry.specs import TaskSpec
 
 if TYPE_CHECKING:
@@ -84,7 +83,7 @@ def next_steps(result: RunResult, twins: Mapping[str, str], target: str) -> Iter
     bundle = (counts["first"] or {}).get("bundle")
     if bundle:
         yield "the failed step once more, and why it failed:"
-        yield f"losszoo replay {shlex.quote(bundle)}"
+        yield replay_command(bundle, result.loss)
     else:
         yield "config.json in the run folder holds every setting"
 

@@ -198,9 +198,17 @@ def resume_command(folder: str | Path, world: int = 1, loss: str = "", task: str
         "losszoo run --resume 'my runs/1' --loss '2*mine.py:Loss + bce'"
     """
     started = f"torchrun --nproc-per-node {world} -m losszoo" if world > 1 else "losszoo"
-    code = {"--loss": loss if loss and targets_of(parse(loss)) else "", "--task": task}
-    named = "".join(f" {option} {shlex.quote(text)}" for option, text in code.items() if text)
-    return f"{started} run --resume {shlex.quote(str(folder))}{named}"
+    own = f" --task {shlex.quote(task)}" if task else ""
+    return f"{started} run --resume {shlex.quote(str(folder))}{_own_loss(loss)}{own}"
+
+
+def replay_command(bundle: str | Path, loss: str = "") -> str:
+    """What repeats the step of a bundle of a run, ready to be pasted; the loss is part of it where it names code."""
+    return f"losszoo replay {shlex.quote(str(bundle))}{_own_loss(loss)}"
+
+
+def _own_loss(loss: str) -> str:
+    return f" --loss {shlex.quote(loss)}" if loss and targets_of(parse(loss)) else ""
 
 
 def differences(then: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> list[str]:

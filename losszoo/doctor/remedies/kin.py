@@ -17,6 +17,7 @@ from losszoo.doctor.subject import Leaves, Outcome, Subject, evaluate
 _MOST = 6
 # Factors of what may have any size: a clamp that only large numbers pass shows at the small ones.
 _SIZES = (0.1, 0.01, 3.0)
+_SMALL = (1e-3, 1e-5)
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,9 @@ def _candidates(subject: Subject) -> Iterator[Leaves]:
     for draw in (_normal, _uniform, _simplex):
         floating = [leaf for leaf in leaves if leaf.floating]
         yield _changed(calm, floating, lambda leaf, draw=draw: draw(leaf.tensor, generator))  # type: ignore[misc]
+    # A loss that multiplies its input by a large number is finite only near 0.
+    for size in _SMALL:
+        yield _changed(calm, trained, lambda leaf, size=size: _resized(leaf, size))  # type: ignore[misc]
 
 
 def _changed(subject: Subject, leaves: list[Leaf], change: Callable[[Leaf], Tensor]) -> Leaves:
