@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import time
+from pathlib import Path
 
 import pytest
 from hypothesis import example, given, settings
@@ -222,3 +223,25 @@ def test_a_path_with_a_space_is_told_to_be_quoted() -> None:
     with pytest.raises(UsageError, match="a path with a space in it stands in quotes"):
         parse("my dir/mine.py:good")
     assert str(parse('"my dir/mine.py:good"')[0].call.name) == "my dir/mine.py:good"
+
+
+def test_a_dotted_name_is_told_how_it_is_written() -> None:
+    with pytest.raises(UsageError, match=r"expected module and name apart, torch\.nn:CrossEntropyLoss"):
+        parse("0.5*torch.nn.CrossEntropyLoss + bce")
+    assert [str(term) for term in parse("torch.nn:CrossEntropyLoss")] == ["torch.nn:CrossEntropyLoss"]
+
+
+@pytest.mark.parametrize("path", ["C:\\x\\my_loss.py:Loss", "C:/x/my_loss.py:Loss"])
+def test_a_windows_path_is_a_target(path: str) -> None:
+    (first, second) = parse(f"0.5*{path} + bce")
+    assert (first.call.name, second.call.name) == (path, "bce")
+
+
+def test_a_path_with_a_sign_in_it_is_no_sum(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a+b").mkdir()
+    (tmp_path / "a+b" / "mine.py").touch()
+    with pytest.raises(UsageError, match=r"""in quotes, --loss '"a\+b/mine.py:Loss"'"""):
+        parse("a+b/mine.py:Loss")
+    assert [term.call.name for term in parse('"a+b/mine.py:Loss"')] == ["a+b/mine.py:Loss"]
+    assert [term.call.name for term in parse("bce+mine.py:Loss")] == ["bce", "mine.py:Loss"]
