@@ -183,16 +183,25 @@ _LABEL_NAMES = ("label", "target", "class", "truth")
 
 
 def is_change_of_values(subject: Subject, leaves: Sequence[Any]) -> bool:
-    """Whether an input has the sizes of the ordinary one, and no whole number that may be a length or an index."""
+    """Whether an input is certainly legal: the sizes of the ordinary one, and no whole numbers but its classes.
+
+    Other whole numbers may be lengths or indices; and of embeddings beside labels nobody knows how many classes there
+    are.
+    """
     known = leaves_of(subject)
     for leaf in known:
         x = leaves[leaf.index]
         if x.shape != leaf.tensor.shape:
             return False
         whole = not leaf.floating and leaf.tensor.dtype != torch.bool
-        if whole and not torch.equal(x, leaf.tensor) and not _is_class(leaf, known):
+        if whole and not torch.equal(x, leaf.tensor) and not (_is_class(leaf, known) and _is_among(x, leaf.tensor)):
             return False
     return True
+
+
+def _is_among(x: Tensor, seen: Tensor) -> bool:
+    """Whether every number is one that was seen."""
+    return bool(torch.isin(x, seen).all())
 
 
 def _is_class(leaf: Leaf, leaves: Sequence[Leaf]) -> bool:

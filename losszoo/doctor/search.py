@@ -100,7 +100,7 @@ class Search:
         self._without_news = 0
         for probe in probes:
             if self.clock.over(share):
-                if needed:
+                if needed and not self.clock.time_is_up:
                     self.leave_undone("the effort does not suffice for all that should be tried; --effort gives more")
                 return
             if len(self.failures) >= _MOST_FAILURES or self._without_news >= _WITHOUT_NEWS:

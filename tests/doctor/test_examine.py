@@ -420,9 +420,9 @@ def test_a_loss_that_exits_is_answered() -> None:
             raise SystemExit(0)
         return x.square().mean()
 
-    found = examine(leaves, normal(6), effort=FEW)
-    assert found.findings == ()
-    assert any("it calls sys.exit(0)" in note for note in found.notes)
+    (finding,) = examine(leaves, normal(6), effort=FEW).findings
+    assert finding.symptom == "raises"
+    assert "it calls sys.exit(0)" in finding.cause
 
 
 def test_what_a_module_remembers_of_one_input_does_not_reach_the_next() -> None:
