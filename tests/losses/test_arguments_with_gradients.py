@@ -165,3 +165,36 @@ def test_gradients_of_each_sample_with_mask_and_weight(name: str, kind: torch.dt
         expected = torch.autograd.grad(alone(leaves[0], mask[place], leaves[1], *one[1:]), leaves)
         for x, y in zip(found, expected, strict=True):
             torch.testing.assert_close(x[place], y, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", [name for name, spec in SPECS.items() if spec.signature in ("embedding", "views")])
+@pytest.mark.parametrize("kind", [torch.bool, torch.int64])
+def test_gradients_of_each_batch_with_mask_and_weight(name: str, kind: torch.dtype) -> None:
+    """The same for losses whose rows see each other: one gradient for each of several batches."""
+    spec = SPECS[name]
+    loss = made(spec)
+    loss.validate = None
+    batches = [example_inputs(spec.signature, rows=8, dtype=torch.float64, seed=seed) for seed in range(3)]
+    mask = (torch.arange(24).view(3, 8) % 5 != 0).to(kind)
+    weight = torch.arange(24, dtype=torch.float64).view(3, 8) % 4
+
+    def value(first: Tensor, other: Tensor, weight: Tensor, mask: Tensor) -> Tensor:
+        return loss(first, other, weight=weight, mask=mask)
+
+    stacked = [torch.stack(x) for x in zip(*batches, strict=True)]
+    found = vmap(grad(value, argnums=(0, 2)))(*stacked, weight, mask)
+    for place, (first, other) in enumerate(batches):
+        leaves = first.clone().requires_grad_(), weight[place].clone().requires_grad_()
+        expected = torch.autograd.grad(value(leaves[0], other, leaves[1], mask[place]), leaves)
+        for x, y in zip(found, expected, strict=True):
+            torch.testing.assert_close(x[place], y, rtol=1e-8, atol=1e-10)
+
+
+def test_sums_of_losses_take_masks_and_weights_under_a_transform() -> None:
+    loss = losszoo.create("mse + 0.5*mae")
+    x, y = torch.linspace(-1, 1, 6), torch.zeros(6)
+    mask, weight = torch.tensor([1, 0, 1, 1, 1, 0]), torch.linspace(0, 2, 6)
+    found = vmap(grad(lambda a, b, w, m: loss(a[None], b[None], weight=w[None], mask=m[None])))(x, y, weight, mask)
+    # By hand: 2 x + 0.5 sign(x) where the sample is there, as a mean over one sample has its weight in both parts.
+    there = (mask == 1) & (weight > 0)
+    torch.testing.assert_close(found, torch.where(there, 2 * x + 0.5 * x.sign(), 0.0))
