@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from losszoo.contract.traced import traced
+from losszoo.contract.traced import differentiated, traced
 
 Inputs = tuple[Any, ...]
 
@@ -87,6 +87,13 @@ def real(name: str, value: Any) -> Tensor:
     if not isinstance(value, Tensor) or value.is_complex():
         came = f"has dtype {value.dtype}" if isinstance(value, Tensor) else shape_of(value)
         raise BrokenRule(name, "be a real tensor", came)
+    return value
+
+
+def undifferentiated(name: str, value: Any) -> Any:
+    """What decides who belongs to whom, and so has no slope: a gradient that is wanted would be 0, or None."""
+    if isinstance(value, Tensor) and differentiated(value):
+        raise BrokenRule(name, f"be a decision, which has no gradient ({name}.detach())", "requires one")
     return value
 
 

@@ -31,7 +31,7 @@ from losszoo.contract.parameters import (
 )
 from losszoo.contract.reduction import Policy, count_of, expand, expand_leading, keep, reduce, scale
 from losszoo.contract.signatures import TABLE
-from losszoo.contract.traced import traced
+from losszoo.contract.traced import differentiated, traced
 from losszoo.contract.unreduced import Unreduced
 from losszoo.errors import UsageError
 
@@ -296,8 +296,9 @@ class Loss(Summable):
             element_mask = expand(as_mask(mask), elements, "mask")
             inputs = signature.hide(inputs, element_mask, self._context)
         weight = None if weight is None else real("weight", weight)
-        if weight is not None and self.signature not in OVER_PAIRS:
-            # Weight 0 is absence, of the gradient too: what stands there is not even computed with.
+        if weight is not None and self.signature not in OVER_PAIRS and not differentiated(weight):
+            # Weight 0 is absence, of the gradient too: what stands there is not even computed with. Only the slope of
+            # the weight itself is the value that it would multiply.
             inputs = signature.hide(inputs, expand(weight, elements, "weight") != 0, self._context)
         return self._answer(inputs, element_mask, weight, elements)
 

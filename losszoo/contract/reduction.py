@@ -91,9 +91,13 @@ def keep(unreduced: Unreduced, mask: Tensor) -> Unreduced:
 
 
 def scale(unreduced: Unreduced, weight: Tensor) -> Unreduced:
-    """Values and counts times the weight. Weight 0 is absence: an infinite value there is dropped, not made NaN."""
+    """Values and counts times the weight. Weight 0 is absence: an infinite value there is dropped, not made NaN.
+
+    A finite one is multiplied, as it is the slope of a weight that is itself differentiated.
+    """
     values, counts = unreduced
-    return Unreduced(torch.where(weight != 0, values, 0.0) * weight, weight if counts is None else counts * weight)
+    kept = torch.where((weight == 0) & ~values.isfinite(), 0.0, values)
+    return Unreduced(kept * weight, weight if counts is None else counts * weight)
 
 
 def reduce(
@@ -128,6 +132,9 @@ def reduce(
         raise UsageError(
             "there must be something to reduce (no element, all masked, or no positive pair); empty='raise'"
         )
+    if policy.reduction == "sum" and policy.empty == "zero" and finish is None and not _overflowed(total):
+        # The sum of nothing is 0 by itself, and weights that are all 0 keep their slope.
+        return total
     divisor = torch.where(present, count, 1.0)
     result = total / divisor if policy.reduction == "mean" else total
     if _overflowed(total):

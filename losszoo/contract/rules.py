@@ -21,6 +21,7 @@ from losszoo.contract.arguments import (
     rows,
     same_rows,
     shape_of,
+    undifferentiated,
     within,
 )
 
@@ -104,7 +105,7 @@ def check_multiclass(inputs: Inputs, context: Context) -> None:
 
 
 def prepare_embedding(inputs: Inputs, context: Context) -> Inputs:
-    embeddings, labels = rows("embeddings", inputs[0]), inputs[1]
+    embeddings, labels = rows("embeddings", inputs[0]), undifferentiated("labels", inputs[1])
     if context.any_labels:
         return embeddings, one_each("labels", labels, embeddings)
     if isinstance(labels, Tensor) and labels.ndim == 2 and labels.shape[0] == embeddings.shape[0]:
@@ -128,7 +129,7 @@ def hide_rows(inputs: Inputs, mask: Tensor, context: Context) -> Inputs:
 
 def prepare_pair(inputs: Inputs, context: Context) -> Inputs:
     first = rows("first", inputs[0])
-    same = inputs[2]
+    same = undifferentiated("same", inputs[2])
     if not isinstance(same, Tensor) or same.shape != first.shape[:1]:
         raise BrokenRule("same", f"have shape {tuple(first.shape[:1])}", shape_of(same))
     return first, same_rows("first", first, "second", inputs[1]), real("same", same).to(first.dtype)
@@ -170,7 +171,8 @@ def one_each(name: str, value: Any, of: Tensor) -> Tensor:
     """Any tensor with one entry for each row."""
     if not isinstance(value, Tensor) or value.shape[:1] != of.shape[:1]:
         raise BrokenRule(name, f"have one entry for each of the {of.shape[0]} rows", shape_of(value))
-    return value
+    checked: Tensor = undifferentiated(name, value)
+    return checked
 
 
 def neighbor_targets(name: str, value: Any, of: Tensor) -> Tensor:

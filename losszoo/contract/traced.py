@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 
 def traced() -> bool:
@@ -19,6 +20,15 @@ def transformed() -> bool:
         (False, tensor([1.]))
     """
     return torch._C._are_functorch_transforms_active()
+
+
+def differentiated(x: Tensor) -> bool:
+    """Whether a derivative by ``x`` is asked for, backward or forward, at the innermost level."""
+    if torch.is_grad_enabled() and x.requires_grad:
+        return True
+    # Without a level of forward differentiation there is no tangent to unpack.
+    forward = not torch.compiler.is_compiling() and forward_ad._current_level >= 0
+    return forward and forward_ad.unpack_dual(x).tangent is not None
 
 
 def batched(grad: Tensor) -> bool:

@@ -116,7 +116,7 @@ class _Total(torch.autograd.Function):
         wanted = wanted_of(ctx, columns)
         done = run(rows, columns, job, factors, wanted)
         # Weight 0 is absence: an infinite value there is dropped, not made NaN.
-        kept = torch.where(factors != 0, done.values, 0.0)
+        kept = torch.where((factors == 0) & ~done.values.isfinite(), 0.0, done.values)
         ctx.save_for_backward(rows, columns, done.by_row, done.by_column, kept if ctx.needs_input_grad[2] else None)
         ctx.mark_non_differentiable(done.counts)
         return (kept * factors).sum(), done.counts

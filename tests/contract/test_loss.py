@@ -477,8 +477,8 @@ def test_an_option_that_could_not_act_is_refused(make: object, message: str) -> 
 
 
 def test_an_error_of_the_core_carries_the_name_of_the_loss() -> None:
-    with pytest.raises(UsageError, match=r"^topk-softmax: .*\(a loss of plugin classification, losszoo 0"):
-        losszoo.create("topk-softmax")(LOGITS, torch.softmax(LOGITS, 1))
+    with pytest.raises(UsageError, match=r"^cross-entropy: .*\(a loss of plugin classification, losszoo 0"):
+        losszoo.create("cross-entropy", weight=[1.0] * 9)(LOGITS, torch.softmax(LOGITS, 1))
     with pytest.raises(UsageError, match=r"^mse: weight must be a real tensor, however: weight is a list"):
         losszoo.create("mse")(LOGITS, LOGITS, weight=[1, 2, 3, 4])
 

@@ -151,7 +151,7 @@ SPECS = (
                 summary="logits that are kept; from the number of classes on it is cross-entropy",
             ),
         ),
-        tags=("probabilistic", "top-k", "hard-labels"),
+        tags=("probabilistic", "top-k"),
     ),
     LossSpec(
         name="sparsemax",
@@ -214,7 +214,7 @@ SPECS = (
         reference='Crammer, Singer, "On the Algorithmic Implementation of Multiclass Kernel-based Vector '
         'Machines", JMLR 2001, https://www.jmlr.org/papers/v2/crammer01a.html',
         params=(_MARGIN,),
-        tags=("margin", "hard-labels"),
+        tags=("margin",),
     ),
     LossSpec(
         name="weston-watkins",
@@ -225,7 +225,7 @@ SPECS = (
         reference='Weston, Watkins, "Support Vector Machines for Multi-Class Pattern Recognition", ESANN '
         "1999, https://www.esann.org/proceedings/1999",
         params=(_MARGIN,),
-        tags=("margin", "hard-labels"),
+        tags=("margin",),
     ),
     LossSpec(
         name="focal",
@@ -255,7 +255,7 @@ SPECS = (
         reference="Mukhoti, Kulharia, Sanyal, Golodetz, Torr, Dokania, "
         '"Calibrating Deep Neural Networks using Focal Loss", NeurIPS 2020, https://arxiv.org/abs/2002.09437',
         params=(_GAMMA, _CLASS_WEIGHT, _IGNORE),
-        tags=("probabilistic", "imbalance", "hard-labels"),
+        tags=("probabilistic", "imbalance"),
     ),
 )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -9,7 +11,8 @@ from torch.nn.functional import log_softmax
 
 from losszoo import Unreduced, wide
 
-from .labels import Floats, pick, read, read_index, unweighted, weighted_sum
+from .expectation import expect
+from .labels import Floats, pick, read, unweighted, weighted_sum
 
 
 @wide
@@ -134,14 +137,11 @@ def topk_softmax(logits: Tensor, targets: Tensor, *, k: int = 5) -> Tensor:
 
     Args:
         logits: (N, C, ...).
-        targets: (N, ...) int64.
+        targets: (N, ...) int64, or (N, C, ...) probabilities: the expected loss.
         k: number of logits that are kept, >= 1.
 
     Returns:
         One value per position, (N, ...).
-
-    Raises:
-        UsageError: the targets are probabilities.
 
     Example:
         >>> topk_softmax(torch.zeros(1, 10), torch.tensor([3]), k=2)
@@ -151,13 +151,17 @@ def topk_softmax(logits: Tensor, targets: Tensor, *, k: int = 5) -> Tensor:
         Lapin, Hein, Schiele, "Loss Functions for Top-k Error: Analysis and Insights", CVPR 2016,
         arXiv:1512.00486 (truncated top-k entropy and its relatives).
     """
-    labels = read_index(logits, targets)
-    rows, target = labels.logits.reshape(-1, logits.shape[1]), labels.targets.reshape(-1, 1)
-    strongest = rows.detach().scatter(-1, target, -torch.inf).topk(min(k, logits.shape[1]), -1).indices
+    return expect(partial(_topk, k=min(k, logits.shape[1])), read(logits, targets))
+
+
+def _topk(logits: Tensor, index: Tensor, *, k: int) -> Tensor:
+    """Logits (..., C), classes (...)."""
+    rows, target = logits.reshape(-1, logits.shape[-1]), index.reshape(-1, 1)
+    strongest = rows.detach().scatter(-1, target, -torch.inf).topk(k, -1).indices
     # Picked by index, which remembers k + 1 places of a row; a gather would keep all logits for the gradient.
     kept = rows[torch.arange(len(rows), device=rows.device).unsqueeze(1), torch.cat((target, strongest), -1)]
     own, rivals = kept[:, :1], torch.where(strongest == target, -torch.inf, kept[:, 1:])
     first, last = rivals[:, :-1], rivals[:, -1:]
     # The target is among the k largest where fewer than k rivals exceed it: the k-th rival then has no place.
     last = torch.where(own >= last, -torch.inf, last)
-    return -log_softmax(torch.cat((own, first, last), -1), -1)[:, 0].view(targets.shape)
+    return -log_softmax(torch.cat((own, first, last), -1), -1)[:, 0].view(index.shape)

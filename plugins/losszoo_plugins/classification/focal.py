@@ -14,7 +14,8 @@ from losszoo import Unreduced, masked_logsumexp, wide
 from losszoo_plugins.closed_form import batched, gradient, only_plain
 
 from .binary import between
-from .labels import Floats, all_but, read_index, weigh
+from .expectation import expect
+from .labels import Floats, all_but, read
 
 # From here on log(1 + e^x) is x, to the last bit of float64 too.
 _STRAIGHT = 40.0
@@ -66,21 +67,18 @@ def softmax_focal(
 
     .. math:: \ell = -w_y \, (1 - p_y)^{\gamma} \, \log p_y, \quad p = \operatorname{softmax}(z)
 
-    For imbalanced or noisy classes, and for calibration. With ``gamma=0`` it is cross-entropy. Only the logits and one
-    number per target are kept for the gradient, which can be derived again.
+    For imbalanced or noisy classes, and for calibration. With ``gamma=0`` it is cross-entropy. Of labels only the
+    logits and one number per target are kept for the gradient, which can be derived again.
 
     Args:
         logits: (N, C, ...).
-        targets: (N, ...) int64.
+        targets: (N, ...) int64, or (N, C, ...) probabilities: the expected loss.
         gamma: discount of easy examples, >= 0; 0 is cross-entropy.
-        weight: w, one number per class, >= 0; a mean divides by the weights of the targets.
-        ignore_index: label that takes no part in value or gradient.
+        weight: w, one number per class, >= 0. A mean over int64 targets divides by the weights of the targets.
+        ignore_index: label that takes no part in value or gradient; probabilities do not know it.
 
     Returns:
         Values and counts, each (N, ...).
-
-    Raises:
-        UsageError: the targets are probabilities.
 
     Example:
         >>> softmax_focal(torch.zeros(1, 2), torch.tensor([0])).values
@@ -90,9 +88,14 @@ def softmax_focal(
         Mukhoti, Kulharia, Sanyal, Golodetz, Torr, Dokania, "Calibrating Deep Neural Networks using Focal
         Loss", NeurIPS 2020, arXiv:2002.09437.
     """
-    labels = read_index(logits, targets, weight=weight, ignore_index=ignore_index)
+    labels = read(logits, targets, weight=weight, ignore_index=ignore_index)
     compute = _plain_softmax_focal if only_plain() else _SoftmaxFocal.apply
-    return weigh(compute(labels.logits, labels.targets.unsqueeze(-1), gamma), labels)
+    values = expect(
+        lambda rows, index: compute(rows, index.unsqueeze(-1), gamma),
+        labels,
+        partial(_every_softmax_focal, gamma=gamma),
+    )
+    return Unreduced(values, labels.counts)
 
 
 class _Focal(Function):
@@ -168,6 +171,20 @@ def _plain_softmax_focal(logits: Tensor, index: Tensor, gamma: float) -> Tensor:
     own = own.squeeze(-1).clamp(min=0)
     lead = lead + (own - own)
     return _discounted(lead.clamp(max=torch.finfo(lead.dtype).max), gamma)
+
+
+def _every_softmax_focal(logits: Tensor, *, gamma: float) -> Tensor:
+    """The loss (..., C) of each class, were it the target."""
+    ruled_out = logits == -torch.inf
+    top, first = logits.max(-1, keepdim=True)
+    behind = torch.where(ruled_out, 0.0, logits - top)
+    is_first = ~all_but(first, logits.shape[-1])
+    rest = masked_logsumexp(behind, ~(is_first | ruled_out)).unsqueeze(-1)
+    # The largest logit is among the rivals of all others, so that what is left of the sum is at least 1.
+    left = torch.log1p(rest.exp() - torch.where(is_first | ruled_out, 0.0, behind.exp()))
+    lead = (behind - torch.where(is_first, rest, left)).clamp(max=torch.finfo(logits.dtype).max)
+    # What costs infinity has no slope, which times 0 would be NaN.
+    return torch.where(ruled_out, torch.inf, _discounted(torch.where(ruled_out, 0.0, lead), gamma))
 
 
 def _discounted(logit: Tensor, gamma: float) -> Tensor:

@@ -34,19 +34,9 @@ class Labels(NamedTuple):
     weight: Tensor
     counts: Tensor
 
-    @property
-    def own(self) -> Tensor:
-        """(N, ..., 1): the logit of the target."""
-        return self.logits.gather(-1, self.targets.unsqueeze(-1))
-
-    @property
-    def others(self) -> Tensor:
-        """(N, ..., C) boolean: every class but the target."""
-        return all_but(self.targets.unsqueeze(-1), self.logits.shape[-1])
-
 
 def all_but(index: Tensor, classes: int) -> Tensor:
-    """(N, ..., C) boolean: every class but the one of ``index``, (N, ..., 1)."""
+    """(..., C) boolean: every class but the one of ``index``, (..., 1)."""
     return torch.arange(classes, device=index.device) != index
 
 
@@ -81,22 +71,6 @@ def read(logits: Tensor, targets: Tensor, *, weight: Floats | None = None, ignor
     index = torch.where(present, targets, 0)
     counts = torch.where(present, per_class[index], 0.0)
     return Labels(torch.where(present.unsqueeze(-1), logits, 0.0), index, present, per_class, counts)
-
-
-def read_index(
-    logits: Tensor, targets: Tensor, *, weight: Floats | None = None, ignore_index: int | None = None
-) -> Labels:
-    r"""The same for a loss that needs one class per target.
-
-    Raises:
-        UsageError: the targets are probabilities.
-    """
-    if targets.is_floating_point():
-        raise UsageError(
-            "targets must be class indices (int64) for this loss (its tag is hard-labels), "
-            f"however: targets.dtype={targets.dtype}; targets.argmax(1) is the likeliest class"
-        )
-    return read(logits, targets, weight=weight, ignore_index=ignore_index)
 
 
 def unweighted(logits: Tensor, targets: Tensor, ignore_index: int) -> tuple[Tensor, Tensor]:
@@ -135,8 +109,12 @@ def weighted_sum(cost: Tensor, share: Tensor) -> Tensor:
 
 
 def weigh(values: Tensor, labels: Labels) -> Unreduced:
-    """Values of the positions, (N, ...), times the weight of their targets, which is also what they count."""
-    return Unreduced(torch.where(labels.counts > 0, values, 0.0) * labels.counts, labels.counts)
+    """Values of the positions, (N, ...), times the weight of their targets, which is also what they count.
+
+    An infinite value of weight 0 is dropped; a finite one is the slope of a weight that is learned.
+    """
+    kept = torch.where((labels.counts == 0) & ~values.isfinite(), 0.0, values)
+    return Unreduced(kept * labels.counts, labels.counts)
 
 
 def along_classes(name: str, numbers: Floats | None, like: Tensor) -> Tensor:

@@ -7,7 +7,8 @@ from torch import Tensor
 
 from losszoo import wide
 
-from .labels import read_index
+from .expectation import expect
+from .labels import all_but, read
 
 
 def hinge(predictions: Tensor, targets: Tensor, *, margin: float = 1.0) -> Tensor:
@@ -72,14 +73,11 @@ def multiclass_hinge(logits: Tensor, targets: Tensor, *, margin: float = 1.0) ->
 
     Args:
         logits: (N, C, ...).
-        targets: (N, ...) int64.
+        targets: (N, ...) int64, or (N, C, ...) probabilities: the expected loss.
         margin: m, >= 0.
 
     Returns:
         One value per position, (N, ...); 0 where there is one class only.
-
-    Raises:
-        UsageError: the targets are probabilities.
 
     Example:
         >>> multiclass_hinge(torch.tensor([[1.0, 0.5, 3.0]]), torch.tensor([0]))
@@ -89,9 +87,13 @@ def multiclass_hinge(logits: Tensor, targets: Tensor, *, margin: float = 1.0) ->
         Crammer, Singer, "On the Algorithmic Implementation of Multiclass Kernel-based Vector Machines", JMLR
         2001.
     """
-    labels = read_index(logits, targets)
-    rival = torch.where(labels.others, labels.logits, -torch.inf).amax(-1)
-    return torch.relu(margin + (rival - labels.own.squeeze(-1)))
+
+    def cost(rows: Tensor, index: Tensor) -> Tensor:
+        target = index.unsqueeze(-1)
+        rival = torch.where(all_but(target, rows.shape[-1]), rows, -torch.inf).amax(-1)
+        return torch.relu(margin + (rival - rows.gather(-1, target).squeeze(-1)))
+
+    return expect(cost, read(logits, targets))
 
 
 def weston_watkins(logits: Tensor, targets: Tensor, *, margin: float = 1.0) -> Tensor:
@@ -104,14 +106,11 @@ def weston_watkins(logits: Tensor, targets: Tensor, *, margin: float = 1.0) -> T
 
     Args:
         logits: (N, C, ...).
-        targets: (N, ...) int64.
+        targets: (N, ...) int64, or (N, C, ...) probabilities: the expected loss.
         margin: m, >= 0.
 
     Returns:
         One value per position, (N, ...); 0 where there is one class only.
-
-    Raises:
-        UsageError: the targets are probabilities.
 
     Example:
         >>> weston_watkins(torch.tensor([[1.0, 0.5, 3.0]]), torch.tensor([0]))
@@ -120,5 +119,10 @@ def weston_watkins(logits: Tensor, targets: Tensor, *, margin: float = 1.0) -> T
     Reference:
         Weston, Watkins, "Support Vector Machines for Multi-Class Pattern Recognition", ESANN 1999.
     """
-    labels = read_index(logits, targets)
-    return torch.where(labels.others, torch.relu(margin + (labels.logits - labels.own)), 0.0).sum(-1)
+
+    def cost(rows: Tensor, index: Tensor) -> Tensor:
+        target = index.unsqueeze(-1)
+        behind = torch.relu(margin + (rows - rows.gather(-1, target)))
+        return torch.where(all_but(target, rows.shape[-1]), behind, 0.0).sum(-1)
+
+    return expect(cost, read(logits, targets))

@@ -25,7 +25,7 @@ def sparsemax(logits: Tensor, targets: Tensor) -> Tensor:
 
     Args:
         logits: (N, C, ...).
-        targets: (N, ...) int64, or (N, C, ...) probabilities q, which get no gradient.
+        targets: (N, ...) int64, or (N, C, ...) probabilities q.
 
     Returns:
         One value per position, (N, ...).
@@ -54,7 +54,7 @@ def entmax(logits: Tensor, targets: Tensor, *, alpha: float = 1.5) -> Tensor:
 
     Args:
         logits: (N, C, ...).
-        targets: (N, ...) int64, or (N, C, ...) probabilities q, which get no gradient.
+        targets: (N, ...) int64, or (N, C, ...) probabilities q.
         alpha: sparsity, > 1. Up to 2 solved by Newton's method, beyond by bisection; 1.5 and 2 are fastest.
 
     Returns:
@@ -71,14 +71,32 @@ def entmax(logits: Tensor, targets: Tensor, *, alpha: float = 1.5) -> Tensor:
 
 
 def _fenchel_young(labels: Labels, alpha: float) -> Tensor:
-    logits, targets = labels.logits, labels.targets.detach()
+    logits, targets = labels.logits, labels.targets
+    soft = targets.is_floating_point()
+    # A transform does not always show what it differentiates.
+    if soft and (transformed() or (torch.is_grad_enabled() and targets.requires_grad)):
+        return _of_learned(logits, targets, alpha)
     if torch.compiler.is_compiling():
         return _plain(logits, targets, alpha)
-    soft = targets.is_floating_point()
+    return _values(logits, targets if soft else targets.unsqueeze(-1), alpha)
+
+
+def _values(logits: Tensor, wanted: Tensor, alpha: float) -> Tensor:
     rows = logits.reshape(-1, logits.shape[-1])
-    wanted = targets.reshape(rows.shape) if soft else targets.reshape(-1, 1)
-    values, _, _ = _FenchelYoung.apply(rows, wanted, alpha)  # type: ignore[no-untyped-call]
+    values, _, _ = _FenchelYoung.apply(rows, wanted.reshape(-1, wanted.shape[-1]), alpha)  # type: ignore[no-untyped-call]
     return cast(Tensor, values).view(logits.shape[:-1])
+
+
+def _of_learned(logits: Tensor, q: Tensor, alpha: float) -> Tensor:
+    """Where q asks for a gradient, its terms are plain: only the conjugate of the entropy has the logits alone."""
+    lead = logits - logits.detach().amax(-1, keepdim=True)
+    nothing = torch.zeros_like(q)
+    conjugate = (_plain if torch.compiler.is_compiling() else _values)(logits, nothing, alpha)
+    # p^(alpha - 1) has an infinite slope at 0; p times it has none.
+    less = torch.where(q > 0, -torch.expm1((alpha - 1) * torch.where(q > 0, q, 1.0).log()), 1.0)
+    entropy = (q * less).sum(-1) / (alpha * (alpha - 1))
+    values = conjugate - (q * torch.where((q == 0) & lead.isinf(), 0.0, lead)).sum(-1) - entropy
+    return values - values.detach().clamp(max=0)
 
 
 class _FenchelYoung(Function):
