@@ -139,6 +139,15 @@ class SumLoss(Summable):
     def epoch(self, epoch: float) -> None:
         self.set_epoch(epoch)
 
+    @property
+    def step(self) -> int:
+        """At which schedules over steps are read in the next call; can be set, as by :meth:`set_step`."""
+        return self.clock.step
+
+    @step.setter
+    def step(self, step: int) -> None:
+        self.set_step(step)
+
     def set_epoch(self, epoch: float) -> None:
         """The epoch, from 0, at which schedules are read."""
         self.clock.set_epoch(epoch)

@@ -20,6 +20,8 @@ _TORCHS = frozenset(vars(nn.Module()))
 # What a state may be compared by, and set to.
 _PLAIN = (bool, int, float, complex, str, bytes, type(None), Tensor)
 _MISSING = object()
+# What belongs to one batch, and not to a loss.
+_OF_A_CALL = ("weight", "mask", "denominator")
 
 
 def defaults_of(function: Callable[..., Any], *, of_class: bool) -> dict[str, Any]:
@@ -53,11 +55,12 @@ def set_attribute(core: Any, name: str, value: Any) -> None:
 
 
 def refuse_misspelt(name: str, known: Iterable[str], whose: str) -> None:
-    """An attribute whose name is nearly that of a parameter would do nothing.
+    """An attribute with the name of an argument of a call, or nearly that of a parameter, would do nothing.
 
     Raises:
         UsageError: names the parameter that may be meant.
     """
+    _refuse_of_a_call(name, whose)
     known = list(known)
     begun = [candidate for candidate in known if len(name) > 2 and candidate.startswith(name)]
     near = [*begun, *difflib.get_close_matches(name, known, n=1, cutoff=0.75)]
@@ -65,15 +68,23 @@ def refuse_misspelt(name: str, known: Iterable[str], whose: str) -> None:
         raise UsageError(f"{whose} has no parameter {name!r}, and setting it would do nothing: did you mean {near[0]}?")
 
 
+def _refuse_of_a_call(name: str, whose: str) -> None:
+    if name in _OF_A_CALL:
+        raise UsageError(
+            f"{whose}: {name} must be given with each call, loss(..., {name}=...); as an attribute it would do nothing"
+        )
+
+
 def refuse_inside(whole: nn.Module, name: str, value: Any) -> None:
-    """An attribute of a module that holds losses, which has the name of a parameter of one of them, would do nothing.
+    """An attribute of a module that holds losses, with the name of a parameter of one of them, would do nothing.
 
     Raises:
-        UsageError: whose parameter it is.
+        UsageError: whose parameter it is, or that it is an argument of a call.
     """
     own = name.startswith("_") or name in {**vars(whole), **whole._buffers, **whole._modules}
     if own or hasattr(type(whole), name) or isinstance(value, nn.Module):
         return
+    _refuse_of_a_call(name, type(whole).__name__)
     for path, part in whole.named_modules():
         for known in getattr(part, "parameter_names", ()) if path else ():
             if known == name or difflib.get_close_matches(name, [known], n=1, cutoff=0.75):

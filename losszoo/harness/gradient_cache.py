@@ -77,12 +77,15 @@ class GradientCache:
             starts = ends
         return joined
 
-    def backward(self, alone: Callable[[bool], AbstractContextManager[Any]] | None = None) -> None:
+    def backward(self, alone: Callable[[bool], AbstractContextManager[Any]] | None = None) -> bool:
         """From the gradients of the outputs to those of the parameters.
 
         Args:
             alone: opens a block whose gradients are only added up, given whether it is the last one, after which ranks
                 exchange them.
+
+        Returns:
+            Whether any output has a graph: a frozen part of the model takes no gradient.
 
         Raises:
             UsageError: the model gives other outputs the second time.
@@ -91,18 +94,22 @@ class GradientCache:
         # Of a term that is off nothing is asked; the ranks exchange their gradients in the last pass that is made.
         asked = [piece for piece in self.pieces if any(leaf.grad is not None for leaf, _ in piece.leaves)]
         self._set_buffers(self._before or [])
+        reached = False
         for number, piece in enumerate(asked):
             self.draws.restore_whole(piece.before)
             with alone(number == len(asked) - 1) if alone else nullcontext(), torch.enable_grad():
                 pairs = [
                     (x, leaf.grad[place])
                     for x, (leaf, place) in zip(piece.run(), piece.leaves, strict=True)
-                    if leaf.grad is not None and _alike(x, leaf[place])
+                    if leaf.grad is not None and _alike(x, leaf[place]) and x.requires_grad
                 ]
-                torch.autograd.backward([x for x, _ in pairs], [gradient for _, gradient in pairs])
+                if pairs:
+                    reached = True
+                    torch.autograd.backward([x for x, _ in pairs], [gradient for _, gradient in pairs])
             torch.clear_autocast_cache()
         self._set_buffers(buffers)
         self.draws.restore_whole(after)
+        return reached
 
     def _buffers(self) -> list[Tensor]:
         return [x.detach().clone() for x in self.model.buffers()]
@@ -155,8 +162,8 @@ def accumulate(
         The loss of the whole batch, without a graph. The gradients are in ``.grad``, added to what was there.
 
     Raises:
-        UsageError: no micro-batch, outputs without rows, a loss that is not one number with a graph, or a model that
-            gives other outputs the second time.
+        UsageError: no micro-batch, outputs without rows, a loss that is not one number with a graph, a model that gives
+            other outputs the second time, or nothing that is trained. A part of the model may be frozen.
 
     Example:
         >>> from losszoo import create
@@ -184,8 +191,27 @@ def accumulate(
         without = ", without a graph" if isinstance(value, Tensor) and not value.requires_grad else ""
         raise UsageError(f"the loss must give one number that depends on the outputs, got {came}{without}")
     backward(value)
-    cache.backward(lambda last: _alone(model, last))
+    if not cache.backward(lambda last: _alone(model, last)) and not _reaches_more(value, joined):
+        raise UsageError(
+            "the loss must reach a parameter that is trained, got outputs of a model that is frozen, and a loss that "
+            "learns nothing; unfreeze a part with requires_grad_()"
+        )
     return value.detach()
+
+
+def _reaches_more(value: Tensor, outputs: Sequence[Tensor]) -> bool:
+    """Whether a gradient came to anything but the outputs: to what the loss learns."""
+    own = {id(x) for x in outputs}
+    seen, waiting = set(), [value.grad_fn]
+    while waiting:
+        node = waiting.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        if hasattr(node, "variable") and id(node.variable) not in own:
+            return True
+        waiting += [following for following, _ in node.next_functions]
+    return False
 
 
 def _flat_outputs(shape: _Shape, model: nn.Module, part: Any) -> list[Tensor]:

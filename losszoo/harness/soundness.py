@@ -38,8 +38,10 @@ class Soundness:
         self.modules, self.optimizer, self.names = modules, optimizer, names
         self._added, self._held, self._most = 0.0, 0.0, math.inf
         parameters = self._parameters()
-        # An infinity that is there from the start is meant, as a transition that is ruled out.
-        self._meant = {id(parameters[at]) for at in _not_finite(parameters)}
+        # An infinity that is there from the start is meant, as a transition that is ruled out; NaN in what is trained
+        # never is: it comes from a checkpoint of a run that was lost.
+        found = [parameters[at] for at in _not_finite(parameters)]
+        self._meant = {id(x) for x in found if not (x.requires_grad and bool(x.isnan().any()))}
 
     def spoilt(self) -> str | None:
         """The name of a parameter, or of a part of the optimizer's state, that is not finite; None where all are."""

@@ -69,6 +69,8 @@ def test_steps_that_are_told_are_not_counted() -> None:
     loss = losszoo.create(BY_STEP)
     loss.set_step(3)
     assert [call(loss) for _ in range(3)] == [3.0, 3.0, 3.0]
+    loss.step = 2
+    assert (call(loss), loss.step) == (2.0, 2)
 
 
 def test_a_bank_and_a_nested_sum_follow() -> None:

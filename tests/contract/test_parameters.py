@@ -102,6 +102,13 @@ def test_reduction_and_empty_are_set_as_in_torch() -> None:
     assert (loss.reduction, loss.empty) == ("sum", "nan")
 
 
+@pytest.mark.parametrize("text", ["focal", "sup-con", "focal + bce", "uncertainty(mse, mae)"])
+@pytest.mark.parametrize("name", ["weight", "mask", "denominator"])
+def test_what_belongs_to_a_call_is_no_attribute(text: str, name: str) -> None:
+    with pytest.raises(UsageError, match=rf"{name} must be given with each call, loss\(\.\.\., {name}="):
+        setattr(losszoo.create(text), name, torch.ones(4))
+
+
 def test_in_a_sum() -> None:
     loss = losszoo.create("huber(delta=1) + 2*huber(delta=2)")
     predictions, targets = torch.tensor([5.0]), torch.zeros(1)

@@ -86,6 +86,27 @@ class Draws(nn.Module):
         return self.net(x) * (1 + random.random()) + float(np.random.rand())
 
 
+def test_a_frozen_tower_takes_no_gradient() -> None:
+    model, loss, keys = Towers(), losszoo.create("info-nce"), torch.randn(24, 3)
+    model.other.requires_grad_(False)
+    loss(*model(ROWS, keys)).backward()
+    expected = gradients(model)
+    parts = list(zip(torch.split(ROWS, 7), torch.split(keys, 7), strict=True))
+    losszoo.accumulate(loss, model, parts)
+    assert_same(gradients(model), expected)
+
+
+def test_of_a_frozen_model_only_the_loss_learns() -> None:
+    model, scale = nn.Linear(5, 4).requires_grad_(False), nn.Parameter(torch.tensor(2.0))
+    loss = losszoo.create("cross-entropy")
+    loss(model(ROWS) * scale, LABELS).backward()
+    expected, scale.grad = scale.grad, None
+    losszoo.accumulate(lambda z, y: loss(z * scale, y), model, torch.split(ROWS, 7), LABELS)
+    torch.testing.assert_close(scale.grad, expected)
+    with pytest.raises(UsageError, match="must reach a parameter that is trained, .* frozen"):
+        losszoo.accumulate(loss, model, torch.split(ROWS, 7), LABELS)
+
+
 def test_both_passes_draw_the_same_and_statistics_move_once() -> None:
     """Beside the same parts with their graphs in memory together."""
     model, loss = Draws(), losszoo.create("sup-con")

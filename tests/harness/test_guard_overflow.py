@@ -191,6 +191,18 @@ def test_weights_that_were_lost_before_are_named() -> None:
     assert str(event) == "non-finite loss in step 1: weight was not finite before"
 
 
+@pytest.mark.parametrize("policy", ["skip", "rollback"])
+def test_nan_from_the_start_is_named(policy: str) -> None:
+    """As in weights from the checkpoint of a run that was lost; what is not trained may hold anything."""
+    layer = nn.Linear(2, 1)
+    layer.register_parameter("unused", nn.Parameter(torch.full((2,), math.nan), requires_grad=False))
+    with torch.no_grad():
+        layer.weight[0, 0] = math.nan
+    guard = Guard(layer, torch.optim.SGD([layer.weight, layer.bias], lr=0.1), policy, bundles=None)
+    event = guard.step(layer(torch.ones(3, 2)).mean()).event
+    assert str(event) == "non-finite loss in step 1: weight was not finite before"
+
+
 def test_an_infinity_from_the_start_is_meant() -> None:
     """A transition that is ruled out, and a bound that an optimizer begins with."""
 
