@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+
+from losszoo.errors import UsageError
 
 # Training calls after which a schedule over epochs that nobody moves is told of.
 _PATIENCE = 3
@@ -38,11 +41,11 @@ class Clock:
 
     def set_epoch(self, epoch: float) -> None:
         """The epoch from now on."""
-        self.epoch, self.epoch_told = float(epoch), True
+        self.epoch, self.epoch_told = _counted("epoch", epoch), True
 
     def set_step(self, step: int) -> None:
         """The step from now on, whatever is called."""
-        self.step = self.now = int(step)
+        self.step = self.now = int(_counted("step", step))
         self.step_told = True
 
     def tick(self, *, training: bool, by_epoch: bool) -> None:
@@ -84,6 +87,17 @@ class Clock:
         self.epoch, self.step = float(state["epoch"]), int(state.get("step", 0))
         self.now = int(state.get("now", self.step))
         self.epoch_told, self.step_told = (bool(state.get(f"{name}_told", False)) for name in ("epoch", "step"))
+
+
+def _counted(name: str, value: float) -> float:
+    """A count from 0, which may lie between two: NaN and numbers below 0 would leave the weights as they are."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not 0 <= number < math.inf:
+        raise UsageError(f"{name} must be a number >= 0, got {value!r}")
+    return number
 
 
 def _in_backward() -> bool:

@@ -78,6 +78,23 @@ class Term:
         return "*".join([*factors, *map(str, self.schedules), self.label])
 
 
+class _Weights(dict[str, float]):
+    """The weights of a sum: a copy, so that to set one would do nothing."""
+
+    def __setitem__(self, label: str, weight: float) -> None:
+        raise UsageError(
+            f"the weight of {label} must be set where the loss is made, as in losszoo.create('0.5*{label} + ...'), "
+            f"got weights[{label!r}] = {weight!r}, which would do nothing"
+        )
+
+    def update(self, *others: Any, **more: Any) -> None:
+        for label, weight in dict(*others, **more).items():
+            self[label] = weight
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return dict, (dict(self),)
+
+
 class SumLoss(Summable):
     r"""A weighted sum of losses, made from an expression or from losses: ``0.5*a + b``.
 
@@ -164,8 +181,8 @@ class SumLoss(Summable):
 
     @property
     def weights(self) -> dict[str, float]:
-        """The weight of each term by label, as in the latest call."""
-        return {term.label: self._weight(term, self.clock) for term in self._terms}
+        """The weight of each term by label, as in the latest call; to be read, as they follow the expression."""
+        return _Weights({term.label: self._weight(term, self.clock) for term in self._terms})
 
     def get_extra_state(self) -> dict[str, Any]:
         """Epoch and step, for ``state_dict``."""

@@ -154,3 +154,14 @@ def test_a_model_that_holds_a_loss_can_be_scripted(text: str, tmp_path: Path) ->
     model.loss = losszoo.create(text)
     torch.jit.save(torch.jit.script(model), tmp_path / "model.pt")
     assert torch.jit.load(tmp_path / "model.pt")(torch.zeros(2, 4)).shape == (2, 3)
+
+
+@pytest.mark.parametrize("count", [-1, float("nan"), float("inf"), "two", None])
+def test_a_count_that_is_none_is_refused(count: Any) -> None:
+    loss = losszoo.create("linear(0, 1, epochs=20)*mse + linear(0, 1, steps=20)*mae")
+    with pytest.raises(UsageError, match="epoch must be a number >= 0, got"):
+        loss.set_epoch(count)
+    with pytest.raises(UsageError, match="step must be a number >= 0, got"):
+        loss.set_step(count)
+    loss.set_epoch(10.5)
+    assert loss.weights == {"mse": 10.5 / 20, "mae": 0.0}

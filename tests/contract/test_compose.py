@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import json
 import math
+import pickle
 
 import pytest
 import torch
@@ -225,3 +227,14 @@ def test_what_is_given_by_label_has_a_term(name: str) -> None:
     loss, x = losszoo.create("mse + 0.5*mae"), torch.ones(3)
     with pytest.raises(UsageError, match=rf"{name} must be by the label of a term \(mse, mae\), got 'maee'"):
         loss(x, x, **{name: {"mse": x > 0 if name == "mask" else x.sum(), "maee": x.sum()}})
+
+
+def test_a_weight_is_not_set_in_the_copy_that_is_shown() -> None:
+    loss = losszoo.create("0.5*mse + mae")
+    with pytest.raises(UsageError, match=r"the weight of mse must be set where the loss is made, .* would do nothing"):
+        loss.weights["mse"] = 3
+    with pytest.raises(UsageError, match="the weight of mae must be set where"):
+        loss.weights.update(mae=2)
+    weights = loss.weights
+    assert copy.deepcopy(weights) == pickle.loads(pickle.dumps(weights)) == {"mse": 0.5, "mae": 1.0}
+    assert json.dumps(weights) == '{"mse": 0.5, "mae": 1.0}'

@@ -136,6 +136,7 @@ def test_the_seed_of_a_split(value: Any) -> None:
         ("bce", "digits", {"set": ["model.dim=0"]}, "option dim of trunk conv must be in"),
         ("bce", "digits", {"set": ["task.digit=3"]}, "task digits has no option 'digit'"),
         ("bce", "digits", {"set": ["task.split=a"]}, "task.split must be a whole number"),
+        ("softmax-focal(gamma=1)", "digits", {"set": ["loss.gamma=3"]}, r"must be given once, got gamma in 'softmax-f"),
         ("mse + bce", "digits", {"set": ["loss.pos_weight=2"]}, "parameters must go with a single loss"),
         ("info-nce", "diabetes", {}, "info-nce is a views loss and does not fit diabetes, a regression task; it fits"),
         ("l2", "digits", {}, "a penalty must stand in a sum with a loss of the data"),
