@@ -114,7 +114,9 @@ def _regular(path: Path) -> bytes:
     with path.open("rb") as file:
         content = file.read(LARGEST_JSON + 1)
     if len(content) > LARGEST_JSON:
-        raise DamagedError(f"{path.stat().st_size / 2**20:.0f} MB is too large, at most {LARGEST_JSON // 2**20} are read")
+        raise DamagedError(
+            f"{path.stat().st_size / 2**20:.0f} MB is too large, at most {LARGEST_JSON // 2**20} are read"
+        )
     return content
 
 

@@ -17,8 +17,8 @@ except ImportError:  # not on Windows
 
 from losszoo.errors import UsageError
 from losszoo.harness.bundle import Bundles
-from losszoo.harness.files import jsonable as jsonable
 from losszoo.harness.files import check_no_links, remove_stale, write_json
+from losszoo.harness.files import jsonable as jsonable
 from losszoo.harness.files import save_atomically as save_atomically
 from losszoo.harness.files import slug as slug
 from losszoo.harness.files import write_atomically as write_atomically
