@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping, Set
 from pathlib import Path
 from typing import IO, Any
 
-from losszoo.harness.files import DamagedError, checked_length
+from losszoo.harness.files import DamagedError, check_regular, checked_length
 
 DAMAGED = "it is cut off, damaged, or another kind of zip file"
 FOREIGN = "it holds objects that could run code, which are never loaded"
@@ -57,6 +57,7 @@ def load(path: Path, most_values: int) -> Any:
     """
     import torch
 
+    check_regular(path)
     with path.open("rb") as file, tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as copy:
         length = checked_length(file)
         try:

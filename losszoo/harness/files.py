@@ -110,15 +110,39 @@ def read_json(path: Path, checked: bool = True) -> Any:
 
 
 def _regular(path: Path) -> bytes:
-    """Of a file that is one: a pipe would be waited for."""
-    about = path.stat()
-    if not stat.S_ISREG(about.st_mode):
-        raise DamagedError("it is no regular file")
+    check_regular(path)
     with path.open("rb") as file:
         content = file.read(LARGEST_JSON + 1)
     if len(content) > LARGEST_JSON:
-        raise DamagedError(f"{about.st_size / 2**20:.0f} MB is too large, at most {LARGEST_JSON // 2**20} are read")
+        raise DamagedError(
+            f"{path.stat().st_size / 2**20:.0f} MB is too large, at most {LARGEST_JSON // 2**20} are read"
+        )
     return content
+
+
+def check_regular(path: Path) -> None:
+    """A pipe would be waited for, and a device read without end.
+
+    Raises:
+        DamagedError: it is one.
+        OSError: it cannot be read.
+    """
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise DamagedError("it is no regular file")
+
+
+def check_no_links(*paths: Path) -> None:
+    """A folder of a stranger may hold links, and what is written or removed through one lies elsewhere.
+
+    Raises:
+        UsageError: one of the paths is a link.
+    """
+    for path in paths:
+        if path.is_symlink():
+            raise UsageError(
+                f"{path} must lie where it is named, got a link to {os.readlink(path)}: what is written there would "
+                "be written elsewhere; remove the link, or name the folder itself"
+            )
 
 
 def _is_deeper(value: Any, most: int) -> bool:

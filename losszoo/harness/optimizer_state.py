@@ -71,7 +71,7 @@ class OptimizerState:
 
     def load_state_dict(self, state: list[dict[str, Any]]) -> None:
         """Go on from :meth:`state_dict`; each optimizer puts its tensors where it wants them."""
-        now = self._copy(self._held)
+        now = self._copy([_contents(one, self._own) for one in self.optimizers])
         rates = [[group["lr"] for group in optimizer.param_groups] for optimizer in self.optimizers]
         for optimizer, kept in zip(self.optimizers, state, strict=True):
             optimizer.load_state_dict({name: kept[name] for name in ("state", "param_groups")})

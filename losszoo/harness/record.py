@@ -17,8 +17,8 @@ except ImportError:  # not on Windows
 
 from losszoo.errors import UsageError
 from losszoo.harness.bundle import Bundles
+from losszoo.harness.files import check_no_links, remove_stale, write_json
 from losszoo.harness.files import jsonable as jsonable
-from losszoo.harness.files import remove_stale, write_json
 from losszoo.harness.files import save_atomically as save_atomically
 from losszoo.harness.files import slug as slug
 from losszoo.harness.files import write_atomically as write_atomically
@@ -37,7 +37,7 @@ class Record:
         folder: made where it does not exist.
 
     Raises:
-        UsageError: the folder cannot be made or written.
+        UsageError: the folder cannot be made or written, or a part of it is a link to elsewhere.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -48,6 +48,7 @@ class Record:
                 pass
         except OSError as error:
             raise _unwritable(error, folder) from error
+        check_no_links(folder / "bundles", folder / "tensorboard")
         self.folder = folder
         self.bundles: Bundles | None = Bundles(folder / "bundles")
 

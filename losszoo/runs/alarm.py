@@ -42,7 +42,8 @@ class Alarm:
     def __enter__(self) -> Alarm:
         if self.seconds is None:
             return self
-        self._file = self.path.open("w")
+        self.path.unlink(missing_ok=True)
+        self._file = self.path.open("x")  # never through a link
         faulthandler.dump_traceback_later(self.seconds + GRACE, exit=True, file=self._file)
         # Windows has no such signal: there the thread alone ends it.
         if hasattr(signal, "setitimer") and threading.current_thread() is threading.main_thread():

@@ -21,6 +21,8 @@ except ImportError:  # not on Windows
     fcntl = None  # type: ignore[assignment]
 
 LOCK = "lock"
+# What is written into a link would be written elsewhere. Windows has no such flag, and no locks either.
+_OPEN = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0)
 # Somebody who looks whether the lock is free holds it for a moment.
 _TRIES = 5
 _PAUSE = 0.02
@@ -57,7 +59,7 @@ def claim(folder: Path, command: str) -> Iterator[bool]:
     Raises:
         NoLocksError: that cannot be told.
     """
-    descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+    descriptor = os.open(folder / LOCK, _OPEN | os.O_CREAT, 0o644)
     try:
         if not _lock(descriptor, folder):
             yield False
@@ -123,7 +125,7 @@ def is_over(folder: Path, command: str) -> bool:
 def is_held(folder: Path) -> bool:
     """Whether a living process computes the cell."""
     try:
-        descriptor = os.open(folder / LOCK, os.O_RDWR)
+        descriptor = os.open(folder / LOCK, _OPEN)
     except OSError:
         return False
     try:

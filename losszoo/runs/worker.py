@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from losszoo.errors import LosszooError, UsageError, in_one_line
+from losszoo.harness.files import check_no_links
 from losszoo.runs.alarm import Alarm, TimeUpError
 from losszoo.runs.cell import HUNG, Cell, now
 from losszoo.runs.claim import claim
@@ -44,6 +45,7 @@ def work(cell: Cell, orders: Orders) -> dict[str, Any] | None:
     """The record of a cell, written down too where that can be done; None where another process computes it."""
     try:
         _settle(orders)
+        check_no_links(*cell.folder.parents[:2], cell.folder, cell.run_dir)
         cell.folder.mkdir(parents=True, exist_ok=True)
         with claim(cell.folder, orders.command) as ours:
             record = _claimed(cell, orders) if ours else None

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from losszoo.errors import DataError, UsageError, in_one_line
+from losszoo.harness.files import check_no_links
 from losszoo.tuning.plan import StudyPlan
 
 if TYPE_CHECKING:
@@ -66,12 +67,13 @@ class Running:
         Raises:
             TrialPruned: others were better by that epoch.
             TrialFailedError: it has no value.
-            UsageError: the defaults cannot be run at all.
+            UsageError: the defaults cannot be run at all, or the folder is a link to elsewhere.
         """
         values = {key: dimension.suggest(self.trial) for key, dimension in self._told().items()}
         loss, settings = self.plan.filled({} if self.is_default else values)
         self.trial.set_user_attr(LOSS, self.plan.loss_text if callable(loss) else loss)
         self.trial.set_user_attr(SETTINGS, settings)
+        check_no_links(self.folder)
         shutil.rmtree(self.folder, ignore_errors=True)
         for split, seed in self.plan.trainings:
             self.values.append(self._train(loss, {**settings, **split}, seed))

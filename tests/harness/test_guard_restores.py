@@ -213,6 +213,25 @@ def test_a_checkpoint_holds_the_snapshot_whole(name: str, tmp_path: Path) -> Non
     assert same(again.state_dict()["snapshot"], guard.state_dict()["snapshot"])
 
 
+def test_a_loaded_guard_leaves_the_optimizer_as_it_was_loaded() -> None:
+    """Without a bad step the rest of training is that of the first process."""
+
+    def made() -> Any:
+        model = linear()
+        optimizer = torch.optim.Adam(model.parameters(), lr=0.1)
+        return model, optimizer, Guard(model, optimizer, "rollback")
+
+    (model, optimizer, guard), (other, other_optimizer, again) = made(), made()
+    for _ in range(3):
+        guard.step(good(model))
+    for one, by in ((other, model), (other_optimizer, optimizer), (again, guard)):
+        one.load_state_dict(copy.deepcopy(by.state_dict()))
+    assert same([*other_optimizer.state.values()], [*optimizer.state.values()])
+    for one, by in ((model, guard), (other, again)):
+        by.step(good(one))
+    assert same(other.state_dict(), model.state_dict())
+
+
 def test_a_checkpoint_of_another_model_is_refused() -> None:
     deep, flat = nn.Sequential(nn.Sequential(nn.BatchNorm1d(2))), nn.Sequential(nn.BatchNorm1d(2))
     one, other = (Guard(model, torch.optim.SGD(model.parameters(), lr=0.1)) for model in (deep, flat))
