@@ -28,7 +28,7 @@ def differentiated(x: Tensor) -> bool:
         return True
     # Without a level of forward differentiation there is no tangent to unpack.
     forward = not torch.compiler.is_compiling() and forward_ad._current_level >= 0
-    return forward and forward_ad.unpack_dual(x).tangent is not None
+    return forward and forward_ad.unpack_dual(x).tangent is not None  # type: ignore[no-untyped-call]
 
 
 def batched(grad: Tensor) -> bool:
