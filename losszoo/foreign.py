@@ -1,4 +1,5 @@
-"""Code of a plugin or of the user: what it prints goes to stderr, and Ctrl-C is told from what it raises."""
+"""Code of a plugin or of the user: what it prints goes to stderr, Ctrl-C is told from what it raises, and a warning
+names its line."""
 
 from __future__ import annotations
 
@@ -8,9 +9,21 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
+from types import FrameType
 from typing import Any, TextIO
 
 STDOUT, STDERR = 1, 2
+# Whose lines tell a user nothing.
+_NOT_THE_USERS = ("losszoo", "torch")
+
+
+def level_of_user() -> int:
+    """For ``warnings.warn(..., stacklevel=level_of_user())``: so that it names the line that has called losszoo."""
+    frame: FrameType | None = sys._getframe(1)
+    level = 1
+    while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] in _NOT_THE_USERS:
+        frame, level = frame.f_back, level + 1
+    return level
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from losszoo.errors import UsageError
+from losszoo.foreign import level_of_user
 
 # Training calls after which a schedule over epochs that nobody moves is told of.
 _PATIENCE = 3
@@ -74,7 +75,7 @@ class Clock:
                 f"a weight of this losszoo loss follows the epoch, but nobody has told it one in {_PATIENCE} training "
                 "calls, so it stays as in epoch 0: call loss.set_epoch(epoch) at the start of each epoch (in Lightning "
                 "in on_train_epoch_start), or let it follow the steps, as in linear(0, 1, steps=1000)",
-                stacklevel=2,
+                stacklevel=level_of_user(),
             )
 
     def state(self) -> dict[str, Any]:

@@ -136,6 +136,13 @@ def reduce(
         # The sum of nothing is 0 by itself, and weights that are all 0 keep their slope.
         return total
     divisor = torch.where(present, count, 1.0)
+    if policy.reduction == "mean" and counts is not None and denominator is None and _overflowed(divisor):
+        # Of weights as large only the ratio matters.
+        largest = counts.amax()
+        values, divisor = values / largest, (counts / largest).sum()
+        total = values.sum()
+    # Where nobody could look: a finite total over an infinite count would be 0.
+    divisor = torch.where(divisor.isinf(), torch.nan, divisor)
     result = total / divisor if policy.reduction == "mean" else total
     if _overflowed(total):
         result = _in_parts(values, divisor if policy.reduction == "mean" else values.numel(), policy.reduction)

@@ -132,7 +132,9 @@ def unit(rows: Tensor) -> Tensor:
     scale = rows.detach().abs().amax(-1, keepdim=True)
     scaled = rows / torch.where(scale > 0, scale, 1.0)
     norm = safe_sqrt((scaled * scaled).sum(-1, keepdim=True))
-    return scaled / torch.where(norm > 0, norm, 1.0)
+    # Not "norm > 0": NaN stays NaN.
+    zero = norm == 0
+    return torch.where(zero, 0.0, scaled / torch.where(zero, 1.0, norm))
 
 
 def _bounded(rows: Tensor, columns: Tensor) -> tuple[Tensor, Tensor, Tensor]:

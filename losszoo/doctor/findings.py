@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -25,19 +26,12 @@ def finding_of(failure: Failure, clock: Effort) -> Finding:
         return _raised(failure, failure.error, clock)
     trial = try_remedies(failure, clock)
     leaves = _in_dtype(smallest(failure, clock), failure.dtype)
-    found = failure.blame
-    return Finding(
-        symptom=failure.symptom,
-        dtype=str(failure.dtype).removeprefix("torch."),
-        probe=failure.probe,
-        op=found.site.op if found else None,
-        source=found.site.source if found else None,
-        cause=failure.said[0] if failure.said else cause_of(found, failure.symptom),
+    return replace(
+        bare_finding(failure),
         remedy=failure.said[1] if failure.said else trial.text,
-        input=inputs_of(failure.subject, leaves),
         verified=trial.verified,
+        input=inputs_of(failure.subject, leaves),
         paste=call_of(failure.subject, leaves),
-        code=found.site.code if found else None,
     )
 
 

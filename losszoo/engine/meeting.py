@@ -17,6 +17,7 @@ from losszoo.engine.options import Streaming
 from losszoo.engine.ranks import Party
 from losszoo.engine.world import World, by_rank, others_failed
 from losszoo.errors import UsageError, in_one_line
+from losszoo.foreign import level_of_user
 
 
 class Meeting:
@@ -128,7 +129,7 @@ def warn_of_local(name: str, others: World) -> None:
     warnings.warn(
         f"{name}: candidates come from this rank only, out of {others.size}; say which are meant by "
         "streaming=losszoo.Streaming(ranks='gather'), 'ring' or 'local'",
-        stacklevel=2,
+        stacklevel=level_of_user(),
     )
 
 

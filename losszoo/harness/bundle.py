@@ -12,6 +12,7 @@ import torch
 
 import losszoo
 from losszoo.errors import UsageError, in_one_line
+from losszoo.foreign import level_of_user
 from losszoo.harness.archive import load
 from losszoo.harness.files import DamagedError, remove_stale, save_atomically
 from losszoo.harness.plain import leaves, plain, size_of
@@ -137,7 +138,7 @@ class Bundles:
         warnings.warn(
             f"the crash bundle of step {step} could not be written to {self.folder}: {why}; training is not affected",
             RuntimeWarning,
-            stacklevel=4,
+            stacklevel=level_of_user(),
         )
 
 

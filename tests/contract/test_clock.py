@@ -100,6 +100,7 @@ def test_an_epoch_that_nobody_tells_is_said_once() -> None:
             loss.evaluate({"multiclass": (x, y), "embedding": (z, y)}).backward()
     assert len(seen) == 1
     assert "call loss.set_epoch(epoch) at the start of each epoch" in str(seen[0].message)
+    assert seen[0].filename == __file__
 
 
 def test_who_tells_the_epoch_or_evaluates_is_told_nothing() -> None:

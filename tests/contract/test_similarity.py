@@ -11,6 +11,7 @@ import torch
 from scipy.spatial.distance import cdist
 from torch import Tensor
 
+import losszoo
 from losszoo import UsageError
 from losszoo.contract import similarity as module
 from losszoo.contract.similarity import SIMILARITIES, pairwise_logits
@@ -170,6 +171,23 @@ def test_subnormal_gradients_do_not_reach_the_product() -> None:
 def test_no_rows(similarity: str, shape: tuple[int, int]) -> None:
     logits = pairwise_logits(torch.zeros(shape[0], 2), torch.zeros(shape[1], 2), similarity)
     assert logits.shape == shape
+
+
+def test_a_zero_row_has_no_gradient_by_its_cosine() -> None:
+    """As the docstring says; NaN is not taken for a zero row."""
+    rows, columns = torch.zeros(2, 2), torch.tensor([[3.0, 4.0]])
+    leaf = rows.clone().requires_grad_()
+    (slope,) = torch.autograd.grad(pairwise_logits(leaf, columns, "cosine").sum(), leaf)
+    assert slope.count_nonzero() == 0
+    assert pairwise_logits(torch.tensor([[math.nan, 0.0]]), columns, "cosine").isnan().all()
+
+
+def test_zero_embeddings_have_the_same_gradient_on_every_path() -> None:
+    loss, keys = losszoo.create("info-nce"), torch.randn(3, 4, generator=torch.Generator().manual_seed(0))
+    leaf = torch.zeros(3, 4, requires_grad=True)
+    (slope,) = torch.autograd.grad(loss(leaf, keys), leaf)
+    transformed = torch.func.grad(lambda x: loss(x, keys))(torch.zeros(3, 4))
+    assert slope.count_nonzero() == transformed.count_nonzero() == 0
 
 
 @pytest.mark.parametrize("scale", [1e-30, 1e30])

@@ -140,7 +140,7 @@ def test_the_line_of_a_function_that_was_passed_can_be_pasted() -> None:
 def test_the_line_of_a_registered_loss_can_be_pasted() -> None:
     (finding, *_) = registered("nca-ratio").findings
     assert finding.paste.startswith("losszoo.create('nca-ratio')(")
-    assert run(finding, None, "loss").isinf()
+    assert not run(finding, None, "loss").isfinite()
 
 
 @functools.cache
@@ -162,8 +162,7 @@ def line_of(name: str, text: str) -> int:
 def test_the_exhibits_are_sick_for_the_reason_that_their_pages_name() -> None:
     ratio = registered("nca-ratio")
     assert ("softmax", f"exhibits.py:{line_of('nca-ratio', '.softmax(1)')}") in blamed(ratio)
-    assert ratio.findings[0].symptom == "inf-loss"
-    assert ratio.findings[0].verified is True
+    assert {finding.symptom: finding.verified for finding in ratio.findings}["inf-loss"] is True
 
     (epsilon,) = registered("nca-epsilon").findings
     assert (epsilon.symptom, epsilon.op) == ("vanished-gradient", "add")

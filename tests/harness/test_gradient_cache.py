@@ -103,7 +103,7 @@ def test_of_a_frozen_model_only_the_loss_learns() -> None:
     expected, scale.grad = scale.grad, None
     losszoo.accumulate(lambda z, y: loss(z * scale, y), model, torch.split(ROWS, 7), LABELS)
     torch.testing.assert_close(scale.grad, expected)
-    with pytest.raises(UsageError, match="must reach a parameter that is trained, .* frozen"):
+    with pytest.raises(UsageError, match=r"must reach a parameter that is trained, .* frozen"):
         losszoo.accumulate(loss, model, torch.split(ROWS, 7), LABELS)
 
 

@@ -287,6 +287,17 @@ def difference(predictions: Tensor, targets: Tensor) -> Tensor:
     return predictions - targets
 
 
+@pytest.mark.parametrize("error", [1.0, 0.01])
+def test_weights_whose_sum_overflows_give_the_mean_and_never_0(error: float) -> None:
+    """All alike, they change nothing; a transform, which cannot look, gives NaN."""
+    x, zero, weight = torch.full((50,), error, requires_grad=True), torch.zeros(50), torch.full((50,), 1e38)
+    loss = losszoo.create("mae")
+    value = loss(x, zero, weight=weight)
+    torch.testing.assert_close(value.detach(), torch.tensor(error))
+    torch.testing.assert_close(*torch.autograd.grad(value, x), torch.full((50,), 1 / 50), rtol=1e-3, atol=0.0)
+    assert torch.func.grad(lambda x: loss(x, zero, weight=weight))(x.detach()).isnan().all()
+
+
 def test_a_sum_does_not_overflow_where_it_cancels() -> None:
     values = torch.tensor([3e38, 3e38, -3e38, -1e38])
     total = losszoo.create(difference, signature="regression", reduction="sum")(values, torch.zeros(4))
