@@ -26,6 +26,7 @@ from losszoo import UsageError
 from losszoo.cli.main import main
 from losszoo.harness.files import save_atomically, write_json
 from losszoo.reporting import bundles
+from losszoo.tuning.seal import SEAL, _digest
 
 TASK = "breast-cancer"
 EVIL = """
@@ -225,6 +226,14 @@ def study(cli: Cli) -> Any:
     assert tune(cli).exit_code == 0
     (database,) = Path("tunings").glob("*.db")
     (name,) = optuna.get_all_study_names(f"sqlite:///{database}")
+    return opened(name)
+
+
+def opened(name: str) -> Any:
+    """A study, read anew: what has ended is read once, and kept."""
+    import optuna
+
+    (database,) = Path("tunings").glob("*.db")
     return optuna.load_study(study_name=name, storage=f"sqlite:///{database}")
 
 
@@ -246,6 +255,8 @@ def test_what_a_study_says_of_its_trials(cli: Cli, study: Any) -> None:
     (trial,) = study.get_trials()
     for name, value in (("loss", POPEN), ("settings", {"model.trunk": POPEN}), ("threads", "1; touch marked;")):
         _set_attribute(study, trial._trial_id, name, value)
+    (changed,) = opened(study.study_name).get_trials()
+    _set_attribute(study, trial._trial_id, SEAL, _digest(changed, changed.state, changed.value))
     for name in LOSSES:
         study.enqueue_trial({"loss.gamma": form(name)["loss"], "recipe.lr": form(name)["loss"]})
     answer = tune(cli)
