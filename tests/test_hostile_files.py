@@ -1,6 +1,7 @@
 """A file from a stranger runs nothing: bundles, run folders, comparisons and studies that name code are refused.
 
-Every form would leave a mark on the disk if any of its code were run, be it only imported.
+Every form would leave a mark on the disk if any of its code were run, be it only imported. The checksums fit: whoever
+changes a file can write them too.
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ from click.testing import CliRunner, Result
 import losszoo
 from losszoo import UsageError
 from losszoo.cli.main import main
-from losszoo.harness.files import save_atomically
+from losszoo.harness.files import save_atomically, write_json
 from losszoo.reporting import bundles
+from losszoo.tuning.seal import SEAL, _digest
 
 TASK = "breast-cancer"
 EVIL = """
@@ -129,7 +131,7 @@ def hostile_bundle(honest: Path, path: str, changes: dict[str, Any]) -> str:
 def hostile_run(honest: Path, path: str, changes: dict[str, Any]) -> str:
     shutil.copytree(honest, path)
     config = json.loads(Path(path, "config.json").read_text())
-    Path(path, "config.json").write_text(json.dumps({**config, **changes}))
+    write_json(Path(path, "config.json"), {**config, **changes})
     return path
 
 
@@ -187,7 +189,7 @@ def test_report(cli: Cli, honest: Path, monkeypatch: pytest.MonkeyPatch) -> None
         metrics = {part: {"accuracy": 0.5} for part in ("train", "val", "test")}
         result = {"loss": form(name)["loss"], "task": TASK, "seed": 0, "status": "stopped-by-guard", "epochs": 1}
         result |= {"steps": 1, "seconds": 1.0, "run_dir": str(folder), "guard": guard, "metrics": metrics}
-        (folder / "result.json").write_text(json.dumps(result))
+        write_json(folder / "result.json", result)
     answer = cli("report", "runs")
     assert answer.exit_code == 0, answer.output
     page = Path("runs/report.html").read_text("utf-8")
@@ -202,17 +204,17 @@ def test_compare(cli: Cli, honest: Path) -> None:
     for name, cell in zip(FORMS, first["cells"], strict=True):
         folder = Path(cell["folder"])
         record = json.loads((folder / "cell.json").read_text())
-        (folder / "cell.json").write_text(json.dumps({**record, "status": "missing"}))
+        write_json(folder / "cell.json", {**record, "status": "missing"})
         (folder / "run" / "result.json").unlink()
         config = json.loads((folder / "run" / "config.json").read_text())
-        (folder / "run" / "config.json").write_text(json.dumps({**config, **form(name)}))
+        write_json(folder / "run" / "config.json", {**config, **form(name)})
     again = cli(*arguments)
     document = json.loads(again.stdout)
     failed = [cell["error"]["message"] for cell in document["cells"] if cell["status"] != "done"]
     assert (failed, again.exit_code) == ([], 0)
     assert document["tables"][TASK][0]["mean"] == first["tables"][TASK][0]["mean"]
     for changes in ({"loss": POPEN}, {"config": {**record["config"], "loss": POPEN}}):
-        (folder / "cell.json").write_text(json.dumps({**record, **changes}))
+        write_json(folder / "cell.json", {**record, **changes})
         answer = cli(*arguments)
         assert (answer.exit_code == 2, "config" in changes) in ((True, True), (False, False))
 
@@ -224,6 +226,14 @@ def study(cli: Cli) -> Any:
     assert tune(cli).exit_code == 0
     (database,) = Path("tunings").glob("*.db")
     (name,) = optuna.get_all_study_names(f"sqlite:///{database}")
+    return opened(name)
+
+
+def opened(name: str) -> Any:
+    """A study, read anew: what has ended is read once, and kept."""
+    import optuna
+
+    (database,) = Path("tunings").glob("*.db")
     return optuna.load_study(study_name=name, storage=f"sqlite:///{database}")
 
 
@@ -245,6 +255,8 @@ def test_what_a_study_says_of_its_trials(cli: Cli, study: Any) -> None:
     (trial,) = study.get_trials()
     for name, value in (("loss", POPEN), ("settings", {"model.trunk": POPEN}), ("threads", "1; touch marked;")):
         _set_attribute(study, trial._trial_id, name, value)
+    (changed,) = opened(study.study_name).get_trials()
+    _set_attribute(study, trial._trial_id, SEAL, _digest(changed, changed.state, changed.value))
     for name in LOSSES:
         study.enqueue_trial({"loss.gamma": form(name)["loss"], "recipe.lr": form(name)["loss"]})
     answer = tune(cli)
@@ -412,7 +424,7 @@ def test_a_comparison_of_ones_own_goes_on(cli: Cli) -> None:
     first = json.loads(cli(*arguments).stdout)
     folder = Path(first["cells"][0]["folder"])
     record = json.loads((folder / "cell.json").read_text())
-    (folder / "cell.json").write_text(json.dumps({**record, "status": "missing"}))
+    write_json(folder / "cell.json", {**record, "status": "missing"})
     (folder / "run" / "kept").touch()
     answer = cli(*arguments)
     assert answer.exit_code == 0, answer.output

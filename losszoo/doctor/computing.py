@@ -67,9 +67,10 @@ def _wider(value: Any) -> Any:
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
     """What a loss prints or warns of, a thousand times over at its edges, would bury the answer."""
-    with warnings.catch_warnings(), open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
+    with warnings.catch_warnings(), open(os.devnull, "w") as nowhere:
         warnings.simplefilter("ignore")
-        yield
+        with contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
+            yield
 
 
 @contextlib.contextmanager

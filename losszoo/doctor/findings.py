@@ -25,7 +25,7 @@ def finding_of(failure: Failure, clock: Effort) -> Finding:
     if failure.error is not None:
         return _raised(failure, failure.error, clock)
     trial = try_remedies(failure, clock)
-    leaves = _in_dtype(smallest(failure, clock), failure.dtype)
+    leaves = _in_dtype(smallest(failure, clock, trial.cures), failure.dtype)
     return replace(
         bare_finding(failure),
         remedy=failure.said[1] if failure.said else trial.text,

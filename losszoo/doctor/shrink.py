@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -30,6 +30,7 @@ class _Shrinker:
     leaves: Leaves
     kinds: Sequence[Leaf]
     clock: Effort
+    cured: Callable[[Leaves], bool] | None = None
     trials: int = 0
 
     @property
@@ -42,6 +43,8 @@ class _Shrinker:
             return False
         self.trials += 1
         if not self._legal(smaller) or not self.failure.fails_on(smaller) or not self._same_culprit(smaller):
+            return False
+        if self.cured is not None and not self.cured(smaller):
             return False
         self.leaves = smaller
         return True
@@ -58,9 +61,15 @@ class _Shrinker:
         return all(leaf.legal(leaves[leaf.index]) for leaf in self.kinds)
 
 
-def smallest(failure: Failure, clock: Effort) -> Leaves:
-    """An input as small and as round as still fails with the same symptom, and as the effort allows."""
-    shrinker = _Shrinker(failure, list(failure.leaves), leaves_of(failure.subject), clock)
+def smallest(failure: Failure, clock: Effort, cured: Callable[[Leaves], bool] | None = None) -> Leaves:
+    """An input as small and as round as still fails with the same symptom, and as the effort allows.
+
+    Args:
+        failure: whose input is made smaller.
+        clock: the effort that may be spent.
+        cured: whether the remedy that is told with it cures an input; one with a second fault, it would not.
+    """
+    shrinker = _Shrinker(failure, list(failure.leaves), leaves_of(failure.subject), clock, cured)
     if not shrinker.keep_if_failing(list(failure.leaves)):
         return failure.leaves  # it does not fail twice
     _fewer_rows(shrinker)

@@ -355,8 +355,10 @@ class Guard:
         self.clip.load_state_dict(state["clip"])
         self._beside.load_state_dict(state["beside"])
         self._beside.put_back()
-        if self._snapshot is not None:
+        if self._snapshot is not None and state["snapshot"] is not None:
             self._snapshot.load_state_dict(state["snapshot"])
+        elif self._snapshot is not None:  # of another policy: what has been loaded is all that is good
+            self._snapshot.take()
         self.scaling.load_state_dict(state["scaler"])
 
 

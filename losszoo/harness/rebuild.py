@@ -17,7 +17,7 @@ from losszoo.harness.build import make_loss, make_model
 from losszoo.harness.forward import Forward, Precision
 from losszoo.harness.prepare import Part, Prepared, prepare
 from losszoo.harness.randomness import Randomness
-from losszoo.harness.settings import make_task
+from losszoo.harness.settings import make_task, registered_task
 from losszoo.registry.registry import installed
 
 
@@ -57,7 +57,7 @@ class Rebuilder:
         self.targets = trust or isinstance(loss, str)
         options = dict(config["task_options"])
         self._split = options.pop("split", 0)
-        self.task = make_task(config["task"], options)
+        self.task = make_task(registered_task(config["task"], "in the config of the bundle"), options)
         self._data: Prepared | None = None
 
     def step(self, bundle: Mapping[str, Any]) -> RunStep:

@@ -22,6 +22,7 @@ from losszoo.harness.progress import Progress
 from losszoo.harness.record import CHECKPOINT, jsonable
 from losszoo.harness.result import RunResult
 from losszoo.harness.saving import begin_again, go_on, read_checkpoint
+from losszoo.harness.settings import registered_task
 from losszoo.registry.expressions import parse
 from losszoo.registry.fit import targets_of
 
@@ -91,7 +92,7 @@ class Kept:
     def task_of(self, given: Any = None) -> Any:
         """The name of an installed task; one of your own has to be given again."""
         if not self.config.get("task_is_own"):
-            return self.task
+            return registered_task(self.task, self.folder)
         if given is None:
             raise UsageError(
                 f"the task of this run, {self.task}, is your own, and its name alone does not make it again; give it "

@@ -118,6 +118,24 @@ def owner_of(spec: TaskSpec) -> str:
     return f"task {spec.name} of {installed().origin('task', spec.name)}" if known else f"task {spec.name} of your own"
 
 
+def registered_task(name: str, where: object) -> str:
+    """The name of a task as a file says it, which names code by the registry alone.
+
+    Args:
+        name: in the file.
+        where: the file, to name it.
+
+    Raises:
+        UsageError: it is a target, which would run what is not asked for, or no such task is installed.
+    """
+    if ":" in name:
+        raise UsageError(
+            f"a task that a file names must be registered, got {name}: that is code, and would run as you ({where}); "
+            "install a plugin that announces it, or start a new run with --task"
+        )
+    return installed().task(name).name
+
+
 def make_task(given: Any, options: Mapping[str, Any]) -> Task:
     """A task with its options, its announcement attached.
 

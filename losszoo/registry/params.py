@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -131,7 +132,9 @@ def is_a(value: Any, kind: str) -> bool:
     if kind == "int":
         return isinstance(value, int) and not isinstance(value, bool)
     if kind == "float":
-        return isinstance(value, int | float) and not isinstance(value, bool) and not math.isnan(value)
+        # A whole number may be too large for a float; math.isnan would raise.
+        held = isinstance(value, float) or (isinstance(value, int) and abs(value) <= sys.float_info.max)
+        return held and not isinstance(value, bool) and not math.isnan(value)
     numbers = entries(value)
     return numbers is not None and all(is_a(number, "float") and math.isfinite(number) for number in numbers)
 

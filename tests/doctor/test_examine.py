@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import random
+import sys
 import time
 import warnings
 from collections.abc import Callable
@@ -437,3 +438,15 @@ def test_what_a_module_remembers_of_one_input_does_not_reach_the_next() -> None:
     module = Running()
     assert examine(module, normal(6), effort=FEW).findings == ()
     assert module.mean.item() == 0
+
+
+def test_what_a_loss_prints_buries_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+    """A line for every one of a thousand inputs, on either stream."""
+
+    def chatty(predictions: Tensor, targets: Tensor) -> Tensor:
+        print("the gap is", predictions - targets)
+        print("the gap is", predictions - targets, file=sys.stderr)
+        return ((predictions - targets) ** 2).mean()
+
+    assert losszoo.examine(chatty, signature="regression").probes > 10
+    assert capfd.readouterr() == ("", "")

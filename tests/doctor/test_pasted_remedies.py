@@ -17,6 +17,7 @@ from popular_losses import POPULAR, Popular, dice, gaussian_likelihood, tversky
 from sick_losses import SICK, Sick, failure_of, normal, uniform
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
+from two_faults import TWO_FAULTS
 
 import losszoo
 from losszoo.doctor.blame import blame
@@ -183,6 +184,21 @@ def test_a_line_that_does_more_than_the_operation_is_not_replaced() -> None:
     failure = failure_of(naive, (uniform(6), normal(6)), (torch.zeros(6), normal(6)))
     answer = try_remedies(failure, Effort())
     assert "instead of torch.distributions" not in answer.text
+
+
+@pytest.mark.parametrize("name", TWO_FAULTS)
+def test_the_input_that_is_shown_is_cured(name: str) -> None:
+    """The smallest input is one of this fault alone: pasted, the remedy beside it makes it finite."""
+    loss, ordinary = TWO_FAULTS[name]
+    verified = [f for f in losszoo.examine(loss, example=lambda: ordinary).findings if f.verified]
+    assert verified
+    for finding in verified:
+        mended = getattr(module_after(finding.remedy, loss), name)
+        inputs = [eval(text, {"torch": torch}).requires_grad_() for text in finding.input.values()]  # noqa: S307
+        value = mended(*inputs)
+        value.backward()
+        assert bool(torch.isfinite(value)), finding
+        assert all(x.grad is None or bool(torch.isfinite(x.grad).all()) for x in inputs), finding
 
 
 def _failure(case: Case) -> Failure | None:

@@ -232,6 +232,19 @@ def test_a_loaded_guard_leaves_the_optimizer_as_it_was_loaded() -> None:
     assert same(other.state_dict(), model.state_dict())
 
 
+def test_a_state_of_another_policy_is_a_state_to_go_back_to() -> None:
+    """A guard that skipped has no snapshot: what was loaded is the first one, and not how the guard was made."""
+    model, other = linear(), linear()
+    skips = Guard(model, torch.optim.SGD(model.parameters(), lr=0.1), "skip")
+    rolls = Guard(other, torch.optim.SGD(other.parameters(), lr=0.1), "rollback")
+    skips.step(good(model))
+    other.load_state_dict(model.state_dict())
+    rolls.load_state_dict(skips.state_dict())
+    rolls.step(good(other))
+    rolls.step(good(other) * math.nan)
+    assert same(other.state_dict(), model.state_dict())
+
+
 def test_a_checkpoint_of_another_model_is_refused() -> None:
     deep, flat = nn.Sequential(nn.Sequential(nn.BatchNorm1d(2))), nn.Sequential(nn.BatchNorm1d(2))
     one, other = (Guard(model, torch.optim.SGD(model.parameters(), lr=0.1)) for model in (deep, flat))

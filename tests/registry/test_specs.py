@@ -136,7 +136,12 @@ POSITIVE = Param(name="k", type="floats", range=(0, INF), bounds="()")
         (FLAG, "true|false", [True, False], [0, 1, "true", None]),
         (CHOICE, "a|b", ["a", "b"], ["c", 1, ["a"], None]),
         (OPTIONAL, "(0, inf)", [None, 1e-30, 1e30], [0, -1, INF]),
-        (MANY, "", [(1.0, 2.0), [0], 3.0], ["1,2", True, None, [1, "2"], [[1.0]], [INF], math.nan, {1: 2}, object()]),
+        (
+            MANY,
+            "",
+            [(1.0, 2.0), [0], 3.0],
+            ["1,2", True, None, [1, "2"], [[1.0]], [INF], math.nan, [10**400], {1: 2}, object()],
+        ),
         (
             MANY,
             "",
@@ -144,7 +149,7 @@ POSITIVE = Param(name="k", type="floats", range=(0, INF), bounds="()")
             [torch.ones(2, device="meta"), torch.tensor([math.nan])],
         ),
         (POSITIVE, "(0, inf)", [None, 1, [1, 0.5], torch.ones(2)], [0, [1, 0], [1, INF], torch.zeros(2)]),
-        (Param(name="k"), "", [None, -1e9, 0], ["x", math.nan]),
+        (Param(name="k"), "", [None, -1e9, 0, 10**300], ["x", math.nan, 10**400, -(10**400)]),
     ],
 )
 def test_what_is_legal(param: Param, interval: str, legal: list[object], illegal: list[object]) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -39,10 +40,17 @@ _MOST_USERS = 4
 
 @dataclass(frozen=True)
 class Trial:
-    """What was tried: the words, and whether it cures."""
+    """What was tried.
+
+    Args:
+        text: the words.
+        verified: whether it cures.
+        cures: whether the same code cures another failing input; None where nothing is verified, or it is not known.
+    """
 
     text: str
     verified: bool | None
+    cures: Callable[[Leaves], bool] | None = None
 
 
 class Substituting(SpelledTape):
@@ -128,7 +136,10 @@ def try_remedies(failure: Failure, clock: Effort) -> Trial:
             continue
         cure = _cure(failure, kin, attempt, clock)
         if cure is not None:
-            return Trial(_fewest(failure, kin, cure).text, True)
+            cure = _fewest(failure, kin, cure)
+            # An own measure of a cure holds for its own input alone.
+            cures = None if failure.accept is not None else partial(_cures_on, failure, kin, cure)
+            return Trial(cure.text, True, cures)
         if harmless is None and not _cures(failure, kin, attempt) and _unchanged_on_all(failure, kin, attempt):
             harmless = attempt.text
     return Trial(_advice(failure.blame), None) if harmless is None else Trial(harmless, False)
@@ -268,6 +279,13 @@ def _cures(failure: Failure, kin: Kin, attempt: _Attempt) -> bool:
         truth, attempt = replace(truth, gradients=()), replace(attempt, outcome=replace(attempt.outcome, gradients=()))
     slack = _SLACK * abs(kin.first.wide.total) if kin.first is not None else 0.0
     return alike(truth, attempt.outcome, 0.1, slack=slack)
+
+
+def _cures_on(failure: Failure, kin: Kin, cure: _Attempt, leaves: Leaves) -> bool:
+    """Whether other leaves, which fail too, are cured by the very code of the cure."""
+    other = replace(failure, leaves=leaves)
+    attempt = _attempt(other, cure.remedies)
+    return attempt is not None and attempt.codes == cure.codes and _cures(other, kin, attempt)
 
 
 def alike(one: Outcome, other: Outcome, tolerance: float, slack: float | Sequence[float] = 0.0) -> bool:
