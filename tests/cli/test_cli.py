@@ -135,6 +135,10 @@ def test_json_is_one_document(cli: Cli, arguments: list[str], keys: set[str]) ->
 
 
 MISTAKES = [
+    ("info ./mine.py:loss", "unknown loss or task './mine.py:loss': only what is installed counts here, and a plugin"),
+    ("tune --loss bce --task mine.py:Mine", "only what is installed counts here, and a plugin installs it; losszoo run"),
+    ("compare --loss bce --task mine.py:Mine", "what is installed counts here, and a plugin installs it; losszoo run"),
+    ("run --loss bce --task mine.py", "unknown task 'mine.py': what is in the file must be named too, mine.py:NAME"),
     ("info focl", "unknown loss or task 'focl': did you mean focal? (see losszoo list, losszoo tasks)"),
     ("info nothing-like-it", "known names is near"),
     ("list --signature bianry", "unknown signature 'bianry': did you mean binary?"),
