@@ -180,7 +180,9 @@ def in_a_file(name: str) -> str:
     """What is to be said of a file, or of what stands in one, where a name must be an installed one; else nothing."""
     if name.endswith(".py"):
         return f"what is in the file must be named too, {name}:NAME"
-    return f"only what is installed counts here, and a plugin installs it; losszoo run takes {name}" if ":" in name else ""
+    if ":" not in name:
+        return ""
+    return f"only what is installed counts here, and a plugin installs it; losszoo run takes {name}"
 
 
 def _checked(spec: LossSpec | TaskSpec) -> LossSpec | TaskSpec:
