@@ -99,7 +99,7 @@ def test_a_task_of_ones_own_file_is_trained_stopped_and_resumed(ask: Callable[..
     assert before == "to go on:"
     words = shlex.split(line)
     assert words[:3] == ["losszoo", "run", "--resume"]
-    assert words[4:] == ["--task", "mine.py:Mine"]
+    assert words[4:] == ["--loss", "mine.py:stops_itself", "--task", "mine.py:Mine"]
     resumed = subprocess.run([*command, *words[1:]], capture_output=True, text=True, check=False, env=env)
     assert resumed.returncode == 0, resumed.stderr
     assert ": completed after 4 epochs" in resumed.stdout
