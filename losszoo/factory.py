@@ -96,8 +96,4 @@ def _with_params(terms: tuple[Weighted, ...], text: str, params: Mapping[str, An
             f"parameters must go with a single loss, however: {text!r} with {', '.join(params)}; write them inside"
         )
     call = terms[0].call
-    if twice := [name for name in params if name in call.arguments]:
-        raise UsageError(
-            f"a parameter must be given once, got {', '.join(twice)} in {text!r} and beside it; leave out one of the two"
-        )
     return Call(call.name, {**call.arguments, **params}, call.inner, call.position)

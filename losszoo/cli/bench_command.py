@@ -48,8 +48,9 @@ _AT_LEAST_ONE = click.IntRange(min=1)
 @click.option("--signature", help="Of a loss of your own, where its argument names do not say.")
 @click.option("--expects", help="Of a loss of your own: logits, probabilities or log-probabilities.")
 def command(names: tuple[str, ...], family: str | None, plot: str | None, as_json: bool, **given: Any) -> None:
-    """Time and peak memory of losses, forward and backward, beside everybody else who computes them.
+    """Time and peak memory of losses beside their peers.
 
+    Forward and backward are measured, beside everybody else who computes the same.
     NAME is a name, a call, or a loss of your own (file.py:MyLoss). Values and gradients are compared before anything
     is timed. Exit code 0: fine; 1: a value disagrees, or a loss gives none.
 

@@ -11,6 +11,7 @@ from rich.text import Text
 from losszoo.bench.model import Forecast
 from losszoo.bench.result import Cell, Report, Row
 from losszoo.bench.units import human_bytes, human_count, human_seconds, human_times
+from losszoo.cli.common import counted
 from losszoo.cli.console import Cells, Column, fitted, no_room_for, print_blocks
 from losszoo.cli.styled import hang, room_of
 from losszoo.registry.discovery import printable
@@ -74,9 +75,9 @@ def render(report: Report, room: int | None) -> Iterator[RenderableType]:
 def machine_line(machine: dict[str, Any]) -> str:
     """Processor, cores, threads and versions in one line."""
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
-    threads = f"{machine['threads']} threads" if machine["threads"] else "threads unknown"
+    threads = counted(machine["threads"], "thread") if machine["threads"] else "threads unknown"
     device = "" if machine["device"] == "cpu" else f", {machine['device']}"
-    return printable(f"{machine['processor']}, {machine['cores']} cores, {threads}{device}; {versions}")
+    return printable(f"{machine['processor']}, {counted(machine['cores'], 'core')}, {threads}{device}; {versions}")
 
 
 def _shown(columns: Sequence[Column], rows: Cells, room: int | None) -> Iterator[RenderableType]:

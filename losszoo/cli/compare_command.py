@@ -46,8 +46,9 @@ def command(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Train every loss on every task with every seed, and compare their test metrics.
+    """Compare losses on tasks, over seeds.
 
+    Every loss is trained on every task with every seed; the table compares their test metrics.
     Every run is a cell of a grid with a file of its own. The same command again computes only what is missing or has
     failed. Exit code 0: all cells are done; 1: some are not; 2: wrong usage, and nothing was started.
 

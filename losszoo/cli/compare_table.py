@@ -135,7 +135,8 @@ def answer(task: TaskSpec, rows: Sequence[Row]) -> str:
         return f"{said}; nothing stands beside it"
     close = [row.label for row in others if row.difference is None or not row.difference.apart]
     if not close:
-        return f"{said}; the intervals tell it apart from all others"
+        whom = "all others" if len(others) == len(rows) - 1 else "all others that have a number"
+        return f"{said}; the intervals tell it apart from {whom}"
     return f"{said}; it is not told apart from {'; '.join(close)}"
 
 

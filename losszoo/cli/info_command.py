@@ -10,7 +10,7 @@ from losszoo.cli.common import command as make_command
 from losszoo.errors import UnknownNameError, suggest
 from losszoo.registry.fit import COMBINER, losses_for, tasks_for
 from losszoo.registry.params import Param
-from losszoo.registry.registry import Registry, installed
+from losszoo.registry.registry import Registry, in_a_file, installed
 from losszoo.registry.specs import LossSpec, TaskSpec
 
 # Text is read more easily in lines no longer than this.
@@ -32,7 +32,7 @@ def command(name: str, as_json: bool) -> None:
         task = registry.tasks[name]
         print_json(tasks_command.describe(registry, task)) if as_json else click.echo(task_page(registry, task))
     else:
-        near = suggest(name, [*registry.losses, *registry.tasks])
+        near = in_a_file(name) or suggest(name, [*registry.losses, *registry.tasks])
         raise UnknownNameError(f"unknown loss or task {name!r}: {near} (see losszoo list, losszoo tasks)")
     warn_of_failures(registry)
 

@@ -84,14 +84,14 @@ def main() -> None:
     """A plugin-based zoo of loss functions for PyTorch.
 
     \b
-    losszoo list                                     every loss that is installed
-    losszoo info nca-stable                          formula, parameters, reference, tasks it fits
-    losszoo run --loss nca-stable --task abalone     train it, guarded, beside published results
-    losszoo compare --task digits --loss nca --loss sup-con --seeds 5   which is best, and by how much
-    losszoo tune --loss modern-nca --task abalone --trials 50           its settings, searched on validation
-    losszoo report comparisons                       many runs on one page
-    losszoo doctor my_loss.py:MyLoss                 where it breaks, why, on which input, and what cures it
-    losszoo bench nca --sizes 1024,8192              its time and memory beside everybody else's
+    losszoo list                                  every installed loss
+    losszoo info nca-stable                       formula, parameters, reference
+    losszoo run --loss nca-stable --task abalone  train it, guarded
+    losszoo compare --task digits --loss nca --loss sup-con   which is best
+    losszoo tune --loss modern-nca --task abalone             its best settings
+    losszoo report comparisons                    many runs on one page
+    losszoo doctor my_loss.py:MyLoss              where it breaks, and the cure
+    losszoo bench nca --sizes 1024,8192           time and memory beside its peers
 
     Exit codes: 0 fine; 1 the answer is bad (a run was stopped by its guard or interrupted, a loss is sick); 2 there is
     none: wrong usage, an unknown name, missing data, a full disk, an error.

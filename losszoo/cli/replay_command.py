@@ -26,7 +26,7 @@ from losszoo.errors import UsageError
 def command(
     bundle: str, step: str | None, trust: bool, loss: str | None, device: str, no_doctor: bool, as_json: bool
 ) -> None:
-    """Repeat the step of the crash bundle BUNDLE, and say what broke in it.
+    """Repeat the step of a crash bundle, and say what broke.
 
     A bundle makes losses of the registry alone. A loss of your own is code: say --trust, or the same text as --loss.
 

@@ -67,8 +67,8 @@ def _finding(finding: Finding) -> Iterator[Text]:
     rows = (
         ("line", (finding.code or "").strip()),
         ("cause", finding.cause),
-        ("remedy", f"{remedy(finding)} ({TRIED[finding.verified]})"),
         ("input", finding.paste if len(finding.paste) <= _LONGEST else "long; --json holds it"),
+        ("remedy", f"{remedy(finding)} ({TRIED[finding.verified]})"),
     )
     for name, text in rows:
         if text:

@@ -77,7 +77,7 @@ def next_steps(result: RunResult, twins: Mapping[str, str], target: str) -> Iter
         return
     counts = result.guard
     if not (counts["skipped"] or counts["rollbacks"]):
-        yield "next: --on-nonfinite skip or rollback goes on"
+        yield "next: --on-nonfinite skip or rollback goes on past a few such steps"
     for name, twin in twins.items():
         yield f"next: {twin} is the stable form of {name}"
     bundle = (counts["first"] or {}).get("bundle")

@@ -162,7 +162,8 @@ def resume_run(
     if given:
         named = " and ".join(given).replace("--settings", "--set")
         raise UsageError(
-            f"--resume must stand alone (but for --loss), as the run folder holds every setting, got {named}"
+            "beside --resume may stand only --loss, --trust, --checkpoint-seconds, --tensorboard and a --task of your "
+            f"own, as the run folder holds every setting, got {named}"
         )
     wait_politely()
     with epoch_display(f"resuming {folder}") as display:

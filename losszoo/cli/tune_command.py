@@ -79,14 +79,15 @@ _DONE = ("completed", "timeout")
 def command(
     loss: str, task: str, settings: tuple[str, ...], search: tuple[str, ...], as_json: bool, **options: Any
 ) -> None:
-    """Search the settings that are best on the validation rows; the test rows are never scored.
+    """Search the settings that are best on the validation rows.
 
+    The test rows are never scored.
     The first trial is what task and loss propose. The same command again goes on where the last one ended, on any
     machine that reaches the storage. Exit code 1: no trial was completed, Ctrl-C, or trials that are missing.
 
     \b
     losszoo tune --loss modern-nca --task abalone --trials 50
-    losszoo tune --loss "focal + 0.1*brier" --task digits-rare --search weight.brier=0.01:1:log
+    losszoo tune --loss "focal + 0.1*hinge" --task digits-rare --search weight.hinge=0.01:1:log
     losszoo tune --loss cross-entropy --task abalone --set model.trunk=mlp --search recipe.lr=1e-4:1e-2:log --jobs 2
     losszoo tune --loss nca --task abalone --storage postgresql://me:secret@host/studies
     """

@@ -115,7 +115,7 @@ def _underflow(found: Blame) -> str:
     first = f"{record.site.op} underflows to 0 in {_name(dtype)}"
     if victim is record:
         return first
-    return f"{first}, and {victim.site.op} at {victim.site.source} then gets a 0 that is none"
+    return f"{first}, and {victim.site.op} at {victim.site.source} then gets 0 in place of a small number"
 
 
 def _cancellation(found: Blame) -> str:

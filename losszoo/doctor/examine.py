@@ -197,9 +197,9 @@ _NO_GRAPH = (
 def _note_empty(search: Search, subject: Subject, probe: Probe, dtype: torch.dtype) -> None:
     outcome = evaluate(subject, probe.leaves, dtype)
     if outcome.error is not None:
-        search.note(f"of no sample it raises {in_one_line(outcome.error)}")
+        search.note(f"an empty batch raises {in_one_line(outcome.error)}")
     elif symptom_of(outcome) is not None:
-        search.note(f"of no sample it gives {outcome.values if outcome.values is None else outcome.values.tolist()}")
+        search.note(f"an empty batch gives {outcome.values if outcome.values is None else outcome.values.tolist()}")
 
 
 def _search_accuracy(search: Search, subject: Subject) -> None:

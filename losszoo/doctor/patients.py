@@ -188,7 +188,8 @@ def _inferred(thing: Any, label: str, seed: int) -> str:
     listed = ", ".join(accepted or SIGNATURES)
     raise UsageError(
         f"the signature of {label} cannot be read off its arguments: say --signature, one of {listed}; for any "
-        "other loss say --example FILE:NAME, a function that returns one ordinary tuple of inputs"
+        "other loss say --example FILE:NAME, a function that returns one ordinary tuple of inputs (in Python "
+        "signature= and example=)"
     )
 
 
@@ -202,7 +203,10 @@ def _refused(label: str, errors: dict[str, Exception]) -> UsageError:
     return UsageError(f"{label} must accept an ordinary input, and {said}; {_OTHERS}")
 
 
-_OTHERS = "where its inputs are others, give --example FILE:NAME, a function that returns one ordinary tuple of them"
+_OTHERS = (
+    "where its inputs are others, give --example FILE:NAME, a function that returns one ordinary tuple of them "
+    "(in Python example=)"
+)
 
 
 def _answer(thing: Any, signature: str, seed: int) -> Outcome:

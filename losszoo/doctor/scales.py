@@ -14,7 +14,7 @@ from losszoo.doctor.effort import Effort
 from losszoo.doctor.examination import Strip
 from losszoo.doctor.judge import symptom_of
 from losszoo.doctor.precision import is_inaccurate
-from losszoo.doctor.subject import Leaves, Subject, evaluate
+from losszoo.doctor.subject import Leaves, Outcome, Subject, evaluate
 from losszoo.doctor.vanishing import lost_pull
 
 SCALES = (1e-8, 1e-6, 1e-4, 1e-2, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1e3, 1e4, 1e5, 1e6, 1e8, 1e12, 1e16, 1e20, 1e30)
@@ -128,7 +128,10 @@ def at_scale(subject: Subject, leaves: Sequence[Leaf], scale: float) -> Leaves:
 
 
 def _state(subject: Subject, leaves: Leaves, dtype: torch.dtype) -> str:
-    if not broken(subject, leaves, dtype):
+    outcome = evaluate(subject, leaves, dtype)
+    if not _fails(outcome):
+        if subject.trained and outcome.is_detached:
+            return "vanished"
         vanishing = subject.signature and dtype == torch.float32 and lost_pull(subject, _rounded(leaves)) is not None
         if vanishing:
             return "vanished"
@@ -155,7 +158,10 @@ def _rounded(leaves: Leaves) -> Leaves:
 
 def broken(subject: Subject, leaves: Leaves, dtype: torch.dtype) -> bool:
     """Whether value or gradient is not finite."""
-    outcome = evaluate(subject, leaves, dtype)
+    return _fails(evaluate(subject, leaves, dtype))
+
+
+def _fails(outcome: Outcome) -> bool:
     return outcome.error is not None or symptom_of(outcome) is not None
 
 

@@ -18,6 +18,8 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 _CORE = str(Path(__file__).resolve().parents[1]) + os.sep
 _DOCTOR = str(Path(__file__).resolve().parent) + os.sep
+# Of Python itself, such as functools, whose lines only hand on; site-packages lies in a folder below.
+_STDLIB = os.path.dirname(linecache.__file__)
 _TORCH = str(Path(torch.__file__).resolve().parent) + os.sep
 # Calls the loss: what is further out is not the loss's.
 _CALLER = str(Path(__file__).resolve().parent / "subject.py")
@@ -217,7 +219,7 @@ def author_frame() -> FrameType | None:
     core: FrameType | None = None
     while frame is not None and frame.f_code.co_filename != _CALLER:
         name = frame.f_code.co_filename
-        if not name.startswith((_TORCH, _DOCTOR, "<frozen")):
+        if not (name.startswith((_TORCH, _DOCTOR, "<frozen")) or os.path.dirname(name) == _STDLIB):
             if not name.startswith(_CORE):
                 return frame
             core = core or frame

@@ -84,6 +84,9 @@ def make_loss(
     for name in params:
         if name in _OPTIONS:
             raise UsageError(f"loss.{name} must be a parameter of the loss, got {name}, an option of losszoo.create")
+    twice = [name for name in params if isinstance(loss, str) for term in terms if name in term.call.arguments]
+    if twice:
+        raise UsageError(f"a parameter must be given once, got {', '.join(twice)} in {loss!r} and in loss.{twice[0]}")
     made = create(loss, signature=signature or _natural(own, spec), expects=expects, **params)
     for leaf in leaves(made):
         if leaf.signature != "penalty" and not spec.fits(leaf.signature):

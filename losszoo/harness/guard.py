@@ -103,7 +103,11 @@ class Guard:
             raise UsageError(f"policy must be one of {', '.join(POLICIES)}, however: policy={policy!r}")
         if snapshot_every < 1:
             raise UsageError(f"snapshot_every must be >= 1, however: snapshot_every={snapshot_every}")
-        self.modules = nn.ModuleList(model if isinstance(model, list) else [model])
+        modules = model if isinstance(model, list) else [model]
+        if not all(isinstance(module, nn.Module) for module in modules):
+            kinds = ", ".join(type(module).__name__ for module in modules)
+            raise UsageError(f"model must be a torch.nn.Module or a list of them, got {kinds}: Guard(model, optimizer)")
+        self.modules = nn.ModuleList(modules)
         self.optimizer, self.policy, self.budget = optimizer, policy, budget
         self.scaling = Scaling(scaler)
         self.clip = Clip(clip_norm, clip_value, clip)

@@ -25,6 +25,8 @@ _CORE = str(Path(__file__).resolve().parents[1]) + os.sep
 _NETWORKS = tuple(str(Path(__file__).resolve().parent / name) for name in ("trunks.py", "networks.py"))
 # What Python, IPython, IDLE and doctest call code that was typed.
 _SESSIONS = ("<stdin", "<console", "<python-input", "<ipython-input", "<pyshell", "<doctest", "<timed")
+# Of Python itself, such as functools, whose lines only hand on; site-packages lies in a folder below.
+_STDLIB = os.path.dirname(traceback.__file__)
 _TORCH = str(Path(torch.__file__).resolve().parent) + os.sep
 # What fills with infinity means it.
 _FILLS = ("where", "masked_fill", "full", "full_like", "tensor", "new_tensor", "new_full", "fill", "setitem")
@@ -181,6 +183,8 @@ def author_line(frames: Sequence[Frame]) -> str | None:
 
 def _written(filename: str) -> bool:
     """Whether somebody wrote it, in a file or a session; generated code has a name in brackets too."""
+    if os.path.dirname(filename) == _STDLIB:
+        return False
     if filename == "<string>":  # of ``python -c``, and of what exec() makes
         return not hasattr(sys.modules.get("__main__"), "__file__")
     return not filename.startswith("<") or filename.startswith(_SESSIONS)

@@ -121,7 +121,8 @@ def _resumed(
     if again or given:
         named = [*(["task"] if again else []), *given]
         raise UsageError(
-            f"resume must stand alone (but for loss), as the run folder holds every setting, got {', '.join(named)}"
+            "beside resume may stand only loss, trust, checkpoint_seconds, tensorboard and a task of your own, "
+            f"as the run folder holds every setting, got {', '.join(named)}"
         )
     if loss is not None:
         kept.loss(loss)  # refuses another one, of a run that has ended too

@@ -29,7 +29,7 @@ from losszoo.registry.terms import Call as Call
 from losszoo.registry.terms import Weighted as Weighted
 
 # A Python file without the name of what is in it.
-_FILE = re.compile(r"""[^\s()*+,="'\[\]:]+\.py(?![\w:])""")
+_FILE = re.compile(r"""[^\s()*+,="'\[\]:]+\.py(?!\w|:[A-Za-z_])""")
 # A name with dots alone, as Python writes it.
 _DOTTED = re.compile(r"[A-Za-z_]\w*+(?:\.[A-Za-z_]\w*+)++(?![:.])")
 # What could be a sum, or a path with a sign in it.

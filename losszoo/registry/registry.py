@@ -171,8 +171,18 @@ def _named_when_slow(origin: Origin) -> Iterator[None]:
 def _get(shelf: dict[str, Spec], kind: str, name: str) -> Spec:
     if name not in shelf:
         listing = "list" if kind == "loss" else "tasks"
-        raise UnknownNameError(f"unknown {kind} {name!r}: {suggest(name, list(shelf))} (losszoo {listing} shows all)")
+        near = in_a_file(name) or suggest(name, list(shelf))
+        raise UnknownNameError(f"unknown {kind} {name!r}: {near} (losszoo {listing} shows all)")
     return shelf[name]
+
+
+def in_a_file(name: str) -> str:
+    """What is to be said of a file, or of what stands in one, where a name must be an installed one; else nothing."""
+    if name.endswith(".py"):
+        return f"what is in the file must be named too, {name}:NAME"
+    if ":" not in name:
+        return ""
+    return f"only what is installed counts here, and a plugin installs it; losszoo run takes {name}"
 
 
 def _checked(spec: LossSpec | TaskSpec) -> LossSpec | TaskSpec:

@@ -17,6 +17,7 @@ from click.testing import CliRunner
 
 from losszoo.bench import peers
 from losszoo.bench.peers import Peer
+from losszoo.cli.bench_table import machine_line
 from losszoo.cli.main import main
 
 MINE = Path(__file__).parents[1] / "bench" / "mine.py"
@@ -202,3 +203,9 @@ def test_the_list_imports_neither_torch_nor_matplotlib() -> None:
     check = "; print({'torch', 'matplotlib', 'losszoo.bench'} & set(sys.modules), file=sys.stderr)"
     done = subprocess.run([sys.executable, "-c", code + check], capture_output=True, text=True, check=False)
     assert done.stderr.endswith("set()\n")
+
+
+def test_one_thread_is_one() -> None:
+    machine = {"processor": "abacus", "cores": 1, "threads": 1, "device": "cpu", "versions": {"torch": "2"}}
+    assert machine_line(machine) == "abacus, 1 core, 1 thread; torch 2"
+    assert machine_line({**machine, "cores": 4, "threads": 2}) == "abacus, 4 cores, 2 threads; torch 2"

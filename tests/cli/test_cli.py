@@ -25,6 +25,7 @@ from losszoo.cli.main import COMMANDS, main
 from losszoo.cli.result_table import show
 from losszoo.cli.run_command import epoch_display
 from losszoo.harness.files import read_json
+from losszoo.registry.expressions import parse
 from losszoo.registry.registry import installed
 
 MY_LOSSES = '''
@@ -135,6 +136,10 @@ def test_json_is_one_document(cli: Cli, arguments: list[str], keys: set[str]) ->
 
 
 MISTAKES = [
+    ("info ./mine.py:loss", "unknown loss or task './mine.py:loss': only what is installed counts here, and a plugin"),
+    ("tune --loss bce --task mine.py:Mine", "only what is installed counts here, and a plugin installs it; losszoo"),
+    ("compare --loss bce --task mine.py:Mine", "what is installed counts here, and a plugin installs it; losszoo run"),
+    ("run --loss bce --task mine.py", "unknown task 'mine.py': what is in the file must be named too, mine.py:NAME"),
     ("info focl", "unknown loss or task 'focl': did you mean focal? (see losszoo list, losszoo tasks)"),
     ("info nothing-like-it", "known names is near"),
     ("list --signature bianry", "unknown signature 'bianry': did you mean binary?"),
@@ -218,7 +223,7 @@ def test_a_run_that_its_guard_stops_exits_with_1(cli: Cli) -> None:
     assert "stopped-by-guard after 0 epochs, 1 step" in done.stdout
     assert "mul at my_losses.py:12" in done.stdout
     *_, advice, before, last = done.stdout.splitlines()
-    assert advice == "next: --on-nonfinite skip or rollback goes on"
+    assert advice == "next: --on-nonfinite skip or rollback goes on past a few such steps"
     assert before == "the failed step once more, and why it failed:"
     assert last.startswith("losszoo replay runs")
     assert cli(*shlex.split(last)[1:]).exit_code == 1  # as it is said: pasted, it reproduces the step
@@ -245,6 +250,23 @@ def test_every_command_has_help(cli: Cli, name: str) -> None:
     assert "One JSON document on stdout." in done.stdout
     assert done.stdout.startswith(f"Usage: main {name} [OPTIONS]")
     assert name in cli("-h").stdout
+
+
+def test_the_first_help_is_whole_in_a_narrow_terminal(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = cli("--help").stdout.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert not [line for line in lines[1:] if line.endswith("...")]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_an_example_in_a_help_names_what_there_is(cli: Cli, name: str) -> None:
+    known = {**installed().losses, **installed().tasks}
+    for line in cli(name, "--help").stdout.splitlines():
+        words = shlex.split(line) if line.startswith("  losszoo ") else []
+        asked = {word: words[at + 1] for at, word in enumerate(words[:-1]) if word in ("--loss", "--task")}
+        calls = [term.call.name for term in parse(asked["--loss"])] if "--loss" in asked else []
+        assert [call for call in [*calls, asked.get("--task", "bce")] if ":" not in call and call not in known] == []
 
 
 def test_version_and_nothing(cli: Cli) -> None:

@@ -179,8 +179,8 @@ def test_findings_are_shown() -> None:
     assert lines[at + 1 : at + 5] == [
         "    line    return log(p)",
         "    cause   log of 0",
+        "    input   loss(zeros(1))",  # above the remedy, which may speak of "the input above", as in the doctor
         "    remedy  use log_softmax (tried, verified)",
-        "    input   loss(zeros(1))",
     ]
     assert "    input   long; --json holds it" in lines
     assert lines[-1] == "note: so?"

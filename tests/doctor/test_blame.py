@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import torch
 from sick_losses import SICK, Sick, blamed, culprit_line, normal, subject_of
 from torch import Tensor
 
+import losszoo
 from losszoo.doctor.blame import blame
 from losszoo.doctor.causes import cause_of
 from losszoo.doctor.search import Failure
@@ -183,3 +185,21 @@ def test_what_rearranges_an_infinity_of_the_input_is_not_blamed() -> None:
 
 def test_a_failure_that_torch_does_not_show() -> None:
     assert "outside of what torch shows" in cause_of(None, "nan-loss")
+
+
+@functools.singledispatch
+def logarithm(x: object) -> Tensor:
+    raise NotImplementedError
+
+
+logarithm.register(Tensor, torch.log)
+
+
+def handed_on(predictions: Tensor, targets: Tensor) -> Tensor:
+    return (logarithm(predictions - predictions) * targets).mean()
+
+
+def test_a_line_of_python_itself_is_nobodys() -> None:
+    """It is functools that calls log, and its line says nothing of the loss."""
+    finding = losszoo.examine(handed_on, signature="regression", effort=500).findings[0]
+    assert (finding.op, finding.source) == ("log", f"test_blame.py:{handed_on.__code__.co_firstlineno + 1}")

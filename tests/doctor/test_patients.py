@@ -157,7 +157,10 @@ def on_cuda(x: Tensor) -> Tensor:
 
 REFUSED: dict[str, Message] = {
     "ambiguous names": (lambda: one(squared), r"signature of squared .* say --signature, one of binary, regression;"),
-    "unknown names": (lambda: one(lambda a, b: a), r"cannot be read off its arguments: .*--example FILE:NAME"),
+    "unknown names": (
+        lambda: one(lambda a, b: a),
+        r"off its arguments: .*--example FILE:NAME.*Python signature= and example=",
+    ),
     "unknown signature": (
         lambda: one(ordinary, signature="multi"),
         r"signature must be one of .*multiclass.*, however: signature='multi'",

@@ -167,3 +167,12 @@ def test_single_changes_are_tried_in_half_precision_and_are_bounded() -> None:
     labels = [probe.label for probe in in_half(subject)]
     assert labels[0] == "ordinary input"
     assert 100 < len(labels) <= 401
+
+
+@pytest.mark.parametrize("dtype", [F32, F16])
+def test_a_loss_without_a_gradient_is_at_no_scale_finite(dtype: torch.dtype) -> None:
+    """The letter of a finite cell says that its gradient is right; here there is none."""
+    found = strip(lambda x: x.detach().square().mean(), torch.tensor([0.5, -1.0]), dtype=dtype)
+    states = dict(zip(found.scales, found.states, strict=True))
+    assert {states[scale] for scale in (1e-2, 1.0, 100.0)} == {"vanished"}
+    assert "finite" not in found.states

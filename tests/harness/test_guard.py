@@ -440,3 +440,11 @@ def test_apply_without_backward() -> None:
         Guard(model, optimizer, bundles=None).apply(1.0)
     with pytest.raises(UsageError, match="the loss of a step must be one number in a tensor, however: a float"):
         Guard(model, optimizer, bundles=None).backward(1.0)
+
+
+def test_what_is_no_model_is_refused() -> None:
+    model = nn.Linear(1, 1)
+    optimizer = torch.optim.AdamW(model.parameters())
+    for wrong, kind in ((optimizer, "AdamW"), ([model, optimizer], "Linear, AdamW"), (None, "NoneType")):
+        with pytest.raises(UsageError, match=rf"model must be a torch.nn.Module or a list of them, got {kind}:"):
+            losszoo.Guard(wrong, optimizer)  # type: ignore[arg-type]

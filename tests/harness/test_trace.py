@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 import pytest
 import torch
@@ -114,3 +116,28 @@ def test_the_innermost_line_outside_torch_and_the_core() -> None:
     assert author_line([*stack[:3], *stack[4:]]) is None  # the core's own line is nobody's fault
     assert author_line(stack[:2]) == "train.py:1"
     assert author_line([]) is None
+
+
+@functools.singledispatch
+def logarithm(x: object) -> Tensor:
+    raise NotImplementedError
+
+
+logarithm.register(Tensor, torch.log)
+
+
+def handed_on() -> Tensor:
+    return logarithm(ZEROS).sum()
+
+
+def test_a_line_of_python_itself_is_nobodys() -> None:
+    """It is functools that calls log, and its line says nothing of the loss."""
+    assert first_non_finite(handed_on) == Origin("log", f"test_trace.py:{handed_on.__code__.co_firstlineno + 1}")
+
+
+def test_a_network_that_fails_in_a_run_is_named_by_its_own_line(tmp_path: Path) -> None:
+    """The model is called by a functools.cached_property, whose line was named."""
+    result = losszoo.run("nca-stable", "digits", epochs=1, out=tmp_path, set={"recipe.lr": 1e30})
+    first = result.guard["first"]
+    assert first["op"] == "conv2d"
+    assert first["source"].startswith("trunks.py:")

@@ -91,6 +91,7 @@ def test_grammar(text: str, terms: list[Weighted]) -> None:
         ("f(,)", 3, "a loss, a number"),
         ("linear(0, 1)*bce", 12, r"', epochs', as in linear\(start, end, epochs\), however: '\)'"),
         ("focal(2)", 7, "an argument by name, such as gamma=2, however: '2'"),
+        ("my_loss.py:", 1, r"the loss in the file, my_loss\.py:NAME"),
         ("./my_loss.py", 1, r"the loss in the file, \./my_loss\.py:NAME"),
         ("2*my_loss.py + bce", 3, r"the loss in the file, my_loss\.py:NAME"),
         (
