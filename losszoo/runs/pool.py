@@ -281,8 +281,10 @@ def _connect(ray: Any, jobs: int | None, address: str | None) -> None:
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if address is None:
         options |= {"num_cpus": jobs or os.cpu_count(), "include_dashboard": False}
-    elif address != "auto" and "://" not in address:
-        _check_token(address)
+    elif "://" not in address:
+        found = address if address != "auto" else _running()
+        _check_listening(address, found)
+        _check_token(found)
     try:
         ray.init(address=address or "local", **options)
     except Exception as error:  # of many kinds, by how it is reached
@@ -312,11 +314,33 @@ def _check_token(address: str) -> None:
 
 def _check_address(address: str) -> None:
     """A port that nobody listens at is told in seconds; Ray itself tries for minutes."""
-    host, separator, port = address.removeprefix("ray://").rpartition(":")
+    _, separator, port = address.removeprefix("ray://").rpartition(":")
+    if address == "auto":
+        return
     if not separator or not port.isdigit():
-        if address == "auto":
-            return
         raise UsageError(f"address must be HOST:PORT, ray://HOST:PORT or auto, however: address={address!r}")
+    _check_listening(address, address.removeprefix("ray://"))
+
+
+def _running() -> str:
+    """Where the cluster of this machine listens that "auto" means.
+
+    Raises:
+        UsageError: none runs here.
+    """
+    from ray._private.services import canonicalize_bootstrap_address
+
+    try:
+        found: str | None = canonicalize_bootstrap_address("auto")
+    except ConnectionError as error:
+        raise _unreachable("auto", in_one_line(error)) from error
+    if found is None:
+        raise _unreachable("auto", "no cluster runs on this machine")
+    return found
+
+
+def _check_listening(address: str, found: str) -> None:
+    host, _, port = found.rpartition(":")
     try:
         socket.create_connection((host, int(port)), timeout=_REACHABLE_WITHIN).close()
     except (OSError, OverflowError) as error:

@@ -62,7 +62,7 @@ def test_a_cluster_that_is_not_there_is_told_at_once(address: str, said: str) ->
 def test_no_cluster_at_all_is_told_too(tmp_path: Path) -> None:
     named = ("--loss", "cross-entropy", "--seeds", "1", "--address", "auto")
     code, document, said = compare(*GRID, *named, cwd=tmp_path)
-    if code == 0:
+    if code == 0 or "is not authenticated" in document["error"]["message"]:
         pytest.skip("there is a cluster on this machine, as of a test beside this one")
     assert code == 2, said
     assert "start one with: ray start --head" in document["error"]["message"]
