@@ -17,7 +17,7 @@ from losszoo.contract.signatures import TABLE
 from losszoo.doctor.batteries import battery
 from losszoo.doctor.domain import leaves_of
 from losszoo.doctor.effort import Effort
-from losszoo.doctor.probes import batch_size, is_separable, ordinary, outliers, rows, select, structural
+from losszoo.doctor.probes import batch_size, combined, is_separable, ordinary, outliers, rows, select, structural
 from losszoo.doctor.pushes import pushes
 from losszoo.doctor.subject import Subject, make_subject
 
@@ -61,7 +61,7 @@ def test_every_probe_is_legal_and_the_ordinary_input_stays(name: str) -> None:
 
 
 def test_changes_of_chosen_rows_are_legal_for_the_whole_input() -> None:
-    probes = [p for p in structural(MIXED) if p.label.startswith(FEW)]
+    probes = [p for p in combined(MIXED) if p.label.startswith(FEW)]
     assert len(probes) > 20
     for probe in probes:
         for leaf in leaves_of(MIXED):

@@ -219,7 +219,7 @@ def edit(folder: str, **changes: Any) -> None:
         ({"format": 1}, r"must be of format 4, however: .* is of format 1"),
         (
             {"code": {"a.py": "0"}},
-            r"the loss file a.py must be where it was, however: it is not in .*; go on in the folder",
+            r"the file a.py must be where it was, however: it is not in .*; go on in the folder",
         ),
     ],
 )

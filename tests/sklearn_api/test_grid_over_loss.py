@@ -17,7 +17,7 @@ LABELS = (ROWS[:, 0] > 0).astype(int)
 def test_the_arguments_of_a_loss_are_searched() -> None:
     model = LossClassifier("softmax-focal", epochs=1)
     search = GridSearchCV(model, {"loss__gamma": [0.5, 2.0]}, cv=2).fit(ROWS, LABELS)
-    assert search.best_estimator_.loss in ("softmax-focal(gamma=0.5)", "softmax-focal(gamma=2)")
+    assert search.best_estimator_.loss in ("softmax-focal(gamma=0.5)", "softmax-focal(gamma=2.0)")
     assert model.loss == "softmax-focal"
 
 
