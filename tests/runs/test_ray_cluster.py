@@ -94,6 +94,7 @@ def cluster() -> Iterator[Cluster]:
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # which keeps it on 127.0.0.1
         "RAY_AUTH_MODE": "token",
+        "RAY_worker_niceness": "0",  # Ray's workers are nice: beside busy tests they would wait for minutes
         "OMP_NUM_THREADS": "1",
     }
     ray = [str(Path(sys.executable).with_name("ray"))]
