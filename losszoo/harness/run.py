@@ -90,7 +90,7 @@ def _train_epoch(plan: Plan, progress: Progress, interrupt: Interrupt, saving: S
 
 def _weights(loss: SumLoss) -> dict[str, Any]:
     """The weights of the terms at this epoch, where there are several, or a schedule."""
-    weights = loss.weights
+    weights = dict(loss.weights)
     return {"weights": weights} if len(weights) > 1 or any(term.schedules for term in loss.terms) else {}
 
 
