@@ -25,11 +25,11 @@ from torch.nn import functional as F
 
 import losszoo
 from losszoo import Guard
-from losszoo.harness.adapters import Model
-from losszoo.harness.batch import BatchLoss
-from losszoo.harness.forward import Forward
-from losszoo.harness.plan import Plan
-from losszoo.harness.train import Options, make_plan
+from losszoo.training.data.batch_inputs import Model
+from losszoo.training.models.forward import Forward
+from losszoo.training.plan import Plan
+from losszoo.training.run import Options, make_plan
+from losszoo.training.step import BatchLoss
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 

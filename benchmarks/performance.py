@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from losszoo.bench.model import traffic
+from losszoo.bench.cost_model import traffic
 from losszoo.bench.units import human_bytes, human_count, human_seconds, human_times
 
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"

@@ -18,8 +18,8 @@ import torch
 import torch.distributed as dist
 
 import losszoo
-from losszoo.bench.memory import peak_of
-from losszoo.bench.side import Side, settle
+from losszoo.bench.contender import Side, settle
+from losszoo.bench.step_memory import peak_of
 
 WAYS = ("one process", "local", "gather", "ring")
 

@@ -17,105 +17,105 @@ if TYPE_CHECKING:
     from losszoo.api import list_losses as list_losses
     from losszoo.api import list_tasks as list_tasks
     from losszoo.api import load_task as load_task
-    from losszoo.contract.bank import MemoryBank as MemoryBank
-    from losszoo.contract.compose import SumLoss as SumLoss
-    from losszoo.contract.loss import Loss as Loss
-    from losszoo.contract.numerics import differentiable_again as differentiable_again
-    from losszoo.contract.numerics import masked_logsumexp as masked_logsumexp
-    from losszoo.contract.numerics import safe_sqrt as safe_sqrt
-    from losszoo.contract.pairwise import PairwiseLoss as PairwiseLoss
-    from losszoo.contract.sampling import sample_neighbors as sample_neighbors
-    from losszoo.contract.similarity import pairwise_logits as pairwise_logits
-    from losszoo.contract.unreduced import Unreduced as Unreduced
-    from losszoo.contract.unreduced import finish as finish
-    from losszoo.contract.unreduced import wide as wide
-    from losszoo.data import data_file as data_file
-    from losszoo.doctor.examination import Examination as Examination
-    from losszoo.doctor.examination import Finding as Finding
+    from losszoo.common.data_files import data_file as data_file
+    from losszoo.comparison.compare import compare as compare
+    from losszoo.comparison.comparison import Comparison as Comparison
+    from losszoo.crash_replay.replay import Replay as Replay
+    from losszoo.crash_replay.replay import replay as replay
+    from losszoo.creation import create as create
     from losszoo.doctor.examine import examine as examine
-    from losszoo.engine.declare import pairwise as pairwise
-    from losszoo.engine.declare import softmax_row as softmax_row
-    from losszoo.engine.options import Streaming as Streaming
-    from losszoo.engine.softmax import log_odds as log_odds
+    from losszoo.doctor.report.examination import Examination as Examination
+    from losszoo.doctor.report.examination import Finding as Finding
     from losszoo.errors import DataError as DataError
     from losszoo.errors import LosszooError as LosszooError
     from losszoo.errors import NonFiniteError as NonFiniteError
     from losszoo.errors import UsageError as UsageError
-    from losszoo.factory import create as create
-    from losszoo.harness.gradient_cache import accumulate as accumulate
-    from losszoo.harness.guard import Budget as Budget
-    from losszoo.harness.guard import Guard as Guard
-    from losszoo.harness.guard import StepReport as StepReport
-    from losszoo.harness.replay import Replay as Replay
-    from losszoo.harness.replay import replay as replay
-    from losszoo.harness.result import RunResult as RunResult
-    from losszoo.harness.task import Recipe as Recipe
-    from losszoo.harness.task import Setup as Setup
-    from losszoo.harness.task import Split as Split
-    from losszoo.harness.task import Splits as Splits
-    from losszoo.harness.task import Task as Task
-    from losszoo.harness.train import run as run
+    from losszoo.losses.loss import Loss as Loss
+    from losszoo.losses.numerics import differentiable_again as differentiable_again
+    from losszoo.losses.numerics import masked_logsumexp as masked_logsumexp
+    from losszoo.losses.numerics import safe_sqrt as safe_sqrt
+    from losszoo.losses.sampling import sample_neighbors as sample_neighbors
+    from losszoo.losses.similarity import pairwise_logits as pairwise_logits
+    from losszoo.losses.sums.sum_loss import SumLoss as SumLoss
+    from losszoo.losses.unreduced import Unreduced as Unreduced
+    from losszoo.losses.unreduced import finish as finish
+    from losszoo.losses.unreduced import wide as wide
+    from losszoo.memory_bank import MemoryBank as MemoryBank
+    from losszoo.pairs.log_odds import log_odds as log_odds
+    from losszoo.pairs.pairwise_loss import PairwiseLoss as PairwiseLoss
+    from losszoo.pairs.row_functions import pairwise as pairwise
+    from losszoo.pairs.row_functions import softmax_row as softmax_row
+    from losszoo.pairs.streaming import Streaming as Streaming
     from losszoo.registry.hookspecs import hookimpl as hookimpl
     from losszoo.registry.params import Param as Param
     from losszoo.registry.specs import LossSpec as LossSpec
     from losszoo.registry.specs import TaskSpec as TaskSpec
     from losszoo.reporting.report import report as report
-    from losszoo.runs.compare import compare as compare
-    from losszoo.runs.comparison import Comparison as Comparison
-    from losszoo.tuning.result import Tuning as Tuning
+    from losszoo.training.data.task import Recipe as Recipe
+    from losszoo.training.data.task import Setup as Setup
+    from losszoo.training.data.task import Split as Split
+    from losszoo.training.data.task import Splits as Splits
+    from losszoo.training.data.task import Task as Task
+    from losszoo.training.gradient_cache import accumulate as accumulate
+    from losszoo.training.guard.guard import Budget as Budget
+    from losszoo.training.guard.guard import Guard as Guard
+    from losszoo.training.guard.guard import StepReport as StepReport
+    from losszoo.training.run import run as run
+    from losszoo.training.run_result import RunResult as RunResult
     from losszoo.tuning.tune import tune as tune
+    from losszoo.tuning.tuning_result import Tuning as Tuning
 
 _HOME = {
-    "Budget": "losszoo.harness.guard",
-    "Comparison": "losszoo.runs.comparison",
+    "Budget": "losszoo.training.guard.guard",
+    "Comparison": "losszoo.comparison.comparison",
     "DataError": "losszoo.errors",
-    "Examination": "losszoo.doctor.examination",
-    "Finding": "losszoo.doctor.examination",
-    "Guard": "losszoo.harness.guard",
-    "Loss": "losszoo.contract.loss",
+    "Examination": "losszoo.doctor.report.examination",
+    "Finding": "losszoo.doctor.report.examination",
+    "Guard": "losszoo.training.guard.guard",
+    "Loss": "losszoo.losses.loss",
     "LossSpec": "losszoo.registry.specs",
     "LosszooError": "losszoo.errors",
-    "MemoryBank": "losszoo.contract.bank",
+    "MemoryBank": "losszoo.memory_bank",
     "NonFiniteError": "losszoo.errors",
-    "PairwiseLoss": "losszoo.contract.pairwise",
+    "PairwiseLoss": "losszoo.pairs.pairwise_loss",
     "Param": "losszoo.registry.params",
-    "Replay": "losszoo.harness.replay",
-    "Recipe": "losszoo.harness.task",
-    "RunResult": "losszoo.harness.result",
-    "Setup": "losszoo.harness.task",
-    "Split": "losszoo.harness.task",
-    "Splits": "losszoo.harness.task",
-    "StepReport": "losszoo.harness.guard",
-    "Streaming": "losszoo.engine.options",
-    "SumLoss": "losszoo.contract.compose",
-    "Task": "losszoo.harness.task",
+    "Replay": "losszoo.crash_replay.replay",
+    "Recipe": "losszoo.training.data.task",
+    "RunResult": "losszoo.training.run_result",
+    "Setup": "losszoo.training.data.task",
+    "Split": "losszoo.training.data.task",
+    "Splits": "losszoo.training.data.task",
+    "StepReport": "losszoo.training.guard.guard",
+    "Streaming": "losszoo.pairs.streaming",
+    "SumLoss": "losszoo.losses.sums.sum_loss",
+    "Task": "losszoo.training.data.task",
     "TaskSpec": "losszoo.registry.specs",
-    "Tuning": "losszoo.tuning.result",
-    "Unreduced": "losszoo.contract.unreduced",
+    "Tuning": "losszoo.tuning.tuning_result",
+    "Unreduced": "losszoo.losses.unreduced",
     "UsageError": "losszoo.errors",
-    "accumulate": "losszoo.harness.gradient_cache",
-    "compare": "losszoo.runs.compare",
-    "create": "losszoo.factory",
-    "data_file": "losszoo.data",
-    "differentiable_again": "losszoo.contract.numerics",
+    "accumulate": "losszoo.training.gradient_cache",
+    "compare": "losszoo.comparison.compare",
+    "create": "losszoo.creation",
+    "data_file": "losszoo.common.data_files",
+    "differentiable_again": "losszoo.losses.numerics",
     "examine": "losszoo.doctor.examine",
-    "finish": "losszoo.contract.unreduced",
+    "finish": "losszoo.losses.unreduced",
     "hookimpl": "losszoo.registry.hookspecs",
     "list_losses": "losszoo.api",
     "list_tasks": "losszoo.api",
     "load_task": "losszoo.api",
-    "log_odds": "losszoo.engine.softmax",
-    "masked_logsumexp": "losszoo.contract.numerics",
-    "pairwise": "losszoo.engine.declare",
-    "pairwise_logits": "losszoo.contract.similarity",
-    "replay": "losszoo.harness.replay",
+    "log_odds": "losszoo.pairs.log_odds",
+    "masked_logsumexp": "losszoo.losses.numerics",
+    "pairwise": "losszoo.pairs.row_functions",
+    "pairwise_logits": "losszoo.losses.similarity",
+    "replay": "losszoo.crash_replay.replay",
     "report": "losszoo.reporting.report",
-    "run": "losszoo.harness.train",
-    "safe_sqrt": "losszoo.contract.numerics",
-    "sample_neighbors": "losszoo.contract.sampling",
-    "softmax_row": "losszoo.engine.declare",
+    "run": "losszoo.training.run",
+    "safe_sqrt": "losszoo.losses.numerics",
+    "sample_neighbors": "losszoo.losses.sampling",
+    "softmax_row": "losszoo.pairs.row_functions",
     "tune": "losszoo.tuning.tune",
-    "wide": "losszoo.contract.unreduced",
+    "wide": "losszoo.losses.unreduced",
 }
 
 # Rooms that are public as a whole.

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Sequence
 from typing import Any
 
-from losszoo.foreign import foreign_code
+from losszoo.common.foreign_code import foreign_code
 
 # So many names still tell something; more would bury the message.
 _MOST_NAMES = 40

@@ -33,7 +33,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def abalone_is_here() -> bool:
     """Whether a right copy lies in $LOSSZOO_DATA, a shared folder or the cache."""
-    from losszoo.data import local_file
+    from losszoo.common.data_files import local_file
 
     return local_file(*ABALONE, sha256=ABALONE_SHA256) is not None
 
@@ -41,12 +41,12 @@ def abalone_is_here() -> bool:
 @pytest.fixture(params=["kept", "blocks", "sorted blocks", "whole matrix"])
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Every way in which the engine works through the pairs, on data however small: what ``streaming`` is to be."""
-    from losszoo.engine import options
+    from losszoo.pairs import streaming
 
-    small = options.Tuning(few=0, few_rows=0, cpu_rows=3, block_pairs=0)
+    small = streaming.Tuning(few=0, few_rows=0, cpu_rows=3, block_pairs=0)
     tuning = {
         "blocks": small,
         "sorted blocks": replace(small, sort_from=0, class_rows=1),
     }
-    monkeypatch.setattr(options, "TUNING", tuning.get(request.param, options.TUNING))
-    return options.Streaming(dense=request.param == "whole matrix")
+    monkeypatch.setattr(streaming, "TUNING", tuning.get(request.param, streaming.TUNING))
+    return streaming.Streaming(dense=request.param == "whole matrix")

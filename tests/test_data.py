@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from losszoo.data import data_file, local_file
+from losszoo.common.data_files import data_file, local_file
 from losszoo.errors import DataError
 
 CONTENT = b"1,2,3\n4,5,6\n"
@@ -169,7 +169,7 @@ def test_status_of_a_refusal_is_said(serve: Serve) -> None:
 
 
 def test_silent_server_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("losszoo.data._TIMEOUT", (0.2, 0.2))
+    monkeypatch.setattr("losszoo.common.data_files._TIMEOUT", (0.2, 0.2))
     with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(DataError, match="ReadTimeout"):
         get(f"http://127.0.0.1:{silent.getsockname()[1]}/rows.csv")
 

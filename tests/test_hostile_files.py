@@ -24,8 +24,8 @@ from click.testing import CliRunner, Result
 import losszoo
 from losszoo import UsageError
 from losszoo.cli.main import main
-from losszoo.harness.files import save_atomically, write_json
-from losszoo.reporting import bundles
+from losszoo.common.files import save_atomically, write_json
+from losszoo.reporting import replay_bundles
 from losszoo.tuning.seal import SEAL, _digest
 
 TASK = "breast-cancer"
@@ -179,7 +179,7 @@ def test_resume(cli: Cli, honest: Path, name: str) -> None:
 def test_report(cli: Cli, honest: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("plotly")
     for limit in ("PATIENCE", "SECONDS"):  # of a machine that has time
-        monkeypatch.setattr(bundles, limit, 600.0)
+        monkeypatch.setattr(replay_bundles, limit, 600.0)
     names = ["class", "file", "as a combiner"]
     for name in names:
         folder = Path(hostile_run(honest, f"runs/{name}", form(name)))

@@ -54,8 +54,8 @@ def test_the_first_screen_has_the_two_commands() -> None:
 
 
 def test_every_command_of_the_readme_names_what_exists() -> None:
+    from losszoo.registry.compatibility import check_fit
     from losszoo.registry.expressions import parse
-    from losszoo.registry.fit import check_fit
     from losszoo.registry.registry import installed
 
     runs = re.findall(r"^losszoo run --loss (?:\"([^\"]+)\"|(\S+)) --task ([\w-]+)", TEXT, re.MULTILINE)

@@ -15,7 +15,7 @@ import pytest
 
 import losszoo
 from losszoo import LossSpec, TaskSpec
-from losszoo.registry.fit import COMBINER, NATURAL
+from losszoo.registry.compatibility import COMBINER, NATURAL
 
 # A loss for each kind of task, to stand beside a penalty or inside a combiner.
 BESIDE = {

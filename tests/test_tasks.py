@@ -14,8 +14,8 @@ import torch
 
 import losszoo_tasks
 from losszoo import DataError, Split, Splits, Task, TaskSpec, UsageError
-from losszoo.harness.trunks import build_trunk, trunk_options
 from losszoo.registry.specs import FITS
+from losszoo.training.models.trunks import build_trunk, trunk_options
 from losszoo_tasks.abalone import Abalone, AbaloneAge, age_group, parse
 from losszoo_tasks.digits import Digits, DigitsRare, DigitsRetrieval, DigitsViews, varied
 from losszoo_tasks.digits import load as load_digits

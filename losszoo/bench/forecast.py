@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from losszoo.bench.model import FEWEST, Forecast, Point, check, fit
-from losszoo.bench.result import LEAST_BYTES, Cell, Row
+from losszoo.bench.bench_result import LEAST_BYTES, Cell, Row
+from losszoo.bench.cost_model import FEWEST, Forecast, Point, check, fit
 from losszoo.bench.subjects import WIDE
 
 # What is predicted, from which field, and below which cost it is noise. The fastest sample: another program makes a

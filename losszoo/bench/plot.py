@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from losszoo.bench.result import Cell, Report, Row
-from losszoo.bench.side import ZOO
+from losszoo.bench.bench_result import Cell, Report, Row
+from losszoo.bench.contender import ZOO
 from losszoo.bench.units import human_bytes, human_count, human_seconds
 from losszoo.bench.workload import Size, axis_of
+from losszoo.common.files import write_atomically
 from losszoo.errors import UsageError
-from losszoo.harness.files import write_atomically
 
 # Distinct to the colour-blind; the zoo's own is the dark one.
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f7f7f")

@@ -9,8 +9,8 @@ from typing import Any
 from losszoo.api import list_losses
 from losszoo.bench.workload import Size, Workload, labels_of, second_of
 from losszoo.errors import UsageError, suggest
+from losszoo.registry.compatibility import COMBINER, check_params
 from losszoo.registry.expressions import Call, parse
-from losszoo.registry.fit import COMBINER, check_params
 from losszoo.registry.registry import installed
 
 # The signatures whose inputs have a width.
@@ -94,8 +94,8 @@ def subjects_of_family(family: str) -> list[Subject]:
 
 
 def _own(text: str, call: Call, signature: str | None, expects: str | None) -> Subject:
-    from losszoo.contract.loss import Loss
-    from losszoo.factory import create
+    from losszoo.creation import create
+    from losszoo.losses.loss import Loss
 
     loss = create(text, signature=signature, expects=expects)
     if not isinstance(loss, Loss):

@@ -11,7 +11,7 @@ from statistics import quantiles
 
 import torch
 
-from losszoo.bench.side import Side, synchronize
+from losszoo.bench.contender import Side, synchronize
 
 # A sample shorter than this is several calls: the clock and a switch of tasks would show in it.
 _SHORTEST = 2e-3

@@ -10,23 +10,23 @@ from typing import Any
 import click
 
 import losszoo
-from losszoo.cli.common import close_stdout, is_of_stdout, print_error, say_error
+from losszoo.cli.shared_options import close_stdout, is_of_stdout, print_error, say_error
 from losszoo.cli.threads import is_of_several
+from losszoo.common.foreign_code import flush, lead_to_stderr
 from losszoo.errors import in_one_line, suggest
-from losszoo.foreign import flush, lead_to_stderr
 
 COMMANDS = {
-    "list": "losszoo.cli.list_command",
-    "tasks": "losszoo.cli.tasks_command",
-    "info": "losszoo.cli.info_command",
-    "run": "losszoo.cli.run_command",
-    "compare": "losszoo.cli.compare_command",
-    "tune": "losszoo.cli.tune_command",
-    "doctor": "losszoo.cli.doctor_command",
-    "bench": "losszoo.cli.bench_command",
-    "report": "losszoo.cli.report_command",
-    "replay": "losszoo.cli.replay_command",
-    "plugins": "losszoo.cli.plugins_command",
+    "list": "losszoo.cli.commands.list_command",
+    "tasks": "losszoo.cli.commands.tasks_command",
+    "info": "losszoo.cli.commands.info_command",
+    "run": "losszoo.cli.commands.run_command",
+    "compare": "losszoo.cli.commands.compare_command",
+    "tune": "losszoo.cli.commands.tune_command",
+    "doctor": "losszoo.cli.commands.doctor_command",
+    "bench": "losszoo.cli.commands.bench_command",
+    "report": "losszoo.cli.commands.report_command",
+    "replay": "losszoo.cli.commands.replay_command",
+    "plugins": "losszoo.cli.commands.plugins_command",
 }
 
 

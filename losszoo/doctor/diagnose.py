@@ -10,18 +10,18 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
-from losszoo.contract.callables import positional_names
-from losszoo.contract.examples import example_inputs
-from losszoo.contract.signatures import TABLE
-from losszoo.doctor.blame import blame
-from losszoo.doctor.computing import quiet
+from losszoo.common.seeding import isolated
+from losszoo.doctor.diagnosis.blame import blame
+from losszoo.doctor.diagnosis.findings import bare_finding, finding_of
+from losszoo.doctor.diagnosis.judge import symptom_of
+from losszoo.doctor.diagnosis.search import Failure
 from losszoo.doctor.effort import EFFORT, SECONDS, Effort, TimeUpError
-from losszoo.doctor.examination import Finding
-from losszoo.doctor.findings import bare_finding, finding_of
-from losszoo.doctor.judge import symptom_of
-from losszoo.doctor.search import Failure
-from losszoo.doctor.subject import Leaves, Subject, evaluate, make_subject
-from losszoo.harness.randomness import isolated
+from losszoo.doctor.report.examination import Finding
+from losszoo.doctor.subject.dtypes import quiet
+from losszoo.doctor.subject.subject import Leaves, Subject, evaluate, make_subject
+from losszoo.losses.example_inputs import example_inputs
+from losszoo.losses.introspection import positional_names
+from losszoo.losses.signatures import TABLE
 
 
 def diagnose(

@@ -10,26 +10,26 @@ from typing import Any
 import torch
 from torch.utils._pytree import tree_leaves
 
-from losszoo.contract.loss import Loss
-from losszoo.doctor.batteries import battery
-from losszoo.doctor.computing import eager, quiet
+from losszoo.common.seeding import isolated
+from losszoo.doctor.diagnosis.accuracy import Inaccuracy, inaccuracies, is_inaccurate
+from losszoo.doctor.diagnosis.findings import bare_finding, finding_of
+from losszoo.doctor.diagnosis.judge import symptom_of
+from losszoo.doctor.diagnosis.scale_sweep import strips
+from losszoo.doctor.diagnosis.search import Failure, Search
+from losszoo.doctor.diagnosis.vanished_gradient import lost_pull, vanished
 from losszoo.doctor.effort import EFFORT, SECONDS, Effort, TimeUpError
-from losszoo.doctor.examination import Examination, Finding, Strip
-from losszoo.doctor.facts import colder, facts
-from losszoo.doctor.findings import bare_finding, finding_of
-from losszoo.doctor.halves import enlarged, in_half
-from losszoo.doctor.judge import symptom_of
-from losszoo.doctor.kinds import EDGE
-from losszoo.doctor.patients import own_dtype, subjects_of
-from losszoo.doctor.precision import Inaccuracy, inaccuracies, is_inaccurate
-from losszoo.doctor.probes import Probe, combined, ordinary, outliers, structural
-from losszoo.doctor.pushes import pushes
-from losszoo.doctor.scales import strips
-from losszoo.doctor.search import Failure, Search
-from losszoo.doctor.subject import Leaves, Outcome, Subject, evaluate
-from losszoo.doctor.vanishing import lost_pull, vanished
+from losszoo.doctor.inputs.edge_cases import battery
+from losszoo.doctor.inputs.gradient_search import pushes
+from losszoo.doctor.inputs.half_precision import enlarged, in_half
+from losszoo.doctor.inputs.mutations import EDGE
+from losszoo.doctor.inputs.probes import Probe, combined, ordinary, outliers, structural
+from losszoo.doctor.report.examination import Examination, Finding, Strip
+from losszoo.doctor.subject.dtypes import eager, quiet
+from losszoo.doctor.subject.preliminary_notes import colder, facts
+from losszoo.doctor.subject.resolve import own_dtype, subjects_of
+from losszoo.doctor.subject.subject import Leaves, Outcome, Subject, evaluate
 from losszoo.errors import UsageError, in_one_line, suggest
-from losszoo.harness.randomness import isolated
+from losszoo.losses.loss import Loss
 from losszoo.registry.specs import EXPECTS
 
 DTYPES = ("float32", "bfloat16", "float16", "float64")
@@ -204,7 +204,7 @@ def _note_empty(search: Search, subject: Subject, probe: Probe, dtype: torch.dty
 
 def _search_accuracy(search: Search, subject: Subject) -> None:
     """Only what a better form of the operation cures counts, as tried; not the last digits at a minimum."""
-    from losszoo.doctor.remedies.trial import try_remedies
+    from losszoo.doctor.remedies.try_remedies import try_remedies
 
     for found in inaccuracies(subject, search.clock):
         failure = _inaccuracy(subject, found)

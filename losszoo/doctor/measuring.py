@@ -7,9 +7,9 @@ from typing import Any
 
 import torch
 
-from losszoo.doctor.subject import Subject, evaluate
-from losszoo.doctor.tape import Tape
-from losszoo.doctor.use import Counting, Use, numbers_of
+from losszoo.doctor.subject.resource_use import Counting, Use, numbers_of
+from losszoo.doctor.subject.subject import Subject, evaluate
+from losszoo.tracing.tape import Tape
 
 # What an operation makes of its input is seldom more; for a loss that cannot be counted.
 _COPIES = 50

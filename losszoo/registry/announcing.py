@@ -14,8 +14,8 @@ from contextvars import ContextVar
 from types import TracebackType
 from typing import Any, TypeVar
 
+from losszoo.common.foreign_code import foreign_code
 from losszoo.errors import in_one_line
-from losszoo.foreign import foreign_code
 
 T = TypeVar("T")
 _COLLECTING: ContextVar[bool] = ContextVar("collecting", default=False)

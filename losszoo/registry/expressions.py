@@ -22,11 +22,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
-from losszoo.contract.schedules import KINDS, Schedule
 from losszoo.errors import UsageError
-from losszoo.registry.terms import TOKENS, WORDS
-from losszoo.registry.terms import Call as Call
-from losszoo.registry.terms import Weighted as Weighted
+from losszoo.losses.sums.schedules import KINDS, Schedule
+from losszoo.registry.expression_terms import TOKENS, WORDS
+from losszoo.registry.expression_terms import Call as Call
+from losszoo.registry.expression_terms import Weighted as Weighted
 
 # A Python file without the name of what is in it.
 _FILE = re.compile(r"""[^\s()*+,="'\[\]:]+\.py(?!\w|:[A-Za-z_])""")

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from losszoo.harmless import in_plot
-from losszoo.reporting.board import Board, Entry
-from losszoo.reporting.reading import mapping, number, whole
-from losszoo.reporting.runs import Run
-from losszoo.reporting.thin import chosen, every, rounded
+from losszoo.common.html import in_plot
+from losszoo.reporting.downsample import chosen, every, rounded
+from losszoo.reporting.leaderboard_data import Board, Entry
+from losszoo.reporting.load_runs import Run
+from losszoo.reporting.read_json import mapping, number, whole
 
 Trace = dict[str, Any]
 Curve = Sequence[tuple[int, float]]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from losszoo.errors import UsageError
-from losszoo.reporting.runs import DONE
+from losszoo.reporting.load_runs import DONE
 
 _SUFFIXES = (".html", ".htm")
 
@@ -84,10 +84,10 @@ def make_report(
     check_target(path, given=html is not None)
     if find_spec("plotly") is None:
         raise UsageError('plotly must be installed, however: it is not; pip install "losszoo[report]"')
-    from losszoo.reporting.board import boards
-    from losszoo.reporting.bundles import ask_doctor
-    from losszoo.reporting.page import page
-    from losszoo.reporting.search import search
+    from losszoo.reporting.find_runs import search
+    from losszoo.reporting.leaderboard_data import boards
+    from losszoo.reporting.replay_bundles import ask_doctor
+    from losszoo.reporting.report_page import page
 
     found = search(root)
     shown = boards(found)
@@ -103,7 +103,7 @@ def make_report(
 
 
 def _write(path: Path, text: str) -> None:
-    from losszoo.harness.files import write_atomically
+    from losszoo.common.files import write_atomically
 
     try:
         write_atomically(path, text.encode("utf-8", "backslashreplace"))

@@ -14,22 +14,22 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import assert_all_finite, check_is_fitted
 from torch import Tensor
 
+from losszoo.common.interrupt import Interrupt
+from losszoo.common.seeding import isolated
 from losszoo.errors import NonFiniteError, UsageError
-from losszoo.harness.build import device_of
-from losszoo.harness.interrupt import Interrupt
-from losszoo.harness.options import Options
-from losszoo.harness.plan import Plan
-from losszoo.harness.planning import make_plan
-from losszoo.harness.prepare import Part
-from losszoo.harness.progress import Progress
-from losszoo.harness.randomness import isolated
-from losszoo.harness.record import NoRecord
-from losszoo.harness.run import fit
 from losszoo.registry.specs import TaskSpec
 from losszoo.sklearn.compat import validate_data
 from losszoo.sklearn.fitted import Fitted
 from losszoo.sklearn.losses import LossLike, check_fits, fresh, signature_of_own, with_arguments
 from losszoo.sklearn.rows import Array, Columns, Rows, held_out
+from losszoo.training.build_loss import device_of
+from losszoo.training.data.prepared_data import Part
+from losszoo.training.loop import fit
+from losszoo.training.make_plan import make_plan
+from losszoo.training.plan import Plan
+from losszoo.training.run_folder.progress import Progress
+from losszoo.training.run_folder.run_folder import NoRecord
+from losszoo.training.run_options import Options
 
 _NUMBERS = (np.float64, np.float32)
 # Where a parameter goes in the settings of a run.

@@ -9,11 +9,11 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.metaestimators import available_if
 
 from losszoo.errors import LosszooError
-from losszoo.harness.adapters import HEADED
-from losszoo.harness.outputs import labels_of
 from losszoo.sklearn.labels import LabelEstimator
 from losszoo.sklearn.losses import CLASSIFYING, predicting
 from losszoo.sklearn.rows import Array
+from losszoo.training.data.batch_inputs import HEADED
+from losszoo.training.evaluation.outputs import labels_of
 
 
 def _signature(estimator: LossClassifier) -> str | None:

@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from losszoo.harness.adapters import Model
-from losszoo.harness.neighbors import Known
-from losszoo.harness.plan import Plan
-from losszoo.harness.predict import Prediction
-from losszoo.harness.prepare import Part, Prepared
 from losszoo.sklearn.rows import Array, Columns
+from losszoo.training.data.batch_inputs import Model
+from losszoo.training.data.prepared_data import Part, Prepared
+from losszoo.training.evaluation.knn import Known
+from losszoo.training.evaluation.predict import Prediction
+from losszoo.training.plan import Plan
 
 _CPU = torch.device("cpu")
 

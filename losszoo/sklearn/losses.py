@@ -7,16 +7,16 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from losszoo.contract.callables import fitting_signatures, infer_signature
-from losszoo.contract.compose import SumLoss, leaves
-from losszoo.contract.loss import Loss
 from losszoo.errors import UsageError
-from losszoo.harness.adapters import HEADED, predicting_signature
+from losszoo.losses.introspection import fitting_signatures, infer_signature
+from losszoo.losses.loss import Loss
+from losszoo.losses.sums.sum_loss import SumLoss, leaves
+from losszoo.registry.compatibility import leaves as calls_of
 from losszoo.registry.expressions import parse
-from losszoo.registry.fit import leaves as calls_of
+from losszoo.registry.import_target import resolve
 from losszoo.registry.registry import installed
 from losszoo.registry.specs import FITS
-from losszoo.registry.targets import resolve
+from losszoo.training.data.batch_inputs import HEADED, predicting_signature
 
 LossLike = str | Callable[..., Any]
 

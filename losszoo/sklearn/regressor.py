@@ -7,11 +7,11 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from sklearn.base import RegressorMixin
 
-from losszoo.harness.outputs import numbers_of
 from losszoo.registry.specs import TaskSpec
 from losszoo.sklearn.base import LossEstimator, check_range
 from losszoo.sklearn.losses import REGRESSING
 from losszoo.sklearn.rows import Array
+from losszoo.training.evaluation.outputs import numbers_of
 
 _SPEC = TaskSpec(
     name="rows-with-numbers",

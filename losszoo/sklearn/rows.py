@@ -10,8 +10,8 @@ import numpy.typing as npt
 from sklearn.preprocessing import StandardScaler
 
 from losszoo.errors import UsageError
-from losszoo.harness.task import Recipe, Setup, Split, Splits, Task
 from losszoo.registry.specs import TaskSpec
+from losszoo.training.data.task import Recipe, Setup, Split, Splits, Task
 
 Array = npt.NDArray[Any]
 

@@ -8,10 +8,10 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 
-from losszoo.harness.build import device_of
 from losszoo.sklearn.labels import LabelEstimator
 from losszoo.sklearn.losses import EMBEDDING, LossLike
 from losszoo.sklearn.rows import Array
+from losszoo.training.build_loss import device_of
 
 
 @dataclass(eq=False, repr=False)

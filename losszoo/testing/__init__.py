@@ -5,7 +5,7 @@
 """
 
 from losszoo.testing.check import Check, ConformanceError, NotApplicable
-from losszoo.testing.checks.arguments import check_wrong_numbers, check_wrong_shapes, check_wrong_weights
+from losszoo.testing.checks.bad_arguments import check_wrong_numbers, check_wrong_shapes, check_wrong_weights
 from losszoo.testing.checks.compiling import check_compile, check_compile_masked
 from losszoo.testing.checks.copies import (
     check_deepcopy,
@@ -17,14 +17,14 @@ from losszoo.testing.checks.copies import (
     check_strides,
 )
 from losszoo.testing.checks.learning import check_descent, check_learning, check_shrinking
-from losszoo.testing.checks.masks import (
+from losszoo.testing.checks.low_precision import check_autocast, check_double, check_half_precision
+from losszoo.testing.checks.made_options import check_announced_parameters, check_legal_options, check_wrong_options
+from losszoo.testing.checks.masking import (
     check_everything_masked,
     check_masked_element,
     check_masked_sample,
     check_nan_under_mask,
 )
-from losszoo.testing.checks.options import check_announced_parameters, check_legal_options, check_wrong_options
-from losszoo.testing.checks.precision import check_autocast, check_double, check_half_precision
 from losszoo.testing.checks.reductions import (
     check_micro_batches,
     check_no_sample,
@@ -34,12 +34,12 @@ from losszoo.testing.checks.reductions import (
     check_weight_two,
     check_weight_zero,
 )
-from losszoo.testing.checks.rows import check_rows_independent
+from losszoo.testing.checks.row_independence import check_rows_independent
 from losszoo.testing.checks.values import check_battery, check_gradcheck, check_more_dimensions, check_ordinary_batch
-from losszoo.testing.doors import check_loss, parametrize_losses
-from losszoo.testing.report import Outcome, Report
-from losszoo.testing.subject import Subject, subject_of
+from losszoo.testing.front_doors import check_loss, parametrize_losses
+from losszoo.testing.loss_under_test import Subject, subject_of
 from losszoo.testing.suite import list_checks
+from losszoo.testing.suite_report import Outcome, Report
 
 __all__ = [
     "Check",

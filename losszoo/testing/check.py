@@ -11,7 +11,7 @@ from losszoo.errors import LosszooError, in_one_line
 from losszoo.registry.specs import SIGNATURES
 
 if TYPE_CHECKING:
-    from losszoo.testing.subject import Subject
+    from losszoo.testing.loss_under_test import Subject
 
 
 NO_SAMPLES = "a penalty has no samples"
@@ -53,7 +53,7 @@ class Check:
             ConformanceError: it breaks the rule, or raises where it should not.
             NotApplicable: the rule does not concern it.
         """
-        from losszoo.testing.subject import subject_of
+        from losszoo.testing.loss_under_test import subject_of
 
         subject = subject_of(subject)
         reason = self.reason_against(subject.signature, subject.tags)

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from losszoo.harness.planning import Choice
-from losszoo.harness.settings import LEGAL as RECIPE
-from losszoo.harness.trunks import LEGAL as TRUNK
-from losszoo.harness.trunks import TRUNKS, trunk_options
 from losszoo.registry.params import Param
 from losszoo.registry.registry import installed
+from losszoo.training.make_plan import Choice
+from losszoo.training.models.trunks import LEGAL as TRUNK
+from losszoo.training.models.trunks import TRUNKS, trunk_options
+from losszoo.training.settings import LEGAL as RECIPE
 from losszoo.tuning.expression import Expression
 
 if TYPE_CHECKING:

@@ -9,14 +9,14 @@ import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from losszoo.common import processes
 from losszoo.errors import UsageError, in_one_line, some_of
-from losszoo.harness import process
-from losszoo.harness.resume import differences
+from losszoo.training.run_folder.resume import differences
 from losszoo.tuning.heartbeat import is_silent
-from losszoo.tuning.plan import StudyPlan
 from losszoo.tuning.seal import damaged
 from losszoo.tuning.storage import is_of_database, open_storage, shown
 from losszoo.tuning.trial import DEFAULT, FAILED, folder_of
+from losszoo.tuning.tuning_plan import StudyPlan
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -171,7 +171,7 @@ def clear_dead(study: Study, plan: StudyPlan, ours: bool = False) -> int:
     dead = _never_marked(study)
     for trial in _running(study):
         marked = trial.user_attrs.get(PROCESS)
-        if marked is not None and (_is_dead(trial) or (ours and marked == process.mark())):
+        if marked is not None and (_is_dead(trial) or (ours and marked == processes.mark())):
             dead.add(trial.number)
     for number in dead:
         give_up(study, plan, number)
@@ -211,12 +211,12 @@ def _never_marked(study: Study) -> set[int]:
 def _is_dead(trial: FrozenTrial) -> bool:
     """Of a process that can be seen from here this is known at once, of any other by its silence."""
     marked = trial.user_attrs[PROCESS]
-    if trial.user_attrs[HOST] == process.host() and process.is_near(marked):
-        return not process.is_alive(marked)
+    if trial.user_attrs[HOST] == processes.host() and processes.is_near(marked):
+        return not processes.is_alive(marked)
     return is_silent(trial)
 
 
 def running_elsewhere(study: Study) -> tuple[str, ...]:
     """The other machines that run trials."""
     hosts = {str(trial.user_attrs.get(HOST)) for trial in _running(study)}
-    return tuple(sorted(hosts - {process.host(), "None"}))
+    return tuple(sorted(hosts - {processes.host(), "None"}))

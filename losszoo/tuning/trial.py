@@ -10,14 +10,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from losszoo.common.files import check_no_links
 from losszoo.errors import DataError, UsageError, in_one_line
-from losszoo.harness.files import check_no_links
-from losszoo.tuning.plan import StudyPlan
+from losszoo.tuning.tuning_plan import StudyPlan
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial, Trial
 
-    from losszoo.harness.result import RunResult
+    from losszoo.training.run_result import RunResult
 
 # Marks of a trial in the storage.
 DEFAULT, FAILED, LOSS, SETTINGS, VALUES = "default", "failed", "loss", "settings", "values"

@@ -9,12 +9,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from losszoo.errors import UsageError, suggest
-from losszoo.tuning.options import TuneOptions
-from losszoo.tuning.plan import StudyPlan, make_study_plan
-from losszoo.tuning.result import Tuning, tuning_of
 from losszoo.tuning.storage import require_optuna
 from losszoo.tuning.study import Counts, best_of, clear_dead, count, database, enqueue_default, open_study
 from losszoo.tuning.trial import folder_of
+from losszoo.tuning.tuning_options import TuneOptions
+from losszoo.tuning.tuning_plan import StudyPlan, make_study_plan
+from losszoo.tuning.tuning_result import Tuning, tuning_of
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -45,7 +45,7 @@ def tune(
         trials: in all; a study that has some of them trains the rest.
         on_trial: called after every trial with the counts and the best value.
         raise_interrupt: raise KeyboardInterrupt after Ctrl-C; False returns what there is, status "interrupted".
-        options: see :class:`losszoo.tuning.options.TuneOptions`.
+        options: see :class:`losszoo.tuning.tuning_options.TuneOptions`.
 
     Raises:
         UsageError: anything that cannot be, before training starts; a storage that cannot be reached.
@@ -100,8 +100,8 @@ def _status(study: Study, plan: StudyPlan, until: float) -> str:
 
 def _until_enough(study: Study, plan: StudyPlan, until: float, on_trial: OnTrial | None) -> None:
     """Rounds of work: a process that dies leaves a trial to be done again."""
-    from losszoo.tuning.jobs import work_here, work_in_processes
-    from losszoo.tuning.work import is_missing
+    from losszoo.tuning.trial_work import is_missing
+    from losszoo.tuning.tuning_workers import work_here, work_in_processes
 
     def told() -> None:
         if on_trial is not None:

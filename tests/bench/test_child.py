@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from losszoo.bench import child
-from losszoo.bench.process import ask
+from losszoo.bench import bench_worker
 from losszoo.bench.workload import Workload
+from losszoo.common.subprocesses import ask
 
 MINE = str(Path(__file__).parent / "mine.py")
 LIMITS = {"threads": None, "memory_limit": 10**9, "timeout": 60.0, "budget": 0.01, "repeats": 2}
@@ -18,13 +18,13 @@ LIMITS = {"threads": None, "memory_limit": 10**9, "timeout": 60.0, "budget": 0.0
 @pytest.fixture(autouse=True)
 def _unbounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """The bound is for a process that ends; here it would be that of the tests."""
-    monkeypatch.setattr(child, "bound_memory", lambda limit, device: False)
+    monkeypatch.setattr(bench_worker, "bound_memory", lambda limit, device: False)
 
 
 def answer(what: str, *sides: str, loss: str = "mse", **given: Any) -> dict[str, Any]:
     signature = "embedding" if loss == "nca" else "multiclass" if loss == "entmax" else "regression"
     workload = Workload(loss=loss, signature=signature, first=12, second=5, params=given, given=given)
-    return child.answer({"what": what, "workload": workload.to_dict(), "sides": sides, **LIMITS})
+    return bench_worker.answer({"what": what, "workload": workload.to_dict(), "sides": sides, **LIMITS})
 
 
 def test_a_time() -> None:
@@ -76,7 +76,7 @@ def test_a_process_that_dies_without_an_answer(monkeypatch: pytest.MonkeyPatch) 
         ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "killed", "killed by the system"),
         ("import sys; sys.exit('some last words')", "raised", "ended with exit code 1: some last words"),
     ):
-        monkeypatch.setattr("losszoo.bench.process._CODE", code)
+        monkeypatch.setattr("losszoo.common.subprocesses._CODE", code)
         told = ask({"threads": 1}, timeout=1800)
         assert told["status"] == status
         assert said in told["said"]

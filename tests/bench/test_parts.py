@@ -9,18 +9,18 @@ from typing import Any
 import pytest
 import torch
 
+from losszoo.bench.bench_result import Cell, Report, Row
+from losszoo.bench.contender import Side
+from losszoo.bench.cost_model import Point, check, fit, traffic
 from losszoo.bench.forecast import forecasts_of
-from losszoo.bench.inputs import make_inputs
-from losszoo.bench.memory import available, limit_of
-from losszoo.bench.model import Point, check, fit, traffic
 from losszoo.bench.plot import draw
-from losszoo.bench.result import Cell, Report, Row
-from losszoo.bench.side import Side
+from losszoo.bench.step_memory import available, limit_of
 from losszoo.bench.subjects import subject_of, subjects_of_family
 from losszoo.bench.timing import Plan, Spread, alternate, ratios
 from losszoo.bench.workload import Size, Workload, parse_numbers, parse_sizes
-from losszoo.contract.signatures import TABLE
+from losszoo.bench.workload_inputs import make_inputs
 from losszoo.errors import UsageError
+from losszoo.losses.signatures import TABLE
 
 
 @pytest.mark.parametrize("text", ["0", "-5", "many", "", "8192,", "10x", "512x0", "1.5", "1e3", "9" * 13, "1x2x3"])

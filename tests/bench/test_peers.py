@@ -9,11 +9,11 @@ import torch
 
 import losszoo
 from losszoo.bench.agreement import Agreement, agreement_of
-from losszoo.bench.inputs import make_inputs
+from losszoo.bench.contender import ZOO, Side, function_of
 from losszoo.bench.peers import NoAnswerError, Peer, every_peer, peer_of
-from losszoo.bench.side import ZOO, Side, function_of
 from losszoo.bench.subjects import subject_of
 from losszoo.bench.workload import Size, Workload
+from losszoo.bench.workload_inputs import make_inputs
 from losszoo.errors import UsageError
 
 OTHERWISE = (

@@ -17,8 +17,8 @@ from click.testing import CliRunner
 
 from losszoo.bench import peers
 from losszoo.bench.peers import Peer
-from losszoo.cli.bench_table import machine_line
 from losszoo.cli.main import main
+from losszoo.cli.tables.bench_table import machine_line
 
 MINE = Path(__file__).parents[1] / "bench" / "mine.py"
 FAST = ("--budget", "0.02", "--repeats", "2", "--threads", "1")

@@ -19,12 +19,12 @@ from rich.console import Console
 
 import losszoo
 from losszoo import RunResult, list_losses, list_tasks
-from losszoo.cli import run_command
-from losszoo.cli.common import counted
+from losszoo.cli.commands import run_command
+from losszoo.cli.commands.run_command import epoch_display
 from losszoo.cli.main import COMMANDS, main
-from losszoo.cli.result_table import show
-from losszoo.cli.run_command import epoch_display
-from losszoo.harness.files import read_json
+from losszoo.cli.shared_options import counted
+from losszoo.cli.tables.result_table import show
+from losszoo.common.files import read_json
 from losszoo.registry.expressions import parse
 from losszoo.registry.registry import installed
 

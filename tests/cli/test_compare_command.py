@@ -20,11 +20,11 @@ from comparing import SMALL, compare, environment, losses  # noqa: E402
 from doc_blocks import DOCS, blocks  # noqa: E402
 
 from losszoo import UsageError  # noqa: E402
-from losszoo.cli.compare_command import command  # noqa: E402
+from losszoo.cli.commands.compare_command import command  # noqa: E402
+from losszoo.cli.commands.run_command import command as run_command  # noqa: E402
 from losszoo.cli.main import main  # noqa: E402
-from losszoo.cli.run_command import command as run_command  # noqa: E402
-from losszoo.harness.files import read_json  # noqa: E402
-from losszoo.runs.request import DECIDING, FREE  # noqa: E402
+from losszoo.common.files import read_json  # noqa: E402
+from losszoo.comparison.compare_options import DECIDING, FREE  # noqa: E402
 
 CELL = {
     *("format", "task", "loss", "seed", "kind", "status", "config", "result", "error", "seconds"),
@@ -176,15 +176,15 @@ def test_no_option_of_a_run_is_missing(tmp_path: Path, monkeypatch: pytest.Monke
         given.update(options)
         raise UsageError("enough")
 
-    monkeypatch.setattr("losszoo.runs.compare.compare", compare)
+    monkeypatch.setattr("losszoo.comparison.compare.compare", compare)
     ask("--task", "digits", *losses("nca"), "--out", str(tmp_path), "--compile", "--set", "model.dim=8")
     assert (given["compile"], given["set"]) == (True, ("model.dim=8",))
 
 
 def test_published_results_stand_in_their_place(tmp_path: Path) -> None:
-    from losszoo.cli.compare_table import _lines
+    from losszoo.cli.tables.compare_table import _lines
+    from losszoo.comparison.comparison import Row
     from losszoo.registry.registry import installed
-    from losszoo.runs.comparison import Row
 
     task = installed().task("abalone-age")
     rows = [Row("mine", "loss", 2.1, 0.01, 5, 5, None, 0, 0, {"done": 5}, 1.0, 9.0)]

@@ -18,10 +18,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from losszoo import UsageError, list_losses
-from losszoo.cli import doctor_command
+from losszoo.cli.commands import doctor_command
 from losszoo.cli.main import main
-from losszoo.doctor import apart, rounds
-from losszoo.doctor.examination import Examination, Finding, undecided
+from losszoo.doctor import examine_all, in_child
+from losszoo.doctor.report.examination import Examination, Finding, undecided
 
 MY_LOSSES = """
 import torch
@@ -53,7 +53,7 @@ def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
     return lambda *arguments: CliRunner().invoke(main, arguments)
 
 
-class Doctor(apart.Examiner):
+class Doctor(in_child.Examiner):
     """One who starts no process, knows that exhibits are sick, and notes what was asked."""
 
     calls: dict[str, dict[str, Any]]
@@ -74,8 +74,8 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[str, Any]]:
     """What the doctor was asked."""
     Doctor.calls, Doctor.answers = {}, {}
     Doctor.exhibits = {spec.name for spec in list_losses() if spec.status == "exhibit"}
-    monkeypatch.setattr(apart, "Examiner", Doctor)
-    monkeypatch.setattr(rounds, "Examiner", Doctor)
+    monkeypatch.setattr(in_child, "Examiner", Doctor)
+    monkeypatch.setattr(examine_all, "Examiner", Doctor)
     return Doctor.calls
 
 
@@ -237,7 +237,7 @@ def test_a_terminal_sees_that_something_happens(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(sys, "stderr", Screen())
     monkeypatch.setenv("TERM", "xterm-256color")
     with doctor_command.progress(2) as on_patient:
-        on_patient(rounds.Patient("[bce]", "stable", HEALTHY))
+        on_patient(examine_all.Patient("[bce]", "stable", HEALTHY))
     with doctor_command.waiting("./[my].py:loss"):
         pass
     said = sys.stderr.getvalue()  # type: ignore[attr-defined]
@@ -248,7 +248,7 @@ def test_a_terminal_sees_that_something_happens(monkeypatch: pytest.MonkeyPatch)
 
 def test_a_pipe_sees_no_progress(capsys: pytest.CaptureFixture[str]) -> None:
     with doctor_command.progress(2) as on_patient, doctor_command.waiting("bce"):
-        on_patient(rounds.Patient("bce", "stable", HEALTHY))
+        on_patient(examine_all.Patient("bce", "stable", HEALTHY))
     assert capsys.readouterr() == ("", "")
 
 
@@ -288,7 +288,7 @@ FEW = {"seed": 0, "effort": 300, "budget": 600.0}
 def test_processes_examine_side_by_side() -> None:
     specs = [spec for spec in list_losses() if spec.name in ("nca-ratio", "mae")]
     found: list[str] = []
-    answer = rounds.examine_all(specs, {**FEW, "effort": 3000}, 2, lambda patient: found.append(patient.name))
+    answer = examine_all.examine_all(specs, {**FEW, "effort": 3000}, 2, lambda patient: found.append(patient.name))
     assert {patient.name: patient.verdict for patient in answer.patients} == {"nca-ratio": "sick", "mae": "healthy"}
     assert sorted(found) == ["mae", "nca-ratio"]
     assert answer.verdict == "healthy"
@@ -298,7 +298,7 @@ def test_a_loss_that_ends_its_process_does_not_end_those_after_it(tmp_path: Path
     (tmp_path / "ends.py").write_text("import os\nos._exit(3)\n")
     deadly: Any = SimpleNamespace(name=f"{tmp_path}/ends.py:loss", status="stable")
     specs = [deadly, *(spec for spec in list_losses() if spec.name == "mae")]
-    first, second = rounds.examine_all(specs, {**FEW, "effort": 3000}, 1).patients
+    first, second = examine_all.examine_all(specs, {**FEW, "effort": 3000}, 1).patients
     assert (first.verdict, first.expected) == ("undecided", False)
     assert first.remark == "the loss has ended the process that examined it, with exit code 3"
     assert second.verdict == "healthy"

@@ -18,10 +18,10 @@ from torch import nn
 
 import losszoo
 from losszoo import Guard
-from losszoo.cli.replay_command import command
-from losszoo.cli.replay_report import show
-from losszoo.doctor.examination import Finding
-from losszoo.harness.replay import Replay
+from losszoo.cli.commands.replay_command import command
+from losszoo.cli.tables.replay_report import show
+from losszoo.crash_replay.replay import Replay
+from losszoo.doctor.report.examination import Finding
 
 OWN = """
 def ratio(predictions, targets):

@@ -12,9 +12,9 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from losszoo.cli.report_command import command
-from losszoo.harness.record import jsonable
+from losszoo.cli.commands.report_command import command
 from losszoo.reporting.report import report
+from losszoo.training.run_folder.run_folder import jsonable
 
 pytest.importorskip("plotly")
 
@@ -119,8 +119,7 @@ def test_from_python_quietly(runs: Path, capfd: pytest.CaptureFixture[str]) -> N
 
 
 def test_help_loads_neither_torch_nor_plotly() -> None:
-    code = (
-        "import sys, losszoo.cli.report_command, losszoo.reporting.report; print({'torch', 'plotly'} & {*sys.modules})"
-    )
+    code = "import sys, losszoo.cli.commands.report_command, losszoo.reporting.report\n"
+    code += "print({'torch', 'plotly'} & {*sys.modules})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

@@ -7,11 +7,11 @@ import io
 import pytest
 from rich.console import Console
 
-from losszoo.cli.compare_table import answer, show
 from losszoo.cli.console import Column, fitted, print_blocks
+from losszoo.cli.tables.compare_table import answer, show
+from losszoo.comparison.comparison import Comparison, Row
+from losszoo.comparison.statistics import Difference
 from losszoo.registry.registry import installed
-from losszoo.runs.comparison import Comparison, Row
-from losszoo.runs.statistics import Difference
 
 LONG = "0.7*focal(gamma=2, alpha=0.25) + 0.3*dice(smooth=0.1) + 1e-4*l2 + ./losses/my_loss_of_today.py:MyOwnLoss"
 

@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from losszoo.cli.commands.tune_command import _OF_RUNS, command, lines_of
 from losszoo.cli.main import main
-from losszoo.cli.tune_command import _OF_RUNS, command, lines_of
 from losszoo.tuning.heartbeat import BEAT
-from losszoo.tuning.options import RUN_OPTIONS, TuneOptions
-from losszoo.tuning.plan import make_study_plan
-from losszoo.tuning.result import Best, Tuning
 from losszoo.tuning.study import HOST, PROCESS, Counts, open_study
+from losszoo.tuning.tuning_options import RUN_OPTIONS, TuneOptions
+from losszoo.tuning.tuning_plan import make_study_plan
+from losszoo.tuning.tuning_result import Best, Tuning
 
 QUICK = ("--loss", "focal", "--task", "breast-cancer", "--trials", "2", "--epochs", "1")
 

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from losszoo.doctor.domain import Leaf, leaves_of
-from losszoo.doctor.subject import Leaves, Subject
+from losszoo.doctor.subject.input_kinds import Leaf, leaves_of
+from losszoo.doctor.subject.subject import Leaves, Subject
 
 SCALES = (1.0, 0.3, 0.03, 3.0)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from losszoo.doctor.examination import Examination, Finding, Strip
-from losszoo.doctor.rounds import Patient
+from losszoo.doctor.examine_all import Patient
+from losszoo.doctor.report.examination import Examination, Finding, Strip
 
 SCALES = tuple(10.0 ** (k / 2) for k in range(-6, 9))
 STATES = {

@@ -14,12 +14,12 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
-from losszoo.contract.callables import positional_names
-from losszoo.doctor.blame import Blame, blame
-from losszoo.doctor.hints import with_hints
-from losszoo.doctor.judge import judge
-from losszoo.doctor.search import Failure
-from losszoo.doctor.subject import Leaves, Subject, make_subject
+from losszoo.doctor.diagnosis.blame import Blame, blame
+from losszoo.doctor.diagnosis.judge import judge
+from losszoo.doctor.diagnosis.search import Failure
+from losszoo.doctor.subject.hints import with_hints
+from losszoo.doctor.subject.subject import Leaves, Subject, make_subject
+from losszoo.losses.introspection import positional_names
 
 MARK = "# culprit"
 

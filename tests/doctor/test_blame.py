@@ -13,10 +13,10 @@ from sick_losses import SICK, Sick, blamed, culprit_line, normal, subject_of
 from torch import Tensor
 
 import losszoo
-from losszoo.doctor.blame import blame
-from losszoo.doctor.causes import cause_of
-from losszoo.doctor.search import Failure
-from losszoo.registry.targets import resolve
+from losszoo.doctor.diagnosis.blame import blame
+from losszoo.doctor.diagnosis.causes import cause_of
+from losszoo.doctor.diagnosis.search import Failure
+from losszoo.registry.import_target import resolve
 
 # torch warns of the deviation of one sample.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")

@@ -10,8 +10,8 @@ import torch
 from sick_losses import normal, uniform
 from torch import Tensor
 
-from losszoo.doctor.changes import changes_of, copies_of, scores_for
-from losszoo.doctor.domain import KINDS, Leaf
+from losszoo.doctor.inputs.tensor_changes import changes_of, copies_of, scores_for
+from losszoo.doctor.subject.input_kinds import KINDS, Leaf
 
 LABELS = torch.tensor([0, 1, 2, 0, 1, 2])
 

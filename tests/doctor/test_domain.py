@@ -7,10 +7,10 @@ import torch
 from sick_losses import normal, subject_of, uniform
 from torch import Tensor
 
-from losszoo.contract.examples import example_inputs
-from losszoo.contract.signatures import TABLE
-from losszoo.doctor.domain import KINDS, Leaf, kind_of, leaves_of
-from losszoo.doctor.subject import Subject, make_subject
+from losszoo.doctor.subject.input_kinds import KINDS, Leaf, kind_of, leaves_of
+from losszoo.doctor.subject.subject import Subject, make_subject
+from losszoo.losses.example_inputs import example_inputs
+from losszoo.losses.signatures import TABLE
 
 LABELS = torch.tensor([0, 1, 2, 0, 1, 2])
 

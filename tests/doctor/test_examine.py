@@ -26,9 +26,9 @@ from sick_losses import (
 from torch import Tensor, nn
 
 import losszoo
-from losszoo.doctor.examination import Examination, Finding
 from losszoo.doctor.examine import DTYPES
-from losszoo.doctor.wording import effort, outcome
+from losszoo.doctor.report.examination import Examination, Finding
+from losszoo.doctor.report.wording import effort, outcome
 from losszoo.errors import UsageError
 
 LABELS = torch.tensor([0, 1, 2, 0, 1, 2])
@@ -121,7 +121,7 @@ def test_the_finding_holds_together(tmp_path: Path) -> None:
     assert "log_softmax" in first.remedy
     assert first.verified is True
     assert list(first.input) == ["logits", "targets"]
-    assert run(first, losszoo.registry.targets.resolve(f"{file}:loss"), "loss").isinf()
+    assert run(first, losszoo.registry.import_target.resolve(f"{file}:loss"), "loss").isinf()
     # exp(-x) is 0 in float32 beyond 104, and what log makes of a subnormal number still is a number.
     assert 87 < found.range["float32"] < 104.1
     assert found.to_dict()["findings"][0]["source"].startswith("ten_lines.py:")

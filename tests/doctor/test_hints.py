@@ -10,7 +10,7 @@ from sick_losses import normal, subject_of
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from losszoo.doctor.domain import leaves_of
+from losszoo.doctor.subject.input_kinds import leaves_of
 
 LABELS = torch.tensor([0, 1, 2, 0, 1, 2])
 Loss = Callable[..., Tensor]

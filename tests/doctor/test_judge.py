@@ -10,8 +10,8 @@ from sick_losses import log_of_softmax, normal, subject_of
 from torch import Tensor
 from torch.nn import functional as F
 
-from losszoo.doctor.judge import Verdict, judge, scaled, smallest_failing, symptom_of
-from losszoo.doctor.subject import Outcome, evaluate
+from losszoo.doctor.diagnosis.judge import Verdict, judge, scaled, smallest_failing, symptom_of
+from losszoo.doctor.subject.subject import Outcome, evaluate
 
 LABELS = torch.tensor([0, 1, 2, 0, 1, 2])
 

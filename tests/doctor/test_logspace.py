@@ -15,7 +15,7 @@ from losszoo.doctor.remedies.logspace import RULES as TABLE
 from losszoo.doctor.remedies.logspace import log_of
 from losszoo.doctor.remedies.spelling import SpelledTape, Spelling
 from losszoo.doctor.remedies.writing import Writing
-from losszoo.doctor.tape import Record, Site
+from losszoo.tracing.tape import Record, Site
 
 mpmath.mp.dps = 50
 X = [-2.0, 0.3, 1.7]

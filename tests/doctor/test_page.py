@@ -20,10 +20,10 @@ import torch
 from hand_made import DIVISION, HEALTHY, HOSTILE, LOG, PATIENTS, RAISES, SCALES, SICK
 
 import losszoo
-from losszoo.doctor.drawing import drawings
-from losszoo.doctor.examination import Strip
-from losszoo.doctor.page import write_page
-from losszoo.doctor.wording import STATES
+from losszoo.doctor.report.doctor_page import write_page
+from losszoo.doctor.report.examination import Strip
+from losszoo.doctor.report.heat_strip_svg import drawings
+from losszoo.doctor.report.wording import STATES
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
 OPTIONS = (

@@ -12,11 +12,11 @@ from sick_losses import SICK, Sick, normal
 from torch import Tensor
 
 import losszoo
+from losszoo.doctor.diagnosis.findings import finding_of
+from losszoo.doctor.diagnosis.judge import symptom_of
 from losszoo.doctor.effort import Effort
-from losszoo.doctor.findings import finding_of
-from losszoo.doctor.judge import symptom_of
-from losszoo.doctor.paste import as_python, call_of, inputs_of
-from losszoo.doctor.subject import Outcome, make_subject
+from losszoo.doctor.report.python_literal import as_python, call_of, inputs_of
+from losszoo.doctor.subject.subject import Outcome, make_subject
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 

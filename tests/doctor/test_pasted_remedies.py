@@ -20,14 +20,14 @@ from torch.utils._pytree import tree_leaves
 from two_faults import TWO_FAULTS
 
 import losszoo
-from losszoo.doctor.blame import blame
+from losszoo.doctor.diagnosis.accuracy import blame_inaccuracy, is_inaccurate
+from losszoo.doctor.diagnosis.blame import blame
+from losszoo.doctor.diagnosis.judge import judge, symptom_of
+from losszoo.doctor.diagnosis.search import Failure
 from losszoo.doctor.effort import Effort
-from losszoo.doctor.judge import judge, symptom_of
-from losszoo.doctor.patients import subjects_of
-from losszoo.doctor.precision import blame_inaccuracy, is_inaccurate
-from losszoo.doctor.remedies.trial import try_remedies
-from losszoo.doctor.search import Failure
-from losszoo.doctor.subject import Outcome, Subject, evaluate
+from losszoo.doctor.remedies.try_remedies import try_remedies
+from losszoo.doctor.subject.resolve import subjects_of
+from losszoo.doctor.subject.subject import Outcome, Subject, evaluate
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 

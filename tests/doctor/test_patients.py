@@ -13,11 +13,11 @@ from sick_losses import normal
 from torch import Tensor, nn
 
 import losszoo
-from losszoo.contract.signatures import TABLE
-from losszoo.doctor.facts import facts
-from losszoo.doctor.patients import own_dtype, subjects_of
-from losszoo.doctor.subject import Subject, as_values, evaluate, make_subject
+from losszoo.doctor.subject.preliminary_notes import facts
+from losszoo.doctor.subject.resolve import own_dtype, subjects_of
+from losszoo.doctor.subject.subject import Subject, as_values, evaluate, make_subject
 from losszoo.errors import UsageError
+from losszoo.losses.signatures import TABLE
 
 LABELS = torch.tensor([0, 1, 2, 0, 1, 2])
 

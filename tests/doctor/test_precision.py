@@ -10,9 +10,9 @@ import torch
 from sick_losses import normal, subject_of, uniform
 from torch import Tensor
 
+from losszoo.doctor.diagnosis.accuracy import accuracy_probes, blame_inaccuracy, inaccuracies, is_inaccurate
 from losszoo.doctor.effort import Effort
-from losszoo.doctor.precision import accuracy_probes, blame_inaccuracy, inaccuracies, is_inaccurate
-from losszoo.doctor.subject import evaluate
+from losszoo.doctor.subject.subject import evaluate
 
 mpmath.mp.dps = 50
 Loss = Callable[..., Tensor]

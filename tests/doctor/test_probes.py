@@ -11,15 +11,24 @@ import torch
 from sick_losses import normal, subject_of, uniform
 from torch import Tensor
 
-from losszoo.contract.callables import positional_names
-from losszoo.contract.examples import example_inputs
-from losszoo.contract.signatures import TABLE
-from losszoo.doctor.batteries import battery
-from losszoo.doctor.domain import leaves_of
 from losszoo.doctor.effort import Effort
-from losszoo.doctor.probes import batch_size, combined, is_separable, ordinary, outliers, rows, select, structural
-from losszoo.doctor.pushes import pushes
-from losszoo.doctor.subject import Subject, make_subject
+from losszoo.doctor.inputs.edge_cases import battery
+from losszoo.doctor.inputs.gradient_search import pushes
+from losszoo.doctor.inputs.probes import (
+    batch_size,
+    combined,
+    is_separable,
+    ordinary,
+    outliers,
+    rows,
+    select,
+    structural,
+)
+from losszoo.doctor.subject.input_kinds import leaves_of
+from losszoo.doctor.subject.subject import Subject, make_subject
+from losszoo.losses.example_inputs import example_inputs
+from losszoo.losses.introspection import positional_names
+from losszoo.losses.signatures import TABLE
 
 MOST = 3000
 FEW = ("one row, ", "two rows, ", "the same row twice, ")

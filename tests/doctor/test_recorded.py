@@ -8,7 +8,7 @@ from sick_losses import normal, uniform
 from torch import Tensor, nn
 
 import losszoo
-from losszoo.doctor.examination import Examination
+from losszoo.doctor.report.examination import Examination
 from losszoo.errors import UsageError
 
 LABELS = torch.tensor([0, 1, 2, 0, 1, 2])

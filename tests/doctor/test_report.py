@@ -10,10 +10,10 @@ import pytest
 from hand_made import DIVISION, HEALTHY, HOSTILE, LOG, PATIENTS, SCALES, SICK
 from rich.console import Console
 
-from losszoo.cli.diagnosis import LONGEST, show
-from losszoo.cli.rounds_table import show_all, summary
-from losszoo.doctor.examination import Examination, Finding, Strip
-from losszoo.doctor.wording import STATES, effort, number, reach
+from losszoo.cli.tables.diagnosis import LONGEST, show
+from losszoo.cli.tables.doctor_all_table import show_all, summary
+from losszoo.doctor.report.examination import Examination, Finding, Strip
+from losszoo.doctor.report.wording import STATES, effort, number, reach
 
 
 @pytest.fixture(autouse=True)

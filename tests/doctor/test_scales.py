@@ -11,13 +11,13 @@ from sick_losses import naive_softmax, normal, subject_of
 from torch import Tensor
 from torch.nn import functional as F
 
-from losszoo.doctor.domain import leaves_of
+from losszoo.doctor.diagnosis.judge import judge
+from losszoo.doctor.diagnosis.scale_sweep import SCALES, at_scale, strips
 from losszoo.doctor.effort import Effort
-from losszoo.doctor.examination import Strip
-from losszoo.doctor.halves import enlarged, in_half
-from losszoo.doctor.judge import judge
-from losszoo.doctor.scales import SCALES, at_scale, strips
-from losszoo.doctor.wording import strip_reach
+from losszoo.doctor.inputs.half_precision import enlarged, in_half
+from losszoo.doctor.report.examination import Strip
+from losszoo.doctor.report.wording import strip_reach
+from losszoo.doctor.subject.input_kinds import leaves_of
 
 LABELS = torch.tensor([0, 1, 2, 0, 1, 2])
 UP = torch.tensor([1.0, -0.5, 0.25])

@@ -9,10 +9,10 @@ import torch
 from sick_losses import subject_of
 from torch import Tensor
 
-from losszoo.doctor.computing import computing_in
-from losszoo.doctor.shadow import Shadow, parted, zero_by_underflow
-from losszoo.doctor.subject import Leaves, Subject, forward
-from losszoo.doctor.tape import Record, Tape, operation
+from losszoo.doctor.diagnosis.float64_shadow import Shadow, parted, zero_by_underflow
+from losszoo.doctor.subject.dtypes import computing_in
+from losszoo.doctor.subject.subject import Leaves, Subject, forward
+from losszoo.tracing.tape import Record, Tape, operation
 
 
 def taped(subject: Subject, leaves: Leaves, dtype: torch.dtype = torch.float32) -> tuple[Tape, Tensor]:

@@ -9,10 +9,10 @@ import torch
 from sick_losses import SICK, Sick, failure_of, log_of_softmax, normal, root_of_squares, subject_of, uniform
 from torch import Tensor
 
-from losszoo.doctor.domain import leaves_of
+from losszoo.doctor.diagnosis.search import Failure
+from losszoo.doctor.diagnosis.shrink import smallest
 from losszoo.doctor.effort import Effort
-from losszoo.doctor.search import Failure
-from losszoo.doctor.shrink import smallest
+from losszoo.doctor.subject.input_kinds import leaves_of
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 LABELS = torch.tensor([0, 1, 2, 0, 1, 2])

@@ -9,11 +9,11 @@ import torch
 from sick_losses import normal
 from torch import Tensor
 
-from losszoo.contract.examples import example_inputs
-from losszoo.contract.signatures import TABLE
+from losszoo.doctor.diagnosis.vanished_gradient import WithoutEpsilon, is_epsilon, lost_pull, vanished, wrong_answers
 from losszoo.doctor.effort import Effort
-from losszoo.doctor.subject import Subject, evaluate, make_subject
-from losszoo.doctor.vanishing import WithoutEpsilon, is_epsilon, lost_pull, vanished, wrong_answers
+from losszoo.doctor.subject.subject import Subject, evaluate, make_subject
+from losszoo.losses.example_inputs import example_inputs
+from losszoo.losses.signatures import TABLE
 
 Loss = Callable[..., Tensor]
 

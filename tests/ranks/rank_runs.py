@@ -19,7 +19,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 import losszoo
 from losszoo import NonFiniteError, UsageError
-from losszoo.harness import train
+from losszoo.training import run
 
 RUNS: dict[str, dict[str, Any]] = {
     "cross-entropy": {"task": "abalone", "clip_norm": 0.5},
@@ -71,18 +71,18 @@ def runs(out: Path) -> dict[str, Any]:
 def parameters_of_run() -> Iterator[list[float]]:
     """The sum of each parameter of model and loss, as training has left it on this rank."""
     sums: list[float] = []
-    original = train.fit
+    original = run.fit
 
     def watched(plan: Any, *arguments: Any) -> Any:
         progress = original(plan, *arguments)
         sums.extend(float(p.detach().double().sum()) for p in [*plan.model.parameters(), *plan.loss.parameters()])
         return progress
 
-    train.fit = watched  # type: ignore[assignment]
+    run.fit = watched  # type: ignore[assignment]
     try:
         yield sums
     finally:
-        train.fit = original
+        run.fit = original
 
 
 def bad_steps(out: Path) -> dict[str, Any]:

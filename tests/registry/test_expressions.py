@@ -12,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from losszoo import UsageError
-from losszoo.contract.schedules import Schedule
+from losszoo.losses.sums.schedules import Schedule
 from losszoo.registry.expressions import Call, Weighted, parse
 
 BCE, L2 = Call("bce"), Call("l2")

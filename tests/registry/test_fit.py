@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from losszoo import UsageError
+from losszoo.registry.compatibility import NATURAL, check_fit, example_for, losses_for, tasks_for
 from losszoo.registry.expressions import parse
-from losszoo.registry.fit import NATURAL, check_fit, example_for, losses_for, tasks_for
 from losszoo.registry.registry import Registry, installed
 from losszoo.registry.specs import FITS, KINDS, SIGNATURES
 

@@ -18,7 +18,7 @@ import pytest
 
 from losszoo import LosszooError, Param, TaskSpec, UsageError
 from losszoo.registry import discovery
-from losszoo.registry.check import target_failures
+from losszoo.registry.plugin_check import target_failures
 from losszoo.registry.registry import Registry, build, installed
 
 HEAD = """

@@ -12,7 +12,7 @@ import pytest
 
 import losszoo
 from losszoo import UsageError
-from losszoo.registry.targets import resolve
+from losszoo.registry.import_target import resolve
 
 
 def write(folder: Path, text: str, name: str = "mine.py") -> str:

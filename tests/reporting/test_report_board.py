@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from made_runs import cell, comparison, run_folder, write
 
-from losszoo.reporting.board import Board, boards, ranks_of
+from losszoo.comparison.compare import compare
 from losszoo.reporting.curves import curves
-from losszoo.reporting.search import search
-from losszoo.runs.compare import compare
+from losszoo.reporting.find_runs import search
+from losszoo.reporting.leaderboard_data import Board, boards, ranks_of
 
 
 def told(board: Board) -> dict[str, tuple[float, int]]:

@@ -11,11 +11,11 @@ import pytest
 from made_runs import EVENT, cell, comparison, result, run_folder, write
 
 import losszoo
-from losszoo.reporting import bundles
-from losszoo.reporting.board import boards
-from losszoo.reporting.bundles import CACHE, Told, ask_doctor, bundle_of, replayed
+from losszoo.reporting import replay_bundles
+from losszoo.reporting.find_runs import search
+from losszoo.reporting.leaderboard_data import boards
+from losszoo.reporting.replay_bundles import CACHE, Told, ask_doctor, bundle_of, replayed
 from losszoo.reporting.report import report
-from losszoo.reporting.search import search
 
 pytest.importorskip("plotly")
 
@@ -55,19 +55,19 @@ def answering(monkeypatch: pytest.MonkeyPatch, answer: Any) -> list[list[str]]:
             raise answer
         return subprocess.CompletedProcess(command, 1, stdout=json.dumps(answer).encode())
 
-    monkeypatch.setattr(bundles.subprocess, "run", run)
+    monkeypatch.setattr(replay_bundles.subprocess, "run", run)
     return called
 
 
 def test_a_real_bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(bundles, "SECONDS", 600.0)
+    monkeypatch.setattr(replay_bundles, "SECONDS", 600.0)
     losszoo.run("nca-ratio", "breast-cancer", epochs=30, set={"recipe.lr": 3.0}, out="runs")
     page = report("runs").read_text("utf-8")
     assert "The doctor on" in page
     assert "at exhibits.py:" in page
     assert "probabilities = " in page
-    monkeypatch.setattr(bundles.subprocess, "run", None)
+    monkeypatch.setattr(replay_bundles.subprocess, "run", None)
     again = report("runs").read_text("utf-8")  # from memory
     assert again.count("at exhibits.py:") == page.count("at exhibits.py:")
 
@@ -75,7 +75,7 @@ def test_a_real_bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_loss_of_ones_own_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The folder may be a stranger's; the page says how to ask the doctor all the same."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(bundles, "SECONDS", 600.0)
+    monkeypatch.setattr(replay_bundles, "SECONDS", 600.0)
     Path("own.py").write_text(OWN)
     first = losszoo.run("own.py:ratio", "breast-cancer", epochs=1, signature="binary", out="runs").guard["first"]
     Path("own.py").write_text("open('ran', 'w')\n" + OWN)
@@ -110,7 +110,7 @@ def test_a_finding_is_shown_and_remembered(tmp_path: Path, monkeypatch: pytest.M
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
-        (subprocess.TimeoutExpired("replay", bundles.SECONDS), "the doctor took more than 60 s"),
+        (subprocess.TimeoutExpired("replay", replay_bundles.SECONDS), "the doctor took more than 60 s"),
         (OSError("no more processes"), "losszoo replay gave no answer"),
         ({"error": {"type": "UsageError", "message": "no <bundle>"}}, "no &lt;bundle&gt;"),
         ([], "the doctor finds nothing in the loss by itself"),
@@ -147,7 +147,7 @@ def test_a_damaged_memory_is_made_anew(tmp_path: Path, monkeypatch: pytest.Monke
 def test_the_doctor_has_so_much_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with_bundle(tmp_path)
     answering(monkeypatch, ANSWER)
-    monkeypatch.setattr(bundles, "PATIENCE", -1.0)
+    monkeypatch.setattr(replay_bundles, "PATIENCE", -1.0)
     assert "not examined for want of time" in report(tmp_path).read_text("utf-8")
     assert not (tmp_path / CACHE).exists() or "slope" not in (tmp_path / CACHE).read_text()
 
@@ -159,7 +159,7 @@ def test_the_losses_with_most_events_come_first(tmp_path: Path, monkeypatch: pyt
             tmp_path, "digits", f"loss-{i}", 0, 0.5, result=result("digits", f"loss-{i}", 0, 0.5, guard=guard)
         )
         write(folder / "run" / "bundles" / "step-3.pt", "")
-    monkeypatch.setattr(bundles, "MOST", 2)
+    monkeypatch.setattr(replay_bundles, "MOST", 2)
     answering(monkeypatch, ANSWER)
     asked: list[str] = []
     told = ask_doctor(boards(search(tmp_path)), tmp_path, on_bundle=asked.append)

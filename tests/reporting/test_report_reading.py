@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from made_runs import PLANE, STEPS, cell, comparison, history, result, run_folder, write
 
+from losszoo.common import files
 from losszoo.errors import UsageError
-from losszoo.harness import files
-from losszoo.reporting.board import boards
-from losszoo.reporting.reading import number
-from losszoo.reporting.search import MOST_FOLDERS, Found, search
+from losszoo.reporting.find_runs import MOST_FOLDERS, Found, search
+from losszoo.reporting.leaderboard_data import boards
+from losszoo.reporting.read_json import number
 
 
 def labels(found: Found) -> list[str]:
@@ -171,7 +171,7 @@ def test_a_search_has_an_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     run_folder(tmp_path / "a", "digits", "bce", 0)
     run_folder(tmp_path / "b" / "/".join("123456789"), "digits", "deep", 0)
     assert [run.loss for run in search(tmp_path).runs] == ["bce"]
-    monkeypatch.setattr("losszoo.reporting.search.MOST_FOLDERS", 2)
+    monkeypatch.setattr("losszoo.reporting.find_runs.MOST_FOLDERS", 2)
     assert search(tmp_path).notes == [".: more than 2 folders; the rest was not looked at"]
     assert MOST_FOLDERS == 20_000
 

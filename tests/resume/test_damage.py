@@ -16,9 +16,9 @@ import torch
 
 import losszoo
 from losszoo import UsageError
-from losszoo.harness.files import DamagedError, read_json, save_atomically, write_json
-from losszoo.harness.resume import read_run
-from losszoo.harness.saving import read_checkpoint
+from losszoo.common.files import DamagedError, read_json, save_atomically, write_json
+from losszoo.training.run_folder.checkpoint import read_checkpoint
+from losszoo.training.run_folder.resume import read_run
 
 TRIALS = 200
 BLOCK = 512

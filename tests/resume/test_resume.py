@@ -19,7 +19,7 @@ import torch
 
 import losszoo
 from losszoo import RunResult, UsageError
-from losszoo.harness.files import read_json, write_json
+from losszoo.common.files import read_json, write_json
 
 Start = Callable[..., "subprocess.Popen[str]"]
 # A loss whose steps take long enough to be killed in; it draws from every source of chance that there is.

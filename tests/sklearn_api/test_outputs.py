@@ -11,11 +11,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from losszoo.harness.adapters import Model
-from losszoo.harness.neighbors import best_k
-from losszoo.harness.outputs import labels_of, numbers_of, output_metrics
-from losszoo.harness.predict import METRICS, Prediction
-from losszoo.harness.prepare import Part, Prepared
+from losszoo.training.data.batch_inputs import Model
+from losszoo.training.data.prepared_data import Part, Prepared
+from losszoo.training.evaluation.knn import best_k
+from losszoo.training.evaluation.outputs import labels_of, numbers_of, output_metrics
+from losszoo.training.evaluation.predict import METRICS, Prediction
 
 ACCURACY = ("accuracy", "max")
 

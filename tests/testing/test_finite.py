@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from losszoo.testing import check_battery, subject_of
-from losszoo.testing.finite import what_breaks
+from losszoo.testing.finite_values import what_breaks
 
 
 def squared(predictions: Tensor, targets: Tensor) -> Tensor:

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from losszoo.tuning import study, tune
-from losszoo.tuning.options import TuneOptions
-from losszoo.tuning.plan import StudyPlan, make_study_plan
-from losszoo.tuning.result import Tuning
+from losszoo.tuning.tuning_options import TuneOptions
+from losszoo.tuning.tuning_plan import StudyPlan, make_study_plan
+from losszoo.tuning.tuning_result import Tuning
 
 MINE = str(Path(__file__).with_name("own.py"))
 QUICK: dict[str, Any] = {"epochs": 2, "search": ["recipe.lr=1e-3:1e-1"], "set": ["recipe.batch_size=256"]}

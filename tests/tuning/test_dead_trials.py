@@ -16,12 +16,12 @@ from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.trial import TrialState
 from quick_study import folders, plan_of, quick
 
+from losszoo.common import processes
 from losszoo.errors import LosszooError, UsageError
-from losszoo.harness import process
-from losszoo.tuning import heartbeat, jobs, study, trial, work
+from losszoo.tuning import heartbeat, study, trial, trial_work, tuning_workers
 
 # The mark of a process that would be seen from here.
-DEAD = f"999999999:{process.mark().partition(':')[2]}"
+DEAD = f"999999999:{processes.mark().partition(':')[2]}"
 
 
 def marked(opened: optuna.Study, host: str, mark: str, beat: float) -> int:
@@ -36,10 +36,10 @@ def test_a_dead_trial_does_not_count_and_a_live_one_does(out: str) -> None:
     made = plan_of(out, trials=3)
     opened = study.open_study(made)
     now, long_ago = time.time(), time.time() - heartbeat.SILENT_SECONDS - 1
-    marked(opened, process.host(), process.mark(), long_ago)
-    marked(opened, process.host(), DEAD, now)
-    marked(opened, process.host(), "1:1:x:another container", now)
-    marked(opened, process.host(), "1:1:x:another container", long_ago)
+    marked(opened, processes.host(), processes.mark(), long_ago)
+    marked(opened, processes.host(), DEAD, now)
+    marked(opened, processes.host(), "1:1:x:another container", now)
+    marked(opened, processes.host(), "1:1:x:another container", long_ago)
     marked(opened, "elsewhere", "1:1:x:", now)
     marked(opened, "elsewhere", DEAD, long_ago)
     trial.folder_of(made, 1).mkdir(parents=True)
@@ -68,9 +68,9 @@ def test_a_tuning_waits_for_another_machine_until_that_is_silent(out: str) -> No
 
 def test_a_tuning_whose_processes_all_die_is_not_completed(out: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def dies(opened: optuna.Study, *_: Any) -> None:
-        marked(opened, process.host(), DEAD, time.time())
+        marked(opened, processes.host(), DEAD, time.time())
 
-    monkeypatch.setattr(jobs, "work_here", dies)
+    monkeypatch.setattr(tuning_workers, "work_here", dies)
     assert quick(out).status == "stalled"
 
 
@@ -86,7 +86,7 @@ def test_a_trial_that_is_trained_gives_signs_of_life(out: str, monkeypatch: pyte
             beats.append(opened.get_trials()[0].user_attrs[heartbeat.BEAT])
 
     threads = threading.active_count()
-    work.work(opened, made, float("inf"), alive=alive)
+    trial_work.work(opened, made, float("inf"), alive=alive)
     assert len(set(beats)) >= 3
     assert study.count(opened).complete == 1
     assert threading.active_count() == threads, "nobody beats for a trial that has ended"
@@ -117,7 +117,7 @@ def test_a_trial_that_another_process_has_given_up_is_left_and_the_next_one_trai
     def give_up_the_first() -> None:
         opened.tell(0, state=TrialState.FAIL, skip_if_finished=True)
 
-    work.work(opened, made, float("inf"), alive=give_up_the_first)
+    trial_work.work(opened, made, float("inf"), alive=give_up_the_first)
     assert [t.state for t in opened.trials] == [TrialState.FAIL, TrialState.COMPLETE]
     assert folders(out) == ["trial-1"]
 
@@ -141,8 +141,8 @@ def test_the_last_trial_is_trained_once_however_many_ask(out: str, monkeypatch: 
     made = plan_of(out, trials=1)
     opened = study.open_study(made)
     opened.ask()
-    monkeypatch.setattr(work, "is_missing", lambda *_: True)
-    work.work(opened, made, float("inf"))
+    monkeypatch.setattr(trial_work, "is_missing", lambda *_: True)
+    trial_work.work(opened, made, float("inf"))
     assert [t.state for t in opened.trials] == [TrialState.RUNNING, TrialState.FAIL]
 
 
@@ -164,17 +164,17 @@ def test_a_draw_that_kills_its_process_is_drawn_twice(out: str) -> None:
     opened = study.open_study(made)
     drawn = []
     for _ in range(3):
-        asked = work._ask(opened, made, 0)
+        asked = trial_work._ask(opened, made, 0)
         drawn.append(made.space["recipe.lr"].suggest(asked))
         opened.tell(asked, state=TrialState.FAIL)
     assert drawn[0] == drawn[1] != drawn[2]
 
 
 def test_a_process_is_known_by_its_number_and_its_start() -> None:
-    assert process.is_alive(process.mark())
-    number, _, rest = process.mark().partition(":")
-    assert not process.is_alive(f"{number}:1{rest}"), "the same number, given anew"
-    assert not process.is_alive("999999999::")
+    assert processes.is_alive(processes.mark())
+    number, _, rest = processes.mark().partition(":")
+    assert not processes.is_alive(f"{number}:1{rest}"), "the same number, given anew"
+    assert not processes.is_alive("999999999::")
 
 
 def test_a_worker_that_ends_says_why(tmp_path: Path) -> None:
@@ -184,7 +184,7 @@ def test_a_worker_that_ends_says_why(tmp_path: Path) -> None:
         with (tmp_path / "log").open("w+") as log:
             ended = subprocess.Popen([sys.executable, "-c", code], stderr=log, text=True)
             ended.wait()
-            jobs._check([ended], [log])
+            tuning_workers._check([ended], [log])
 
     with pytest.raises(UsageError, match=r"^cannot be$"):
         check("import sys; print('cannot be', file=sys.stderr); sys.exit(2)")

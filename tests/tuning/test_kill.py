@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from losszoo.tuning import study
-from losszoo.tuning.options import TuneOptions
-from losszoo.tuning.plan import make_study_plan
+from losszoo.tuning.tuning_options import TuneOptions
+from losszoo.tuning.tuning_plan import make_study_plan
 
 MINE = str(Path(__file__).with_name("own.py"))
 

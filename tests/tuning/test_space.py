@@ -8,10 +8,10 @@ import pytest
 
 from losszoo.errors import UnknownNameError, UsageError
 from losszoo.registry.params import Param
-from losszoo.tuning.options import TuneOptions
-from losszoo.tuning.plan import StudyPlan, make_study_plan
-from losszoo.tuning.search import split_items
+from losszoo.tuning.search_options import split_items
 from losszoo.tuning.space import dimension
+from losszoo.tuning.tuning_options import TuneOptions
+from losszoo.tuning.tuning_plan import StudyPlan, make_study_plan
 
 
 def plan(loss: Any, task: str = "breast-cancer", **options: Any) -> StudyPlan:

@@ -10,7 +10,7 @@ import pytest
 from quick_study import MINE, plan_of, quick
 
 from losszoo.errors import UsageError
-from losszoo.tuning import jobs, study
+from losszoo.tuning import study, tuning_workers
 
 
 def test_the_trials_are_in_all_and_a_second_call_does_the_rest(out: str) -> None:
@@ -96,6 +96,6 @@ def test_a_failing_storage_on_the_way_is_one_sentence(out: str, monkeypatch: pyt
     def gone(*_: Any, **__: Any) -> None:
         raise StorageInternalError("the disk is gone")
 
-    monkeypatch.setattr(jobs, "work", gone)
+    monkeypatch.setattr(tuning_workers, "work", gone)
     with pytest.raises(UsageError, match=r"storage sqlite.* was lost: the disk is gone; what is in it is kept"):
         quick(out)

@@ -12,7 +12,7 @@ import pytest
 from quick_study import folders, plan_of, quick, value_alone
 
 from losszoo.errors import UsageError
-from losszoo.tuning.result import command_line, written
+from losszoo.tuning.tuning_result import command_line, written
 
 
 def test_the_first_trial_is_the_proposal_and_the_best_is_no_worse(out: str) -> None:
@@ -152,6 +152,6 @@ def test_the_document_holds_plain_data(out: str) -> None:
 
 @pytest.mark.parametrize("value", [0.1, 1e-300, 7, True, False, None, "adam", [1, 2.5]])
 def test_a_value_is_written_as_set_reads_it(value: Any) -> None:
-    from losszoo.harness.settings import read_value
+    from losszoo.training.settings import read_value
 
     assert read_value(written(value)) == value

@@ -11,7 +11,7 @@ from losszoo.bench.peers.peer import Call as Call
 from losszoo.bench.peers.peer import NoAnswerError as NoAnswerError
 from losszoo.bench.peers.peer import Peer as Peer
 from losszoo.errors import UsageError, suggest
-from losszoo.registry.targets import resolve
+from losszoo.registry.import_target import resolve
 
 _HOME = {
     "dense": "dense",

@@ -9,10 +9,10 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from losszoo.doctor.domain import Leaf, leaves_of
-from losszoo.doctor.judge import symptom_of
-from losszoo.doctor.probes import batch_size, select
-from losszoo.doctor.subject import Leaves, Outcome, Subject, evaluate
+from losszoo.doctor.diagnosis.judge import symptom_of
+from losszoo.doctor.inputs.probes import batch_size, select
+from losszoo.doctor.subject.input_kinds import Leaf, leaves_of
+from losszoo.doctor.subject.subject import Leaves, Outcome, Subject, evaluate
 
 _MOST = 6
 # Factors of what may have any size: a clamp that only large numbers pass shows at the small ones.

@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from losszoo.doctor.remedies.writing import Writing
-from losszoo.doctor.tape import Record, is_reversed
+from losszoo.tracing.tape import Record, is_reversed
 
 # What picks or arranges numbers does the same to their logarithms.
 _ARRANGING = (

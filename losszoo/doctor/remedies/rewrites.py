@@ -9,7 +9,7 @@ from torch import Tensor
 from losszoo.doctor.remedies.logspace import is_one, operands
 from losszoo.doctor.remedies.remedy import Remedy
 from losszoo.doctor.remedies.writing import Writing
-from losszoo.doctor.tape import Record
+from losszoo.tracing.tape import Record
 
 
 def _made_by(w: Writing, value: Any, *ops: str) -> Record | None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from torch import Tensor
 
-from losszoo.doctor.tape import Tape, author_frame, standard_name
+from losszoo.tracing.tape import Tape, author_frame, standard_name
 
 _SIGNS: dict[type[ast.operator], str] = {
     ast.Add: "add",

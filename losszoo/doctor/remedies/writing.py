@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from losszoo.doctor.remedies.spelling import SpelledTape, Spelling, names_in
-from losszoo.doctor.tape import Record, is_reversed
+from losszoo.tracing.tape import Record, is_reversed
 
 # A line that is longer is no advice.
 LONGEST = 400

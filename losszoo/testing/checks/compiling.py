@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 
 from losszoo.testing.check import check
-from losszoo.testing.compare import agree
-from losszoo.testing.inputs import SAMPLED, value_and_gradients
-from losszoo.testing.subject import Subject
+from losszoo.testing.equal import agree
+from losszoo.testing.loss_under_test import Subject
+from losszoo.testing.ordinary_inputs import SAMPLED, value_and_gradients
 
 _ADVICE = "no .item(), no numpy, and no branch on data in the loss"
 

@@ -12,11 +12,11 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from losszoo.contract.loss import Loss
+from losszoo.losses.loss import Loss
 from losszoo.testing.check import NotApplicable, check, require
-from losszoo.testing.compare import agree
-from losszoo.testing.inputs import changed, rows_of, tensors_of, with_leaves
-from losszoo.testing.subject import Subject
+from losszoo.testing.equal import agree
+from losszoo.testing.loss_under_test import Subject
+from losszoo.testing.ordinary_inputs import changed, rows_of, tensors_of, with_leaves
 
 
 @check()

@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from losszoo.contract.examples import Batch
-from losszoo.registry.fit import COMBINER
+from losszoo.losses.example_inputs import Batch
+from losszoo.registry.compatibility import COMBINER
 from losszoo.testing.check import check, require
-from losszoo.testing.inputs import SAMPLED, changed, learned_places, with_leaves
-from losszoo.testing.subject import Subject
+from losszoo.testing.loss_under_test import Subject
+from losszoo.testing.ordinary_inputs import SAMPLED, changed, learned_places, with_leaves
 
 # Shapes the predictions whatever the targets are, or the parameters whatever the data are.
 REGULARIZER = "regularizer"

@@ -6,9 +6,9 @@ import torch
 
 from losszoo.errors import UsageError
 from losszoo.testing.check import NotApplicable, check, require
-from losszoo.testing.compare import agree
-from losszoo.testing.inputs import ALONE, SAMPLED, rows_of, spoiled, value_and_gradients
-from losszoo.testing.subject import Subject
+from losszoo.testing.equal import agree
+from losszoo.testing.loss_under_test import Subject
+from losszoo.testing.ordinary_inputs import ALONE, SAMPLED, rows_of, spoiled, value_and_gradients
 
 SEEN = "its value for a sample depends on the others"
 _PURE = "let a value depend on its own sample only, and leave the mean to losszoo"

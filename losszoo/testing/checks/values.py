@@ -6,11 +6,11 @@ import torch
 from torch import Tensor
 from torch.func import functional_call
 
-from losszoo.doctor.batteries import battery
+from losszoo.doctor.inputs.edge_cases import battery
 from losszoo.testing.check import check, require
-from losszoo.testing.finite import what_breaks
-from losszoo.testing.inputs import changed, learned_places, rows_of, value_and_gradients, with_leaves
-from losszoo.testing.subject import Subject
+from losszoo.testing.finite_values import what_breaks
+from losszoo.testing.loss_under_test import Subject
+from losszoo.testing.ordinary_inputs import changed, learned_places, rows_of, value_and_gradients, with_leaves
 
 
 @check()

@@ -1,0 +1,112 @@
+"""A process of its own for one cell: what it meets takes nobody else down.
+
+The parent writes a request to its stdin, as JSON, and reads the answer from its stdout.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from losszoo.bench.agreement import Agreement, agreement_of
+from losszoo.bench.contender import Side, function_of, settle
+from losszoo.bench.peers import NoAnswerError
+from losszoo.bench.step_memory import bound_memory, peak_of
+from losszoo.bench.timing import Plan, Spread, alternate, clock, ratios
+from losszoo.bench.units import human_bytes
+from losszoo.bench.workload import Workload
+from losszoo.bench.workload_inputs import make_inputs
+from losszoo.errors import in_one_line, is_out_of_memory
+
+Answer = dict[str, Any]
+_SMALL = 16
+
+
+def answer(request: Mapping[str, Any]) -> Answer:
+    """Measure what was asked for; whatever is raised is a part of the answer.
+
+    Args:
+        request: "what" ("memory" or "time"), "workload", "sides", "threads", "memory_limit" and "timeout", and
+            "budget" and "repeats" of a time.
+    """
+    cell = _Cell(request)
+    try:
+        return cell.measure()
+    except NoAnswerError as error:
+        return {"status": "no-answer", "said": str(error), "side": cell.at}
+    except (Exception, SystemExit) as error:  # a loss that leaves is one that fails
+        if is_out_of_memory(error):
+            return {"status": "memory", "said": _asked_for(error, request["memory_limit"]), "side": cell.at}
+        return {"status": "raised", "said": in_one_line(error), "side": cell.at}
+
+
+class _Cell:
+    """One measurement, and which side it is at."""
+
+    def __init__(self, request: Mapping[str, Any]) -> None:
+        self.began = time.monotonic()
+        self.request = request
+        self.workload = Workload(**request["workload"])
+        self.device = torch.device(self.workload.device)
+        self.at: str = request["sides"][-1]
+
+    def measure(self) -> Answer:
+        if self.request["threads"]:
+            torch.set_num_threads(self.request["threads"])
+        settle(self.device)
+        found = self._memory() if self.request["what"] == "memory" else self._time()
+        return {"status": "ok", "threads": torch.get_num_threads(), **found}
+
+    def _memory(self) -> Answer:
+        """The peak of one side, after the same on inputs so small that only code is loaded."""
+        function = function_of(self.at, self.workload)
+        small = dataclasses.replace(self.workload, first=min(self.workload.first, _SMALL))
+        Side(function, *make_inputs(small)).step()
+        bounded = bound_memory(self.request["memory_limit"], self.device)
+        peak, how = peak_of(Side(function, *make_inputs(self.workload)), self.device)
+        return {"extra_bytes": peak, "by": how, "bounded": bounded}
+
+    def _time(self) -> Answer:
+        """The first call of each side, whether they agree, and the time of those that do."""
+        names = self.request["sides"]
+        sides, first, agreement = self._first_calls()
+        told: Answer = {"first_call": dict(zip(names, first, strict=True))}
+        if agreement is not None:
+            told["agreement"] = {**dataclasses.asdict(agreement), "agrees": agreement.agrees}
+            if not agreement.agrees:
+                return told
+        # A tenth of the time is left for the answer.
+        deadline = self.began + 0.9 * self.request["timeout"]
+        samples = alternate(sides, first, Plan(self.request["budget"], self.request["repeats"], deadline), self.device)
+        spreads = [dataclasses.asdict(Spread.of(found)) for found in samples]
+        told["seconds"] = dict(zip(names, spreads, strict=True))
+        if len(samples) == 2:
+            told["ratio"] = dataclasses.asdict(ratios(*samples))
+        return told
+
+    def _first_calls(self) -> tuple[list[Side], list[float], Agreement | None]:
+        """The sides on the same inputs, seconds of the first call of each, and whether two of them agree."""
+        bound_memory(self.request["memory_limit"], self.device)
+        inputs, leaves = make_inputs(self.workload)
+        sides, first, values, gradients = [], [], [], []
+        for name in self.request["sides"]:
+            self.at = name
+            side = Side(function_of(self.at, self.workload), inputs, leaves)
+            sides.append(side)
+            first.append(clock(side, self.device))
+            values.append(side.value)
+            gradients.append(side.gradients())
+        if len(sides) < 2:
+            return sides, first, None
+        return sides, first, agreement_of((values[0], values[1]), (gradients[0], gradients[1]), self.workload.dtype)
+
+
+def _asked_for(error: BaseException, limit: int) -> str:
+    piece = re.search(r"allocate (\d+) bytes", str(error))
+    what = f"a tensor of {human_bytes(int(piece[1]))} more" if piece else "it"
+    return f"{what} does not fit into the limit of {human_bytes(limit)}"

@@ -1,0 +1,130 @@
+"""``losszoo compare``: many losses on many tasks with many seeds, side by side, and nothing lost."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from losszoo.cli.commands.run_command import check_options, warn_of_exhibits
+from losszoo.cli.commands.run_command import command as run_command
+from losszoo.cli.shared_options import command as make_command
+from losszoo.cli.shared_options import exit_with, print_error, print_json, say_error, warn_of_failures
+from losszoo.cli.threads import wait_politely
+from losszoo.comparison.compare_options import DECIDING, FREE, parse_seeds
+from losszoo.registry.expressions import parse
+from losszoo.registry.registry import installed
+
+if TYPE_CHECKING:
+    from losszoo.comparison.compare_progress import Standing
+    from losszoo.comparison.comparison import Comparison
+    from losszoo.comparison.grid import Grid
+
+_MOST_SHOWN = 4
+
+
+@make_command("compare")
+@click.option("--task", "tasks", multiple=True, required=True, help="Name of a task; again for another one.")
+@click.option("--loss", "losses", multiple=True, required=True, help="Name, expression or target; again for each.")
+@click.option("--seeds", default="5", show_default=True, metavar="N|A,B,...", help="How many (0, 1, ...), or which.")
+@click.option("--baselines", is_flag=True, help="Those of scikit-learn on the same rows too.")
+@click.option("--jobs", type=click.IntRange(min=1), help="Runs at a time: 1, or with Ray the CPUs of the cluster.")
+@click.option("--backend", default="local", show_default=True, type=click.Choice(["local", "ray"]))
+@click.option("--address", metavar="HOST:PORT", help="Of a Ray cluster; without it one is started on this machine.")
+@click.option("--timeout", type=float, metavar="SECONDS", help="That a run may take.")
+@click.option("--threads", default=1, show_default=True, type=click.IntRange(min=1), help="Of torch in every run.")
+@click.option("--out", default="comparisons", show_default=True, help="Folder of the results; used again, it goes on.")
+@click.option("--fresh", is_flag=True, help="Compute anew what was made with another config.")
+def command(
+    tasks: tuple[str, ...],
+    losses: tuple[str, ...],
+    seeds: str,
+    settings: tuple[str, ...],
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Compare losses on tasks, over seeds.
+
+    Every loss is trained on every task with every seed; the table compares their test metrics.
+    Every run is a cell of a grid with a file of its own. The same command again computes only what is missing or has
+    failed. Exit code 0: all cells are done; 1: some are not; 2: wrong usage, and nothing was started.
+
+    \b
+    losszoo compare --task abalone --loss nca-stable --loss cross-entropy --jobs 2
+    losszoo compare --task digits --task abalone --loss "focal(gamma=2)" --loss modern-nca --baselines
+    losszoo compare --task digits --loss ./my_loss.py:MyLoss --loss bce --seeds 3,7,11 --timeout 60
+    losszoo compare --task abalone --loss nca --seeds 20 --backend ray --address head:6379 --jobs 32
+    """
+    check_options(settings, options["epochs"], options["out"])
+    how_many = parse_seeds(seeds)
+    warn_of_failures(installed())
+    wait_politely()
+    try:
+        found = _compared(losses, tasks, how_many, settings, options)
+    except KeyboardInterrupt as error:
+        message = str(error) or "interrupted"
+        if as_json:
+            print_error("KeyboardInterrupt", message)
+        say_error(message)
+        exit_with(1)
+        return
+    from rich.console import Console
+
+    from losszoo.cli.tables.compare_table import show
+
+    if as_json:
+        print_json(found.to_dict())
+    show(found, Console(stderr=as_json, highlight=False))
+    exit_with(1 if found.failures else 0)
+
+
+# Before --json and --debug, the last of every command.
+command.params[-2:-2] = [param for param in run_command.params if param.name in ("settings", *DECIDING, *FREE)]
+
+
+def _compared(
+    losses: Sequence[str],
+    tasks: Sequence[str],
+    seeds: int | Sequence[int],
+    settings: Sequence[str],
+    options: Mapping[str, Any],
+) -> Comparison:
+    from losszoo.comparison.compare import compare
+
+    with cell_display() as on_progress:
+        return compare(losses, tasks, seeds, set=settings, on_progress=on_progress, on_grid=_announce, **options)
+
+
+def _announce(grid: Grid) -> None:
+    for loss in grid.members.losses:
+        warn_of_exhibits(parse(loss))
+
+
+@contextlib.contextmanager
+def cell_display() -> Iterator[Callable[[Standing], None] | None]:
+    """A bar over the cells with what is running, on a terminal; nothing in a pipe."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (
+        TextColumn("cells"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.description}", markup=False),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("checking the grid", total=None)
+
+        def tell(standing: Standing) -> None:
+            more = len(standing.running) - _MOST_SHOWN
+            running = "; ".join(standing.running[:_MOST_SHOWN]) + (f"; and {more} more" if more > 0 else "")
+            bar.update(task, total=standing.total, completed=standing.ended, description=running)
+
+        yield tell

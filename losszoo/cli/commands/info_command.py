@@ -1,0 +1,124 @@
+"""``losszoo info NAME``: everything that is announced of a loss or a task."""
+
+from __future__ import annotations
+
+import click
+
+from losszoo.cli.commands import list_command, tasks_command
+from losszoo.cli.shared_options import columns, hanging, print_json, warn_of_failures, width
+from losszoo.cli.shared_options import command as make_command
+from losszoo.errors import UnknownNameError, suggest
+from losszoo.registry.compatibility import COMBINER, losses_for, tasks_for
+from losszoo.registry.params import Param
+from losszoo.registry.registry import Registry, in_a_file, installed
+from losszoo.registry.specs import LossSpec, TaskSpec
+
+# Text is read more easily in lines no longer than this.
+_WIDEST = 100
+# The signatures whose first argument is a model's output, which may be logits or probabilities.
+OUTPUTS = ("binary", "multiclass", "segmentation")
+
+
+@make_command("info")
+@click.argument("name")
+def command(name: str, as_json: bool) -> None:
+    """All about the loss or the task NAME. Loads neither."""
+    registry = installed()
+    if name in registry.losses:
+        loss = registry.losses[name]
+        document = {**list_command.describe(registry, loss), "fits": tasks_for(registry, loss.signature)}
+        print_json(document) if as_json else click.echo(loss_page(registry, loss))
+    elif name in registry.tasks:
+        task = registry.tasks[name]
+        print_json(tasks_command.describe(registry, task)) if as_json else click.echo(task_page(registry, task))
+    else:
+        near = in_a_file(name) or suggest(name, [*registry.losses, *registry.tasks])
+        raise UnknownNameError(f"unknown loss or task {name!r}: {near} (see losszoo list, losszoo tasks)")
+    warn_of_failures(registry)
+
+
+def loss_page(registry: Registry, spec: LossSpec) -> str:
+    """The page of a loss, for people."""
+    facts = [
+        ("signature", spec.signature),
+        *([("expects", spec.expects)] if spec.signature in OUTPUTS else []),
+        ("fits", _fits(registry, spec)),
+        ("tags", ", ".join(spec.tags) or "none"),
+        ("target", spec.target),
+        ("from", str(registry.origin("loss", spec.name))),
+    ]
+    if spec.stable_twin:
+        facts.insert(0, ("exhibit", f"unstable on purpose; use {spec.stable_twin}"))
+    parts = [*_title(spec), "", *_wrapped("  ", spec.formula), "", *_facts(facts)]
+    if spec.params:
+        name_width = max(len(param.name) for param in spec.params)
+        parts += _heading("Parameters")
+        parts += [line for param in spec.params for line in _param(param, name_width)]
+    return "\n".join([*parts, *_heading("Reference"), *_wrapped("  ", spec.reference)])
+
+
+def _fits(registry: Registry, spec: LossSpec) -> str:
+    if COMBINER in spec.tags:
+        return f"any task, around losses that fit it: {spec.name}(loss, another loss)"
+    if spec.signature == "penalty":
+        return f"any task, inside a sum: cross-entropy + 1e-4*{spec.name}"
+    return ", ".join(tasks_for(registry, spec.signature)) or "no task that is installed"
+
+
+def _param(param: Param, name_width: int) -> list[str]:
+    """``gamma  float in [0, inf), default 2.0: discount of easy examples``."""
+    kind = param.type
+    if param.choices or param.type == "bool":
+        kind = f"one of {param.interval.replace('|', ', ')}"
+    elif param.interval:
+        kind = f"{param.type} in {param.interval}"
+    default = str(param.default).lower() if param.default is None or param.type == "bool" else str(param.default)
+    said = f": {param.summary}" if param.summary else ""
+    return _wrapped(f"  {param.name.ljust(name_width)}  ", f"{kind}; default {default}{said}")
+
+
+def task_page(registry: Registry, spec: TaskSpec) -> str:
+    """The page of a task, for people."""
+    facts = [
+        ("kind", spec.kind),
+        ("metric", f"{spec.metric} ({tasks_command.DIRECTIONS[spec.direction]})"),
+        ("losses", ", ".join(losses_for(registry, spec)) or "none installed"),
+        ("target", spec.target),
+        ("from", str(registry.origin("task", spec.name))),
+    ]
+    parts = [*_title(spec), "", *_facts(facts), *_published(spec)]
+    return "\n".join([*parts, *_heading("Reference"), *_wrapped("  ", spec.reference or "none given")])
+
+
+def _published(spec: TaskSpec) -> list[str]:
+    """Results of others, the best first, each source named once below."""
+    ranked = sorted(spec.published, key=lambda row: row[1], reverse=spec.direction == "max")
+    sources = list(dict.fromkeys(source for *_, source in ranked))
+    rows = [
+        (
+            method,
+            f"{value:.4f}",
+            "" if spread is None else f"+- {spread:.4f}",
+            f"[{sources.index(source) + 1}]",
+        )
+        for method, value, spread, source in ranked
+    ]
+    notes = [line for i, source in enumerate(sources, 1) for line in _wrapped(f"  [{i}] ", source)]
+    return [*_heading(f"Published test {spec.metric}"), *columns(rows), *notes] if rows else []
+
+
+def _title(spec: LossSpec | TaskSpec) -> list[str]:
+    return [click.style(spec.name, bold=True), *_wrapped("  ", spec.summary)]
+
+
+def _heading(text: str) -> list[str]:
+    return ["", click.style(text, bold=True)]
+
+
+def _facts(facts: list[tuple[str, str]]) -> list[str]:
+    wide = max(len(name) for name, _ in facts)
+    return [line for name, text in facts for line in _wrapped(f"  {name.ljust(wide)}  ", text)]
+
+
+def _wrapped(lead: str, text: str) -> list[str]:
+    return hanging(lead, text, min(width() or _WIDEST, _WIDEST))

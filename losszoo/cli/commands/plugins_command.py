@@ -1,0 +1,55 @@
+"""``losszoo plugins``: what is installed, and what is broken."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from losszoo.cli.shared_options import columns, counted, exit_with, hanging, print_json
+from losszoo.cli.shared_options import command as make_command
+from losszoo.registry.plugin_check import target_failures
+from losszoo.registry.registry import Failure, Origin, Registry, installed
+
+
+@make_command("plugins")
+@click.option("--check", is_flag=True, help="Exit with 1 where anything is broken.")
+def command(check: bool, as_json: bool) -> None:
+    """Every plugin, what it offers, and every failure. Loads every target to try it."""
+    registry = installed()
+    failures = [*registry.failures, *target_failures(registry)]
+    if as_json:
+        print_json(
+            {
+                "plugins": [_plugin(registry, o) for o in registry.plugins],
+                "failures": [_failure(f) for f in failures],
+            }
+        )
+    else:
+        rows = [(o.entry_point, f"{o.distribution} {o.version}", _offer(registry, o)) for o in registry.plugins]
+        click.echo("\n".join(columns(rows, indent="")))
+        if failures:
+            click.echo("\n" + click.style(f"{counted(len(failures), 'failure')}:", fg="red", bold=True))
+            for failure in failures:
+                click.echo("\n".join([f"  {failure.origin}", *hanging("    ", failure.reason)]))
+    if check and failures:
+        exit_with(1)
+
+
+def _plugin(registry: Registry, origin: Origin) -> dict[str, Any]:
+    return {
+        **asdict(origin),
+        "losses": [n for n in registry.losses if registry.origin("loss", n) == origin],
+        "tasks": [n for n in registry.tasks if registry.origin("task", n) == origin],
+    }
+
+
+def _offer(registry: Registry, origin: Origin) -> str:
+    plugin = _plugin(registry, origin)
+    counts = [(len(plugin["losses"]), "loss"), (len(plugin["tasks"]), "task")]
+    return ", ".join(counted(count, noun) for count, noun in counts if count) or "nothing"
+
+
+def _failure(failure: Failure) -> dict[str, str]:
+    return {**asdict(failure.origin), "stage": failure.stage, "reason": failure.reason}

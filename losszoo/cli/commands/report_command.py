@@ -1,0 +1,63 @@
+"""``losszoo report``: one page of all that a folder of runs has given."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
+
+import click
+
+from losszoo.cli.shared_options import command as make_command
+from losszoo.cli.shared_options import counted, print_json
+from losszoo.registry.discovery import printable
+
+
+@make_command("report")
+@click.argument("folder", metavar="DIR")
+@click.option("--html", metavar="FILE", help="Of the page; DIR/report.html by default.")
+@click.option("--title", default="", help="Of the page; the name of DIR by default.")
+@click.option("--no-doctor", is_flag=True, help="Do not ask the doctor about non-finite steps.")
+@click.option("--open", "open_it", is_flag=True, help="Show it in the browser.")
+def command(folder: str, html: str | None, title: str, no_doctor: bool, open_it: bool, as_json: bool) -> None:
+    """Write one self-contained HTML page about the runs in DIR.
+
+    DIR is a comparison folder (losszoo compare), a run folder (losszoo run), or any folder that holds some. The page
+    has leaderboards, curves, gradient norms, non-finite events with the doctor's finding, embeddings, and costs.
+
+    \b
+    losszoo report comparisons
+    losszoo report runs --html runs.html --title "Three losses on abalone"
+    losszoo report runs/abalone/nca-stable/20260101-120000-seed0-x1 --open
+    """
+    from losszoo.cli.threads import wait_politely
+    from losszoo.reporting.report import make_report
+
+    wait_politely()
+    with waiting() as on_bundle:
+        written = make_report(folder, html, title=title, doctor=not no_doctor, on_bundle=on_bundle)
+    if as_json:
+        print_json(written.to_dict())
+    tasks = ", ".join(written.tasks)
+    failed = f", {written.failed} without a result" if written.failed else ""
+    click.echo(f"{counted(written.runs, 'run')} on {printable(tasks)}{failed}", err=as_json)
+    if written.notes:
+        click.echo(
+            f"{counted(len(written.notes), 'note')} on what could not be read: see the end of the page", err=True
+        )
+    click.echo(f"page: {printable(str(written.html))}", err=as_json)
+    if open_it and click.launch(str(written.html.absolute())):
+        click.echo("no browser could be started; open the page by hand", err=True)
+
+
+@contextlib.contextmanager
+def waiting() -> Iterator[Callable[[str], None]]:
+    """What is done now, on a terminal; nothing in a pipe."""
+    if not sys.stderr.isatty():
+        yield lambda name: None
+        return
+    from rich.console import Console
+    from rich.markup import escape
+
+    with Console(stderr=True).status("reading") as status:
+        yield lambda name: status.update(f"the doctor examines {escape(printable(name))}")

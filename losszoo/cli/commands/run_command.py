@@ -1,0 +1,259 @@
+"""``losszoo run``: train a loss on a task, and show the result beside the published ones."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from losszoo.cli.shared_options import command as make_command
+from losszoo.cli.shared_options import exit_with, print_json, warn_of_failures
+from losszoo.cli.threads import is_first, wait_politely
+from losszoo.errors import UsageError
+from losszoo.registry.compatibility import check_fit, leaves
+from losszoo.registry.expressions import Weighted, parse
+from losszoo.registry.registry import installed
+from losszoo.registry.specs import TaskSpec
+
+if TYPE_CHECKING:
+    from losszoo.training.run_result import RunResult
+
+EXIT_CODES = {"completed": 0, "stopped-early": 0, "stopped-by-guard": 1, "interrupted": 1}
+
+
+@make_command("run")
+@click.option("--loss", help="Name, expression (0.7*bce + 0.3*smoothness) or target (file.py:MyLoss).")
+@click.option("--task", help="Name of a task (losszoo tasks lists them), or a target (file.py:MyTask).")
+@click.option(
+    "--seed", default=0, show_default=True, type=click.IntRange(0, 2**32 - 1), help="Of weights, batches and draws."
+)
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="model., recipe., loss. or task. keys: model.dim=64.",
+)
+@click.option("--epochs", type=click.IntRange(min=1), help="Short for --set recipe.epochs=N.")
+@click.option("--clip-norm", type=float, help="Largest gradient norm.")
+@click.option("--clip-value", type=float, help="Largest absolute gradient entry.")
+@click.option(
+    "--clip", metavar="auto|zscore", help="A largest norm that adapts: auto(percentile=90), zscore(threshold=3)."
+)
+@click.option(
+    "--on-nonfinite",
+    default="raise",
+    show_default=True,
+    type=click.Choice(["raise", "skip", "rollback"]),
+    help="Stop, leave the step out, or go back to the last good state at half the rate.",
+)
+@click.option(
+    "--accumulate", default=1, show_default=True, type=click.IntRange(min=1), help="Batches that make one step."
+)
+@click.option(
+    "--precision",
+    default="fp32",
+    show_default=True,
+    type=click.Choice(["fp32", "bf16", "fp16"]),
+    help="Of the model's forward pass.",
+)
+@click.option("--compile", is_flag=True, help="Compile the model with torch.compile.")
+@click.option("--tensorboard", is_flag=True, help="Scalars and gradient histograms into the run folder.")
+@click.option("--out", default="runs", show_default=True, help="Folder of the run folders.")
+@click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, ...")
+@click.option("--signature", help="Of a loss of your own, where its argument names do not say.")
+@click.option("--expects", help="Of a loss of your own: logits, probabilities or log-probabilities.")
+@click.option("--resume", metavar="RUN_DIR", help="Go on with a run that was killed or interrupted; stands alone.")
+@click.option("--trust", is_flag=True, help="With --resume: run the code that the folder names, file.py:NAME.")
+@click.option(
+    "--checkpoint-seconds",
+    default=10.0,
+    show_default=True,
+    type=click.FloatRange(min=0),
+    help="How much work a killed run may lose.",
+)
+def command(
+    loss: str | None,
+    task: str | None,
+    settings: tuple[str, ...],
+    as_json: bool,
+    resume: str | None,
+    trust: bool,
+    **options: Any,
+) -> None:
+    """Train a loss on a task, guarded, and score it.
+
+    A run folder makes losses of the registry alone: to resume a run on a loss of your own, say --trust or its text.
+
+    \b
+    losszoo run --loss nca-stable --task abalone
+    losszoo run --loss "0.7*focal(gamma=2) + 1e-4*l2" --task digits-rare
+    losszoo run --loss ./my_loss.py:MyLoss --task digits
+    losszoo run --loss nca-ratio --task abalone --on-nonfinite skip
+    losszoo run --resume runs/abalone/nca-stable/20261121-111753-seed0-ugvyz4ej
+    losszoo run --resume runs/digits/my-loss.py-MyLoss/... --loss ./my_loss.py:MyLoss
+    torchrun --nproc-per-node 2 -m losszoo run --loss sup-con --task digits
+    """
+    if resume is not None:
+        if not resume.strip():
+            raise UsageError(f"--resume must be the folder of a run, however: {resume!r}")
+        resume_run(resume, loss, task, trust, as_json, options)
+    elif trust:
+        raise UsageError("--trust must go with --resume, got --trust alone: a loss that you name is trusted already")
+    elif loss is None or task is None:
+        raise UsageError("run needs --loss and --task, or --resume RUN_DIR; losszoo list and losszoo tasks show them")
+    else:
+        start_run(loss, task, settings, as_json, options)
+
+
+def start_run(loss: str, task: str, settings: tuple[str, ...], as_json: bool, options: dict[str, Any]) -> None:
+    """A new run."""
+    check_options(settings, **options)
+    registry = installed()
+    spec = announced(task)
+    terms = parse(loss)
+    check_fit(registry, terms, spec)  # before torch is imported: a wrong name is answered at once
+    if is_first():
+        warn_of_exhibits(terms)
+        warn_of_failures(registry)
+    wait_politely()
+    with epoch_display(f"{loss} on {task}", options["epochs"]) as display:
+        from losszoo.training.run import run
+
+        options |= {"on_epoch": display.show, "on_stage": display.say}
+        result = run(loss, task, set=settings, raise_interrupt=False, **options)
+    answer(result, spec, twins_of(terms), as_json, task if ":" in task else "")
+
+
+def announced(task: str) -> TaskSpec:
+    """The spec of an installed task, or of one in a file."""
+    if ":" not in task:
+        return installed().task(task)
+    wait_politely()
+    from losszoo.training.settings import task_of
+
+    return task_of(task)[0]
+
+
+def resume_run(
+    folder: str, loss: str | None, task: str | None, trust: bool, as_json: bool, options: dict[str, Any]
+) -> None:
+    """The rest of a run.
+
+    Args:
+        folder: of the run.
+        loss: the text that the folder is to hold.
+        task: given again, where it is of your own.
+        trust: let the folder name code outside the registry.
+        as_json: whether stdout is for the document.
+        options: of the command line.
+    """
+    context = click.get_current_context()
+    given = [
+        f"--{name.replace('_', '-')}"
+        for name in ("settings", *options)
+        if name not in ("checkpoint_seconds", "tensorboard")
+        and context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
+    ]
+    given += ["--task"] if task is not None and ":" not in task else []
+    if given:
+        named = " and ".join(given).replace("--settings", "--set")
+        raise UsageError(
+            "beside --resume may stand only --loss, --trust, --checkpoint-seconds, --tensorboard and a --task of your "
+            f"own, as the run folder holds every setting, got {named}"
+        )
+    wait_politely()
+    with epoch_display(f"resuming {folder}") as display:
+        from losszoo.training.run import run
+        from losszoo.training.run_folder.resume import read_run
+
+        kept = read_run(Path(folder))
+        spec = announced(kept.task_of(task))
+        beside = {name: options[name] for name in ("checkpoint_seconds", "tensorboard")}
+        beside |= {"on_epoch": display.show, "on_stage": display.say}
+        result = run(loss, task, resume=folder, trust=trust, raise_interrupt=False, **beside)
+    if kept.result is not None and is_first():
+        click.echo(f"note: this run had ended ({kept.result.status}); nothing was trained", err=True)
+    answer(result, spec, twins_of(parse(result.loss)), as_json, task or "")
+
+
+def answer(result: RunResult, spec: TaskSpec, twins: Mapping[str, str], as_json: bool, target: str) -> None:
+    """The result, once: of several ranks the first one speaks.
+
+    Args:
+        result: of the run.
+        spec: of its task.
+        twins: the exhibits in the loss, each with its stable form.
+        as_json: whether stdout is for the document.
+        target: of the task, where it is of the user's own.
+    """
+    if is_first():
+        from rich.console import Console
+
+        from losszoo.cli.tables.result_table import show
+
+        if as_json:
+            print_json(result.to_dict())
+        show(result, spec, Console(stderr=as_json, highlight=False), twins, target)
+    exit_with(EXIT_CODES[result.status])
+
+
+def check_options(settings: tuple[str, ...], epochs: int | None, out: str, **_: Any) -> None:
+    """What can be refused without any loss or task."""
+    if not out.strip():
+        raise UsageError(f"out must be the path of a folder, however: out={out!r}")
+    again = [item for item in settings if item.partition("=")[0].strip() == "recipe.epochs"]
+    if epochs is not None and again:
+        raise UsageError(f"epochs is given twice: say one of --epochs {epochs} and --set {again[-1]}")
+
+
+def twins_of(terms: tuple[Weighted, ...]) -> dict[str, str]:
+    """The exhibits in an expression, each with its stable form."""
+    specs = [installed().losses.get(call.name) for call in leaves(installed(), terms)]
+    return {spec.name: spec.stable_twin for spec in specs if spec is not None and spec.stable_twin}
+
+
+def warn_of_exhibits(terms: tuple[Weighted, ...]) -> None:
+    """An exhibit is unstable on purpose; it is said before it starts."""
+    for name, twin in twins_of(terms).items():
+        click.echo(f"note: {name} is an exhibit, unstable on purpose; {twin} is its stable form", err=True)
+
+
+class epoch_display:  # noqa: N801 (used as a context manager, like a function)
+    """A progress bar on a terminal, nothing in a pipe."""
+
+    def __init__(self, title: str, epochs: int | None = None) -> None:
+        self.title, self.epochs = title, epochs
+        self.bar: Any = None
+        self.bar_task: Any = None
+
+    def __enter__(self) -> epoch_display:
+        if sys.stderr.isatty() and is_first():
+            from losszoo.cli.console import started_bar
+
+            self.bar, self.bar_task = started_bar(self.title, self.epochs, "loading torch")
+        return self
+
+    def say(self, stage: str) -> None:
+        """What is done before the first epoch has ended."""
+        if self.bar is not None:
+            self.bar.update(self.bar_task, line=stage)
+
+    def show(self, line: Mapping[str, Any]) -> None:
+        """One epoch has ended."""
+        if self.bar is not None:
+            metrics = "  ".join(f"val {name} {value:.4f}" for name, value in line["val"].items())
+            bad = f"  bad steps {line['bad_steps']}" if line["bad_steps"] else ""
+            self.bar.update(
+                self.bar_task,
+                total=line["epochs"],
+                completed=line["epoch"] + 1,
+                line=f"loss {line['loss']:.4f}  {metrics}{bad}",
+            )
+
+    def __exit__(self, *exception: object) -> None:
+        if self.bar is not None:
+            self.bar.stop()

@@ -1,0 +1,194 @@
+"""``losszoo tune``: search the settings of a loss and its training on the validation rows."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from losszoo.cli.commands.run_command import check_options, warn_of_exhibits
+from losszoo.cli.commands.run_command import command as run_command
+from losszoo.cli.shared_options import command as make_command
+from losszoo.cli.shared_options import counted, exit_with, print_json, warn_of_failures
+from losszoo.cli.threads import wait_politely
+from losszoo.registry.compatibility import check_fit
+from losszoo.registry.discovery import printable
+from losszoo.registry.expressions import parse
+from losszoo.registry.registry import installed
+
+if TYPE_CHECKING:
+    from losszoo.tuning.study import Counts
+    from losszoo.tuning.tuning_result import Tuning
+
+_AT_LEAST_ONE = click.IntRange(min=1)
+# So many parameters explain nearly everything.
+_MOST_IMPORTANT = 5
+# So many reasons show what is wrong; the study holds all of them.
+_MOST_FAILURES = 3
+# Options of losszoo run that decide a result, word for word as they are there.
+_OF_RUNS = (
+    "clip_norm",
+    "clip_value",
+    "clip",
+    "on_nonfinite",
+    "accumulate",
+    "precision",
+    "compile",
+    "device",
+    "signature",
+    "expects",
+)
+# A timeout is an end that was asked for.
+_DONE = ("completed", "timeout")
+
+
+@make_command("tune")
+@click.option("--loss", required=True, help="Name, expression (0.7*bce + 0.3*smoothness) or target (file.py:MyLoss).")
+@click.option("--task", required=True, help="Name of a task; losszoo tasks lists them.")
+@click.option(
+    "--trials",
+    default=50,
+    show_default=True,
+    type=_AT_LEAST_ONE,
+    help="In all, those of earlier calls and of other machines included.",
+)
+@click.option("--storage", metavar="URL", help="By default an SQLite file in --out; postgresql://..., mysql://...")
+@click.option("--study", metavar="NAME", help="By default made from task and loss.")
+@click.option(
+    "--seeds", default=1, show_default=True, type=_AT_LEAST_ONE, help="Trainings a trial; their mean is its value."
+)
+@click.option(
+    "--splits", default=1, show_default=True, type=_AT_LEAST_ONE, help="Splits of the data for each of these."
+)
+@click.option("--jobs", default=1, show_default=True, type=_AT_LEAST_ONE, help="Processes, with one thread each.")
+@click.option("--epochs", type=_AT_LEAST_ONE, help="Short for --set recipe.epochs=N.")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Fixed, not searched: model.dim=64.")
+@click.option(
+    "--search",
+    multiple=True,
+    metavar="KEY=RANGE",
+    help="LOW:HIGH, LOW:HIGH:log or a,b,c: replaces a range, or adds one.",
+)
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0, 2**32 - 1), help="Of the sampler.")
+@click.option("--timeout", type=float, metavar="SECONDS", help="Start no trial after so long.")
+@click.option("--threads", type=_AT_LEAST_ONE, help="Of torch in each process.")
+@click.option("--out", default="tunings", show_default=True, help="Folder of the SQLite file and the run folders.")
+@click.option("--keep", is_flag=True, help="Keep the run folders of all trials, not of the best alone.")
+def command(
+    loss: str, task: str, settings: tuple[str, ...], search: tuple[str, ...], as_json: bool, **options: Any
+) -> None:
+    """Search the settings that are best on the validation rows.
+
+    The test rows are never scored.
+    The first trial is what task and loss propose. The same command again goes on where the last one ended, on any
+    machine that reaches the storage. Exit code 1: no trial was completed, Ctrl-C, or trials that are missing.
+
+    \b
+    losszoo tune --loss modern-nca --task abalone --trials 50
+    losszoo tune --loss "focal + 0.1*hinge" --task digits-rare --search weight.hinge=0.01:1:log
+    losszoo tune --loss cross-entropy --task abalone --set model.trunk=mlp --search recipe.lr=1e-4:1e-2:log --jobs 2
+    losszoo tune --loss nca --task abalone --storage postgresql://me:secret@host/studies
+    """
+    check_options(settings, **options)
+    registry = installed()
+    terms = parse(loss)
+    check_fit(registry, terms, registry.task(task))  # before torch is imported: a wrong name is answered at once
+    warn_of_exhibits(terms)
+    warn_of_failures(registry)
+    wait_politely()
+    from losszoo.tuning.storage import require_optuna
+
+    require_optuna()
+    from losszoo.tuning.tune import search as run_search
+    from losszoo.tuning.tuning_options import TuneOptions
+    from losszoo.tuning.tuning_plan import make_study_plan
+
+    plan = make_study_plan(loss, task, TuneOptions(set=settings, search=search, **options))
+    with trial_display(f"{loss} on {task}", options["trials"], plan.metric) as display:
+        tuning = run_search(plan, display.show)
+    if as_json:
+        print_json(tuning.to_dict())
+    for line in lines_of(tuning, options["trials"]):
+        click.echo(line, err=as_json)
+    exit_with(0 if tuning.best is not None and tuning.status in _DONE else 1)
+
+
+# Before --json and --debug, the last of every command.
+command.params[-2:-2] = [param for param in run_command.params if param.name in _OF_RUNS]
+
+
+def lines_of(tuning: Tuning, asked: int) -> Iterator[str]:
+    """The result as a person reads it; the command line stands on a line of its own, ready to be pasted."""
+    counts, best = tuning.counts, tuning.best
+    said = f"{counts.complete} complete, {counts.pruned} pruned, {counts.failed} failed"
+    ending = "" if tuning.status == "completed" else f"; {tuning.status}"
+    ended = f"{counts.ended} of {counted(asked, 'trial')} ({said})"
+    yield f"{tuning.loss} on {tuning.task}: {ended} in {tuning.seconds:.0f} s{ending}"
+    yield f"study {tuning.study} in {tuning.storage}"
+    yield from _rest_of(tuning, asked)
+    for number, reason in list(tuning.failures.items())[:_MOST_FAILURES]:
+        yield f"trial {number} failed: {printable(reason)}"
+    if best is None:
+        yield "no trial was completed"
+        return
+    yield ""
+    name = f"validation {tuning.metric.replace('_', ' ')}"
+    yield f"{name}: best {best.value:.4f} (trial {best.number}), default {_number(tuning.default)}"
+    if len(best.values) > 1:
+        yield f"  the mean of {', '.join(f'{value:.4f}' for value in best.values)}"
+    ranked = sorted(tuning.importance.items(), key=lambda item: -item[1])[:_MOST_IMPORTANT]
+    if ranked:
+        yield f"what mattered: {', '.join(f'{key} {share:.0%}' for key, share in ranked)}"
+    if best.command:
+        first = "" if len(best.values) == 1 else f", its first training ({best.values[0]:.4f})"
+        yield f"the best again{first}:"
+        yield best.command
+
+
+def _rest_of(tuning: Tuning, asked: int) -> Iterator[str]:
+    """What is missing, and who has it."""
+    from losszoo.tuning.heartbeat import SILENT_SECONDS
+
+    if tuning.counts.running:
+        where = f"on {', '.join(tuning.elsewhere)}" if tuning.elsewhere else "in another process"
+        yield f"still running {where}: {counted(tuning.counts.running, 'trial')}"
+    if tuning.status == "waiting":
+        yield f"a trial without a sign of life for {SILENT_SECONDS / 60:.0f} minutes is given up and done again"
+    if tuning.status == "stalled":
+        yield "process after process died in a trial; watch the memory, and the code of the loss"
+    if tuning.counts.ended < asked:
+        yield "the same command again goes on"
+
+
+def _number(value: float | None) -> str:
+    return "has no value" if value is None else f"{value:.4f}"
+
+
+class trial_display:  # noqa: N801 (used as a context manager, like a function)
+    """A progress bar of the trials on a terminal, nothing in a pipe."""
+
+    def __init__(self, title: str, trials: int, metric: str) -> None:
+        self.title, self.trials, self.metric = title, trials, metric
+        self.bar: Any = None
+        self.bar_task: Any = None
+
+    def __enter__(self) -> trial_display:
+        if sys.stderr.isatty():
+            from losszoo.cli.console import started_bar
+
+            self.bar, self.bar_task = started_bar(self.title, self.trials, "first trial")
+        return self
+
+    def show(self, counts: Counts, best: float | None) -> None:
+        """A trial has ended."""
+        if self.bar is not None:
+            line = "" if best is None else f"best val {self.metric} {best:.4f}"
+            line += f"  pruned {counts.pruned}" if counts.pruned else ""
+            line += f"  failed {counts.failed}" if counts.failed else ""
+            self.bar.update(self.bar_task, completed=counts.ended, line=line)
+
+    def __exit__(self, *exception: object) -> None:
+        if self.bar is not None:
+            self.bar.stop()

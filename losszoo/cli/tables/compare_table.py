@@ -1,0 +1,178 @@
+"""What a comparison has found, as tables for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from rich.console import Console, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from losszoo.cli.console import Column, fitted, no_room_for, print_blocks
+from losszoo.cli.shared_options import counted
+from losszoo.cli.tables.styled import hang, room_of
+from losszoo.comparison.comparison import Comparison, Row
+from losszoo.errors import some_of
+from losszoo.registry.discovery import printable
+from losszoo.registry.specs import TaskSpec
+
+_NEXT = {
+    "failed": "the same command tries it again",
+    "timeout": "a larger --timeout gives it more time, and it goes on where it was ended",
+    "killed": "the same command goes on where it was killed; fewer --jobs need less memory",
+    "missing": "the same command computes it",
+}
+# The answer is name, mean, deviation and interval. It stays; what failed goes last of the rest.
+_COLUMNS = (
+    Column("loss", left=True),
+    Column("mean"),
+    Column("+-"),
+    Column("n", spare=3),
+    Column("to the best", spare=2),
+    Column("95 % interval"),
+    Column("non-finite", spare=4),
+    Column("seconds", spare=5),
+    Column("peak MB", spare=6),
+    Column("status", spare=1, left=True),
+)
+
+
+def show(found: Comparison, console: Console) -> None:
+    """Print tables, ranks, failures and notes; in a pipe every line stays whole."""
+    print_blocks(render(found, room_of(console)), console)
+
+
+def render(found: Comparison, room: int | None) -> Iterator[RenderableType]:
+    """Every part in reading order.
+
+    Args:
+        found: what is shown.
+        room: columns of the terminal; None in a pipe.
+    """
+    for task in found.tasks:
+        rows = found.tables[task.name]
+        seeds = counted(len(found.seeds), "seed")
+        better = "larger" if task.direction == "max" else "smaller"
+        title = f": test {task.metric} over {seeds} ({better} is better), best first"
+        yield from hang("", Text.assemble((task.name, "bold"), title), room)
+        table, gone = fitted(_COLUMNS, list(_lines(task, rows)), room)
+        yield table
+        if gone:
+            yield from hang("", no_room_for(gone), room)
+        for remark in _remarks(task, rows):
+            yield from hang("", Text(remark, style="dim"), room)
+        yield from hang("", Text(printable(answer(task, rows)), style="bold"), room)
+        yield Text()
+    if found.ranks:
+        yield _ranks(found)
+        yield Text()
+    yield from _failures(found)
+    for note in found.notes:
+        yield Text(f"note: {printable(note)}", style="dim")
+    done = len(found.cells) - len(found.failures)
+    yield Text(  # in one line, whatever its length: it ends with a path
+        f"{done} of {counted(len(found.cells), 'cell')} done, {found.seconds:.1f} s; results: {found.out}",
+        style="red" if found.failures else "dim",
+    )
+
+
+def _lines(task: TaskSpec, rows: Sequence[Row]) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Our rows with those of others in their place."""
+    sources = list(dict.fromkeys(source for *_, source in task.published))
+    placed: list[tuple[float | None, tuple[str, ...], str]] = [(row.mean, _cells(row), _style(row)) for row in rows]
+    for method, value, spread, source in task.published:
+        name = f"{method} [{sources.index(source) + 1}]"
+        placed.append((value, (name, f"{value:.4f}", "" if spread is None else f"{spread:.4f}", *[""] * 7), "dim"))
+    sign = -1.0 if task.direction == "max" else 1.0
+    placed.sort(key=lambda line: (line[0] is None, sign * (line[0] or 0.0)))
+    yield from ((cells, style) for _, cells, style in placed)
+
+
+def _style(row: Row) -> str:
+    if any(status != "done" for status in row.statuses):
+        return "red"
+    return "yellow" if row.stopped else ""
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    gap = row.difference
+    return (
+        row.label,
+        _number(row.mean),
+        _number(row.std),
+        f"{row.n}/{row.asked}",
+        "" if gap is None else f"{gap.mean:+.4f}",
+        "" if gap is None or gap.low is None or gap.high is None else f"{gap.low:+.4f} to {gap.high:+.4f}",
+        str(row.nonfinite) if row.kind == "loss" else "",
+        "" if row.seconds is None else f"{row.seconds:.1f}",
+        "" if row.peak_memory_mb is None else f"{row.peak_memory_mb:.0f}",
+        _status(row),
+    )
+
+
+def _status(row: Row) -> str:
+    said = [f"{count} {status}" for status, count in row.statuses.items() if status != "done"]
+    return ", ".join([*said, *([f"{row.stopped} stopped by guard"] if row.stopped else [])])
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"
+
+
+def answer(task: TaskSpec, rows: Sequence[Row]) -> str:
+    """Who leads, and from whom these seeds do not tell it apart.
+
+    Args:
+        task: of the rows.
+        rows: of the losses and baselines; published results are of other splits, and are not compared.
+    """
+    best = next((row for row in rows if row.leads), None)
+    if best is None:
+        return f"no row has a number for {task.metric} on {task.name}"
+    said = f"{best.label} leads on {task.name} with {task.metric} {_number(best.mean)}"
+    others = [row for row in rows if row is not best and row.mean is not None]
+    if not others:
+        return f"{said}; nothing stands beside it"
+    close = [row.label for row in others if row.difference is None or not row.difference.apart]
+    if not close:
+        whom = "all others" if len(others) == len(rows) - 1 else "all others that have a number"
+        return f"{said}; the intervals tell it apart from {whom}"
+    return f"{said}; it is not told apart from {'; '.join(close)}"
+
+
+def _remarks(task: TaskSpec, rows: Sequence[Row]) -> Iterator[str]:
+    """What the columns mean, and where published numbers are from."""
+    gaps = [row.difference for row in rows if row.difference is not None]
+    if gaps:
+        yield (
+            "to the best: the mean difference, seed by seed, to the best row of those with most seeds; 95 % interval: "
+            "of that difference, by the paired t-test, over seeds on one split"
+        )
+    if any(gap.low is None for gap in gaps):
+        yield "no interval: one pair alone, equal differences with every seed, or two baselines, which no seed changes"
+    if any(row.stopped for row in rows):
+        yield "stopped by guard: a loss or gradient was not finite; the best state before it counts"
+    for number, source in enumerate(dict.fromkeys(source for *_, source in task.published), 1):
+        yield f"[{number}] published: {printable(source)}"
+
+
+def _ranks(found: Comparison) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column(f"mean rank over {counted(len(found.tasks), 'task')}")
+    table.add_column("", justify="right")
+    for name, rank in found.ranks.items():
+        table.add_row(Text(printable(name)), f"{rank:.2f}")
+    return table
+
+
+def _failures(found: Comparison) -> Iterator[Text]:
+    """Each fault once, with the seeds that met it, and what can be done."""
+    groups: dict[tuple[str, str, str, str], list[int]] = {}
+    for record in found.failures:
+        error = record["error"] or {"type": "", "message": "not computed"}
+        key = record["loss"], record["task"], record["status"], f"{error['message']}"
+        groups.setdefault(key, []).append(record["seed"])
+    for (loss, task, status, message), seeds in groups.items():
+        yield Text(printable(f"{loss} on {task}, seed {some_of(seeds)}: {status}: {message}"), style="red")
+    for status in dict.fromkeys(record["status"] for record in found.failures):
+        yield Text(f"next: {status}: {_NEXT[status]}")

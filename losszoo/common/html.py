@@ -1,0 +1,58 @@
+"""Text of anybody's, made harmless for each place on the page where it stands."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from html import escape
+from typing import Any
+
+from losszoo.common.files import jsonable
+from losszoo.registry.discovery import printable
+
+_LONGEST = 72
+
+
+def in_html(text: str) -> str:
+    """As text of the page; lines stay lines.
+
+    Example:
+        >>> in_html('<b title="x">')
+        '&lt;b title=&quot;x&quot;&gt;'
+    """
+    return escape("\n".join(map(printable, text.split("\n"))))
+
+
+def in_plot(text: str) -> str:
+    """As text of a plot: plotly reads tags, entities and ``%{meta}`` even in a name, and shows this one literally.
+
+    Example:
+        >>> in_plot("<b>%{meta}")
+        '&lt;b&gt;%&#123;meta}'
+    """
+    return escape(printable(short(text)), quote=False).replace("{", "&#123;")
+
+
+def in_script(value: Any) -> str:
+    r"""Plain data as JSON that may stand inside ``<script>``: ASCII alone, and nothing that ends the element.
+
+    Example:
+        >>> in_script(["</script>", float("nan")])
+        '["\\u003c/script\\u003e",null]'
+    """
+    text = json.dumps(jsonable(value), allow_nan=False, separators=(",", ":"))
+    return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
+
+
+def short(text: str, longest: int = _LONGEST) -> str:
+    """At most so many letters; the middle goes, because names differ at their ends."""
+    if len(text) <= longest:
+        return text
+    head = (longest - 1) * 2 // 3
+    return f"{text[:head]}…{text[head + 1 - longest :]}"
+
+
+def sha256(text: str) -> str:
+    """As a Content-Security-Policy names what may run."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"

@@ -1,0 +1,195 @@
+"""What scikit-learn does on the same rows: the yardsticks of a comparison. Choices are made on the validation rows.
+
+None of them draws anything that matters: one cell says what a baseline gives with every seed.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    from torch import Tensor
+
+    from losszoo.training.data.prepared_data import Part, Prepared
+
+    Array = npt.NDArray[np.float64]
+    Outputs = dict[str, Tensor]
+
+# Which kinds of task a baseline can be computed on.
+FITS: Mapping[str, tuple[str, ...]] = {
+    "logistic-regression": ("multiclass", "binary"),
+    "ridge": ("regression",),
+    "knn": ("multiclass", "binary", "regression", "retrieval", "views"),
+    "gradient-boosting": ("multiclass", "binary", "regression"),
+    "nca-knn": ("multiclass", "binary", "retrieval"),
+}
+PARTS = ("train", "val", "test")
+# Strengths of the penalty that validation chooses from.
+_STRENGTHS = (0.001, 0.01, 0.1, 1.0, 10.0, 100.0, 1000.0)
+_TREES = 100
+
+
+def compute(name: str, task_name: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Metrics of a baseline on a task, by part.
+
+    Args:
+        name: one of :data:`FITS`.
+        task_name: of a task of a kind that it fits.
+        options: ``set``, of which the ``task.`` settings count.
+    """
+    import time
+
+    import torch
+
+    from losszoo.training.data.prepared_data import prepare
+    from losszoo.training.settings import make_task, parse_overrides, split_seed
+
+    task_options = dict(parse_overrides(options.get("set", ())).task)
+    split = split_seed(task_options.pop("split", 0))
+    task = make_task(task_name, task_options)
+    data = prepare(task, split, torch.device("cpu"))
+    started = time.perf_counter()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # an optimizer that stops early gives a baseline all the same
+        metrics = _COMPUTE[name](data, (task.spec.metric, task.spec.direction))
+    return {"metrics": metrics, "seconds": round(time.perf_counter() - started, 3)}
+
+
+def _rows(part: Part) -> Array:
+    """One row of numbers for each example."""
+    array: Array = part.inputs.double().flatten(1).numpy()
+    return array
+
+
+def _scored(outputs: Outputs, data: Prepared) -> dict[str, dict[str, float]]:
+    from losszoo.training.evaluation.predict import output_metrics
+
+    return {part: output_metrics(outputs[part], getattr(data, part), data, "probabilities") for part in outputs}
+
+
+def _best(candidates: Iterable[Outputs], data: Prepared, deciding: tuple[str, str]) -> dict[str, dict[str, float]]:
+    """The metrics of the candidate that is best on validation; of equally good ones the first."""
+    metric, direction = deciding
+    sign = 1.0 if direction == "max" else -1.0
+    best: dict[str, dict[str, float]] = {}
+    highest = -math.inf
+    for outputs in candidates:
+        found = _scored(outputs, data)
+        if not best or sign * found["val"][metric] > highest:
+            best, highest = found, sign * found["val"][metric]
+    return best
+
+
+def _outputs(predict: Callable[[Array], Any], data: Prepared, classes: Iterable[int] = ()) -> Outputs:
+    """What a fitted model says of every part."""
+    return {part: _tensor(predict(_rows(getattr(data, part))), data, classes) for part in PARTS}
+
+
+def _tensor(predicted: Any, data: Prepared, classes: Iterable[int]) -> Tensor:
+    """(N, C) probabilities, 0 for classes that training does not hold; (N, 1) numbers of a regression."""
+    import torch
+
+    tensor = torch.as_tensor(predicted)
+    if data.kind == "regression":
+        return tensor.reshape(-1, 1)
+    full = tensor.new_zeros(len(tensor), data.classes)
+    full[:, list(classes)] = tensor
+    return full
+
+
+def _logistic(data: Prepared, deciding: tuple[str, str]) -> dict[str, dict[str, float]]:
+    from sklearn.linear_model import LogisticRegression
+
+    def candidates() -> Iterator[Outputs]:
+        for strength in _STRENGTHS:
+            model = LogisticRegression(C=strength, max_iter=2000).fit(_rows(data.train), data.train.targets.numpy())
+            yield _outputs(model.predict_proba, data, model.classes_.tolist())
+
+    return _best(candidates(), data, deciding)
+
+
+def _ridge(data: Prepared, deciding: tuple[str, str]) -> dict[str, dict[str, float]]:
+    from sklearn.linear_model import Ridge
+
+    def candidates() -> Iterator[Outputs]:
+        for strength in _STRENGTHS:
+            model = Ridge(alpha=strength).fit(_rows(data.train), data.train.targets.numpy())
+            yield _outputs(model.predict, data)
+
+    return _best(candidates(), data, deciding)
+
+
+def _knn(data: Prepared, deciding: tuple[str, str]) -> dict[str, dict[str, float]]:
+    if data.kind == "regression":
+        return _best(_knn_regressions(data), data, deciding)
+    return _neighbors({part: getattr(data, part).inputs.flatten(1) for part in PARTS}, data, deciding)
+
+
+def _knn_regressions(data: Prepared) -> Iterator[Outputs]:
+    """A training row does not vote for itself."""
+    from sklearn.neighbors import KNeighborsRegressor
+
+    from losszoo.training.evaluation.predict import K_CHOICES
+
+    for k in K_CHOICES:
+        if k < len(data.train):
+            model = KNeighborsRegressor(k).fit(_rows(data.train), data.train.targets.numpy())
+            outputs = _outputs(model.predict, data)
+            outputs["train"] = _tensor(model._y[model.kneighbors(return_distance=False)].mean(1), data, ())
+            yield outputs
+
+
+def _neighbors(
+    features: Mapping[str, Tensor], data: Prepared, deciding: tuple[str, str]
+) -> dict[str, dict[str, float]]:
+    """The nearest training rows vote; in retrieval the rows of a part find each other."""
+    from losszoo.training.evaluation.predict import best_k, knn_votes, retrieval_metrics
+
+    if data.kind == "retrieval":
+        return {part: retrieval_metrics(features[part], getattr(data, part).targets) for part in PARTS}
+    k = best_k(features, data, deciding)
+    votes = {part: knn_votes(features[part], features["train"], data, (k,), own=part == "train")[0] for part in PARTS}
+    found = _scored(votes, data)
+    if data.kind == "views":
+        return {part: {"knn_accuracy": metrics["accuracy"]} for part, metrics in found.items()}
+    return found
+
+
+def _boosting(data: Prepared, deciding: tuple[str, str]) -> dict[str, dict[str, float]]:
+    """As many trees as are best on validation."""
+    from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+
+    settings = {"max_iter": _TREES, "early_stopping": False, "random_state": 0}
+    numbers = data.kind == "regression"
+    kind = HistGradientBoostingRegressor if numbers else HistGradientBoostingClassifier
+    model = kind(**settings).fit(_rows(data.train), data.train.targets.numpy())
+    staged = model.staged_predict if numbers else model.staged_predict_proba
+    classes = () if numbers else model.classes_.tolist()
+    stages = zip(*(staged(_rows(getattr(data, part))) for part in PARTS), strict=True)
+    outputs = (
+        {part: _tensor(said, data, classes) for part, said in zip(PARTS, stage, strict=True)} for stage in stages
+    )
+    return _best(outputs, data, deciding)
+
+
+def _nca(data: Prepared, deciding: tuple[str, str]) -> dict[str, dict[str, float]]:
+    import torch
+    from sklearn.neighbors import NeighborhoodComponentsAnalysis
+
+    model = NeighborhoodComponentsAnalysis(random_state=0).fit(_rows(data.train), data.train.targets.numpy())
+    features = {part: torch.from_numpy(model.transform(_rows(getattr(data, part)))) for part in PARTS}
+    return _neighbors(features, data, deciding)
+
+
+_COMPUTE: Mapping[str, Callable[[Any, tuple[str, str]], dict[str, dict[str, float]]]] = {
+    "logistic-regression": _logistic,
+    "ridge": _ridge,
+    "knn": _knn,
+    "gradient-boosting": _boosting,
+    "nca-knn": _nca,
+}

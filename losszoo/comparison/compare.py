@@ -1,0 +1,185 @@
+"""``losszoo.compare``: many losses on many tasks with many seeds."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from losszoo.common.files import remove_stale, write_json
+from losszoo.common.locks import check_locks
+from losszoo.comparison.cell import Cell
+from losszoo.comparison.compare_options import Request
+from losszoo.comparison.compare_progress import Standing, Watch
+from losszoo.comparison.comparison import Comparison, make_table, ranks_of
+from losszoo.comparison.existing_cells import done_already
+from losszoo.comparison.grid import Grid, make_grid
+from losszoo.comparison.pool import check_pool, open_pool
+from losszoo.comparison.schedule import Schedule
+from losszoo.comparison.worker import Orders
+from losszoo.errors import UsageError
+
+DOCUMENT = "comparison.json"
+
+
+def compare(
+    losses: Sequence[str],
+    tasks: Sequence[str],
+    seeds: int | Sequence[int] = 5,
+    *,
+    baselines: bool = False,
+    jobs: int | None = None,
+    backend: str = "local",
+    address: str | None = None,
+    timeout: float | None = None,
+    threads: int = 1,
+    out: str | Path = "comparisons",
+    fresh: bool = False,
+    on_progress: Callable[[Standing], None] | None = None,
+    on_grid: Callable[[Grid], None] | None = None,
+    **options: Any,
+) -> Comparison:
+    """Train every loss on every task with every seed, and compare the test metrics.
+
+    Every run is a cell, computed by a worker process and written to a file of its own. Called again with the same
+    ``out``, only what is missing or has failed is computed. One bad cell stops no other.
+
+    Args:
+        losses: names, expressions or targets (file.py:MyLoss), as text.
+        tasks: names.
+        seeds: how many (0, 1, ...), or which.
+        baselines: compute those of scikit-learn on the same rows.
+        jobs: cells at a time, >= 1; None is one, and with Ray as many as the cluster has CPUs.
+        backend: "local", or "ray" for a cluster.
+        address: of the Ray cluster, HOST:PORT; None starts one on this machine.
+        timeout: seconds that a cell may take, > 0.
+        threads: of torch in every cell. The same for any number of jobs, so that the results are too.
+        out: folder of the comparison.
+        fresh: compute anew the cells that were made with another config, instead of refusing them.
+        on_progress: called from a thread when a cell begins or ends.
+        on_grid: called once with the grid, after all checks and before anything is computed.
+        options: of :func:`losszoo.run`: set, epochs, clip_norm, clip_value, clip, on_nonfinite, accumulate,
+            precision, compile, device, signature, expects, tensorboard.
+
+    Returns:
+        Cells, tables and ranks. Cells without a result are its ``failures``; nothing is raised for them.
+
+    Raises:
+        UsageError: anything that cannot be, all of it in one list, before anything starts.
+        KeyboardInterrupt: what is done is kept, and the same call goes on.
+
+    Example:
+        >>> import tempfile
+        >>> found = compare(["cross-entropy"], ["digits"], seeds=1, epochs=1, out=tempfile.mkdtemp())
+        >>> [(row.loss, row.n, row.asked) for row in found.tables["digits"]]
+        [('cross-entropy', 1, 1)]
+    """
+    started = time.perf_counter()
+    how = How(jobs, backend, address, timeout, threads)
+    how.check()
+    options = {key: value for key, value in options.items() if value is not None}
+    request = Request(losses, tasks, seeds, baselines, threads, _folder(out), options)
+    grid = make_grid(request)
+    notes = list(grid.notes)
+    records = done_already(grid.cells, request.out, fresh, notes)
+    if on_grid is not None:
+        on_grid(grid)
+    todo = [cell for cell in grid.cells if cell not in records]
+    try:
+        records |= _computed(todo, len(records), how, on_progress)
+    except KeyboardInterrupt:
+        raise _interrupted(grid, request.out) from None
+    found = _conclude(grid, records, request, how, notes)
+    found = replace(found, seconds=round(time.perf_counter() - started, 3))
+    _write(found, request.out)
+    return found
+
+
+@dataclass(frozen=True)
+class How:
+    """By what the cells are computed; the arguments of :func:`compare`."""
+
+    jobs: int | None
+    backend: str
+    address: str | None
+    timeout: float | None
+    threads: int
+
+    def check(self) -> None:
+        """Refuse what cannot be.
+
+        Raises:
+            UsageError: jobs, timeout, backend or address.
+        """
+        if self.jobs is not None and (isinstance(self.jobs, bool) or not isinstance(self.jobs, int) or self.jobs < 1):
+            raise UsageError(f"jobs must be a whole number >= 1, however: jobs={self.jobs!r}")
+        if self.timeout is not None and not (math.isfinite(self.timeout) and self.timeout > 0):
+            raise UsageError(f"timeout must be a number of seconds > 0, however: timeout={self.timeout!r}")
+        check_pool(self.backend, self.address)
+
+
+def _folder(out: str | Path) -> Path:
+    """The folder of the comparison, made where it is not there.
+
+    Raises:
+        UsageError: it cannot be made, or processes cannot share it.
+    """
+    if not str(out).strip():
+        raise UsageError(f"out must be the path of a folder, however: out={str(out)!r}")
+    try:
+        Path(out).mkdir(parents=True, exist_ok=True)
+        remove_stale(Path(out))
+        check_locks(Path(out))
+    except OSError as error:
+        said = f"{error.strerror or error}: {error.filename or out}"
+        raise UsageError(f"out must be a folder that can be written, however: {said}; choose another --out") from error
+    return Path(out)
+
+
+def _computed(
+    todo: list[Cell], done: int, how: How, on_progress: Callable[[Standing], None] | None
+) -> dict[Cell, dict[str, Any]]:
+    if not todo:
+        return {}
+    data = os.environ.get("LOSSZOO_DATA")
+    orders = Orders(uuid.uuid4().hex, os.getcwd(), how.threads, how.timeout, data)
+    workers = open_pool(how.backend, how.jobs, len(todo), how.address)
+    with workers as pool, Watch(todo, done, orders.command, on_progress):
+        return Schedule(pool, orders).run(todo)
+
+
+def _interrupted(grid: Grid, out: Path) -> KeyboardInterrupt:
+    done = sum((cell.peek() or {}).get("status") == "done" for cell in grid.cells)
+    kept = f"{done} of {len(grid.cells)} cells are done and kept in {out}"
+    return KeyboardInterrupt(f"interrupted: {kept}; the same command goes on with the others")
+
+
+def _conclude(
+    grid: Grid, records: dict[Cell, dict[str, Any]], request: Request, how: How, notes: list[str]
+) -> Comparison:
+    members = grid.members
+    ordered = {cell: records[cell] for cell in grid.cells}
+    tables = {task.name: make_table(task, ordered, members.seeds) for task in members.tasks}
+    return Comparison(
+        tasks=members.tasks,
+        losses=members.losses,
+        seeds=members.seeds,
+        out=str(request.out),
+        options={**asdict(how), "baselines": request.baselines, **request.options},
+        cells=[{**record, "folder": str(cell.folder)} for cell, record in ordered.items()],
+        tables=tables,
+        ranks=ranks_of(tables, members.tasks),
+        notes=notes,
+    )
+
+
+def _write(found: Comparison, out: Path) -> None:
+    """The document beside the cells; it says nothing that they do not, so a full disk is no failure."""
+    with contextlib.suppress(OSError):
+        write_json(out / DOCUMENT, found.to_dict())

@@ -1,0 +1,226 @@
+"""What a comparison is asked for, and everything in it that cannot be."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from losszoo.errors import UsageError, suggest
+from losszoo.registry.compatibility import check_fit
+from losszoo.registry.expressions import parse
+from losszoo.registry.registry import installed
+from losszoo.registry.specs import TaskSpec
+
+# The options of a run that decide its result, as they are where nobody sets them.
+DECIDING: Mapping[str, Any] = MappingProxyType(
+    {
+        "set": (),
+        "epochs": None,
+        "clip_norm": None,
+        "clip_value": None,
+        "clip": None,
+        "on_nonfinite": "raise",
+        "accumulate": 1,
+        "precision": "fp32",
+        "compile": False,
+        "device": "cpu",
+        "signature": None,
+        "expects": None,
+    }
+)
+# Options of a run that may differ without another result.
+FREE: Mapping[str, Any] = MappingProxyType({"tensorboard": False})
+_MOST_SEEDS = 10_000
+_MOST_PROBLEMS = 40
+# A loss that is named by where it lies: file.py:NAME, package.module:NAME.
+_OWN = re.compile(r"\w:[A-Za-z_]")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked for.
+
+    Args:
+        losses: names, expressions or targets (file.py:MyLoss), as text.
+        tasks: names.
+        seeds: how many (0, 1, ...), or which.
+        baselines: compute those of scikit-learn too.
+        threads: of torch in every cell, however many cells run beside it.
+        out: folder of the comparison.
+        options: of :func:`losszoo.run`.
+    """
+
+    losses: Sequence[str]
+    tasks: Sequence[str]
+    seeds: int | Sequence[int] = 5
+    baselines: bool = False
+    threads: int = 1
+    out: Path = Path("comparisons")
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What can be computed.
+
+    Args:
+        tasks: their announcements.
+        losses: texts, each once.
+        seeds: of the runs.
+        notes: what was merged.
+    """
+
+    tasks: tuple[TaskSpec, ...]
+    losses: tuple[str, ...]
+    seeds: tuple[int, ...]
+    notes: tuple[str, ...]
+
+
+def check(request: Request) -> Checked:
+    """The members of a request, all of them fit for each other.
+
+    Raises:
+        UsageError: everything in it that is unknown, unreadable, unfit or not legal, in one list.
+    """
+    problems: list[str] = []
+    notes: list[str] = []
+    seeds = _seeds(request.seeds, problems)
+    _check_options(request, problems)
+    losses = _distinct("loss", request.losses, _loss_key, problems, notes)
+    tasks = tuple(_known_tasks(_distinct("task", request.tasks, str.strip, problems, notes), problems))
+    _check_building(_fitting(losses, tasks, problems), request, problems)
+    _refuse(problems)
+    return Checked(tasks, tuple(losses), tuple(seeds), tuple(notes))
+
+
+def parse_seeds(text: str) -> int | tuple[int, ...]:
+    """``5`` is how many, ``3,7,11`` and ``3,`` are which.
+
+    Raises:
+        UsageError: neither.
+
+    Example:
+        >>> parse_seeds("5"), parse_seeds("3,7"), parse_seeds("3,")
+        (5, (3, 7), (3,))
+    """
+    parts = text.split(",")
+    if len(parts) > 1 and not parts[-1].strip():
+        parts.pop()
+    if not all(part.strip().isdecimal() for part in parts):
+        raise UsageError(f"seeds must be how many (5) or which (3,7,11), however: seeds={text!r}")
+    numbers = tuple(int(part) for part in parts)
+    return numbers if "," in text else numbers[0]
+
+
+def _seeds(given: int | Sequence[int], problems: list[str]) -> list[int]:
+    if isinstance(given, int) and not isinstance(given, bool):
+        if 1 <= given <= _MOST_SEEDS:
+            return list(range(given))
+        problems.append(f"seeds must be from 1 to {_MOST_SEEDS}, however: seeds={given}")
+        return []
+    seeds = [] if isinstance(given, bool | str) else list(dict.fromkeys(given))
+    legal = all(isinstance(seed, int) and not isinstance(seed, bool) and 0 <= seed < 2**32 for seed in seeds)
+    if not seeds or not legal:
+        rule = "how many, or a list of whole numbers in [0, 2^32)"
+        problems.append(f"seeds must be {rule}, however: seeds={given!r}")
+    return seeds if legal else []
+
+
+def _check_options(request: Request, problems: list[str]) -> None:
+    known = [*DECIDING, *FREE]
+    for key in request.options:
+        if key not in known:
+            problems.append(f"compare has no option {key!r}: {suggest(key, known)}")
+    if isinstance(request.threads, bool) or not isinstance(request.threads, int) or request.threads < 1:
+        problems.append(f"threads must be a whole number >= 1, however: threads={request.threads!r}")
+
+
+def _distinct(
+    what: str, given: Sequence[Any], key: Callable[[str], str], problems: list[str], notes: list[str]
+) -> list[str]:
+    """Each member once; one that is written in two ways is one."""
+    if isinstance(given, str):
+        given = [given]
+    if not given:
+        problems.append(f"a comparison must have a {what}, however: none is given")
+    found: dict[str, str] = {}
+    for member in given:
+        if not isinstance(member, str):
+            came = f"{type(member).__name__} {getattr(member, '__name__', '')}".strip()
+            problems.append(f"a {what} must be text, for workers make it anew, however: {came}; {_NAMES[what]}")
+            continue
+        same = key(member)
+        if same in found:
+            notes.append(f"{what} {member.strip()} is given twice; it is compared once")
+        found.setdefault(same, member.strip())
+    return list(found.values())
+
+
+_NAMES = {"loss": "write file.py:NAME", "task": "write the name of an installed task"}
+
+
+def _loss_key(text: str) -> str:
+    try:
+        return " + ".join(map(str, parse(text)))
+    except UsageError:
+        return text.strip()
+
+
+def _known_tasks(names: Iterable[str], problems: list[str]) -> Iterator[TaskSpec]:
+    for name in names:
+        try:
+            yield installed().task(name)
+        except UsageError as error:
+            problems.append(str(error))
+
+
+def _fitting(losses: Iterable[str], tasks: Sequence[TaskSpec], problems: list[str]) -> list[tuple[str, TaskSpec]]:
+    """Pairs of a readable, known loss and a task that it fits."""
+    pairs = []
+    for loss in losses:
+        try:
+            terms = parse(loss)
+        except UsageError as error:
+            problems.append(str(error))
+            continue
+        for task in tasks:
+            try:
+                check_fit(installed(), terms, task)
+                pairs.append((loss, task))
+            except UsageError as error:
+                problems.append(str(error))
+    return pairs
+
+
+def _check_building(pairs: Iterable[tuple[str, TaskSpec]], request: Request, problems: list[str]) -> None:
+    """What only those can tell who make a loss and a task; torch is imported where there is something to tell."""
+    defaults = {**DECIDING, **FREE}
+    chosen = {key: value for key, value in request.options.items() if key in defaults and value != defaults[key]}
+    pairs = [(loss, task) for loss, task in pairs if chosen or _OWN.search(loss)]
+    if not pairs:
+        return
+    from losszoo.training.make_plan import choose
+    from losszoo.training.run_options import Options
+
+    for loss, task in pairs:
+        try:
+            choose(loss, task.name, Options(**chosen), targets=True)
+        except UsageError as error:
+            problems.append(str(error))
+
+
+def _refuse(problems: list[str]) -> None:
+    """One error for all of them."""
+    problems = list(dict.fromkeys(problems))
+    if not problems:
+        return
+    if len(problems) == 1:
+        raise UsageError(problems[0])
+    shown = problems[:_MOST_PROBLEMS]
+    more = [f"and {len(problems) - len(shown)} more"] if len(shown) < len(problems) else []
+    lines = "".join("\n  - " + "\n    ".join(problem.split("\n")) for problem in [*shown, *more])
+    raise UsageError(f"nothing is started: the grid must hold only what can be run, however:{lines}")

@@ -1,0 +1,120 @@
+"""The cells of a comparison: which there are, where they lie, and what decides their results."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import losszoo
+from losszoo.comparison.baselines import FITS
+from losszoo.comparison.cell import Cell
+from losszoo.comparison.compare_options import DECIDING, FREE, Checked, Request, check
+from losszoo.registry.compatibility import leaves
+from losszoo.registry.expressions import parse
+from losszoo.registry.registry import OWN_DISTRIBUTION, installed
+from losszoo.registry.specs import TaskSpec
+
+
+@dataclass(frozen=True)
+class Grid:
+    """What is computed.
+
+    Args:
+        members: tasks, losses and seeds.
+        cells: by task and seed, so that every loss has a first result soon; baselines last.
+        notes: what the user should know of it.
+    """
+
+    members: Checked
+    cells: tuple[Cell, ...]
+    notes: tuple[str, ...]
+
+
+def make_grid(request: Request) -> Grid:
+    """The cells of a request.
+
+    Raises:
+        UsageError: everything in it that is unknown, unreadable, unfit or not legal, in one list.
+    """
+    members = check(request)
+    cells: list[Cell] = []
+    notes = list(members.notes)
+    for task in members.tasks:
+        cells += [_loss_cell(loss, task, seed, request) for seed in members.seeds for loss in members.losses]
+        if request.baselines:
+            cells += [_baseline_cell(name, task, request) for name in FITS if task.kind in FITS[name]]
+            left_out = ", ".join(name for name in FITS if task.kind not in FITS[name])
+            notes += [f"baselines that do not fit {task.name}, a {task.kind} task: {left_out}"] if left_out else []
+    return Grid(members, tuple(cells), tuple(notes))
+
+
+def _loss_cell(loss: str, task: TaskSpec, seed: int, request: Request) -> Cell:
+    deciding = {key: request.options.get(key, default) for key, default in DECIDING.items()}
+    config = {
+        **_common(request),
+        "loss": loss,
+        "task": task.name,
+        "seed": seed,
+        **deciding,
+        "set": _settings(request.options.get("set", ())),
+        "code": _code(loss),
+        "plugins": _plugins(loss, task),
+    }
+    defaults = {**DECIDING, **FREE}
+    options = {key: value for key, value in request.options.items() if value != defaults[key]}
+    folder = _folder(request, task, loss) / f"seed-{seed}"
+    return Cell(task.name, loss, seed, "loss", config, options, folder)
+
+
+def _baseline_cell(name: str, task: TaskSpec, request: Request) -> Cell:
+    settings = {key: value for key, value in _settings(request.options.get("set", ())).items() if key[:5] == "task."}
+    config = {**_common(request), "baseline": name, "task": task.name, "set": settings}
+    config["scikit-learn"] = importlib.metadata.version("scikit-learn")
+    folder = request.out / _slug(task.name) / f"baseline-{name}" / "seed-0"
+    return Cell(task.name, name, 0, "baseline", config, {"set": settings}, folder)
+
+
+def _common(request: Request) -> dict[str, Any]:
+    versions = {"losszoo": losszoo.__version__, "torch": importlib.metadata.version("torch")}
+    return {**versions, "threads": request.threads}
+
+
+def _settings(given: Any) -> dict[str, Any]:
+    """By key, so that the order in which they are given does not count."""
+    if not given:
+        return {}
+    from losszoo.training.settings import GROUPS, parse_overrides
+
+    groups = parse_overrides(given)
+    return {f"{group}.{key}": value for group in GROUPS for key, value in sorted(getattr(groups, group).items())}
+
+
+def _code(loss: str) -> dict[str, str]:
+    if ".py:" not in loss:
+        return {}
+    from losszoo.training.make_plan import code_of
+
+    return code_of(loss)
+
+
+def _plugins(loss: str, task: TaskSpec) -> dict[str, str]:
+    """The distributions of others, whose code decides the result too."""
+    registry = installed()
+    named = [("loss", call.name) for call in leaves(registry, parse(loss)) if call.name in registry.losses]
+    origins = [registry.origin(*member) for member in (*named, ("task", task.name))]
+    return {o.distribution: o.version for o in origins if o.distribution != OWN_DISTRIBUTION}
+
+
+def _folder(request: Request, task: TaskSpec, loss: str) -> Path:
+    """A name to read, and six digits for what it cannot hold."""
+    digits = hashlib.sha256(loss.encode()).hexdigest()[:6]
+    return request.out / _slug(task.name) / f"{_slug(loss)}-{digits}"
+
+
+def _slug(text: str) -> str:
+    from losszoo.common.files import slug
+
+    return slug(text)

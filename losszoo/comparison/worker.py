@@ -1,0 +1,205 @@
+"""What a worker process does with a cell: claims it, computes it or goes on with it, and writes its record."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from losszoo.common.files import check_no_links
+from losszoo.common.locks import claim
+from losszoo.common.peak_memory import Peak
+from losszoo.common.timeouts import Alarm, TimeUpError
+from losszoo.comparison.cell import HUNG, Cell, now
+from losszoo.comparison.compare_options import FREE
+from losszoo.errors import LosszooError, UsageError, in_one_line
+
+_LOOKS_AFTER = 1.0  # seconds between two looks at whether the command still lives
+
+
+@dataclass(frozen=True)
+class Orders:
+    """What holds for all cells of a comparison.
+
+    Args:
+        command: identifies it, in the locks.
+        home: its working directory, in which relative targets and folders start.
+        threads: of torch and BLAS in every cell.
+        timeout: seconds for a cell; None for no end.
+        data: the folder of the data, where the user named one.
+    """
+
+    command: str
+    home: str
+    threads: int
+    timeout: float | None = None
+    data: str | None = None
+
+
+def work(cell: Cell, orders: Orders) -> dict[str, Any] | None:
+    """The record of a cell, written down too where that can be done; None where another process computes it."""
+    try:
+        _settle(orders)
+        check_no_links(*cell.folder.parents[:2], cell.folder, cell.run_dir)
+        cell.folder.mkdir(parents=True, exist_ok=True)
+        with claim(cell.folder, orders.command) as ours:
+            record = _claimed(cell, orders) if ours else None
+    except (OSError, LosszooError) as error:  # a full disk, a folder that is in use: the next cell may do better
+        return cell.new_record("failed", error=_told(error), ended=now())
+    if record is not None and record["status"] == "timeout":
+        # The exception of the alarm may have come amid an import, which leaves half a module to whoever is next.
+        os._exit(1)
+    return record
+
+
+def _settle(orders: Orders) -> None:
+    """Once in a process: where it works, where prints go; torch is no part of the first cell."""
+    if _settled:
+        return
+    os.chdir(orders.home)
+    if orders.data is not None:
+        os.environ.setdefault("LOSSZOO_DATA", orders.data)
+    os.dup2(2, 1)  # stdout may be a JSON document
+    _warm_up()
+    _settled.append(True)
+
+
+def _warm_up() -> None:
+    """One small training, so that what torch and scikit-learn load late is no part of the first cell's cost."""
+    import torch
+
+    from losszoo.common.interrupt import Interrupt
+    from losszoo.common.seeding import isolated
+    from losszoo.training.loop import fit
+    from losszoo.training.run import make_plan
+    from losszoo.training.run_folder.run_folder import NoRecord
+    from losszoo.training.run_options import Options
+
+    with contextlib.suppress(Exception), isolated(0, torch.device("cpu")):
+        plan = make_plan("nca", "digits", Options(epochs=1), NoRecord())
+        fit(plan, Interrupt())
+
+
+_settled: list[bool] = []
+
+
+def end_with(parent: int) -> None:
+    """A command that is killed cannot stop its workers, who would train on for nobody, or wait for a cell.
+
+    Args:
+        parent: process of the command. It may be dead before this one has begun, and another be the parent by now.
+    """
+    threading.Thread(target=_look_after, args=(parent,), daemon=True).start()
+
+
+def _look_after(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(_LOOKS_AFTER)
+    os._exit(1)
+
+
+def _claimed(cell: Cell, orders: Orders) -> dict[str, Any]:
+    there = cell.peek()
+    fits = there is not None and not cell.differences(there)
+    if there is not None and fits and there["status"] == "done":
+        return there
+    begun = time.perf_counter()
+    record = cell.new_record("missing", started=now())
+    if not fits:
+        _discard(cell.run_dir)
+    cell.write(record)  # with the config: what is found half done can be told from what another command began
+    peak = Peak()
+    record |= _computed(cell, orders)
+    record |= {"seconds": round(time.perf_counter() - begun, 3), "peak_memory_mb": peak.megabytes(), "ended": now()}
+    cell.write(record)
+    return record
+
+
+def _computed(cell: Cell, orders: Orders) -> dict[str, Any]:
+    """Status, result and error. Whatever is raised is the cell's, and stops no other."""
+    alarm = Alarm(orders.timeout, cell.folder / HUNG)
+    try:
+        with alarm:
+            return {"status": "done", "result": _result(cell, orders)}
+    except BaseException as error:
+        if alarm.rang:
+            return {"status": "timeout", "error": timeout_error(orders.timeout, _place(error))}
+        if isinstance(error, KeyboardInterrupt):
+            return {"status": "missing", "error": {"type": "KeyboardInterrupt", "message": "interrupted"}}
+        return {"status": "failed", "error": _told(error)}
+
+
+def timeout_error(seconds: float | None, place: str) -> dict[str, str]:
+    """The error of a cell that did not end."""
+    return {"type": "Timeout", "message": f"stopped after {seconds or 0:g} s{f' at {place}' if place else ''}"}
+
+
+def _place(error: BaseException) -> str:
+    """Where it was when the time was up: the line that :func:`in_one_line` puts in brackets."""
+    found: BaseException = error
+    while not isinstance(found, TimeUpError) and (found.__cause__ or found.__context__):
+        found = found.__cause__ or found.__context__ or found
+    said = in_one_line(found)
+    return said[said.index("(") + 1 : -1] if said.endswith(")") and "(" in said else ""
+
+
+def _told(error: BaseException) -> dict[str, str]:
+    message = str(error) if isinstance(error, LosszooError) else in_one_line(error)
+    return {"type": type(error).__name__, "message": message}
+
+
+def _result(cell: Cell, orders: Orders) -> dict[str, Any]:
+    import torch
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped, unused-ignore]
+
+    # As many threads as were asked for, however many cells run beside this one: sums are added up in the same order.
+    torch.set_num_threads(orders.threads)
+    with threadpool_limits(orders.threads):
+        if cell.kind == "baseline":
+            from losszoo.comparison.baselines import compute
+
+            return compute(cell.loss, cell.task, cell.options)
+        _check_code(cell)
+        return _run(cell)
+
+
+def _check_code(cell: Cell) -> None:
+    """A file that is edited while the grid is computed would give cells of two losses under one name."""
+    if cell.config["code"]:
+        from losszoo.training.make_plan import code_of
+
+        if code_of(cell.loss) != cell.config["code"]:
+            raise UsageError(f"{cell.loss} must stay as it is until all cells are done, however: its file has changed")
+
+
+def _run(cell: Cell) -> dict[str, Any]:
+    """The run, gone on with where one was begun."""
+    import losszoo
+    from losszoo.training.run_folder.resume import NotResumableError
+
+    if (cell.run_dir / "config.json").is_file():
+        try:
+            free = {key: cell.options[key] for key in FREE if key in cell.options}
+            return losszoo.run(cell.loss, resume=cell.run_dir, **free).to_dict()
+        except NotResumableError:  # cut off, of another version or another loss: it is begun anew
+            pass
+    _discard(cell.run_dir)
+    return losszoo.run(cell.loss, cell.task, seed=cell.seed, run_dir=cell.run_dir, **cell.options).to_dict()
+
+
+def _discard(run_dir: Path) -> None:
+    """Remove a run folder.
+
+    Raises:
+        UsageError: a living process trains in it, as ``losszoo run --resume`` by hand.
+    """
+    from losszoo.training.run_folder.run_folder import Record
+
+    if run_dir.is_dir():
+        with Record(run_dir).claimed():
+            shutil.rmtree(run_dir, ignore_errors=True)

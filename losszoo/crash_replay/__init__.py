@@ -1,0 +1,1 @@
+"""The step of a crash bundle, run once more."""

@@ -1,0 +1,130 @@
+"""A step of ``losszoo run`` made anew from its crash bundle."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from losszoo.common.seeding import Randomness
+from losszoo.errors import LosszooError, UsageError, in_one_line
+from losszoo.losses.sums.data_sizes import set_sizes
+from losszoo.registry.registry import installed
+from losszoo.training.build_loss import make_loss, make_model
+from losszoo.training.data.batch_inputs import Step, arguments
+from losszoo.training.data.prepared_data import Part, Prepared, prepare
+from losszoo.training.models.forward import Forward, Precision
+from losszoo.training.settings import make_task, registered_task
+
+
+class Rebuilder:
+    """Makes the step of a bundle as often as it is wanted, each time from the beginning.
+
+    Args:
+        bundle: of kind "run".
+        randomness: draws for the step; restored by whoever calls it.
+        loss: copied for every step where the run was given an object; the text that the config is to hold; None: the
+            text in the config is used.
+        trust: let the config name code outside the registry. Text that is given is trusted: a person has written it.
+
+    Raises:
+        UsageError: the bundle does not hold enough of the step.
+    """
+
+    def __init__(
+        self, bundle: Mapping[str, Any], randomness: Randomness, loss: Any = None, trust: bool = False
+    ) -> None:
+        config = bundle["config"]
+        if isinstance(loss, str) and (config.get("loss_is_object") or loss != config["loss"]):
+            raise UsageError(f"loss must be what the bundle holds, {config['loss']}, got {loss!r}; leave it out")
+        if config.get("loss_is_object") and loss is None:
+            raise UsageError(
+                f"the loss of this run, {config.get('loss')}, was an object, which its name does not make again; "
+                "call losszoo.crash_replay.replay.replay(path, loss=...) in Python with an equal one"
+            )
+        for part in ("batch", "model", "loss"):
+            if not isinstance(bundle.get(part), dict):
+                lost = [line for line in bundle["left_out"] if line.startswith(part)]
+                raise UsageError(
+                    f"a step cannot be repeated without its {part}, however: {'; '.join(lost) or 'it is missing'}"
+                )
+        self.config, self.randomness = config, randomness
+        self.loss = config["loss"] if loss is None else loss
+        self.targets = trust or isinstance(loss, str)
+        options = dict(config["task_options"])
+        self._split = options.pop("split", 0)
+        self.task = make_task(registered_task(config["task"], "in the config of the bundle"), options)
+        self._data: Prepared | None = None
+
+    def step(self, bundle: Mapping[str, Any]) -> RunStep:
+        """The step, with model and loss in the state before it."""
+        config, batch = self.config, bundle["batch"]
+        device = self.randomness.device
+        spec = installed().task(config["task"])
+        how = config["loss_options"], config["signature"], config["expects"]
+        loss = make_loss(copy.deepcopy(self.loss), spec, *how, targets=self.targets)
+        rows, data = self._rows_and_data("neighbors" in loss.signatures, batch)
+        model = make_model(config["trunk"], config["model"], self.task.numeric, data, loss.signatures).to(device)
+        set_sizes(loss, data.classes, model.dim)
+        loss = loss.to(device)
+        _load(model, bundle["model"], "model")
+        _load(loss, bundle["loss"], "loss")
+        model.train()
+        forward = Forward(model, Precision(config.get("precision", "fp32"), device))
+        generator = self.randomness.generator
+        step = Step(model, self.task, data, rows, config["recipe"]["sample_rate"], generator, forward)
+        return RunStep(step, loss)
+
+    def _rows_and_data(self, candidates: bool, batch: Mapping[str, Any]) -> tuple[Tensor, Prepared]:
+        """The batch as the training rows; among the others of the task where the loss draws candidates from them."""
+        device = self.randomness.device
+        inputs, targets = batch["inputs"].to(device), batch["targets"].to(device)
+        if not candidates:
+            part = Part(inputs, targets)
+            rows = torch.arange(len(part), device=device)
+            return rows, Prepared(part, part, part, self.task.spec.kind, batch["classes"])
+        if self._data is None:
+            self._data = prepare(self.task, self._split, device)
+        data, rows = self._data, batch["rows"].to(device)
+        if len(rows) and int(rows.max()) >= len(data.train):
+            raise UsageError(
+                f"the data of {self.config['task']} must be those of the run, however: row {int(rows.max())} of the "
+                f"batch is not among {len(data.train)}"
+            )
+        train = Part(data.train.inputs.clone(), data.train.targets.clone())
+        train.inputs[rows], train.targets[rows] = inputs, targets
+        return rows, replace(data, train=train)
+
+
+class RunStep:
+    """Computes the loss of the step; afterwards ``terms`` holds the value of every term that is on.
+
+    Args:
+        step: batch, model and draws.
+        loss: the sum.
+    """
+
+    def __init__(self, step: Step, loss: Any) -> None:
+        self.batch, self.loss = step, loss
+        self.terms: dict[str, Tensor] = {}
+
+    def __call__(self) -> Tensor:
+        loss = self.loss
+        values = loss.values(lambda leaf: arguments(self.batch, leaf.signature, leaf.identity.expects))
+        self.terms = {label: values[label] for label, weight in loss.weights.items() if weight != 0}
+        total: Tensor = loss.combine(values)
+        return total
+
+
+def _load(module: nn.Module, state: Mapping[str, Any], what: str) -> None:
+    try:
+        module.load_state_dict(state)
+    except (LosszooError, RuntimeError, KeyError, TypeError, AttributeError) as error:
+        raise UsageError(
+            f"the state of the {what} in the bundle must fit the {what} that its config makes, however: "
+            f"{in_one_line(error)}; has the code changed since?"
+        ) from error

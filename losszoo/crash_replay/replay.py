@@ -1,0 +1,243 @@
+"""``losszoo replay``: the step of a crash bundle again, what broke in it, and what the doctor says about it."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+from torch.utils._pytree import tree_leaves, tree_map
+
+from losszoo.common.plain_data import all_finite
+from losszoo.common.seeding import Randomness, isolated
+from losszoo.crash_replay.rebuild_run import Rebuilder
+from losszoo.crash_replay.repeat_step import MakeStep, Repetition, detached, kind_of, where_broken
+from losszoo.errors import LosszooError, UntrustedError, UsageError, in_one_line, untrusted
+from losszoo.losses.loss import Loss
+from losszoo.tracing.first_nonfinite import first_non_finite_of
+from losszoo.training.build_loss import device_of
+from losszoo.training.guard.crash_bundle import read, versions
+
+if TYPE_CHECKING:
+    from losszoo.doctor.report.examination import Finding
+
+
+@dataclass(frozen=True)
+class Replay:
+    """What a bundle gave when its step was repeated.
+
+    Args:
+        bundle: path of the file.
+        format: of the bundle.
+        reproduced: whether loss or gradient is non-finite again.
+        where: "loss", "gradient" or "input"; None where it was not reproduced.
+        op: the operation that first gave a non-finite result.
+        source: the line that called it.
+        kind: "half-precision-overflow" (finite in float32), "float32-overflow" (finite in float64), "structural"
+            (finite in neither) or "input"; None where it was not reproduced or could not be told.
+        term: which terms of a sum are bad.
+        event: as it was written down in the run.
+        versions: that the bundle was written with.
+        findings: of the doctor, on the arguments that the loss was called with.
+        notes: why it may not have been reproduced, and whatever else is worth knowing.
+    """
+
+    bundle: str
+    format: int
+    reproduced: bool
+    where: str | None
+    op: str | None
+    source: str | None
+    kind: str | None
+    term: str | None
+    event: Mapping[str, Any]
+    versions: Mapping[str, str]
+    findings: tuple[Finding, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The document of ``losszoo replay --json``."""
+        from losszoo.training.run_folder.run_folder import jsonable
+
+        plain = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "findings"}
+        found: dict[str, Any] = jsonable({**plain, "findings": [finding.to_dict() for finding in self.findings]})
+        return found
+
+
+def replay(
+    path: str | Path,
+    *,
+    step: MakeStep | None = None,
+    loss: Any = None,
+    device: str = "cpu",
+    examine: bool = True,
+    trust: bool = False,
+) -> Replay:
+    """Repeat the step of a crash bundle.
+
+    Args:
+        path: of the bundle.
+        step: for the bundle of a :class:`losszoo.Guard` in a loop of your own: takes the content of the bundle
+            and returns a function that computes the loss. It is called once for every repetition, and is to make the
+            model anew each time.
+        loss: an equal loss, where ``losszoo.run`` was given an object; or the text that the bundle is to hold.
+        device: to repeat it on.
+        examine: hand the arguments of the loss to the doctor.
+        trust: import the loss that the bundle names, even if it is not in the registry. Without it, and without the
+            same text as ``loss``, a bundle runs no code but that of installed losses.
+
+    Raises:
+        UsageError: the file is no bundle, the step cannot be made again, or it needs code that nobody has asked to run.
+    """
+    content = read(path)
+    randomness = Randomness(0, device_of(device))
+    with isolated(0, randomness.device):
+        again = Repetition(content, _maker(content, step, loss, randomness, trust), randomness)
+        try:
+            return _examined(str(path), content, again, examine)
+        except UntrustedError as error:
+            command = f"losszoo replay {shlex.quote(str(path))}"
+            raise untrusted(error, path, command, content["config"]["loss"]) from None
+
+
+def _maker(content: dict[str, Any], step: MakeStep | None, loss: Any, randomness: Randomness, trust: bool) -> MakeStep:
+    if step is not None:
+        return step
+    if content["config"] is None:
+        raise UsageError(
+            "the bundle of a losszoo.Guard must be replayed with a function that makes its step, however: "
+            f"step=None; write make_step(bundle), which returns a function that computes the loss, and pass it as "
+            f"step=make_step (on the command line, --step file.py:make_step). {holdings(content)}"
+        )
+    try:
+        return Rebuilder(content, randomness, loss, trust).step
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        if isinstance(error, LosszooError):
+            raise
+        raise UsageError(f"the config of the bundle is damaged: {in_one_line(error)}") from error
+
+
+def holdings(content: Mapping[str, Any]) -> str:
+    """What a bundle holds, in a sentence."""
+    batch = content.get("batch")
+    shapes = [f"{tuple(leaf.shape)} {leaf.dtype}" for leaf in tree_leaves(batch) if isinstance(leaf, Tensor)]
+    event = content["event"]
+    told = {
+        "batch": "nothing" if batch is None else f"{type(batch).__name__} of {', '.join(shapes) or 'no tensor'}",
+        "model": f"state of {len(content.get('model') or ())} entries",
+        "event": f"non-finite {event.get('what') or event.get('where')} in step {event.get('step')}",
+    }
+    return "The bundle holds " + "; ".join(f"bundle[{name!r}]: {text}" for name, text in told.items())
+
+
+def _examined(path: str, content: dict[str, Any], again: Repetition, examine: bool) -> Replay:
+    """Repeat, compare, blame, widen, and hand over to the doctor."""
+    try:
+        step = again.step(again.fresh())
+        loss = again.watched(step)
+        found = where_broken(loss)
+        terms = [name for name, value in getattr(step, "terms", {}).items() if where_broken(value)]
+        origin = first_non_finite_of(again.ready) if found else None
+    except LosszooError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise UsageError(f"the step of {path} cannot be repeated: {in_one_line(error)}") from error
+    event, notes = content["event"], _differences(content, again)
+    bad_input = found is not None and _bad_input(content)
+    kind, more = (None, []) if found is None else ("input", []) if bad_input else kind_of(again)
+    if found is None:
+        notes = [*_excuses(content, again), *notes]
+    findings, remarks = _diagnosed(again) if found and examine else ((), [])
+    return Replay(
+        bundle=path,
+        format=content["format"],
+        reproduced=found is not None,
+        where="input" if bad_input else found,
+        op=origin.op if origin else None,
+        source=origin.source if origin else None,
+        kind=kind,
+        term=" and ".join(terms) or None,
+        event=event,
+        versions=content["versions"],
+        findings=findings,
+        notes=(*notes, *more, *remarks),
+    )
+
+
+def _bad_input(content: Mapping[str, Any]) -> bool:
+    """Of a run, the inputs say it; of a loop of one's own, the guard has said it, for a batch may hold masks."""
+    if content["config"] is None:
+        return bool(content["event"].get("where") == "input")
+    return not all_finite(content["batch"]["inputs"])
+
+
+def _differences(content: Mapping[str, Any], again: Repetition) -> list[str]:
+    """What is not as it was when the bundle was written."""
+    then, now = content["versions"], versions()
+    other = [f"{name} {then[name]} then, {now[name]} now" for name in now if then.get(name) not in (None, now[name])]
+    left_out = [f"left out of the bundle: {line}" for line in content["left_out"]]
+    return [*([f"versions differ: {'; '.join(other)}"] if other else []), *left_out]
+
+
+def _excuses(content: Mapping[str, Any], again: Repetition) -> list[str]:
+    """Why a step may have gone well this time."""
+    if content["event"].get("what"):
+        return [f"loss and gradient were finite then, too: what was not is {content['event']['what']}"]
+    then, now = "cuda" if "cuda" in content["random"] else "cpu", again.randomness.device.type
+    excuses = [f"it failed on {then}, and was repeated on {now}"] if then != now else []
+    return [
+        *excuses,
+        "a loss or model that keeps a state outside its state_dict, or draws from another source than torch's, "
+        "is not as it was",
+    ]
+
+
+def _diagnosed(again: Repetition) -> tuple[tuple[Finding, ...], list[str]]:
+    """The doctor's findings on the arguments of every loss that breaks on them by itself."""
+    if not again.calls:
+        return (), ["the doctor examines losses of the zoo, and the step called none; losszoo doctor takes any target"]
+    findings: list[Finding] = []
+    notes: list[str] = []
+    # A loss that is called more than once, as on parts of a batch, is examined where it first breaks.
+    broken = {loss: inputs for loss, inputs in reversed(again.calls) if _breaks_alone(loss, inputs)}
+    for loss, inputs in broken.items():
+        found, said = _diagnose(loss, tree_map(_plain_tensor, inputs))
+        findings += found
+        notes += said
+    if not broken and all(all_finite(value) for _, inputs in again.calls for value in inputs):
+        notes.append("the loss by itself is finite on its arguments: what broke stands outside it, in the model")
+    elif not broken:
+        notes.append("the loss was given arguments that are not finite: what broke stands before it, in the model")
+    return tuple(findings), notes
+
+
+def _plain_tensor(value: Any) -> Any:
+    return value.detach().clone() if isinstance(value, Tensor) else value
+
+
+def _breaks_alone(loss: Loss, inputs: tuple[Any, ...]) -> bool:
+    """Finite arguments, and a value or a gradient that is not."""
+    if not all(all_finite(value) for value in inputs):
+        return False
+    try:
+        with torch.enable_grad():
+            return where_broken(loss(*tree_map(detached, inputs))) is not None
+    except (Exception, SystemExit):  # called by name or with more than its inputs, which is not remembered
+        return False
+
+
+def _diagnose(loss: Loss, inputs: tuple[Any, ...]) -> tuple[tuple[Finding, ...], list[str]]:
+    name = str(loss.identity)
+    how: dict[str, Any] = {"signature": loss.signature, "expects": loss.identity.expects, "target": name}
+    try:
+        from losszoo.doctor.diagnose import diagnose  # the doctor is asked only after a failure
+    except ImportError:
+        return (), ["the doctor is not installed"]
+    try:
+        return tuple(diagnose(loss, inputs, **how)), []
+    except (Exception, SystemExit) as error:  # what was found out so far is worth more
+        return (), [f"the doctor could not examine {name}: {in_one_line(error)}"]

@@ -1,0 +1,1 @@
+"""From inputs that fail to findings: search, shrink, blame, cause."""

@@ -1,0 +1,174 @@
+"""Why an operation broke, in a sentence."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from losszoo.doctor.diagnosis.blame import Blame
+from losszoo.tracing.tape import Record, is_reversed
+
+_AT_ZERO = {
+    "log": "the logarithm of 0",
+    "log2": "the logarithm of 0",
+    "log10": "the logarithm of 0",
+    "reciprocal": "1 over 0",
+    "rsqrt": "1 over the root of 0",
+}
+_SLOPES = {
+    "sqrt": "the slope of a square root is infinite at 0",
+    "pow": "the slope of a power below 1 is infinite at 0",
+    "norm": "the slope of a norm has no value at 0",
+    "log": "the slope of a logarithm is infinite at 0",
+    "div": "the slope of a quotient is infinite where the denominator is 0",
+    "acos": "the slope of acos is infinite at -1 and 1",
+    "asin": "the slope of asin is infinite at -1 and 1",
+    "atanh": "the slope of atanh is infinite at -1 and 1",
+    "atan2": "an angle has no slope at the origin",
+    "std": "the slope of a standard deviation is infinite where all numbers are equal",
+    "xlogy": "the slope of xlogy in its second argument is x / y, 0 / 0 at the origin",
+    "mul": "a slope of 0 meets an infinite factor: 0 * inf is NaN",
+    "logsumexp": "the slope of logsumexp has no value where every entry is -inf",
+    "log_softmax": "the slope of log_softmax has no value where every entry is -inf",
+}
+
+
+def cause_of(found: Blame | None, symptom: str) -> str:
+    """The cause in words."""
+    if found is None:
+        return "the operation could not be found: it happens outside of what torch shows"
+    sentence = _SENTENCES[found.why](found)
+    if found.backward and symptom.endswith("gradient") and found.why == "singular":
+        sentence += "; the forward value is finite, so a guard on the loss alone does not see it"
+    return sentence
+
+
+def _singular(found: Blame) -> str:
+    record = found.record
+    op = record.site.op
+    if found.backward:
+        return _slope(record)
+    if op == "div":
+        return _quotient(record)
+    if op in _AT_ZERO:
+        return _logarithm(record)
+    if any(bool(x.isinf().any()) for x in record.inputs):
+        return f"{op} of infinities: inf - inf, 0 * inf and softmax of nothing but -inf are NaN"
+    if not all(x.numel() for x in record.inputs):
+        return f"{op} over nothing is not defined"
+    return _domain(record)
+
+
+def _slope(record: Record) -> str:
+    """The derivative: without a value at its argument, or too large beside it."""
+    op = record.site.op
+    if any(bool(x.isinf().any()) for x in record.inputs):
+        return f"an infinite number that {op} gets meets a slope of 0, and 0 * inf is NaN"
+    numbers = [x.detach().abs() for x in record.inputs if x.numel()]
+    least = min((float(x.min()) for x in numbers), default=0.0)
+    if op in ("log", "log2", "log10", "div", "sqrt", "pow", "reciprocal", "rsqrt") and 0 < least < 1e-20:
+        return f"the slope of {op} overflows: a number it gets is as small as {least:.3g}"
+    return _SLOPES.get(op, f"the derivative of {op} is not finite there")
+
+
+def _quotient(record: Record) -> str:
+    numbers = [_tensor(x) for x in record.args[:2]]
+    if is_reversed(record):
+        numbers.reverse()
+    top, bottom = numbers
+    if not bool((bottom == 0).any()):
+        return "a quotient of numbers that are not finite, or too large for the dtype"
+    both = bool(((top == 0) & (bottom == 0)).any())
+    return "0 / 0: the denominator is 0, and so is the numerator" if both else "division by 0"
+
+
+def _logarithm(record: Record) -> str:
+    x = record.inputs[0]
+    if bool((x < 0).any()):
+        return f"{record.site.op} of a negative number, {float(x.detach().min()):.3g}"
+    return _AT_ZERO[record.site.op]
+
+
+def _domain(record: Record) -> str:
+    x = record.inputs[0] if record.inputs else torch.zeros(())
+    if record.site.op in ("std", "var"):
+        return f"{record.site.op} of a single number: the sum of squares is divided by 0"
+    low, high = (float(x.detach().min()), float(x.detach().max())) if x.numel() else (0.0, 0.0)
+    return f"{record.site.op} is not defined for what it gets, between {low:.6g} and {high:.6g}"
+
+
+def _overflow(found: Blame) -> str:
+    record = found.record
+    dtype = record.outputs[0].dtype
+    largest = max((float(x.detach().double().abs().max()) for x in record.inputs if x.numel()), default=0.0)
+    return (
+        f"{record.site.op} overflows: the largest number it gets is {largest:.6g}, and {_name(dtype)} ends at "
+        f"{torch.finfo(dtype).max:.4g}"
+    )
+
+
+def _underflow(found: Blame) -> str:
+    record, victim = found.record, found.victim
+    dtype = record.outputs[0].dtype
+    first = f"{record.site.op} underflows to 0 in {_name(dtype)}"
+    if victim is record:
+        return first
+    return f"{first}, and {victim.site.op} at {victim.site.source} then gets 0 in place of a small number"
+
+
+def _cancellation(found: Blame) -> str:
+    record, victim = found.record, found.victim
+    first = f"{record.site.op} cancels: its operands agree in every digit that {_name(record.outputs[0].dtype)} has"
+    return first if victim is record else f"{first}, and {victim.site.op} at {victim.site.source} gets what is left"
+
+
+def _rounding(found: Blame) -> str:
+    record = found.record
+    constant = _constant(record)
+    if record.site.op == "add" and constant is not None:
+        return f"the constant {constant:g} rounds away in {_name(record.outputs[0].dtype)}"
+    return f"{record.site.op} loses the digits that matter in {_name(record.outputs[0].dtype)}"
+
+
+def _hidden(found: Blame) -> str:
+    record, victim = found.record, found.victim
+    dtype = str(record.outputs[0].dtype).removeprefix("torch.")
+    return (
+        f"{record.site.op} gives an infinity in {dtype} that the value does not show (a where or a factor of 0 hides "
+        f"it); in the derivative of {victim.site.op} it meets a 0, and 0 * inf is NaN"
+    )
+
+
+def _swallowed(found: Blame) -> str:
+    constant = _constant(found.record)
+    said = f"the constant {constant:g}" if constant is not None else "the constant"
+    return (
+        f"{said} is far larger than the number that it is to protect: value and slope no longer depend on it, so a "
+        "wrong answer is not pulled back"
+    )
+
+
+def _constant(record: Record) -> float | None:
+    numbers = [*record.args, *record.kwargs.values()]
+    return next((float(x) for x in numbers if isinstance(x, float)), None)
+
+
+def _tensor(value: Any) -> Tensor:
+    return value.detach() if isinstance(value, Tensor) else torch.as_tensor(value)
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
+
+
+_SENTENCES = {
+    "singular": _singular,
+    "overflow": _overflow,
+    "underflow": _underflow,
+    "cancellation": _cancellation,
+    "rounding": _rounding,
+    "swallowed": _swallowed,
+    "hidden": _hidden,
+}

@@ -1,0 +1,188 @@
+"""The search for failures: every probe is judged, and failures with the same culprit are one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+
+from losszoo.doctor.diagnosis.blame import Blame, blame
+from losszoo.doctor.diagnosis.judge import Verdict, judge
+from losszoo.doctor.effort import Effort
+from losszoo.doctor.inputs.probes import Probe
+from losszoo.doctor.subject.input_kinds import is_change_of_values
+from losszoo.doctor.subject.subject import Leaves, Outcome, Subject, evaluate
+from losszoo.errors import in_one_line, is_out_of_memory
+
+# A loss that fails everywhere has told all it can.
+_MOST_FAILURES = 8
+_WITHOUT_NEWS = 60
+# Once so many large inputs have had a true value beyond the dtype, the next ones are taken to have it too.
+_ENOUGH = 20
+_MOST_NOTES = 8
+_TRULY = "the true value is infinite"
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One way to fail.
+
+    Args:
+        subject: whose.
+        probe: the first that shows it, in words.
+        symptom: of the examination's list.
+        dtype: it fails in.
+        leaves: the failing input.
+        blame: who is at fault.
+        shows: whether other leaves fail in the same way; by default, whether they show the same symptom.
+        accept: whether an outcome is a cure; by default, whether it is finite and near the truth.
+        error: what was raised.
+        said: cause and remedy, where no operation is to blame.
+    """
+
+    subject: Subject
+    probe: str
+    symptom: str
+    dtype: torch.dtype
+    leaves: Leaves
+    blame: Blame | None
+    shows: Callable[[Leaves], bool] | None = None
+    accept: Callable[[Outcome], bool] | None = None
+    error: Exception | None = None
+    said: tuple[str, str] | None = None
+
+    def fails_on(self, leaves: Leaves) -> bool:
+        """Whether these leaves show it too."""
+        if self.shows is not None:
+            return self.shows(leaves)
+        verdict = judge(self.subject, leaves, self.dtype)
+        return verdict.sick and verdict.symptom == self.symptom
+
+
+@dataclass
+class Search:
+    """What has been found so far.
+
+    Args:
+        clock: the effort that may be spent.
+    """
+
+    clock: Effort
+    failures: dict[tuple[Any, ...], Failure] = field(default_factory=dict)
+    notes: dict[str, None] = field(default_factory=dict)
+    probes: int = 0
+    complete: bool = True
+    _without_news: int = 0
+    _beyond: int = 0
+
+    def try_all(
+        self,
+        subject: Subject,
+        probes: Iterable[Probe],
+        dtype: torch.dtype = torch.float32,
+        share: float = 1.0,
+        only: str = "",
+        needed: bool = True,
+    ) -> None:
+        """Judge probes until they, the news or that share of the effort are at an end.
+
+        Args:
+            subject: whose.
+            probes: to try.
+            dtype: to compute in.
+            share: of the effort that may be spent after them.
+            only: count no other symptoms than those that begin so.
+            needed: without them the search is not complete; others are a sample of many, as large as the effort.
+        """
+        self._without_news = 0
+        for probe in probes:
+            if self.clock.over(share):
+                if needed and not self.clock.time_is_up:
+                    self.leave_undone("the effort does not suffice for all that should be tried; --effort gives more")
+                return
+            if len(self.failures) >= _MOST_FAILURES or self._without_news >= _WITHOUT_NEWS:
+                return
+            self.try_one(subject, probe, dtype, only)
+
+    def try_one(self, subject: Subject, probe: Probe, dtype: torch.dtype, only: str = "") -> Verdict:
+        """Judge one probe."""
+        self.probes += 1
+        verdict = judge(subject, probe.leaves, dtype, look_into_size=self._beyond < _ENOUGH)
+        self._beyond += verdict.beyond
+        if verdict.sick and str(verdict.symptom).startswith(only):
+            self._add(subject, probe, verdict, dtype)
+        elif verdict.infinite:
+            self._infinite(probe)
+        elif verdict.error is not None:
+            self._raised(subject, probe, verdict.error, dtype)
+        return verdict
+
+    def _infinite(self, probe: Probe) -> None:
+        if not any(text.startswith(_TRULY) for text in self.notes):
+            self.note(f"{_TRULY}, and no fault of the loss, on: {probe.label}")
+
+    def _raised(self, subject: Subject, probe: Probe, error: Exception, dtype: torch.dtype) -> None:
+        """A refusal in words is an answer; anything else, on input that is legal for certain, is a failure."""
+        if is_out_of_memory(error):
+            self.leave_undone(f"the memory does not suffice for all that should be tried: {in_one_line(error)}")
+            return
+        if isinstance(error, ValueError | AssertionError | NotImplementedError):
+            return
+        if dtype.itemsize < 4 or not _is_legal(subject, probe.leaves):
+            said = in_one_line(error)
+            self.note(f"in {str(dtype).removeprefix('torch.')} it raises {said} on: {probe.label}")
+            return
+
+        def shows(leaves: Leaves) -> bool:
+            return type(evaluate(subject, leaves, dtype).error) is type(error)
+
+        self.add(Failure(subject, probe.label, "raises", dtype, probe.leaves, None, shows, error=error))
+
+    def note(self, text: str) -> None:
+        """Say something that is worth knowing, once."""
+        if len(self.notes) < _MOST_NOTES:
+            self.notes.setdefault(text)
+
+    def leave_undone(self, why: str) -> None:
+        """Not all is tried that should be; the first reason is said, before everything else."""
+        if self.complete:
+            self.notes = {why: None, **self.notes}
+        self.complete = False
+
+    def _add(self, subject: Subject, probe: Probe, verdict: Verdict, dtype: torch.dtype) -> None:
+        assert verdict.leaves is not None
+        assert verdict.symptom is not None
+        found = self._blame(subject, verdict.leaves, dtype)
+        self.add(Failure(subject, probe.label, verdict.symptom, dtype, verdict.leaves, found))
+
+    def _blame(self, subject: Subject, leaves: Leaves, dtype: torch.dtype) -> Blame | None:
+        """The operation at fault, where the loss can be called while it is watched."""
+        try:
+            return blame(subject, leaves, dtype)
+        except Exception as error:
+            self.note(f"which operation is to blame cannot be told, since a recorded call raises {in_one_line(error)}")
+            return None
+
+    def add(self, failure: Failure) -> None:
+        """Keep a failure, unless the same operation on the same line is to blame for one already."""
+        key = failure.blame.key if failure.blame is not None else (failure.symptom, str(failure.error))
+        if key in self.failures:
+            self._without_news += 1
+            return
+        self._without_news = 0
+        self.failures[key] = failure
+
+
+def _is_legal(subject: Subject, leaves: Leaves) -> bool:
+    """Whether an input is legal for certain.
+
+    The edge cases of a signature are, unless the loss has sizes of its own, which they need not fit. Beside an example
+    it is another legal value of what the example holds, in its sizes.
+    """
+    own_sizes = isinstance(subject.call, nn.Module) and any(True for _ in subject.call.parameters())
+    if subject.signature and not own_sizes:
+        return True
+    return is_change_of_values(subject, leaves)

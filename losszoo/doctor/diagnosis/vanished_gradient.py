@@ -1,0 +1,137 @@
+"""Wrong answers that no longer pull: the gradient is gone, and the mathematics without its epsilon has one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._pytree import tree_leaves
+
+from losszoo.doctor.diagnosis.blame import Blame
+from losszoo.doctor.diagnosis.float64_shadow import zero_by_underflow
+from losszoo.doctor.effort import Effort
+from losszoo.doctor.inputs.edge_cases import battery
+from losszoo.doctor.inputs.probes import Probe
+from losszoo.doctor.subject.dtypes import computing_in
+from losszoo.doctor.subject.subject import Leaves, Outcome, Subject, evaluate, forward
+from losszoo.tracing.tape import Record, Tape, operation, plain
+
+# Less than this share of the gradient that there should be is none.
+GONE = 1e-4
+# A true gradient below this is small by design: a bounded loss gives up hopeless samples.
+_PULLS = 1e-3
+# Constants up to here are there to save a logarithm or a quotient.
+_EPS = 1e-3
+# Of the effort.
+SHARE = 0.8
+
+
+@dataclass(frozen=True)
+class Vanished:
+    """A wrong answer without a gradient."""
+
+    probe: Probe
+    blame: Blame
+    pull: float
+
+
+def wrong_answers(subject: Subject) -> Iterator[Probe]:
+    """Inputs of the signature's battery on which the loss should pull hardest."""
+    if subject.expects != "logits":
+        return
+    for label, inputs in battery(subject.signature, subject.expects, subject.seed):
+        if "wrong" in label or "mixed up" in label:
+            yield Probe(label, tree_leaves(inputs))
+
+
+def vanished(subject: Subject, clock: Effort) -> Iterator[Vanished]:
+    """Every wrong answer that has lost its gradient, as far as the effort allows."""
+    for probe in wrong_answers(subject):
+        if clock.over(SHARE):
+            return
+        pull = lost_pull(subject, probe.leaves)
+        found = _blame(subject, probe.leaves) if pull is not None else None
+        if found is not None and pull is not None:
+            yield Vanished(probe, found, pull)
+
+
+def lost_pull(subject: Subject, leaves: Leaves, outcome: Outcome | None = None) -> float | None:
+    """The size of the gradient that some row should have, where it has next to none; else None.
+
+    Args:
+        subject: whose loss.
+        leaves: a wrong answer.
+        outcome: of a mended form on these leaves; by default, of the loss itself.
+    """
+    narrow = outcome or evaluate(subject, leaves, torch.float32)
+    wide = evaluate(subject, leaves, torch.float64, mode=WithoutEpsilon())
+    if narrow.error is not None or wide.error is not None:
+        return None
+    true, found = _row_norms(wide), _row_norms(narrow)
+    if true.shape != found.shape:
+        return None
+    lost = torch.isfinite(true) & torch.isfinite(found) & (true > _PULLS) & (found < GONE * true)
+    return float(true[lost].max()) if bool(lost.any()) else None
+
+
+def _row_norms(outcome: Outcome) -> Tensor:
+    """The length of the gradient of each row: one that still pulls must not hide those that do not."""
+    rows = [g.double().reshape(len(g), -1).norm(dim=1) for g in outcome.moved() if g.ndim]
+    return torch.cat(rows) if rows else torch.zeros(0)
+
+
+class WithoutEpsilon(Tape):
+    """Leaves out every small constant that is added to, or bounds, a positive number."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if is_epsilon(func, args, kwargs or {}):
+            return next(x for x in args if isinstance(x, Tensor))
+        return super().__torch_function__(func, types, args, kwargs)
+
+
+def is_epsilon(func: Any, args: Any, kwargs: Any) -> bool:
+    """Whether an operation only keeps a number away from zero."""
+    name = operation(func)
+    if name not in ("add", "clamp", "clamp_min", "maximum"):
+        return False
+    constants = [*args[1:], *kwargs.values()] if isinstance(args[0], Tensor) else [args[0]]
+    small = [c for c in constants if isinstance(c, float) and 0 < c <= _EPS]
+    return len(small) > 0 and bool((_tensor_of(args) >= 0).all())
+
+
+def _tensor_of(args: Any) -> Tensor:
+    found: Tensor = plain(next(x for x in args if isinstance(x, Tensor))).detach()
+    return found
+
+
+def _blame(subject: Subject, leaves: Leaves) -> Blame | None:
+    """The epsilon that swallows a number, or else the underflow before a logarithm."""
+    tape = Tape()
+    with torch.enable_grad(), computing_in(subject.call, torch.float32) as (call, _):
+        forward(subject, call, leaves, torch.float32, tape)
+    for record in tape.records:
+        if is_epsilon(record.func, record.args, record.kwargs) and _swallows(record):
+            return Blame(record, _logarithm_after(tape, record), "swallowed", True, tape)
+    for record in tape.records:
+        if record.site.op in ("log", "div", "log2", "log10"):
+            for x in record.inputs:
+                source = zero_by_underflow(tape, x)
+                if source is not None:
+                    return Blame(source, record, "underflow", True, tape)
+    return None
+
+
+def _swallows(record: Record) -> bool:
+    """Whether some number disappears beside the constant."""
+    numbers = [*record.args, *record.kwargs.values()]
+    constant = min(c for c in numbers if isinstance(c, float) and 0 < c <= _EPS)
+    return bool((_tensor_of(record.args) < GONE * constant).any())
+
+
+def _logarithm_after(tape: Tape, record: Record) -> Record:
+    """Where the saved number is used."""
+    after = tape.records[record.index + 1 :]
+    return next((r for r in after if r.site.op in ("log", "log2", "log10")), record)

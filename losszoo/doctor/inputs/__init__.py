@@ -1,0 +1,1 @@
+"""Inputs to try: ordinary batches, edge cases, changes of them."""

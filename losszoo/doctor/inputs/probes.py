@@ -1,0 +1,174 @@
+"""The inputs that are tried: an ordinary one, changed in ways that are blind to what it means."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from losszoo.doctor.inputs.mutations import Change
+from losszoo.doctor.inputs.tensor_changes import changes_of, copies_of, scores_for
+from losszoo.doctor.subject.input_kinds import Leaf, leaves_of
+from losszoo.doctor.subject.subject import Leaves, Subject, evaluate
+
+# So many pairs of changes are drawn at most; singles are all tried.
+_MOST_PAIRS = 1500
+# Of the numbers in a pair of changes.
+_LARGEST = 500.0
+
+
+@dataclass(frozen=True)
+class Probe:
+    """One input, and what was done to an ordinary one to get it."""
+
+    label: str
+    leaves: Leaves
+
+
+@dataclass(frozen=True)
+class _Edit:
+    """Replaces one leaf."""
+
+    index: int
+    label: str
+    tensor: Tensor
+
+
+def ordinary(subject: Subject) -> Probe:
+    """The input as it was given."""
+    return Probe("ordinary input", list(subject.leaves))
+
+
+def structural(subject: Subject) -> Iterator[Probe]:
+    """Single changes, changes of all tensors alike, and chosen rows; simple ones first."""
+    leaves = leaves_of(subject)
+    yield from (_apply(subject, edit) for edit in _edits(leaves))
+    yield from _alike(subject, leaves)
+    yield from rows(subject)
+
+
+def combined(subject: Subject) -> Iterator[Probe]:
+    """Pairs of single changes, and few rows with a change each: a sample of what is too much to try."""
+    yield from _pairs(subject, list(_edits(leaves_of(subject))))
+    yield from _edited_rows(subject, list(rows(subject)))
+
+
+def _edits(leaves: Sequence[Leaf]) -> Iterator[_Edit]:
+    for leaf in leaves:
+        yield from _as_edits(leaf, changes_of(leaf))
+    for leaf, other in itertools.permutations(leaves, 2):
+        yield from _as_edits(leaf, copies_of(leaf, other))
+        yield from _as_edits(leaf, scores_for(leaf, other))
+
+
+def _as_edits(leaf: Leaf, changes: Iterator[Change]) -> Iterator[_Edit]:
+    return (_Edit(leaf.index, label, tensor) for label, tensor in changes)
+
+
+def _apply(subject: Subject, *edits: _Edit) -> Probe:
+    leaves = list(subject.leaves)
+    for edit in edits:
+        leaves[edit.index] = edit.tensor
+    return Probe(", ".join(edit.label for edit in edits), leaves)
+
+
+def _alike(subject: Subject, leaves: Sequence[Leaf]) -> Iterator[Probe]:
+    """The same change of every floating tensor that may have it."""
+    floating = [leaf for leaf in leaves if leaf.floating]
+    if len(floating) < 2:
+        return
+    by_label: dict[str, list[_Edit]] = {}
+    for leaf in floating:
+        for edit in _as_edits(leaf, changes_of(leaf)):
+            by_label.setdefault(edit.label.removeprefix(leaf.name + " "), []).append(edit)
+    for label, edits in by_label.items():
+        if len(edits) > 1:
+            yield Probe(f"everything {label}", _apply(subject, *edits).leaves)
+
+
+def batch_size(subject: Subject) -> int:
+    """The number of rows that most tensors have; 0 where there is none."""
+    sizes = [len(x) for x in subject.leaves if isinstance(x, Tensor) and x.ndim]
+    return max(sizes, key=sizes.count) if sizes else 0
+
+
+def select(subject: Subject, leaves: Sequence[object], index: Tensor) -> Leaves:
+    """Those rows of every tensor that has as many as the batch."""
+    size = batch_size(subject)
+    return [x[index] if isinstance(x, Tensor) and x.ndim and len(x) == size else x for x in leaves]
+
+
+def rows(subject: Subject) -> Iterator[Probe]:
+    """Few rows, one row, the same row again and again."""
+    size = batch_size(subject)
+    chosen = {
+        "one row": [0],
+        "two rows": [0, 1],
+        "the same row twice": [0, 0],
+        "the first row everywhere": [0] * size,
+        "every row twice": [i for i in range(size) for _ in range(2)],
+        "the last row": [size - 1],
+    }
+    if size > 1:
+        for label, index in chosen.items():
+            yield Probe(label, select(subject, subject.leaves, torch.tensor(index)))
+
+
+def outliers(subject: Subject) -> Iterator[Probe]:
+    """One residual whose square no float32 holds, where a row's part of the loss is its own."""
+    leaves = leaves_of(subject)
+    real = [leaf for leaf in leaves if leaf.kind == "real" and leaf.tensor.numel() > 1]
+    present = [_Edit(x.index, "", torch.ones_like(x.tensor)) for x in leaves if x.kind in ("binary", "bool")]
+    for leaf in filter(lambda leaf: is_separable(subject, leaf), real):
+        if any(leaf.tensor.shape == other.tensor.shape for other in real if other is not leaf):
+            changed = leaf.tensor.clone()
+            changed.reshape(-1)[0] = 1e20
+            edited = _apply(subject, _Edit(leaf.index, f"{leaf.name} with an outlier of 1e20", changed), *present)
+            yield Probe(edited.label.rstrip(", "), edited.leaves)
+
+
+def is_separable(subject: Subject, leaf: Leaf) -> bool:
+    """Whether the gradient at the other elements stays as it is when the first one moves."""
+    if leaf.index not in subject.trained:
+        return False
+    position = subject.trained.index(leaf.index)
+    moved = list(subject.leaves)
+    moved[leaf.index] = leaf.tensor.clone()
+    moved[leaf.index].reshape(-1)[0] += 3.0
+    before, after = evaluate(subject, subject.leaves), evaluate(subject, moved)
+    if before.error or after.error:
+        return False
+    a, b = before.gradients[position], after.gradients[position]
+    if a is None or b is None:
+        return False
+    rest, other = a.reshape(-1)[1:], b.reshape(-1)[1:]
+    return bool((rest - other).abs().max() <= 1e-5 * rest.abs().max())
+
+
+def _pairs(subject: Subject, edits: Sequence[_Edit]) -> Iterator[Probe]:
+    """Two changes of different tensors at once; two huge ones are no input that anybody has."""
+    edits = [edit for edit in edits if not edit.tensor.is_floating_point() or _largest(edit.tensor) <= _LARGEST]
+    pairs = [(a, b) for a, b in itertools.combinations(edits, 2) if a.index != b.index]
+    if len(pairs) > _MOST_PAIRS:
+        # Spread over all changes rather than over those of the first tensors.
+        pairs = random.Random(subject.seed).sample(pairs, _MOST_PAIRS)
+    yield from (_apply(subject, a, b) for a, b in pairs)
+
+
+def _largest(x: Tensor) -> float:
+    return float(x.nan_to_num(0.0, 0.0, 0.0).abs().max()) if x.numel() else 0.0
+
+
+def _edited_rows(subject: Subject, chosen: Sequence[Probe]) -> Iterator[Probe]:
+    """Few rows with a change each."""
+    for probe in chosen[:3]:
+        # The kinds are those of the whole input: few rows may look like something else.
+        leaves = [replace(leaf, tensor=probe.leaves[leaf.index]) for leaf in leaves_of(subject)]
+        for edit in _edits(leaves):
+            changed = list(probe.leaves)
+            changed[edit.index] = edit.tensor
+            yield Probe(f"{probe.label}, {edit.label}", changed)

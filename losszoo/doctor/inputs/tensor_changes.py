@@ -1,0 +1,91 @@
+"""Changes of one tensor, or of one tensor into another, that keep it legal."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from losszoo.doctor.inputs.mutations import LARGE, MAKERS, Change
+from losszoo.doctor.subject.input_kinds import Leaf
+
+
+def changes_of(leaf: Leaf) -> Iterator[Change]:
+    """Legal changes of one tensor: fills, repeats, single elements, scales; the plain ones first."""
+    maker = MAKERS.get(leaf.kind)
+    if maker is None or not leaf.tensor.numel():
+        return
+    for label, tensor in itertools.chain(maker(leaf), _declared(leaf)):
+        if leaf.legal(tensor):
+            yield f"{leaf.name} {label}", tensor.to(leaf.tensor.dtype)
+
+
+def _declared(leaf: Leaf) -> Iterator[Change]:
+    """What the loss's own code says its input may hold."""
+    x = leaf.tensor
+    if leaf.may_be_nan and leaf.floating:
+        changed = x.clone()
+        changed.reshape(-1)[0] = torch.nan
+        yield "with a NaN, which the loss looks for", changed
+        yield "all NaN, which the loss looks for", torch.full_like(x, torch.nan)
+    if leaf.ignored is not None:
+        yield f"all {leaf.ignored}, which the loss leaves out", torch.full_like(x, leaf.ignored)
+        single = torch.full_like(x, leaf.ignored)
+        single.reshape(-1)[0] = x.reshape(-1)[0]
+        yield f"{leaf.ignored} but for one", single
+
+
+def copies_of(leaf: Leaf, other: Leaf) -> Iterator[Change]:
+    """One tensor as a copy of another of its shape, or as its opposite."""
+    x, y = leaf.tensor, other.tensor
+    if x.shape != y.shape or leaf.index == other.index or not leaf.floating:
+        return
+    candidates = [("equal to", y), ("the opposite of", -y.to(x.dtype)), ("nearly", y.to(x.dtype) * (1 + 1e-5))]
+    if leaf.kind in ("probability", "binary", "simplex"):
+        candidates[1] = ("the opposite of", 1 - y.double())
+    for label, tensor in candidates:
+        if leaf.legal(tensor):
+            yield f"{leaf.name} {label} {other.name}", tensor.to(x.dtype)
+
+
+def scores_for(leaf: Leaf, labels: Leaf) -> Iterator[Change]:
+    """Scores or probabilities that are sure of the labels, rightly and wrongly."""
+    hot = _one_hot(leaf, labels)
+    if hot is None:
+        return
+    yield from _sure(leaf, hot)
+    if leaf.logits and leaf.tensor.ndim == 2:
+        # The last class is excluded wherever it is not the answer.
+        excluded = torch.zeros_like(leaf.tensor, dtype=torch.bool)
+        excluded[:, -1] = hot[:, -1] == 0
+        yield f"{leaf.name} -inf where excluded", leaf.tensor.masked_fill(excluded, -torch.inf)
+
+
+def _sure(leaf: Leaf, hot: Tensor) -> Iterator[Change]:
+    if leaf.kind in ("probability", "simplex", "binary"):
+        yield f"{leaf.name} right with probability 1", hot.to(leaf.tensor.dtype)
+        wrong = hot.roll(1, 1) if leaf.kind == "simplex" else 1 - hot
+        yield f"{leaf.name} wrong with probability 1", wrong.to(leaf.tensor.dtype)
+    if leaf.kind == "real":
+        for size in LARGE:
+            sure = (hot * 2 - 1) * size
+            yield f"{leaf.name} right by {size:g}", sure.to(leaf.tensor.dtype)
+            yield f"{leaf.name} wrong by {size:g}", -sure.to(leaf.tensor.dtype)
+
+
+def _one_hot(leaf: Leaf, labels: Leaf) -> Tensor | None:
+    """The labels at the shape of the scores; None where they do not fit."""
+    x, y = leaf.tensor, labels.tensor
+    if not leaf.floating or leaf.index == labels.index:
+        return None
+    if labels.kind in ("binary", "simplex", "bool") and x.shape == y.shape:
+        return y.double()
+    if labels.kind == "label" and labels.classes == 2 and x.shape == y.shape:
+        return y.clamp(0, 1).double()
+    fits = labels.kind == "label" and x.ndim == y.ndim + 1 and x.shape[:1] == y.shape[:1] and x.shape[2:] == y.shape[1:]
+    if not fits or labels.classes > x.shape[1]:
+        return None
+    hot = torch.nn.functional.one_hot(y.clamp(min=0).long(), x.shape[1]).double()
+    return hot.movedim(-1, 1)

@@ -1,0 +1,284 @@
+"""The table: for each operation the forms that do not break, the best one first."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from losszoo.doctor.remedies.logspace import logarithm, quotient
+from losszoo.doctor.remedies.remedy import Remedy
+from losszoo.doctor.remedies.writing import Make, Writing, written
+from losszoo.tracing.tape import is_reversed
+
+
+def _of_x(code: str) -> Make:
+    """A form with the first operand as ``{x}``, the operation as ``{op}`` and its other arguments as ``{rest}``."""
+
+    def make(w: Writing) -> str | None:
+        if not isinstance(w.record.args[0], Tensor) or _is_plain_power(w) or is_reversed(w.record):
+            return None
+        return code.format(x=w.x, op=w.callee, rest=w.rest)
+
+    return make
+
+
+def _of_two(code: str) -> Make:
+    """A form with the operands as ``{a}`` and ``{b}``, in the order in which they stand."""
+
+    def make(w: Writing) -> str | None:
+        a, b = w.parts
+        return code.format(a=a, b=b)
+
+    return make
+
+
+def _is_plain_power(w: Writing) -> bool:
+    """A square and its kin have a value and a gradient everywhere."""
+    exponent = w.record.args[1] if w.record.site.op == "pow" and len(w.record.args) > 1 else None
+    return isinstance(exponent, int | float) and exponent >= 1 and float(exponent).is_integer()
+
+
+def _count(w: Writing) -> str | None:
+    """A count of nothing is 1: only of whole numbers, wherever it stands, so that no other denominator is raised."""
+    a, b = w.parts
+    count = w.record.args[0] if is_reversed(w.record) else w.record.args[1]
+    if isinstance(count, int):
+        return f"{a} / max({b}, 1)" if b != repr(count) else None
+    whole = isinstance(count, Tensor) and bool(((count == count.round()) & (count >= 0)).all())
+    return f"{a} / {b}.clamp(min=1)" if whole else None
+
+
+def _of_denominator(code: str) -> Make:
+    """Like :func:`_of_two`, where the denominator is a tensor."""
+
+    def make(w: Writing) -> str | None:
+        a, b = w.parts
+        denominator = w.record.args[0] if is_reversed(w.record) else w.record.args[1]
+        return code.format(a=a, b=b) if isinstance(denominator, Tensor) else None
+
+    return make
+
+
+def _softplus(w: Writing) -> str | None:
+    maker = w.tape.maker(w.record.args[0])
+    return f"torch.nn.functional.softplus({w.operand(maker, 0)})" if maker and maker.site.op == "exp" else None
+
+
+def _dim(w: Writing) -> int | None:
+    dim = w.record.kwargs.get("dim", w.record.args[1] if len(w.record.args) > 1 else None)
+    return dim if isinstance(dim, int) and not isinstance(dim, bool) else None
+
+
+def _has_other_dims(w: Writing) -> bool:
+    """Over several dimensions at once, or over one that is not known."""
+    return "dim" in w.record.kwargs or len(w.record.args) > 1
+
+
+def _norm_scaled(w: Writing) -> str | None:
+    """Squares of numbers near 1 neither underflow nor overflow; of nothing but zeros the norm is a tiny number."""
+    dim = w.record.kwargs.get("dim", w.record.args[2] if len(w.record.args) > 2 else None)
+    if not isinstance(dim, int | None):
+        return None
+    keep = w.record.kwargs.get("keepdim", len(w.record.args) > 3 and w.record.args[3])
+    along = "" if dim is None else f"{dim}, keepdim=True"
+    top = w.let(f"{w.x}.detach().abs().amax({along}).clamp(min=4 * torch.finfo({w.x}.dtype).tiny)", "m")
+    outside = top if dim is None or keep else f"{top}.squeeze({dim})"
+    return f"{outside} * {w.callee}({w.x} / {top}{w.rest})"
+
+
+def _number(w: Writing) -> str | None:
+    """How many numbers a statistic is taken over."""
+    if not _has_other_dims(w):
+        return f"{w.x}.numel()"
+    dim = _dim(w)
+    return None if dim is None else f"{w.x}.shape[{dim}]"
+
+
+def _variance(w: Writing) -> str | None:
+    count = _number(w)
+    if count is None or w.record.kwargs.get("correction", 1) != 1 or "unbiased" in w.record.kwargs:
+        return None
+    rest = w.rest_of(w.record, without=("correction",)).removeprefix(", ")
+    return f"{w.x}.var({rest}{', ' if rest else ''}correction=int({count} > 1))"
+
+
+def _deviation(w: Writing) -> str | None:
+    variance = _variance(w)
+    return None if variance is None else f"torch.sqrt({variance} + torch.finfo({w.x}.dtype).eps ** 2)"
+
+
+def _mean_or_zero(w: Writing) -> str | None:
+    count = _number(w)
+    return None if count is None else f"{w.x}.sum({w.rest.removeprefix(', ')}) / max({count}, 1)"
+
+
+def _dead_rows(value: str) -> Make:
+    """A row without any finite entry has this value."""
+
+    def make(w: Writing) -> str | None:
+        dim = _dim(w)
+        if dim is None:
+            return None
+        dead = w.let(f"({w.x} == -torch.inf).all({dim}, keepdim=True)", "dead")
+        keep = w.record.site.op != "logsumexp" or w.record.kwargs.get("keepdim", False)
+        outside = dead if keep else f"{dead}.squeeze({dim})"
+        return f"torch.where({outside}, {value}, {w.callee}(torch.where({dead}, 0, {w.x}){w.rest}))"
+
+    return make
+
+
+def _without(mark: str) -> Make:
+    """0 wherever the one factor is 0, whatever the other; neither derivative sees the other's infinity."""
+
+    def make(w: Writing) -> str | None:
+        a, b = w.parts
+        chosen, other = (a, b) if mark == "a" else (b, a)
+        value = w.record.args[0] if chosen == w.operand(w.record, 0) else w.record.args[1]
+        if not isinstance(value, Tensor):
+            return None
+        return f"torch.where({chosen} == 0, 0, {chosen} * torch.where({chosen} == 0, 0, {other}))"
+
+    return make
+
+
+def _infinity_kept(w: Writing) -> str | None:
+    """What is excluded by an infinity stays so under a scale, and the scale's derivative does not see it."""
+    a, b = w.parts
+    if not all(isinstance(value, Tensor) for value in w.record.args[:2]):
+        return None
+    absent = w.let(f"torch.isinf({a})", "absent")
+    return f"torch.where({absent}, {a}, torch.where({absent}, 0, {a}) * {b})"
+
+
+def _difference(w: Writing) -> str | None:
+    """inf - inf, as of two empty maxima, taken for 0."""
+    if not all(isinstance(value, Tensor) for value in w.record.args[:2]):
+        return None
+    a, b = w.parts
+    both = w.let(f"torch.isinf({a}) & torch.isinf({b})", "both")
+    return f"torch.where({both}, 0, torch.where({both}, 0, {a}) - torch.where({both}, 0, {b}))"
+
+
+def _without_nan(*positions: int) -> Make:
+    """The operation on numbers only; what was NaN is left out by what follows."""
+
+    def make(w: Writing) -> str | None:
+        args = w.record.args
+        if not all(i < len(args) and isinstance(args[i], Tensor) and args[i].is_floating_point() for i in positions):
+            return None
+        texts = [w.operand(w.record, i, "xyz"[min(i, 2)]) for i in range(len(args))]
+        named = w.rest_of(w.record, skip=len(args)).removeprefix(", ")
+        numbers = [f"{text}.nan_to_num()" if i in positions else text for i, text in enumerate(texts)]
+        return written(w.record, [*numbers, *([named] if named else [])])
+
+    return make
+
+
+def _in_float32(w: Writing) -> str:
+    """The same operation on float32 numbers; half precision does not come back before the end."""
+    low = [isinstance(v, Tensor) and v.is_floating_point() for v in w.record.args]
+    texts = [w.operand(w.record, i, "xyz"[min(i, 2)]) for i in range(len(low))]
+    wide = [f"{t}.float()" if s else t for t, s in zip(texts, low, strict=True)]
+    named = w.rest_of(w.record, skip=len(low)).removeprefix(", ")
+    return written(w.record, [*wide, *([named] if named else [])])
+
+
+def _total_of_kept(w: Writing) -> str | None:
+    """Of torch's own losses: a mean over nothing is 0."""
+    x, targets = w.x, w.y
+    if w.record.kwargs.get("reduction", "mean") != "mean" or w.record.args[1].is_floating_point():
+        return None
+    ignored = w.record.kwargs.get("ignore_index", -100)
+    rest = w.rest_of(w.record, 2, without=("reduction", "label_smoothing", "ignore_index"))
+    kept = "" if ignored == -100 else f", ignore_index={ignored}"
+    smooth = w.record.kwargs.get("label_smoothing", 0.0)
+    smoothed = f", label_smoothing={smooth}" if smooth else ""
+    total = f"{w.callee}({x}, {targets}{rest}{kept}{smoothed}, reduction='sum')"
+    return f"{total} / ({targets} != {ignored}).sum().clamp(min=1)"
+
+
+LOG_SPACE = Remedy("log space", logarithm)
+LOG_CLAMPED = Remedy("log clamped", _of_x("{op}({x}.clamp(min=torch.finfo({x}.dtype).eps))"))
+# Small, yet with a reciprocal that the dtype holds.
+LOG_ABOVE_TINY = Remedy("log above tiny", _of_x("{op}({x}.clamp(min=4 * torch.finfo({x}.dtype).tiny))"))
+LOG_SKIPPED = Remedy("log skipped", _of_x("torch.where({x} > 0, {op}(torch.where({x} > 0, {x}, 1)), 0)"))
+SOFTPLUS = Remedy("softplus", _softplus)
+LOG1P_INSIDE = Remedy("log1p inside", _of_x("torch.log1p({x}.clamp(min=-1 + torch.finfo({x}.dtype).eps))"))
+SOFTMAX = Remedy("quotient in log space", quotient)
+COUNT = Remedy("count", _count)
+QUOTIENT_CLAMPED = Remedy("denominator clamped", _of_denominator("{a} / {b}.clamp(min=torch.finfo({b}.dtype).eps)"))
+QUOTIENT_OR_ZERO = Remedy(
+    "quotient or zero", _of_denominator("torch.where({b} != 0, {a} / torch.where({b} != 0, {b}, 1), 0)")
+)
+QUOTIENT_PLUS_EPS = Remedy("denominator plus eps", _of_denominator("{a} / ({b} + torch.finfo({b}.dtype).eps)"))
+ROOT_OR_ZERO = Remedy("root or zero", _of_x("torch.where({x} > 0, torch.sqrt(torch.where({x} > 0, {x}, 1)), 0)"))
+ROOT_PLUS_EPS = Remedy("root plus eps", _of_x("torch.sqrt({x}.clamp(min=0) + torch.finfo({x}.dtype).eps ** 2)"))
+POWER_OR_ZERO = Remedy("power or zero", _of_x("torch.where({x} > 0, {op}(torch.where({x} > 0, {x}, 1){rest}), 0)"))
+POSITIVE = Remedy("positive", _of_x("{op}({x}.clamp(min=torch.finfo({x}.dtype).eps){rest})"))
+NORM_SCALED = Remedy("norm scaled", _norm_scaled)
+EXP_SHIFTED = Remedy("exp shifted", _of_x("torch.exp({x} - {x}.amax(-1, keepdim=True))"))
+EXP_SHIFTED_BY_ALL = Remedy("exp shifted by all", _of_x("torch.exp({x} - {x}.max())"))
+# At the root of the largest number, so that a product of two still fits: e^88.7 in float32, e^11 in float16.
+EXP_BOUNDED = Remedy("exp bounded", _of_x("{op}({x}.clamp(max=44))"))
+EXP_BOUNDED_IN_HALF = Remedy("exp bounded in half precision", _of_x("{op}({x}.clamp(max=5))"))
+INSIDE = Remedy(
+    "inside", _of_x("{op}({x}.clamp(-1 + 4 * torch.finfo({x}.dtype).eps, 1 - 4 * torch.finfo({x}.dtype).eps))")
+)
+ABOVE_ONE = Remedy("above one", _of_x("{op}({x}.clamp(min=1 + 4 * torch.finfo({x}.dtype).eps))"))
+DEVIATION = Remedy("deviation", _deviation)
+VARIANCE = Remedy("variance", _variance)
+MEAN_OR_ZERO = Remedy("mean or zero", _mean_or_zero)
+DEAD_ROWS = Remedy("dead rows", _dead_rows("0"))
+EMPTY_SUMS = Remedy("empty sums", _dead_rows("-torch.inf"))
+LEFT_IS_ZERO = Remedy("left factor zero", _without("a"))
+RIGHT_IS_ZERO = Remedy("right factor zero", _without("b"))
+INFINITY_KEPT = Remedy("infinity kept", _infinity_kept)
+DIFFERENCE = Remedy("difference of infinities", _difference)
+XLOGY = Remedy("xlogy clamped", lambda w: f"torch.xlogy({w.x}, {w.y}.clamp(min=4 * torch.finfo({w.y}.dtype).tiny))")
+JITTER = Remedy("jitter", _of_x("{op}({x} + 1e-6 * {x}.abs().amax() * torch.eye({x}.shape[-1], dtype={x}.dtype))"))
+TOTAL_OF_KEPT = Remedy("total of kept", _total_of_kept)
+# Not both where one will do: a NaN of the network's own is not to be hidden.
+WITHOUT_NAN = (
+    Remedy("second without NaN", _without_nan(1)),
+    Remedy("first without NaN", _without_nan(0)),
+    Remedy("both without NaN", _without_nan(0, 1)),
+)
+IN_FLOAT32 = Remedy("in float32", _in_float32)
+
+_LOG = (LOG_SPACE, LOG_CLAMPED, LOG_ABOVE_TINY, LOG_SKIPPED)
+_BOUNDED = (EXP_BOUNDED, EXP_BOUNDED_IN_HALF)
+FORMS: dict[str, tuple[Remedy, ...]] = {
+    "log": _LOG,
+    "log2": _LOG,
+    "log10": _LOG,
+    "log1p": (SOFTPLUS, LOG1P_INSIDE),
+    "div": (SOFTMAX, COUNT, QUOTIENT_CLAMPED, QUOTIENT_OR_ZERO, QUOTIENT_PLUS_EPS),
+    "reciprocal": (POSITIVE,),
+    "rsqrt": (POSITIVE,),
+    "sqrt": (ROOT_OR_ZERO, ROOT_PLUS_EPS),
+    "pow": (POWER_OR_ZERO, POSITIVE),
+    "norm": (NORM_SCALED,),
+    "exp": (EXP_SHIFTED, EXP_SHIFTED_BY_ALL, *_BOUNDED),
+    "exp2": _BOUNDED,
+    "expm1": _BOUNDED,
+    "cosh": _BOUNDED,
+    "sinh": _BOUNDED,
+    "acos": (INSIDE,),
+    "asin": (INSIDE,),
+    "atanh": (INSIDE,),
+    "acosh": (ABOVE_ONE,),
+    "std": (DEVIATION,),
+    "var": (VARIANCE,),
+    "mean": (MEAN_OR_ZERO,),
+    "softmax": (DEAD_ROWS,),
+    "log_softmax": (DEAD_ROWS,),
+    "logsumexp": (EMPTY_SUMS,),
+    "mul": (LEFT_IS_ZERO, RIGHT_IS_ZERO, INFINITY_KEPT),
+    "sub": (DIFFERENCE,),
+    "xlogy": (XLOGY,),
+    "lgamma": (POSITIVE,),
+    "digamma": (POSITIVE,),
+    "logdet": (JITTER,),
+    "slogdet": (JITTER,),
+    "cross_entropy": (TOTAL_OF_KEPT,),
+    "nll_loss": (TOTAL_OF_KEPT,),
+}

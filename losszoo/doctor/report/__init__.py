@@ -1,0 +1,1 @@
+"""What an examination says: findings in words, as JSON and as a page."""

@@ -1,0 +1,91 @@
+"""In which dtype a loss computes: its own parameters too, and nothing less than float64 where that is asked for."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import os
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from losszoo.losses.loss import Loss
+from losszoo.losses.sums.sum_loss import SumLoss
+
+
+@contextlib.contextmanager
+def computing_in(loss: Callable[..., Any], dtype: torch.dtype) -> Iterator[tuple[Callable[..., Any], list[Tensor]]]:
+    """The loss with its own parameters in a dtype; in float64 nothing inside is computed in less."""
+    call = in_dtype(loss, dtype)
+    parameters = call.parameters() if isinstance(call, nn.Module) else ()
+    learned: list[Tensor] = [p for p in parameters if p.requires_grad]
+    if dtype != torch.float64:
+        yield call, learned
+        return
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        with Widened():
+            yield call, learned
+    finally:
+        torch.set_default_dtype(before)
+
+
+def in_dtype(call: Callable[..., Any], dtype: torch.dtype) -> Callable[..., Any]:
+    """A module with parameters or buffers of that dtype; anything else, and a loss that casts by itself, as it is."""
+    if not isinstance(call, nn.Module) or isinstance(call, SumLoss):
+        return call
+    state = [*call.parameters(), *call.buffers()]
+    casts_itself = isinstance(call, Loss) and dtype.itemsize < 4
+    if casts_itself or (isinstance(call, Loss) and not state):
+        return call
+    # A copy for every call: what a module remembers of one input must not spoil the next, nor the user's own.
+    return copy.deepcopy(call).to(dtype)
+
+
+class Widened(TorchFunctionMode):
+    """Takes casts down to float32 or half precision for casts to float64, so that a float64 run stays one."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = getattr(func, "__name__", "")
+        if name in ("float", "half", "bfloat16") and args and isinstance(args[0], Tensor):
+            return args[0].double()
+        wide = tuple(_wider(value) for value in args) if name in ("to", "type") else args
+        return func(*wide, **{key: _wider(value) for key, value in (kwargs or {}).items()})
+
+
+def _wider(value: Any) -> Any:
+    low = isinstance(value, torch.dtype) and value in (torch.float32, torch.float16, torch.bfloat16)
+    return torch.float64 if low else value
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """What a loss prints or warns of, a thousand times over at its edges, would bury the answer."""
+    with warnings.catch_warnings(), open(os.devnull, "w") as nowhere:
+        warnings.simplefilter("ignore")
+        with contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
+            yield
+
+
+@contextlib.contextmanager
+def eager() -> Iterator[None]:
+    """Inside, what is compiled runs as it was written: its operations can be told, and nothing waits for a compiler."""
+    # Where the compiler is not loaded nothing is compiled yet, and loading it takes a second.
+    loaded = "torch._dynamo" in sys.modules and hasattr(torch.compiler, "set_stance")
+    with torch.compiler.set_stance("force_eager") if loaded else contextlib.nullcontext():
+        yield
+
+
+def uncompiled(call: Any) -> Any:
+    """The original of what ``torch.compile`` has made; anything else as it is."""
+    for name in ("_orig_mod", "_torchdynamo_orig_callable"):
+        original = getattr(call, name, None)
+        if callable(original):
+            return original
+    return call

@@ -1,0 +1,141 @@
+"""What a loss's own code says of its inputs: which it asks for NaN, and which label it ignores."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_leaves
+
+from losszoo.doctor.subject.dtypes import computing_in
+from losszoo.doctor.subject.subject import Subject, forward
+
+
+@dataclass
+class Hints:
+    """Facts about leaves, by their index.
+
+    Args:
+        may_be_nan: leaves that the loss itself looks at for NaN.
+        ignored: labels that the loss leaves out, by leaf.
+        within_one: leaves that the loss uses as no larger than 1: it takes 1 - p, clamps there, or asks for an angle.
+    """
+
+    may_be_nan: set[int] = field(default_factory=set)
+    ignored: dict[int, int] = field(default_factory=dict)
+    within_one: set[int] = field(default_factory=set)
+
+
+def with_hints(subject: Subject) -> Subject:
+    """The subject, with what one ordinary call says of its inputs."""
+    hints = _watch(subject)
+    nan, one = frozenset(hints.may_be_nan), frozenset(hints.within_one)
+    return replace(subject, may_be_nan=nan, ignored=hints.ignored, within_one=one)
+
+
+def _watch(subject: Subject) -> Hints:
+    hints = Hints()
+    try:
+        with computing_in(subject.call, torch.float32) as (call, _):
+            watcher = _Watcher(hints)
+            forward(subject, watcher.around(call), subject.leaves, torch.float32, watcher)
+    except Exception:  # told elsewhere, as a loss that raises on its ordinary input
+        return hints
+    _from_parameters(subject, hints)
+    return hints
+
+
+def _from_parameters(subject: Subject, hints: Hints) -> None:
+    """An argument or attribute called ``ignore_index``."""
+    called = getattr(subject.call, "forward", subject.call)
+    try:
+        parameters = inspect.signature(called).parameters
+    except (TypeError, ValueError):
+        return
+    default = parameters["ignore_index"].default if "ignore_index" in parameters else None
+    value = getattr(subject.call, "ignore_index", default)
+    # torch's own default is no statement of the author's.
+    if value is None and _speaks_of_ignoring(called):
+        value = -100
+    if isinstance(value, int) and not str(getattr(called, "__module__", "")).startswith("torch"):
+        for index, leaf in enumerate(subject.leaves):
+            if isinstance(leaf, Tensor) and not leaf.is_floating_point():
+                hints.ignored.setdefault(index, value)
+
+
+def _speaks_of_ignoring(called: Any) -> bool:
+    """Whether the author's own text names torch's ignored label."""
+    try:
+        text = inspect.getsource(called)
+    except (OSError, TypeError):
+        return False
+    return "-100" in text or "ignore_index" in text
+
+
+# What leaves a number within or beyond 1 where it was.
+_KEEPING = (
+    *("reshape", "view", "flatten", "unsqueeze", "squeeze", "long", "float", "to", "double", "clone", "getitem"),
+    *("gather", "transpose", "permute", "contiguous", "abs", "neg", "pow", "square", "clamp", "sqrt"),
+)
+_WITHIN_ONE = ("binary_cross_entropy", "logit", "atanh", "arctanh", "acos", "arccos", "asin", "arcsin", "erfinv")
+
+
+class _Watcher(TorchFunctionMode):
+    """Follows the leaves by identity, through plain rearrangements."""
+
+    def __init__(self, hints: Hints) -> None:
+        super().__init__()
+        self.hints = hints
+        self._index: dict[int, int] = {}
+        self._kept: list[Tensor] = []
+
+    def around(self, call: Any) -> Any:
+        """The call, with the leaves it gets written down."""
+
+        def watched(*arguments: Any) -> Any:
+            for index, leaf in enumerate(tree_leaves(arguments)):
+                if isinstance(leaf, Tensor):
+                    self._follow(leaf, index)
+            return call(*arguments)
+
+        return watched
+
+    def _follow(self, tensor: Tensor, index: int) -> None:
+        self._index[id(tensor)] = index
+        self._kept.append(tensor)
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        result = func(*args, **kwargs)
+        name = getattr(func, "__name__", "").strip("_")
+        index = self._index.get(id(args[0])) if args and isinstance(args[0], Tensor) else None
+        if index is not None:
+            self._learn(name, index, args, kwargs)
+            if name in _KEEPING:
+                self._follow(result, index)
+        if name in ("cross_entropy", "nll_loss") and kwargs.get("ignore_index", -100) != -100 and len(args) > 1:
+            target = self._index.get(id(args[1]))
+            if target is not None:
+                self.hints.ignored[target] = int(kwargs["ignore_index"])
+        return result
+
+    def _learn(self, name: str, index: int, args: Any, kwargs: Any) -> None:
+        if name in ("isnan", "isfinite", "nan_to_num", "nanmean", "nansum"):
+            self.hints.may_be_nan.add(index)
+        one_minus = name == "rsub" and not isinstance(args[1], Tensor) and args[1] == 1
+        if name in _WITHIN_ONE or one_minus or (name in ("clamp", "clip") and _ends_at_one(args, kwargs)):
+            self.hints.within_one.add(index)
+        compared = name in ("ne", "eq") and len(args) > 1 and isinstance(args[1], int)
+        if compared and not isinstance(args[1], bool) and not args[0].is_floating_point():
+            self.hints.ignored.setdefault(index, args[1])
+        if name == "ge" and len(args) > 1 and args[1] == 0 and not args[0].is_floating_point():
+            self.hints.ignored.setdefault(index, -1)
+
+
+def _ends_at_one(args: Any, kwargs: Any) -> bool:
+    high = kwargs.get("max", args[2] if len(args) > 2 else None)
+    return isinstance(high, int | float) and 0 < high <= 1

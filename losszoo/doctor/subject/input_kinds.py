@@ -1,0 +1,256 @@
+"""What a tensor of an ordinary input may legally be: probabilities stay probabilities, labels stay labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from losszoo.doctor.subject.subject import Subject, is_given
+
+# So few numbers of one sign, or within [-1, 1], are chance.
+_FEW = 6
+_SCORE_NAMES = ("logit", "score", "energ", "sim", "attn", "attention")
+_TOLERANCE = 1e-3
+
+KINDS = (
+    "real",
+    "positive",
+    "bounded",
+    "probability",
+    "simplex",
+    "log-probability",
+    "unit",
+    "rotation",
+    "binary",
+    "bool",
+    "label",
+    "other",
+)
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """One tensor of the input.
+
+    Args:
+        index: among the leaves.
+        name: of its argument.
+        kind: one of :data:`KINDS`.
+        tensor: the ordinary value.
+        dim: along which a simplex sums to 1 or a unit vector has its length.
+        classes: how many labels there may be.
+        given: comes from the data, and is not trained.
+        logits: unbounded scores, in which -inf is legal and means "excluded".
+        may_be_nan: the loss itself looks at it for NaN.
+        ignored: the label that the loss leaves out.
+    """
+
+    index: int
+    name: str
+    kind: str
+    tensor: Tensor
+    dim: int = -1
+    classes: int = 0
+    given: bool = False
+    logits: bool = False
+    may_be_nan: bool = False
+    ignored: int | None = None
+
+    @property
+    def floating(self) -> bool:
+        """Whether it holds floating numbers."""
+        return self.tensor.is_floating_point()
+
+    def legal(self, tensor: Tensor) -> bool:
+        """Whether a changed value is still of this kind."""
+        known = tensor[~tensor.isnan()] if self.may_be_nan else tensor
+        return self.kind == "real" or _is_of(self, known)
+
+
+def leaves_of(subject: Subject) -> list[Leaf]:
+    """Every tensor of the ordinary input, with its kind."""
+    owners = [name for name, value in zip(subject.names, subject.inputs, strict=True) for _ in _flat(value)]
+    found = [
+        _leaf(subject, index, name, tensor)
+        for index, (name, tensor) in enumerate(zip(owners, subject.leaves, strict=True))
+        if isinstance(tensor, Tensor) and not tensor.is_complex()
+    ]
+    return [_with_classes(leaf, found) for leaf in found]
+
+
+def _flat(value: Any) -> list[Any]:
+    return list(torch.utils._pytree.tree_leaves(value))
+
+
+def _leaf(subject: Subject, index: int, name: str, tensor: Tensor) -> Leaf:
+    kind, dim = kind_of(tensor)
+    if kind in _BY_CHANCE and index in subject.trained and not _is_within_one(subject, index, name):
+        kind = _BY_CHANCE[kind]
+    if subject.signature in _SCORES and index == 0:
+        kind = _SCORES[subject.signature].get(subject.expects, kind)
+    classes = int(tensor.max()) + 1 if kind == "label" and tensor.numel() else 0
+    given = is_given(name) or index not in subject.trained
+    may_be_nan, ignored = index in subject.may_be_nan, subject.ignored.get(index)
+    return Leaf(index, name, kind, tensor, dim, classes, given, may_be_nan=may_be_nan, ignored=ignored)
+
+
+# Numbers that merely happen to lie within 1 may be larger elsewhere: costs, coordinates, features.
+_BY_CHANCE = {"probability": "positive", "bounded": "real"}
+_BOUNDED_NAMES = ("prob", "conf", "cosine", "corr", "alpha", "gate", "sigmoid")
+
+
+def _is_within_one(subject: Subject, index: int, name: str) -> bool:
+    named = any(word in name.lower() for word in _BOUNDED_NAMES) or name.lower() in ("p", "q")
+    return index in subject.within_one or named
+
+
+_ELEMENTWISE = {"logits": "real", "probabilities": "probability", "log-probabilities": "log-probability"}
+_SCORES = {
+    "binary": _ELEMENTWISE,
+    "segmentation": _ELEMENTWISE,
+    "multiclass": {"logits": "real"},
+    "regression": {"logits": "real"},
+    "embedding": {"logits": "real"},
+}
+
+
+def kind_of(tensor: Tensor) -> tuple[str, int]:
+    """Kind, and the dim along which it holds.
+
+    Example:
+        >>> kind_of(torch.tensor([[0.2, 0.8], [0.5, 0.5]]))
+        ('simplex', -1)
+        >>> kind_of(torch.tensor([0, 2, 1]))
+        ('label', -1)
+    """
+    if tensor.dtype == torch.bool:
+        return "bool", -1
+    if not tensor.is_floating_point():
+        whole = tensor.numel() > 0 and bool((tensor >= -1).all()) and tensor.ndim > 0
+        return ("label", -1) if whole else ("other", -1)
+    if not tensor.numel():
+        return "real", -1
+    return _floating_kind(tensor.double())
+
+
+def _floating_kind(x: Tensor) -> tuple[str, int]:
+    if bool(((x == 0) | (x == 1)).all()):
+        return "binary", -1
+    if bool((x >= 0).all()):
+        return _nonnegative_kind(x)
+    if bool((x <= 0).all()) and x.numel() >= _FEW:
+        dim = _dim_where(x.exp(), lambda v, d: v.sum(d))
+        return ("log-probability", dim) if dim is not None else ("real", -1)
+    if x.ndim >= 2 and x.shape[-1] == x.shape[-2] and x.shape[-1] in (2, 3) and _is_orthogonal(x):
+        return "rotation", -1
+    dim = _dim_where(x, lambda v, d: v.norm(dim=d))
+    if dim is not None and x.ndim >= 2:
+        return "unit", dim
+    bounded = bool((x.abs() <= 1).all()) and x.numel() >= 2 * _FEW
+    return ("bounded", -1) if bounded else ("real", -1)
+
+
+def _nonnegative_kind(x: Tensor) -> tuple[str, int]:
+    dim = _dim_where(x, lambda v, d: v.sum(d))
+    if dim is not None:
+        return "simplex", dim
+    if x.numel() >= 2 and bool((x <= 1).all()):
+        return "probability", -1
+    return ("positive", -1) if x.numel() >= _FEW or x.numel() == 1 else ("real", -1)
+
+
+def _dim_where(x: Tensor, measure: Any) -> int | None:
+    """The dim along which a measure is 1 everywhere."""
+    for dim in (-1, 1):
+        if x.ndim > abs(dim) - (dim < 0) and x.shape[dim] > 1 and _near(measure(x, dim), 1.0):
+            return dim
+    return None
+
+
+def _near(x: Tensor, value: float) -> bool:
+    return bool((x - value).abs().max() < _TOLERANCE)
+
+
+def _is_orthogonal(x: Tensor) -> bool:
+    return _near(x @ x.mT - torch.eye(x.shape[-1], dtype=x.dtype) + 1, 1.0)
+
+
+_LABEL_NAMES = ("label", "target", "class", "truth")
+
+
+def is_change_of_values(subject: Subject, leaves: Sequence[Any]) -> bool:
+    """Whether an input is certainly legal: the sizes of the ordinary one, and no whole numbers but its classes.
+
+    Other whole numbers may be lengths or indices; and of embeddings beside labels nobody knows how many classes there
+    are.
+    """
+    known = leaves_of(subject)
+    for leaf in known:
+        x = leaves[leaf.index]
+        if x.shape != leaf.tensor.shape:
+            return False
+        whole = not leaf.floating and leaf.tensor.dtype != torch.bool
+        if whole and not torch.equal(x, leaf.tensor) and not (_is_class(leaf, known) and _is_among(x, leaf.tensor)):
+            return False
+    return True
+
+
+def _is_among(x: Tensor, seen: Tensor) -> bool:
+    """Whether every number is one that was seen."""
+    return bool(torch.isin(x, seen).all())
+
+
+def _is_class(leaf: Leaf, leaves: Sequence[Leaf]) -> bool:
+    """Whether whole numbers are classes: they pick among scores, or their name says so."""
+    named = any(word in leaf.name.lower() for word in _LABEL_NAMES) or leaf.name.lower() == "y"
+    return leaf.kind == "label" and (named or any(_picks(leaf, other) for other in leaves))
+
+
+def _with_classes(leaf: Leaf, leaves: Sequence[Leaf]) -> Leaf:
+    """A label's range as the scores beside it have it; scores are logits where labels pick among them."""
+    if leaf.kind == "label":
+        scores = [x for x in leaves if _picks(leaf, x)]
+        classes = max([leaf.classes, *(x.tensor.shape[1] for x in scores)])
+        return _replace(leaf, classes=classes)
+    if leaf.kind == "real" and any(x.kind == "label" and _picks(x, leaf) for x in leaves):
+        return _replace(leaf, logits=any(word in leaf.name.lower() for word in _SCORE_NAMES))
+    return leaf
+
+
+def _picks(label: Leaf, scores: Leaf) -> bool:
+    """Whether labels index the second dim of the scores."""
+    x, y = scores.tensor, label.tensor
+    fits = scores.floating and x.ndim == y.ndim + 1 and x.shape[:1] == y.shape[:1] and x.shape[2:] == y.shape[1:]
+    return fits and x.shape[1] >= label.classes and x.shape[1] > 1
+
+
+def _replace(leaf: Leaf, **changes: Any) -> Leaf:
+    return Leaf(**{**leaf.__dict__, **changes})
+
+
+def _is_of(leaf: Leaf, x: Tensor) -> bool:
+    if not x.numel():
+        return True
+    if leaf.kind == "label":
+        inside = (x >= min(0, int(leaf.tensor.min()))) & (x < max(leaf.classes, 1))
+        return bool((inside | (x == leaf.ignored)).all() if leaf.ignored is not None else inside.all())
+    if leaf.kind == "other":
+        return bool((x == leaf.tensor).all()) if x.shape == leaf.tensor.shape else True
+    return bool(_CHECKS[leaf.kind](x.double(), leaf.dim))
+
+
+_CHECKS: dict[str, Any] = {
+    "bool": lambda x, dim: True,
+    "binary": lambda x, dim: bool(((x == 0) | (x == 1)).all()),
+    "positive": lambda x, dim: bool((x >= 0).all()),
+    "bounded": lambda x, dim: bool((x.abs() <= 1).all()),
+    "probability": lambda x, dim: bool(((x >= 0) & (x <= 1)).all()),
+    "simplex": lambda x, dim: bool((x >= 0).all()) and _near(x.sum(dim), 1.0),
+    "log-probability": lambda x, dim: bool((x <= 0).all()),
+    "unit": lambda x, dim: _near(x.norm(dim=dim), 1.0),
+    "rotation": lambda x, dim: _is_orthogonal(x),
+}

@@ -1,0 +1,66 @@
+"""What is worth knowing of a loss before it is examined."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from losszoo.creation import create
+from losszoo.doctor.subject.dtypes import in_dtype
+from losszoo.doctor.subject.resolve import own_dtype
+from losszoo.doctor.subject.subject import Subject, as_values, evaluate
+from losszoo.losses.loss import Loss
+from losszoo.registry.registry import installed
+
+
+def colder(subject: Subject) -> list[Subject]:
+    """A registered loss with a temperature, at a hundredth: there similarities of 1 become logits of 100."""
+    if not isinstance(subject.call, Loss):
+        return []
+    identity = subject.call.identity
+    spec = installed().losses.get(identity.name)
+    if spec is None or not any(param.name == "temperature" for param in spec.params):
+        return []
+    params = {**identity.params, "temperature": 0.01}
+    return [replace(subject, call=create(identity.name, **params), target=f"{identity.name}(temperature=0.01)")]
+
+
+def facts(subject: Subject) -> list[str]:
+    """What is worth knowing of a loss before it is examined: that it is random, or writes into its inputs."""
+    said = list(subject.remarks)
+    first = evaluate(subject, subject.leaves, gradients=False)
+    other = evaluate(replace(subject, seed=subject.seed + 1), subject.leaves, gradients=False)
+    if (
+        first.values is not None
+        and other.values is not None
+        and not torch.equal(first.values.nan_to_num(), other.values.nan_to_num())
+    ):
+        said.append(f"{subject.target} draws random numbers: every call was seeded with {subject.seed}")
+    written = _written(subject)
+    if written:
+        said.append(f"{subject.target} writes into {', '.join(written)}: every call was given a copy")
+    return said
+
+
+def _same(a: Tensor, b: Tensor) -> bool:
+    """Alike, a NaN in the same place included."""
+    return a.shape == b.shape and torch.equal(a.nan_to_num(), b.nan_to_num())
+
+
+def _written(subject: Subject) -> list[str]:
+    """The arguments that a call changes."""
+    copies = [leaf.clone() if isinstance(leaf, Tensor) else leaf for leaf in subject.leaves]
+    torch.manual_seed(subject.seed)
+    try:
+        with torch.no_grad():
+            as_values(in_dtype(subject.call, own_dtype(subject))(*subject.arguments(copies)))
+    except (Exception, SystemExit):  # it needs a gradient to be called
+        return []
+    changed = [
+        index
+        for index, (was, now) in enumerate(zip(subject.leaves, copies, strict=True))
+        if isinstance(was, Tensor) and not torch.equal(was.nan_to_num(), now.nan_to_num())
+    ]
+    return [subject.names[min(index, len(subject.names) - 1)] for index in changed]

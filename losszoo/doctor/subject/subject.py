@@ -1,0 +1,250 @@
+"""What is examined: a callable with one ordinary input, and what one call of it gives."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
+
+from losszoo.doctor.effort import Effort
+from losszoo.doctor.subject.dtypes import computing_in
+from losszoo.doctor.subject.resource_use import Use
+from losszoo.errors import is_out_of_memory
+from losszoo.pairs.dense import whole_matrix
+
+Leaves = list[Any]
+
+# Names under which people pass what is not trained.
+_GIVEN = ("target", "label", "true", "truth", "mask", "weight", "reference", "teacher", "observed", "valid", "real")
+_GIVEN_WHOLE = ("y", "t", "gt", "tgt", "ys", "ref", "lengths", "event", "events", "time", "times")
+
+
+class NoValueError(TypeError):
+    """A loss gave back what has no gradient: nothing, a number, whole numbers."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One call: the values, the gradient of each leaf that is trained, or what was raised."""
+
+    values: Tensor | None = None
+    gradients: tuple[Tensor | None, ...] = ()
+    error: Exception | None = None
+
+    @property
+    def out_of_memory(self) -> bool:
+        """Whether the call could not be made for want of memory, which is no fault of the loss."""
+        return self.error is not None and is_out_of_memory(self.error)
+
+    @property
+    def is_detached(self) -> bool:
+        """Whether there is a value, and no gradient of anything."""
+        return self.values is not None and self.values.numel() > 0 and not any(True for _ in self.moved())
+
+    @property
+    def total(self) -> float:
+        """Mean of the values, as a number."""
+        return float("nan") if self.values is None or not self.values.numel() else self.values.double().mean().item()
+
+    def moved(self) -> Iterator[Tensor]:
+        """The gradients that there are."""
+        return (gradient for gradient in self.gradients if gradient is not None)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A loss, and what it is ordinarily called with.
+
+    Args:
+        call: the loss.
+        inputs: one ordinary tuple of inputs.
+        names: of the arguments.
+        signature: of the table; "" where only an example is known.
+        expects: what the predictions are.
+        target: how the user named it.
+        seed: a random loss draws from it, alike at every call.
+        trained: indices of the leaves that get a gradient.
+        leaves: the tensors and plain values of the inputs.
+        tree: their nesting.
+        may_be_nan: leaves that the loss itself looks at for NaN.
+        ignored: labels that the loss leaves out, by leaf.
+        within_one: leaves that the loss uses as no larger than 1.
+        remarks: what is worth knowing of how it is called.
+        effort: what every call is counted in; None counts none.
+        use: what a call takes; None where it is not known, and a call counts as one.
+    """
+
+    call: Callable[..., Any]
+    inputs: tuple[Any, ...]
+    names: tuple[str, ...]
+    signature: str = ""
+    expects: str = "logits"
+    target: str = "loss"
+    seed: int = 0
+    trained: tuple[int, ...] = ()
+    leaves: Leaves = field(default_factory=list)
+    tree: TreeSpec | None = None
+    may_be_nan: frozenset[int] = frozenset()
+    ignored: Mapping[int, int] = field(default_factory=dict)
+    within_one: frozenset[int] = frozenset()
+    remarks: tuple[str, ...] = ()
+    effort: Effort | None = None
+    use: Use | None = None
+
+    def arguments(self, leaves: Sequence[Any]) -> tuple[Any, ...]:
+        """The leaves in the nesting of the inputs."""
+        assert self.tree is not None
+        arguments: tuple[Any, ...] = tree_unflatten(list(leaves), self.tree)
+        return arguments
+
+    def with_leaves(self, leaves: Sequence[Any]) -> Subject:
+        """The same loss, ordinarily called with something else."""
+        copied = [leaf.detach().contiguous() if isinstance(leaf, Tensor) else leaf for leaf in leaves]
+        return replace(self, inputs=self.arguments(leaves), leaves=copied)
+
+    def spend(self, leaves: Sequence[Any]) -> None:
+        """Count one call on these leaves.
+
+        Raises:
+            TimeUpError: no time is left for it.
+        """
+        if self.effort is not None:
+            self.effort.spend(self.use.evaluations(leaves) if self.use else 1.0)
+
+
+def make_subject(
+    call: Callable[..., Any],
+    inputs: tuple[Any, ...],
+    names: Sequence[str],
+    signature: str = "",
+    expects: str = "logits",
+    target: str = "loss",
+    seed: int = 0,
+) -> Subject:
+    """A subject with its leaves found and its trained ones told from the given."""
+    leaves, tree = tree_flatten(inputs)
+    leaves = [leaf.detach().contiguous().clone() if isinstance(leaf, Tensor) else leaf for leaf in leaves]
+    labels = _padded(names, len(inputs))
+    owners = [index for index, value in enumerate(inputs) for _ in tree_flatten(value)[0]]
+    trained = _trained(tree_flatten(inputs)[0], [labels[owner] for owner in owners], signature)
+    return Subject(call, inputs, labels, signature, expects, target, seed, trained, leaves, tree)
+
+
+def _padded(names: Sequence[str], count: int) -> tuple[str, ...]:
+    return tuple(names[i] if i < len(names) else f"input{i}" for i in range(count))
+
+
+def _trained(leaves: Sequence[Any], names: Sequence[str], signature: str) -> tuple[int, ...]:
+    """The leaves that a user would train: those that say so, else those that are not given by the data."""
+    floating = [i for i, x in enumerate(leaves) if isinstance(x, Tensor) and x.is_floating_point()]
+    said = [i for i in floating if leaves[i].requires_grad]
+    if said or not floating:
+        return tuple(said)
+    if signature in ("binary", "multiclass", "regression", "segmentation"):
+        return (floating[0],)
+    chosen = [i for i in floating if not is_given(names[i]) and not _is_binary(leaves[i])]
+    # Of two distributions the second is what the first is compared with.
+    chosen = [i for i in chosen if i == chosen[0] or not _is_distribution(leaves[i])]
+    return tuple(chosen or floating[:1])
+
+
+def _is_distribution(tensor: Tensor) -> bool:
+    """Whether it holds probabilities that sum to 1 along its last or second dimension."""
+    sums = [tensor.detach().double().sum(dim) for dim in (-1, 1) if tensor.ndim > max(dim, 0)]
+    return bool((tensor >= 0).all()) and any(bool(((s - 1).abs() < 1e-3).all()) for s in sums)
+
+
+def is_given(name: str) -> bool:
+    """Whether an argument of that name comes from the data rather than from a model."""
+    plain = name.lower()
+    return plain in _GIVEN_WHOLE or any(word in plain for word in _GIVEN)
+
+
+def _is_binary(tensor: Tensor) -> bool:
+    return bool(((tensor == 0) | (tensor == 1)).all())
+
+
+def evaluate(
+    subject: Subject,
+    leaves: Sequence[Any],
+    dtype: torch.dtype = torch.float32,
+    *,
+    mode: TorchFunctionMode | None = None,
+    gradients: bool = True,
+) -> Outcome:
+    """Call the loss on leaves cast to a dtype.
+
+    Args:
+        subject: whose loss.
+        leaves: tensors and plain values in the subject's order.
+        dtype: of everything floating.
+        mode: watches or replaces operations during the forward pass.
+        gradients: compute them too.
+    """
+    try:
+        with torch.enable_grad(), computing_in(subject.call, dtype) as (call, learned):
+            values, sources = forward(subject, call, leaves, dtype, mode)
+            found = _gradients(values, [*sources, *learned]) if gradients else ()
+        return Outcome(values.detach(), found)
+    except Exception as error:  # whatever the author's code raises is an answer too
+        return Outcome(error=error)
+    except SystemExit as error:
+        return Outcome(error=RuntimeError(f"it calls sys.exit({error.code!r})"))
+
+
+def forward(
+    subject: Subject,
+    call: Callable[..., Any],
+    leaves: Sequence[Any],
+    dtype: torch.dtype,
+    mode: TorchFunctionMode | None = None,
+) -> tuple[Tensor, list[Tensor]]:
+    """The values, and the tensors whose gradients are asked for; every call of the loss is made and counted here."""
+    subject.spend(leaves)
+    torch.manual_seed(subject.seed)
+    sources: list[Tensor] = []
+    given: Leaves = []
+    for index, leaf in enumerate(leaves):
+        if not isinstance(leaf, Tensor):
+            given.append(leaf)
+            continue
+        tensor = leaf.detach().to(dtype) if leaf.is_floating_point() else leaf.detach()
+        if index in subject.trained:
+            source = tensor.clone().requires_grad_()
+            sources.append(source)
+            tensor = source.clone()  # as from a network: no leaf, so a loss may write into it
+        given.append(tensor.clone() if tensor.requires_grad is False else tensor)
+    # Who watches is to see every operation, not a closed form of many.
+    with whole_matrix() if mode else contextlib.nullcontext(), mode or contextlib.nullcontext():
+        answer = call(*subject.arguments(given))
+    return as_values(answer), sources
+
+
+def as_values(answer: Any) -> Tensor:
+    """The floating tensor that a loss gave back.
+
+    Raises:
+        NoValueError: it is something else.
+    """
+    if hasattr(answer, "values") and hasattr(answer, "counts"):
+        answer = answer.values
+    if not isinstance(answer, Tensor) or not answer.is_floating_point():
+        came = f"a tensor of {answer.dtype}" if isinstance(answer, Tensor) else f"a {type(answer).__name__}"
+        raise NoValueError(
+            f"a loss must return a floating tensor, got {came}: nothing can be trained with it; return the tensor that "
+            "was computed from the inputs (without .item(), float() or detach())"
+        )
+    return answer
+
+
+def _gradients(values: Tensor, sources: Sequence[Tensor]) -> tuple[Tensor | None, ...]:
+    if not values.requires_grad or not sources or not values.numel():
+        return tuple(None for _ in sources)
+    share = torch.full_like(values, 1 / values.numel())
+    return torch.autograd.grad(values, sources, share, allow_unused=True)

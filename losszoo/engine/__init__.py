@@ -1,1 +1,0 @@
-"""The pairwise engine: what one row does, streamed over blocks of the pair matrix."""

@@ -1,0 +1,147 @@
+"""Checks of one argument: each gives the tensor that is computed with, or says which rule it breaks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from losszoo.losses.traced import differentiated, traced
+
+Inputs = tuple[Any, ...]
+
+
+class BrokenRule(Exception):  # noqa: N818 (a message in transit: Loss turns it into a UsageError with its own name)
+    """An argument that breaks the rule of its signature: which one, the rule, and what came."""
+
+    def __init__(self, argument: str, rule: str, came: str) -> None:
+        super().__init__(f"{argument} must {rule}, however: {argument} {came}")
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a check must know of the loss: what it expects, the label it ignores, whether labels may be anything."""
+
+    expects: str = "logits"
+    ignore_index: int | None = None
+    any_labels: bool = False
+
+
+def shape_of(value: Any) -> str:
+    """``has shape (2, 3)`` for a tensor, ``is a list`` for anything else."""
+    return f"has shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"is a {type(value).__name__}"
+
+
+def check_tensors(named: Iterable[tuple[str, Any]]) -> None:
+    """Dense tensors, all on one device; a number, a tensor of no dimension, may stay on the CPU.
+
+    A tensor on the meta device has no numbers: beside others it would make some out of nothing.
+    """
+    first: tuple[str, torch.device] | None = None
+    for name, value in named:
+        if not isinstance(value, Tensor):
+            continue
+        if value.layout is not torch.strided or value.is_nested or value.is_quantized:
+            kind = "quantized" if value.is_quantized else "nested" if value.is_nested else str(value.layout)
+            remedy = "dequantize" if value.is_quantized else "to_dense"
+            raise BrokenRule(name, f"be a dense tensor, as {name}.{remedy}() gives it", f"is {kind}")
+        if value.ndim == 0 and value.device.type == "cpu":
+            continue
+        if first is None:
+            first = name, value.device
+        elif value.device != first[1]:
+            raise BrokenRule(name, f"be on the device of {first[0]}, {first[1]}", f"is on {value.device}")
+
+
+def as_mask(mask: Any) -> Tensor:
+    """A mask as booleans: integers of 0 and 1, as tokenizers give them, mean the same."""
+    if not isinstance(mask, Tensor) or mask.is_floating_point() or mask.is_complex():
+        came = f"has dtype {mask.dtype}" if isinstance(mask, Tensor) else shape_of(mask)
+        raise BrokenRule("mask", "be a boolean tensor, as mask.bool() gives it (or integers of 0 and 1)", came)
+    if mask.dtype == torch.bool:
+        return mask
+    if not traced() and mask.device.type != "meta":
+        require((mask == 0) | (mask == 1), "mask", "hold 0 and 1 where it is of integers (or be mask.bool())", mask)
+    chosen: Tensor = mask.bool()
+    return chosen
+
+
+def in_compute_dtype(tensor: Tensor) -> Tensor:
+    """Half precision is computed in float32: sums of squares overflow float16 at 256."""
+    return tensor.float() if tensor.dtype.itemsize < 4 else tensor
+
+
+def floating(name: str, value: Any) -> Tensor:
+    """The tensor in its compute dtype; anything not floating breaks the rule."""
+    if not isinstance(value, Tensor) or not value.is_floating_point():
+        came = f"has dtype {value.dtype}" if isinstance(value, Tensor) else shape_of(value)
+        raise BrokenRule(name, "be a floating point tensor", came)
+    return in_compute_dtype(value)
+
+
+def real(name: str, value: Any) -> Tensor:
+    """A tensor of real numbers, integers or booleans: of complex ones a cast would drop the imaginary part."""
+    if not isinstance(value, Tensor) or value.is_complex():
+        came = f"has dtype {value.dtype}" if isinstance(value, Tensor) else shape_of(value)
+        raise BrokenRule(name, "be a real tensor", came)
+    return value
+
+
+def undifferentiated(name: str, value: Any) -> Any:
+    """What decides who belongs to whom, and so has no slope: a gradient that is wanted would be 0, or None."""
+    if isinstance(value, Tensor) and differentiated(value):
+        raise BrokenRule(name, f"be a decision, which has no gradient ({name}.detach())", "requires one")
+    return value
+
+
+def like(name: str, value: Any, other: Tensor, other_name: str) -> Tensor:
+    """A real tensor of the shape of another, in its dtype."""
+    tensor = real(name, value)
+    if tensor.shape != other.shape:
+        raise BrokenRule(name, f"have the shape of {other_name}, {tuple(other.shape)}", shape_of(value))
+    return tensor.to(other.dtype)
+
+
+def integers(name: str, value: Any, shape: torch.Size | tuple[int, ...]) -> Tensor:
+    """An integer tensor of that shape, as int64."""
+    if not isinstance(value, Tensor) or value.is_floating_point() or value.is_complex():
+        came = f"has dtype {value.dtype}" if isinstance(value, Tensor) else shape_of(value)
+        raise BrokenRule(name, f"be an integer tensor, as {name}.long() gives it of whole numbers", came)
+    if value.shape != shape:
+        raise BrokenRule(name, f"have shape {tuple(shape)}", shape_of(value))
+    return value.long()
+
+
+def rows(name: str, value: Any) -> Tensor:
+    """A floating (N, D) tensor."""
+    tensor = floating(name, value)
+    if tensor.ndim != 2:
+        raise BrokenRule(name, "have shape (N, D)", shape_of(tensor))
+    return tensor
+
+
+def same_rows(first_name: str, first: Any, name: str, value: Any) -> Tensor:
+    """A floating tensor of the shape of the first one, which is (N, D)."""
+    tensor = floating(name, value)
+    if tensor.shape != first.shape:
+        raise BrokenRule(name, f"have the shape of {first_name}, {tuple(first.shape)}", shape_of(tensor))
+    return tensor
+
+
+def within(value: Tensor, low: float, high: float) -> bool:
+    """Whether every number is from ``low`` to ``high``: one pass, and no tensor of the size of the numbers."""
+    if value.numel() == 0:
+        return True
+    smallest, largest = torch.aminmax(value.detach())
+    # NaN compares as False.
+    return bool(low <= smallest.item() and largest.item() <= high)
+
+
+def require(condition: Tensor, name: str, rule: str, value: Tensor) -> None:
+    """Break the rule with the first offending number."""
+    if not bool(condition.all()):
+        offender = value[~condition].flatten()[0].item() if value.shape == condition.shape else "elsewhere"
+        raise BrokenRule(name, rule, f"holds {offender}")

@@ -1,0 +1,75 @@
+"""What can be read off a callable before it is called."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from torch import nn
+
+from losszoo.errors import UsageError
+from losszoo.losses.signatures import TABLE
+
+
+def check_is_loss(thing: Any, name: str) -> None:
+    """Refuse what is no loss before it is called: to call a class that is no module, say Popen, may do anything.
+
+    Raises:
+        UsageError: it is neither a function, nor a module, nor a module class.
+    """
+    if inspect.isclass(thing):
+        if not issubclass(thing, nn.Module):
+            raise UsageError(
+                f"a loss must be a function or an nn.Module class, got {name}, the class {thing.__qualname__}; "
+                "derive it from torch.nn.Module"
+            )
+    elif not callable(thing):
+        raise UsageError(f"a loss must be callable, however: {name} is of type {type(thing).__name__}")
+
+
+def parameters_of(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    """The parameters by name; none for a builtin that does not say them.
+
+    Example:
+        >>> list(parameters_of(lambda logits, *, gamma=2.0: 0))
+        ['logits', 'gamma']
+    """
+    try:
+        return dict(inspect.signature(function).parameters)
+    except (TypeError, ValueError):
+        return {}
+
+
+def infer_signature(thing: Any) -> str | None:
+    """The signature whose argument names a callable has; None where none, or more than one, does.
+
+    Example:
+        >>> infer_signature(lambda logits, labels: 0) is None
+        True
+        >>> infer_signature(lambda embeddings, labels: 0)
+        'embedding'
+    """
+    if hasattr(thing, "__losszoo_row__"):
+        return "embedding"
+    fitting = fitting_signatures(thing)
+    return fitting[0] if len(fitting) == 1 else None
+
+
+def fitting_signatures(thing: Any) -> tuple[str, ...]:
+    """Every signature whose argument names a callable has: ``binary`` and ``regression`` share theirs."""
+    names = positional_names(thing)
+    return tuple(name for name, row in TABLE.items() if names[: len(row.arguments)] == row.arguments)
+
+
+def positional_names(thing: Any) -> tuple[str, ...]:
+    """Names of the arguments that a callable, or the instances of a module class, take by position."""
+    called = (
+        thing.forward
+        if isinstance(thing, nn.Module) or (inspect.isclass(thing) and issubclass(thing, nn.Module))
+        else thing
+    )
+    parameters = parameters_of(called).values()
+    return tuple(
+        p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) and p.name != "self"
+    )

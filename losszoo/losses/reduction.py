@@ -1,0 +1,168 @@
+"""From unreduced values to one number: weights, masks, counts, and what nothing reduces to."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from losszoo.errors import UsageError
+from losszoo.losses.traced import traced
+from losszoo.losses.unreduced import Unreduced
+
+REDUCTIONS = ("mean", "sum", "none")
+EMPTY_POLICIES = ("zero", "nan", "raise")
+
+
+@dataclass(frozen=True)
+class Policy:
+    """How a loss reduces, and what a reduction over nothing gives."""
+
+    reduction: str = "mean"
+    empty: str = "zero"
+
+    def __post_init__(self) -> None:
+        if self.reduction not in REDUCTIONS:
+            raise UsageError(f"reduction must be one of {', '.join(REDUCTIONS)}, however: reduction={self.reduction!r}")
+        if self.empty not in EMPTY_POLICIES:
+            raise UsageError(f"empty must be one of {', '.join(EMPTY_POLICIES)}, however: empty={self.empty!r}")
+
+
+def expand(tensor: Tensor, shape: torch.Size, name: str) -> Tensor:
+    """A mask or weight at a shape: it broadcasts to it as in torch, or has its leading dimensions (per sample).
+
+    Where both readings are possible and differ, as with (N,) at (N, N), it is refused: which one was meant cannot be
+    seen, and a batch of another size would be read the other way.
+    """
+    _check_tensor(tensor, name)
+    leading = tensor.ndim < len(shape) and tensor.shape == shape[: tensor.ndim]
+    trailing = _broadcasts(tensor.shape, shape)
+    missing = len(shape) - tensor.ndim
+    if leading and trailing and tensor.numel() > 1:
+        kept, new = [":"] * tensor.ndim, ["None"] * missing
+        last = "dimension" if tensor.ndim == 1 else f"{tensor.ndim} dimensions"
+        raise UsageError(
+            f"{name} must have one reading, got shape {tuple(tensor.shape)} for {tuple(shape)}: write "
+            f"{name}[{', '.join(kept + new)}] for one number per sample (its leading dimensions), or "
+            f"{name}[{', '.join(new)}] for one along the last {last}, as torch broadcasts"
+        )
+    if leading:
+        return tensor.reshape(*tensor.shape, *[1] * missing).expand(shape)
+    if trailing:
+        return tensor.expand(shape)
+    raise UsageError(
+        f"{name} must have shape {tuple(shape)}, one that broadcasts to it as in torch, or its leading dimensions, "
+        f"got shape {tuple(tensor.shape)}"
+    )
+
+
+def expand_leading(tensor: Tensor, shape: torch.Size, name: str) -> Tensor:
+    """A mask or weight at the shape of values that mix the elements of a sample: it has their leading dimensions."""
+    _check_tensor(tensor, name)
+    while tensor.ndim > len(shape) and tensor.shape[-1] == 1:
+        tensor = tensor.squeeze(-1)
+    if tensor.numel() > 1 and tensor.shape != shape[: tensor.ndim]:
+        raise UsageError(
+            f"{name} must have the leading dimensions of {tuple(shape)}, one value of this loss each, as it mixes the "
+            f"elements of a sample, got shape {tuple(tensor.shape)}"
+        )
+    return tensor.reshape(*tensor.shape, *[1] * (len(shape) - tensor.ndim)).expand(shape)
+
+
+def _check_tensor(tensor: Tensor, name: str) -> None:
+    if not isinstance(tensor, Tensor):
+        raise UsageError(f"{name} must be a tensor, however: {name} is of type {type(tensor).__name__}")
+
+
+def _broadcasts(given: torch.Size, shape: torch.Size) -> bool:
+    if len(given) > len(shape):
+        return False
+    return all(a in (1, b) for a, b in zip(reversed(given), reversed(shape), strict=False))
+
+
+def keep(unreduced: Unreduced, mask: Tensor) -> Unreduced:
+    """Values and counts become 0 where the mask is False."""
+    values, counts = unreduced
+    kept = mask.to(values.dtype) if counts is None else torch.where(mask, counts, 0.0)
+    return Unreduced(torch.where(mask, values, 0.0), kept)
+
+
+def scale(unreduced: Unreduced, weight: Tensor) -> Unreduced:
+    """Values and counts times the weight. Weight 0 is absence: an infinite value there is dropped, not made NaN.
+
+    A finite one is multiplied, as it is the slope of a weight that is itself differentiated.
+    """
+    values, counts = unreduced
+    kept = torch.where((weight == 0) & ~values.isfinite(), 0.0, values)
+    return Unreduced(kept * weight, weight if counts is None else counts * weight)
+
+
+def reduce(
+    unreduced: Unreduced,
+    policy: Policy,
+    denominator: Tensor | None = None,
+    finish: Callable[[Tensor], Tensor] | None = None,
+) -> Tensor:
+    """The reduced value under the policy.
+
+    Args:
+        unreduced: values and counts of the same shape.
+        policy: the reduction and what nothing gives.
+        denominator: replaces the sum of the counts in a mean; 0 means that there is nothing anywhere.
+        finish: last step, on the reduced value or on each unreduced one; never on nothing.
+    """
+    values, counts = unreduced
+    if policy.reduction == "none":
+        if finish is None:
+            return values
+        return finish(values) if counts is None else torch.where(counts > 0, finish(values), 0.0)
+    if counts is None and denominator is None and values.numel() > 0:
+        whole = values.mean() if policy.reduction == "mean" else values.sum()
+        if _overflowed(whole):
+            whole = _in_parts(values, values.numel(), policy.reduction)
+        return whole if finish is None else finish(whole)
+    total = values.sum()
+    count = count_of(unreduced) if denominator is None else denominator.to(total)
+    # Not "> 0": a count that is NaN must come out as NaN, not as nothing.
+    present = count != 0
+    if policy.empty == "raise" and not traced() and not bool(present):
+        raise UsageError(
+            "there must be something to reduce (no element, all masked, or no positive pair); empty='raise'"
+        )
+    if policy.reduction == "sum" and policy.empty == "zero" and finish is None and not _overflowed(total):
+        # The sum of nothing is 0 by itself, and weights that are all 0 keep their slope.
+        return total
+    divisor = torch.where(present, count, 1.0)
+    if policy.reduction == "mean" and counts is not None and denominator is None and _overflowed(divisor):
+        # Of weights as large only the ratio matters.
+        largest = counts.amax()
+        values, divisor = values / largest, (counts / largest).sum()
+        total = values.sum()
+    # Where nobody could look: a finite total over an infinite count would be 0.
+    divisor = torch.where(divisor.isinf(), torch.nan, divisor)
+    result = total / divisor if policy.reduction == "mean" else total
+    if _overflowed(total):
+        result = _in_parts(values, divisor if policy.reduction == "mean" else values.numel(), policy.reduction)
+    result = result if finish is None else finish(result)
+    # Where "raise" could not look, NaN is seen and 0 would not be.
+    return torch.where(present, result, 0.0 if policy.empty == "zero" else torch.nan)
+
+
+def _overflowed(total: Tensor) -> bool:
+    """Whether a sum is not finite, where looking waits for nothing."""
+    return not traced() and total.device.type == "cpu" and not math.isfinite(total.item())
+
+
+def _in_parts(values: Tensor, divisor: Tensor | float, reduction: str) -> Tensor:
+    """A mean or a sum of numbers that are divided before they are added: what fits float32 is not lost on the way."""
+    mean = (values / divisor).sum()
+    return mean if reduction == "mean" else mean * divisor
+
+
+def count_of(unreduced: Unreduced) -> Tensor:
+    """The mean's own denominator."""
+    values, counts = unreduced
+    return values.new_tensor(values.numel()) if counts is None else counts.sum()

@@ -1,0 +1,79 @@
+"""What a core gives back: checked, and brought into one form."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from losszoo.errors import UsageError
+from losszoo.losses.arguments import Inputs, check_tensors, in_compute_dtype
+from losszoo.losses.unreduced import Unreduced
+
+
+def as_unreduced(result: Any) -> Unreduced:
+    """A core's answer as values and counts, or the rule that it breaks."""
+    values, counts = result if isinstance(result, Unreduced) else (result, None)
+    if not isinstance(values, Tensor) or not values.is_floating_point():
+        kind = (
+            f"a tensor of {values.dtype}"
+            if isinstance(values, Tensor)
+            else f"something of type {type(values).__name__}"
+        )
+        raise UsageError(f"a loss must return a floating point tensor, however: it returned {kind}")
+    values = in_compute_dtype(values)
+    if counts is None:
+        return Unreduced(values)
+    if not isinstance(counts, Tensor) or counts.shape != values.shape:
+        came = tuple(counts.shape) if isinstance(counts, Tensor) else type(counts).__name__
+        raise UsageError(f"counts must have the shape of the values, {tuple(values.shape)}, however: {came}")
+    return Unreduced(values, counts.to(values.dtype))
+
+
+def check_shape(values: Tensor, elements: torch.Size) -> None:
+    """One value for every sample, or for something within it. A sum over the wrong dimension is refused here."""
+    if values.ndim > 0 and elements and values.shape[0] != elements[0]:
+        raise UsageError(
+            f"a loss must return one number, or values for each of the {elements[0]} samples, "
+            f"however: it returned the shape {tuple(values.shape)}"
+        )
+
+
+def check_reduced(given: dict[str, Any], reduction: str) -> None:
+    """A core that returns one number has reduced by itself: what the contract would do to its values cannot be done."""
+    refused = [name for name, value in given.items() if value is not None]
+    if reduction != "mean":
+        refused.append(f"reduction={reduction!r}")
+    if refused:
+        raise UsageError(
+            f"{' and '.join(refused)} must be left out, as this loss returns one number and not unreduced values"
+        )
+
+
+def as_denominator(value: float | Tensor, values: Tensor, looking: bool) -> Tensor:
+    """A mean's own denominator: one finite number >= 0."""
+    try:
+        denominator = torch.as_tensor(value)
+    except (TypeError, ValueError, RuntimeError):
+        raise UsageError(f"denominator must be one number, got {value!r}") from None
+    if denominator.numel() != 1 or denominator.is_complex():
+        came = "a complex one" if denominator.is_complex() else f"shape {tuple(denominator.shape)}"
+        raise UsageError(f"denominator must be one real number, got {came}")
+    check_tensors((("denominator", denominator),))
+    if denominator.device.type == "meta" and values.device.type != "meta":
+        raise UsageError("denominator must hold a number, got a tensor on the meta device, which has none")
+    if looking and not bool(torch.isfinite(denominator) & (denominator >= 0)):
+        raise UsageError(f"denominator must be finite and >= 0, however: denominator={denominator.item()}")
+    return denominator.reshape(())
+
+
+def versions(inputs: Inputs) -> list[int]:
+    """How often each tensor has been changed in place."""
+    return [x._version for x in inputs if isinstance(x, Tensor) and not x.is_inference()]
+
+
+def check_untouched(before: list[int], inputs: Inputs) -> None:
+    """A loss leaves its inputs as they are: the next term of a sum, and the metrics, read them too."""
+    if versions(inputs) != before:
+        raise UsageError("a loss must not change its inputs, however: one was changed in place; work on a copy")

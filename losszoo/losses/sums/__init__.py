@@ -1,0 +1,1 @@
+"""Sums of losses, and weights that follow the epoch."""

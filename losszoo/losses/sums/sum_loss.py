@@ -1,0 +1,366 @@
+"""Sums of losses with weights, schedules and penalties, every term in sight."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from numbers import Real
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from losszoo.errors import UsageError
+from losszoo.losses.parameters import refuse_inside
+from losszoo.losses.sums.schedules import Schedule, number_text
+from losszoo.losses.sums.training_clock import Clock
+
+if TYPE_CHECKING:
+    from losszoo.losses.loss import Loss
+
+# Signatures called with the same two tensors, the later one being the stricter.
+_INTERCHANGEABLE = ("binary", "regression", "segmentation")
+
+
+class Summable(nn.Module):
+    """What can stand in a sum: ``0.5*a + b`` of losses that are made already."""
+
+    def __init_subclass__(cls) -> None:
+        # A model that holds a loss can be scripted for deployment; the loss itself cannot be, and is left out.
+        cls.__jit_unused_properties__ = [name for name in dir(cls) if isinstance(getattr(cls, name), property)]  # type: ignore[attr-defined]
+
+    def _as_terms(self) -> tuple[Term, ...]:
+        return (Term(str(getattr(self, "identity", type(self).__name__)), self),)  # type: ignore[arg-type]
+
+    def __mul__(self, scale: Any) -> SumLoss:
+        if isinstance(scale, bool) or not isinstance(scale, Real):
+            return NotImplemented
+        if not math.isfinite(scale):
+            raise UsageError(f"the weight of a loss must be finite, got {scale}")
+        return SumLoss([replace(term, scale=term.scale * float(scale)) for term in self._as_terms()])
+
+    __rmul__ = __mul__
+
+    def __neg__(self) -> SumLoss:
+        return self * -1.0
+
+    def __add__(self, other: Any) -> SumLoss:
+        if isinstance(other, int | float) and other == 0:  # what sum() begins with
+            return self * 1.0
+        return SumLoss([*self._as_terms(), *other._as_terms()]) if isinstance(other, Summable) else NotImplemented
+
+    __radd__ = __add__
+
+    def __sub__(self, other: Any) -> SumLoss:
+        return self + -other if isinstance(other, Summable) else NotImplemented
+
+
+@dataclass(frozen=True)
+class Term:
+    """One loss of a sum: its label in the log, its weight, and the schedules that multiply the weight."""
+
+    label: str
+    loss: Loss | SumLoss
+    scale: float = 1.0
+    schedules: tuple[Schedule, ...] = ()
+
+    def weight(self, epoch: float, step: int = 0) -> float:
+        """The weight at that epoch and step."""
+        product = self.scale
+        for schedule in self.schedules:
+            product *= schedule.at(epoch, step)
+        return product
+
+    def __str__(self) -> str:
+        factors = [] if self.scale == 1 else [number_text(self.scale)]
+        return "*".join([*factors, *map(str, self.schedules), self.label])
+
+
+class _Weights(dict[str, float]):
+    """The weights of a sum: a copy, so that to set one would do nothing."""
+
+    def __setitem__(self, label: str, weight: float) -> None:
+        raise UsageError(
+            f"the weight of {label} must be set where the loss is made, as in losszoo.create('0.5*{label} + ...'), "
+            f"got weights[{label!r}] = {weight!r}, which would do nothing"
+        )
+
+    def update(self, *others: Any, **more: Any) -> None:
+        for label, weight in dict(*others, **more).items():
+            self[label] = weight
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return dict, (dict(self),)
+
+
+class SumLoss(Summable):
+    r"""A weighted sum of losses, made from an expression or from losses: ``0.5*a + b``.
+
+    .. math:: L = \sum_i w_i(\text{epoch}, \text{step}) \, L_i
+
+    Where a weight has a schedule over epochs, call :meth:`set_epoch` at the start of each epoch; a warning says when
+    nobody has. Steps are counted: one for every call in training mode with a graph, unless :meth:`set_step` tells them.
+    ``state_dict`` holds both.
+
+    Args:
+        terms: the losses with their weights.
+        combiner: a module that turns the list of weighted terms into one number (``uncertainty``); None adds them.
+    """
+
+    def __init__(self, terms: Sequence[Term], combiner: nn.Module | None = None) -> None:
+        super().__init__()
+        self._terms = _with_unique_labels(terms)
+        self.losses = nn.ModuleList(term.loss for term in self._terms)
+        self.combiner = combiner
+        self.clock = Clock()
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        refuse_inside(self, name, value)
+        super().__setattr__(name, value)
+
+    def extra_repr(self) -> str:
+        """Shown by ``print(loss)``."""
+        return " + ".join(map(str, self._terms))
+
+    @property
+    def terms(self) -> tuple[Term, ...]:
+        """The terms, in the order of the expression."""
+        return self._terms
+
+    @property
+    def signatures(self) -> tuple[str, ...]:
+        """The signatures of the terms, each once."""
+        return tuple(dict.fromkeys(leaf.signature for leaf in leaves(self)))
+
+    @property
+    def signature(self) -> str:
+        """The one signature that the inputs of a direct call have."""
+        own = [name for name in self.signatures if name != "penalty"] or ["penalty"]
+        if len(own) > 1 and all(name in _INTERCHANGEABLE for name in own):
+            return max(own, key=_INTERCHANGEABLE.index)
+        if len(own) > 1:
+            raise UsageError(
+                f"a sum that is called with one tuple of inputs must have one signature, however: {' and '.join(own)}; "
+                "use loss.evaluate(inputs), which takes inputs by signature"
+            )
+        return own[0]
+
+    @property
+    def epoch(self) -> float:
+        """At which schedules over epochs are read; can be set."""
+        return self.clock.epoch
+
+    @epoch.setter
+    def epoch(self, epoch: float) -> None:
+        self.set_epoch(epoch)
+
+    @property
+    def step(self) -> int:
+        """At which schedules over steps are read in the next call; can be set, as by :meth:`set_step`."""
+        return self.clock.step
+
+    @step.setter
+    def step(self, step: int) -> None:
+        self.set_step(step)
+
+    def set_epoch(self, epoch: float) -> None:
+        """The epoch, from 0, at which schedules are read."""
+        self.clock.set_epoch(epoch)
+        for loss in self.losses:
+            if isinstance(loss, SumLoss):
+                loss.set_epoch(epoch)
+
+    def set_step(self, step: int) -> None:
+        """The step, from 0, at which schedules are read: from now on calls are not counted.
+
+        For a loop that calls the loss several times for one step of the optimizer; tell it before each step.
+        """
+        self.clock.set_step(step)
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """The weight of each term by label, as in the latest call; to be read, as they follow the expression."""
+        return _Weights({term.label: self._weight(term, self.clock) for term in self._terms})
+
+    def get_extra_state(self) -> dict[str, Any]:
+        """Epoch and step, for ``state_dict``."""
+        return self.clock.state()
+
+    def set_extra_state(self, state: Mapping[str, Any]) -> None:
+        """Epoch and step, from ``load_state_dict``."""
+        self.clock.restore(state)
+
+    @torch.jit.unused
+    def forward(self, *inputs: Any, parameters: Iterable[Tensor] | None = None, **how: Any) -> Tensor:
+        """The total. ``parameters`` feeds the penalties; weight, mask and denominator go to every other term."""
+        given = list(parameters) if parameters is not None else None
+        signature = self.signature
+
+        def inputs_of(loss: Loss) -> tuple[Any, ...]:
+            if loss.signature != "penalty" or signature == "penalty":
+                return inputs
+            if given is None:
+                raise UsageError(
+                    "a sum with a penalty must be called with parameters=model.parameters(), however: parameters=None"
+                )
+            return (given,)
+
+        return self.combine(self.values(inputs_of, **how))
+
+    def evaluate(self, inputs: Mapping[str, tuple[Any, ...]], **how: Any) -> Tensor:
+        """The total for inputs given by signature: ``{"multiclass": (logits, targets), "embedding": (z, labels)}``.
+
+        A key may also be the label of a term, where two of one signature have inputs of their own:
+        ``{"mse": (ages, true_ages), "mae": (sizes, true_sizes)}``. So may ``weight``, ``mask`` and ``denominator`` be
+        mappings by label.
+
+        Raises:
+            UsageError: a term without inputs, or inputs without a term.
+        """
+        labels = dict(self._labelled())
+        known = [*labels, *(leaf.signature for leaf in labels.values())]
+        for key, value in inputs.items():
+            if key not in known:
+                raise UsageError(
+                    f"inputs must be by label or signature ({', '.join(dict.fromkeys(known))}), got {key!r}"
+                )
+            if not isinstance(value, tuple | list):
+                raise UsageError(f"inputs[{key!r}] must be a tuple of arguments, got a {type(value).__name__}")
+
+        def inputs_of(term: Term, leaf: Loss) -> tuple[Any, ...]:
+            for key in (term.label, leaf.signature):
+                if key in inputs:
+                    return inputs[key]
+            raise UsageError(
+                f"inputs must hold those of {term.label}, under {term.label!r} or {leaf.signature!r}, "
+                f"got {', '.join(map(repr, inputs)) or 'none'}"
+            )
+
+        self._check_labels(how)
+        return self.combine(self._values_at(self._tick(), inputs_of, how))
+
+    def values(self, inputs_of: Callable[[Loss], tuple[Any, ...]], **how: Any) -> dict[str, Tensor]:
+        """Every term's own value, unweighted, by label. ``inputs_of`` gives the inputs of a loss.
+
+        ``denominator`` is a number for a sum of one loss of the data, else a mapping by label: the terms of a sum
+        count different things.
+        """
+        self._check_labels(how)
+        return self._values_at(self._tick(), lambda _, loss: inputs_of(loss), how)
+
+    def combine(self, values: Mapping[str, Tensor]) -> Tensor:
+        """The weighted total of the terms' values, with the weights of the latest call."""
+        return self._combined(values, self.clock)
+
+    def _as_terms(self) -> tuple[Term, ...]:
+        if self.combiner is None:
+            return self._terms
+        name = getattr(getattr(self.combiner, "identity", None), "name", type(self.combiner).__name__)
+        return (Term(f"{name}({', '.join(term.label for term in self._terms)})", self),)
+
+    def _check_labels(self, how: Mapping[str, Any]) -> None:
+        """What is given by label belongs to a term; the denominator of a label that is no term would be left out."""
+        for name, value in how.items():
+            for label in value if isinstance(value, Mapping) else ():
+                known = [known for known, _ in self._labelled()]
+                if label not in known:
+                    raise UsageError(f"{name} must be by the label of a term ({', '.join(known)}), got {label!r}")
+
+    def _tick(self) -> Clock:
+        schedules = [schedule for _, schedule in self._schedules()]
+        if schedules:
+            by_epoch = any(s.unit == "epochs" and s.kind != "constant" for s in schedules)
+            self.clock.tick(training=self.training, by_epoch=by_epoch)
+        return self.clock
+
+    def _schedules(self) -> Iterator[tuple[Term, Schedule]]:
+        for term in self._terms:
+            yield from ((term, schedule) for schedule in term.schedules)
+            if isinstance(term.loss, SumLoss):
+                yield from term.loss._schedules()
+
+    def _labelled(self) -> Iterator[tuple[str, Loss]]:
+        for term in self._terms:
+            if isinstance(term.loss, SumLoss):
+                yield from term.loss._labelled()
+            else:
+                yield term.label, term.loss
+
+    @staticmethod
+    def _weight(term: Term, clock: Clock) -> float:
+        return term.weight(clock.epoch, clock.now)
+
+    def _combined(self, values: Mapping[str, Tensor], clock: Clock) -> Tensor:
+        weighted = [_weighted(values[term.label], self._weight(term, clock)) for term in self._terms]
+        if self.combiner is not None:
+            combined: Tensor = self.combiner(weighted)
+            return combined
+        shapes = {tuple(value.shape) for value in weighted if value.ndim > 0}
+        if len(shapes) > 1:
+            raise UsageError(
+                f"the unreduced terms of a sum must have one shape, however: {', '.join(map(str, sorted(shapes)))}"
+            )
+        total = weighted[0]
+        for value in weighted[1:]:
+            total = total + value
+        return total
+
+    def _values_at(
+        self, clock: Clock, inputs_of: Callable[[Term, Loss], tuple[Any, ...]], how: Mapping[str, Any]
+    ) -> dict[str, Tensor]:
+        given = how.get("denominator")
+        if given is not None and not isinstance(given, Mapping) and self._data_terms > 1:
+            raise UsageError(
+                f"denominator must be a mapping by label ({', '.join(t.label for t in self._terms)}), as each term has "
+                f"its own count, however: denominator={given}"
+            )
+        return {term.label: self._value(term, clock, inputs_of, how) for term in self._terms}
+
+    @property
+    def _data_terms(self) -> int:
+        return sum(leaf.signature != "penalty" for leaf in leaves(self))
+
+    def _value(
+        self, term: Term, clock: Clock, inputs_of: Callable[[Term, Loss], tuple[Any, ...]], how: Mapping[str, Any]
+    ) -> Tensor:
+        """A term's value; one that is switched off is computed for the log only, so no NaN of it has a gradient."""
+        on = self._weight(term, clock) != 0 or not any(self._weight(t, clock) for t in self._terms)
+        with contextlib.nullcontext() if on else torch.no_grad():
+            loss = term.loss
+            if isinstance(loss, SumLoss):
+                return loss._combined(loss._values_at(clock, inputs_of, how), clock)
+            own = {} if loss.signature == "penalty" else _own(how, term.label)
+            value: Tensor = loss(*inputs_of(term, loss), **own)
+            return value
+
+
+def _own(how: Mapping[str, Any], label: str) -> dict[str, Any]:
+    """Of weight, mask and denominator what belongs to a term."""
+    by_label = {name: value.get(label) if isinstance(value, Mapping) else value for name, value in how.items()}
+    return {name: value for name, value in by_label.items() if value is not None}
+
+
+def _weighted(value: Tensor, weight: float) -> Tensor:
+    """A weight of 0 switches a term off, a NaN or an infinity in it included."""
+    return value * weight if weight != 0 else torch.where(torch.isfinite(value), value, 0.0) * 0.0
+
+
+def leaves(loss: nn.Module) -> list[Loss]:
+    """The single losses that a loss is made of: itself, or the leaves of a sum."""
+    if isinstance(loss, SumLoss):
+        return [leaf for term in loss.terms for leaf in leaves(term.loss)]
+    if isinstance(loss, Summable):
+        return [loss]  # type: ignore[list-item]
+    raise UsageError(f"this must be a loss of the zoo, however: {type(loss).__name__}; pass it through losszoo.create")
+
+
+def _with_unique_labels(terms: Sequence[Term]) -> tuple[Term, ...]:
+    seen: dict[str, int] = {}
+    unique = []
+    for term in terms:
+        seen[term.label] = seen.get(term.label, 0) + 1
+        label = term.label if seen[term.label] == 1 else f"{term.label} #{seen[term.label]}"
+        unique.append(Term(label, term.loss, term.scale, term.schedules))
+    return tuple(unique)

@@ -1,0 +1,1 @@
+"""Losses over pairs: a function of one row, streamed over blocks of the matrix of pairs."""

@@ -1,0 +1,86 @@
+"""The whole pair matrix at once, by plain operations: to be compiled, traced, or differentiated twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+import torch
+from torch import Tensor
+
+from losszoo.losses.reduction import keep
+from losszoo.losses.similarity import pairwise_logits, plain_logits
+from losszoo.losses.unreduced import Unreduced
+from losszoo.pairs.blocks import taking_part, whole_rows
+from losszoo.pairs.streamed import Job
+
+_WHOLE: ContextVar[bool] = ContextVar("whole", default=False)
+
+
+@contextmanager
+def whole_matrix() -> Iterator[None]:
+    """Losses over pairs called inside form the whole matrix, so that who watches the operations sees each of them.
+
+    Example:
+        >>> with whole_matrix():
+        ...     whole_matrix_wanted()
+        True
+    """
+    token = _WHOLE.set(True)
+    try:
+        yield
+    finally:
+        _WHOLE.reset(token)
+
+
+def whole_matrix_wanted() -> bool:
+    """Whether somebody watches. A compiler forms the whole matrix anyway, and can look at no context."""
+    return not torch.compiler.is_compiling() and _WHOLE.get()
+
+
+def dense(
+    rows: Tensor,
+    columns: Tensor,
+    job: Job,
+    mask: Tensor | None,
+    *,
+    twice: bool = False,
+    symmetric: bool = False,
+    hides_columns: bool = True,
+) -> Unreduced:
+    """Values and counts of every row.
+
+    Args:
+        rows: (N, D).
+        columns: (M, D).
+        job: what is done with them; its row function takes whole rows.
+        mask: (N,), False where a row takes no part.
+        twice: whether the result can be differentiated twice, and transformed.
+        symmetric: the mean over both directions.
+        hides_columns: whether a masked row is no column either, as the columns are the rows or their other view.
+    """
+    logits = (plain_logits if twice else pairwise_logits)(rows, columns, job.similarity, job.temperature)
+    positive, negative = job.sides.pairs(slice(0, rows.shape[0]))
+    if mask is not None:
+        allowed = mask.unsqueeze(1) & mask if hides_columns else mask.unsqueeze(1)
+        positive, negative = positive & allowed, negative & allowed
+    there = _directed(job, logits, positive, negative, mask)
+    if not symmetric:
+        return there
+    back = _directed(job, logits.T, positive.T, negative.T, mask)
+    return halfway(there, back)
+
+
+def _directed(job: Job, logits: Tensor, positive: Tensor, negative: Tensor, mask: Tensor | None) -> Unreduced:
+    """The row function on every row, with rows that take no part replaced by a harmless one and then dropped."""
+    valid = taking_part(job.row, positive.any(1), negative.any(1))
+    valid = valid if mask is None else valid & mask
+    unreduced = whole_rows(job.row, job.sides, slice(0, logits.shape[0]), logits, positive, negative, valid)
+    return keep(unreduced, valid)
+
+
+def halfway(there: Unreduced, back: Unreduced) -> Unreduced:
+    """The mean of both directions."""
+    first, second = (torch.ones_like(x.values) if x.counts is None else x.counts for x in (there, back))
+    return Unreduced((there.values + back.values) / 2, (first + second) / 2)

@@ -1,0 +1,1 @@
+"""From embeddings to the scores of a block of pairs, and back to gradients."""

@@ -1,0 +1,54 @@
+"""Whether everything that plugins announce can be loaded. Loads every target, so it imports torch."""
+
+from __future__ import annotations
+
+import importlib
+
+from losszoo.errors import LosszooError, UsageError, in_one_line, suggest
+from losszoo.registry.import_target import resolve
+from losszoo.registry.registry import Failure, Registry
+from losszoo.registry.specs import LossSpec, TaskSpec
+
+
+def target_failures(registry: Registry) -> list[Failure]:
+    """A failure for every target that cannot be loaded or called, and every stable twin that is missing.
+
+    Raises:
+        LosszooError: torch itself cannot be imported; asking it again for every loss would crash Python.
+    """
+    try:
+        importlib.import_module("torch")
+    except Exception as error:
+        raise LosszooError(f"nothing can be loaded: torch cannot be imported: {in_one_line(error)}") from error
+    failures = []
+    announced: list[tuple[str, LossSpec | TaskSpec]] = [("loss", spec) for spec in registry.losses.values()]
+    announced += [("task", spec) for spec in registry.tasks.values()]
+    for kind, spec in announced:
+        for stage, reason in (("target", _target_fault(spec)), ("spec", _twin_fault(registry, spec))):
+            if reason:
+                failures.append(Failure(registry.origin(kind, spec.name), stage, f"{kind} {spec.name}: {reason}"))
+    return failures
+
+
+def _target_fault(spec: LossSpec | TaskSpec) -> str:
+    try:
+        found = resolve(spec.target)
+    except UsageError as error:
+        return str(error)
+    if isinstance(spec, TaskSpec):
+        return "" if callable(found) else f"a target must be callable, got {spec.target}, a {type(found).__name__}"
+    from losszoo.losses.introspection import check_is_loss  # imports torch
+
+    try:
+        check_is_loss(found, spec.target)
+    except UsageError as error:
+        return str(error)
+    return ""
+
+
+def _twin_fault(registry: Registry, spec: LossSpec | TaskSpec) -> str:
+    twin = spec.stable_twin if isinstance(spec, LossSpec) else None
+    if twin is None or twin in registry.losses:
+        return ""
+    near = suggest(twin, list(registry.losses))
+    return f"its stable_twin must be an installed loss, however: stable_twin={twin!r}; {near}"

@@ -1,0 +1,107 @@
+"""Hyperparameters: announced as they are, refused where they are wrong, and working where they are legal."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Iterator
+from typing import Any
+
+from torch import nn
+
+from losszoo.errors import UsageError
+from losszoo.losses.signatures import TABLE
+from losszoo.registry.compatibility import COMBINER
+from losszoo.registry.import_target import resolve
+from losszoo.registry.params import Param
+from losszoo.registry.specs import LossSpec
+from losszoo.testing.check import NotApplicable, check, require
+from losszoo.testing.checks.bad_arguments import must_refuse
+from losszoo.testing.loss_under_test import Subject
+from losszoo.testing.ordinary_inputs import value_and_gradients
+
+_UNANNOUNCED = "it is in no registry"
+_NOBODY = "no_such_parameter"
+
+
+@check()
+def check_announced_parameters(subject: Subject) -> None:
+    """The parameters that are announced are those of the function, with its defaults."""
+    if subject.spec is None:
+        raise NotApplicable(_UNANNOUNCED)
+    announced = {param.name: param.default for param in subject.spec.params}
+    taken = _keywords(subject.spec)
+    advice = "make params of the LossSpec and keywords of the function alike"
+    require(announced == taken, f"the parameters must be {taken}", f"{announced} are announced", advice)
+
+
+def _keywords(spec: LossSpec) -> dict[str, Any]:
+    """Keywords and defaults of a target, those that losszoo adds to a row function included."""
+    target = resolve(spec.target)
+    called = target.__init__ if inspect.isclass(target) else target
+    given = {"self", "mask", *TABLE[spec.signature].optional}
+    parameters = inspect.signature(called).parameters.values()
+    keywords = {p.name: p.default for p in parameters if p.default is not p.empty and p.name not in given}
+    row = getattr(target, "__losszoo_row__", None)
+    if row is not None:
+        keywords["similarity"] = row.similarity
+        keywords |= {} if row.temperature is None else {"temperature": row.temperature}
+        keywords |= {"symmetric": False} if spec.signature == "views" else {}
+    return keywords
+
+
+@check()
+def check_wrong_options(subject: Subject) -> None:
+    """A parameter out of its range, one that there is not, and an unknown reduction are refused by their names."""
+    must_refuse("reduction", "an unknown one", lambda: subject.make("average"))
+    must_refuse("empty", "an unknown one", lambda: subject.make(empty="nothing"))
+    if isinstance(subject.target, nn.Module):
+        return  # made already, so it takes no parameters
+    for param in subject.spec.params if subject.spec else ():
+        for value in _illegal(param):
+            options = {param.name: value}
+            must_refuse(param.name, repr(value), lambda options=options: subject.make(**options))  # type: ignore[misc]
+    try:
+        subject.make(no_such_parameter=1)
+    except UsageError as error:
+        require(_NOBODY in str(error), "an unknown parameter must be refused by its name", str(error), "name it")
+    else:
+        advice = "name every keyword: **options swallows misspelt ones"
+        require(False, "an unknown parameter must be refused", f"{_NOBODY}=1 was taken", advice)
+
+
+def _illegal(param: Param) -> Iterator[Any]:
+    if param.choices:
+        yield "no-such-choice"
+    if param.range is None or param.type not in ("float", "int"):
+        return
+    low, high = param.range
+    number = int if param.type == "int" else float
+    yield from (number(value) for value in (low - 1, high + 1) if math.isfinite(value))
+
+
+@check(without=(COMBINER,), because="its parameters are those of other losses")
+def check_legal_options(subject: Subject) -> None:
+    """At every legal end, search end and choice of its parameters the loss and its gradient are finite."""
+    if subject.spec is None or isinstance(subject.target, nn.Module):
+        raise NotApplicable("it is made already" if subject.spec else _UNANNOUNCED)
+    cases = [(param.name, value) for param in subject.spec.params for value in _extremes(param)]
+    if not cases:
+        raise NotApplicable("no parameter has an end or a choice")
+    for name, value in cases:
+        loss = subject.make(**{name: value})
+        result, gradients = value_and_gradients(loss, subject.batch(), subject.signature)
+        finite = bool(result.isfinite()) and all(bool(g.isfinite().all()) for g in gradients)
+        came = f"{name}={value!r} gives the value {result.item()}"
+        advice = "narrow the range in the Param (bounds='()' leaves out its ends), or treat the end in the loss"
+        require(finite, "value and gradient must be finite wherever a parameter is legal", came, advice)
+
+
+def _extremes(param: Param) -> Iterator[Any]:
+    yield from param.choices
+    if param.type == "bool":
+        yield from (False, True)
+    if param.type in ("float", "int"):
+        number = int if param.type == "int" else float
+        ends = {float(end) for pair in (param.range, param.search) if pair for end in pair if math.isfinite(end)}
+        yield from (number(end) for end in sorted(ends) if param.complaint(number(end)) is None)

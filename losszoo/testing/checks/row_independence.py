@@ -1,0 +1,55 @@
+"""Row functions: what becomes of a row is its own affair."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import torch
+
+from losszoo.losses.example_inputs import Batch
+from losszoo.losses.reduction import Policy
+from losszoo.pairs.pairwise_loss import PAIRED, PairwiseLoss
+from losszoo.pairs.row_functions import contract_of
+from losszoo.testing.check import NotApplicable, check
+from losszoo.testing.equal import agree
+from losszoo.testing.loss_under_test import Subject
+from losszoo.testing.ordinary_inputs import changed, rows_of
+
+_ADVICE = "take sums, sorts and softmaxes over dimension 1 only: blocks of rows come in any size and order"
+# Each row alone, all the other way round, and some of them.
+_PARTS = ([0], [1], [2], [3], [4], [5], [5, 4, 3, 2, 1, 0], [1, 2, 4])
+
+
+@check(signatures=PAIRED, because="it is no loss over pairs")
+def check_rows_independent(subject: Subject) -> None:
+    """A row function gives a row the same value whichever rows stand beside it, in whatever order."""
+    loss = subject.make("none")
+    if not isinstance(loss, PairwiseLoss):
+        raise NotApplicable("it is no row function")
+    against = _against_candidates(loss)
+    for inputs in _batches(loss, subject.batch()):
+        among_all = against(*inputs)
+        for part in _PARTS:
+            rows = torch.tensor(part)
+            found = against(*rows_of(inputs, rows, against.signature))
+            agree("the values of some rows", found, "those of the same rows among others", among_all[rows], _ADVICE)
+
+
+def _against_candidates(loss: PairwiseLoss) -> PairwiseLoss:
+    """The same row function of queries against candidates, where rows can be absent and yet be candidates."""
+    params = {key: value for key, value in loss.identity.params.items() if key != "symmetric"}
+    identity = replace(loss.identity, signature="neighbors", params=params)
+    return PairwiseLoss(loss.core, identity, Policy("none"), loss.validate, loss.streaming, loss.relation)
+
+
+def _batches(loss: PairwiseLoss, inputs: Batch) -> Iterator[Batch]:
+    """The batch as queries and candidates, and again with numbers for labels where the loss takes them."""
+    places = torch.arange(inputs[0].shape[0])
+    if loss.signature == "embedding":
+        inputs = (*inputs, *inputs, places)
+    elif loss.signature == "views":
+        inputs = inputs[0], places, inputs[1], places, torch.full_like(places, -1)
+    yield inputs
+    if contract_of(loss.core).numbers is not None:
+        yield changed(inputs, lambda targets: targets.to(inputs[0].dtype), (1, 3))

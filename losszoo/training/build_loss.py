@@ -1,0 +1,173 @@
+"""The parts of a plan: the loss that fits the task, model, optimizer, and how it predicts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+from losszoo.creation import create
+from losszoo.errors import UntrustedError, UsageError
+from losszoo.losses.introspection import infer_signature, parameters_of
+from losszoo.losses.loss import Loss
+from losszoo.losses.sums.sum_loss import SumLoss, Term, leaves
+from losszoo.pairs.pairwise_loss import PairwiseLoss
+from losszoo.registry.compatibility import NATURAL, check_fit, example_for, targets_of, tasks_for
+from losszoo.registry.compatibility import leaves as calls_of
+from losszoo.registry.expressions import Weighted, parse
+from losszoo.registry.import_target import resolve
+from losszoo.registry.registry import installed
+from losszoo.registry.specs import TaskSpec
+from losszoo.training.data.batch_inputs import Model, make_head
+from losszoo.training.data.prepared_data import Prepared
+from losszoo.training.data.task import Recipe
+from losszoo.training.evaluation.predict import Prediction
+from losszoo.training.models.trunks import build_trunk
+
+# What losszoo.create takes beside the parameters of a loss.
+_OPTIONS = {name for name, p in parameters_of(create).items() if p.kind is not p.VAR_KEYWORD}
+
+
+def device_of(name: str) -> torch.device:
+    """The device of that name, tried out.
+
+    Raises:
+        UsageError: this machine does not have it.
+    """
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, ImportError) as error:
+        said = str(error).splitlines()[0].partition(". ")[0]
+        raise UsageError(f"device must be one that this machine has, got {name!r} ({said}); cpu always works") from None
+    if device.type == "meta":
+        raise UsageError("device must be one that computes, got 'meta', which holds shapes alone; cpu always works")
+    return device
+
+
+def make_loss(
+    loss: str | Callable[..., Any],
+    spec: TaskSpec,
+    params: Mapping[str, Any],
+    signature: str | None = None,
+    expects: str | None = None,
+    *,
+    targets: bool = False,
+) -> SumLoss:
+    """The loss as a sum, even of one term; refused where it does not fit the task.
+
+    Args:
+        loss: a name, expression or target, or an object.
+        spec: of the task.
+        params: the ``loss.`` settings.
+        signature: of a loss of one's own.
+        expects: of a loss of one's own.
+        targets: let the text name targets. A target is imported, and so runs code: True for what a person has written,
+            False for what a file says.
+
+    Raises:
+        UntrustedError: the text names a target and may not; nothing is imported.
+        UsageError: the loss cannot be made, or does not fit.
+    """
+    if isinstance(loss, str):
+        terms = parse(loss)
+        if not targets:
+            _refuse_targets(terms)
+        check_fit(installed(), terms, spec)
+        own: list[Any] = [resolve(call.name) for call in calls_of(installed(), terms) if ":" in call.name]
+    else:
+        own = [] if isinstance(loss, Loss | SumLoss) else [loss]
+        if params and isinstance(loss, nn.Module):
+            raise UsageError(f"loss. settings must be left out for a loss that is made, however: {', '.join(params)}")
+    for name in params:
+        if name in _OPTIONS:
+            raise UsageError(f"loss.{name} must be a parameter of the loss, got {name}, an option of losszoo.create")
+    twice = [name for name in params if isinstance(loss, str) for term in terms if name in term.call.arguments]
+    if twice:
+        raise UsageError(f"a parameter must be given once, got {', '.join(twice)} in {loss!r} and in loss.{twice[0]}")
+    made = create(loss, signature=signature or _natural(own, spec), expects=expects, **params)
+    for leaf in leaves(made):
+        if leaf.signature != "penalty" and not spec.fits(leaf.signature):
+            raise UsageError(
+                f"{leaf.identity.name} is a {leaf.signature} loss and does not fit {spec.name}, a {spec.kind} task; "
+                f"it fits {', '.join(tasks_for(installed(), leaf.signature))}. "
+                f"Try {example_for(installed(), spec)}, or say --signature"
+            )
+    return made if isinstance(made, SumLoss) else SumLoss([Term(str(made.identity), made)])
+
+
+def _refuse_targets(terms: tuple[Weighted, ...]) -> None:
+    if named := targets_of(terms):
+        raise UntrustedError(
+            f"a loss that a file names must be registered, got {', '.join(named)}: that is code, and would run as you"
+        )
+
+
+def _natural(own: Iterable[Any], spec: TaskSpec) -> str | None:
+    """What the task naturally feeds, for losses of one's own of which none says by its arguments what it takes."""
+    found = {infer_signature(thing) for thing in own}
+    return NATURAL[spec.kind] if found == {None} else None
+
+
+def text_of(loss: str | Callable[..., Any]) -> str:
+    """What a run calls its loss.
+
+    Example:
+        >>> text_of("bce"), text_of(nn.MSELoss()), text_of(abs)
+        ('bce', 'MSELoss', 'abs')
+    """
+    if isinstance(loss, str):
+        return loss
+    if isinstance(loss, Loss):
+        return str(loss.identity)
+    if isinstance(loss, SumLoss):
+        return " + ".join(term.label if term.scale == 1 else f"{term.scale:g}*{term.label}" for term in loss.terms)
+    return getattr(loss, "__name__", type(loss).__name__)
+
+
+def make_model(
+    trunk: str, options: Mapping[str, Any], numeric: int | None, data: Prepared, signatures: Iterable[str]
+) -> Model:
+    """A fresh trunk with a head for every signature that needs one.
+
+    Raises:
+        UsageError: it cannot be built, as where it is larger than the memory.
+    """
+    try:
+        built = build_trunk(trunk, tuple(data.train.inputs.shape[1:]), numeric, **options)
+    except (RuntimeError, TypeError, ValueError, OverflowError, MemoryError) as error:
+        if isinstance(error, UsageError):
+            raise
+        said = (str(error).splitlines() or [""])[0]
+        chosen = ", ".join(f"model.{name}={value}" for name, value in options.items())
+        raise UsageError(
+            f"trunk {trunk} must be one that fits into memory, got {chosen} ({type(error).__name__}: {said}); "
+            "choose smaller sizes"
+        ) from error
+    heads = {name: make_head(name, built.dim, data) for name in signatures}
+    return Model(built, {name: head for name, head in heads.items() if head is not None})
+
+
+def make_optimizer(model: nn.Module, loss: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    """The recipe's optimizer; parameters that a loss learns are not decayed."""
+    groups = [{"params": list(model.parameters()), "weight_decay": recipe.weight_decay}]
+    learned = [parameter for parameter in loss.parameters() if parameter.requires_grad]
+    if learned:
+        groups.append({"params": learned, "weight_decay": 0.0})
+    if recipe.optimizer == "sgd":
+        return torch.optim.SGD(groups, lr=recipe.lr, momentum=0.9, fused=True)
+    kind = torch.optim.AdamW if recipe.optimizer == "adamw" else torch.optim.Adam
+    return kind(groups, lr=recipe.lr, fused=True)
+
+
+def make_prediction(loss: SumLoss, signature: str) -> Prediction:
+    """How the predicting term predicts: what it expects, the similarity and temperature of its training."""
+    leaf = next(leaf for leaf in leaves(loss) if leaf.signature == signature)
+    if isinstance(leaf, PairwiseLoss):
+        return Prediction(signature, leaf.identity.expects, leaf.similarity, leaf.temperature)
+    defaults = {name: p.default for name, p in parameters_of(leaf.core).items() if p.default is not p.empty}
+    chosen = {**defaults, **leaf.identity.params}
+    similarity, temperature = chosen.get("similarity", "euclidean"), chosen.get("temperature", 1.0)
+    return Prediction(signature, leaf.identity.expects, similarity, temperature)

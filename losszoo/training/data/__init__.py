@@ -1,0 +1,1 @@
+"""Tasks and their data, checked and scaled; what a batch gives to a loss."""

@@ -1,0 +1,203 @@
+"""From a task's arrays to tensors: checked, and scaled by what the training rows say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from losszoo.errors import DataError, LosszooError, MissingDataError, UsageError, in_one_line
+from losszoo.registry.registry import installed
+from losszoo.registry.specs import DOWNLOAD
+from losszoo.training.data.task import Array, Setup, Split, Splits, Task
+
+_LARGEST = float(np.finfo(np.float32).max)
+
+
+@dataclass(frozen=True)
+class Part:
+    """One split as tensors; regression targets are standardised (see :class:`Prepared`)."""
+
+    inputs: Tensor
+    targets: Tensor
+
+    def __len__(self) -> int:
+        return self.inputs.shape[0]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """All that training needs of the data.
+
+    Args:
+        train: training rows.
+        val: validation rows.
+        test: test rows.
+        kind: of the task.
+        classes: how many labels; 0 where the targets are numbers or masks.
+        center: mean of the training targets (regression; else 0).
+        scale: deviation of the training targets (regression; else 1).
+    """
+
+    train: Part
+    val: Part
+    test: Part
+    kind: str
+    classes: int
+    center: float = 0.0
+    scale: float = 1.0
+
+
+def prepare(task: Task, seed: int, device: torch.device) -> Prepared:
+    """Load, check and scale the data of a task.
+
+    Raises:
+        DataError: NaN or infinite entries (row and column), labels out of range, too few rows or classes.
+    """
+    kind, name = task.spec.kind, task.spec.name
+    splits = _arrays(name, _given(task, seed))
+    for part, split in zip(Splits._fields, splits, strict=True):
+        _check_split(f"{name}: {part}", kind, split, splits.train)
+    classes = 0 if kind in ("regression", "segmentation") else _count_classes(task, splits)
+    mean, deviation = _moments(task, splits.train.inputs)
+    center, scale = 0.0, 1.0
+    if kind == "regression":
+        center = float(splits.train.targets.mean(dtype=np.float64))
+        scale = float(splits.train.targets.std(dtype=np.float64)) or 1.0
+
+    def tensors(split: Split) -> Part:
+        inputs = ((split.inputs - mean) / deviation).astype(np.float32)
+        targets = (split.targets - center) / scale if kind == "regression" else split.targets
+        typed = np.array(targets, dtype=np.int64 if classes else np.float32)
+        return Part(torch.from_numpy(inputs).to(device), torch.from_numpy(typed).to(device))
+
+    train, val, test = (tensors(split) for split in splits)
+    return Prepared(train, val, test, kind, classes, center, scale)
+
+
+def proposed(task: Task, signature: str) -> Setup:
+    """Trunk and recipe that a task proposes for a loss of that signature.
+
+    Raises:
+        UsageError: it raises, or proposes something else.
+    """
+    name = task.spec.name
+    try:
+        setup = task.setup(signature)
+    except (LosszooError, MemoryError):
+        raise
+    except Exception as error:
+        raise UsageError(f"task {name}: setup({signature!r}) raised {in_one_line(error)}") from error
+    if not isinstance(setup, Setup):
+        raise UsageError(f"task {name}: setup must return a losszoo.Setup, got a {type(setup).__name__}")
+    return setup
+
+
+def _given(task: Task, seed: int) -> Any:
+    """The splits as the task gives them.
+
+    Raises:
+        DataError: its data cannot be had; names a task of the same kind that needs no file.
+    """
+    spec = task.spec
+    try:
+        return task.splits(seed)
+    except MissingDataError as error:
+        tasks = installed().tasks.values()
+        able = [one.name for one in tasks if one.kind == spec.kind and DOWNLOAD not in one.tags]
+        also = f"; --task {able[0]} needs no file" if able else ""
+        raise MissingDataError(f"{error}{also}") from error
+    except (LosszooError, MemoryError):
+        raise
+    except Exception as error:
+        raise DataError(f"task {spec.name}: its data cannot be read: {in_one_line(error)}") from error
+
+
+def _refuse(where: str, rule: str, came: str) -> NoReturn:
+    raise DataError(f"task {where} {rule}, however: {came}")
+
+
+def _arrays(name: str, given: Any) -> Splits:
+    """What a task gives, as arrays, whatever it is made of."""
+    given = list(given) if isinstance(given, Iterable) else given
+    lazy = [part for part in given if isinstance(part, torch.utils.data.Dataset)] if isinstance(given, list) else []
+    if lazy:
+        raise UsageError(
+            f"task {name}: splits must be arrays of inputs and targets, got a torch.utils.data.Dataset "
+            f"({type(lazy[0]).__name__}); stack its rows: "
+            "losszoo.Split(*map(numpy.stack, zip(*(dataset[i] for i in range(len(dataset))))))"
+        )
+    try:
+        train, val, test = (Split(np.asarray(inputs), np.asarray(targets)) for inputs, targets in given)
+    except (TypeError, ValueError) as error:
+        rule = "splits must be train, val and test, each of inputs and targets"
+        raise DataError(f"task {name}: {rule}, however: {error}") from error
+    return Splits(train, val, test)
+
+
+def _check_split(where: str, kind: str, split: Split, train: Split) -> None:
+    """Numbers, all of them finite; as many targets as rows; shaped as in training."""
+    rows = len(split.inputs) if split.inputs.ndim else 0
+    if rows == 0 or split.targets.shape[:1] != (rows,):
+        came = f"inputs {split.inputs.shape}, targets {split.targets.shape}"
+        _refuse(where, "must hold some rows, and as many targets", came)
+    if split.inputs.ndim < 2 or split.inputs.shape[1:] != train.inputs.shape[1:]:
+        shape = f"(N, {', '.join(map(str, train.inputs.shape[1:])) or 'columns'})"
+        _refuse(where, f"inputs must have shape {shape}", f"{split.inputs.shape}")
+    if (split.targets.ndim != 1) != (kind == "segmentation"):
+        shape = "(N, C, H, W)" if kind == "segmentation" else "(N,)"
+        _refuse(where, f"targets must have shape {shape}", f"{split.targets.shape}")
+    for what, values in (("inputs", split.inputs), ("targets", split.targets)):
+        _check_finite(f"{where} {what}", values)
+
+
+def _check_finite(where: str, values: Array) -> None:
+    if not np.issubdtype(values.dtype, np.number) and values.dtype != np.bool_:
+        _refuse(where, "must be numbers", f"dtype {values.dtype}")
+    bad = np.argwhere(~(np.abs(values) <= _LARGEST))
+    if len(bad):
+        row, *rest = bad[0]
+        column = f", column {', '.join(map(str, rest))}" if rest else ""
+        came = f"row {row}{column} holds {values[tuple(bad[0])]} ({len(bad)} such in all)"
+        _refuse(where, "must be finite in float32", f"{came}; drop or impute them before training")
+
+
+def _count_classes(task: Task, splits: Splits) -> int:
+    """How many labels there are: as many as have a name, else as training holds."""
+    kind, name = task.spec.kind, task.spec.name
+    for part, split in zip(Splits._fields, splits, strict=True):
+        if not np.issubdtype(split.targets.dtype, np.integer):
+            _refuse(f"{name}: {part} labels", "must be whole numbers", f"dtype {split.targets.dtype}")
+    labels = splits.train.targets
+    seen = np.unique(labels)
+    if len(seen) < 2:
+        came = f"only class {seen[0]} ({len(labels)} rows)"
+        _refuse(f"{name}: train", "must hold at least two classes", came)
+    classes = len(task.class_names) or (2 if kind == "binary" else int(min(seen.max() + 1, len(labels))))
+    for part, split in zip(Splits._fields, splits, strict=True):
+        strange = (split.targets < 0) | (split.targets >= classes)
+        # Retrieval is of classes that training has not seen.
+        if strange.any() and (kind != "retrieval" or part == "train"):
+            row = int(np.argmax(strange))
+            rule = f"must be from 0 to {classes - 1}"
+            _refuse(f"{name}: {part} labels", rule, f"row {row} holds {split.targets[row]}")
+    return classes
+
+
+def _moments(task: Task, inputs: Array) -> tuple[Array, Array]:
+    """Mean and deviation of the numeric columns of the training rows; 0 and 1 for everything else."""
+    mean = np.zeros(inputs.shape[1:], np.float64)
+    deviation = np.ones(inputs.shape[1:], np.float64)
+    if inputs.ndim == 2:
+        numeric = inputs.shape[1] if task.numeric is None else task.numeric
+        columns = inputs[:, :numeric].astype(np.float64)
+        mean[:numeric] = columns.mean(0)
+        spread = columns.std(0)
+        # A constant column says nothing, and stays 0. What float32 cannot resolve is rounding.
+        constant = spread <= 1e-7 * np.abs(mean[:numeric])
+        deviation[:numeric] = np.where(constant, 1.0, spread)
+    return mean, deviation

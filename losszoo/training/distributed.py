@@ -1,0 +1,134 @@
+"""One run on several processes: how they meet, what they must have in common, and what a loss does among them."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from losszoo.errors import SharedError, UsageError, in_one_line
+from losszoo.losses.sums.sum_loss import SumLoss, leaves
+from losszoo.pairs.distributed.collectives import World, by_rank, world
+from losszoo.pairs.pairwise_loss import PairwiseLoss
+
+if TYPE_CHECKING:
+    from losszoo.training.make_plan import Choice
+
+
+@contextmanager
+def joined(device: str) -> Iterator[World | None]:
+    """The ranks that ``torchrun`` has started, or that the caller has joined before; None where there is one alone."""
+    if not dist.is_available() or dist.is_initialized() or not dist.is_torchelastic_launched():
+        yield world()
+        return
+    _check_launched()
+    on_cuda = torch.device(device).type == "cuda"
+    if on_cuda:
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")) % max(torch.cuda.device_count(), 1))
+    dist.init_process_group("nccl" if on_cuda else "gloo")
+    try:
+        yield world()
+        dist.barrier()  # who leaves first closes what others still read from
+    finally:
+        dist.destroy_process_group()
+
+
+def _check_launched() -> None:
+    """What torchrun sets, it sets together."""
+    numbers = ("RANK", "WORLD_SIZE", "MASTER_PORT")
+    lacking = [name for name in ("MASTER_ADDR", *numbers) if not os.environ.get(name)]
+    wrong = [
+        f"{name}={os.environ[name]!r}" for name in numbers if name not in lacking and not os.environ[name].isdigit()
+    ]
+    if lacking or wrong:
+        came = "; ".join([*([f"{', '.join(lacking)} not set"] if lacking else []), *wrong])
+        raise UsageError(
+            "TORCHELASTIC_RUN_ID must come with RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT, as torchrun sets them, "
+            f"got {came}; unset TORCHELASTIC_RUN_ID for one process, or start with torchrun"
+        )
+
+
+def agreed(others: World | None, choose: Callable[[], Choice]) -> Choice:
+    """What every rank has chosen.
+
+    Raises:
+        UsageError: a rank has chosen something else, or could not choose; every rank raises it.
+    """
+    if others is None:
+        return choose()
+    chosen, failure = None, None
+    try:
+        chosen = choose()
+    except (Exception, SystemExit) as error:  # the others wait for this rank: they are told before it is raised
+        failure = error
+    told = others.texts(json.dumps([in_one_line(failure) if failure else None, chosen and chosen.config(others)]))
+    if failure is not None:
+        raise failure
+    answers = [json.loads(text) for text in told]
+    failed = [f"{error}" if error else "" for error, _ in answers]
+    if any(failed):
+        raise SharedError(f"every rank must be able to train, however: {by_rank(failed)}")
+    differing = _differing([config for _, config in answers])
+    if differing:
+        # Every rank knows it, and one of them saying so is enough.
+        raise SharedError(f"all ranks must train the same, however: {'; '.join(differing)}")
+    assert chosen is not None
+    return chosen
+
+
+def _differing(configs: list[Mapping[str, Any]]) -> list[str]:
+    """The keys of which not all ranks have the same: ``recipe.lr: rank 0: 0.1; rank 1: 0.01``."""
+    flat = [_flat(config) for config in configs]
+    names = dict.fromkeys(name for config in flat for name in config)
+    told = {name: [repr(config.get(name)) for config in flat] for name in names}
+    return [f"{name}: {by_rank(values)}" for name, values in told.items() if len(set(values)) > 1]
+
+
+def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in config.items():
+        found |= _flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
+    return found
+
+
+@torch.no_grad()
+def average_gradients(parameters: Iterable[Tensor], others: World) -> None:
+    """Of what a loss learns: each rank has the gradient of the whole, up to rounding that would add up over time."""
+    for parameter in parameters:
+        if parameter.grad is not None:
+            dist.all_reduce(parameter.grad)
+            parameter.grad /= others.size
+
+
+def is_of_ranks(error: BaseException) -> bool:
+    """Whether an exchange has failed, as where another rank is gone."""
+    return isinstance(error, dist.DistError) or (isinstance(error, RuntimeError) and "gloo" in str(error).lower())
+
+
+def shared(loss: SumLoss, others: World | None, *, by_share: bool = True) -> SumLoss:
+    """The loss, told whose rows it will see.
+
+    Args:
+        loss: of the run.
+        others: the ranks that train together.
+        by_share: a loss over pairs is given this rank's rows and compares them with those of all ranks; else it is
+            given all rows by every rank.
+    """
+    if others is None:
+        return loss
+    for leaf in leaves(loss):
+        if isinstance(leaf, PairwiseLoss) and leaf.streaming.ranks is None:
+            way = (
+                "gather"
+                if by_share and leaf.signature in ("embedding", "views") and not leaf.streaming.dense
+                else "local"
+            )
+            leaf.stream_by(replace(leaf.streaming, ranks=way))
+    return loss

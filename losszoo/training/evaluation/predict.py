@@ -1,0 +1,219 @@
+"""From a trained model to predictions: argmax, threshold, neighbors in the embedding; and their metrics."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from losszoo.losses.similarity import unit
+from losszoo.pairs.kernels.choose_kernel import geometry
+from losszoo.pairs.streaming import Streaming
+from losszoo.training.data.batch_inputs import HEADED, Model, link, one_hot
+from losszoo.training.data.prepared_data import Part, Prepared
+from losszoo.training.evaluation import metrics
+from losszoo.training.evaluation.knn import CHUNK, Known, without_own
+from losszoo.training.evaluation.knn import K_CHOICES as K_CHOICES
+from losszoo.training.evaluation.knn import best_k as best_k
+from losszoo.training.evaluation.knn import knn_votes as knn_votes
+from losszoo.training.evaluation.outputs import output_metrics as output_metrics
+
+# What is measured, by kind of task; the one that decides is among them.
+METRICS: Mapping[str, tuple[str, ...]] = {
+    "multiclass": ("accuracy",),
+    "binary": ("accuracy", "average_precision"),
+    "regression": ("rmse", "mae"),
+    "segmentation": ("iou",),
+    "retrieval": ("recall_at_1", "map_at_r"),
+    "views": ("knn_accuracy", "probe_accuracy"),
+}
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """How a signature predicts on a task.
+
+    Args:
+        signature: the one that predicts.
+        expects: what its loss expects, so that a threshold stands where the loss put it.
+        similarity: of the loss, where it has one; neighbors are looked for by cosine where the loss used it.
+        temperature: of a ``neighbors`` loss.
+    """
+
+    signature: str
+    expects: str = "logits"
+    similarity: str = "euclidean"
+    temperature: float = 1.0
+
+    def score(
+        self,
+        model: Model,
+        data: Prepared,
+        parts: tuple[str, ...],
+        deciding: tuple[str, str],
+        *,
+        thorough: bool = True,
+    ) -> dict[str, dict[str, float]]:
+        """Metrics of the named parts; NaN for a part without rows.
+
+        Args:
+            model: trunk and heads; put into evaluation mode meanwhile.
+            data: the prepared data.
+            parts: of "train", "val", "test".
+            deciding: (metric, direction) by which k is chosen.
+            thorough: also what takes long and decides nothing (the linear probe).
+        """
+        filled = tuple(name for name in parts if len(getattr(data, name)))
+        nothing = {name: dict.fromkeys(METRICS[data.kind], math.nan) for name in parts if name not in filled}
+        if not filled:
+            return nothing
+        with _evaluated(model):
+            if not self.by_neighbors:
+                scored = {name: self._scored_head(model, data, getattr(data, name)) for name in filled}
+            else:
+                needed = filled if data.kind == "retrieval" else dict.fromkeys(("train", "val", *filled))
+                features = {name: self._embed(model, getattr(data, name).inputs) for name in needed}
+                scored = self._scored_features(features, data, filled, deciding, thorough)
+        return {**nothing, **scored}
+
+    def known(self, model: Model, data: Prepared, deciding: tuple[str, str]) -> Known | None:
+        """The training rows as :meth:`outputs` asks for them; None where it does not."""
+        if not self.by_neighbors:
+            return None
+        with _evaluated(model):
+            features = {name: self._embed(model, getattr(data, name).inputs) for name in ("train", "val")}
+            return self._known(features, data, deciding)
+
+    def outputs(self, model: Model, data: Prepared, inputs: Tensor, known: Known | None = None) -> Tensor:
+        """What is predicted of each row.
+
+        Args:
+            model: trunk and heads; put into evaluation mode meanwhile.
+            data: for the kind of the task, and for the targets of the training rows.
+            inputs: (N, ...), prepared.
+            known: of :meth:`known`, for signatures without a head.
+
+        Returns:
+            (N, 1) or (N, C) scores as the loss expects them, (N, 1) standardised numbers, (N, C, H, W) maps of a head;
+            without one, (N, C) shares of the training rows' labels, or (N, 1) means of their numbers.
+        """
+        with _evaluated(model):
+            if known is None:
+                return self._head(model, inputs)
+            return self._mixed(self._embed(model, inputs), known, data)
+
+    def embedded(self, model: Model, part: Part) -> Tensor | None:
+        """The embedding of each row, by which the loss predicts; None where it predicts by a head."""
+        if not self.by_neighbors:
+            return None
+        with _evaluated(model):
+            return self._embed(model, part.inputs)
+
+    @property
+    def by_neighbors(self) -> bool:
+        """Whether it predicts from the training rows nearby, and not by a head."""
+        return self.signature not in HEADED
+
+    def _head(self, model: Model, inputs: Tensor) -> Tensor:
+        head = model.heads[self.signature]
+        return torch.cat([link(head(model(rows)), self.expects, self.signature) for rows in _chunks(inputs)])
+
+    def _embed(self, model: Model, inputs: Tensor) -> Tensor:
+        features = torch.cat([model(rows) for rows in _chunks(inputs)])
+        return unit(features) if self.similarity == "cosine" else features
+
+    def _known(self, features: Mapping[str, Tensor], data: Prepared, deciding: tuple[str, str]) -> Known:
+        k = 0 if self.signature == "neighbors" else best_k(features, data, deciding)
+        return Known(features["train"], k)
+
+    def _mixed(self, features: Tensor, known: Known, data: Prepared, own: bool = False) -> Tensor:
+        """From the targets of the training rows; ``own``: the rows are those, and none of them sees itself."""
+        if self.signature == "neighbors":
+            return self._soft(features, known.features, data, own)
+        return knn_votes(features, known.features, data, (known.k,), own)[0]
+
+    def _scored_head(self, model: Model, data: Prepared, part: Part) -> dict[str, float]:
+        return output_metrics(self._head(model, part.inputs), part, data, self.expects)
+
+    def _scored_features(
+        self,
+        features: Mapping[str, Tensor],
+        data: Prepared,
+        parts: tuple[str, ...],
+        deciding: tuple[str, str],
+        thorough: bool,
+    ) -> dict[str, dict[str, float]]:
+        if data.kind == "retrieval":
+            return {name: retrieval_metrics(features[name], getattr(data, name).targets) for name in parts}
+        known = self._known(features, data, deciding)
+        votes = {name: self._mixed(features[name], known, data, own=name == "train") for name in parts}
+        found = {name: output_metrics(votes[name], getattr(data, name), data, "probabilities") for name in parts}
+        if data.kind != "views":
+            return found
+        probed = probe(features, parts, data) if thorough else {}
+        return {
+            name: {"knn_accuracy": found[name]["accuracy"]} | ({"probe_accuracy": probed[name]} if thorough else {})
+            for name in parts
+        }
+
+    def _soft(self, queries: Tensor, train: Tensor, data: Prepared, own: bool) -> Tensor:
+        """Soft nearest neighbors over all training rows."""
+        targets = data.train.targets
+        mixed_of = targets[:, None] if data.kind == "regression" else one_hot(targets, data.classes).to(queries.dtype)
+        mixed = [
+            torch.softmax(without_own(logits, block.start if own else None), 1) @ mixed_of
+            for block, logits in self._to_training(queries, train)
+        ]
+        return torch.cat(mixed)
+
+    def _to_training(self, queries: Tensor, train: Tensor) -> Iterator[tuple[slice, Tensor]]:
+        """Logits of each block of queries, in a buffer that the next one takes: no more than the cache holds."""
+        prepared = geometry(queries, train, self.similarity, self.temperature, (False, False))
+        size = Streaming().block_rows(len(train), queries.dtype, queries.device, softmax=True)
+        buffer = queries.new_empty(size, len(train))
+        for start in range(0, len(queries), size):
+            block = slice(start, min(start + size, len(queries)))
+            measure = prepared.measure(block, buffer[: block.stop - start])
+            yield block, measure if prepared.sign > 0 else measure.neg_()
+
+
+@contextmanager
+def _evaluated(model: Model) -> Iterator[None]:
+    """A block in which the model is in evaluation mode, and no graph is recorded."""
+    training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        model.train(training)
+
+
+def _chunks(inputs: Tensor) -> tuple[Tensor, ...]:
+    return torch.split(inputs, CHUNK)
+
+
+def probe(features: Mapping[str, Tensor], parts: tuple[str, ...], data: Prepared) -> dict[str, float]:
+    """Accuracy of a logistic regression on frozen features: the linear probe. NaN where they are not finite."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    arrays = {name: features[name].cpu().double().numpy() for name in {"train", *parts}}
+    if not all(math.isfinite(array.sum()) for array in arrays.values()):
+        return dict.fromkeys(parts, math.nan)
+    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000, tol=1e-3))
+    model.fit(arrays["train"], data.train.targets.cpu().numpy())
+    return {
+        name: metrics.accuracy(getattr(data, name).targets.cpu().numpy(), model.predict(arrays[name])) for name in parts
+    }
+
+
+def retrieval_metrics(features: Tensor, labels: Tensor) -> dict[str, float]:
+    """Recall@1 and MAP@R of every row against all others of its part."""
+    rows, truth = features.cpu().numpy(), labels.cpu().numpy()
+    return {"recall_at_1": metrics.recall_at_1(rows, truth), "map_at_r": metrics.map_at_r(rows, truth)}

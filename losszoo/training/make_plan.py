@@ -1,0 +1,255 @@
+"""From names to a plan: everything checked and built, nothing trained."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+import losszoo
+from losszoo.common.seeding import Randomness, seed_all
+from losszoo.errors import UsageError
+from losszoo.losses.sums.data_sizes import set_sizes
+from losszoo.losses.sums.sum_loss import SumLoss
+from losszoo.pairs.distributed.collectives import World
+from losszoo.registry.compatibility import leaves as calls_of
+from losszoo.registry.expressions import parse
+from losszoo.registry.registry import installed
+from losszoo.registry.specs import TaskSpec
+from losszoo.training.build_loss import device_of, make_loss, make_model, make_optimizer, make_prediction, text_of
+from losszoo.training.data.batch_inputs import predicting_signature
+from losszoo.training.data.prepared_data import Prepared, prepare, proposed
+from losszoo.training.data.task import Setup, Task
+from losszoo.training.distributed import shared
+from losszoo.training.evaluation.predict import METRICS
+from losszoo.training.guard.guard import Budget, Guard
+from losszoo.training.models.forward import Precision, make_forward
+from losszoo.training.plan import Plan
+from losszoo.training.run_folder.run_folder import Record
+from losszoo.training.run_options import Options
+from losszoo.training.settings import Overrides, apply, make_task, owner_of, parse_overrides, split_seed, task_of
+
+# Changes whenever a run folder can no longer be gone on with.
+FORMAT = 4
+# Options that decide the result, beside those that are resolved into model, recipe, loss and task.
+KEPT = (
+    "seed",
+    "clip_norm",
+    "clip_value",
+    "clip",
+    "on_nonfinite",
+    "accumulate",
+    "precision",
+    "compile",
+    "device",
+    "signature",
+    "expects",
+)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Names resolved, and data read: what is trained on what.
+
+    Args:
+        loss: as the user gave it.
+        built: the loss as a sum.
+        task: the task.
+        task_target: "file.py:MyTask", where the user gave it so.
+        task_options: its options, the split among them.
+        setup: trunk and recipe with the user's changes.
+        loss_options: the ``loss.`` settings.
+        options: all the others.
+        data: of the task, prepared.
+    """
+
+    loss: str | Callable[..., Any]
+    built: SumLoss
+    task: Task
+    task_target: str
+    task_options: Mapping[str, Any]
+    setup: Setup
+    loss_options: Mapping[str, Any]
+    options: Options
+    data: Prepared
+
+    @property
+    def text(self) -> str:
+        """What the run calls its loss."""
+        return text_of(self.loss)
+
+    def config(self, world: World | None) -> dict[str, Any]:
+        """Everything that decides the result, in plain data."""
+        return {
+            "format": FORMAT,
+            "losszoo": losszoo.__version__,
+            "torch": str(torch.__version__),
+            "loss": self.text,
+            "task": self.task.spec.name,
+            # A file that is read again never says which code to load: the task has to be given again.
+            **({} if installed().tasks.get(self.task.spec.name) is self.task.spec else {"task_is_own": True}),
+            "task_options": dict(self.task_options),
+            "trunk": self.setup.trunk,
+            "model": dict(self.setup.model),
+            "recipe": asdict(self.setup.recipe),
+            **{name: getattr(self.options, name) for name in KEPT},
+            "loss_options": dict(self.loss_options),
+            # An object has a name, and nothing that would make it anew.
+            "loss_is_object": not isinstance(self.loss, str),
+            "code": code_of(self.loss) | _file_of(self.task_target),
+            "threads": torch.get_num_threads(),
+            "world": world.size if world else 1,
+        }
+
+
+def choose(
+    loss: str | Callable[..., Any], task: str | Task | type[Task], options: Options, *, targets: bool = False
+) -> Choice:
+    """Resolve and check the names; cheap checks first, so that a wrong one costs no second.
+
+    Args:
+        loss: a name, expression or target, or an object.
+        task: a name, a target, or a task, made or its class.
+        options: of the run.
+        targets: let the text of the loss name targets: True for what a person has written, False for what a file says.
+    """
+    spec, own = task_of(task)
+    _check_metric(spec)
+    overrides = _overrides(options)
+    device = device_of(options.device)
+    built = make_loss(loss, spec, overrides.loss, options.signature, options.expects, targets=targets)
+    built = built.to(device)
+    task_options = dict(overrides.task)
+    split = split_seed(task_options.pop("split", 0))
+    made = make_task(task if own is None else own, task_options)
+    setup = apply(proposed(made, predicting_signature(built.signatures)), overrides)
+    data = prepare(made, split, device)
+    target = task if isinstance(task, str) and own is not None else ""
+    chosen = {"split": split, **task_options}
+    return Choice(loss, built, made, target, chosen, setup, dict(overrides.loss), options, data)
+
+
+def make_plan(
+    loss: str | Callable[..., Any], task: str | Task | type[Task], options: Options, record: Record | None = None
+) -> Plan:
+    """Everything that :func:`losszoo.training.loop.fit` needs.
+
+    Args:
+        loss: a name, expression or target as a person has written it, or an object.
+        task: a name, or a task that is made.
+        options: of the run.
+        record: where it is written down; None makes a new folder.
+    """
+    chosen = choose(loss, task, options, targets=True)
+    return build(chosen, lambda: record or new_record(chosen))
+
+
+def new_record(chosen: Choice) -> Record:
+    """The run folder that the options ask for."""
+    options = chosen.options
+    if options.run_dir is not None:
+        if Path(options.run_dir, "config.json").exists():
+            raise UsageError(
+                f"run_dir must be a folder without a run, however: {options.run_dir} holds one; resume= goes on with it"
+            )
+        return Record(Path(options.run_dir))
+    return Record.fresh(Path(options.out), chosen.task.spec.name, chosen.text, options.seed)
+
+
+def build(chosen: Choice, record: Callable[[], Record], world: World | None = None) -> Plan:
+    """Model, optimizer and guard of what was chosen.
+
+    Args:
+        chosen: what is trained.
+        record: makes the run folder, once nothing can be refused any more.
+        world: the ranks that train together.
+    """
+    options, task, built, setup = chosen.options, chosen.task, chosen.built, chosen.setup
+    device = device_of(options.device)
+    signature = predicting_signature(built.signatures)
+    data = chosen.data
+    # Again, so that the model starts alike whether or not the loss has drawn parameters of its own.
+    seed_all(options.seed, device)
+    model = make_model(setup.trunk, setup.model, task.numeric, data, built.signatures).to(device)
+    set_sizes(built, data.classes, model.dim)
+    built = shared(built.to(device), world, by_share=options.accumulate == 1)
+    optimizer = make_optimizer(model, built, setup.recipe)
+    precision = Precision(options.precision, device)
+    return Plan(
+        task=task,
+        data=data,
+        model=model,
+        loss=built,
+        prediction=make_prediction(built, signature),
+        recipe=setup.recipe,
+        optimizer=optimizer,
+        guard=_guard(chosen, nn.ModuleList([model, built]), optimizer, precision, world),
+        forward=make_forward(model, precision, world, compiled=options.compile),
+        randomness=Randomness(options.seed, device),
+        record=record(),
+        config=chosen.config(world),
+        seed=options.seed,
+        accumulate=options.accumulate,
+        world=world,
+        checkpoint_seconds=options.checkpoint_seconds,
+    )
+
+
+def _guard(
+    chosen: Choice, modules: nn.ModuleList, optimizer: torch.optim.Optimizer, precision: Precision, world: World | None
+) -> Guard:
+    options, recipe = chosen.options, chosen.setup.recipe
+    steps = recipe.epochs * -(-len(chosen.data.train) // (recipe.batch_size * options.accumulate))
+    return Guard(
+        list(modules),
+        optimizer,
+        options.on_nonfinite,
+        options.clip_norm,
+        options.clip_value,
+        clip=options.clip,
+        budget=Budget(steps=steps),
+        bundles=None,  # the run writes bundles of its own, into its folder
+        scaler=precision.scaler(),
+        ranks=world is not None,
+    )
+
+
+def _overrides(options: Options) -> Overrides:
+    overrides = parse_overrides(options.set)
+    if options.epochs is None:
+        return overrides
+    if "epochs" in overrides.recipe:
+        raise UsageError("epochs must be given once, however: epochs and recipe.epochs are both set")
+    return replace(overrides, recipe={**overrides.recipe, "epochs": options.epochs})
+
+
+def code_of(loss: Any) -> dict[str, str]:
+    """The SHA-256 of every file that a loss is taken from by path: another content is another loss."""
+    if not isinstance(loss, str):
+        return {}
+    files = {call.name.rpartition(":")[0] for call in calls_of(installed(), parse(loss)) if ".py:" in call.name}
+    return {path: _sha256(path) for path in sorted(files)}
+
+
+def _file_of(target: str) -> dict[str, str]:
+    """The same of a task."""
+    path = target.rpartition(":")[0]
+    return {path: _sha256(path)} if path.endswith(".py") else {}
+
+
+def _sha256(path: str) -> str:
+    return hashlib.sha256(Path(path).expanduser().read_bytes()).hexdigest()
+
+
+def _check_metric(spec: TaskSpec) -> None:
+    known = METRICS[spec.kind]
+    if spec.metric not in known:
+        raise UsageError(
+            f"{owner_of(spec)}: metric of a {spec.kind} task must be one of {', '.join(known)}, "
+            f"however: metric={spec.metric!r}"
+        )

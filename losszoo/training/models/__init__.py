@@ -1,0 +1,1 @@
+"""Networks, and how a batch passes through one."""

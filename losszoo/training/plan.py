@@ -1,0 +1,82 @@
+"""Everything that a run is made of: one typed value from the one who builds it to the loop that fits it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from losszoo.common.seeding import Randomness
+from losszoo.losses.sums.sum_loss import SumLoss
+from losszoo.pairs.distributed.collectives import World
+from losszoo.training.data.batch_inputs import Model
+from losszoo.training.data.prepared_data import Prepared
+from losszoo.training.data.task import Recipe, Task
+from losszoo.training.evaluation.predict import Prediction
+from losszoo.training.guard.guard import Guard
+from losszoo.training.models.forward import Forward
+from losszoo.training.run_folder.run_folder import Record
+
+if TYPE_CHECKING:
+    from losszoo.training.run_folder.tensorboard import Scalars
+
+
+@dataclass
+class Plan:
+    """Everything a run is made of, built and checked.
+
+    Args:
+        task: what is learned.
+        data: its parts as tensors.
+        model: trunk and heads.
+        loss: as a sum, even of one term.
+        prediction: how the model predicts.
+        recipe: how it is trained.
+        optimizer: of model and loss.
+        guard: takes the steps.
+        forward: how the model is gone through in a step.
+        randomness: of the run.
+        record: where it is written down.
+        config: everything that decides the result.
+        seed: of the run.
+        accumulate: batches that make one step.
+        world: the ranks that train together; None for one process.
+        checkpoint_seconds: age at which a checkpoint is due.
+        scalars: for TensorBoard; None for none.
+    """
+
+    task: Task
+    data: Prepared
+    model: Model
+    loss: SumLoss
+    prediction: Prediction
+    recipe: Recipe
+    optimizer: torch.optim.Optimizer
+    guard: Guard
+    forward: Forward
+    randomness: Randomness
+    record: Record
+    config: Mapping[str, Any]
+    seed: int
+    accumulate: int = 1
+    world: World | None = None
+    checkpoint_seconds: float = math.inf
+    scalars: Scalars | None = None
+
+    @property
+    def deciding(self) -> tuple[str, str]:
+        """The metric that decides, and its direction."""
+        return self.task.spec.metric, self.task.spec.direction
+
+    @property
+    def step_rows(self) -> int:
+        """Rows that make one step."""
+        return self.recipe.batch_size * self.accumulate
+
+    @property
+    def first_rank(self) -> bool:
+        """Whether this process is the one that looks, scores and writes."""
+        return self.world is None or self.world.rank == 0

@@ -1,0 +1,238 @@
+"""``losszoo.run``: from names to a result. Checks everything, builds the plan, fits it, scores it, writes it down."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from losszoo.common.interrupt import Interrupt
+from losszoo.common.seeding import isolated
+from losszoo.errors import UsageError, suggest
+from losszoo.pairs.distributed.collectives import World
+from losszoo.training.build_loss import device_of
+from losszoo.training.data.task import Task
+from losszoo.training.distributed import agreed, joined
+from losszoo.training.evaluation.pca_map import embedding_map
+from losszoo.training.loop import OnEpoch, fit
+from losszoo.training.make_plan import Choice, build, choose, new_record
+from losszoo.training.make_plan import make_plan as make_plan
+from losszoo.training.plan import Plan
+from losszoo.training.run_folder.progress import Progress
+from losszoo.training.run_folder.resume import Kept, read_run, resume_command, same_threads
+from losszoo.training.run_folder.run_folder import NoRecord, Record, UnwritableError
+from losszoo.training.run_options import Options as Options
+from losszoo.training.run_result import RunResult
+
+LossLike = str | Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Told:
+    """Who is told how a run gets on; see :func:`run`."""
+
+    on_epoch: OnEpoch | None
+    on_stage: Callable[[str], None]
+
+
+def run(
+    loss: LossLike | None = None,
+    task: str | Task | type[Task] | None = None,
+    *,
+    resume: str | Path | None = None,
+    trust: bool = False,
+    on_epoch: OnEpoch | None = None,
+    on_stage: Callable[[str], None] = lambda stage: None,
+    raise_interrupt: bool = True,
+    **options: Any,
+) -> RunResult:
+    """Train a loss on a task and score it. Quiet; the options of the command line are keywords.
+
+    Under ``torchrun`` all processes train one model, and each of them returns the same result; the first one writes.
+
+    Args:
+        loss: a name, expression or target, or a loss, module or function of your own.
+        task: name of a task, "file.py:MyTask", or a task of your own, made or its class.
+        resume: a run folder, instead of loss, task and options: the run is gone on with where it was killed or
+            interrupted, to the same result as if it never had been. One that has ended gives its result. A loss that
+            was an object, and a task of your own, have to be given again. A loss by its target ("file.py:MyLoss") is
+            code: what the folder says of it is used with ``trust``, or where ``loss`` is the same text.
+        trust: with ``resume``, import the loss that the folder names, even if it is not in the registry.
+        on_epoch: called after every epoch with its line of the history.
+        on_stage: called with what is done now, until the first epoch begins.
+        raise_interrupt: raise KeyboardInterrupt when Ctrl-C or SIGTERM has ended the run and everything is saved;
+            False returns the partial result, with the status "interrupted".
+        options: see :class:`Options`.
+
+    Raises:
+        UsageError: anything that cannot be, before training starts.
+        DataError: data that are missing or cannot be learned from.
+        KeyboardInterrupt: it was interrupted; checkpoint and partial result are in the run folder.
+
+    On a machine that others use too, set ``GOMP_SPINCOUNT=3000`` before torch is imported, as the command line does:
+    torch's threads otherwise wait for each other in busy loops, which slows such a run down tenfold.
+
+    Example:
+        >>> import tempfile
+        >>> result = run("cross-entropy", "digits", epochs=1, out=tempfile.mkdtemp())
+        >>> result.status, sorted(result.metrics)
+        ('completed', ['test', 'train', 'val'])
+        >>> run(resume=result.run_dir).metrics == result.metrics
+        True
+    """
+    if resume is not None:
+        result = _resumed(Path(resume), loss, task, options, trust, Told(on_epoch, on_stage))
+    elif loss is None or task is None:
+        raise UsageError(f"run must be given a loss and a task, or resume=, however: loss={loss!r}, task={task!r}")
+    elif trust:
+        raise UsageError("trust must go with resume=, got trust=True: a loss that you name is trusted already")
+    else:
+        chosen = _options(options)
+        with joined(chosen.device) as world, isolated(chosen.seed, device_of(chosen.device)):
+            chosen_by = partial(choose, loss, task, chosen, targets=True)
+            result = _trained(chosen_by, world, None, Told(on_epoch, on_stage))
+    if result.status == "interrupted" and raise_interrupt:
+        raise KeyboardInterrupt(
+            f"interrupted; checkpoint and partial result are in {result.run_dir}; run(resume=...) goes on"
+        )
+    return result
+
+
+def _options(options: dict[str, Any]) -> Options:
+    known = Options.__dataclass_fields__
+    for key in options:
+        if key not in known:
+            raise UsageError(f"run has no option {key!r}: {suggest(key, [*known, 'resume'])}")
+    return Options(**options)
+
+
+def _resumed(
+    folder: Path, loss: LossLike | None, task: Any, options: dict[str, Any], trust: bool, told: Told
+) -> RunResult:
+    """The rest of a run that was killed or interrupted."""
+    kept = read_run(folder)
+    given = [name for name in options if name not in ("checkpoint_seconds", "tensorboard")]
+    again = task is not None and not kept.config.get("task_is_own")
+    if again or given:
+        named = [*(["task"] if again else []), *given]
+        raise UsageError(
+            "beside resume may stand only loss, trust, checkpoint_seconds, tensorboard and a task of your own, "
+            f"as the run folder holds every setting, got {', '.join(named)}"
+        )
+    if loss is not None:
+        kept.loss(loss)  # refuses another one, of a run that has ended too
+    if kept.result is not None:
+        return kept.result
+    chosen = kept.options(**_options_of_resuming(options))
+    with joined(chosen.device) as world, isolated(chosen.seed, device_of(chosen.device)), same_threads(kept.config):
+        return _trained(partial(kept.chosen, loss, task, chosen, world, trust), world, kept, told)
+
+
+def _options_of_resuming(options: dict[str, Any]) -> dict[str, Any]:
+    return {name: getattr(_options(options), name) for name in options}
+
+
+def _trained(choose_it: Callable[[], Any], world: World | None, kept: Kept | None, told: Told) -> RunResult:
+    told.on_stage("reading the data")
+    chosen = agreed(world, choose_it)
+    told.on_stage("building the model")
+    with ExitStack() as claims:
+
+        def claimed() -> Record:
+            record = new_record(chosen) if kept is None else Record(kept.folder)
+            return claims.enter_context(record.claimed())
+
+        plan = build(chosen, lambda: _record(claimed, world), world)
+        progress = None if kept is None else kept.progress(plan)
+        plan.record.write_json("config.json", plan.config)
+        told.on_stage("first epoch" if progress is None else f"epoch {progress.epoch + 1}")
+        with _goes_on(plan, chosen):
+            with _scalars(plan, chosen.options), Interrupt() as interrupt:
+                progress = fit(plan, interrupt, told.on_epoch if plan.first_rank else None, progress)
+            result = _conclude(plan, progress, tuple(chosen.options.parts)) if plan.first_rank else None
+    shared: RunResult = result if world is None else world.from_first(result)  # type: ignore[assignment]
+    return shared
+
+
+@contextmanager
+def _goes_on(plan: Plan, chosen: Choice) -> Iterator[None]:
+    """What ends a training before its result says how it goes on; what was written stays."""
+    folder, world = plan.record.folder, plan.world
+    loss = chosen.loss if isinstance(chosen.loss, str) else ""
+    again = f"; to go on: {resume_command(folder, world.size if world else 1, loss, chosen.task_target)}"
+    again = again if folder.name else ""  # an estimator leaves nothing behind
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"interrupted at once{again}") from None
+    except UnwritableError as error:
+        raise UnwritableError(f"{error}{again}") from error
+    except (MemoryError, torch.OutOfMemoryError) as error:
+        said = (str(error).splitlines() or [""])[0]
+        reason = f" ({said})" if said else ""
+        raise UsageError(
+            f"memory must suffice for a step, however: it ran out in training{reason}; choose a smaller "
+            f"recipe.batch_size with --accumulate, or a smaller model{again}"
+        ) from error
+
+
+@contextmanager
+def _scalars(plan: Plan, options: Options) -> Iterator[None]:
+    """TensorBoard's files, where they are asked for."""
+    if not (options.tensorboard and plan.first_rank):
+        yield
+        return
+    from losszoo.training.run_folder.tensorboard import Scalars
+
+    plan.scalars = Scalars(plan.record.folder / "tensorboard", purge_step=plan.guard.counts.steps + 1)
+    try:
+        yield
+    finally:
+        plan.scalars.close()
+
+
+def _record(make: Callable[[], Record], world: World | None) -> Record:
+    """The run folder; only the first rank writes, and tells the others where, or why it cannot."""
+    if world is None:
+        return make()
+    record, failure = None, None
+    if world.rank == 0:
+        try:
+            record = make()
+        except UsageError as error:  # the others wait for this rank: they are told before it is raised
+            failure = error
+    folder, said = world.from_first((str(record.folder) if record else "", str(failure) if failure else ""))
+    if failure is not None:
+        raise failure
+    if said:
+        raise UsageError(f"the first rank must be able to write, however: {said}")
+    return record or NoRecord(folder)
+
+
+def _conclude(plan: Plan, progress: Progress, parts: tuple[str, ...]) -> RunResult:
+    """Score the best state, and write the result down."""
+    metrics = plan.prediction.score(plan.model, plan.data, parts, plan.deciding)
+    result = RunResult(
+        loss=plan.config["loss"],
+        task=plan.task.spec.name,
+        seed=plan.seed,
+        status=progress.status,
+        metrics=metrics,
+        epochs=progress.epoch,
+        steps=plan.guard.counts.steps,
+        seconds=progress.seconds,
+        guard=plan.guard.to_dict(),
+        run_dir=str(plan.record.folder),
+        stop_reason=progress.stop_reason,
+    )
+    features = plan.prediction.embedded(plan.model, plan.data.test) if "test" in parts else None
+    if features is not None:
+        classes = plan.task.class_names or [str(label) for label in range(plan.data.classes)]
+        plan.record.write_json("embedding.json", embedding_map(features, plan.data.test.targets, classes))
+    plan.record.write_json("result.json", result.to_dict())
+    return result

@@ -1,0 +1,308 @@
+"""A run folder read again: its result, or all that is needed to go on with it."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from losszoo.common.files import DamagedError, read_json
+from losszoo.errors import UntrustedError, UsageError, in_one_line, untrusted
+from losszoo.pairs.distributed.collectives import World
+from losszoo.registry.compatibility import targets_of
+from losszoo.registry.expressions import parse
+from losszoo.training.build_loss import text_of
+from losszoo.training.make_plan import FORMAT, KEPT, Choice, choose
+from losszoo.training.plan import Plan
+from losszoo.training.run_folder.checkpoint import begin_again, go_on, read_checkpoint
+from losszoo.training.run_folder.progress import Progress
+from losszoo.training.run_folder.run_folder import CHECKPOINT, jsonable
+from losszoo.training.run_options import Options
+from losszoo.training.run_result import RunResult
+from losszoo.training.settings import registered_task
+
+# What has to be in config.json beside the options of a run.
+_PARTS: Mapping[str, type] = {
+    "loss": str,
+    "task": str,
+    "trunk": str,
+    "model": dict,
+    "recipe": dict,
+    "loss_options": dict,
+    "task_options": dict,
+    "loss_is_object": bool,
+    "code": dict,
+    "threads": int,
+    "world": int,
+    **dict.fromkeys(KEPT, object),
+}
+# Of one process, and of ranks: more than any machine has; torch would begin to start them.
+_MOST_THREADS = 4096
+
+
+class NotResumableError(UsageError):
+    """A folder that cannot be gone on with: it is damaged, of another version, or of another config."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What a run folder holds.
+
+    Args:
+        folder: of the run.
+        config: that it was started with.
+        result: of a run that has ended.
+        checkpoint: to go on from; None where there is none yet.
+    """
+
+    folder: Path
+    config: Mapping[str, Any]
+    result: RunResult | None = None
+    checkpoint: Mapping[str, Any] | None = None
+
+    @property
+    def task(self) -> str:
+        """Its name."""
+        return str(self.config["task"])
+
+    def loss(self, given: Any = None) -> str | Callable[..., Any]:
+        """The text that makes it, the same text where it is given; an object has to be given again."""
+        text, is_object = str(self.config["loss"]), self.config["loss_is_object"]
+        wrong = isinstance(given, str) == is_object or (isinstance(given, str) and given != text)
+        if given is not None and wrong:
+            came = repr(given) if isinstance(given, str) else f"an object, {text_of(given)}"
+            raise NotResumableError(
+                f"loss must be what the run was started with, {'an object, ' if is_object else ''}{text}, got {came} "
+                f"({self.folder}); another loss is a new run"
+            )
+        if not is_object:
+            return text
+        if given is None:
+            raise UsageError(
+                f"the loss of this run, {self.config['loss']}, was an object, which its name does not make again; "
+                f"call losszoo.run(loss=..., resume={str(self.folder)!r}) in Python with an equal one"
+            )
+        return given  # type: ignore[no-any-return]
+
+    def task_of(self, given: Any = None) -> Any:
+        """The name of an installed task; one of your own has to be given again."""
+        if not self.config.get("task_is_own"):
+            return registered_task(self.task, self.folder)
+        if given is None:
+            raise UsageError(
+                f"the task of this run, {self.task}, is your own, and its name alone does not make it again; give it "
+                f"with --task file.py:NAME, or losszoo.run(resume={str(self.folder)!r}, task=...) in Python"
+            )
+        return given
+
+    def options(self, **beside: Any) -> Options:
+        """As the run was started, all defaults written out; ``beside`` are those that decide nothing."""
+        config = self.config
+        groups = {
+            "model": {"trunk": config["trunk"], **config["model"]},
+            "recipe": config["recipe"],
+            "loss": config["loss_options"],
+            "task": config["task_options"],
+        }
+        settings = {f"{group}.{key}": value for group, keys in groups.items() for key, value in keys.items()}
+        beside.setdefault("tensorboard", (self.folder / "tensorboard").is_dir())
+        kept = {name: config[name] for name in KEPT}
+        try:
+            return Options(set=settings, run_dir=self.folder, **kept, **beside)
+        except (TypeError, ValueError) as error:
+            if isinstance(error, UsageError):
+                raise
+            raise _damaged(self.folder, in_one_line(error)) from error
+
+    def chosen(self, loss: Any, task: Any, options: Options, world: World | None, trust: bool = False) -> Choice:
+        """What the folder tells, chosen again.
+
+        Args:
+            loss: given again, where it was an object; or the text that the folder is to hold.
+            task: given again, where it was of your own.
+            options: as the folder holds them.
+            world: the ranks.
+            trust: let the folder name code outside the registry. Text that is given is trusted: a person has written
+                it.
+
+        Raises:
+            UsageError: names what differs, or the code that nobody has asked to run.
+        """
+        again = self.loss(loss)
+        for path in self.config["code"]:
+            if not Path(path).expanduser().is_file():
+                raise NotResumableError(
+                    f"the file {path} must be where it was, however: it is not in {Path.cwd()}; go on in the "
+                    "folder in which the run was begun"
+                )
+        try:
+            chosen = choose(again, self.task_of(task), options, targets=trust or isinstance(loss, str))
+        except UntrustedError as error:
+            command = resume_command(self.folder, self.config["world"])
+            raise untrusted(error, self.folder, command, self.config["loss"]) from None
+        except UsageError as error:
+            raise NotResumableError(f"{error} ({self.folder})") from error
+        now = jsonable(chosen.config(world))
+        differing = differences(self.config, now)
+        if differing:
+            raise NotResumableError(
+                f"a run must be gone on with as it was started, however: {'; '.join(differing)} ({self.folder}); "
+                f"{self._next_step(now)}"
+            )
+        if self.checkpoint is not None and jsonable(self.checkpoint.get("config")) != self.config:
+            raise NotResumableError(
+                f"{self.folder / CHECKPOINT} must be of the run that config.json tells of, however: it is of another "
+                "one; without this file the run begins again"
+            )
+        return chosen
+
+    def _next_step(self, now: Mapping[str, Any]) -> str:
+        if self.config["world"] != now["world"]:
+            return f"start it with {resume_command('...', self.config['world'])}"
+        return "start a new run, or put back what has changed"
+
+    def progress(self, plan: Plan) -> Progress:
+        """Put a fresh plan into the state of the checkpoint; where there is none, the run begins again.
+
+        Raises:
+            NotResumableError: the state does not fit what the config makes.
+        """
+        if self.checkpoint is None:
+            return begin_again(plan)
+        try:
+            return go_on(plan, self.checkpoint)
+        except (KeyError, TypeError, AttributeError, ValueError, IndexError, RuntimeError) as error:
+            raise NotResumableError(
+                f"the state in {self.folder / CHECKPOINT} must fit the run that config.json tells of, however: "
+                f"{in_one_line(error)}; without this file the run begins again"
+            ) from error
+
+
+def resume_command(folder: str | Path, world: int = 1, loss: str = "", task: str = "") -> str:
+    """What resumes a run, ready to be pasted.
+
+    A file that is read again never says which code to load: what names code is part of the command.
+
+    Args:
+        folder: of the run.
+        world: how many processes train it.
+        loss: text of the loss; part of the command where it names code.
+        task: "file.py:MyTask", where it was given so.
+
+    Example:
+        >>> resume_command("my runs/1", loss="2*mine.py:Loss + bce")
+        "losszoo run --resume 'my runs/1' --loss '2*mine.py:Loss + bce'"
+    """
+    started = f"torchrun --nproc-per-node {world} -m losszoo" if world > 1 else "losszoo"
+    own = f" --task {shlex.quote(task)}" if task else ""
+    return f"{started} run --resume {shlex.quote(str(folder))}{_own_loss(loss)}{own}"
+
+
+def replay_command(bundle: str | Path, loss: str = "") -> str:
+    """What repeats the step of a bundle of a run, ready to be pasted; the loss is part of it where it names code."""
+    return f"losszoo replay {shlex.quote(str(bundle))}{_own_loss(loss)}"
+
+
+def _own_loss(loss: str) -> str:
+    return f" --loss {shlex.quote(loss)}" if loss and targets_of(parse(loss)) else ""
+
+
+def differences(then: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """Where two configs differ, in words: ``recipe.lr: 0.01 there, 0.1 here``."""
+    found = []
+    for name in [*then, *(name for name in now if name not in then)]:
+        old, new = then.get(name), now.get(name)
+        if isinstance(old, Mapping) and isinstance(new, Mapping):
+            found += differences(old, new, f"{prefix}{name}.")
+        elif old != new and prefix.endswith("code."):
+            found.append(f"{name} has changed since" if old and new else f"{prefix}{name}: {old!r} there, {new!r} here")
+        elif old != new:
+            found.append(f"{prefix}{name}: {old!r} there, {new!r} here")
+    return found
+
+
+def read_run(folder: Path) -> Kept:
+    """What a run folder holds.
+
+    Raises:
+        UsageError: it is no run folder, or one of another version; names the file that is damaged.
+    """
+    config = _json(folder, "config.json")
+    if config is None:
+        what = "it holds no config.json" if folder.is_dir() else "there is no such folder"
+        what = "this is a file" if folder.is_file() else what
+        raise NotResumableError(f"resume must be given the folder of a run, however: {what}: {folder}")
+    if not isinstance(config, dict) or config.get("format") != FORMAT:
+        came = config.get("format") if isinstance(config, dict) else type(config).__name__
+        raise NotResumableError(
+            f"a run folder must be of format {FORMAT}, however: {folder} is of format {came}; go on with the version "
+            "of losszoo that wrote it"
+        )
+    _check_parts(folder, config)
+    result = _json(folder, "result.json")
+    if isinstance(result, dict) and result.get("status") == "interrupted":
+        result = None
+    if result is not None:
+        return Kept(folder, config, _result(result, folder))
+    return Kept(folder, config, checkpoint=_checkpoint(folder))
+
+
+def _check_parts(folder: Path, config: Mapping[str, Any]) -> None:
+    for name, kind in _PARTS.items():
+        if name not in config or not isinstance(config[name], kind):
+            raise _damaged(folder, f"its part {name!r} is missing or of another kind")
+    for name in ("threads", "world"):
+        if not 1 <= config[name] <= _MOST_THREADS:
+            raise _damaged(folder, f"{name}={config[name]}, which is not in [1, {_MOST_THREADS}]")
+
+
+def _damaged(folder: Path, what: str) -> NotResumableError:
+    return NotResumableError(f"{folder / 'config.json'} is damaged: {what}; start a new run")
+
+
+def _result(record: Any, folder: Path) -> RunResult:
+    try:
+        return RunResult.from_dict(record)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise NotResumableError(
+            f"{folder / 'result.json'} must be the result of a run, however: {in_one_line(error)}; without this file "
+            "the run goes on from its checkpoint"
+        ) from error
+
+
+def _checkpoint(folder: Path) -> dict[str, Any] | None:
+    path = folder / CHECKPOINT
+    if not path.exists():
+        return None
+    try:
+        return read_checkpoint(path)
+    except (OSError, DamagedError) as error:
+        raise NotResumableError(
+            f"{path} must be a whole checkpoint, however: {error}; without this file the run begins again"
+        ) from error
+
+
+def _json(folder: Path, name: str) -> Any:
+    path = folder / name
+    if not path.exists():
+        return None
+    try:
+        return read_json(path)
+    except (OSError, DamagedError) as error:
+        raise NotResumableError(f"{path} must be a whole JSON file, however: {error}") from error
+
+
+@contextmanager
+def same_threads(config: Mapping[str, Any]) -> Iterator[None]:
+    """Sums are parted among threads: another number of them gives other last digits."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(config["threads"])
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,142 @@
+"""The run folder: config, history, steps, result, checkpoint, bundles."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+try:
+    import fcntl
+except ImportError:  # not on Windows
+    fcntl = None  # type: ignore[assignment]
+
+from losszoo.common.files import check_no_links, remove_stale, write_json
+from losszoo.common.files import jsonable as jsonable
+from losszoo.common.files import save_atomically as save_atomically
+from losszoo.common.files import slug as slug
+from losszoo.common.files import write_atomically as write_atomically
+from losszoo.errors import UsageError
+from losszoo.training.guard.crash_bundle import Bundles
+
+CHECKPOINT = "checkpoint.pt"
+
+
+class UnwritableError(UsageError):
+    """A run folder that takes no more: the disk is full, or may not be written."""
+
+
+class Record:
+    """The folder of one run: config, history, steps and result as JSON, ``checkpoint.pt``, ``bundles/``.
+
+    Args:
+        folder: made where it does not exist.
+
+    Raises:
+        UsageError: the folder cannot be made or written, or a part of it is a link to elsewhere.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            remove_stale(folder)
+            with tempfile.TemporaryFile(dir=folder):
+                pass
+        except OSError as error:
+            raise _unwritable(error, folder) from error
+        check_no_links(folder / "bundles", folder / "tensorboard")
+        self.folder = folder
+        self.bundles: Bundles | None = Bundles(folder / "bundles")
+
+    @classmethod
+    def fresh(cls, out: Path, task: str, loss: str, seed: int) -> Record:
+        """A new folder in ``out``, named after task, loss, time and seed."""
+        now = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+        parent = out / slug(task) / slug(loss)
+        try:
+            parent.mkdir(parents=True, exist_ok=True)
+            folder = Path(tempfile.mkdtemp(prefix=f"{now}-seed{seed}-", dir=parent))
+            folder.chmod(0o755)
+        except OSError as error:
+            raise _unwritable(error, parent) from error
+        return cls(folder)
+
+    @contextmanager
+    def claimed(self) -> Iterator[Record]:
+        """A block in which no other process works in this folder; a process that dies gives it back.
+
+        On a file system without locks two processes are not kept apart.
+
+        Raises:
+            UsageError: another one does.
+        """
+        if fcntl is None:
+            yield self
+            return
+        handle = os.open(self.folder, os.O_RDONLY)
+        try:
+            with suppress(OSError):  # the file system has none
+                try:
+                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    raise UsageError(
+                        f"a run must be trained by one process, however: another one is at work in {self.folder}; "
+                        "wait for it, or end it first"
+                    ) from None
+            yield self
+        finally:
+            os.close(handle)
+
+    def write_json(self, name: str, content: Any) -> None:
+        """A JSON file; numbers that are not finite become null."""
+        with self._written():
+            write_json(self.folder / name, content)
+
+    def write_checkpoint(self, state: Mapping[str, Any]) -> None:
+        """The state to go on from."""
+        with self._written():
+            save_atomically(self.folder / CHECKPOINT, dict(state))
+
+    @contextmanager
+    def _written(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise _unwritable(error, self.folder) from error
+        except RuntimeError as error:  # of torch's writer, which tells the position at which it could not go on
+            raise _unwritable(
+                OSError(0, "a file could not be written whole (is the disk full?)"), self.folder
+            ) from error
+
+
+class NoRecord(Record):
+    """Of a run that leaves nothing behind: of an estimator, or of a rank that is not the first.
+
+    Args:
+        folder: where another process writes, for the result; "" for nowhere.
+    """
+
+    def __init__(self, folder: str = "") -> None:
+        self.folder = Path(folder)
+        self.bundles = None
+
+    @contextmanager
+    def claimed(self) -> Iterator[Record]:
+        yield self
+
+    def write_json(self, name: str, content: Any) -> None:
+        pass
+
+    def write_checkpoint(self, state: Mapping[str, Any]) -> None:
+        pass
+
+
+def _unwritable(error: OSError, folder: Path) -> UnwritableError:
+    return UnwritableError(
+        f"the run folder must be writable, however: {error.strerror or error}: "
+        f"{error.filename or folder}; choose another --out"
+    )

@@ -1,0 +1,81 @@
+"""What a user chooses for a run, checked one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from losszoo.errors import UsageError
+from losszoo.training.guard.clip import Clip
+from losszoo.training.guard.guard import POLICIES
+
+Settings = Iterable[str] | Mapping[str, Any]
+
+PRECISIONS = ("fp32", "bf16", "fp16")
+PARTS = ("train", "val", "test")
+# A checkpoint is at most this old when a run is killed; one every epoch would cost short runs a third of their time.
+CHECKPOINT_SECONDS = 10.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """The options of ``losszoo run``.
+
+    Args:
+        seed: of weights, batches and draws; >= 0.
+        set: ``model.``, ``recipe.``, ``loss.`` and ``task.`` keys.
+        epochs: shorthand of ``recipe.epochs``.
+        clip_norm: largest gradient norm.
+        clip_value: largest absolute gradient entry.
+        clip: a bound that adapts: "auto" (a percentile of past norms) or "zscore" (deviations above their mean).
+        on_nonfinite: "raise" (stop), "skip" or "rollback".
+        accumulate: batches that make one step, >= 1; the result is that of one batch so many times as large.
+        precision: of the forward pass of the model: "fp32", "bf16" or "fp16" (with a scaled loss).
+        compile: compile the model with ``torch.compile``.
+        tensorboard: write scalars and gradient histograms for TensorBoard into the run folder.
+        parts: which parts of the data are scored at the end, of "train", "val" and "test".
+        checkpoint_seconds: how much work a killed run may lose, >= 0; 0 saves after every step.
+        out: folder of the run folders.
+        run_dir: the run folder itself, instead of a new one in ``out``.
+        device: "cpu", "cuda", ...
+        signature: of a loss of one's own.
+        expects: of a loss of one's own.
+    """
+
+    seed: int = 0
+    set: Settings = ()
+    epochs: int | None = None
+    clip_norm: float | None = None
+    clip_value: float | None = None
+    clip: str | None = None
+    on_nonfinite: str = "raise"
+    accumulate: int = 1
+    precision: str = "fp32"
+    compile: bool = False
+    tensorboard: bool = False
+    parts: tuple[str, ...] = PARTS
+    checkpoint_seconds: float = CHECKPOINT_SECONDS
+    out: str | Path = "runs"
+    run_dir: str | Path | None = None
+    device: str = "cpu"
+    signature: str | None = None
+    expects: str | None = None
+
+    def __post_init__(self) -> None:
+        whole = isinstance(self.seed, int) and not isinstance(self.seed, bool)
+        _require(whole and 0 <= self.seed < 2**32, "seed", "a whole number in [0, 2^32)", self.seed)
+        _require(self.on_nonfinite in POLICIES, "on_nonfinite", f"one of {', '.join(POLICIES)}", self.on_nonfinite)
+        _require(self.precision in PRECISIONS, "precision", f"one of {', '.join(PRECISIONS)}", self.precision)
+        whole = isinstance(self.accumulate, int) and not isinstance(self.accumulate, bool)
+        _require(whole and self.accumulate >= 1, "accumulate", "a whole number >= 1", self.accumulate)
+        named = not isinstance(self.parts, str) and bool(self.parts) and set(self.parts) <= set(PARTS)
+        _require(named, "parts", f"some of {', '.join(PARTS)}", self.parts)
+        _require(self.checkpoint_seconds >= 0, "checkpoint_seconds", "a number >= 0", self.checkpoint_seconds)
+        Clip(self.clip_norm, self.clip_value, self.clip)
+
+
+def _require(holds: bool, name: str, rule: str, came: Any) -> None:
+    if not holds:
+        raise UsageError(f"{name} must be {rule}, however: {name}={came!r}")

@@ -1,0 +1,70 @@
+"""What a run gives back: the record of the command line as an object."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from losszoo.training.run_folder.run_folder import jsonable
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """The result of :func:`losszoo.run`.
+
+    Args:
+        loss: text of the loss.
+        task: name of the task.
+        seed: of the training; the split has its own (``task.split``).
+        status: "completed", "stopped-early", "stopped-by-guard" or "interrupted".
+        metrics: by part ("train", "val", "test") and name.
+        epochs: finished epochs.
+        steps: steps tried, skipped ones included.
+        seconds: of training, validation after every epoch included.
+        guard: counts of what the guard did, and the first non-finite event.
+        run_dir: folder with config, history, result, checkpoint and crash bundles.
+        stop_reason: why it stopped before the last epoch, in words.
+    """
+
+    loss: str
+    task: str
+    seed: int
+    status: str
+    metrics: Mapping[str, Mapping[str, float]]
+    epochs: int
+    steps: int
+    seconds: float
+    guard: Mapping[str, Any]
+    run_dir: str
+    stop_reason: str = field(default="", compare=False)
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> RunResult:
+        """From the JSON record, in which a number that is not finite is null."""
+        metrics = {
+            part: {name: math.nan if value is None else value for name, value in named.items()}
+            for part, named in record["metrics"].items()
+        }
+        return cls(**{**record, "metrics": metrics})
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON record."""
+        record: dict[str, Any] = jsonable(
+            {
+                "loss": self.loss,
+                "task": self.task,
+                "seed": self.seed,
+                "status": self.status,
+                "metrics": self.metrics,
+                "epochs": self.epochs,
+                "steps": self.steps,
+                "seconds": round(self.seconds, 3),
+                "guard": self.guard,
+                "run_dir": self.run_dir,
+            }
+        )
+        if self.stop_reason:
+            record["stop_reason"] = self.stop_reason
+        return record

@@ -1,0 +1,84 @@
+"""What a user chooses for a tuning, checked one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from losszoo.errors import UsageError
+from losszoo.training.make_plan import KEPT
+
+# Options of a run that every trial is run with: all that decide a result, but the seed, which varies in a trial.
+RUN_OPTIONS = tuple(name for name in KEPT if name != "seed")
+_LARGEST_SEED = 2**32 - 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class TuneOptions:
+    """The options of ``losszoo tune``.
+
+    Args:
+        trials: in all, those of earlier calls and other machines included.
+        storage: URL of the study's database; None is an SQLite file in ``out``.
+        study: its name; None is made from task and loss.
+        seeds: trainings a trial, with seeds 0 and on; its value is their mean.
+        splits: splits of the data that each seed is trained on, from ``task.split`` 0 on.
+        jobs: processes.
+        epochs: shorthand of ``recipe.epochs``.
+        set: ``model.``, ``recipe.``, ``loss.`` and ``task.`` keys that are fixed.
+        search: ``KEY=LOW:HIGH``, ``KEY=LOW:HIGH:log`` or ``KEY=a,b,c``: replaces a range, or adds one.
+        seed: of the sampler.
+        timeout: seconds after which no trial is started.
+        threads: of torch in each process; None is one where there are several processes, else torch's own.
+        out: folder of the study's database and its runs.
+        keep: keep the run folders of every trial, not of the best alone.
+        clip_norm: of the runs, like all that follow; see :class:`losszoo.training.run_options.Options`.
+    """
+
+    trials: int = 50
+    storage: str | None = None
+    study: str | None = None
+    seeds: int = 1
+    splits: int = 1
+    jobs: int = 1
+    epochs: int | None = None
+    set: Iterable[str] | Mapping[str, Any] = ()
+    search: Iterable[str] | Mapping[str, str] = ()
+    seed: int = 0
+    timeout: float | None = None
+    threads: int | None = None
+    out: str | Path = "tunings"
+    keep: bool = False
+    clip_norm: float | None = None
+    clip_value: float | None = None
+    clip: str | None = None
+    on_nonfinite: str = "raise"
+    accumulate: int = 1
+    precision: str = "fp32"
+    compile: bool = False
+    device: str = "cpu"
+    signature: str | None = None
+    expects: str | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("trials", "seeds", "splits", "jobs", "threads", "epochs"):
+            value = getattr(self, name)
+            if value is not None and not (_is_whole(value) and value >= 1):
+                raise UsageError(f"{name} must be a whole number >= 1, however: {name}={value!r}")
+        if not (_is_whole(self.seed) and 0 <= self.seed <= _LARGEST_SEED):
+            raise UsageError(f"seed must be a whole number in [0, 2^32), however: seed={self.seed!r}")
+        if self.timeout is not None and not self.timeout > 0:
+            raise UsageError(f"timeout must be a number of seconds > 0, however: timeout={self.timeout!r}")
+        for name in ("study", "storage", "out"):
+            if getattr(self, name) is not None and not str(getattr(self, name)).strip():
+                raise UsageError(f"{name} must be a name that is not empty, however: {name}={getattr(self, name)!r}")
+
+    def of_runs(self) -> dict[str, Any]:
+        """Those that a run takes as they are; it checks them too."""
+        return {name: getattr(self, name) for name in RUN_OPTIONS}
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)

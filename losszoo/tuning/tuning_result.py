@@ -1,0 +1,188 @@
+"""What a tuning gives back: the best trial beside the defaults, and the command line that repeats it."""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any
+
+from losszoo.common.files import jsonable
+from losszoo.tuning.storage import shown
+from losszoo.tuning.study import THREADS, Counts, best_of, count, default_of, running_elsewhere
+from losszoo.tuning.trial import DEFAULT, FAILED, VALUES
+from losszoo.tuning.tuning_options import RUN_OPTIONS, TuneOptions
+from losszoo.tuning.tuning_plan import StudyPlan
+
+if TYPE_CHECKING:
+    from optuna import Study
+    from optuna.trial import FrozenTrial
+
+# Fewer trials say nothing of what matters.
+_FEWEST_FOR_IMPORTANCE = 10
+
+
+@dataclass(frozen=True)
+class Best:
+    """The best trial.
+
+    Args:
+        number: in the study.
+        value: mean validation metric over the trainings.
+        values: of each training: split by split, and within a split seed by seed.
+        params: what was searched, by key.
+        loss: text of the loss.
+        settings: the ``set`` of its runs, what was fixed included.
+        command: the command line that repeats the first training; None for a loss that has no text.
+    """
+
+    number: int
+    value: float
+    values: tuple[float, ...]
+    params: Mapping[str, Any]
+    loss: str
+    settings: Mapping[str, Any]
+    command: str | None
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """The result of :func:`losszoo.tune`.
+
+    Args:
+        loss: text of the loss, as it was given.
+        task: name of the task.
+        metric: on the validation rows.
+        direction: "max" or "min".
+        counts: trials by how they ended.
+        best: the best trial; None where none was completed.
+        default: value of what task and loss propose; None where it has none.
+        importance: share of each searched key in the spread of the values; empty for few trials.
+        storage: URL, its password hidden.
+        study: name.
+        status: "completed"; "timeout"; "interrupted"; "waiting", where the rest runs in other processes; or "stalled",
+            where process after process died and no trial came to its end.
+        seconds: of this call.
+        elsewhere: other machines that run trials of this study.
+        failures: why trials failed, by number.
+    """
+
+    loss: str
+    task: str
+    metric: str
+    direction: str
+    counts: Counts
+    best: Best | None
+    default: float | None
+    importance: Mapping[str, float]
+    storage: str
+    study: str
+    status: str
+    seconds: float
+    elsewhere: tuple[str, ...] = ()
+    failures: Mapping[int, str] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON record."""
+        best = self.best
+        document: dict[str, Any] = jsonable(
+            {
+                "loss": self.loss,
+                "task": self.task,
+                "metric": self.metric,
+                "direction": self.direction,
+                "trials": {
+                    "complete": self.counts.complete,
+                    "pruned": self.counts.pruned,
+                    "failed": self.counts.failed,
+                    "total": self.counts.ended,
+                    "running": self.counts.running,
+                },
+                "best": best and {entry.name: getattr(best, entry.name) for entry in fields(best)},
+                "default": self.default,
+                "importance": self.importance,
+                "storage": self.storage,
+                "study": self.study,
+                "status": self.status,
+                "elsewhere": self.elsewhere,
+                "seconds": round(self.seconds, 3),
+            }
+        )
+        return document
+
+
+def tuning_of(study: Study, plan: StudyPlan, status: str, seconds: float) -> Tuning:
+    """The study as it stands."""
+    best = best_of(study)
+    return Tuning(
+        loss=plan.loss_text,
+        task=plan.task,
+        metric=plan.metric,
+        direction=plan.direction,
+        counts=count(study),
+        best=None if best is None else _best(best, plan),
+        default=default_of(study),
+        importance=_importance(study),
+        storage=shown(plan.storage),
+        study=plan.study_name,
+        status=status,
+        seconds=seconds,
+        elsewhere=running_elsewhere(study),
+        failures={t.number: t.user_attrs[FAILED] for t in study.get_trials(deepcopy=False) if FAILED in t.user_attrs},
+    )
+
+
+def _best(trial: FrozenTrial, plan: StudyPlan) -> Best:
+    split, _ = plan.trainings[0]
+    # From the values alone: what else a shared storage says of a trial is not for a shell to run.
+    loss, settings = plan.filled({} if DEFAULT in trial.user_attrs else trial.params)
+    text, settings = loss if isinstance(loss, str) else plan.loss_text, {**settings, **split}
+    return Best(
+        number=trial.number,
+        value=float(trial.value or 0.0),
+        values=tuple(trial.user_attrs[VALUES]),
+        params=dict(trial.params),
+        loss=text,
+        settings=settings,
+        command=command_line(plan, text, settings, trial.user_attrs[THREADS]) if plan.expression else None,
+    )
+
+
+def command_line(plan: StudyPlan, loss: str, settings: Mapping[str, Any], threads: object) -> str:
+    """What to paste into a shell. The number of threads is part of it: with another one sums are added up otherwise,
+    and the last digits differ."""
+    words = ["losszoo", "run", "--loss", loss, "--task", plan.task]
+    for key, value in settings.items():
+        words += ["--set", f"{key}={written(value)}"]
+    options, plain = plan.options, TuneOptions()
+    for name in ("epochs", *RUN_OPTIONS):
+        value, flag = getattr(options, name), f"--{name.replace('_', '-')}"
+        if value != getattr(plain, name):
+            words += [flag] if value is True else [flag, str(value)]
+    return f"OMP_NUM_THREADS={shlex.quote(str(threads))} {shlex.join([*words, '--seed', '0'])}"
+
+
+def written(value: Any) -> str:
+    """A value as ``--set`` reads it, every digit of it.
+
+    Example:
+        >>> written(0.1), written(True), written([1, 2])
+        ('0.1', 'true', '[1, 2]')
+    """
+    if value is None or isinstance(value, bool):
+        return str(value).lower()
+    return f"[{', '.join(map(written, value))}]" if isinstance(value, list | tuple) else str(value)
+
+
+def _importance(study: Study) -> dict[str, float]:
+    """By the analysis of variance of where the good trials lie (PED-ANOVA); it takes milliseconds."""
+    import optuna
+
+    if count(study).complete < _FEWEST_FOR_IMPORTANCE:
+        return {}
+    with warnings.catch_warnings(), contextlib.suppress(RuntimeError, ValueError):
+        warnings.simplefilter("ignore")
+        return dict(optuna.importance.get_param_importances(study))
+    return {}

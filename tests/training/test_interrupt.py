@@ -1,0 +1,148 @@
+"""Real signals to a real process: what was trained stays, and the run says that it was interrupted."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+import losszoo
+from losszoo.common.files import read_json
+from losszoo.common.interrupt import Interrupt
+
+# A run of minutes; its loss tells when the steps have begun.
+LOSS = """
+import sys
+from pathlib import Path
+
+import torch
+
+TOLD = Path(__file__).with_name("steps")
+
+
+def slow(logits, targets):
+    with TOLD.open("a") as file:
+        file.write("step\\n")
+    return torch.nn.functional.cross_entropy(logits, targets)
+
+
+def stuck(logits, targets):
+    import signal
+    import time
+
+    signal.raise_signal(signal.SIGINT)  # asked: the step goes on
+    TOLD.write_text("asked")
+    signal.raise_signal(signal.SIGINT)
+    time.sleep(100_000)
+"""
+STEPS_BEFORE = 15  # more than the nine of the first epoch
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[object]:
+    (tmp_path / "my_loss.py").write_text(LOSS)
+    started: list[subprocess.Popen[str]] = []
+
+    def run(loss: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "losszoo", "run", "--loss", f"./my_loss.py:{loss}", "--task", "digits"]
+        process = subprocess.Popen(
+            [*command, "--epochs", "5000", "--set", "recipe.patience=0", "--json"],
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )
+        started.append(process)
+        wait_for_steps(tmp_path / "steps", process)
+        return process
+
+    yield run
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def wait_for_steps(told: Path, process: subprocess.Popen[str]) -> None:
+    until = time.monotonic() + 1800
+    while not told.exists() or len(told.read_text().splitlines()) < STEPS_BEFORE:
+        if process.poll() is not None or time.monotonic() > until:
+            process.kill()
+            raise AssertionError(process.communicate())
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_what_was_trained_stays(start: object, tmp_path: Path, number: signal.Signals) -> None:
+    process = start("slow")  # type: ignore[operator]
+    process.send_signal(number)
+    stdout, stderr = process.communicate(timeout=1800)
+    assert process.returncode == 1
+    result = json.loads(stdout)
+    assert (result["status"], result["stop_reason"]) == ("interrupted", "interrupted by the user")
+    assert result["epochs"] >= 1
+    assert result["metrics"]["test"]["accuracy"] > 0.5
+    assert "Traceback" not in stderr
+    assert "interrupted" in stderr
+    folder = tmp_path / result["run_dir"]
+    assert read_json(folder / "result.json") == result
+    assert len(json.loads((folder / "history.json").read_text())) == result["epochs"]
+    state = torch.load(folder / "checkpoint.pt", weights_only=True)
+    assert state["epoch"] == result["epochs"]
+    assert state["guard"]["counts"]["steps"] == result["steps"] > STEPS_BEFORE - 2
+
+
+def test_a_second_one_does_not_wait_for_the_step(tmp_path: Path) -> None:
+    (tmp_path / "my_loss.py").write_text(LOSS)
+    command = [sys.executable, "-m", "losszoo", "run", "--loss", "./my_loss.py:stuck", "--task", "digits"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=1800, check=False)
+    assert (tmp_path / "steps").read_text() == "asked"
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "interrupted at once; to go on: losszoo run --resume runs/digits/" in done.stderr
+
+
+def test_from_python_an_interrupted_run_interrupts_its_caller(tmp_path: Path) -> None:
+    def interrupt(line: object) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt, match="interrupted; checkpoint and partial result are in"):
+        losszoo.run("bce", "breast-cancer", out=tmp_path, on_epoch=interrupt)
+    (written,) = tmp_path.glob("*/*/*/result.json")
+    assert json.loads(written.read_text())["status"] == "interrupted"
+    result = losszoo.run("bce", "breast-cancer", out=tmp_path, on_epoch=interrupt, raise_interrupt=False)
+    assert (result.status, result.epochs, result.steps) == ("interrupted", 1, 7)  # six, and the one that ran
+
+
+def test_the_handlers_are_put_back() -> None:
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    with Interrupt() as interrupt:
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert interrupt.asked
+        os.kill(os.getpid(), signal.SIGTERM)  # asked twice is asked
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+def test_a_thread_leaves_signals_alone() -> None:
+    before, seen = signal.getsignal(signal.SIGINT), []
+
+    def inside() -> None:
+        with Interrupt() as interrupt:
+            seen.append((signal.getsignal(signal.SIGINT), interrupt.asked))
+
+    thread = threading.Thread(target=inside)
+    thread.start()
+    thread.join()
+    assert seen == [(before, False)]

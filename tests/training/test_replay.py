@@ -1,0 +1,470 @@
+"""Replays of real runs and of loops by hand: the same operation, the same line, and what kind of failure it is."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import losszoo
+from losszoo import Guard, UsageError
+from losszoo.common.files import save_atomically
+from losszoo.crash_replay.replay import Replay, replay
+from losszoo.losses.sums.sum_loss import Term
+from losszoo.tracing.first_nonfinite import first_non_finite
+from losszoo.tracing.widen import Widened
+from losszoo.training.guard import crash_bundle as bundles
+from losszoo.training.guard.crash_bundle import read
+
+OWN = '''
+import torch
+
+def ratio(predictions, targets):
+    """0 / 0 in every step."""
+    gap = (predictions - targets) * 0
+    return gap / gap
+
+def narrow(predictions, targets):
+    """Beyond the range of half precision, whatever comes."""
+    scaled = (predictions + 300).half() ** 2
+    return scaled.float() - targets
+
+def steep(predictions, targets):
+    """exp of some hundred is finite in float64 alone."""
+    return torch.exp(predictions * 0 + 200) + targets
+
+def infinite_slope(predictions, targets):
+    return (predictions * 0).abs().sqrt() + targets
+'''
+Run = Callable[..., Any]
+# Of a run on code of one's own.
+trusted = partial(replay, trust=True)
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """A quiet run in a folder of its own, which holds own.py; gives ``guard.first``."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own.py").write_text(OWN)
+
+    def run(loss: Any, task: str = "breast-cancer", **options: Any) -> dict[str, Any]:
+        result = losszoo.run(loss, task, out=tmp_path / "runs", **{"epochs": 1, **options})
+        first: dict[str, Any] = result.guard["first"]
+        assert first["bundle"]
+        return first
+
+    return run
+
+
+def same_place(found: Replay, first: dict[str, Any]) -> bool:
+    return (found.reproduced, found.where, found.op, found.source) == (
+        True,
+        first["where"],
+        first["op"],
+        first["source"],
+    )
+
+
+# Bundles of runs.
+
+
+@pytest.mark.needs_abalone
+def test_the_plain_ratio_on_abalone(run: Run) -> None:
+    first = run("nca-ratio", "abalone", epochs=None)
+    torch.manual_seed(5)
+    chance = torch.get_rng_state()
+    found = replay(first["bundle"], examine=False)
+    assert same_place(found, first)
+    assert found.source is not None
+    assert found.source.startswith("exhibits.py:")
+    assert (found.kind, found.term, found.findings) == ("float32-overflow", "nca-ratio", ())
+    assert found.event["step"] == first["step"]
+    assert torch.equal(torch.get_rng_state(), chance)
+
+
+@pytest.mark.parametrize(
+    ("name", "op", "line", "where", "kind"),
+    [
+        ("ratio", "div", 7, "loss", "structural"),
+        ("narrow", "pow", 11, "loss", "half-precision-overflow"),
+        ("steep", "exp", 16, "loss", "float32-overflow"),
+        ("infinite_slope", "sqrt", 19, "gradient", "structural"),
+    ],
+)
+def test_kinds(run: Run, name: str, op: str, line: int, where: str, kind: str) -> None:
+    first = run(f"own.py:{name}", signature="binary", expects="probabilities")
+    found = trusted(first["bundle"], examine=False)
+    assert same_place(found, first)
+    assert (found.op, found.source, found.where, found.kind) == (op, f"own.py:{line}", where, kind)
+    assert not found.notes
+
+
+@pytest.mark.parametrize("loss", ["modern-nca", "contrastive", "triplet", "info-nce", "sup-con", "cross-entropy"])
+def test_every_kind_of_batch_is_rebuilt(run: Run, loss: str) -> None:
+    """A penalty that is infinite breaks the first step; the other term is as it was then, to the last bit."""
+    Path("penalty.py").write_text("def broken(parameters):\n    return sum(p.sum() for p in parameters) / 0.0\n")
+    first = run(f"{loss} + penalty.py:broken", set={"model.dropout": 0.5})
+    found = trusted(first["bundle"], examine=False)
+    assert same_place(found, first)
+    assert found.term == "penalty.py:broken"
+    then = found.event["terms"][loss]
+    values: list[float] = []
+    handle = nn.modules.module.register_module_forward_hook(
+        lambda module, inputs, value: values.append(value.item()) if str(module).startswith(("Loss", "Pair")) else None
+    )
+    try:
+        trusted(first["bundle"], examine=False)
+    finally:
+        handle.remove()
+    # Watched, a loss over pairs forms the whole matrix, which rounds otherwise.
+    assert values[0] == (pytest.approx(then, rel=1e-6) if loss == "modern-nca" else then)
+
+
+def test_the_term_that_is_bad_is_named(run: Run) -> None:
+    first = run("bce + 0.1*own.py:ratio", signature="binary")
+    found = trusted(first["bundle"], examine=False)
+    assert found.term == "own.py:ratio"
+    assert "in the term own.py:ratio" in found.event["detail"]
+
+
+class Forgetful(nn.Module):
+    """NaN the first time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls = 0
+
+    def forward(self, predictions: Tensor, targets: Tensor) -> Tensor:
+        self.calls += 1
+        return (predictions - targets).square() * (math.nan if self.calls < 2 else 1.0)
+
+
+def test_a_step_that_is_not_reproduced(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    loss = Forgetful()
+    first = run(loss)
+    monkeypatch.setattr(bundles, "versions", lambda: {"losszoo": "9.9", "torch": "9.9", "python": "9.9"})
+    loss.calls = 7
+    found = replay(first["bundle"], loss=loss)
+    assert (found.reproduced, found.where, found.op, found.kind, found.findings) == (False, None, None, None, ())
+    assert "keeps a state outside its state_dict" in found.notes[0]
+
+
+def test_versions_that_differ_are_told(run: Run) -> None:
+    first = run("own.py:ratio", signature="binary")
+    content = torch.load(first["bundle"], weights_only=True)
+    content["versions"] = {"losszoo": "0.0.1", "torch": "1.0", "python": content["versions"]["python"]}
+    content["left_out"] = ["optimizer (300.0 MiB): a bundle holds at most 256 MiB"]
+    content["optimizer"] = None
+    save_atomically(Path("other.pt"), content)
+    notes = trusted("other.pt", examine=False).notes
+    assert notes[0].startswith(f"versions differ: losszoo 0.0.1 then, {losszoo.__version__} now; torch 1.0 then, ")
+    assert notes[1] == "left out of the bundle: optimizer (300.0 MiB): a bundle holds at most 256 MiB"
+
+
+def test_a_loss_that_was_an_object(run: Run) -> None:
+    def broken(predictions: Tensor, targets: Tensor) -> Tensor:
+        return predictions * math.nan
+
+    loss = losszoo.SumLoss([Term("broken", losszoo.create(broken, signature="binary"))])
+    first = run(loss)
+    with pytest.raises(UsageError, match=r"the loss of this run, broken, was an object.*replay\(path, loss=\.\.\.\)"):
+        replay(first["bundle"])
+    assert same_place(replay(first["bundle"], loss=loss, examine=False), first)
+
+
+def tampered(first: dict[str, Any], **changes: Any) -> Path:
+    content = torch.load(first["bundle"], weights_only=True)
+    for key, value in changes.items():
+        part, _, name = key.partition("__")
+        if name:
+            content[part][name] = value
+        else:
+            content[part] = value
+    save_atomically(Path("tampered.pt"), content)
+    return Path("tampered.pt")
+
+
+def test_what_cannot_be_rebuilt(run: Run) -> None:
+    first = run("own.py:ratio", signature="binary")
+    cases: list[tuple[dict[str, Any], str]] = [
+        ({"config__task": "nowhere"}, "unknown task 'nowhere'"),
+        ({"config__loss": "no-loss"}, "unknown loss 'no-loss'"),
+        ({"config__task_options": 3}, "the config of the bundle is damaged"),
+        ({"config": {}}, "the config of the bundle is damaged: KeyError"),
+        ({"config__trunk": 7}, "trunk must be one of linear, mlp, .*, got 7"),
+        ({"config__model": {"dim": 3}}, "the state of the model in the bundle must fit .* has the code changed since"),
+        ({"model": None}, "a step cannot be repeated without its model, however: it is missing"),
+        ({"batch": None, "left_out": ["batch (9 MiB): big"]}, r"without its batch, however: batch \(9 MiB\): big"),
+        ({"batch": {}}, "cannot be repeated: KeyError"),
+        ({"batch__inputs": torch.zeros(2, 99)}, "the state of the model in the bundle must fit"),
+        ({"random": {}}, "cannot be repeated: KeyError"),
+        ({"random__torch": torch.zeros(3)}, "cannot be repeated"),
+        ({"loss": {"strange": torch.zeros(1)}}, "the state of the loss in the bundle must fit"),
+    ]
+    for changes, match in cases:
+        with pytest.raises(UsageError, match=match):
+            trusted(tampered(first, **changes))
+    Path("own.py").unlink()
+    with pytest.raises(UsageError, match=r"there is no file .*own\.py"):
+        trusted(first["bundle"])
+    with pytest.raises(UsageError, match="device must be one that this machine has"):
+        replay(first["bundle"], device="nowhere")
+
+
+def test_candidates_must_be_there(run: Run) -> None:
+    Path("penalty.py").write_text("def broken(parameters):\n    return sum(p.sum() for p in parameters) / 0.0\n")
+    first = run("modern-nca + penalty.py:broken")
+    path = tampered(first, batch__rows=torch.full_like(read(first["bundle"])["batch"]["rows"], 10**6))
+    with pytest.raises(UsageError, match="must be those of the run, however: row 1000000 of the batch"):
+        trusted(path)
+
+
+# Bundles of a guard alone.
+
+
+def half_model() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Linear(2, 3).half()
+
+
+def squares(model: nn.Module, rows: Tensor) -> Tensor:
+    return (model(rows.half()) * 1e3).square().mean()
+
+
+@pytest.fixture
+def half_bundle(tmp_path: Path) -> str:
+    """Squares of some hundreds in float16, whose largest number is 65504."""
+    model = half_model()
+    guard = Guard(model, torch.optim.SGD(model.parameters(), lr=0.1), "skip", bundles=tmp_path)
+    rows = torch.ones(4, 2)
+    event = guard.step(squares(model, rows), batch=(rows,), again=lambda: squares(model, rows)).event
+    assert event is not None
+    assert (event.op, event.source) == ("square", f"test_replay.py:{squares.__code__.co_firstlineno + 1}")
+    return str(event.bundle)
+
+
+def make_step(bundle: dict[str, Any]) -> Callable[[], Tensor]:
+    model = half_model()
+    model.load_state_dict(bundle["model"])
+    return lambda: squares(model, bundle["batch"][0])
+
+
+def test_a_half_precision_overflow(half_bundle: str) -> None:
+    found = replay(half_bundle, step=make_step)
+    assert (found.reproduced, found.where, found.op) == (True, "loss", "square")
+    assert found.source == f"test_replay.py:{squares.__code__.co_firstlineno + 1}"
+    assert (found.kind, found.term, found.findings) == ("half-precision-overflow", None, ())
+    assert any("the step called none" in note for note in found.notes)
+    assert found.to_dict()["event"]["loss"] is None  # infinite, which JSON cannot say
+
+
+def test_autocast_is_widened_too(tmp_path: Path) -> None:
+    def loss_of(bundle: dict[str, Any]) -> Callable[[], Tensor]:
+        model = nn.Linear(2, 3, bias=False)
+        model.load_state_dict(bundle["model"])
+
+        def step() -> Tensor:
+            with torch.autocast("cpu", dtype=torch.float16):
+                return model(bundle["batch"]).float().mean()
+
+        return step
+
+    weight = {"weight": torch.full((3, 2), 300.0)}
+    content = {"event": {"step": 1, "where": "loss"}, "batch": torch.full((1, 2), 300.0), "model": weight}
+    save_atomically(tmp_path / "b.pt", bundles.pack("guard", {**content, "random": chance(), "config": None}))
+    found = replay(tmp_path / "b.pt", step=loss_of)
+    assert (found.reproduced, found.op, found.kind) == (True, "linear", "half-precision-overflow")
+
+
+def chance() -> dict[str, Tensor]:
+    return {"torch": torch.get_rng_state(), "data": torch.Generator().get_state()}
+
+
+def test_a_guard_alone_needs_its_step(half_bundle: str) -> None:
+    with pytest.raises(
+        UsageError, match=r"--step file.py:make_step\)\. The bundle holds .*\(4, 2\) torch.float32"
+    ) as info:
+        replay(half_bundle)
+    assert "bundle['model']: state of 2 entries; bundle['event']: non-finite loss in step 1" in str(info.value)
+
+
+@pytest.mark.parametrize(
+    ("step", "match"),
+    [
+        (lambda bundle: 3, "make_step must return a function without arguments, however: int"),
+        (lambda bundle: lambda: 3.0, "must give one number in a tensor with a graph, however: a float"),
+        (lambda bundle: lambda: torch.ones(2), r"one number in a tensor with a graph, however: shape \(2,\)"),
+        (lambda bundle: bundle["nothing"], "cannot be repeated: KeyError: 'nothing'"),
+        (lambda: None, "cannot be repeated: TypeError"),
+    ],
+)
+def test_steps_that_are_none(half_bundle: str, step: Any, match: str) -> None:
+    with pytest.raises(UsageError, match=match):
+        replay(half_bundle, step=step)
+
+
+def test_each_repetition_starts_anew(half_bundle: str) -> None:
+    """What a step does to the bundle, or to the random state, does not reach the next."""
+    seen: list[tuple[float, float]] = []
+
+    def spoiling(bundle: dict[str, Any]) -> Callable[[], Tensor]:
+        step = make_step(bundle)
+        seen.append((bundle["batch"][0].sum().item(), 0.0))
+
+        def spoilt() -> Tensor:
+            seen[-1] = (seen[-1][0], torch.rand(()).item())
+            loss = step()
+            bundle["batch"][0].zero_()
+            return loss
+
+        return spoilt
+
+    assert replay(half_bundle, step=spoiling).kind == "half-precision-overflow"
+    assert len(seen) == 3  # as it was, under the trace, in float32
+    assert len(set(seen)) == 1
+
+
+def test_an_input_that_is_not_finite(tmp_path: Path) -> None:
+    model = nn.Linear(2, 1)
+    guard = Guard(model, torch.optim.SGD(model.parameters(), lr=0.1), "skip", bundles=tmp_path)
+    rows = torch.full((1, 2), math.nan)
+    event = guard.step(model(rows).sum(), batch=rows).event
+    assert event is not None
+
+    def step(bundle: dict[str, Any]) -> Callable[[], Tensor]:
+        fresh = nn.Linear(2, 1)
+        fresh.load_state_dict(bundle["model"])
+        return lambda: fresh(bundle["batch"]).sum()
+
+    found = replay(str(event.bundle), step=step)
+    assert (found.reproduced, found.where, found.kind) == (True, "input", "input")
+
+
+# The doctor.
+
+
+def with_doctor(monkeypatch: pytest.MonkeyPatch, diagnose: Callable[..., Any]) -> None:
+    """A doctor that says what it is told to."""
+    stand_in = ModuleType("losszoo.doctor.diagnose")
+    stand_in.diagnose = diagnose  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "losszoo.doctor.diagnose", stand_in)
+
+
+def test_the_very_batch_is_handed_to_the_doctor(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[Any] = []
+
+    def diagnose(loss: Any, inputs: Any, *, signature: str, expects: str, target: str) -> tuple[Any, ...]:
+        given.append((loss, inputs, (signature, expects), target))
+        return ("finding",)
+
+    with_doctor(monkeypatch, diagnose)
+    first = run("cross-entropy + own.py:ratio", signature="binary")
+    found = trusted(first["bundle"])
+    assert found.findings == ("finding",)
+    ((loss, inputs, signature, target),) = given  # the healthy term is not examined
+    assert (signature, target) == (("binary", "logits"), "own.py:ratio")
+    batch = read(first["bundle"])["batch"]
+    assert torch.equal(inputs[1], batch["targets"].float())
+    assert inputs[0].shape == batch["targets"].shape
+    assert not inputs[0].requires_grad
+    assert not bool(loss(*inputs).isfinite())
+    assert not trusted(first["bundle"], examine=False).findings
+
+
+def test_a_doctor_that_fails_hides_nothing(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def diagnose(*_: Any, **__: Any) -> Any:
+        raise ZeroDivisionError("oh")
+
+    with_doctor(monkeypatch, diagnose)
+    first = run("own.py:ratio", signature="binary")
+    found = trusted(first["bundle"])
+    assert same_place(found, first)
+    assert "the doctor could not examine own.py:ratio: ZeroDivisionError: oh" in found.notes[0]
+    monkeypatch.setitem(sys.modules, "losszoo.doctor.diagnose", None)
+    assert trusted(first["bundle"]).notes == ("the doctor is not installed",)
+
+
+def test_a_model_that_breaks_is_not_the_fault_of_the_loss(tmp_path: Path) -> None:
+    loss = losszoo.create("mse")
+
+    def step(scale: float, outside: float) -> Callable[[dict[str, Any]], Callable[[], Tensor]]:
+        weight = torch.ones(2, requires_grad=True)
+        return lambda bundle: lambda: loss(weight * scale, torch.zeros(2)) * outside
+
+    content = {"event": {"step": 1, "where": "loss"}, "random": chance(), "config": None}
+    save_atomically(tmp_path / "b.pt", bundles.pack("guard", content))
+    assert "arguments that are not finite" in replay(tmp_path / "b.pt", step=step(math.inf, 1.0)).notes[0]
+    assert "finite on its arguments" in replay(tmp_path / "b.pt", step=step(1.0, math.inf)).notes[0]
+
+
+def test_a_call_by_name_is_not_examined_and_a_failure_elsewhere_is_told(tmp_path: Path) -> None:
+    loss, weight = losszoo.create("mse"), torch.ones(2, requires_grad=True)
+    content = {"event": {"step": 1, "where": "loss"}, "random": {**chance(), "cuda": torch.zeros(2)}, "config": None}
+    save_atomically(tmp_path / "b.pt", bundles.pack("guard", content))
+    target = torch.zeros(2)
+    named = replay(tmp_path / "b.pt", step=lambda _: lambda: loss(predictions=weight, targets=target) * math.nan)
+    assert (named.reproduced, named.findings) == (True, ())
+    healthy = replay(tmp_path / "b.pt", step=lambda _: lambda: loss(weight, target))
+    assert healthy.notes[0] == "it failed on cuda, and was repeated on cpu"
+
+
+# Widening.
+
+
+def test_what_is_widened() -> None:
+    with Widened(torch.float64):
+        model = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3)).half()
+        out = model(torch.ones(4, 2))
+        out.square().sum().backward()
+        total = torch.zeros(3)
+        total += torch.full((3,), 1e200)
+        counts = torch.zeros(2, dtype=torch.int64)
+    assert {p.dtype for p in model.parameters()} == {torch.float64}
+    assert model[0].weight.grad is not None
+    assert (out.dtype, model[0].weight.grad.dtype) == (torch.float64, torch.float64)
+    assert total.tolist() == [1e200] * 3
+    assert counts.dtype == torch.int64
+
+
+def test_a_narrow_tensor_from_outside_stays_as_it_is() -> None:
+    outside, half = torch.zeros(2), torch.ones(2, dtype=torch.float16)
+    with Widened(torch.float64):
+        outside.add_(torch.ones(2))
+        assert (half * 2).dtype == torch.float64
+    assert outside.tolist() == [1.0, 1.0]
+    assert (outside.dtype, half.dtype) == (torch.float32, torch.float16)
+
+
+def test_a_wide_step_draws_as_the_narrow_one() -> None:
+    torch.manual_seed(0)
+    narrow = nn.functional.dropout(torch.ones(500))
+    torch.manual_seed(0)
+    with Widened(torch.float64):
+        wide = nn.functional.dropout(torch.ones(500))
+    assert torch.equal(narrow.double(), wide)
+
+
+def test_a_number_beyond_the_default_dtype() -> None:
+    with Widened(torch.float64):
+        assert torch.full((2,), 1e200).tolist() == [1e200] * 2
+        assert torch.full((2,), 3).dtype == torch.int64
+        assert torch.scalar_tensor(1e200).item() == 1e200
+
+
+def test_memory_that_is_not_yet_written_is_not_to_blame() -> None:
+    weight = torch.zeros(2, requires_grad=True)
+    torch.use_deterministic_algorithms(True)  # fills such memory with NaN
+    try:
+        origin = first_non_finite(lambda: (torch.empty_like(weight).copy_(weight) + weight).log().sum())
+    finally:
+        torch.use_deterministic_algorithms(False)
+    assert origin is not None
+    assert origin.op == "log"
