@@ -26,12 +26,12 @@ from abalone_trainings import GROWING, PLAIN, TRAININGS, Training
 from modern_nca import reference
 
 import losszoo
+from losszoo.tasks.make_task import make_task
 from losszoo.training.build_loss import make_model
 from losszoo.training.data.batch_inputs import Model
 from losszoo.training.data.prepared_data import Prepared, prepare
 from losszoo.training.evaluation.metrics import accuracy
 from losszoo.training.evaluation.predict import Prediction, knn_votes
-from losszoo.training.settings import make_task
 
 RESULTS = Path(__file__).with_name("abalone_results.json")
 CPU = torch.device("cpu")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from losszoo._version import __version__
 
 if TYPE_CHECKING:
     from losszoo import sklearn as sklearn
@@ -51,11 +51,11 @@ if TYPE_CHECKING:
     from losszoo.registry.specs import LossSpec as LossSpec
     from losszoo.registry.specs import TaskSpec as TaskSpec
     from losszoo.reporting.report import report as report
-    from losszoo.training.data.task import Recipe as Recipe
-    from losszoo.training.data.task import Setup as Setup
-    from losszoo.training.data.task import Split as Split
-    from losszoo.training.data.task import Splits as Splits
-    from losszoo.training.data.task import Task as Task
+    from losszoo.tasks.task import Recipe as Recipe
+    from losszoo.tasks.task import Setup as Setup
+    from losszoo.tasks.task import Split as Split
+    from losszoo.tasks.task import Splits as Splits
+    from losszoo.tasks.task import Task as Task
     from losszoo.training.gradient_cache import accumulate as accumulate
     from losszoo.training.guard.guard import Budget as Budget
     from losszoo.training.guard.guard import Guard as Guard
@@ -80,15 +80,15 @@ _HOME = {
     "PairwiseLoss": "losszoo.pairs.pairwise_loss",
     "Param": "losszoo.registry.params",
     "Replay": "losszoo.crash_replay.replay",
-    "Recipe": "losszoo.training.data.task",
+    "Recipe": "losszoo.tasks.task",
     "RunResult": "losszoo.training.run_result",
-    "Setup": "losszoo.training.data.task",
-    "Split": "losszoo.training.data.task",
-    "Splits": "losszoo.training.data.task",
+    "Setup": "losszoo.tasks.task",
+    "Split": "losszoo.tasks.task",
+    "Splits": "losszoo.tasks.task",
     "StepReport": "losszoo.training.guard.guard",
     "Streaming": "losszoo.pairs.streaming",
     "SumLoss": "losszoo.losses.sums.sum_loss",
-    "Task": "losszoo.training.data.task",
+    "Task": "losszoo.tasks.task",
     "TaskSpec": "losszoo.registry.specs",
     "Tuning": "losszoo.tuning.tuning_result",
     "Unreduced": "losszoo.losses.unreduced",

@@ -10,7 +10,7 @@ from losszoo.registry.registry import installed
 from losszoo.registry.specs import SIGNATURES, LossSpec, TaskSpec
 
 if TYPE_CHECKING:
-    from losszoo.training.data.task import Task
+    from losszoo.tasks.task import Task
 
 
 def list_losses(signature: str | None = None, tag: str | None = None, plugin: str | None = None) -> list[LossSpec]:
@@ -61,6 +61,6 @@ def load_task(name: str, **options: Any) -> Task:
         >>> load_task("diabetes").splits(seed=0).train.inputs.shape
         (282, 10)
     """
-    from losszoo.training.settings import make_task
+    from losszoo.tasks.make_task import make_task
 
     return make_task(name, options)

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
 from typing import Any
-
-from losszoo.common.foreign_code import foreign_code
 
 # So many names still tell something; more would bury the message.
 _MOST_NAMES = 40
@@ -94,23 +91,6 @@ def _plain(name: str) -> str:
     return name.lower().replace("_", "-")
 
 
-def counted(count: int, noun: str) -> str:
-    """``1 loss``, ``2 losses``, ``3 tasks``."""
-    ending = "" if count == 1 else "es" if noun.endswith("s") else "s"
-    return f"{count} {noun}{ending}"
-
-
-def some_of(numbers: Sequence[int], shown: int = 5) -> str:
-    """The first numbers, and how many more there are.
-
-    Example:
-        >>> some_of(range(7))
-        '0, 1, 2, 3, 4 and 2 more'
-    """
-    text = ", ".join(map(str, numbers[:shown]))
-    return f"{text} and {len(numbers) - shown} more" if len(numbers) > shown else text
-
-
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether memory has run out: on the CPU torch says so only in the words of a RuntimeError."""
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
@@ -119,58 +99,3 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 _OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "cannot allocate memory")
-
-
-def in_one_line(error: BaseException) -> str:
-    """What was raised, and the line of the plugin's or the user's own file where it happened.
-
-    Example:
-        >>> in_one_line(ValueError("no such thing"))
-        'ValueError: no such thing'
-    """
-    text = message_of(error)
-    said = ": ".join(filter(None, ["" if isinstance(error, LosszooError) and text else type(error).__name__, text]))
-    place = _place(error)
-    return f"{said} ({place})" if place else said
-
-
-def message_of(error: BaseException) -> str:
-    """The text of an error in one line; one whose text raises says that."""
-    with foreign_code() as pressed:
-        try:
-            return " ".join(str(error).split())
-        except BaseException as second:  # an error that cannot even be printed must not hide itself, nor end us
-            if pressed and isinstance(second, KeyboardInterrupt):
-                raise
-            return f"(its message raises {type(second).__name__})"
-
-
-def _place(error: BaseException) -> str:
-    """File, line and code of the innermost frame in the folder of the file that was loaded or called."""
-    import os
-    import traceback
-
-    if isinstance(error, SyntaxError) and error.filename and error.lineno:
-        return f"{_short(error.filename)}:{error.lineno}"
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if not _machinery(f.filename)]
-    if not frames:
-        return ""
-    folder = os.path.dirname(frames[0].filename) + os.sep
-    # A generated function ("<string>") stands in no folder.
-    frame = ([f for f in frames if f.filename.startswith(folder)] or frames)[-1]
-    return f"{_short(frame.filename)}:{frame.lineno}" + (f": {frame.line}" if frame.line else "")
-
-
-def _machinery(filename: str) -> bool:
-    """Whether a frame belongs to losszoo, pluggy, torch or Python's import, not to what they load or call."""
-    import os
-    import sys
-
-    machines = (sys.modules.get(name) for name in ("losszoo", "pluggy", "torch", "importlib"))
-    loaded = [getattr(machine, "__file__", None) for machine in machines]
-    return filename.startswith(("<frozen", *(os.path.dirname(home) + os.sep for home in loaded if home)))
-
-
-def _short(filename: str) -> str:
-    """The last two parts of a path: enough to know the file, short enough to read."""
-    return "/".join(filename.replace("\\", "/").split("/")[-2:])

@@ -10,7 +10,8 @@ from typing import Any
 
 from torch import nn
 
-from losszoo.errors import UsageError, in_one_line, message_of, suggest
+from losszoo.common.text import in_one_line, message_of
+from losszoo.errors import UsageError, suggest
 from losszoo.losses.introspection import (
     check_is_loss,
     fitting_signatures,

@@ -21,7 +21,8 @@ from losszoo.bench.timing import Plan, Spread, alternate, clock, ratios
 from losszoo.bench.units import human_bytes
 from losszoo.bench.workload import Workload
 from losszoo.bench.workload_inputs import make_inputs
-from losszoo.errors import in_one_line, is_out_of_memory
+from losszoo.common.text import in_one_line
+from losszoo.errors import is_out_of_memory
 
 Answer = dict[str, Any]
 _SMALL = 16

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from losszoo import __version__
+from losszoo._version import __version__
 from losszoo.bench.peers import Peer
 
 

@@ -12,7 +12,7 @@ from rich.table import Column as TableColumn
 from rich.table import Table
 from rich.text import Text
 
-from losszoo.registry.discovery import printable
+from losszoo.common.text import printable
 
 # In a pipe a line has no end.
 PIPE_WIDTH = 10_000

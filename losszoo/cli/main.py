@@ -9,11 +9,12 @@ from typing import Any
 
 import click
 
-import losszoo
+from losszoo._version import __version__
 from losszoo.cli.shared_options import close_stdout, is_of_stdout, print_error, say_error
 from losszoo.cli.threads import is_of_several
 from losszoo.common.foreign_code import flush, lead_to_stderr
-from losszoo.errors import in_one_line, suggest
+from losszoo.common.text import in_one_line
+from losszoo.errors import suggest
 
 COMMANDS = {
     "list": "losszoo.cli.commands.list_command",
@@ -79,7 +80,7 @@ class LazyGroup(click.Group):
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-@click.version_option(losszoo.__version__, prog_name="losszoo")
+@click.version_option(__version__, prog_name="losszoo")
 def main() -> None:
     """A plugin-based zoo of loss functions for PyTorch.
 

@@ -15,9 +15,9 @@ import click
 
 from losszoo.cli.threads import is_first
 from losszoo.common.foreign_code import STDOUT, flush, lead_to_stderr, put_back
-from losszoo.errors import LosszooError, NonFiniteError, SharedError, in_one_line
-from losszoo.errors import counted as counted
-from losszoo.registry.discovery import printable
+from losszoo.common.text import counted as counted
+from losszoo.common.text import in_one_line, printable
+from losszoo.errors import LosszooError, NonFiniteError, SharedError
 from losszoo.registry.registry import Registry
 
 F = TypeVar("F", bound=Callable[..., Any])

@@ -9,7 +9,7 @@ from html import escape
 from typing import Any
 
 from losszoo.common.files import jsonable
-from losszoo.registry.discovery import printable
+from losszoo.common.text import printable
 
 _LONGEST = 72
 

@@ -46,8 +46,9 @@ def compute(name: str, task_name: str, options: Mapping[str, Any]) -> dict[str, 
 
     import torch
 
+    from losszoo.tasks.make_task import make_task
     from losszoo.training.data.prepared_data import prepare
-    from losszoo.training.settings import make_task, parse_overrides, split_seed
+    from losszoo.training.settings import parse_overrides, split_seed
 
     task_options = dict(parse_overrides(options.get("set", ())).task)
     split = split_seed(task_options.pop("split", 0))

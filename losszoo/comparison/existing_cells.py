@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from losszoo.common.files import DamagedError
+from losszoo.common.text import some_of
 from losszoo.comparison.cell import Cell
-from losszoo.errors import UsageError, some_of
+from losszoo.errors import UsageError
 
 
 def done_already(cells: Iterable[Cell], out: Path, fresh: bool, notes: list[str]) -> dict[Cell, dict[str, Any]]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import losszoo
+from losszoo._version import __version__
 from losszoo.comparison.baselines import FITS
 from losszoo.comparison.cell import Cell
 from losszoo.comparison.compare_options import DECIDING, FREE, Checked, Request, check
@@ -78,7 +78,7 @@ def _baseline_cell(name: str, task: TaskSpec, request: Request) -> Cell:
 
 
 def _common(request: Request) -> dict[str, Any]:
-    versions = {"losszoo": losszoo.__version__, "torch": importlib.metadata.version("torch")}
+    versions = {"losszoo": __version__, "torch": importlib.metadata.version("torch")}
     return {**versions, "threads": request.threads}
 
 

@@ -10,8 +10,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from losszoo.common.text import counted, in_one_line
 from losszoo.comparison.worker import end_with
-from losszoo.errors import UsageError, counted, in_one_line
+from losszoo.errors import UsageError
 
 BACKENDS = ("local", "ray")
 _REACHABLE_WITHIN = 5.0

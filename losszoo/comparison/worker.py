@@ -14,10 +14,11 @@ from typing import Any
 from losszoo.common.files import check_no_links
 from losszoo.common.locks import claim
 from losszoo.common.peak_memory import Peak
+from losszoo.common.text import in_one_line
 from losszoo.common.timeouts import Alarm, TimeUpError
 from losszoo.comparison.cell import HUNG, Cell, now
 from losszoo.comparison.compare_options import FREE
-from losszoo.errors import LosszooError, UsageError, in_one_line
+from losszoo.errors import LosszooError, UsageError
 
 _LOOKS_AFTER = 1.0  # seconds between two looks at whether the command still lives
 
@@ -179,17 +180,17 @@ def _check_code(cell: Cell) -> None:
 
 def _run(cell: Cell) -> dict[str, Any]:
     """The run, gone on with where one was begun."""
-    import losszoo
+    from losszoo.training.run import run
     from losszoo.training.run_folder.resume import NotResumableError
 
     if (cell.run_dir / "config.json").is_file():
         try:
             free = {key: cell.options[key] for key in FREE if key in cell.options}
-            return losszoo.run(cell.loss, resume=cell.run_dir, **free).to_dict()
+            return run(cell.loss, resume=cell.run_dir, **free).to_dict()
         except NotResumableError:  # cut off, of another version or another loss: it is begun anew
             pass
     _discard(cell.run_dir)
-    return losszoo.run(cell.loss, cell.task, seed=cell.seed, run_dir=cell.run_dir, **cell.options).to_dict()
+    return run(cell.loss, cell.task, seed=cell.seed, run_dir=cell.run_dir, **cell.options).to_dict()
 
 
 def _discard(run_dir: Path) -> None:

@@ -11,14 +11,15 @@ import torch
 from torch import Tensor, nn
 
 from losszoo.common.seeding import Randomness
-from losszoo.errors import LosszooError, UsageError, in_one_line
+from losszoo.common.text import in_one_line
+from losszoo.errors import LosszooError, UsageError
 from losszoo.losses.sums.data_sizes import set_sizes
 from losszoo.registry.registry import installed
+from losszoo.tasks.make_task import make_task, registered_task
 from losszoo.training.build_loss import make_loss, make_model
 from losszoo.training.data.batch_inputs import Step, arguments
 from losszoo.training.data.prepared_data import Part, Prepared, prepare
 from losszoo.training.models.forward import Forward, Precision
-from losszoo.training.settings import make_task, registered_task
 
 
 class Rebuilder:

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
 from losszoo.common.seeding import Randomness
-from losszoo.errors import UsageError, in_one_line
+from losszoo.common.text import in_one_line
+from losszoo.errors import UsageError
 from losszoo.losses.loss import Loss
 from losszoo.tracing.first_nonfinite import nodes_under
 from losszoo.tracing.widen import Widened

@@ -14,9 +14,10 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 from losszoo.common.plain_data import all_finite
 from losszoo.common.seeding import Randomness, isolated
+from losszoo.common.text import in_one_line
 from losszoo.crash_replay.rebuild_run import Rebuilder
 from losszoo.crash_replay.repeat_step import MakeStep, Repetition, detached, kind_of, where_broken
-from losszoo.errors import LosszooError, UntrustedError, UsageError, in_one_line, untrusted
+from losszoo.errors import LosszooError, UntrustedError, UsageError, untrusted
 from losszoo.losses.loss import Loss
 from losszoo.tracing.first_nonfinite import first_non_finite_of
 from losszoo.training.build_loss import device_of

@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import IO, Any
 
 from losszoo.common.memory_limit import bound_data
+from losszoo.common.text import in_one_line
 from losszoo.doctor.effort import TimeUpError
 from losszoo.doctor.examine import examine
 from losszoo.doctor.report.examination import undecided
-from losszoo.errors import LosszooError, UsageError, in_one_line
+from losszoo.errors import LosszooError, UsageError
 from losszoo.registry.import_target import resolve
 
 # Bytes beyond the start. What is tried is chosen to hold half of it; this is for what cannot be foreseen.

@@ -11,6 +11,7 @@ import torch
 from torch.utils._pytree import tree_leaves
 
 from losszoo.common.seeding import isolated
+from losszoo.common.text import in_one_line
 from losszoo.doctor.diagnosis.accuracy import Inaccuracy, inaccuracies, is_inaccurate
 from losszoo.doctor.diagnosis.findings import bare_finding, finding_of
 from losszoo.doctor.diagnosis.judge import symptom_of
@@ -28,7 +29,7 @@ from losszoo.doctor.subject.dtypes import eager, quiet
 from losszoo.doctor.subject.preliminary_notes import colder, facts
 from losszoo.doctor.subject.resolve import own_dtype, subjects_of
 from losszoo.doctor.subject.subject import Leaves, Outcome, Subject, evaluate
-from losszoo.errors import UsageError, in_one_line, suggest
+from losszoo.errors import UsageError, suggest
 from losszoo.losses.loss import Loss
 from losszoo.registry.specs import EXPECTS
 

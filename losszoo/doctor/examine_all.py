@@ -10,10 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+from losszoo.common.text import in_one_line
 from losszoo.doctor.in_child import Examiner
 from losszoo.doctor.report.examination import Examination
 from losszoo.doctor.report.wording import brief
-from losszoo.errors import LosszooError, in_one_line
+from losszoo.errors import LosszooError
 from losszoo.registry.specs import LossSpec
 
 

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
-
 import torch
 from torch import Tensor
 
@@ -14,29 +10,6 @@ from losszoo.losses.similarity import pairwise_logits, plain_logits
 from losszoo.losses.unreduced import Unreduced
 from losszoo.pairs.blocks import taking_part, whole_rows
 from losszoo.pairs.streamed import Job
-
-_WHOLE: ContextVar[bool] = ContextVar("whole", default=False)
-
-
-@contextmanager
-def whole_matrix() -> Iterator[None]:
-    """Losses over pairs called inside form the whole matrix, so that who watches the operations sees each of them.
-
-    Example:
-        >>> with whole_matrix():
-        ...     whole_matrix_wanted()
-        True
-    """
-    token = _WHOLE.set(True)
-    try:
-        yield
-    finally:
-        _WHOLE.reset(token)
-
-
-def whole_matrix_wanted() -> bool:
-    """Whether somebody watches. A compiler forms the whole matrix anyway, and can look at no context."""
-    return not torch.compiler.is_compiling() and _WHOLE.get()
 
 
 def dense(

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from losszoo.errors import UsageError, some_of
+from losszoo.common.text import some_of
+from losszoo.errors import UsageError
 from losszoo.losses.arguments import Inputs, within
 from losszoo.losses.loss import Identity, Loss
 from losszoo.losses.reduction import Policy, expand, scale
@@ -20,7 +21,7 @@ from losszoo.losses.unreduced import Unreduced
 from losszoo.pairs import streamed
 from losszoo.pairs import streaming as options
 from losszoo.pairs.blocks import Row, compiled, row_of
-from losszoo.pairs.dense import dense, halfway, whole_matrix_wanted
+from losszoo.pairs.dense import dense, halfway
 from losszoo.pairs.distributed import distributed_call
 from losszoo.pairs.distributed.collectives import World, world
 from losszoo.pairs.few_pairs import at_once
@@ -28,6 +29,7 @@ from losszoo.pairs.pair_labels import Relation, Sides
 from losszoo.pairs.row_functions import RowContract, contract_of
 from losszoo.pairs.streaming import Streaming
 from losszoo.pairs.two_way import mutual
+from losszoo.tracing.whole_matrix import whole_matrix_wanted
 
 # The signatures whose pairs a row function can be given.
 PAIRED = ("embedding", "views", "neighbors")

@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from losszoo.common.foreign_code import foreign_code
-from losszoo.errors import in_one_line
+from losszoo.common.text import in_one_line
 
 T = TypeVar("T")
 _COLLECTING: ContextVar[bool] = ContextVar("collecting", default=False)

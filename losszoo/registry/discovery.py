@@ -44,11 +44,6 @@ def announced(distribution: Distribution) -> tuple[str, str]:
     return found[0] or UNKNOWN, found[1]
 
 
-def printable(text: str) -> str:
-    """Text without control characters, which could move a terminal's cursor or recolour it."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text)
-
-
 def _shadowed(name: str, text: str) -> bool:
     """Whether a distribution of the same name stands before this one on the path: Python imports that one."""
     try:

@@ -11,7 +11,8 @@ from types import CodeType, ModuleType
 from typing import Any
 
 from losszoo.common.foreign_code import foreign_code
-from losszoo.errors import UsageError, in_one_line, suggest
+from losszoo.common.text import in_one_line
+from losszoo.errors import UsageError, suggest
 
 
 def resolve(target: str, base: Path | None = None) -> Any:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import importlib
 
-from losszoo.errors import LosszooError, UsageError, in_one_line, suggest
+from losszoo.common.text import in_one_line
+from losszoo.errors import LosszooError, UsageError, suggest
 from losszoo.registry.import_target import resolve
 from losszoo.registry.registry import Failure, Registry
 from losszoo.registry.specs import LossSpec, TaskSpec

@@ -14,11 +14,12 @@ from typing import Any, TypeVar
 import pluggy
 
 from losszoo.common.foreign_code import foreign_code
-from losszoo.errors import UnknownNameError, UsageError, in_one_line, suggest
+from losszoo.common.text import in_one_line, printable
+from losszoo.errors import UnknownNameError, UsageError, suggest
 from losszoo.losses.sums.schedules import KINDS
 from losszoo.registry import hookspecs
 from losszoo.registry.announcing import collecting, fault_of
-from losszoo.registry.discovery import FILE, UNKNOWN, announced, declared, printable
+from losszoo.registry.discovery import FILE, UNKNOWN, announced, declared
 from losszoo.registry.expression_terms import WORDS
 from losszoo.registry.params import Param
 from losszoo.registry.specs import LossSpec, TaskSpec

@@ -10,9 +10,9 @@ from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
-import losszoo
+from losszoo._version import __version__
 from losszoo.common.html import in_html, in_script, sha256
-from losszoo.errors import counted
+from losszoo.common.text import counted
 from losszoo.reporting.curves import Figure, curves
 from losszoo.reporting.find_runs import Found
 from losszoo.reporting.leaderboard_data import Board, Entry, ranks_of
@@ -193,5 +193,5 @@ def _notes(notes: Sequence[str]) -> str:
 
 def _footer(found: Found) -> str:
     today = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
-    versions = f"losszoo {losszoo.__version__}, Python {platform.python_version()}"
+    versions = f"losszoo {__version__}, Python {platform.python_version()}"
     return f"<footer>{in_html(str(found.root))}; {in_html(versions)}; {today}</footer>\n"

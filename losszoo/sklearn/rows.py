@@ -11,7 +11,7 @@ from sklearn.preprocessing import StandardScaler
 
 from losszoo.errors import UsageError
 from losszoo.registry.specs import TaskSpec
-from losszoo.training.data.task import Recipe, Setup, Split, Splits, Task
+from losszoo.tasks.task import Recipe, Setup, Split, Splits, Task
 
 Array = npt.NDArray[Any]
 

@@ -7,7 +7,8 @@ import unittest
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from losszoo.errors import LosszooError, in_one_line
+from losszoo.common.text import in_one_line
+from losszoo.errors import LosszooError
 from losszoo.registry.specs import SIGNATURES
 
 if TYPE_CHECKING:

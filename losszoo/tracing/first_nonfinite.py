@@ -16,13 +16,13 @@ from torch.nn.parameter import is_lazy
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 
-from losszoo.pairs.dense import whole_matrix
-from losszoo.training.guard.finite_check import DTYPES
+from losszoo.tracing.finite_check import DTYPES
+from losszoo.tracing.whole_matrix import whole_matrix
 
 _HERE = str(Path(__file__).resolve())
 _CORE = str(Path(__file__).resolve().parents[1]) + os.sep
 # Networks of the core's own, of which a line says something.
-_NETWORKS = tuple(str(Path(__file__).resolve().parent / name) for name in ("trunks.py", "networks.py"))
+_NETWORKS = str(Path(__file__).resolve().parents[1] / "training" / "models") + os.sep
 # What Python, IPython, IDLE and doctest call code that was typed.
 _SESSIONS = ("<stdin", "<console", "<python-input", "<ipython-input", "<pyshell", "<doctest", "<timed")
 # Of Python itself, such as functools, whose lines only hand on; site-packages lies in a folder below.
@@ -177,7 +177,7 @@ def author_line(frames: Sequence[Frame]) -> str | None:
         elif inside:
             break
     authors = [frame for frame in inside if not frame[0].startswith((_TORCH, _CORE)) and _written(frame[0])]
-    networks = [frame for frame in inside if frame[0] in _NETWORKS]
+    networks = [frame for frame in inside if frame[0].startswith(_NETWORKS)]
     return next((f"{_place(filename)}:{line}" for filename, line in [*authors, *networks]), None)
 
 

@@ -17,12 +17,12 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves, tree_map
 
 _CORE = str(Path(__file__).resolve().parents[1]) + os.sep
-_DOCTOR = str(Path(__file__).resolve().parent) + os.sep
+_OURS = tuple(str(Path(__file__).resolve().parents[1] / room) + os.sep for room in ("doctor", "tracing"))
 # Of Python itself, such as functools, whose lines only hand on; site-packages lies in a folder below.
 _STDLIB = os.path.dirname(linecache.__file__)
 _TORCH = str(Path(torch.__file__).resolve().parent) + os.sep
 # Calls the loss: what is further out is not the loss's.
-_CALLER = str(Path(__file__).resolve().parent / "subject.py")
+_CALLER = str(Path(__file__).resolve().parents[1] / "doctor" / "subject" / "subject.py")
 
 # The names of the field for what Python calls by other names.
 _NAMES = {
@@ -219,7 +219,7 @@ def author_frame() -> FrameType | None:
     core: FrameType | None = None
     while frame is not None and frame.f_code.co_filename != _CALLER:
         name = frame.f_code.co_filename
-        if not (name.startswith((_TORCH, _DOCTOR, "<frozen")) or os.path.dirname(name) == _STDLIB):
+        if not (name.startswith((_TORCH, *_OURS, "<frozen")) or os.path.dirname(name) == _STDLIB):
             if not name.startswith(_CORE):
                 return frame
             core = core or frame

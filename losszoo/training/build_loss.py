@@ -20,9 +20,9 @@ from losszoo.registry.expressions import Weighted, parse
 from losszoo.registry.import_target import resolve
 from losszoo.registry.registry import installed
 from losszoo.registry.specs import TaskSpec
+from losszoo.tasks.task import Recipe
 from losszoo.training.data.batch_inputs import Model, make_head
 from losszoo.training.data.prepared_data import Prepared
-from losszoo.training.data.task import Recipe
 from losszoo.training.evaluation.predict import Prediction
 from losszoo.training.models.trunks import build_trunk
 

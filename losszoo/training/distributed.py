@@ -13,7 +13,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from losszoo.errors import SharedError, UsageError, in_one_line
+from losszoo.common.text import in_one_line
+from losszoo.errors import SharedError, UsageError
 from losszoo.losses.sums.sum_loss import SumLoss, leaves
 from losszoo.pairs.distributed.collectives import World, by_rank, world
 from losszoo.pairs.pairwise_loss import PairwiseLoss

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-import losszoo
+from losszoo._version import __version__
 from losszoo.common.seeding import Randomness, seed_all
 from losszoo.errors import UsageError
 from losszoo.losses.sums.data_sizes import set_sizes
@@ -21,10 +21,11 @@ from losszoo.registry.compatibility import leaves as calls_of
 from losszoo.registry.expressions import parse
 from losszoo.registry.registry import installed
 from losszoo.registry.specs import TaskSpec
+from losszoo.tasks.make_task import make_task, owner_of, task_of
+from losszoo.tasks.task import Setup, Task
 from losszoo.training.build_loss import device_of, make_loss, make_model, make_optimizer, make_prediction, text_of
 from losszoo.training.data.batch_inputs import predicting_signature
 from losszoo.training.data.prepared_data import Prepared, prepare, proposed
-from losszoo.training.data.task import Setup, Task
 from losszoo.training.distributed import shared
 from losszoo.training.evaluation.predict import METRICS
 from losszoo.training.guard.guard import Budget, Guard
@@ -32,7 +33,7 @@ from losszoo.training.models.forward import Precision, make_forward
 from losszoo.training.plan import Plan
 from losszoo.training.run_folder.run_folder import Record
 from losszoo.training.run_options import Options
-from losszoo.training.settings import Overrides, apply, make_task, owner_of, parse_overrides, split_seed, task_of
+from losszoo.training.settings import Overrides, apply, parse_overrides, split_seed
 
 # Changes whenever a run folder can no longer be gone on with.
 FORMAT = 4
@@ -87,7 +88,7 @@ class Choice:
         """Everything that decides the result, in plain data."""
         return {
             "format": FORMAT,
-            "losszoo": losszoo.__version__,
+            "losszoo": __version__,
             "torch": str(torch.__version__),
             "loss": self.text,
             "task": self.task.spec.name,

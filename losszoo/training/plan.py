@@ -12,9 +12,9 @@ import torch
 from losszoo.common.seeding import Randomness
 from losszoo.losses.sums.sum_loss import SumLoss
 from losszoo.pairs.distributed.collectives import World
+from losszoo.tasks.task import Recipe, Task
 from losszoo.training.data.batch_inputs import Model
 from losszoo.training.data.prepared_data import Prepared
-from losszoo.training.data.task import Recipe, Task
 from losszoo.training.evaluation.predict import Prediction
 from losszoo.training.guard.guard import Guard
 from losszoo.training.models.forward import Forward

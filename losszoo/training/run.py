@@ -15,8 +15,8 @@ from losszoo.common.interrupt import Interrupt
 from losszoo.common.seeding import isolated
 from losszoo.errors import UsageError, suggest
 from losszoo.pairs.distributed.collectives import World
+from losszoo.tasks.task import Task
 from losszoo.training.build_loss import device_of
-from losszoo.training.data.task import Task
 from losszoo.training.distributed import agreed, joined
 from losszoo.training.evaluation.pca_map import embedding_map
 from losszoo.training.loop import OnEpoch, fit

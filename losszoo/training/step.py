@@ -11,7 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from losszoo.errors import LosszooError, UsageError, in_one_line, message_of, some_of
+from losszoo.common.text import in_one_line, message_of, some_of
+from losszoo.errors import LosszooError, UsageError
 from losszoo.losses.loss import Loss
 from losszoo.pairs.pairwise_loss import SHARED, PairwiseLoss
 from losszoo.tracing.first_nonfinite import author_line, first_non_finite

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from losszoo.errors import UsageError, in_one_line
+from losszoo.common.text import in_one_line
+from losszoo.errors import UsageError
 
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage

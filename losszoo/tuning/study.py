@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from losszoo.common import processes
-from losszoo.errors import UsageError, in_one_line, some_of
+from losszoo.common.text import in_one_line, some_of
+from losszoo.errors import UsageError
 from losszoo.training.run_folder.resume import differences
 from losszoo.tuning.heartbeat import is_silent
 from losszoo.tuning.seal import damaged

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from losszoo.common.files import check_no_links
-from losszoo.errors import DataError, UsageError, in_one_line
+from losszoo.common.text import in_one_line
+from losszoo.errors import DataError, UsageError
 from losszoo.tuning.tuning_plan import StudyPlan
 
 if TYPE_CHECKING:
@@ -98,11 +99,11 @@ class Running:
         """Of one training. What is wrong with the defaults is wrong with the study; any other run has failed."""
         from optuna.exceptions import OptunaError
 
-        import losszoo
+        from losszoo.training.run import run
 
         options = self.plan.options
         try:
-            return losszoo.run(
+            return run(
                 loss,
                 self.plan.task,
                 seed=seed,

@@ -13,7 +13,7 @@ from torch import Tensor
 import losszoo
 from losszoo import Streaming, UsageError
 from losszoo.pairs import streaming
-from losszoo.pairs.dense import whole_matrix, whole_matrix_wanted
+from losszoo.tracing.whole_matrix import whole_matrix, whole_matrix_wanted
 
 CPU = torch.device("cpu")
 LABELS = torch.tensor([0, 1, 0, 1, 0, 2, 1])

@@ -114,7 +114,7 @@ def test_work_among_ranks_is_not_compiled(monkeypatch: pytest.MonkeyPatch) -> No
 def test_who_watches_the_operations_sees_the_rows_of_this_rank(monkeypatch: pytest.MonkeyPatch) -> None:
     """A trace is drawn by one rank, and must not wait for the others."""
     from losszoo.pairs import pairwise_loss
-    from losszoo.pairs.dense import whole_matrix
+    from losszoo.tracing.whole_matrix import whole_matrix
 
     monkeypatch.setattr(pairwise_loss, "world", lambda: collectives.World(0, 2))
     rows, labels = torch.randn(6, 3), torch.arange(6) % 2

@@ -21,9 +21,9 @@ from losszoo.common.files import read_json
 from losszoo.losses.sums.sum_loss import Term
 from losszoo.registry.registry import Origin, installed
 from losszoo.registry.specs import FITS
+from losszoo.tasks.make_task import make_task
 from losszoo.training.data.prepared_data import prepare
 from losszoo.training.run import Options, make_plan
-from losszoo.training.settings import make_task
 from losszoo.training.step import BatchLoss
 
 Run = Callable[..., RunResult]

@@ -9,7 +9,8 @@ import pytest
 
 import losszoo
 from losszoo import Recipe, Setup, UsageError
-from losszoo.training.settings import apply, make_task, parse_overrides, read_value, split_seed
+from losszoo.tasks.make_task import make_task
+from losszoo.training.settings import apply, parse_overrides, read_value, split_seed
 
 SETUP = Setup(trunk="mlp", model={"dim": 8, "width": 16}, recipe=Recipe(lr=0.1, epochs=3))
 

@@ -10,7 +10,7 @@ import click
 
 from losszoo.cli.shared_options import command as make_command
 from losszoo.cli.shared_options import counted, print_json
-from losszoo.registry.discovery import printable
+from losszoo.common.text import printable
 
 
 @make_command("report")

@@ -133,7 +133,7 @@ def announced(task: str) -> TaskSpec:
     if ":" not in task:
         return installed().task(task)
     wait_politely()
-    from losszoo.training.settings import task_of
+    from losszoo.tasks.make_task import task_of
 
     return task_of(task)[0]
 

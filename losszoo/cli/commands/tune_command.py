@@ -13,8 +13,8 @@ from losszoo.cli.commands.run_command import command as run_command
 from losszoo.cli.shared_options import command as make_command
 from losszoo.cli.shared_options import counted, exit_with, print_json, warn_of_failures
 from losszoo.cli.threads import wait_politely
+from losszoo.common.text import printable
 from losszoo.registry.compatibility import check_fit
-from losszoo.registry.discovery import printable
 from losszoo.registry.expressions import parse
 from losszoo.registry.registry import installed
 

@@ -14,7 +14,7 @@ from losszoo.bench.units import human_bytes, human_count, human_seconds, human_t
 from losszoo.cli.console import Cells, Column, fitted, no_room_for, print_blocks
 from losszoo.cli.shared_options import counted
 from losszoo.cli.tables.styled import hang, room_of
-from losszoo.registry.discovery import printable
+from losszoo.common.text import printable
 
 _STATUS = {"memory": "out of memory", "timeout": "timeout", "killed": "killed", "raised": "raised"}
 # The answer is the size, the peer, the time, and how much faster and smaller; what others need goes first.

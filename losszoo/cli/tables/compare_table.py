@@ -11,9 +11,8 @@ from rich.text import Text
 from losszoo.cli.console import Column, fitted, no_room_for, print_blocks
 from losszoo.cli.shared_options import counted
 from losszoo.cli.tables.styled import hang, room_of
+from losszoo.common.text import printable, some_of
 from losszoo.comparison.comparison import Comparison, Row
-from losszoo.errors import some_of
-from losszoo.registry.discovery import printable
 from losszoo.registry.specs import TaskSpec
 
 _NEXT = {

@@ -12,9 +12,9 @@ from rich.text import Text
 
 from losszoo.cli.tables.heat_strip import strip_lines
 from losszoo.cli.tables.styled import NARROWEST, hang, room_of, write
+from losszoo.common.text import printable
 from losszoo.doctor.report.examination import Examination, Finding
 from losszoo.doctor.report.wording import TRIED, effort, headline, outcome, place, reach, remedy
-from losszoo.registry.discovery import printable
 
 _VERDICTS = {"healthy": "green", "sick": "red", "undecided": "yellow"}
 # The smallest input has a few rows; what is longer is for a program to read.

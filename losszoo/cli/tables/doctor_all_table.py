@@ -9,9 +9,9 @@ from rich.text import Text
 
 from losszoo.cli.shared_options import counted
 from losszoo.cli.tables.styled import NARROWEST, hang, room_of, write
+from losszoo.common.text import printable
 from losszoo.doctor.examine_all import Patient
 from losszoo.doctor.report.wording import shortest
-from losszoo.registry.discovery import printable
 
 _HEAD = ("loss", "verdict", "inputs", "float32", "seconds")
 _WORDS = 2  # the first columns are words, to the left; the others numbers, to the right

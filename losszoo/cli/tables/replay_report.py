@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.text import Text
 
 from losszoo.cli.shared_options import counted
+from losszoo.common.text import printable
 from losszoo.doctor.report.wording import TRIED, brief, remedy
-from losszoo.registry.discovery import printable
 
 if TYPE_CHECKING:
     from losszoo.crash_replay.replay import Replay

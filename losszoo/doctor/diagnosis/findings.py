@@ -8,6 +8,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from losszoo.common.text import in_one_line
 from losszoo.doctor.diagnosis.causes import cause_of
 from losszoo.doctor.diagnosis.search import Failure
 from losszoo.doctor.diagnosis.shrink import smallest
@@ -16,7 +17,6 @@ from losszoo.doctor.remedies.try_remedies import try_remedies
 from losszoo.doctor.report.examination import Finding
 from losszoo.doctor.report.python_literal import call_of, inputs_of
 from losszoo.doctor.subject.subject import Leaves
-from losszoo.errors import in_one_line
 from losszoo.tracing.first_nonfinite import author_line
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-import losszoo
+from losszoo._version import __version__
 from losszoo.common.files import write_atomically
 from losszoo.common.html import in_html, sha256
 from losszoo.doctor.examine_all import Patient
@@ -66,7 +66,7 @@ def _asset(name: str) -> str:
 
 
 def _footer() -> str:
-    versions = f"losszoo {losszoo.__version__}, torch {torch.__version__}, Python {platform.python_version()}"
+    versions = f"losszoo {__version__}, torch {torch.__version__}, Python {platform.python_version()}"
     today = datetime.now(UTC).strftime("%Y-%m-%d")
     return f"<footer>{in_html(versions)}, {in_html(platform.platform())}; {today}</footer>\n"
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
 from losszoo.common.foreign_code import foreign_code
+from losszoo.common.text import in_one_line
 from losszoo.creation import create
 from losszoo.doctor.inputs.probes import batch_size, select
 from losszoo.doctor.measuring import measured
@@ -20,7 +21,7 @@ from losszoo.doctor.subject.dtypes import uncompiled
 from losszoo.doctor.subject.hints import with_hints
 from losszoo.doctor.subject.resource_use import MOST_BYTES, Use, growth, in_gigabytes, numbers_of
 from losszoo.doctor.subject.subject import NoValueError, Outcome, Subject, evaluate, make_subject
-from losszoo.errors import UsageError, in_one_line, is_out_of_memory
+from losszoo.errors import UsageError, is_out_of_memory
 from losszoo.losses.example_inputs import example_inputs
 from losszoo.losses.introspection import check_is_loss, fitting_signatures, infer_signature, positional_names
 from losszoo.losses.loss import Loss

@@ -16,7 +16,7 @@ from losszoo.doctor.effort import Effort
 from losszoo.doctor.subject.dtypes import computing_in
 from losszoo.doctor.subject.resource_use import Use
 from losszoo.errors import is_out_of_memory
-from losszoo.pairs.dense import whole_matrix
+from losszoo.tracing.whole_matrix import whole_matrix
 
 Leaves = list[Any]
 

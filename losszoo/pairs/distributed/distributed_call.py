@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from losszoo.common.foreign_code import level_of_user
-from losszoo.errors import UsageError, in_one_line
+from losszoo.common.text import in_one_line
+from losszoo.errors import UsageError
 from losszoo.losses.arguments import BrokenRule
 from losszoo.losses.traced import traced
 from losszoo.pairs.distributed.collectives import World, by_rank, others_failed

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from losszoo.errors import in_one_line
+from losszoo.common.text import in_one_line
 from losszoo.losses.loss import full_precision
 from losszoo.losses.reduction import scale
 from losszoo.losses.unreduced import Unreduced

@@ -13,8 +13,8 @@ from torch import Generator, Tensor, nn
 
 from losszoo.errors import UsageError
 from losszoo.losses.sampling import sample_neighbors
+from losszoo.tasks.task import Task
 from losszoo.training.data.prepared_data import Part, Prepared
-from losszoo.training.data.task import Task
 from losszoo.training.models.forward import Forward, Outputs
 
 # The signature that predicts, where a sum holds several: the first of these that it has.

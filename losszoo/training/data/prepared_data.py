@@ -10,10 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from losszoo.errors import DataError, LosszooError, MissingDataError, UsageError, in_one_line
+from losszoo.common.text import in_one_line
+from losszoo.errors import DataError, LosszooError, MissingDataError, UsageError
 from losszoo.registry.registry import installed
 from losszoo.registry.specs import DOWNLOAD
-from losszoo.training.data.task import Array, Setup, Split, Splits, Task
+from losszoo.tasks.task import Array, Setup, Split, Splits, Task
 
 _LARGEST = float(np.finfo(np.float32).max)
 

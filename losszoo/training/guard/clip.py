@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from losszoo.errors import UsageError
+from losszoo.tracing.finite_check import largest, together
 from losszoo.training.guard.adaptive_clip import Adapting, adaptive
-from losszoo.training.guard.finite_check import largest, together
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,13 @@ from typing import Any
 
 import torch
 
-import losszoo
+from losszoo._version import __version__
 from losszoo.common.files import DamagedError, remove_stale, save_atomically
 from losszoo.common.foreign_code import level_of_user
 from losszoo.common.plain_data import leaves, plain, size_of
+from losszoo.common.text import in_one_line
 from losszoo.common.torch_files import load
-from losszoo.errors import UsageError, in_one_line
+from losszoo.errors import UsageError
 
 # Changes whenever a reader of the old form would misread the new one.
 FORMAT = 3
@@ -46,7 +47,7 @@ _PARTS: Mapping[str, type | tuple[type, ...]] = {
 def versions() -> dict[str, str]:
     """What a step may depend on."""
     return {
-        "losszoo": losszoo.__version__,
+        "losszoo": __version__,
         "torch": str(torch.__version__),
         "python": platform.python_version(),
     }

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from losszoo.common.plain_data import all_finite
 from losszoo.common.seeding import Randomness, State
-from losszoo.errors import in_one_line
+from losszoo.common.text import in_one_line
 from losszoo.tracing.first_nonfinite import Origin, first_non_finite
 from losszoo.training.guard.crash_bundle import Bundles, pack
 from losszoo.training.guard.events import Event, of_weights

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from losszoo.errors import UsageError
-from losszoo.training.guard.finite_check import largest_of_each, measurable
+from losszoo.tracing.finite_check import largest_of_each, measurable
 from losszoo.training.guard.optimizer_state import OptimizerState, parameters_of
 
 _NO_EXTRA = nn.Module.get_extra_state

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
-from losszoo.training.guard.finite_check import DTYPES, largest_of_each, measurable
+from losszoo.tracing.finite_check import DTYPES, largest_of_each, measurable
 from losszoo.training.guard.optimizer_state import parameters_of, with_inner
 
 # Of the largest number of a dtype; a step that may lead beyond it is looked at closely.

@@ -12,10 +12,12 @@ from typing import Any
 import torch
 
 from losszoo.common.files import DamagedError, read_json
-from losszoo.errors import UntrustedError, UsageError, in_one_line, untrusted
+from losszoo.common.text import in_one_line
+from losszoo.errors import UntrustedError, UsageError, untrusted
 from losszoo.pairs.distributed.collectives import World
 from losszoo.registry.compatibility import targets_of
 from losszoo.registry.expressions import parse
+from losszoo.tasks.make_task import registered_task
 from losszoo.training.build_loss import text_of
 from losszoo.training.make_plan import FORMAT, KEPT, Choice, choose
 from losszoo.training.plan import Plan
@@ -24,7 +26,6 @@ from losszoo.training.run_folder.progress import Progress
 from losszoo.training.run_folder.run_folder import CHECKPOINT, jsonable
 from losszoo.training.run_options import Options
 from losszoo.training.run_result import RunResult
-from losszoo.training.settings import registered_task
 
 # What has to be in config.json beside the options of a run.
 _PARTS: Mapping[str, type] = {

@@ -1,0 +1,116 @@
+"""From a name, a target, a class or an object to a task."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from losszoo.common.text import in_one_line
+from losszoo.errors import LosszooError, UnknownNameError, UsageError, suggest
+from losszoo.registry.import_target import resolve
+from losszoo.registry.registry import installed
+from losszoo.registry.specs import TaskSpec
+from losszoo.tasks.task import Task
+
+
+def task_of(given: Any) -> tuple[TaskSpec, Task | Callable[..., Any] | None]:
+    """What a task announces, and the task itself, or its class; None where the registry knows it by name.
+
+    Args:
+        given: name of an installed task, "file.py:MyTask", a subclass of :class:`losszoo.Task`, or one that is made.
+
+    Raises:
+        UsageError: there is no such task, or one of your own lacks its ``spec``.
+    """
+    if isinstance(given, str) and ":" not in given:
+        return installed().task(given), None
+    found = resolve(given) if isinstance(given, str) else given
+    made_or_class = isinstance(found, Task) or (isinstance(found, type) and issubclass(found, Task))
+    if not made_or_class:
+        raise UsageError(f"a task must be a name, a losszoo.Task or its class, got {given!r}")
+    spec = getattr(found, "spec", None)
+    if not isinstance(spec, TaskSpec):
+        name = found.__name__ if isinstance(found, type) else type(found).__name__
+        raise UsageError(
+            f"{name}.spec must be a losszoo.TaskSpec, got {spec!r}; add to the class, for example: "
+            f'spec = losszoo.TaskSpec(name="mine", target="mine:{name}", kind="multiclass", summary="My rows.", '
+            'metric="accuracy")'
+        )
+    return spec, found
+
+
+def owner_of(spec: TaskSpec) -> str:
+    """Who offers a task: a plugin, or the person who wrote it."""
+    known = installed().tasks.get(spec.name) is spec
+    return f"task {spec.name} of {installed().origin('task', spec.name)}" if known else f"task {spec.name} of your own"
+
+
+def registered_task(name: str, where: object) -> str:
+    """The name of a task as a file says it, which names code by the registry alone.
+
+    Args:
+        name: in the file.
+        where: the file, to name it.
+
+    Raises:
+        UsageError: it is a target, which would run what is not asked for, or no such task is installed.
+    """
+    if ":" in name:
+        raise UsageError(
+            f"a task that a file names must be registered, got {name}: that is code, and would run as you ({where}); "
+            "install a plugin that announces it, or start a new run with --task"
+        )
+    return installed().task(name).name
+
+
+def make_task(given: Any, options: Mapping[str, Any]) -> Task:
+    """A task with its options, its announcement attached.
+
+    Args:
+        given: see :func:`task_of`; one that is made takes no options.
+        options: the ``task.`` settings, without the split.
+
+    Raises:
+        UsageError: it cannot be made; says whose it is, and what it raised.
+    """
+    spec, found = task_of(given)
+    owner = owner_of(spec)
+    if isinstance(found, Task):
+        if options:
+            raise UsageError(f"task. settings must be left out for a task that is made, got {', '.join(options)}")
+        return found
+    if found is None:
+        try:
+            found = resolve(spec.target)
+        except UsageError as error:
+            raise UsageError(f"{owner} cannot be loaded: {error}") from error
+    # Looked at before it is called: what is no task is not made.
+    if not (inspect.isclass(found) and issubclass(found, Task)):
+        came = f"{spec.target} is a {'class' if inspect.isclass(found) else type(found).__name__}"
+        raise UsageError(f"{owner} must be a losszoo.Task, however: {came}")
+    _check_options(spec.name, owner, found, options)
+    try:
+        task = found(**options)
+    except (LosszooError, MemoryError):
+        raise
+    except (Exception, SystemExit) as error:
+        chosen = ", ".join(f"task.{name}={value!r}" for name, value in options.items()) or "no settings"
+        raise UsageError(f"{owner} cannot be made with {chosen}: {in_one_line(error)}") from error
+    task.spec = spec
+    return task
+
+
+def _check_options(name: str, owner: str, made: Callable[..., Any], options: Mapping[str, Any]) -> None:
+    """Every option is one that the task has, and what it cannot do without is there."""
+    parameters = inspect.signature(made).parameters.values()
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+        return
+    known = [parameter.name for parameter in parameters if parameter.kind is not parameter.VAR_POSITIONAL]
+    for key in options:
+        if key not in known:
+            raise UnknownNameError(f"task {name} has no option {key!r}: {suggest(key, ['split', *known])}")
+    needed = [p.name for p in parameters if p.name in known and p.default is p.empty and p.name not in options]
+    if needed:
+        said = " and ".join(f"task.{key}" for key in needed)
+        raise UsageError(f"{owner} must be given {said}; say {' '.join(f'--set task.{key}=VALUE' for key in needed)}")
