@@ -191,8 +191,13 @@ def row_of(
     elif contract.softmax is not None and not whole:
         extras = ("spread",) if wants_spread(contract.softmax) else ()
         return Row(contract.softmax, params, contract.needs, True, extras)
+    return Row(core, params, contract.needs, False, _labels_asked_by(core))
+
+
+@functools.lru_cache(maxsize=1024)
+def _labels_asked_by(core: Callable[..., Any]) -> tuple[str, ...]:
     asked = parameters_of(core)
-    return Row(core, params, contract.needs, False, tuple(name for name in LABELS if name in asked))
+    return tuple(name for name in LABELS if name in asked)
 
 
 @functools.lru_cache(maxsize=256)
