@@ -29,7 +29,7 @@ from losszoo.contract.parameters import (
     remake,
     set_attribute,
 )
-from losszoo.contract.reduction import Policy, count_of, expand, expand_leading, keep, reduce, scale
+from losszoo.contract.reduction import Policy, count_of, expand, expand_leading, fits, keep, reduce, scale
 from losszoo.contract.signatures import TABLE
 from losszoo.contract.traced import differentiated, traced
 from losszoo.contract.unreduced import Unreduced
@@ -247,6 +247,8 @@ class Loss(Summable):
                 value = self._value(inputs, named, weight, mask, denominator)
                 if self._wide and self._left_float32(value, given):
                     value = self._value_in_float64(inputs, named, weight, mask, denominator).to(value.dtype)
+                elif weight is not None and denominator is None and self._is_outweighed(value, weight):
+                    value = self._value(inputs, named, weight / weight.amax(), mask, None)
                 return value
         except (BrokenRule, ValueError) as error:
             raise UsageError(f"{self.identity.name}: {error}{self._owner()}") from error
@@ -401,6 +403,10 @@ class Loss(Summable):
         if low <= abs(value.item()) <= _FLOAT32.max if value.ndim == 0 else within(value.abs(), low, _FLOAT32.max):
             return False
         return all(bool(x.isfinite().all()) for x in inputs if isinstance(x, Tensor))
+
+    def _is_outweighed(self, value: Tensor, weight: Tensor) -> bool:
+        """Whether large weights may have overflowed on the way to a mean, in which only their ratio counts."""
+        return self.policy.reduction == "mean" and fits(value) is False and bool((weight > 1).any())
 
     def _owner(self) -> str:
         return f" (a loss of {self.identity.owner})" if self.identity.owner else ""
