@@ -247,8 +247,11 @@ class Loss(Summable):
                 value = self._value(inputs, named, weight, mask, denominator)
                 if self._wide and self._left_float32(value, given):
                     value = self._value_in_float64(inputs, named, weight, mask, denominator).to(value.dtype)
-                elif weight is not None and denominator is None and self._is_outweighed(value, weight):
-                    value = self._value(inputs, named, weight / weight.amax(), mask, None)
+                elif weight is not None and self._is_outweighed(value, weight):
+                    most = weight.amax()
+                    value = self._value(
+                        inputs, named, weight / most, mask, None if denominator is None else denominator / most
+                    )
                 return value
         except (BrokenRule, ValueError) as error:
             raise UsageError(f"{self.identity.name}: {error}{self._owner()}") from error

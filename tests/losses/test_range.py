@@ -306,9 +306,12 @@ def test_large_weights_of_large_values_give_the_mean(name: str) -> None:
     x = (x * 1e10).requires_grad_()
     loss, weight = losszoo.create(name), torch.arange(1.0, len(x) + 1)
     weight = weight.view(-1, *[1] * (x.ndim - 1)) if name in ("mae", "hinge") else weight
-    large, plain = (loss(x, *rest, weight=weight * scale) for scale in (2.0**115, 1.0))
-    torch.testing.assert_close(large, plain)
-    torch.testing.assert_close(torch.autograd.grad(large, x), torch.autograd.grad(plain, x))
+    for count in (None, 4.0):
+        large, plain = (
+            loss(x, *rest, weight=weight * scale, denominator=count and count * scale) for scale in (2.0**115, 1.0)
+        )
+        torch.testing.assert_close(large, plain)
+        torch.testing.assert_close(torch.autograd.grad(large, x), torch.autograd.grad(plain, x))
 
 
 def test_a_sum_does_not_overflow_where_it_cancels() -> None:
