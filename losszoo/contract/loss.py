@@ -37,6 +37,7 @@ from losszoo.errors import UsageError
 
 # The signatures whose rows are each other's candidates.
 OVER_PAIRS = ("embedding", "views")
+_NOTHING: AbstractContextManager[Any] = nullcontext()
 _FLOAT32 = torch.finfo(torch.float32)
 # The square of a number below has lost digits.
 _FEW_DIGITS = (_FLOAT32.tiny / _FLOAT32.eps) ** 0.5
@@ -354,7 +355,7 @@ class Loss(Summable):
         required = len(TABLE[self.signature].arguments)
         for name, value in zip(TABLE[self.signature].optional, inputs[required:], strict=True):
             extra |= {} if value is None else {name: value}
-        with in_single(self.core) if isinstance(self.core, nn.Module) else nullcontext():
+        with in_single(self.core) if isinstance(self.core, nn.Module) else _NOTHING:
             return as_unreduced(self.core(*inputs[:required], **self._params, **extra))
 
     def _value_mask(self, element_mask: Tensor, values: Tensor) -> Tensor:
@@ -424,4 +425,4 @@ def full_precision(inputs: Inputs) -> AbstractContextManager[Any]:
     """Autocast off: it would run the products of a loss in half precision again."""
     device = next((x.device.type for x in inputs if isinstance(x, Tensor)), "cpu")
     on = torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
-    return torch.autocast(device, enabled=False) if on else nullcontext()
+    return torch.autocast(device, enabled=False) if on else _NOTHING
