@@ -179,10 +179,10 @@ def _same(one: Any, other: Any) -> bool:
 
 
 @contextmanager
-def in_single(core: Any) -> Iterator[None]:
+def in_single(core: nn.Module) -> Iterator[None]:
     """A block in which the half precision parameters and buffers of a module are float32; their gradients flow back."""
     swapped: list[tuple[dict[str, Any], str, Tensor, Tensor]] = []
-    for part in core.modules() if isinstance(core, nn.Module) else ():
+    for part in core.modules():
         tables: tuple[dict[str, Any], ...] = (part._parameters, part._buffers)
         for table in tables:
             for name, x in table.items():

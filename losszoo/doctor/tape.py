@@ -10,17 +10,14 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import torch
 from torch import Tensor
 from torch._C._functorch import get_unwrapped, is_functorch_wrapped_tensor, peek_interpreter_stack
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves, tree_map
 
-_CORE = str(Path(__file__).resolve().parents[1]) + os.sep
+from losszoo.harness.trace import CORE, STDLIB, TORCH
+
 _DOCTOR = str(Path(__file__).resolve().parent) + os.sep
-# Of Python itself, such as functools, whose lines only hand on; site-packages lies in a folder below.
-_STDLIB = os.path.dirname(linecache.__file__)
-_TORCH = str(Path(torch.__file__).resolve().parent) + os.sep
 # Calls the loss: what is further out is not the loss's.
 _CALLER = str(Path(__file__).resolve().parent / "subject.py")
 
@@ -219,8 +216,8 @@ def author_frame() -> FrameType | None:
     core: FrameType | None = None
     while frame is not None and frame.f_code.co_filename != _CALLER:
         name = frame.f_code.co_filename
-        if not (name.startswith((_TORCH, _DOCTOR, "<frozen")) or os.path.dirname(name) == _STDLIB):
-            if not name.startswith(_CORE):
+        if not (name.startswith((TORCH, _DOCTOR, "<frozen")) or os.path.dirname(name) == STDLIB):
+            if not name.startswith(CORE):
                 return frame
             core = core or frame
         frame = frame.f_back

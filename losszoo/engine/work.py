@@ -13,11 +13,10 @@ from torch import Tensor
 from torch.nn.functional import hardshrink
 
 from losszoo.contract.answers import as_unreduced, check_untouched, versions
-from losszoo.contract.callables import parameters_of
 from losszoo.contract.reduction import keep
 from losszoo.contract.traced import traced
 from losszoo.contract.unreduced import Unreduced
-from losszoo.engine.declare import LABELS, RowContract, contract_of, wants_spread
+from losszoo.engine.declare import RowContract, contract_of, wants_spread
 from losszoo.engine.geometry import Geometry
 from losszoo.engine.masks import Masks
 from losszoo.engine.relation import Sides
@@ -191,8 +190,7 @@ def row_of(
     elif contract.softmax is not None and not whole:
         extras = ("spread",) if wants_spread(contract.softmax) else ()
         return Row(contract.softmax, params, contract.needs, True, extras)
-    asked = parameters_of(core)
-    return Row(core, params, contract.needs, False, tuple(name for name in LABELS if name in asked))
+    return Row(core, params, contract.needs, False, contract.labels)
 
 
 @functools.lru_cache(maxsize=256)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from losszoo.contract.loss import Loss
 from losszoo.contract.pairwise import SHARED, PairwiseLoss
-from losszoo.errors import LosszooError, UsageError, in_one_line, message_of, some_of
+from losszoo.errors import LosszooError, UsageError, in_one_line, is_out_of_memory, message_of, some_of
 from losszoo.harness.accumulate import Pieces, Zeros, at_once, by_parts, counts_of
 from losszoo.harness.adapters import Step, arguments, own_arguments
 from losszoo.harness.bundle import pack
@@ -91,9 +91,9 @@ class BatchLoss:
         plan = self.plan
         try:
             yield
-        except (LosszooError, MemoryError, torch.OutOfMemoryError):  # of memory the run itself speaks
-            raise
         except (Exception, SystemExit) as error:
+            if isinstance(error, LosszooError) or is_out_of_memory(error):  # of memory the run itself speaks
+                raise
             if plan.world is not None and is_of_ranks(error):
                 raise UsageError(
                     f"every rank must go on, however: one has ended; its own error says why ({error})"

@@ -20,14 +20,14 @@ from losszoo.engine.dense import whole_matrix
 from losszoo.harness.finite import DTYPES
 
 _HERE = str(Path(__file__).resolve())
-_CORE = str(Path(__file__).resolve().parents[1]) + os.sep
+CORE = str(Path(__file__).resolve().parents[1]) + os.sep
 # Networks of the core's own, of which a line says something.
 _NETWORKS = tuple(str(Path(__file__).resolve().parent / name) for name in ("trunks.py", "networks.py"))
 # What Python, IPython, IDLE and doctest call code that was typed.
 _SESSIONS = ("<stdin", "<console", "<python-input", "<ipython-input", "<pyshell", "<doctest", "<timed")
 # Of Python itself, such as functools, whose lines only hand on; site-packages lies in a folder below.
-_STDLIB = os.path.dirname(traceback.__file__)
-_TORCH = str(Path(torch.__file__).resolve().parent) + os.sep
+STDLIB = os.path.dirname(traceback.__file__)
+TORCH = str(Path(torch.__file__).resolve().parent) + os.sep
 # What fills with infinity means it.
 _FILLS = ("where", "masked_fill", "full", "full_like", "tensor", "new_tensor", "new_full", "fill", "setitem")
 # What is not yet written holds anything.
@@ -176,14 +176,14 @@ def author_line(frames: Sequence[Frame]) -> str | None:
             inside.append((filename, line))
         elif inside:
             break
-    authors = [frame for frame in inside if not frame[0].startswith((_TORCH, _CORE)) and _written(frame[0])]
+    authors = [frame for frame in inside if not frame[0].startswith((TORCH, CORE)) and _written(frame[0])]
     networks = [frame for frame in inside if frame[0] in _NETWORKS]
     return next((f"{_place(filename)}:{line}" for filename, line in [*authors, *networks]), None)
 
 
 def _written(filename: str) -> bool:
     """Whether somebody wrote it, in a file or a session; generated code has a name in brackets too."""
-    if os.path.dirname(filename) == _STDLIB:
+    if os.path.dirname(filename) == STDLIB:
         return False
     if filename == "<string>":  # of ``python -c``, and of what exec() makes
         return not hasattr(sys.modules.get("__main__"), "__file__")

@@ -9,10 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from losszoo.engine.world import World
-from losszoo.errors import UsageError, suggest
+from losszoo.errors import UsageError, is_out_of_memory, suggest
 from losszoo.harness.build import device_of
 from losszoo.harness.embedding_map import embedding_map
 from losszoo.harness.interrupt import Interrupt
@@ -172,7 +170,9 @@ def _goes_on(plan: Plan, chosen: Choice) -> Iterator[None]:
         raise KeyboardInterrupt(f"interrupted at once{again}") from None
     except UnwritableError as error:
         raise UnwritableError(f"{error}{again}") from error
-    except (MemoryError, torch.OutOfMemoryError) as error:
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
         said = (str(error).splitlines() or [""])[0]
         reason = f" ({said})" if said else ""
         raise UsageError(

@@ -78,6 +78,26 @@ def hungry(logits, targets):
     if len(calls) == 3:
         bytearray(2**45)
     return torch.nn.functional.cross_entropy(logits, targets)
+
+def hungry_in_torch(logits, targets):
+    calls.append(1)
+    if len(calls) == 3:
+        torch.empty(2**50)
+    return torch.nn.functional.cross_entropy(logits, targets)
+
+class Backward(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        return x.clone()
+    @staticmethod
+    def backward(ctx, gradient):
+        calls.append(1)
+        if len(calls) == 3:
+            torch.empty(2**50)
+        return gradient
+
+def hungry_backward(logits, targets):
+    return torch.nn.functional.cross_entropy(Backward.apply(logits), targets)
 """
 
 
@@ -156,8 +176,10 @@ def test_without_a_network_a_task_that_needs_no_file_is_named(tmp_path: Path) ->
         assert done.stderr.rstrip().endswith(f"--task {other} needs no file")
 
 
-def test_memory_that_runs_out_in_training_leaves_what_was_written(ask: Callable[..., Result]) -> None:
-    done = ask("--loss", "mine.py:hungry", "--task", "mine.py:Mine", "--checkpoint-seconds", "0")
+@pytest.mark.parametrize("name", ["hungry", "hungry_in_torch", "hungry_backward"])
+def test_memory_that_runs_out_in_training_leaves_what_was_written(ask: Callable[..., Result], name: str) -> None:
+    """On the CPU torch says so by a RuntimeError."""
+    done = ask("--loss", f"mine.py:{name}", "--task", "mine.py:Mine", "--checkpoint-seconds", "0")
     assert done.exit_code == 2
     assert "it ran out in training" in done.stderr
     line = done.stderr.rstrip().rpartition("to go on: ")[2]

@@ -6,19 +6,10 @@ import json
 import os
 import signal
 import subprocess
-import time
 from pathlib import Path
-from typing import Any
 
 import pytest
-from comparing import PATIENCE, SMALL, compare, losses, start, table_of, with_bad_losses
-
-
-def wait_for(condition: Any, seconds: float = PATIENCE) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.05)
+from comparing import PATIENCE, SMALL, compare, losses, start, table_of, wait_for, with_bad_losses
 
 
 def ended(folder: Path) -> int:
