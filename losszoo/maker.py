@@ -23,7 +23,7 @@ from losszoo.contract.pairwise import PairwiseLoss
 from losszoo.contract.reduction import Policy
 from losszoo.engine.options import Streaming
 from losszoo.engine.relation import Relation
-from losszoo.errors import UsageError, in_one_line, message_of, suggest
+from losszoo.errors import UsageError, in_one_line, message_of, nearest, suggest
 from losszoo.registry.expressions import Call, Weighted
 from losszoo.registry.fit import COMBINER, check_params
 from losszoo.registry.registry import installed
@@ -131,9 +131,8 @@ class Maker:
 
 def _check_one_of(name: str, value: str | None, allowed: tuple[str, ...]) -> None:
     if value is not None and value not in allowed:
-        raise UsageError(
-            f"{name} must be one of {', '.join(allowed)}, however: {name}={value!r}; {suggest(value, list(allowed))}"
-        )
+        near = f"; {suggest(value, list(allowed))}" if nearest(value, list(allowed)) else ""
+        raise UsageError(f"{name} must be one of {', '.join(allowed)}, however: {name}={value!r}{near}")
 
 
 def _construct(core: type, identity: Identity) -> Any:

@@ -94,7 +94,7 @@ def command(
     losszoo run --loss ./my_loss.py:MyLoss --task digits
     losszoo run --loss nca-ratio --task abalone --on-nonfinite skip
     losszoo run --resume runs/abalone/nca-stable/20261121-111753-seed0-ugvyz4ej
-    losszoo run --resume runs/digits/my-loss.py-MyLoss/... --loss ./my_loss.py:MyLoss
+    losszoo run --resume runs/digits/my-loss.py-MyLoss/... --trust
     torchrun --nproc-per-node 2 -m losszoo run --loss sup-con --task digits
     """
     if resume is not None:

@@ -28,7 +28,7 @@ from losszoo.doctor.scales import strips
 from losszoo.doctor.search import Failure, Search
 from losszoo.doctor.subject import Leaves, Outcome, Subject, evaluate
 from losszoo.doctor.vanishing import lost_pull, vanished
-from losszoo.errors import UsageError, in_one_line, suggest
+from losszoo.errors import UsageError, in_one_line, nearest, suggest
 from losszoo.harness.randomness import isolated
 from losszoo.registry.specs import EXPECTS
 
@@ -97,7 +97,8 @@ def examine(
 def _dtype(name: str | torch.dtype) -> torch.dtype:
     text = str(name).removeprefix("torch.")
     if text not in DTYPES:
-        raise UsageError(f"dtypes must be of {', '.join(DTYPES)}, however: {name!r}; {suggest(text, list(DTYPES))}")
+        near = f"; {suggest(text, list(DTYPES))}" if nearest(text, list(DTYPES)) else ""
+        raise UsageError(f"dtypes must be of {', '.join(DTYPES)}, however: {name!r}{near}")
     found: torch.dtype = getattr(torch, text)
     return found
 
