@@ -49,9 +49,9 @@ def examine(
 ) -> Examination:
     """Look for inputs on which a loss breaks; say which operation is to blame, why, and what cures it.
 
-    It runs in this process. Foreseen is the memory of what torch allocates: no input is tried for which more than 1 GB
-    is predicted. Not bounded are a call that does not return, memory that the loss takes outside torch or on some inputs
-    only, and a thread or process that it starts. ``losszoo doctor`` examines in a process that has hard limits.
+    It runs in this process. The memory of what torch allocates is foreseen: no input is tried for which more than 1 GB
+    is predicted. Not bounded are a call that does not return, memory that the loss takes outside torch or on some
+    inputs only, and a thread or process that it starts. ``losszoo doctor`` examines in a process with hard limits.
 
     Args:
         loss: a name, an expression, a target ("file.py:MyLoss", "package.module:my_loss"), or any callable.
