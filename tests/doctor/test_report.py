@@ -83,6 +83,8 @@ def test_the_heat_strip_tells_without_colour() -> None:
         "^ true value beyond the dtype",
         "0 gradient vanished",
         "~ inaccurate",
+        "M memory ran out",
+        "! raises an error",
         "X NaN or infinite",
     ]
     assert "  finite up to |logits| = 88.7 in float32" in lines
