@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import nn
+from waiting import wait_for
 
 import losszoo
 from losszoo import Guard
@@ -156,22 +155,18 @@ def started(folder: Path, bundle: str, body: str) -> tuple[subprocess.Popen[str]
     """A replay whose step has begun and does not end, and the process that the step runs in."""
     (folder / "step.py").write_text(STEP.format(body=f"open('pid', 'w').write(f'{{os.getpid()}}.'); {body}"))
     process = subprocess.Popen(command(bundle, "--json"), stdout=subprocess.PIPE, text=True, cwd=folder)
-    while not (folder / "pid").exists() or not (folder / "pid").read_text().endswith("."):
-        assert process.poll() is None
-        time.sleep(0.05)
+    told = folder / "pid"
+    wait_for(lambda: process.poll() is not None or (told.exists() and told.read_text().endswith(".")))
+    assert process.poll() is None
     return process, int((folder / "pid").read_text()[:-1])
 
 
-def wait_until_gone(pid: int) -> None:
-    """Until no such process runs; what nobody has collected yet is gone too."""
-    while True:
-        try:
-            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
-                return
-            os.kill(pid, 0)
-        except (ProcessLookupError, FileNotFoundError):
-            return
-        time.sleep(0.05)
+def is_gone(pid: int) -> bool:
+    """Whether no such process runs; what nobody has collected yet is gone too."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except (ProcessLookupError, FileNotFoundError):
+        return True
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -182,7 +177,7 @@ def test_nothing_outlives_the_command(tmp_path: Path, bundle: str, body: str, nu
     assert child != process.pid
     process.send_signal(number)
     document = process.communicate()[0]
-    wait_until_gone(child)
+    wait_for(lambda: is_gone(child))
     if number == signal.SIGINT:
         assert process.returncode == 1
         assert json.loads(document) == {"error": {"type": "KeyboardInterrupt", "message": "interrupted"}}
