@@ -46,8 +46,8 @@ if TYPE_CHECKING:
     from losszoo.harness.guard import Budget as Budget
     from losszoo.harness.guard import Guard as Guard
     from losszoo.harness.guard import StepReport as StepReport
-    from losszoo.harness.replay import Replay as Replay
     from losszoo.harness.replay import replay as replay
+    from losszoo.harness.replayed import Replay as Replay
     from losszoo.harness.result import RunResult as RunResult
     from losszoo.harness.task import Recipe as Recipe
     from losszoo.harness.task import Setup as Setup
@@ -79,7 +79,7 @@ _HOME = {
     "NonFiniteError": "losszoo.errors",
     "PairwiseLoss": "losszoo.contract.pairwise",
     "Param": "losszoo.registry.params",
-    "Replay": "losszoo.harness.replay",
+    "Replay": "losszoo.harness.replayed",
     "Recipe": "losszoo.harness.task",
     "RunResult": "losszoo.harness.result",
     "Setup": "losszoo.harness.task",

@@ -16,7 +16,7 @@ from losszoo.registry.discovery import printable
 
 if TYPE_CHECKING:
     from losszoo.doctor.examination import Finding
-    from losszoo.harness.replay import Replay
+    from losszoo.harness.replayed import Replay
 
 KINDS = {
     "half-precision-overflow": "half-precision-overflow: the same step is finite in float32",

@@ -49,6 +49,10 @@ def examine(
 ) -> Examination:
     """Look for inputs on which a loss breaks; say which operation is to blame, why, and what cures it.
 
+    It runs in this process. The memory of what torch allocates is foreseen: no input is tried for which more than 1 GB
+    is predicted. Not bounded are a call that does not return, memory that the loss takes outside torch or on some
+    inputs only, and a thread or process that it starts. ``losszoo doctor`` examines in a process with hard limits.
+
     Args:
         loss: a name, an expression, a target ("file.py:MyLoss", "package.module:my_loss"), or any callable.
         signature: of a loss of one's own; read off its argument names when left out.
@@ -59,7 +63,7 @@ def examine(
         effort: evaluations of an ordinary loss that may be spent; a costly one counts for more, by its operations
             and the size of its tensors. The same seed and effort give the same findings on any load of the machine.
         budget: seconds after which an examination that has not ended is broken off: without a finding it is then
-            "undecided". One evaluation that never returns is not ended here; ``losszoo doctor`` ends it.
+            "undecided". It is looked at between two evaluations.
 
     Returns:
         Verdict and findings. Size is no fault: where the true value is larger than the dtype holds, or

@@ -7,27 +7,16 @@ import os
 import shutil
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from waiting import PATIENCE
 
 BAD = Path(__file__).with_name("bad_losses.py")
 # Of a cell or a row, what a clock or the memory decides.
 MEASURED = ("seconds", "peak_memory_mb", "started", "ended", "folder")
 
 SMALL = ("--task", "digits", "--epochs", "2", "--seeds", "1", "--out", "out")
-# What is waited for at all; a machine with ten times as much to do as it has cores must not fail a test.
-PATIENCE = 600.0
-
-
-def wait_for(condition: Callable[[], Any], seconds: float = PATIENCE) -> Any:
-    """What the condition gives as soon as it is true."""
-    end = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < end
-        time.sleep(0.1)
-    return found
 
 
 def environment() -> dict[str, str]:

@@ -9,7 +9,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from comparing import PATIENCE, SMALL, compare, losses, start, table_of, wait_for, with_bad_losses
+from comparing import SMALL, compare, losses, start, table_of, with_bad_losses
+from waiting import PATIENCE, wait_for
 
 
 def ended(folder: Path) -> int:

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from comparing import PATIENCE, compare, start, table_of, wait_for
+from comparing import compare, start, table_of
+from waiting import PATIENCE, wait_for
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="ray is not installed")
 
