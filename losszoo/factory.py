@@ -7,6 +7,7 @@ from typing import Any
 
 from losszoo.contract import compose
 from losszoo.contract.compose import SumLoss
+from losszoo.contract.idle import refuse_idle
 from losszoo.contract.loss import Loss
 from losszoo.contract.pairwise import PairwiseLoss
 from losszoo.contract.reduction import Policy
@@ -71,6 +72,7 @@ def _made(maker: Maker, loss: str | Callable[..., Any], params: Mapping[str, Any
     if not isinstance(loss, str):
         return maker.from_object(loss, getattr(loss, "__name__", type(loss).__name__), params)
     terms = parse(loss)
+    refuse_idle(terms)
     _check_registered(terms, loss, maker.making)
     if params:
         return maker.from_call(_with_params(terms, loss, params))

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from losszoo.contract.clock import Clock
+from losszoo.contract.idle import warn_of_idle
 from losszoo.contract.parameters import refuse_inside
 from losszoo.contract.schedules import Schedule, number_text
 from losszoo.errors import UsageError
@@ -166,11 +167,10 @@ class SumLoss(Summable):
         self.set_step(step)
 
     def set_epoch(self, epoch: float) -> None:
-        """The epoch, from 0, at which schedules are read."""
+        """The epoch, from 0, at which schedules are read; the losses inside are told too."""
         self.clock.set_epoch(epoch)
         for loss in self.losses:
-            if isinstance(loss, SumLoss):
-                loss.set_epoch(epoch)
+            loss.set_epoch(epoch)  # type: ignore[operator]
 
     def set_step(self, step: int) -> None:
         """The step, from 0, at which schedules are read: from now on calls are not counted.
@@ -269,6 +269,9 @@ class SumLoss(Summable):
                     raise UsageError(f"{name} must be by the label of a term ({', '.join(known)}), got {label!r}")
 
     def _tick(self) -> Clock:
+        if not self.clock.weighed and self.training and torch.is_grad_enabled() and not torch.compiler.is_compiling():
+            self.clock.weighed = True
+            warn_of_idle(self._terms)
         schedules = [schedule for _, schedule in self._schedules()]
         if schedules:
             by_epoch = any(s.unit == "epochs" and s.kind != "constant" for s in schedules)

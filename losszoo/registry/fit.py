@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from losszoo.contract.idle import refuse_idle
 from losszoo.errors import UsageError, suggest
 from losszoo.registry.expressions import Call, Weighted
 from losszoo.registry.registry import Registry
@@ -51,11 +52,12 @@ def losses_for(registry: Registry, task: TaskSpec) -> list[str]:
 
 
 def check_fit(registry: Registry, terms: tuple[Weighted, ...], task: TaskSpec) -> None:
-    """Every registered loss of an expression fits the task and has legal parameters; not all are penalties.
+    """Every registered loss of an expression fits the task and has legal parameters; not all are penalties or idle.
 
     Raises:
         UsageError: names the loss, why it does not fit, and the tasks that it does fit.
     """
+    refuse_idle(terms)
     calls = list(leaves(registry, terms))
     names = [call.name for call in calls]
     for call in calls:
