@@ -47,7 +47,7 @@ class Streaming:
     """How a loss over pairs works through the pair matrix.
 
     Args:
-        memory: MiB that blocks of pairs may take, > 0.
+        memory: MiB that blocks of pairs may take, > 0; without a meaning where the whole matrix is formed.
         dense: form the whole matrix at once, by operations that can be differentiated twice.
         compile: compile a row function with ``torch.compile`` (one that :func:`losszoo.softmax_row` declares needs
             none). The first call of each shape then takes seconds.
@@ -74,6 +74,11 @@ class Streaming:
         for name in ("dense", "compile"):
             if not isinstance(getattr(self, name), bool):
                 raise UsageError(f"{name} must be True or False, however: {name}={getattr(self, name)!r}")
+        if self.dense and self.compile:
+            raise UsageError(
+                "compile must be False with dense=True, got True: a row function is compiled for blocks, and the whole "
+                "matrix has none"
+            )
         if self.ranks is not None and self.ranks not in RANKS:
             raise UsageError(f"ranks must be one of {', '.join(RANKS)}, however: ranks={self.ranks!r}")
 
