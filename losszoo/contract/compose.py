@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import math
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from numbers import Real
@@ -16,7 +16,7 @@ from losszoo.contract.clock import Clock
 from losszoo.contract.idle import warn_of_idle
 from losszoo.contract.parameters import refuse_inside
 from losszoo.contract.schedules import Schedule, number_text
-from losszoo.errors import UsageError
+from losszoo.errors import UsageError, shown
 
 if TYPE_CHECKING:
     from losszoo.contract.loss import Loss
@@ -38,8 +38,9 @@ class Summable(nn.Module):
     def __mul__(self, scale: Any) -> SumLoss:
         if isinstance(scale, bool) or not isinstance(scale, Real):
             return NotImplemented
-        if not math.isfinite(scale):
-            raise UsageError(f"the weight of a loss must be finite, got {scale}")
+        # A whole number may be too large for a float.
+        if not abs(scale) <= sys.float_info.max:
+            raise UsageError(f"the weight of a loss must be finite, got {shown(scale)}")
         return SumLoss([replace(term, scale=term.scale * float(scale)) for term in self._as_terms()])
 
     __rmul__ = __mul__

@@ -136,8 +136,8 @@ def reduce(
         # The sum of nothing is 0 by itself, and weights that are all 0 keep their slope.
         return total
     divisor = torch.where(present, count, 1.0)
-    if policy.reduction == "mean" and counts is not None and denominator is None and _overflowed(divisor):
-        # Of weights as large only the ratio matters.
+    if policy.reduction == "mean" and counts is not None and denominator is None and _not_invertible(divisor):
+        # Of weights as large, or as small, only the ratio matters.
         largest = counts.amax()
         values, divisor = values / largest, (counts / largest).sum()
         total = values.sum()
@@ -154,6 +154,13 @@ def reduce(
 def _overflowed(total: Tensor) -> bool:
     """Whether a sum is not finite, where looking waits for nothing."""
     return not traced() and total.device.type == "cpu" and not math.isfinite(total.item())
+
+
+def _not_invertible(divisor: Tensor) -> bool:
+    """Whether a sum of weights is infinite, or its inverse, a factor of the gradient, is; where looking is free."""
+    if traced() or divisor.device.type != "cpu":
+        return False
+    return not torch.finfo(divisor.dtype).tiny <= divisor.item() < math.inf
 
 
 def _in_parts(values: Tensor, divisor: Tensor | float, reduction: str) -> Tensor:

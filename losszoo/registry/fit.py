@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from losszoo.contract.idle import refuse_idle
-from losszoo.errors import UsageError, suggest
+from losszoo.errors import UsageError, shown, suggest
 from losszoo.registry.expressions import Call, Weighted
 from losszoo.registry.registry import Registry
 from losszoo.registry.specs import FITS, LossSpec, TaskSpec
@@ -38,7 +38,7 @@ def check_params(spec: LossSpec, arguments: Mapping[str, Any], owner: str) -> No
             raise UsageError(f"{spec.name} has no parameter {name!r}: {near} (a loss of {owner})")
         complaint = param.complaint(value)
         if complaint:
-            raise UsageError(f"{spec.name}: {name} {complaint}, however: {name}={value!r} (a loss of {owner})")
+            raise UsageError(f"{spec.name}: {name} {complaint}, however: {name}={shown(value)} (a loss of {owner})")
 
 
 def tasks_for(registry: Registry, signature: str) -> list[str]:
