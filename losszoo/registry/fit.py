@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from losszoo.contract.idle import refuse_idle
-from losszoo.errors import UsageError, shown, suggest
+from losszoo.errors import UnknownNameError, UsageError, shown, suggest
 from losszoo.registry.expressions import Call, Weighted
 from losszoo.registry.registry import Registry
 from losszoo.registry.specs import FITS, LossSpec, TaskSpec
@@ -103,6 +103,20 @@ def targets_of(terms: tuple[Weighted, ...]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
+def _known(registry: Registry, name: str, terms: tuple[Weighted, ...]) -> LossSpec:
+    """The loss of that name; an unknown one beside a file may be the beginning of its path."""
+    try:
+        return registry.loss(name)
+    except UnknownNameError as error:
+        parts = [term.call.name for term in terms]
+        if parts[-1] == name or ".py:" not in parts[-1]:
+            raise
+        path = "+".join(parts)
+        raise UnknownNameError(
+            f"{error}; if a path is meant, with a + in it, it stands in quotes: --loss '\"{path}\"'"
+        ) from None
+
+
 def leaves(registry: Registry, terms: tuple[Weighted, ...], alone: bool = False) -> Iterator[Call]:
     """The losses of the data and of the parameters, without those that only combine others.
 
@@ -113,7 +127,7 @@ def leaves(registry: Registry, terms: tuple[Weighted, ...], alone: bool = False)
     """
     for term in terms:
         name, inner = term.call.name, term.call.inner
-        combines = ":" not in name and COMBINER in registry.loss(name).tags
+        combines = ":" not in name and COMBINER in _known(registry, name, terms).tags
         if combines and not inner and not alone:
             raise UsageError(
                 f"{name} must have losses inside, however: it stands alone; write {name}(loss, another loss)"
