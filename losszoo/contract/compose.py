@@ -39,7 +39,7 @@ class Summable(nn.Module):
         if isinstance(scale, bool) or not isinstance(scale, Real):
             return NotImplemented
         # A whole number may be too large for a float.
-        if not abs(scale) <= sys.float_info.max:
+        if not abs(scale) <= sys.float_info.max:  # type: ignore[operator]
             raise UsageError(f"the weight of a loss must be finite, got {shown(scale)}")
         return SumLoss([replace(term, scale=term.scale * float(scale)) for term in self._as_terms()])
 

@@ -31,7 +31,7 @@ def _largest(schedules: Sequence[Schedule], end: float) -> float:
     ends = {0, *(int(schedule.length) for schedule in schedules)}
     steps = (-2, -1, 0, 1, 2) if end < math.inf else (-1, -0.5, 0, 0.5, 1)
     moments = {near + step for near in ends for step in steps if 0 <= near + step < end}
-    return max(_size([schedule.at(now, now) for schedule in schedules]) for now in moments)
+    return max(_size([schedule.at(now, int(now)) for schedule in schedules]) for now in moments)
 
 
 def _size(factors: Sequence[float]) -> float:
