@@ -94,6 +94,21 @@ def _plain(name: str) -> str:
     return name.lower().replace("_", "-")
 
 
+def shown(value: Any) -> str:
+    """A value as a message shows it: the ``repr``, and of a whole number too long to read, its size.
+
+    Example:
+        >>> shown("mean"), shown(10**400)
+        ("'mean'", 'a whole number of 1329 bits')
+    """
+    if isinstance(value, int) and abs(value) > 10**40:
+        return f"a whole number of {value.bit_length()} bits"
+    try:
+        return repr(value)
+    except ValueError:  # Python writes down no whole number of more than 4300 digits, in a list either
+        return f"a {type(value).__name__} that is too long to be shown"
+
+
 def counted(count: int, noun: str) -> str:
     """``1 loss``, ``2 losses``, ``3 tasks``."""
     ending = "" if count == 1 else "es" if noun.endswith("s") else "s"

@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from losszoo.contract import compose
+from losszoo.contract.callables import name_of
 from losszoo.contract.compose import SumLoss
+from losszoo.contract.idle import refuse_idle
 from losszoo.contract.loss import Loss
 from losszoo.contract.pairwise import PairwiseLoss
 from losszoo.contract.reduction import Policy
@@ -69,8 +71,9 @@ def create(
 
 def _made(maker: Maker, loss: str | Callable[..., Any], params: Mapping[str, Any]) -> Loss | SumLoss:
     if not isinstance(loss, str):
-        return maker.from_object(loss, getattr(loss, "__name__", type(loss).__name__), params)
+        return maker.from_object(loss, name_of(loss), params)
     terms = parse(loss)
+    refuse_idle(terms)
     _check_registered(terms, loss, maker.making)
     if params:
         return maker.from_call(_with_params(terms, loss, params))

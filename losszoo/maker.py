@@ -16,6 +16,7 @@ from losszoo.contract.callables import (
     infer_signature,
     parameters_of,
     positional_names,
+    unknown_signature,
 )
 from losszoo.contract.compose import SumLoss, Term
 from losszoo.contract.loss import Identity, Loss
@@ -105,11 +106,8 @@ class Maker:
         check_is_loss(thing, name)
         signature = self.making.signature or infer_signature(thing)
         if signature is None:
-            candidates = fitting_signatures(thing) or SIGNATURES
-            raise UsageError(
-                f"the signature of {name} cannot be read off its arguments: "
-                f"say signature= one of {', '.join(candidates)} (on the command line, --signature)"
-            )
+            ways = "as in losszoo.create(..., signature='{}'), on the command line --signature {}"
+            raise UsageError(unknown_signature(thing, name, fitting_signatures(thing), ways))
         return self._wrap(thing, Identity(name, signature, self.making.expects or "logits", "", dict(params)))
 
     def _wrap(self, core: Any, identity: Identity) -> Loss:
@@ -143,6 +141,8 @@ def _construct(core: type, identity: Identity) -> Any:
             f"{identity.name} cannot be made with ({', '.join(identity.params)}): {message_of(error)}; "
             f"pass arguments as {identity.name}(key=value)"
         ) from error
+    except (OverflowError, MemoryError, RuntimeError) as error:
+        raise UsageError(f"{identity} cannot be made: {in_one_line(error)}; choose other values") from error
     except SystemExit as error:
         raise UsageError(f"{identity.name} cannot be made: {in_one_line(error)}") from error
     if not callable(made):

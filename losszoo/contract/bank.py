@@ -16,7 +16,7 @@ from losszoo.contract.pairwise import PairwiseLoss
 from losszoo.contract.parameters import refuse_inside
 from losszoo.contract.reduction import expand
 from losszoo.contract.signatures import TABLE
-from losszoo.errors import UsageError
+from losszoo.errors import UsageError, shown
 from losszoo.factory import create
 
 # The signatures whose rows can meet those of earlier batches.
@@ -76,6 +76,8 @@ class MemoryBank(nn.Module):
         for name, value, least in (("size", size, 1), ("warmup", warmup, 0)):
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
                 raise UsageError(f"{name} must be an integer >= {least}, however: {name}={value!r}")
+            if value >= 2**63:
+                raise UsageError(f"{name} must be an integer that fits 64 bits, got {shown(value)}")
         self.loss = create(loss, **options)
         self._leaf = _leaf_of(self.loss)
         self.size, self.warmup = size, warmup

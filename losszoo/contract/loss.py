@@ -20,6 +20,7 @@ from losszoo.contract.answers import (
 )
 from losszoo.contract.arguments import BrokenRule, Context, Inputs, as_mask, check_tensors, real, within
 from losszoo.contract.callables import parameters_of
+from losszoo.contract.clock import as_count
 from losszoo.contract.compose import Summable
 from losszoo.contract.parameters import (
     attributes_of,
@@ -213,6 +214,23 @@ class Loss(Summable):
     @empty.setter
     def empty(self, value: str) -> None:
         self.policy = replace(self.policy, empty=value)
+
+    def set_epoch(self, epoch: float) -> None:
+        """The epoch, from 0, as for a sum whose weights follow it, so that one training loop does for any loss.
+
+        A module of your own that has a ``set_epoch`` is told. Nothing else in a single loss depends on the epoch.
+        """
+        as_count("epoch", epoch)
+        told = getattr(self.core, "set_epoch", None)
+        if callable(told):
+            told(epoch)
+
+    def set_step(self, step: int) -> None:
+        """The step, from 0; else as :meth:`set_epoch`."""
+        as_count("step", step)
+        told = getattr(self.core, "set_step", None)
+        if callable(told):
+            told(step)
 
     @torch.jit.unused
     def forward(

@@ -136,8 +136,14 @@ def reduce(
         # The sum of nothing is 0 by itself, and weights that are all 0 keep their slope.
         return total
     divisor = torch.where(present, count, 1.0)
-    if not fits(divisor):  # a finite total over an infinite count would be 0
-        divisor = torch.where(divisor.isinf(), torch.nan, divisor)
+    looked = divisor.is_cpu and not traced()
+    if not looked or not torch.finfo(divisor.dtype).tiny <= divisor.item() < math.inf:
+        if looked and policy.reduction == "mean" and counts is not None and denominator is None:
+            # Of weights as large, or so small that the inverse is infinite, only the ratio matters.
+            largest = counts.amax()
+            values, divisor = values / largest, (counts / largest).sum()
+            total = values.sum()
+        divisor = torch.where(divisor.isinf(), torch.nan, divisor)  # else a finite total over it would be 0
     result = total / divisor if policy.reduction == "mean" else total
     if fits(total) is False:
         result = _in_parts(values, divisor if policy.reduction == "mean" else values.numel(), policy.reduction)

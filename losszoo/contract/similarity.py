@@ -11,7 +11,7 @@ from torch import Tensor
 
 from losszoo.contract.numerics import differentiable_again, safe_sqrt
 from losszoo.contract.traced import traced, transformed
-from losszoo.errors import UsageError
+from losszoo.errors import UsageError, shown
 
 SIMILARITIES = ("euclidean", "squared-euclidean", "cosine", "dot")
 
@@ -121,6 +121,12 @@ def check_similarity(similarity: str, temperature: float = 1.0) -> None:
     number = isinstance(temperature, int | float) and not isinstance(temperature, bool)
     if not number or not 0 < temperature < float("inf"):
         raise UsageError(f"temperature must be a finite number > 0, however: {temperature!r}")
+    limits = torch.finfo(torch.float32)
+    if not limits.tiny <= temperature <= limits.max:
+        raise UsageError(
+            f"temperature must be a number from {limits.tiny:.2g} to {limits.max:.2g}, as float32 holds, got "
+            f"{shown(temperature)}"
+        )
 
 
 def unit(rows: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch.utils._pytree import tree_leaves
 
+from losszoo.contract.callables import name_of
 from losszoo.contract.loss import Loss
 from losszoo.doctor.batteries import battery
 from losszoo.doctor.computing import eager, quiet
@@ -93,7 +94,7 @@ def examine(
         subjects = subjects_of(loss, signature, expects, example, seed)
         share = 1 / len(subjects)
         parts = [_examine(subject, wanted, Effort(effort * share, budget * share)) for _, subject in subjects]
-    name = loss if isinstance(loss, str) else getattr(loss, "__name__", type(loss).__name__)
+    name = loss if isinstance(loss, str) else name_of(loss)
     labels = [label for label, _ in subjects]
     return _together(name, labels, subjects, parts, time.perf_counter() - started)
 

@@ -12,7 +12,14 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
-from losszoo.contract.callables import check_is_loss, fitting_signatures, infer_signature, positional_names
+from losszoo.contract.callables import (
+    check_is_loss,
+    fitting_signatures,
+    infer_signature,
+    name_of,
+    positional_names,
+    unknown_signature,
+)
 from losszoo.contract.compose import SumLoss
 from losszoo.contract.examples import example_inputs
 from losszoo.contract.loss import Loss
@@ -65,7 +72,7 @@ def _uncompiled(thing: Any, label: str) -> tuple[Any, tuple[str, ...]]:
 def _things(loss: str | Callable[..., Any], signature: str | None, expects: str | None) -> list[tuple[str, Any]]:
     """The single losses, ready to be called."""
     if not isinstance(loss, str):
-        return _of_object(loss, getattr(loss, "__name__", type(loss).__name__), {})
+        return _of_object(loss, name_of(loss), {})
     terms = parse(loss)
     calls = [term.call for term in terms]
     if len(terms) == 1 and ":" in calls[0].name:
@@ -185,12 +192,9 @@ def _inferred(thing: Any, label: str, seed: int) -> str:
         return accepted[0]
     if candidates and not accepted:
         raise _refused(label, {name: outcome.error for name, outcome in answers.items() if outcome.error})
-    listed = ", ".join(accepted or SIGNATURES)
-    raise UsageError(
-        f"the signature of {label} cannot be read off its arguments: say --signature, one of {listed}; for any "
-        "other loss say --example FILE:NAME, a function that returns one ordinary tuple of inputs (in Python "
-        "signature= and example=)"
-    )
+    ways = f"as in losszoo doctor {label} --signature {{}} (in Python signature='{{}}')"
+    said = unknown_signature(thing, label, accepted or candidates, ways)
+    raise UsageError(f"{said}; {_OTHERS}")
 
 
 def _refused(label: str, errors: dict[str, Exception]) -> UsageError:

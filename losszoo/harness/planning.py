@@ -13,6 +13,7 @@ from torch import nn
 
 import losszoo
 from losszoo.contract.compose import SumLoss
+from losszoo.contract.idle import idle_in_run
 from losszoo.contract.sizes import set_sizes
 from losszoo.engine.world import World
 from losszoo.errors import UsageError
@@ -28,7 +29,7 @@ from losszoo.harness.randomness import Randomness, seed_all
 from losszoo.harness.ranks import shared
 from losszoo.harness.record import Record
 from losszoo.harness.settings import Overrides, apply, make_task, owner_of, parse_overrides, split_seed, task_of
-from losszoo.harness.task import Setup, Task
+from losszoo.harness.task import Recipe, Setup, Task
 from losszoo.registry.expressions import parse
 from losszoo.registry.fit import leaves as calls_of
 from losszoo.registry.registry import installed
@@ -66,6 +67,7 @@ class Choice:
         loss_options: the ``loss.`` settings.
         options: all the others.
         data: of the task, prepared.
+        notes: of what will do nothing.
     """
 
     loss: str | Callable[..., Any]
@@ -77,6 +79,7 @@ class Choice:
     loss_options: Mapping[str, Any]
     options: Options
     data: Prepared
+    notes: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:
@@ -131,7 +134,13 @@ def choose(
     data = prepare(made, split, device)
     target = task if isinstance(task, str) and own is not None else ""
     chosen = {"split": split, **task_options}
-    return Choice(loss, built, made, target, chosen, setup, dict(overrides.loss), options, data)
+    notes = idle_in_run(built.terms, setup.recipe.epochs, steps_of(setup.recipe, data, options))
+    return Choice(loss, built, made, target, chosen, setup, dict(overrides.loss), options, data, tuple(notes))
+
+
+def steps_of(recipe: Recipe, data: Prepared, options: Options) -> int:
+    """How many steps a run takes that nothing ends early."""
+    return recipe.epochs * -(-len(data.train) // (recipe.batch_size * options.accumulate))
 
 
 def make_plan(
@@ -194,6 +203,7 @@ def build(chosen: Choice, record: Callable[[], Record], world: World | None = No
         record=record(),
         config=chosen.config(world),
         seed=options.seed,
+        notes=chosen.notes,
         accumulate=options.accumulate,
         world=world,
         checkpoint_seconds=options.checkpoint_seconds,
@@ -203,8 +213,8 @@ def build(chosen: Choice, record: Callable[[], Record], world: World | None = No
 def _guard(
     chosen: Choice, modules: nn.ModuleList, optimizer: torch.optim.Optimizer, precision: Precision, world: World | None
 ) -> Guard:
-    options, recipe = chosen.options, chosen.setup.recipe
-    steps = recipe.epochs * -(-len(chosen.data.train) // (recipe.batch_size * options.accumulate))
+    options = chosen.options
+    steps = steps_of(chosen.setup.recipe, chosen.data, options)
     return Guard(
         list(modules),
         optimizer,

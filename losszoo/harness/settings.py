@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from losszoo.errors import LosszooError, UnknownNameError, UsageError, in_one_line, nearest, suggest
+from losszoo.errors import LosszooError, UnknownNameError, UsageError, in_one_line, nearest, shown, suggest
 from losszoo.harness.task import Recipe, Setup, Task
 from losszoo.harness.trunks import trunk_options
 from losszoo.registry.params import Param
@@ -223,5 +223,5 @@ def _recipe(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
             raise UnknownNameError(f"there is no recipe.{key}: {_legal('recipe', key, list(LEGAL))}")
         complaint = LEGAL[key].complaint(value)
         if complaint:
-            raise UsageError(f"recipe.{key} {complaint}, however: recipe.{key}={value!r}")
+            raise UsageError(f"recipe.{key} {complaint}, however: recipe.{key}={shown(value)}")
     return replace(recipe, **changes)

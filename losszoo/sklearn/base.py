@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import KW_ONLY, dataclass, replace
 from typing import Any, ClassVar
@@ -15,6 +16,7 @@ from sklearn.utils.validation import assert_all_finite, check_is_fitted
 from torch import Tensor
 
 from losszoo.errors import NonFiniteError, UsageError
+from losszoo.foreign import level_of_user
 from losszoo.harness.build import device_of
 from losszoo.harness.interrupt import Interrupt
 from losszoo.harness.options import Options
@@ -170,6 +172,8 @@ class LossEstimator(BaseEstimator):  # type: ignore[misc]
             signature=signature_of_own(self.loss, self._fitting, self._default),
         )
         plan = make_plan(fresh(self.loss), task, options, NoRecord())
+        for note in plan.notes:
+            warnings.warn(note, stacklevel=level_of_user())
         if len(task.val) == 0:
             _without_validation(plan)
         return plan

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from losszoo.contract.callables import name_of
 from losszoo.contract.examples import Batch, example_inputs
 from losszoo.contract.loss import Loss
 from losszoo.contract.reduction import Policy
@@ -100,7 +101,7 @@ def subject_of(target: Any, *, signature: str | None = None, expects: str | None
 def _name_of(target: Any) -> str:
     if isinstance(target, str):
         return target
-    own = target.identity.name if isinstance(target, Loss) else getattr(target, "__name__", type(target).__name__)
+    own = target.identity.name if isinstance(target, Loss) else name_of(target)
     return str(own)
 
 
