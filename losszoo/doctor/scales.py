@@ -16,6 +16,7 @@ from losszoo.doctor.judge import symptom_of
 from losszoo.doctor.precision import is_inaccurate
 from losszoo.doctor.subject import Leaves, Outcome, Subject, evaluate
 from losszoo.doctor.vanishing import lost_pull
+from losszoo.errors import is_out_of_memory
 
 SCALES = (1e-8, 1e-6, 1e-4, 1e-2, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1e3, 1e4, 1e5, 1e6, 1e8, 1e12, 1e16, 1e20, 1e30)
 # Of what is positive the smallest scales tell most: a variance or a rate near 0.
@@ -132,7 +133,7 @@ def at_scale(subject: Subject, leaves: Sequence[Leaf], scale: float) -> Leaves:
 def _state(subject: Subject, leaves: Leaves, dtype: torch.dtype) -> str:
     outcome = evaluate(subject, leaves, dtype)
     if outcome.error is not None:
-        return "out-of-memory" if outcome.out_of_memory else "raises"
+        return "out-of-memory" if is_out_of_memory(outcome.error) else "raises"
     if not _fails(outcome):
         if subject.trained and outcome.is_detached:
             return "vanished"
