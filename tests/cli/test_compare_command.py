@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-RUNS = Path(__file__).parents[1] / "runs"
+RUNS = Path(__file__).parents[1] / "comparison"
 sys.path += [str(RUNS), str(RUNS.parent)]
 
 from comparing import SMALL, compare, environment, losses  # noqa: E402
