@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from losszoo.doctor.diagnosis.blame import Blame
-from losszoo.doctor.diagnosis.float64_shadow import Shadow
+from losszoo.doctor.diagnosis.blame import in_float64
 from losszoo.doctor.diagnosis.judge import symptom_of
 from losszoo.doctor.effort import Effort
 from losszoo.doctor.inputs.probes import Probe
@@ -17,6 +16,8 @@ from losszoo.doctor.inputs.tensor_changes import changes_of, copies_of
 from losszoo.doctor.subject.dtypes import computing_in
 from losszoo.doctor.subject.input_kinds import leaves_of
 from losszoo.doctor.subject.subject import Leaves, Outcome, Subject, evaluate, forward
+from losszoo.tracing.culprit import Blame
+from losszoo.tracing.float64_shadow import Shadow
 from losszoo.tracing.tape import Tape
 
 # More than 1 % off is wrong ...
@@ -145,7 +146,7 @@ def blame_inaccuracy(subject: Subject, leaves: Leaves, dtype: torch.dtype = torc
     last = tape.maker(values)
     if last is None:
         return None
-    shadow = Shadow(subject, leaves, tape, dtype)
+    shadow = Shadow(tape, in_float64(subject, leaves, dtype))
     culprit = shadow.first_parted(last) if shadow.aligned else None
     return None if culprit is None else Blame(culprit, culprit, shadow.reason(culprit), False, tape)
 

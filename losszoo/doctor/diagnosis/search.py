@@ -10,13 +10,14 @@ import torch
 from torch import nn
 
 from losszoo.common.text import in_one_line
-from losszoo.doctor.diagnosis.blame import Blame, blame
+from losszoo.doctor.diagnosis.blame import blame
 from losszoo.doctor.diagnosis.judge import Verdict, judge
 from losszoo.doctor.effort import Effort
 from losszoo.doctor.inputs.probes import Probe
 from losszoo.doctor.subject.input_kinds import is_change_of_values
 from losszoo.doctor.subject.subject import Leaves, Outcome, Subject, evaluate
 from losszoo.errors import is_out_of_memory
+from losszoo.tracing.culprit import Blame
 
 # A loss that fails everywhere has told all it can.
 _MOST_FAILURES = 8
