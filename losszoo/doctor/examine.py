@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
 from losszoo.common.seeding import isolated
@@ -22,7 +23,7 @@ from losszoo.doctor.effort import EFFORT, SECONDS, Effort, TimeUpError
 from losszoo.doctor.inputs.edge_cases import battery
 from losszoo.doctor.inputs.gradient_search import pushes
 from losszoo.doctor.inputs.half_precision import enlarged, in_half
-from losszoo.doctor.inputs.mutations import EDGE
+from losszoo.doctor.inputs.mutations import Tag
 from losszoo.doctor.inputs.probes import Probe, combined, ordinary, outliers, structural
 from losszoo.doctor.report.examination import Examination, Finding, Strip
 from losszoo.doctor.subject.dtypes import eager, quiet
@@ -171,7 +172,7 @@ def _battery(search: Search, subject: Subject, dtype: torch.dtype) -> Iterator[P
         if len(leaves) < len(subject.leaves):
             continue
         probe = Probe(label, leaves[: len(subject.leaves)])
-        if label == "no sample" and not isinstance(subject.call, Loss):
+        if not any(x.numel() for x in leaves if isinstance(x, Tensor)) and not isinstance(subject.call, Loss):
             _note_empty(search, subject, probe, dtype)
         else:
             yield probe
@@ -220,8 +221,8 @@ def _inaccuracy(subject: Subject, found: Inaccuracy) -> Failure:
     def accept(outcome: Outcome) -> bool:
         return not is_inaccurate(subject, found.probe.leaves, outcome)
 
-    label, leaves = found.probe.label, found.probe.leaves
-    return Failure(subject, label, "inaccurate", torch.float32, leaves, found.blame, shows, accept)
+    label, leaves, tags = found.probe.label, found.probe.leaves, found.probe.all_tags
+    return Failure(subject, label, "inaccurate", torch.float32, leaves, found.blame, shows, accept, tags=tags)
 
 
 def _search_vanished(search: Search, subject: Subject) -> None:
@@ -234,14 +235,14 @@ def _search_vanished(search: Search, subject: Subject) -> None:
             return lost_pull(subject, leaves, outcome) is None
 
         label, leaves = found.probe.label, found.probe.leaves
-        search.add(Failure(subject, label, "vanished-gradient", torch.float32, leaves, found.blame, shows, accept))
+        failure = Failure(subject, label, "vanished-gradient", torch.float32, leaves, found.blame, shows, accept)
+        search.add(replace(failure, tags=found.probe.all_tags))
 
 
 def _rank(failure: Failure) -> tuple[int, int]:
     """What ordinary training meets first, then the worst."""
-    far = any(text in failure.probe for text in ("1e-25", "1e-20", "1e20", "1e-30", "nearly"))
-    exotic = 2 if far else EDGE in failure.probe or "one row" in failure.probe
-    return int(exotic), _SEVERITY.index(failure.symptom)
+    far, odd = failure.tags & {Tag.FAR, Tag.NEARLY}, failure.tags & {Tag.EDGE, Tag.ONE_ROW}
+    return 2 if far else int(bool(odd)), _SEVERITY.index(failure.symptom)
 
 
 def _together(

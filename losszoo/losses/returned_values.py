@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from losszoo.errors import UsageError
+from losszoo.errors import NotApplicableError, UsageError
 from losszoo.losses.arguments import Inputs, check_tensors, in_compute_dtype
 from losszoo.losses.unreduced import Unreduced
 
@@ -46,7 +46,7 @@ def check_reduced(given: dict[str, Any], reduction: str) -> None:
     if reduction != "mean":
         refused.append(f"reduction={reduction!r}")
     if refused:
-        raise UsageError(
+        raise NotApplicableError(
             f"{' and '.join(refused)} must be left out, as this loss returns one number and not unreduced values"
         )
 
