@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from losszoo.common.data_files import data_file as data_file
     from losszoo.comparison.compare import compare as compare
     from losszoo.comparison.comparison import Comparison as Comparison
-    from losszoo.crash_replay.replay import Replay as Replay
     from losszoo.crash_replay.replay import replay as replay
+    from losszoo.crash_replay.replayed import Replay as Replay
     from losszoo.creation import create as create
     from losszoo.doctor.examine import examine as examine
     from losszoo.doctor.report.examination import Examination as Examination
@@ -79,7 +79,7 @@ _HOME = {
     "NonFiniteError": "losszoo.errors",
     "PairwiseLoss": "losszoo.pairs.pairwise_loss",
     "Param": "losszoo.registry.params",
-    "Replay": "losszoo.crash_replay.replay",
+    "Replay": "losszoo.crash_replay.replayed",
     "Recipe": "losszoo.tasks.task",
     "RunResult": "losszoo.training.run_result",
     "Setup": "losszoo.tasks.task",

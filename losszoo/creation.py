@@ -7,6 +7,8 @@ from typing import Any
 
 from losszoo.errors import UsageError
 from losszoo.loss_maker import AGAINST, Maker, Making
+from losszoo.losses.idle import refuse_idle
+from losszoo.losses.introspection import name_of
 from losszoo.losses.loss import Loss
 from losszoo.losses.reduction import Policy
 from losszoo.losses.sums import sum_loss
@@ -69,8 +71,9 @@ def create(
 
 def _made(maker: Maker, loss: str | Callable[..., Any], params: Mapping[str, Any]) -> Loss | SumLoss:
     if not isinstance(loss, str):
-        return maker.from_object(loss, getattr(loss, "__name__", type(loss).__name__), params)
+        return maker.from_object(loss, name_of(loss), params)
     terms = parse(loss)
+    refuse_idle(terms)
     _check_registered(terms, loss, maker.making)
     if params:
         return maker.from_call(_with_params(terms, loss, params))

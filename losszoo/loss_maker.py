@@ -11,13 +11,14 @@ from typing import Any
 from torch import nn
 
 from losszoo.common.text import in_one_line, message_of
-from losszoo.errors import UsageError, suggest
+from losszoo.errors import UsageError, nearest, suggest
 from losszoo.losses.introspection import (
     check_is_loss,
     fitting_signatures,
     infer_signature,
     parameters_of,
     positional_names,
+    unknown_signature,
 )
 from losszoo.losses.loss import Identity, Loss
 from losszoo.losses.reduction import Policy
@@ -106,11 +107,8 @@ class Maker:
         check_is_loss(thing, name)
         signature = self.making.signature or infer_signature(thing)
         if signature is None:
-            candidates = fitting_signatures(thing) or SIGNATURES
-            raise UsageError(
-                f"the signature of {name} cannot be read off its arguments: "
-                f"say signature= one of {', '.join(candidates)} (on the command line, --signature)"
-            )
+            ways = "as in losszoo.create(..., signature='{}'), on the command line --signature {}"
+            raise UsageError(unknown_signature(thing, name, fitting_signatures(thing), ways))
         return self._wrap(thing, Identity(name, signature, self.making.expects or "logits", "", dict(params)))
 
     def _wrap(self, core: Any, identity: Identity) -> Loss:
@@ -132,9 +130,8 @@ class Maker:
 
 def _check_one_of(name: str, value: str | None, allowed: tuple[str, ...]) -> None:
     if value is not None and value not in allowed:
-        raise UsageError(
-            f"{name} must be one of {', '.join(allowed)}, however: {name}={value!r}; {suggest(value, list(allowed))}"
-        )
+        near = f"; {suggest(value, list(allowed))}" if nearest(value, list(allowed)) else ""
+        raise UsageError(f"{name} must be one of {', '.join(allowed)}, however: {name}={value!r}{near}")
 
 
 def _construct(core: type, identity: Identity) -> Any:
@@ -145,6 +142,8 @@ def _construct(core: type, identity: Identity) -> Any:
             f"{identity.name} cannot be made with ({', '.join(identity.params)}): {message_of(error)}; "
             f"pass arguments as {identity.name}(key=value)"
         ) from error
+    except (OverflowError, MemoryError, RuntimeError) as error:
+        raise UsageError(f"{identity} cannot be made: {in_one_line(error)}; choose other values") from error
     except SystemExit as error:
         raise UsageError(f"{identity.name} cannot be made: {in_one_line(error)}") from error
     if not callable(made):

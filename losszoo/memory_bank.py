@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from losszoo.common.text import shown
 from losszoo.creation import create
 from losszoo.errors import UsageError
 from losszoo.losses.arguments import as_mask
@@ -76,6 +77,8 @@ class MemoryBank(nn.Module):
         for name, value, least in (("size", size, 1), ("warmup", warmup, 0)):
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
                 raise UsageError(f"{name} must be an integer >= {least}, however: {name}={value!r}")
+            if value >= 2**63:
+                raise UsageError(f"{name} must be an integer that fits 64 bits, got {shown(value)}")
         self.loss = create(loss, **options)
         self._leaf = _leaf_of(self.loss)
         self.size, self.warmup = size, warmup

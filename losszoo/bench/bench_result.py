@@ -53,7 +53,7 @@ class Row:
         peer: what the peer took; None where there is none.
         agreement: values and gradients of both, before anything was timed.
         ratio: how many times faster the zoo is, median of paired samples with quartiles; None where not both ran.
-        memory_ratio: how many times less memory it takes.
+        memory_ratio: how many times less memory it takes; None where both take less than can be told apart.
     """
 
     loss: str
@@ -77,7 +77,7 @@ class Row:
         if self.peer is None or self.differs or None in (self.zoo.extra_bytes, self.peer.extra_bytes):
             return None
         mine, theirs = (max(LEAST_BYTES, cell.extra_bytes or 0) for cell in (self.zoo, self.peer))
-        return theirs / mine
+        return None if mine == theirs == LEAST_BYTES else theirs / mine
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data."""
@@ -106,10 +106,12 @@ class Report:
 
     @property
     def verdict(self) -> str:
-        """ "differs" where a peer has another value, "failed" where a loss of the zoo gives none, else "agrees"."""
+        """ "differs" from a peer, "failed" to give a value, "agrees" with peers, or "not-compared": there was none."""
         if any(row.differs for row in self.rows):
             return "differs"
-        return "failed" if any(row.zoo.status != "ok" for row in self.rows) else "agrees"
+        if any(row.zoo.status != "ok" for row in self.rows):
+            return "failed"
+        return "agrees" if any(row.agreement is not None for row in self.rows) else "not-compared"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, for JSON."""

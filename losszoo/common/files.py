@@ -13,6 +13,7 @@ import math
 import os
 import re
 import stat
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -26,6 +27,8 @@ from losszoo.errors import UsageError
 LARGEST_JSON = 64 * 2**20
 # What is written here is five deep; whoever walks through a nest calls himself at every level.
 DEEPEST_JSON = 64
+# What a study or a comparison begins with has less: a disk that is full is told before anything is computed.
+_ROOM = 2**20
 _KEY = "sha256"
 _BLANK = "0" * 64
 _JSON_END = re.compile(rb'"sha256": "([0-9a-f]{64})"\n\}')
@@ -47,6 +50,29 @@ def write_atomically(path: Path, content: bytes) -> None:
     """Under a temporary name, then renamed: a reader sees the old file or the new one."""
     with _under_temporary_name(path) as temporary:
         temporary.write_bytes(content)
+
+
+def made_folder(out: str | Path) -> Path:
+    """The folder that results go to, made where it is not there; it takes a file of :data:`_ROOM` bytes.
+
+    Raises:
+        UsageError: it cannot be made or written, or its disk is full.
+    """
+    folder = Path(out)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        remove_stale(folder)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(bytes(_ROOM))
+    except OSError as error:
+        raise unwritable(error, folder) from error
+    return folder
+
+
+def unwritable(error: OSError, folder: Path) -> UsageError:
+    """The error of a folder that takes no result."""
+    said = "it is a file" if folder.is_file() else error.strerror or error
+    return UsageError(f"out must be a folder that can be written, got {folder} ({said}); choose another --out")
 
 
 def write_json(path: Path, content: Any) -> None:

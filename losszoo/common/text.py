@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from losszoo.common.foreign_code import foreign_code
 from losszoo.errors import LosszooError
@@ -11,6 +12,21 @@ from losszoo.errors import LosszooError
 def printable(text: str) -> str:
     """Text without control characters, which could move a terminal's cursor or recolour it."""
     return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
+def shown(value: Any) -> str:
+    """A value as a message shows it: the ``repr``, and of a whole number too long to read, its size.
+
+    Example:
+        >>> shown("mean"), shown(10**400)
+        ("'mean'", 'a whole number of 1329 bits')
+    """
+    if isinstance(value, int) and abs(value) > 10**40:
+        return f"a whole number of {value.bit_length()} bits"
+    try:
+        return repr(value)
+    except ValueError:  # Python writes down no whole number of more than 4300 digits, in a list either
+        return f"a {type(value).__name__} that is too long to be shown"
 
 
 def counted(count: int, noun: str) -> str:

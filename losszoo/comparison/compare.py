@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from losszoo.common.files import remove_stale, write_json
+from losszoo.common.files import made_folder, unwritable, write_json
 from losszoo.common.locks import check_locks
 from losszoo.comparison.cell import Cell
 from losszoo.comparison.compare_options import Request
@@ -132,14 +132,12 @@ def _folder(out: str | Path) -> Path:
     """
     if not str(out).strip():
         raise UsageError(f"out must be the path of a folder, however: out={str(out)!r}")
+    folder = made_folder(out)
     try:
-        Path(out).mkdir(parents=True, exist_ok=True)
-        remove_stale(Path(out))
-        check_locks(Path(out))
+        check_locks(folder)
     except OSError as error:
-        said = f"{error.strerror or error}: {error.filename or out}"
-        raise UsageError(f"out must be a folder that can be written, however: {said}; choose another --out") from error
-    return Path(out)
+        raise unwritable(error, folder) from error
+    return folder
 
 
 def _computed(

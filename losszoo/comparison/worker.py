@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from losszoo.common.files import check_no_links
+from losszoo.common.files import check_no_links, unwritable
 from losszoo.common.locks import claim
 from losszoo.common.peak_memory import Peak
 from losszoo.common.text import in_one_line
@@ -51,7 +51,8 @@ def work(cell: Cell, orders: Orders) -> dict[str, Any] | None:
         with claim(cell.folder, orders.command) as ours:
             record = _claimed(cell, orders) if ours else None
     except (OSError, LosszooError) as error:  # a full disk, a folder that is in use: the next cell may do better
-        return cell.new_record("failed", error=_told(error), ended=now())
+        fault = unwritable(error, cell.folder) if isinstance(error, OSError) else error
+        return cell.new_record("failed", error=_told(fault), ended=now())
     if record is not None and record["status"] == "timeout":
         # The exception of the alarm may have come amid an import, which leaves half a module to whoever is next.
         os._exit(1)

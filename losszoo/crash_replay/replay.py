@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from losszoo.common.seeding import Randomness, isolated
 from losszoo.common.text import in_one_line
 from losszoo.crash_replay.rebuild_run import Rebuilder
 from losszoo.crash_replay.repeat_step import MakeStep, Repetition, detached, kind_of, where_broken
+from losszoo.crash_replay.replayed import Replay
 from losszoo.errors import LosszooError, UntrustedError, UsageError, untrusted
 from losszoo.losses.loss import Loss
 from losszoo.tracing.first_nonfinite import first_non_finite_of
@@ -25,48 +26,6 @@ from losszoo.training.guard.crash_bundle import read, versions
 
 if TYPE_CHECKING:
     from losszoo.doctor.report.examination import Finding
-
-
-@dataclass(frozen=True)
-class Replay:
-    """What a bundle gave when its step was repeated.
-
-    Args:
-        bundle: path of the file.
-        format: of the bundle.
-        reproduced: whether loss or gradient is non-finite again.
-        where: "loss", "gradient" or "input"; None where it was not reproduced.
-        op: the operation that first gave a non-finite result.
-        source: the line that called it.
-        kind: "half-precision-overflow" (finite in float32), "float32-overflow" (finite in float64), "structural"
-            (finite in neither) or "input"; None where it was not reproduced or could not be told.
-        term: which terms of a sum are bad.
-        event: as it was written down in the run.
-        versions: that the bundle was written with.
-        findings: of the doctor, on the arguments that the loss was called with.
-        notes: why it may not have been reproduced, and whatever else is worth knowing.
-    """
-
-    bundle: str
-    format: int
-    reproduced: bool
-    where: str | None
-    op: str | None
-    source: str | None
-    kind: str | None
-    term: str | None
-    event: Mapping[str, Any]
-    versions: Mapping[str, str]
-    findings: tuple[Finding, ...] = ()
-    notes: tuple[str, ...] = ()
-
-    def to_dict(self) -> dict[str, Any]:
-        """The document of ``losszoo replay --json``."""
-        from losszoo.training.run_folder.run_folder import jsonable
-
-        plain = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "findings"}
-        found: dict[str, Any] = jsonable({**plain, "findings": [finding.to_dict() for finding in self.findings]})
-        return found
 
 
 def replay(
@@ -78,7 +37,12 @@ def replay(
     examine: bool = True,
     trust: bool = False,
 ) -> Replay:
-    """Repeat the step of a crash bundle.
+    """Repeat the step of a crash bundle, in this process: neither its time nor its memory is bounded.
+
+    The step runs four times at the most: twice as it was, in float32 and in float64. The doctor tries nothing larger
+    than the batch, but computes it in float64 too, keeps every tensor of a recorded call, and begins nothing new after
+    two minutes; a call that does not return is not ended. The command ``losszoo replay`` works in a process of its
+    own, with hard limits.
 
     Args:
         path: of the bundle.
@@ -94,15 +58,27 @@ def replay(
     Raises:
         UsageError: the file is no bundle, the step cannot be made again, or it needs code that nobody has asked to run.
     """
+    *_, found = in_parts(path, step, loss, device, examine, trust)
+    return found
+
+
+def in_parts(
+    path: str | Path, step: MakeStep | None, loss: Any, device: str, examine: bool, trust: bool
+) -> Iterator[Replay]:
+    """What the repetition gives; then, where it is reproduced, the same with what the doctor says."""
     content = read(path)
     randomness = Randomness(0, device_of(device))
     with isolated(0, randomness.device):
         again = Repetition(content, _maker(content, step, loss, randomness, trust), randomness)
         try:
-            return _examined(str(path), content, again, examine)
+            found = _repeated(str(path), content, again)
         except UntrustedError as error:
             command = f"losszoo replay {shlex.quote(str(path))}"
             raise untrusted(error, path, command, content["config"]["loss"]) from None
+        yield found
+        if found.reproduced and examine:
+            findings, remarks = _diagnosed(again)
+            yield replace(found, findings=findings, notes=(*found.notes, *remarks))
 
 
 def _maker(content: dict[str, Any], step: MakeStep | None, loss: Any, randomness: Randomness, trust: bool) -> MakeStep:
@@ -135,8 +111,8 @@ def holdings(content: Mapping[str, Any]) -> str:
     return "The bundle holds " + "; ".join(f"bundle[{name!r}]: {text}" for name, text in told.items())
 
 
-def _examined(path: str, content: dict[str, Any], again: Repetition, examine: bool) -> Replay:
-    """Repeat, compare, blame, widen, and hand over to the doctor."""
+def _repeated(path: str, content: dict[str, Any], again: Repetition) -> Replay:
+    """Repeat, compare, blame, widen."""
     try:
         step = again.step(again.fresh())
         loss = again.watched(step)
@@ -152,7 +128,6 @@ def _examined(path: str, content: dict[str, Any], again: Repetition, examine: bo
     kind, more = (None, []) if found is None else ("input", []) if bad_input else kind_of(again)
     if found is None:
         notes = [*_excuses(content, again), *notes]
-    findings, remarks = _diagnosed(again) if found and examine else ((), [])
     return Replay(
         bundle=path,
         format=content["format"],
@@ -164,8 +139,7 @@ def _examined(path: str, content: dict[str, Any], again: Repetition, examine: bo
         term=" and ".join(terms) or None,
         event=event,
         versions=content["versions"],
-        findings=findings,
-        notes=(*notes, *more, *remarks),
+        notes=(*notes, *more),
     )
 
 
@@ -203,13 +177,17 @@ def _diagnosed(again: Repetition) -> tuple[tuple[Finding, ...], list[str]]:
         return (), ["the doctor examines losses of the zoo, and the step called none; losszoo doctor takes any target"]
     findings: list[Finding] = []
     notes: list[str] = []
+    tried = [(loss, inputs, _alone(loss, inputs)) for loss, inputs in again.calls if _are_finite(inputs)]
     # A loss that is called more than once, as on parts of a batch, is examined where it first breaks.
-    broken = {loss: inputs for loss, inputs in reversed(again.calls) if _breaks_alone(loss, inputs)}
+    broken = {loss: inputs for loss, inputs, where in reversed(tried) if isinstance(where, str)}
     for loss, inputs in broken.items():
         found, said = _diagnose(loss, tree_map(_plain_tensor, inputs))
         findings += found
         notes += said
-    if not broken and all(all_finite(value) for _, inputs in again.calls for value in inputs):
+    raised = {str(loss.identity): error for loss, _, error in tried if isinstance(error, BaseException)}
+    if not broken and raised:
+        notes += [f"{name} is not examined: by itself it raises {in_one_line(e)}" for name, e in raised.items()]
+    elif not broken and len(tried) == len(again.calls):
         notes.append("the loss by itself is finite on its arguments: what broke stands outside it, in the model")
     elif not broken:
         notes.append("the loss was given arguments that are not finite: what broke stands before it, in the model")
@@ -220,15 +198,17 @@ def _plain_tensor(value: Any) -> Any:
     return value.detach().clone() if isinstance(value, Tensor) else value
 
 
-def _breaks_alone(loss: Loss, inputs: tuple[Any, ...]) -> bool:
-    """Finite arguments, and a value or a gradient that is not."""
-    if not all(all_finite(value) for value in inputs):
-        return False
+def _are_finite(inputs: tuple[Any, ...]) -> bool:
+    return all(all_finite(value) for value in inputs)
+
+
+def _alone(loss: Loss, inputs: tuple[Any, ...]) -> str | BaseException | None:
+    """Where the loss breaks, called on these inputs and nothing else; or what it raises then."""
     try:
         with torch.enable_grad():
-            return where_broken(loss(*tree_map(detached, inputs))) is not None
-    except (Exception, SystemExit):  # called by name or with more than its inputs, which is not remembered
-        return False
+            return where_broken(loss(*tree_map(detached, inputs)))
+    except (Exception, SystemExit) as error:  # called by name or with more than its inputs, which is not remembered
+        return error
 
 
 def _diagnose(loss: Loss, inputs: tuple[Any, ...]) -> tuple[tuple[Finding, ...], list[str]]:

@@ -50,6 +50,9 @@ def diagnose(
     Returns:
         One finding, or none where everything is finite.
 
+    Raises:
+        Exception: what the loss raises on these inputs.
+
     Example:
         >>> found, = diagnose(lambda x: torch.log(x).sum(), (torch.zeros(5),))
         >>> found.op, found.paste
@@ -60,7 +63,10 @@ def diagnose(
         dtype = _dtype_of(leaves)
         limit = Effort(effort, budget)
         subject = replace(_subject(loss, tuple(inputs), signature, expects, target, seed), effort=limit)
-        symptom = symptom_of(evaluate(subject, leaves, dtype))
+        outcome = evaluate(subject, leaves, dtype)
+        if outcome.error is not None:
+            raise outcome.error
+        symptom = symptom_of(outcome)
         if symptom is None:
             return ()
 

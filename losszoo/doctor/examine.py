@@ -30,7 +30,8 @@ from losszoo.doctor.subject.dtypes import eager, quiet
 from losszoo.doctor.subject.preliminary_notes import colder, facts
 from losszoo.doctor.subject.resolve import own_dtype, subjects_of
 from losszoo.doctor.subject.subject import Leaves, Outcome, Subject, evaluate
-from losszoo.errors import UsageError, suggest
+from losszoo.errors import UsageError, nearest, suggest
+from losszoo.losses.introspection import name_of
 from losszoo.losses.loss import Loss
 from losszoo.registry.specs import EXPECTS
 
@@ -51,6 +52,10 @@ def examine(
 ) -> Examination:
     """Look for inputs on which a loss breaks; say which operation is to blame, why, and what cures it.
 
+    It runs in this process. The memory of what torch allocates is foreseen: no input is tried for which more than 1 GB
+    is predicted. Not bounded are a call that does not return, memory that the loss takes outside torch or on some
+    inputs only, and a thread or process that it starts. ``losszoo doctor`` examines in a process with hard limits.
+
     Args:
         loss: a name, an expression, a target ("file.py:MyLoss", "package.module:my_loss"), or any callable.
         signature: of a loss of one's own; read off its argument names when left out.
@@ -61,7 +66,7 @@ def examine(
         effort: evaluations of an ordinary loss that may be spent; a costly one counts for more, by its operations
             and the size of its tensors. The same seed and effort give the same findings on any load of the machine.
         budget: seconds after which an examination that has not ended is broken off: without a finding it is then
-            "undecided". One evaluation that never returns is not ended here; ``losszoo doctor`` ends it.
+            "undecided". It is looked at between two evaluations.
 
     Returns:
         Verdict and findings. Size is no fault: where the true value is larger than the dtype holds, or
@@ -91,7 +96,7 @@ def examine(
         subjects = subjects_of(loss, signature, expects, example, seed)
         share = 1 / len(subjects)
         parts = [_examine(subject, wanted, Effort(effort * share, budget * share)) for _, subject in subjects]
-    name = loss if isinstance(loss, str) else getattr(loss, "__name__", type(loss).__name__)
+    name = loss if isinstance(loss, str) else name_of(loss)
     labels = [label for label, _ in subjects]
     return _together(name, labels, subjects, parts, time.perf_counter() - started)
 
@@ -99,7 +104,8 @@ def examine(
 def _dtype(name: str | torch.dtype) -> torch.dtype:
     text = str(name).removeprefix("torch.")
     if text not in DTYPES:
-        raise UsageError(f"dtypes must be of {', '.join(DTYPES)}, however: {name!r}; {suggest(text, list(DTYPES))}")
+        near = f"; {suggest(text, list(DTYPES))}" if nearest(text, list(DTYPES)) else ""
+        raise UsageError(f"dtypes must be of {', '.join(DTYPES)}, however: {name!r}{near}")
     found: torch.dtype = getattr(torch, text)
     return found
 

@@ -48,7 +48,7 @@ def check_tensors(named: Iterable[tuple[str, Any]]) -> None:
             kind = "quantized" if value.is_quantized else "nested" if value.is_nested else str(value.layout)
             remedy = "dequantize" if value.is_quantized else "to_dense"
             raise BrokenRule(name, f"be a dense tensor, as {name}.{remedy}() gives it", f"is {kind}")
-        if value.ndim == 0 and value.device.type == "cpu":
+        if value.is_cpu and value.ndim == 0:
             continue
         if first is None:
             first = name, value.device

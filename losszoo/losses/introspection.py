@@ -3,13 +3,29 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from torch import nn
 
+from losszoo.common.text import shown
 from losszoo.errors import UsageError
 from losszoo.losses.signatures import TABLE
+
+
+def name_of(loss: Any) -> str:
+    """The name of an object that stands for a loss.
+
+    Raises:
+        UsageError: it is nothing that could be one.
+    """
+    if not callable(loss):
+        came = "None" if loss is None else f"{shown(loss)[:60]} of type {type(loss).__name__}"
+        raise UsageError(
+            "a loss must be a name, an expression, a target (file.py:MyLoss), a function or an nn.Module, got "
+            f"{came}; losszoo list shows the names"
+        )
+    return str(getattr(loss, "__name__", type(loss).__name__))
 
 
 def check_is_loss(thing: Any, name: str) -> None:
@@ -60,6 +76,24 @@ def fitting_signatures(thing: Any) -> tuple[str, ...]:
     """Every signature whose argument names a callable has: ``binary`` and ``regression`` share theirs."""
     names = positional_names(thing)
     return tuple(name for name, row in TABLE.items() if names[: len(row.arguments)] == row.arguments)
+
+
+def unknown_signature(thing: Any, name: str, fitting: Sequence[str], ways: str) -> str:
+    """What to say of a callable whose signature must be named: which ones fit, and how to name one.
+
+    Args:
+        thing: the callable.
+        name: what it is called.
+        fitting: those that it may have; none where its arguments have other names.
+        ways: to name one, with "{}" where it stands.
+    """
+    named = ", ".join(positional_names(thing)) or "none by name"
+    whose = f"those of {' and of '.join(fitting)}" if fitting else "those of no signature"
+    how = ways.replace("{}", fitting[0] if fitting else "multiclass")
+    known = (
+        "" if fitting else "; known: " + ", ".join(f"{key} ({', '.join(row.arguments)})" for key, row in TABLE.items())
+    )
+    return f"the signature of {name} must be given, got the arguments ({named}), {whose}: say which, {how}{known}"
 
 
 def positional_names(thing: Any) -> tuple[str, ...]:

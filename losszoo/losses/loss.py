@@ -21,7 +21,7 @@ from losszoo.losses.parameters import (
     remake,
     set_attribute,
 )
-from losszoo.losses.reduction import Policy, count_of, expand, expand_leading, keep, reduce, scale
+from losszoo.losses.reduction import Policy, count_of, expand, expand_leading, fits, keep, reduce, scale
 from losszoo.losses.returned_values import (
     as_denominator,
     as_unreduced,
@@ -32,11 +32,16 @@ from losszoo.losses.returned_values import (
 )
 from losszoo.losses.signatures import TABLE
 from losszoo.losses.sums.sum_loss import Summable
+from losszoo.losses.sums.training_clock import as_count
 from losszoo.losses.traced import differentiated, traced
 from losszoo.losses.unreduced import Unreduced
 
 # The signatures whose rows are each other's candidates.
 OVER_PAIRS = ("embedding", "views")
+_NOTHING: AbstractContextManager[Any] = nullcontext()
+_FLOAT32 = torch.finfo(torch.float32)
+# The square of a number below has lost digits.
+_FEW_DIGITS = (_FLOAT32.tiny / _FLOAT32.eps) ** 0.5
 
 
 @dataclass(frozen=True)
@@ -210,6 +215,23 @@ class Loss(Summable):
     def empty(self, value: str) -> None:
         self.policy = replace(self.policy, empty=value)
 
+    def set_epoch(self, epoch: float) -> None:
+        """The epoch, from 0, as for a sum whose weights follow it, so that one training loop does for any loss.
+
+        A module of your own that has a ``set_epoch`` is told. Nothing else in a single loss depends on the epoch.
+        """
+        as_count("epoch", epoch)
+        told = getattr(self.core, "set_epoch", None)
+        if callable(told):
+            told(epoch)
+
+    def set_step(self, step: int) -> None:
+        """The step, from 0; else as :meth:`set_epoch`."""
+        as_count("step", step)
+        told = getattr(self.core, "set_step", None)
+        if callable(told):
+            told(step)
+
     @torch.jit.unused
     def forward(
         self,
@@ -244,6 +266,11 @@ class Loss(Summable):
                 value = self._value(inputs, named, weight, mask, denominator)
                 if self._wide and self._left_float32(value, given):
                     value = self._value_in_float64(inputs, named, weight, mask, denominator).to(value.dtype)
+                elif weight is not None and self._is_outweighed(value, weight):
+                    most = weight.amax()
+                    value = self._value(
+                        inputs, named, weight / most, mask, None if denominator is None else denominator / most
+                    )
                 return value
         except (BrokenRule, ValueError) as error:
             raise usage_error_like(error)(f"{self.identity.name}: {error}{self._owner()}") from error
@@ -286,8 +313,7 @@ class Loss(Summable):
     ) -> Unreduced:
         signature = TABLE[self.signature]
         given = signature.bind(args, named)
-        names = (*signature.arguments, *signature.optional, "weight", "mask")
-        check_tensors(zip(names, (*given, weight, mask), strict=True))
+        check_tensors(zip((*signature.names, "weight", "mask"), (*given, weight, mask), strict=True))
         inputs = signature.prepare(given, self._context)
         elements = signature.element_shape(inputs)
         element_mask = None
@@ -347,7 +373,7 @@ class Loss(Summable):
         required = len(TABLE[self.signature].arguments)
         for name, value in zip(TABLE[self.signature].optional, inputs[required:], strict=True):
             extra |= {} if value is None else {name: value}
-        with in_single(self.core):
+        with in_single(self.core) if isinstance(self.core, nn.Module) else _NOTHING:
             return as_unreduced(self.core(*inputs[:required], **self._params, **extra))
 
     def _value_mask(self, element_mask: Tensor, values: Tensor) -> Tensor:
@@ -383,9 +409,9 @@ class Loss(Summable):
     def _looks_at(self, inputs: Inputs) -> bool:
         if traced():
             return False
-        if self.validate is None:
-            return all(x.device.type == "cpu" for x in inputs if isinstance(x, Tensor))
-        return self.validate
+        if self.validate is not None:
+            return self.validate
+        return all(x.is_cpu for x in inputs if isinstance(x, Tensor))
 
     def _leaves_float32(self, inputs: Inputs) -> bool:
         """Whether the gradient of such inputs leaves the range on its way, though it may come back."""
@@ -395,12 +421,14 @@ class Loss(Summable):
         """Whether finite inputs gave what is infinite, or before its last step too small to have digits."""
         if value.dtype != torch.float32 or not self._looks_at((value,)) or not value.numel():
             return False
-        limits = torch.finfo(value.dtype)
-        low = 0.0 if self._finish is None else (limits.tiny / limits.eps) ** 0.5
-        fits = low <= abs(value.item()) <= limits.max if value.ndim == 0 else within(value.abs(), low, limits.max)
-        if fits:
+        low = 0.0 if self._finish is None else _FEW_DIGITS
+        if low <= abs(value.item()) <= _FLOAT32.max if value.ndim == 0 else within(value.abs(), low, _FLOAT32.max):
             return False
         return all(bool(x.isfinite().all()) for x in inputs if isinstance(x, Tensor))
+
+    def _is_outweighed(self, value: Tensor, weight: Tensor) -> bool:
+        """Whether large weights may have overflowed on the way to a mean, in which only their ratio counts."""
+        return self.policy.reduction == "mean" and fits(value) is False and bool((weight > 1).any())
 
     def _owner(self) -> str:
         return f" (a loss of {self.identity.owner})" if self.identity.owner else ""
@@ -415,4 +443,4 @@ def full_precision(inputs: Inputs) -> AbstractContextManager[Any]:
     """Autocast off: it would run the products of a loss in half precision again."""
     device = next((x.device.type for x in inputs if isinstance(x, Tensor)), "cpu")
     on = torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
-    return torch.autocast(device, enabled=False) if on else nullcontext()
+    return torch.autocast(device, enabled=False) if on else _NOTHING

@@ -22,6 +22,9 @@ _PLAIN = (bool, int, float, complex, str, bytes, type(None), Tensor)
 _MISSING = object()
 # What belongs to one batch, and not to a loss.
 _OF_A_CALL = ("weight", "mask", "denominator")
+# What other losses have, or all have where they are made.
+_OF_OTHERS = ("similarity", "temperature", "symmetric", "streaming", "relation")
+_OF_MAKING = ("expects",)
 
 
 def defaults_of(function: Callable[..., Any], *, of_class: bool) -> dict[str, Any]:
@@ -60,8 +63,9 @@ def refuse_misspelt(name: str, known: Iterable[str], whose: str) -> None:
     Raises:
         UsageError: names the parameter that may be meant.
     """
-    _refuse_of_a_call(name, whose)
     known = list(known)
+    _refuse_of_a_call(name, whose)
+    _refuse_of_others(name, whose)
     begun = [candidate for candidate in known if len(name) > 2 and candidate.startswith(name)]
     near = [*begun, *difflib.get_close_matches(name, known, n=1, cutoff=0.75)]
     if near:
@@ -73,6 +77,17 @@ def _refuse_of_a_call(name: str, whose: str) -> None:
         raise UsageError(
             f"{whose}: {name} must be given with each call, loss(..., {name}=...); as an attribute it would do nothing"
         )
+
+
+def _refuse_of_others(name: str, whose: str) -> None:
+    """What other losses have, and here would be an attribute that nothing reads."""
+    if name in _OF_MAKING:
+        raise UsageError(
+            f"{whose}: {name} must be given where the loss is made, losszoo.create(..., {name}=...); as an attribute "
+            "it would do nothing"
+        )
+    if name in _OF_OTHERS:
+        raise UsageError(f"{whose} has no {name}, and setting it would do nothing")
 
 
 def refuse_inside(whole: nn.Module, name: str, value: Any) -> None:
@@ -93,6 +108,7 @@ def refuse_inside(whole: nn.Module, name: str, value: Any) -> None:
                     f"{known} is a parameter of {part.identity.name}: set it there, as in .{way}.{known}; "
                     f"{type(whole).__name__}.{name} would do nothing"
                 )
+    _refuse_of_others(name, type(whole).__name__)
 
 
 def remake(
@@ -179,10 +195,10 @@ def _same(one: Any, other: Any) -> bool:
 
 
 @contextmanager
-def in_single(core: Any) -> Iterator[None]:
+def in_single(core: nn.Module) -> Iterator[None]:
     """A block in which the half precision parameters and buffers of a module are float32; their gradients flow back."""
     swapped: list[tuple[dict[str, Any], str, Tensor, Tensor]] = []
-    for part in core.modules() if isinstance(core, nn.Module) else ():
+    for part in core.modules():
         tables: tuple[dict[str, Any], ...] = (part._parameters, part._buffers)
         for table in tables:
             for name, x in table.items():

@@ -121,7 +121,7 @@ def reduce(
         return finish(values) if counts is None else torch.where(counts > 0, finish(values), 0.0)
     if counts is None and denominator is None and values.numel() > 0:
         whole = values.mean() if policy.reduction == "mean" else values.sum()
-        if _overflowed(whole):
+        if fits(whole) is False:
             whole = _in_parts(values, values.numel(), policy.reduction)
         return whole if finish is None else finish(whole)
     total = values.sum()
@@ -132,28 +132,29 @@ def reduce(
         raise EmptyBatchError(
             "there must be something to reduce (no element, all masked, or no positive pair); empty='raise'"
         )
-    if policy.reduction == "sum" and policy.empty == "zero" and finish is None and not _overflowed(total):
+    if policy.reduction == "sum" and policy.empty == "zero" and finish is None and fits(total) is not False:
         # The sum of nothing is 0 by itself, and weights that are all 0 keep their slope.
         return total
     divisor = torch.where(present, count, 1.0)
-    if policy.reduction == "mean" and counts is not None and denominator is None and _overflowed(divisor):
-        # Of weights as large only the ratio matters.
-        largest = counts.amax()
-        values, divisor = values / largest, (counts / largest).sum()
-        total = values.sum()
-    # Where nobody could look: a finite total over an infinite count would be 0.
-    divisor = torch.where(divisor.isinf(), torch.nan, divisor)
+    looked = divisor.is_cpu and not traced()
+    if not looked or not torch.finfo(divisor.dtype).tiny <= divisor.item() < math.inf:
+        if looked and policy.reduction == "mean" and counts is not None and denominator is None:
+            # Of weights as large, or so small that the inverse is infinite, only the ratio matters.
+            largest = counts.amax()
+            values, divisor = values / largest, (counts / largest).sum()
+            total = values.sum()
+        divisor = torch.where(divisor.isinf(), torch.nan, divisor)  # else a finite total over it would be 0
     result = total / divisor if policy.reduction == "mean" else total
-    if _overflowed(total):
+    if fits(total) is False:
         result = _in_parts(values, divisor if policy.reduction == "mean" else values.numel(), policy.reduction)
     result = result if finish is None else finish(result)
     # Where "raise" could not look, NaN is seen and 0 would not be.
     return torch.where(present, result, 0.0 if policy.empty == "zero" else torch.nan)
 
 
-def _overflowed(total: Tensor) -> bool:
-    """Whether a sum is not finite, where looking waits for nothing."""
-    return not traced() and total.device.type == "cpu" and not math.isfinite(total.item())
+def fits(total: Tensor) -> bool | None:
+    """Whether a sum is finite; None where it cannot be looked at, or not without waiting."""
+    return math.isfinite(total.item()) if total.is_cpu and not traced() else None
 
 
 def _in_parts(values: Tensor, divisor: Tensor | float, reduction: str) -> Tensor:

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from losszoo.common.text import shown
 from losszoo.errors import NotApplicableError, UsageError
 from losszoo.losses.arguments import Inputs, check_tensors, in_compute_dtype
 from losszoo.losses.unreduced import Unreduced
@@ -52,11 +53,13 @@ def check_reduced(given: dict[str, Any], reduction: str) -> None:
 
 
 def as_denominator(value: float | Tensor, values: Tensor, looking: bool) -> Tensor:
-    """A mean's own denominator: one finite number >= 0."""
+    """A mean's own denominator: one finite number >= 0, which the values' precision tells from 0 and infinity."""
+    # A number that float32 would round to 0 has to be seen before it is.
+    dtype = torch.float64 if isinstance(value, float) else None
     try:
-        denominator = torch.as_tensor(value)
-    except (TypeError, ValueError, RuntimeError):
-        raise UsageError(f"denominator must be one number, got {value!r}") from None
+        denominator = torch.as_tensor(value, dtype=dtype)
+    except (TypeError, ValueError, RuntimeError, OverflowError):
+        raise UsageError(f"denominator must be one number that torch can hold, got {shown(value)}") from None
     if denominator.numel() != 1 or denominator.is_complex():
         came = "a complex one" if denominator.is_complex() else f"shape {tuple(denominator.shape)}"
         raise UsageError(f"denominator must be one real number, got {came}")
@@ -65,6 +68,12 @@ def as_denominator(value: float | Tensor, values: Tensor, looking: bool) -> Tens
         raise UsageError("denominator must hold a number, got a tensor on the meta device, which has none")
     if looking and not bool(torch.isfinite(denominator) & (denominator >= 0)):
         raise UsageError(f"denominator must be finite and >= 0, however: denominator={denominator.item()}")
+    limits = torch.finfo(values.dtype)
+    if looking and not bool((denominator == 0) | ((denominator >= limits.tiny) & (denominator <= limits.max))):
+        raise UsageError(
+            f"denominator must be 0 or from {limits.tiny:.2g} to {limits.max:.2g}, which {values.dtype} holds, got "
+            f"{denominator.item()}"
+        )
     return denominator.reshape(())
 
 

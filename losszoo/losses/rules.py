@@ -55,7 +55,9 @@ def check_binary(inputs: Inputs, context: Context) -> None:
 
 
 def check_regression(inputs: Inputs, context: Context) -> None:
-    require(torch.isfinite(inputs[1]), "targets", "be finite", inputs[1])
+    limits = torch.finfo(inputs[1].dtype)
+    if not within(inputs[1], limits.min, limits.max):
+        require(torch.isfinite(inputs[1]), "targets", "be finite", inputs[1])
 
 
 def prepare_segmentation(inputs: Inputs, context: Context) -> Inputs:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -35,9 +36,16 @@ class Signature:
     check_values: Callable[[Inputs, Context], None]
     optional: tuple[str, ...] = ()
 
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Of all inputs, in order."""
+        return (*self.arguments, *self.optional)
+
     def bind(self, args: Inputs, named: Mapping[str, Any]) -> Inputs:
         """Positional and named inputs in order; optional ones that were left out are None."""
-        names = (*self.arguments, *self.optional)
+        names = self.names
+        if len(args) == len(names) and not named:
+            return args
         if len(args) > len(names):
             raise BrokenRule("inputs", f"be {', '.join(names)}", f"are {len(args)}")
         values = dict(zip(names, args, strict=False))

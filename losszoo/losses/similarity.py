@@ -9,9 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from losszoo.common.text import shown
 from losszoo.errors import UsageError
 from losszoo.losses.numerics import differentiable_again, safe_sqrt
-from losszoo.losses.traced import transformed
+from losszoo.losses.traced import traced, transformed
 
 SIMILARITIES = ("euclidean", "squared-euclidean", "cosine", "dot")
 
@@ -67,8 +68,9 @@ def _logits(rows: Tensor, columns: Tensor, similarity: str, temperature: float) 
     factor, share = _factors(scale, scale, temperature) if squared else (scale / temperature, scale)
     # Slopes are by the rows as they were given: by those in bounds they could overflow on their way.
     back = factor / scale if not squared else scale / temperature
-    x = _Bounded.apply(rows, x)  # type: ignore[no-untyped-call]
-    y = x if columns is rows else _Bounded.apply(columns, y)  # type: ignore[no-untyped-call]
+    if x is not rows:
+        x = _Bounded.apply(rows, x)  # type: ignore[no-untyped-call]
+        y = x if columns is rows else _Bounded.apply(columns, y)  # type: ignore[no-untyped-call]
     if rows.shape[0] * columns.shape[0] * rows.shape[1] > EXACT_BELOW:
         logits: Tensor = _Product.apply(x, y, -factor, -share, -back, squared)  # type: ignore[no-untyped-call]
         return logits
@@ -120,6 +122,12 @@ def check_similarity(similarity: str, temperature: float = 1.0) -> None:
     number = isinstance(temperature, int | float) and not isinstance(temperature, bool)
     if not number or not 0 < temperature < float("inf"):
         raise UsageError(f"temperature must be a finite number > 0, however: {temperature!r}")
+    limits = torch.finfo(torch.float32)
+    if not limits.tiny <= temperature <= limits.max:
+        raise UsageError(
+            f"temperature must be a number from {limits.tiny:.2g} to {limits.max:.2g}, as float32 holds, got "
+            f"{shown(temperature)}"
+        )
 
 
 def unit(rows: Tensor) -> Tensor:
@@ -149,6 +157,8 @@ def _bounded(rows: Tensor, columns: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         largest = torch.maximum(largest, columns.detach().abs().amax())
     root = torch.finfo(rows.dtype).max ** 0.5
     high, low = root * 2.0**-9, root**-0.5
+    if largest.is_cpu and not traced() and low <= largest.item() <= high:
+        return rows, columns, rows.new_ones(())
     grown = torch.where(largest > high, largest / high, 1.0)
     shrunk = torch.where(largest < low, torch.where(largest > 0, largest, low) / low, 1.0)
     # It is squared for squared distances.

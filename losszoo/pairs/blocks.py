@@ -13,7 +13,6 @@ from torch import Tensor
 from torch.nn.functional import hardshrink
 
 from losszoo.errors import UsageError
-from losszoo.losses.introspection import parameters_of
 from losszoo.losses.reduction import keep
 from losszoo.losses.returned_values import as_unreduced, check_untouched, versions
 from losszoo.losses.traced import traced
@@ -22,7 +21,7 @@ from losszoo.pairs.kernels.kernel import Geometry
 from losszoo.pairs.log_odds import SoftmaxBlock
 from losszoo.pairs.pair_labels import Sides
 from losszoo.pairs.pair_masks import Masks
-from losszoo.pairs.row_functions import LABELS, RowContract, contract_of, wants_spread
+from losszoo.pairs.row_functions import RowContract, contract_of, wants_spread
 
 
 @dataclass(frozen=True)
@@ -191,8 +190,7 @@ def row_of(
     elif contract.softmax is not None and not whole:
         extras = ("spread",) if wants_spread(contract.softmax) else ()
         return Row(contract.softmax, params, contract.needs, True, extras)
-    asked = parameters_of(core)
-    return Row(core, params, contract.needs, False, tuple(name for name in LABELS if name in asked))
+    return Row(core, params, contract.needs, False, contract.labels)
 
 
 @functools.lru_cache(maxsize=256)

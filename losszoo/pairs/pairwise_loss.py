@@ -98,7 +98,9 @@ class PairwiseLoss(Loss):
 
     def _known_parameters(self, identity: Identity) -> dict[str, Any]:
         contract = contract_of(self.core)
-        own = {"similarity": contract.similarity, "temperature": contract.temperature or 1.0, "symmetric": False}
+        own: dict[str, Any] = {"similarity": contract.similarity}
+        own |= {} if contract.temperature is None else {"temperature": contract.temperature}
+        own |= {"symmetric": False} if identity.signature == "views" else {}
         return {**super()._known_parameters(identity), **own}
 
     def _adopt(self, identity: Identity) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from torch import Tensor
@@ -31,6 +31,7 @@ class RowContract:
         needs: which pairs a row cannot do without.
         softmax: the loss as a function of the log odds (and the spread), where it is one: see :func:`softmax_row`.
         numbers: the row function for labels that are floating numbers.
+        labels: arguments of the row function that are labels.
     """
 
     similarity: str = "euclidean"
@@ -38,12 +39,18 @@ class RowContract:
     needs: tuple[str, ...] = ("positive",)
     softmax: Callable[..., Tensor] | None = None
     numbers: Callable[..., Any] | None = None
+    labels: tuple[str, ...] = ()
 
 
 def contract_of(core: Callable[..., Any]) -> RowContract:
     """What a row function was declared with, or the defaults."""
-    contract: RowContract = getattr(core, "__losszoo_row__", RowContract())
-    return contract
+    contract: RowContract | None = getattr(core, "__losszoo_row__", None)
+    return RowContract(labels=_labels_asked_by(core)) if contract is None else contract
+
+
+def _labels_asked_by(function: Callable[..., Any]) -> tuple[str, ...]:
+    asked = parameters_of(function)
+    return tuple(name for name in LABELS if name in asked)
 
 
 def pairwise(
@@ -76,7 +83,7 @@ def pairwise(
     contract = _checked(similarity, temperature, needs)
 
     def mark(function: F) -> F:
-        function.__losszoo_row__ = contract  # type: ignore[attr-defined]
+        function.__losszoo_row__ = replace(contract, labels=_labels_asked_by(function))  # type: ignore[attr-defined]
         return function
 
     return mark

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 
 import torch
 
+from losszoo.common.text import shown
 from losszoo.errors import UsageError
 
 RANKS = ("local", "gather", "ring")
@@ -14,6 +16,8 @@ RANKS = ("local", "gather", "ring")
 _SOFTMAX_NUMBERS = 7
 _ROW_FUNCTION_NUMBERS = 36
 _MEBIBYTE = 1 << 20
+# MiB; more than any machine has, and bytes of it can be counted.
+_MOST = 1 << 40
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,7 @@ class Streaming:
     """How a loss over pairs works through the pair matrix.
 
     Args:
-        memory: MiB that blocks of pairs may take, > 0.
+        memory: MiB that blocks of pairs may take, > 0; without a meaning where the whole matrix is formed.
         dense: form the whole matrix at once, by operations that can be differentiated twice.
         compile: compile a row function with ``torch.compile`` (one that :func:`losszoo.softmax_row` declares needs
             none). The first call of each shape then takes seconds.
@@ -69,11 +73,16 @@ class Streaming:
 
     def __post_init__(self) -> None:
         number = isinstance(self.memory, int | float) and not isinstance(self.memory, bool)
-        if not number or not 0 < self.memory < float("inf"):
-            raise UsageError(f"memory must be a finite number of MiB > 0, however: memory={self.memory!r}")
+        if not number or not 0 < self.memory <= sys.float_info.max:
+            raise UsageError(f"memory must be a finite number of MiB > 0, however: memory={shown(self.memory)}")
         for name in ("dense", "compile"):
             if not isinstance(getattr(self, name), bool):
                 raise UsageError(f"{name} must be True or False, however: {name}={getattr(self, name)!r}")
+        if self.dense and self.compile:
+            raise UsageError(
+                "compile must be False with dense=True, got True: a row function is compiled for blocks, and the whole "
+                "matrix has none"
+            )
         if self.ranks is not None and self.ranks not in RANKS:
             raise UsageError(f"ranks must be one of {', '.join(RANKS)}, however: ranks={self.ranks!r}")
 
@@ -85,7 +94,7 @@ class Streaming:
         """
         numbers = _SOFTMAX_NUMBERS if softmax else _ROW_FUNCTION_NUMBERS
         row = max(columns, 1) * dtype.itemsize * numbers
-        rows = int(self.memory * _MEBIBYTE // row)
+        rows = int(min(self.memory, _MOST) * _MEBIBYTE // row)
         if rows < 1:
             raise UsageError(
                 f"memory must suffice for one row of {columns} pairs, at least {_rounded_up(row / _MEBIBYTE)} MiB, "

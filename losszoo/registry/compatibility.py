@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from losszoo.errors import UsageError, suggest
+from losszoo.common.text import shown
+from losszoo.errors import UnknownNameError, UsageError, suggest
+from losszoo.losses.idle import refuse_idle
 from losszoo.registry.expressions import Call, Weighted
 from losszoo.registry.registry import Registry
 from losszoo.registry.specs import FITS, LossSpec, TaskSpec
@@ -37,7 +39,7 @@ def check_params(spec: LossSpec, arguments: Mapping[str, Any], owner: str) -> No
             raise UsageError(f"{spec.name} has no parameter {name!r}: {near} (a loss of {owner})")
         complaint = param.complaint(value)
         if complaint:
-            raise UsageError(f"{spec.name}: {name} {complaint}, however: {name}={value!r} (a loss of {owner})")
+            raise UsageError(f"{spec.name}: {name} {complaint}, however: {name}={shown(value)} (a loss of {owner})")
 
 
 def tasks_for(registry: Registry, signature: str) -> list[str]:
@@ -51,11 +53,12 @@ def losses_for(registry: Registry, task: TaskSpec) -> list[str]:
 
 
 def check_fit(registry: Registry, terms: tuple[Weighted, ...], task: TaskSpec) -> None:
-    """Every registered loss of an expression fits the task and has legal parameters; not all are penalties.
+    """Every registered loss of an expression fits the task and has legal parameters; not all are penalties or idle.
 
     Raises:
         UsageError: names the loss, why it does not fit, and the tasks that it does fit.
     """
+    refuse_idle(terms)
     calls = list(leaves(registry, terms))
     names = [call.name for call in calls]
     for call in calls:
@@ -101,6 +104,20 @@ def targets_of(terms: tuple[Weighted, ...]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
+def _known(registry: Registry, name: str, terms: tuple[Weighted, ...]) -> LossSpec:
+    """The loss of that name; an unknown one beside a file may be the beginning of its path."""
+    try:
+        return registry.loss(name)
+    except UnknownNameError as error:
+        parts = [term.call.name for term in terms]
+        if parts[-1] == name or ".py:" not in parts[-1]:
+            raise
+        path = "+".join(parts)
+        raise UnknownNameError(
+            f"{error}; if a path is meant, with a + in it, it stands in quotes: --loss '\"{path}\"'"
+        ) from None
+
+
 def leaves(registry: Registry, terms: tuple[Weighted, ...], alone: bool = False) -> Iterator[Call]:
     """The losses of the data and of the parameters, without those that only combine others.
 
@@ -111,7 +128,7 @@ def leaves(registry: Registry, terms: tuple[Weighted, ...], alone: bool = False)
     """
     for term in terms:
         name, inner = term.call.name, term.call.inner
-        combines = ":" not in name and COMBINER in registry.loss(name).tags
+        combines = ":" not in name and COMBINER in _known(registry, name, terms).tags
         if combines and not inner and not alone:
             raise UsageError(
                 f"{name} must have losses inside, however: it stands alone; write {name}(loss, another loss)"

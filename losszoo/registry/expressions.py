@@ -15,6 +15,7 @@ A target whose path has a space or a sign in it is written as a string: "my loss
 from __future__ import annotations
 
 import math
+import os
 import re
 import shlex
 from collections.abc import Iterator
@@ -34,6 +35,12 @@ _FILE = re.compile(r"""[^\s()*+,="'\[\]:]+\.py(?!\w|:[A-Za-z_])""")
 _DOTTED = re.compile(r"[A-Za-z_]\w*+(?:\.[A-Za-z_]\w*+)++(?![:.])")
 # What could be a sum, or a path with a sign in it.
 _SIGNED = re.compile(r"""([^\s()*,="'\[\]:]{1,300}+):[A-Za-z_][\w.]*+""")
+# What a path ends with, and what one of Windows begins with, also where a shell has taken its backslashes away.
+_END_OF_FILE = re.compile(r"\.py:[A-Za-z_][\w.]*")
+_WINDOWS = re.compile(r"\s*[A-Za-z]:(?:[\\/][^:]*|[^\s:+*]*)\.py:")
+# Two words with a space or a * between them, and the numbers that a term may begin with.
+_JOINED = re.compile(r"[\w.~-][ *]+[\w.~-]")
+_NUMBERS = re.compile(r"^(?:[0-9.]+ *\* *)+")
 # Deep enough for any loss, shallow enough for the recursive parser.
 _DEEPEST = 40
 _LONGEST = 10_000
@@ -52,6 +59,23 @@ def parse(text: str) -> tuple[Weighted, ...]:
     if len(text) > _LONGEST:
         raise UsageError(f"a loss expression must have at most {_LONGEST} characters, however: {len(text)}")
     return _Parser(text).whole()
+
+
+def _unquoted(text: str, position: int) -> str:
+    """What to add where a path without quotes may be meant; else nothing."""
+    if os.name != "nt" and _WINDOWS.match(text):
+        return "; this is a Windows path: here the parts of a path are joined by /"
+    end = _END_OF_FILE.search(text, position)
+    if end is None or '"' in text:
+        return ""
+    start = position
+    while start and (text[start - 1].isalnum() or text[start - 1] in "_ .~-*"):
+        start -= 1
+    path = _NUMBERS.sub("", text[start : end.end()].strip())
+    if TOKENS.match(text, position) and not _JOINED.search(path):
+        return ""
+    quoted = shlex.quote(f'"{path}"') if path == text.strip() else f"""'... "{path}" ...'"""
+    return f"; if a path is meant, with a space or a sign in it, it stands in quotes: --loss {quoted}"
 
 
 def _is_file(path: str) -> bool:
@@ -120,9 +144,7 @@ class _Parser:
         shown += "..." if len(self.text) > start + 100 else ""
         caret = f"\n  {shown}\n  {' ' * (len(lead) + position - start)}^"
         where = f"cannot read the loss expression at position {position + 1}"
-        spaced = ".py:" in self.text and " " in self.text.partition(".py:")[0].strip()
-        quoted = """; a path with a space in it stands in quotes: --loss '"my folder/mine.py:mine"'""" if spaced else ""
-        raise UsageError(f"{where}: expected {expected}, however: {came}{quoted}{caret}")
+        raise UsageError(f"{where}: expected {expected}, however: {came}{_unquoted(self.text, position)}{caret}")
 
     def _unexpected(self, expected: str) -> NoReturn:
         token = self.tokens[self.at]

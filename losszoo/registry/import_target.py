@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import functools
 import importlib
+import os
 import sys
 from importlib.machinery import ModuleSpec, SourceFileLoader
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from types import CodeType, ModuleType
 from typing import Any
 
@@ -71,7 +72,11 @@ def _from_file(place: str, base: Path | None) -> ModuleType:
     except (OSError, ValueError, RuntimeError) as error:  # too long, a null character, no such ~user
         raise UsageError(f"{place!r} is no path of a file: {error}") from error
     if version is None:
-        raise UsageError(f"there is no file {path} (target {place!r}); relative paths start in {start}")
+        windows = "\\" in place or PureWindowsPath(place).drive
+        hint = (
+            "; this is a Windows path: here the parts of a path are joined by /" if windows and os.name != "nt" else ""
+        )
+        raise UsageError(f"there is no file {path} (target {place!r}); relative paths start in {start}{hint}")
     return _load_file(path, version)
 
 

@@ -87,14 +87,23 @@ class Param:
         if self.choices:
             chosen = isinstance(value, str) and value in self.choices
             return None if chosen else f"must be one of {', '.join(self.choices)}"
+        if _is_long(value) and self.type in ("float", "int"):
+            return f"must be {_SIZE_WORDS[self.type]}"
         if not is_a(value, self.type):
             return f"must be {_TYPE_WORDS[self.type]}"
+        if not _fits(value, self.type):
+            return f"must be {_SIZE_WORDS[self.type]}"
         if self.range is None or self.type not in ("float", "int", "floats"):
             return None
         if self.type == "floats":
             inside = all(map(self._inside, entries(value) or ()))
             return None if inside else f"must be in {self.interval}, every entry"
-        return None if self._inside(value) else f"must be in {self.interval}"
+        if not self._inside(value):
+            return f"must be in {self.interval}"
+        # Past an open end at 0 stands what a loss divides by, or what switches it off.
+        beyond_zero = 0 in self.range and self.bounds[self.range.index(0)] in "()"
+        near = beyond_zero and abs(value) < SMALLEST
+        return f"must be in {self.interval}, and not below {SMALLEST:.2g}, float32's smallest" if near else None
 
     def _inside(self, value: float) -> bool:
         low, high = self.range or (-math.inf, math.inf)
@@ -109,6 +118,28 @@ _TYPE_WORDS = {
     "str": "a string",
     "floats": "a finite number, a flat sequence or a tensor of finite numbers",
 }
+
+
+# Losses compute in float32: what is larger is infinite there, and the inverse of what is smaller is.
+LARGEST, SMALLEST = (2 - 2.0**-23) * 2.0**127, 2.0**-126
+_SIZE_WORDS = {
+    "float": f"a number of at most {LARGEST:.2g} in size, as float32 holds, and a whole one must fit 64 bits",
+    "int": "a whole number that fits 64 bits",
+    "floats": f"a finite number, a flat sequence or a tensor of numbers that are 0 or {SMALLEST:.2g} to {LARGEST:.2g} "
+    "in size, as float32 holds",
+}
+
+
+def _is_long(value: Any) -> bool:
+    """A whole number that torch does not take."""
+    return isinstance(value, int) and not -(2**63) <= value < 2**63
+
+
+def _fits(value: Any, kind: str) -> bool:
+    """Whether float32 holds a number, or each of several."""
+    if kind == "float":
+        return abs(value) <= LARGEST or math.isinf(value)
+    return kind != "floats" or all(x == 0 or SMALLEST <= abs(x) <= LARGEST for x in entries(value) or ())
 
 
 def require(holds: bool, spec: Any, field_name: str, rule: str) -> None:

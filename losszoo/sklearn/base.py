@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import KW_ONLY, dataclass, replace
 from typing import Any, ClassVar
@@ -14,6 +15,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import assert_all_finite, check_is_fitted
 from torch import Tensor
 
+from losszoo.common.foreign_code import level_of_user
 from losszoo.common.interrupt import Interrupt
 from losszoo.common.seeding import isolated
 from losszoo.errors import NonFiniteError, UsageError
@@ -170,6 +172,8 @@ class LossEstimator(BaseEstimator):  # type: ignore[misc]
             signature=signature_of_own(self.loss, self._fitting, self._default),
         )
         plan = make_plan(fresh(self.loss), task, options, NoRecord())
+        for note in plan.notes:
+            warnings.warn(note, stacklevel=level_of_user())
         if len(task.val) == 0:
             _without_validation(plan)
         return plan

@@ -13,6 +13,7 @@ from torch import nn
 from losszoo.creation import create
 from losszoo.errors import NotApplicableError, UsageError
 from losszoo.losses.example_inputs import Batch, example_inputs
+from losszoo.losses.introspection import name_of
 from losszoo.losses.loss import Loss
 from losszoo.losses.reduction import Policy
 from losszoo.losses.sums.data_sizes import set_sizes
@@ -94,7 +95,7 @@ def subject_of(target: Any, *, signature: str | None = None, expects: str | None
 def _name_of(target: Any) -> str:
     if isinstance(target, str):
         return target
-    own = target.identity.name if isinstance(target, Loss) else getattr(target, "__name__", type(target).__name__)
+    own = target.identity.name if isinstance(target, Loss) else name_of(target)
     return str(own)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -25,14 +25,6 @@ from losszoo.errors import UsageError
 Run = Callable[[], Sequence[Tensor]]
 # By how much outputs may differ between two passes, relative to their norm: more than rounding, less than dropout.
 _ALIKE = 1e-2
-
-
-class Draws(Protocol):
-    """The random state, whole: :class:`losszoo.common.seeding.Randomness`."""
-
-    def whole_state(self) -> Mapping[str, Any]: ...
-
-    def restore_whole(self, state: Mapping[str, Any], /) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -52,7 +44,7 @@ class GradientCache:
         draws: restored before each second pass, so that dropout leaves out the same.
     """
 
-    def __init__(self, model: nn.Module, draws: Draws) -> None:
+    def __init__(self, model: nn.Module, draws: Randomness) -> None:
         self.model, self.draws = model, draws
         self.pieces: list[_Piece] = []
         self._before: list[Tensor] | None = None

@@ -14,6 +14,7 @@ from torch import nn
 from losszoo._version import __version__
 from losszoo.common.seeding import Randomness, seed_all
 from losszoo.errors import UsageError
+from losszoo.losses.idle import idle_in_run
 from losszoo.losses.sums.data_sizes import set_sizes
 from losszoo.losses.sums.sum_loss import SumLoss
 from losszoo.pairs.distributed.collectives import World
@@ -22,7 +23,7 @@ from losszoo.registry.expressions import parse
 from losszoo.registry.registry import installed
 from losszoo.registry.specs import TaskSpec
 from losszoo.tasks.make_task import make_task, owner_of, task_of
-from losszoo.tasks.task import Setup, Task
+from losszoo.tasks.task import Recipe, Setup, Task
 from losszoo.training.build_loss import device_of, make_loss, make_model, make_optimizer, make_prediction, text_of
 from losszoo.training.data.batch_inputs import predicting_signature
 from losszoo.training.data.prepared_data import Prepared, prepare, proposed
@@ -67,6 +68,7 @@ class Choice:
         loss_options: the ``loss.`` settings.
         options: all the others.
         data: of the task, prepared.
+        notes: of what will do nothing.
     """
 
     loss: str | Callable[..., Any]
@@ -78,6 +80,7 @@ class Choice:
     loss_options: Mapping[str, Any]
     options: Options
     data: Prepared
+    notes: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:
@@ -132,7 +135,13 @@ def choose(
     data = prepare(made, split, device)
     target = task if isinstance(task, str) and own is not None else ""
     chosen = {"split": split, **task_options}
-    return Choice(loss, built, made, target, chosen, setup, dict(overrides.loss), options, data)
+    notes = idle_in_run(built.terms, setup.recipe.epochs, steps_of(setup.recipe, data, options))
+    return Choice(loss, built, made, target, chosen, setup, dict(overrides.loss), options, data, tuple(notes))
+
+
+def steps_of(recipe: Recipe, data: Prepared, options: Options) -> int:
+    """How many steps a run takes that nothing ends early."""
+    return recipe.epochs * -(-len(data.train) // (recipe.batch_size * options.accumulate))
 
 
 def make_plan(
@@ -195,6 +204,7 @@ def build(chosen: Choice, record: Callable[[], Record], world: World | None = No
         record=record(),
         config=chosen.config(world),
         seed=options.seed,
+        notes=chosen.notes,
         accumulate=options.accumulate,
         world=world,
         checkpoint_seconds=options.checkpoint_seconds,
@@ -204,8 +214,8 @@ def build(chosen: Choice, record: Callable[[], Record], world: World | None = No
 def _guard(
     chosen: Choice, modules: nn.ModuleList, optimizer: torch.optim.Optimizer, precision: Precision, world: World | None
 ) -> Guard:
-    options, recipe = chosen.options, chosen.setup.recipe
-    steps = recipe.epochs * -(-len(chosen.data.train) // (recipe.batch_size * options.accumulate))
+    options = chosen.options
+    steps = steps_of(chosen.setup.recipe, chosen.data, options)
     return Guard(
         list(modules),
         optimizer,

@@ -9,11 +9,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from losszoo.common.interrupt import Interrupt
 from losszoo.common.seeding import isolated
-from losszoo.errors import UsageError, suggest
+from losszoo.errors import UsageError, is_out_of_memory, suggest
 from losszoo.pairs.distributed.collectives import World
 from losszoo.tasks.task import Task
 from losszoo.training.build_loss import device_of
@@ -38,6 +36,7 @@ class Told:
 
     on_epoch: OnEpoch | None
     on_stage: Callable[[str], None]
+    on_note: Callable[[str], None]
 
 
 def run(
@@ -48,6 +47,7 @@ def run(
     trust: bool = False,
     on_epoch: OnEpoch | None = None,
     on_stage: Callable[[str], None] = lambda stage: None,
+    on_note: Callable[[str], None] = lambda note: None,
     raise_interrupt: bool = True,
     **options: Any,
 ) -> RunResult:
@@ -65,6 +65,8 @@ def run(
         trust: with ``resume``, import the loss that the folder names, even if it is not in the registry.
         on_epoch: called after every epoch with its line of the history.
         on_stage: called with what is done now, until the first epoch begins.
+        on_note: called, before the first epoch, with each of the result's ``notes``: what will do nothing, such as a
+            term whose weight is 0 throughout.
         raise_interrupt: raise KeyboardInterrupt when Ctrl-C or SIGTERM has ended the run and everything is saved;
             False returns the partial result, with the status "interrupted".
         options: see :class:`Options`.
@@ -86,7 +88,7 @@ def run(
         True
     """
     if resume is not None:
-        result = _resumed(Path(resume), loss, task, options, trust, Told(on_epoch, on_stage))
+        result = _resumed(Path(resume), loss, task, options, trust, Told(on_epoch, on_stage, on_note))
     elif loss is None or task is None:
         raise UsageError(f"run must be given a loss and a task, or resume=, however: loss={loss!r}, task={task!r}")
     elif trust:
@@ -95,7 +97,7 @@ def run(
         chosen = _options(options)
         with joined(chosen.device) as world, isolated(chosen.seed, device_of(chosen.device)):
             chosen_by = partial(choose, loss, task, chosen, targets=True)
-            result = _trained(chosen_by, world, None, Told(on_epoch, on_stage))
+            result = _trained(chosen_by, world, None, Told(on_epoch, on_stage, on_note))
     if result.status == "interrupted" and raise_interrupt:
         raise KeyboardInterrupt(
             f"interrupted; checkpoint and partial result are in {result.run_dir}; run(resume=...) goes on"
@@ -140,6 +142,8 @@ def _options_of_resuming(options: dict[str, Any]) -> dict[str, Any]:
 def _trained(choose_it: Callable[[], Any], world: World | None, kept: Kept | None, told: Told) -> RunResult:
     told.on_stage("reading the data")
     chosen = agreed(world, choose_it)
+    for note in chosen.notes if world is None or world.rank == 0 else ():
+        told.on_note(note)
     told.on_stage("building the model")
     with ExitStack() as claims:
 
@@ -172,7 +176,9 @@ def _goes_on(plan: Plan, chosen: Choice) -> Iterator[None]:
         raise KeyboardInterrupt(f"interrupted at once{again}") from None
     except UnwritableError as error:
         raise UnwritableError(f"{error}{again}") from error
-    except (MemoryError, torch.OutOfMemoryError) as error:
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
         said = (str(error).splitlines() or [""])[0]
         reason = f" ({said})" if said else ""
         raise UsageError(
@@ -229,6 +235,7 @@ def _conclude(plan: Plan, progress: Progress, parts: tuple[str, ...]) -> RunResu
         guard=plan.guard.to_dict(),
         run_dir=str(plan.record.folder),
         stop_reason=progress.stop_reason,
+        notes=plan.notes,
     )
     features = plan.prediction.embedded(plan.model, plan.data.test) if "test" in parts else None
     if features is not None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from losszoo.common.text import shown
 from losszoo.errors import UsageError
 from losszoo.training.guard.clip import Clip
 from losszoo.training.guard.guard import POLICIES
@@ -70,6 +71,7 @@ class Options:
         _require(self.precision in PRECISIONS, "precision", f"one of {', '.join(PRECISIONS)}", self.precision)
         whole = isinstance(self.accumulate, int) and not isinstance(self.accumulate, bool)
         _require(whole and self.accumulate >= 1, "accumulate", "a whole number >= 1", self.accumulate)
+        _require(self.accumulate < 2**63, "accumulate", "a whole number that fits 64 bits", self.accumulate)
         named = not isinstance(self.parts, str) and bool(self.parts) and set(self.parts) <= set(PARTS)
         _require(named, "parts", f"some of {', '.join(PARTS)}", self.parts)
         _require(self.checkpoint_seconds >= 0, "checkpoint_seconds", "a number >= 0", self.checkpoint_seconds)
@@ -78,4 +80,4 @@ class Options:
 
 def _require(holds: bool, name: str, rule: str, came: Any) -> None:
     if not holds:
-        raise UsageError(f"{name} must be {rule}, however: {name}={came!r}")
+        raise UsageError(f"{name} must be {rule}, however: {name}={shown(came)}")

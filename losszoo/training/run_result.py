@@ -26,6 +26,7 @@ class RunResult:
         guard: counts of what the guard did, and the first non-finite event.
         run_dir: folder with config, history, result, checkpoint and crash bundles.
         stop_reason: why it stopped before the last epoch, in words.
+        notes: what did nothing in it, such as a term whose weight was 0 throughout.
     """
 
     loss: str
@@ -39,6 +40,7 @@ class RunResult:
     guard: Mapping[str, Any]
     run_dir: str
     stop_reason: str = field(default="", compare=False)
+    notes: tuple[str, ...] = field(default=(), compare=False)
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> RunResult:
@@ -47,7 +49,7 @@ class RunResult:
             part: {name: math.nan if value is None else value for name, value in named.items()}
             for part, named in record["metrics"].items()
         }
-        return cls(**{**record, "metrics": metrics})
+        return cls(**{**record, "metrics": metrics, "notes": tuple(record.get("notes", ()))})
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON record."""
@@ -67,4 +69,6 @@ class RunResult:
         )
         if self.stop_reason:
             record["stop_reason"] = self.stop_reason
+        if self.notes:
+            record["notes"] = list(self.notes)
         return record

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from losszoo.errors import UnknownNameError, UsageError, suggest
+from losszoo.common.text import shown
+from losszoo.errors import UnknownNameError, UsageError, nearest, suggest
 from losszoo.registry.params import Param
 from losszoo.tasks.task import Recipe, Setup
 from losszoo.training.models.trunks import trunk_options
@@ -101,20 +102,21 @@ def apply(setup: Setup, overrides: Overrides) -> Setup:
     known = trunk_options(trunk)
     for key in model:
         if key not in known:
-            raise UnknownNameError(
-                f"trunk {trunk} has no option {key!r}: {suggest(key, ['trunk', *known])}; "
-                f"known: model.{', model.'.join(['trunk', *known])}"
-            )
+            raise UnknownNameError(f"trunk {trunk} has no option {key!r}: {_legal('model', key, ['trunk', *known])}")
     return Setup(trunk=trunk, model={**proposed, **model}, recipe=_recipe(setup.recipe, overrides.recipe))
+
+
+def _legal(group: str, key: str, known: list[str]) -> str:
+    """The nearest keys where any is near, and all as they are written."""
+    near = f"{suggest(key, known)}; " if nearest(key, known) else ""
+    return f"{near}known: {', '.join(f'{group}.{name}' for name in known)}"
 
 
 def _recipe(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
     for key, value in changes.items():
         if key not in LEGAL:
-            raise UnknownNameError(
-                f"there is no recipe.{key}: {suggest(key, list(LEGAL))}; known: recipe.{', recipe.'.join(LEGAL)}"
-            )
+            raise UnknownNameError(f"there is no recipe.{key}: {_legal('recipe', key, list(LEGAL))}")
         complaint = LEGAL[key].complaint(value)
         if complaint:
-            raise UsageError(f"recipe.{key} {complaint}, however: recipe.{key}={value!r}")
+            raise UsageError(f"recipe.{key} {complaint}, however: recipe.{key}={shown(value)}")
     return replace(recipe, **changes)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from losszoo.common.text import in_one_line, message_of, some_of
-from losszoo.errors import LosszooError, UsageError
+from losszoo.errors import LosszooError, UsageError, is_out_of_memory
 from losszoo.losses.loss import Loss
 from losszoo.pairs.pairwise_loss import SHARED, PairwiseLoss
 from losszoo.tracing.authors import raised_at
@@ -92,9 +92,9 @@ class BatchLoss:
         plan = self.plan
         try:
             yield
-        except (LosszooError, MemoryError, torch.OutOfMemoryError):  # of memory the run itself speaks
-            raise
         except (Exception, SystemExit) as error:
+            if isinstance(error, LosszooError) or is_out_of_memory(error):  # of memory the run itself speaks
+                raise
             if plan.world is not None and is_of_ranks(error):
                 raise UsageError(
                     f"every rank must go on, however: one has ended; its own error says why ({error})"

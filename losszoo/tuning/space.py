@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 _SIZE_FACTOR = 4
 # Where a proposal lies outside the range of the table, the range reaches this factor beyond it.
 _BEYOND = 10
-# What no default says: the trial of the defaults leaves such a dimension out.
-MISSING = object()
 
 
 @dataclass(frozen=True)

@@ -188,7 +188,7 @@ def _check_host(url: str, kind: str) -> None:
 
 def _what_to_check(kind: str) -> str:
     if kind == "sqlite":
-        return "that the file is an SQLite database in a folder that can be written"
+        return "that the file is an SQLite database, in a folder that can be written, on a disk that has room"
     return "user, password, the name of the database, and that it exists"
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import sqlite3
 import time
 import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from losszoo.common import processes
+from losszoo.common.files import made_folder
 from losszoo.common.text import in_one_line, some_of
 from losszoo.errors import UsageError
 from losszoo.training.run_folder.resume import differences
@@ -49,10 +51,11 @@ def open_study(plan: StudyPlan) -> Study:
     """The study of a plan, made where it does not exist.
 
     Raises:
-        UsageError: the storage cannot be opened, or holds another study of that name.
+        UsageError: the folder cannot be written, or the storage not opened, or it holds another study of that name.
     """
     import optuna
 
+    made_folder(plan.options.out)
     storage = open_storage(plan.storage)
     directions = optuna.study.StudyDirection
     try:
@@ -93,7 +96,11 @@ def _damage(plan: StudyPlan, what: str) -> UsageError:
 def lost(plan: StudyPlan, error: BaseException) -> str:
     """What is said of a storage that answered once and then no more."""
     cause: Any = error.__cause__ or error
-    said = str(getattr(cause, "orig", None) or cause).splitlines()[0]
+    origin = getattr(cause, "orig", None) or cause
+    if getattr(origin, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
+        place = shown(plan.storage) if plan.options.storage else plan.options.out
+        return f"the disk of {place} is full; what is in it is kept: make room there, and the same command goes on"
+    said = str(origin).splitlines()[0]
     return f"storage {shown(plan.storage)} was lost: {said}; what is in it is kept, and the same command goes on"
 
 

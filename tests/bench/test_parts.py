@@ -181,6 +181,7 @@ def test_memory_below_a_megabyte_is_not_told_apart() -> None:
     """A process moves by that much by itself: 100 MB against 10 bytes are at least 95 times, 100e6 / 2^20."""
     assert row(64, 1.0, 10, extra_bytes=100_000_000).memory_ratio == pytest.approx(95.4, abs=0.1)
     assert row(64, 1.0, 10).memory_ratio is None
+    assert row(64, 1.0, 139_000, extra_bytes=16_400).memory_ratio is None  # not "1x" beside these two numbers
 
 
 def test_forecasts_need_four_sizes() -> None:

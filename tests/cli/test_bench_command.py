@@ -117,6 +117,13 @@ def test_a_loss_of_ones_own_with_a_picture(tmp_path: Path) -> None:
     assert b"mine.py:right" in (tmp_path / "out.svg").read_bytes()
 
 
+def test_without_a_peer_nothing_is_said_to_agree() -> None:
+    done = bench(f"{MINE}:talks", "--signature", "regression", "--sizes", "64", "--json", *FAST)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["verdict"] == "not-compared"
+    assert re.search(r"^not compared, ", done.stderr, re.MULTILINE)
+
+
 def test_a_loss_of_ones_own_that_raises_is_a_bad_answer() -> None:
     done = bench(f"{MINE}:raises", "--signature", "regression", "--sizes", "64", *FAST)
     assert done.returncode == 1

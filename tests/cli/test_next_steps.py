@@ -78,6 +78,26 @@ def hungry(logits, targets):
     if len(calls) == 3:
         bytearray(2**45)
     return torch.nn.functional.cross_entropy(logits, targets)
+
+def hungry_in_torch(logits, targets):
+    calls.append(1)
+    if len(calls) == 3:
+        torch.empty(2**50)
+    return torch.nn.functional.cross_entropy(logits, targets)
+
+class Backward(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        return x.clone()
+    @staticmethod
+    def backward(ctx, gradient):
+        calls.append(1)
+        if len(calls) == 3:
+            torch.empty(2**50)
+        return gradient
+
+def hungry_backward(logits, targets):
+    return torch.nn.functional.cross_entropy(Backward.apply(logits), targets)
 """
 
 
@@ -109,6 +129,34 @@ def test_a_task_of_ones_own_file_is_trained_stopped_and_resumed(ask: Callable[..
     without = ask("--resume", words[3])
     assert without.exit_code == 2
     assert "give it with --task file.py:NAME" in without.stderr
+
+
+def test_a_folder_of_runs_names_those_inside_as_commands(ask: Callable[..., Result]) -> None:
+    """With one run and with two, from each folder above them; each line is pasted."""
+    Path("with.py").write_text(
+        "import torch\ndef loss(logits, targets):\n    return torch.nn.functional.cross_entropy(logits, targets)\n"
+    )
+    losszoo.run("cross-entropy", "digits", epochs=1, out="my runs")
+    alone = ask("--resume", "my runs").stderr
+    assert "resume must be given the folder of a run, however: it holds no config.json: my runs; inside it:\n" in alone
+    assert alone.count("losszoo run --resume") == 1
+    losszoo.run("with.py:loss", "digits", epochs=1, out="my runs", signature="multiclass")
+    Path("my runs", "other").mkdir()
+    Path("my runs", "other", "config.json").write_text('{"model_type": "bert"}')
+    for parent in ("my runs", "my runs/digits"):
+        answer = ask("--resume", parent)
+        assert (answer.exit_code, answer.stdout) == (2, "")
+        newest, oldest = answer.stderr.splitlines()[1:]
+        assert newest.endswith(" --loss with.py:loss")
+        for line in (newest, oldest):
+            words = shlex.split(line)
+            assert words[:3] == ["losszoo", "run", "--resume"]
+            assert "this run had ended (completed)" in ask(*words[2:]).stderr
+    assert "inside it" not in ask("--resume", "my runs/other").stderr
+    for _ in range(5):
+        losszoo.run("cross-entropy", "digits", epochs=1, out="my runs")
+    lines = ask("--resume", "my runs").stderr.splitlines()
+    assert (len(lines), lines[-1]) == (7, "and 2 more")
 
 
 @pytest.mark.parametrize(
@@ -156,8 +204,10 @@ def test_without_a_network_a_task_that_needs_no_file_is_named(tmp_path: Path) ->
         assert done.stderr.rstrip().endswith(f"--task {other} needs no file")
 
 
-def test_memory_that_runs_out_in_training_leaves_what_was_written(ask: Callable[..., Result]) -> None:
-    done = ask("--loss", "mine.py:hungry", "--task", "mine.py:Mine", "--checkpoint-seconds", "0")
+@pytest.mark.parametrize("name", ["hungry", "hungry_in_torch", "hungry_backward"])
+def test_memory_that_runs_out_in_training_leaves_what_was_written(ask: Callable[..., Result], name: str) -> None:
+    """On the CPU torch says so by a RuntimeError."""
+    done = ask("--loss", f"mine.py:{name}", "--task", "mine.py:Mine", "--checkpoint-seconds", "0")
     assert done.exit_code == 2
     assert "it ran out in training" in done.stderr
     line = done.stderr.rstrip().rpartition("to go on: ")[2]

@@ -184,3 +184,36 @@ def test_findings_are_shown() -> None:
     ]
     assert "    input   long; --json holds it" in lines
     assert lines[-1] == "note: so?"
+
+
+def test_the_doctor_s_words_hang_in_a_terminal_and_stay_whole_in_a_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    paste = "loss(" + ", ".join(["torch.zeros(1)"] * 8) + ")"
+    finding = Finding(
+        symptom="nan-loss",
+        dtype="float32",
+        probe="the batch",
+        op="log",
+        source="own.py:3",
+        cause="cause " * 40,
+        remedy="remedy " * 40,
+        verified=True,
+        paste=paste,
+        code="log(p)",
+    )
+    path = "runs/" + "x" * 90 + ".pt"
+    event = {"step": 3, "epoch": None, "where": "loss", "op": "log", "source": f"{'y' * 50}.py:3"}
+    found = Replay(path, 2, True, "loss", None, None, None, None, event, {}, (finding,), ("so " * 60,))
+
+    def lines() -> list[str]:
+        written = StringIO()
+        show(found, Console(file=written, width=80))
+        return written.getvalue().splitlines()
+
+    monkeypatch.delenv("COLUMNS", raising=False)
+    whole = lines()
+    assert f"    input   {paste}" in whole
+    monkeypatch.setenv("COLUMNS", "80")
+    broken = lines()
+    assert broken[0] == f"{path}: reproduced"  # a path can be copied
+    assert max(map(len, broken[1:])) <= 80
+    assert "".join("".join(broken).split()) == "".join("".join(whole).split())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from importlib import util
@@ -47,7 +48,7 @@ def test_for_people(runs: Path) -> None:
         "2 runs on breast-cancer, 1 without a result",
         "page: runs/report.html",
     ]
-    assert answer.stderr == "1 note on what could not be read: see the end of the page\n"
+    assert answer.stderr == "1 file unread or left out: see the end of the page\n"
     page = (runs / "report.html").read_text("utf-8")
     assert "<h1>runs</h1>" in page
     assert "hinge/history.json: damaged" in page
@@ -123,3 +124,11 @@ def test_help_loads_neither_torch_nor_plotly() -> None:
     code += "print({'torch', 'plotly'} & {*sys.modules})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def test_a_run_that_was_run_again_is_left_out_and_not_called_unread(runs: Path) -> None:
+    (runs / "hinge" / "history.json").write_text("[]")
+    shutil.copytree(runs / "hinge", runs / "hinge-again")
+    answer = call("runs", "--no-doctor")
+    assert answer.stderr == "1 file unread or left out: see the end of the page\n"
+    assert "was run again later" in (runs / "report.html").read_text("utf-8")

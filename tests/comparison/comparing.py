@@ -10,13 +10,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from waiting import PATIENCE
+
 BAD = Path(__file__).with_name("bad_losses.py")
 # Of a cell or a row, what a clock or the memory decides.
 MEASURED = ("seconds", "peak_memory_mb", "started", "ended", "folder")
 
 SMALL = ("--task", "digits", "--epochs", "2", "--seeds", "1", "--out", "out")
-# What is waited for at all; a machine with ten times as much to do as it has cores must not fail a test.
-PATIENCE = 600.0
 
 
 def environment() -> dict[str, str]:

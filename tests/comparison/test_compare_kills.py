@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from comparing import PATIENCE, compare, start, table_of
+from comparing import compare, start, table_of
+from waiting import PATIENCE
 
 GRID = (
     *("--task", "digits", "--loss", "cross-entropy", "--loss", "nca-stable"),

@@ -6,19 +6,11 @@ import json
 import os
 import signal
 import subprocess
-import time
 from pathlib import Path
-from typing import Any
 
 import pytest
-from comparing import PATIENCE, SMALL, compare, losses, start, table_of, with_bad_losses
-
-
-def wait_for(condition: Any, seconds: float = PATIENCE) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.05)
+from comparing import SMALL, compare, losses, start, table_of, with_bad_losses
+from waiting import PATIENCE, wait_for
 
 
 def ended(folder: Path) -> int:

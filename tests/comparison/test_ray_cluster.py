@@ -9,14 +9,14 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from comparing import PATIENCE, compare, start, table_of
+from comparing import compare, start, table_of
+from waiting import PATIENCE, wait_for
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="ray is not installed")
 
@@ -66,14 +66,6 @@ class Cluster:
     def asked(self) -> tuple[str, ...]:
         """The options that name it."""
         return ("--backend", "ray", "--address", self.address)
-
-
-def wait_for(condition: Callable[[], Any]) -> Any:
-    end = time.monotonic() + PATIENCE
-    while not (found := condition()):
-        assert time.monotonic() < end
-        time.sleep(0.1)
-    return found
 
 
 def line_of(process: subprocess.Popen[str], beginning: str) -> str:

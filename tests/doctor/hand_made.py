@@ -10,7 +10,7 @@ from losszoo.doctor.report.examination import Examination, Finding, Strip
 SCALES = tuple(10.0 ** (k / 2) for k in range(-6, 9))
 STATES = {
     "float32": ("finite",) * 10 + ("non-finite",) * 5,
-    "bfloat16": ("inaccurate",) * 2 + ("finite",) * 8 + ("non-finite",) * 5,
+    "bfloat16": ("inaccurate",) * 2 + ("finite",) * 8 + ("out-of-memory", "raises") + ("non-finite",) * 3,
     "float16": ("finite",) * 8 + ("vanished",) * 2 + ("beyond",) * 3 + ("non-finite",) * 2,
 }
 LIMITS = {"float32": 88.7228, "bfloat16": 88.5, "float16": 4000.0}

@@ -104,11 +104,6 @@ def gaussian_nll(predictions: Tensor, target: Tensor, log_variances: Tensor) -> 
     return (precision * (predictions - target) ** 2 + log_variances).mean()
 
 
-def log_of_moved_sum(x: Tensor) -> Tensor:
-    inside = torch.exp(x) + 1
-    return torch.log(inside).mean()
-
-
 def spread(x: Tensor) -> Tensor:
     return x.std(0).mean()  # culprit
 

@@ -12,8 +12,6 @@ from collection import CASES, CONTROLS, Case
 from collection.case import SYMPTOMS
 from torch import Tensor, nn
 
-FLOATS = (torch.float16, torch.float32, torch.float64)
-
 
 def cast(inputs: tuple[Any, ...], dtype: torch.dtype) -> tuple[Any, ...]:
     """The inputs as leaves, floating ones in the dtype."""

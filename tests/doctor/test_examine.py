@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import random
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Callable
@@ -450,3 +451,10 @@ def test_what_a_loss_prints_buries_nothing(capfd: pytest.CaptureFixture[str]) ->
 
     assert losszoo.examine(chatty, signature="regression").probes > 10
     assert capfd.readouterr() == ("", "")
+
+
+def test_an_examination_that_is_broken_off_leaves_no_thread() -> None:
+    before = set(threading.enumerate())
+    found = losszoo.examine(lambda x: x.square().mean(), example=lambda: (normal(8),), budget=1e-9)
+    assert found.verdict == "undecided"
+    assert set(threading.enumerate()) == before

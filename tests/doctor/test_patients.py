@@ -156,16 +156,19 @@ def on_cuda(x: Tensor) -> Tensor:
 
 
 REFUSED: dict[str, Message] = {
-    "ambiguous names": (lambda: one(squared), r"signature of squared .* say --signature, one of binary, regression;"),
+    "ambiguous names": (
+        lambda: one(squared),
+        r"those of binary and of regression: say which, as in losszoo doctor squared --s",
+    ),
     "unknown names": (
         lambda: one(lambda a, b: a),
-        r"off its arguments: .*--example FILE:NAME.*Python signature= and example=",
+        r"those of no signature: .*known: binary \(predictions, targets\), .*--example FILE:NAME.*in Python example=",
     ),
     "unknown signature": (
         lambda: one(ordinary, signature="multi"),
         r"signature must be one of .*multiclass.*, however: signature='multi'",
     ),
-    "no callable": (lambda: one(3), r"a loss must be callable, however: int is of type int"),  # type: ignore[arg-type]
+    "no callable": (lambda: one(3), r"a loss must be a name, .* or an nn\.Module, got 3 of type int"),  # type: ignore[arg-type]
     "makes no callable": (
         lambda: one(Number),
         "a loss must be a function or an nn.Module class, got Number, the class Number; derive it from torch",

@@ -13,6 +13,7 @@ from rich.console import Console
 from losszoo.cli.tables.diagnosis import LONGEST, show
 from losszoo.cli.tables.doctor_all_table import show_all, summary
 from losszoo.doctor.report.examination import Examination, Finding, Strip
+from losszoo.doctor.report.heat_strip_svg import drawings, key
 from losszoo.doctor.report.wording import STATES, effort, number, reach
 
 
@@ -74,7 +75,7 @@ def test_the_heat_strip_tells_without_colour() -> None:
     start = lines.index("  float32   " + "." * 30 + "X" * 15)
     assert lines[start - 1] == "  |logits|  0.001 0.01  0.1   1     10    100   1e3   1e4"
     assert lines[start + 1 : start + 3] == [
-        "  bfloat16  " + "~" * 6 + "." * 24 + "X" * 15,
+        "  bfloat16  " + "~" * 6 + "." * 24 + "MMM!!!" + "X" * 9,
         "  float16   " + "." * 24 + "0" * 6 + "^" * 9 + "X" * 6,
     ]
     assert lines[start + 3].split("   ") == [
@@ -82,6 +83,8 @@ def test_the_heat_strip_tells_without_colour() -> None:
         "^ true value beyond the dtype",
         "0 gradient vanished",
         "~ inaccurate",
+        "M memory ran out",
+        "! raises an error",
         "X NaN or infinite",
     ]
     assert "  finite up to |logits| = 88.7 in float32" in lines
@@ -182,6 +185,25 @@ def test_reach(limit: float | None, said: str) -> None:
     assert list(reach(replace(SICK, strips=(strip,), range={"float32": limit or 0.0}))) == [said]
 
 
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [("out-of-memory", "memory runs out at every |x| tried"), ("raises", "raises an error at every |x|")],
+)
+def test_where_no_scale_can_be_computed_nothing_is_said_of_numbers(state: str, said: str) -> None:
+    strip = Strip("float32", "|x|", SCALES, (state,) * 15, 0.0)
+    assert "\n".join(reach(replace(SICK, strips=(strip,), range={"float32": 0.0}))).startswith(said)
+
+
+def test_memory_that_ran_out_has_a_mark_and_a_word_of_its_own() -> None:
+    lines = on_pipe(SICK)
+    assert "M memory ran out   ! raises an error   X NaN or infinite" in "\n".join(lines)
+    record = SICK.to_dict()["strips"][1]
+    assert (record["dtype"], record["what"], record["limit"]) == ("bfloat16", "|logits|", 88.5)
+    assert dict(zip(record["scales"], record["states"], strict=True))[SCALES[10]] == "out-of-memory"
+    assert "in bfloat16: memory ran out</title>" in drawings(SICK)
+    assert ">M</text></svg>memory ran out</li>" in key(SICK)
+
+
 def test_reach_without_a_strip() -> None:
     empty = Strip("float32", "|x|", (), (), None)
     bare = replace(HEALTHY, strips=(empty,), range={"float32": 88.7, "float64": float("inf"), "float16": 0.0})
@@ -207,7 +229,7 @@ def test_number(value: float, said: str) -> None:
 
 
 def test_states_have_marks_of_their_own() -> None:
-    assert len({state.mark for state in STATES.values()}) == len({state.rank for state in STATES.values()}) == 5
+    assert len({state.mark for state in STATES.values()}) == len({state.rank for state in STATES.values()}) == 7
     assert effort(SICK) == "212 inputs tried in 4.1 s"
 
 

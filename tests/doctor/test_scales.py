@@ -176,3 +176,26 @@ def test_a_loss_without_a_gradient_is_at_no_scale_finite(dtype: torch.dtype) -> 
     states = dict(zip(found.scales, found.states, strict=True))
     assert {states[scale] for scale in (1e-2, 1.0, 100.0)} == {"vanished"}
     assert "finite" not in found.states
+
+
+@pytest.mark.parametrize(
+    ("fault", "state"),
+    [
+        (lambda: bytearray(10**15), "out-of-memory"),
+        (lambda: torch.empty(10**15), "out-of-memory"),
+        (lambda: [][0], "raises"),
+    ],
+    ids=["outside torch", "torch", "an error"],
+)
+def test_an_input_without_an_answer_is_not_marked_as_nan(fault: Callable[[], object], state: str) -> None:
+    """Of a petabyte, and of an index that is not there."""
+
+    def loss(x: Tensor) -> Tensor:
+        if x.abs().max() > 50:
+            fault()
+        return x.square().mean()
+
+    found = strip(loss, UP)
+    states = dict(zip(found.scales, found.states, strict=True))
+    assert (states[30.0], states[100.0], states[1e30]) == ("finite", state, state)
+    assert found.limit == pytest.approx(50, rel=0.01)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -282,8 +284,10 @@ def test_a_loss_of_ones_own_that_returns_no_loss(thing: object, message: str) ->
 @pytest.mark.parametrize(
     ("thing", "params", "message"),
     [
-        (3, {}, "a loss must be callable"),
-        (lambda a, b: a, {}, "signature of <lambda> cannot be read off its arguments"),
+        (3, {}, "a loss must be a name, an expression, a target .*, got 3 of type int; losszoo list shows"),
+        (None, {}, "a loss must be a name, .*, got None; losszoo list shows"),
+        ([], {}, r"a loss must be a name, .*, got \[\] of type list; losszoo list shows"),
+        (lambda a, b: a, {}, r"signature of <lambda> must be given, got the arguments \(a, b\), those of no signature"),
         (lambda embeddings, labels: embeddings, {"margin": 1}, "has no parameter 'margin'"),
     ],
 )
@@ -492,3 +496,18 @@ def test_every_announced_signature_can_be_called_and_has_an_example() -> None:
     for name, signature in TABLE.items():
         inputs = example_inputs(name)
         assert len(inputs) == len(signature.arguments) + len(signature.optional)
+
+
+@pytest.mark.parametrize(
+    ("loss", "fitting"),
+    [
+        (lambda predictions, targets: predictions - targets, ["binary", "regression"]),
+        (lambda logits, targets: logits - targets, ["multiclass", "segmentation"]),
+    ],
+)
+def test_a_signature_that_several_share_is_named_as_the_error_says(loss: Any, fitting: list[str]) -> None:
+    with pytest.raises(UsageError, match=f"those of {fitting[0]} and of {fitting[1]}: say which, as in ") as refused:
+        losszoo.create(loss)
+    assert f"losszoo.create(..., signature='{fitting[0]}')" in str(refused.value)
+    for signature in fitting:
+        assert losszoo.create(loss, signature=signature).signature == signature

@@ -94,6 +94,32 @@ def test_what_cannot_be_set(name: str, parameter: str, value: Any, message: str)
     assert loss.note.startswith("anything")
 
 
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        *(
+            (text, "temperature")
+            for text in ("triplet-batch-hard", "triplet-semi-hard", "triplet-all", "mse", "mse + mae")
+        ),
+        *((text, "symmetric") for text in ("triplet-all", "sup-con", "nca", "cross-entropy")),
+        *(
+            (text, name)
+            for text in ("bce", "bce + dice")
+            for name in ("similarity", "streaming", "relation", "expects")
+        ),
+        ("sup-con + mse", "streaming"),
+    ],
+)
+def test_an_option_that_does_not_apply_is_not_there(text: str, name: str) -> None:
+    loss = losszoo.create(text)
+    assert not hasattr(loss, name)
+    assert name not in getattr(loss, "parameter_names", ())
+    with pytest.raises(
+        UsageError, match=rf"({name} must be given where the loss is made|has no {name}).* would do nothing"
+    ):
+        setattr(loss, name, 0.5)
+
+
 def test_reduction_and_empty_are_set_as_in_torch() -> None:
     loss = losszoo.create("mse")
     loss.reduction, loss.empty = "sum", "nan"

@@ -36,6 +36,11 @@ def test_a_wrong_choice(name: str, value: Any) -> None:
         Streaming(**{name: value})
 
 
+def test_a_matrix_at_once_has_no_blocks_to_compile() -> None:
+    with pytest.raises(UsageError, match="compile must be False with dense=True, got True"):
+        Streaming(dense=True, compile=True)
+
+
 def test_wrong_ranks() -> None:
     with pytest.raises(UsageError, match="ranks must be one of local, gather, ring, however: ranks='all'"):
         Streaming(ranks="all")

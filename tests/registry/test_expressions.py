@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
+import shlex
 import time
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+import losszoo
 from losszoo import UsageError
 from losszoo.losses.sums.schedules import Schedule
 from losszoo.registry.expressions import Call, Weighted, parse
@@ -221,7 +224,7 @@ def test_any_term_is_written_so_that_it_is_read_back(call: Call, scale: float, s
 
 
 def test_a_path_with_a_space_is_told_to_be_quoted() -> None:
-    with pytest.raises(UsageError, match="a path with a space in it stands in quotes"):
+    with pytest.raises(UsageError, match="if a path is meant, with a space or a sign in it, it stands in quotes"):
         parse("my dir/mine.py:good")
     assert str(parse('"my dir/mine.py:good"')[0].call.name) == "my dir/mine.py:good"
 
@@ -246,3 +249,42 @@ def test_a_path_with_a_sign_in_it_is_no_sum(tmp_path: Path, monkeypatch: pytest.
         parse("a+b/mine.py:Loss")
     assert [term.call.name for term in parse('"a+b/mine.py:Loss"')] == ["a+b/mine.py:Loss"]
     assert [term.call.name for term in parse("bce+mine.py:Loss")] == ["bce", "mine.py:Loss"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "./a+b.py:f",
+        "a+b.py:f",
+        "a*b.py:f",
+        "d/a*b.py:f",
+        "d/a b.py:f",
+        "/t/x(1).py:f",
+        "~/a+b.py:f",
+        "/t/[a].py:f",
+        "./a'b.py:f",
+    ],
+)
+def test_a_path_with_a_sign_in_it_is_told_to_be_quoted_where_no_file_is(path: str) -> None:
+    with pytest.raises(UsageError, match="it stands in quotes: --loss ") as refused:
+        losszoo.create(path, signature="regression")
+    words = shlex.split(str(refused.value).partition("it stands in quotes: ")[2].partition("\n")[0])
+    assert words == ["--loss", f'"{path}"']
+    assert [term.call.name for term in parse(words[1])] == [path]
+
+
+def test_other_mistakes_beside_a_file_are_no_path() -> None:
+    for text in ("bce + + my.py:f", "2*my.py:Mine +", "(bce + my.py:f", "focal(gamma=) + m.py:f", "bce + my.py:f"):
+        with pytest.raises(UsageError) as refused:
+            losszoo.create(text, signature="binary")
+        assert "quotes" not in str(refused.value)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="these are paths there")
+@pytest.mark.parametrize(
+    "path",
+    ["C:\\x\\loss.py:f", "C:/x/loss.py:f", "C:\\x y\\loss.py:f", "x\\loss.py:f", "C:xloss.py:f", "\\\\s\\x\\loss.py:f"],
+)
+def test_a_windows_path_is_told_to_be_one(path: str) -> None:
+    with pytest.raises(UsageError, match="this is a Windows path: here the parts of a path are joined by /"):
+        losszoo.create(path, signature="regression")

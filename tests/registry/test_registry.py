@@ -325,6 +325,7 @@ def test_the_page_for_people_names_the_owner(zoo: Path) -> None:
     done = losszoo(zoo, "plugins")
     assert done.returncode == 0
     assert "spoilt" not in done.stdout
+    assert "nothing is broken" not in done.stdout
     assert re.search("good +dist-good 1.0 +1 loss\n", done.stdout)
     assert "  plugin clash, dist-clash 1.0\n    loss bce: the name belongs to plugin classification" in done.stdout
 

@@ -132,7 +132,7 @@ POSITIVE = Param(name="k", type="floats", range=(0, INF), bounds="()")
     ("param", "interval", "legal", "illegal"),
     [
         (HALF_OPEN, "[0, 1)", [0, 0.5, 1 - 1e-9], [1, -1e-9, INF, math.nan, "0.5", True, None]),
-        (COUNT, "[1, inf)", [1, 10**9], [0, 1.5, True, None]),
+        (COUNT, "[1, inf)", [1, 10**9, 2**63 - 1], [0, 1.5, True, None, 2**63, 10**400]),
         (FLAG, "true|false", [True, False], [0, 1, "true", None]),
         (CHOICE, "a|b", ["a", "b"], ["c", 1, ["a"], None]),
         (OPTIONAL, "(0, inf)", [None, 1e-30, 1e30], [0, -1, INF]),
@@ -149,7 +149,7 @@ POSITIVE = Param(name="k", type="floats", range=(0, INF), bounds="()")
             [torch.ones(2, device="meta"), torch.tensor([math.nan])],
         ),
         (POSITIVE, "(0, inf)", [None, 1, [1, 0.5], torch.ones(2)], [0, [1, 0], [1, INF], torch.zeros(2)]),
-        (Param(name="k"), "", [None, -1e9, 0, 10**300], ["x", math.nan, 10**400, -(10**400)]),
+        (Param(name="k"), "", [None, -1e9, 0, 10**18, 3e38], ["x", math.nan, 10**400, -(10**400), 10**19, 4e38]),
     ],
 )
 def test_what_is_legal(param: Param, interval: str, legal: list[object], illegal: list[object]) -> None:

@@ -146,8 +146,8 @@ def test_wrong_options_are_refused(options: dict[str, Any], said: str) -> None:
     [
         ("focl", "did you mean focal"),
         ("bce + dice", "must be given one loss, however: 'bce \\+ dice' is a sum; give it the terms"),
-        (3, "a loss must be callable, however: int is of type int"),
-        (sound, "say signature= one of binary, regression"),
+        (3, "a loss must be a name, .* or an nn\\.Module, got 3 of type int"),
+        (sound, "those of binary and of regression: say which, .*signature='binary'"),
     ],
 )
 def test_what_is_no_loss_is_refused(target: Any, said: str) -> None:

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import copy
-import functools
 import math
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
+from guarded import ROWS, Guard, good, same
 from torch import Tensor, nn
 
 import losszoo
 from losszoo import Budget, MemoryBank, NonFiniteError, UsageError
 from losszoo.training.guard.guard import BudgetError, Event
 
-# What is written down is another page of tests.
-Guard = functools.partial(losszoo.Guard, bundles=None)
 Setting = tuple[nn.Module, torch.optim.Optimizer]
-ROWS = torch.linspace(-1, 1, 12).view(6, 2)
 
 
 class Poison(torch.autograd.Function):
@@ -42,10 +39,6 @@ def make(kind: str = "adamw", lr: float = 0.1) -> Setting:
     return model, made
 
 
-def good(model: nn.Module) -> Tensor:
-    return model(ROWS).square().mean()
-
-
 BAD: dict[str, Callable[[nn.Module], Tensor]] = {
     "nan loss": lambda model: good(model) * math.nan,
     "inf loss": lambda model: good(model) * math.inf,
@@ -56,17 +49,6 @@ BAD: dict[str, Callable[[nn.Module], Tensor]] = {
 
 def state(model: nn.Module, optimizer: torch.optim.Optimizer) -> Any:
     return copy.deepcopy((model.state_dict(), optimizer.state_dict()))
-
-
-def same(one: Any, two: Any) -> bool:
-    """Bit for bit, all the way down."""
-    if isinstance(one, Tensor):
-        return torch.equal(one, two)
-    if isinstance(one, dict):
-        return one.keys() == two.keys() and all(same(one[key], two[key]) for key in one)
-    if isinstance(one, list | tuple):
-        return len(one) == len(two) and all(map(same, one, two))
-    return bool(one == two)
 
 
 @pytest.mark.parametrize("kind", ["adamw", "sgd"])

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import copy
-import functools
 import math
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
+from guarded import Guard
 from torch import Tensor, nn
 
-import losszoo
 from losszoo import NonFiniteError, UsageError
 
-Guard = functools.partial(losszoo.Guard, bundles=None)
 Make = Callable[[list[nn.Parameter]], torch.optim.Optimizer]
 
 

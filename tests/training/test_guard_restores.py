@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import functools
 import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,19 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from guarded import ROWS, Guard, good, same
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingLR, CyclicLR, LambdaLR, LRScheduler, OneCycleLR, StepLR
 
-import losszoo
 from losszoo import NonFiniteError, UsageError
-
-Guard = functools.partial(losszoo.Guard, bundles=None)
-ROWS = torch.linspace(-1, 1, 12).view(6, 2)
-
-
-def good(model: nn.Module) -> Tensor:
-    return model(ROWS).square().mean()
 
 
 def linear() -> nn.Module:
@@ -38,16 +30,6 @@ def everything(model: nn.Module, optimizer: Optimizer) -> Any:
     own.pop("_zero_grad_profile_name", None)
     states = {name: dict(held) for (name, _), held in zip(model.named_parameters(), optimizer.state.values())}  # noqa: B905
     return copy.deepcopy([model.state_dict(), states, {k: v for k, v in own.items() if k not in ("state", "defaults")}])
-
-
-def same(one: Any, two: Any) -> bool:
-    if isinstance(one, Tensor):
-        return torch.equal(one, two)
-    if isinstance(one, dict):
-        return one.keys() == two.keys() and all(same(one[key], two[key]) for key in one)
-    if isinstance(one, list | tuple):
-        return len(one) == len(two) and all(map(same, one, two))
-    return bool(one == two)
 
 
 # Who is trained.

@@ -14,18 +14,18 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from quick_study import QUICK, plan_of
+from waiting import PATIENCE, wait_for
 
 from losszoo.errors import UsageError
 from losszoo.tuning import study
 from losszoo.tuning.storage import open_storage
 
-PATIENCE = 600.0
 TRIALS = 12
 
 
@@ -50,14 +50,6 @@ pytestmark = pytest.mark.skipif(
     binary("initdb") is None or binary("postgres") is None,
     reason="PostgreSQL is not installed (apt install postgresql)",
 )
-
-
-def wait_for(condition: Callable[[], Any]) -> Any:
-    end = time.monotonic() + PATIENCE
-    while not (found := condition()):
-        assert time.monotonic() < end
-        time.sleep(0.1)
-    return found
 
 
 def answers(port: int) -> bool:

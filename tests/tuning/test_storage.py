@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import resource
+import shutil
+import signal
 import socket
+import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy
@@ -103,3 +108,43 @@ def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path: Path) ->
 def test_the_folder_of_a_file_is_made(tmp_path: Path) -> None:
     open_storage(file_url(tmp_path / "deep" / "er" / "study.db"))
     assert (tmp_path / "deep" / "er" / "study.db").exists()
+
+
+def _small_files() -> None:
+    """As on a disk that is full."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
+
+
+@pytest.mark.parametrize("command", ["tune", "compare"])
+def test_a_folder_that_takes_no_results_is_no_fault_of_a_database(command: str, tmp_path: Path) -> None:
+    """A file, a place below one, a file system that takes none, a disk that is full; then the advice is followed."""
+    (tmp_path / "file").touch()
+    cheap = ["--epochs", "1", *(["--trials", "1"] if command == "tune" else ["--seeds", "1"])]
+    asked = [sys.executable, "-m", "losszoo", command, "--loss", "cross-entropy", "--task", "digits", *cheap, "--out"]
+
+    def tried(out: str, **how: Any) -> tuple[int, str]:
+        done = subprocess.run([*asked, out], capture_output=True, text=True, check=False, cwd=tmp_path, **how)
+        return done.returncode, done.stderr
+
+    def said(out: str, why: str) -> tuple[int, str]:
+        return 2, f"error: out must be a folder that can be written, got {out} ({why}); choose another --out\n"
+
+    assert tried("file") == said("file", "it is a file")
+    assert tried("file/below") == said("file/below", "Not a directory")
+    assert tried("/proc/x") == said("/proc/x", "No such file or directory")
+    assert tried("full", preexec_fn=_small_files) == said("full", "File too large")
+    assert tried("other")[0] == 0
+
+
+def test_a_disk_that_fills_up_is_named_and_the_same_command_goes_on(tmp_path: Path) -> None:
+    """A real file system in a namespace of its own, which is then made larger."""
+    if shutil.which("unshare") is None or subprocess.run(["unshare", "-rm", "true"], check=False).returncode:
+        pytest.skip("this system lets nobody mount")
+    tune = f"{sys.executable} -m losszoo tune --loss cross-entropy --task digits --trials 4 --epochs 1 --out out"
+    (tmp_path / "out").mkdir()
+    script = f"mount -t tmpfs -o size=1400k none out && ! {tune} && mount -o remount,size=40m out && {tune}"
+    command = ["unshare", "-rm", "sh", "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    said = "the disk of out is full; what is in it is kept: make room there, and the same command goes on"
+    assert (done.returncode, done.stderr) == (0, f"error: {said}\n")

@@ -33,7 +33,6 @@ FROM_SHARES: dict[Any, Callable[[Any, Any], Any]] = {
     nca: lambda same, other: -mpmath.log(same),
 }
 EVERY = pytest.mark.parametrize("loss", FROM_SHARES, ids=lambda loss: loss.__name__)
-SOUND = pytest.mark.parametrize("loss", [nca, nca_stable, nca_difference], ids=lambda loss: loss.__name__)
 
 
 def _shares(points: list[list[Any]], labels: list[int], row: int, squared: bool) -> tuple[Any, Any]:

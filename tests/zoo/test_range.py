@@ -17,6 +17,7 @@ from torch import Generator, Tensor
 
 import losszoo
 from losszoo import LossSpec, Param
+from losszoo.losses.example_inputs import example_inputs
 from losszoo.losses.sums.data_sizes import set_sizes
 from losszoo.testing.ordinary_inputs import value_and_gradients
 
@@ -296,6 +297,21 @@ def test_weights_whose_sum_overflows_give_the_mean_and_never_0(error: float) -> 
     torch.testing.assert_close(value.detach(), torch.tensor(error))
     torch.testing.assert_close(*torch.autograd.grad(value, x), torch.full((50,), 1 / 50), rtol=1e-3, atol=0.0)
     assert torch.func.grad(lambda x: loss(x, zero, weight=weight))(x.detach()).isnan().all()
+
+
+@pytest.mark.parametrize("name", ["mae", "hinge", "entmax", "sup-con"])
+def test_large_weights_of_large_values_give_the_mean(name: str) -> None:
+    """A mean does not change where all weights are multiplied by one number, here a power of two."""
+    x, *rest = example_inputs(losszoo.create(name).signature, seed=0)
+    x = (x * 1e10).requires_grad_()
+    loss, weight = losszoo.create(name), torch.arange(1.0, len(x) + 1)
+    weight = weight.view(-1, *[1] * (x.ndim - 1)) if name in ("mae", "hinge") else weight
+    for count in (None, 4.0):
+        large, plain = (
+            loss(x, *rest, weight=weight * scale, denominator=count and count * scale) for scale in (2.0**115, 1.0)
+        )
+        torch.testing.assert_close(large, plain)
+        torch.testing.assert_close(torch.autograd.grad(large, x), torch.autograd.grad(plain, x))
 
 
 def test_a_sum_does_not_overflow_where_it_cancels() -> None:

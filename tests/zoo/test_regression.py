@@ -13,7 +13,6 @@ from losszoo_plugins.regression.robust import huber, log_cosh, mae, quantile
 from losszoo_plugins.regression.squared import custom_mse, mse, rmse
 
 ALL = [mse, custom_mse, rmse, mae, huber, log_cosh, quantile]
-ROBUST = [mae, huber, log_cosh, quantile]
 
 
 def gradient(loss, error, dtype=torch.float32, **params):

@@ -54,9 +54,10 @@ def command(
 
     \b
     losszoo compare --task abalone --loss nca-stable --loss cross-entropy --jobs 2
-    losszoo compare --task digits --task abalone --loss "focal(gamma=2)" --loss modern-nca --baselines
-    losszoo compare --task digits --loss ./my_loss.py:MyLoss --loss bce --seeds 3,7,11 --timeout 60
-    losszoo compare --task abalone --loss nca --seeds 20 --backend ray --address head:6379 --jobs 32
+    losszoo compare --task digits --task abalone --loss modern-nca --baselines
+    losszoo compare --task digits --loss ./my_loss.py:MyLoss --loss cross-entropy
+    losszoo compare --task digits --loss bce --seeds 3,7,11 --timeout 60
+    losszoo compare --task abalone --loss nca --backend ray --address head:6379
     """
     check_options(settings, options["epochs"], options["out"])
     how_many = parse_seeds(seeds)

@@ -72,8 +72,8 @@ def command(target: str | None, everything: bool, as_json: bool, **given: Any) -
 
     \b
     losszoo doctor nca-ratio
-    losszoo doctor ./my_loss.py:MyLoss --signature multiclass --dtype float32 --dtype float16
-    losszoo doctor ./my_loss.py:my_loss --example ./my_loss.py:make_inputs --html report.html
+    losszoo doctor ./my_loss.py:MyLoss --signature multiclass --dtype float16
+    losszoo doctor ./my_loss.py:my_loss --example ./my_loss.py:make_inputs
     losszoo doctor --all
     """
     check_options(target, everything, **given)

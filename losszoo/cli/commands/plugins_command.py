@@ -33,6 +33,9 @@ def command(check: bool, as_json: bool) -> None:
             click.echo("\n" + click.style(f"{counted(len(failures), 'failure')}:", fg="red", bold=True))
             for failure in failures:
                 click.echo("\n".join([f"  {failure.origin}", *hanging("    ", failure.reason)]))
+        else:
+            total = counted(len(registry.losses), "loss"), counted(len(registry.tasks), "task")
+            click.echo(f"\n{' and '.join(total)}: nothing is broken")
     if check and failures:
         exit_with(1)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import click
@@ -9,6 +10,7 @@ import click
 from losszoo.cli.shared_options import command as make_command
 from losszoo.cli.shared_options import exit_with, print_json
 from losszoo.cli.threads import wait_politely
+from losszoo.doctor.effort import SECONDS
 from losszoo.errors import UsageError
 
 
@@ -22,13 +24,19 @@ from losszoo.errors import UsageError
 @click.option("--trust", is_flag=True, help="Run the code that the bundle names: file.py:NAME, package.module:NAME.")
 @click.option("--loss", metavar="TEXT", help="The loss that the bundle is to hold: trusts this one alone.")
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, ...")
+@click.option(
+    "--budget",
+    default=SECONDS,
+    show_default=True,
+    metavar="SECONDS",
+    help="Time limit for the step, and again for the doctor.",
+)
 @click.option("--no-doctor", is_flag=True, help="Do not hand the batch to the doctor.")
-def command(
-    bundle: str, step: str | None, trust: bool, loss: str | None, device: str, no_doctor: bool, as_json: bool
-) -> None:
+def command(bundle: str, budget: float, no_doctor: bool, as_json: bool, **options: Any) -> None:
     """Repeat the step of a crash bundle, and say what broke.
 
     A bundle makes losses of the registry alone. A loss of your own is code: say --trust, or the same text as --loss.
+    All of it runs in a process of its own, with limits on memory and time.
 
     \b
     losszoo replay runs/abalone/nca-ratio/.../bundles/step-103.pt
@@ -39,11 +47,12 @@ def command(
     """
     from rich.console import Console
 
+    if not (math.isfinite(budget) and budget > 0):
+        raise UsageError(f"budget must be a number of seconds > 0, got {budget}")
     wait_politely()
-    from losszoo.crash_replay.replay import replay
+    from losszoo.crash_replay.replayed import replay_apart
 
-    examine = not no_doctor
-    result = replay(bundle, step=_maker(step), loss=loss, device=device, examine=examine, trust=trust)
+    result = replay_apart(bundle, budget=budget, examine=not no_doctor, **options)
     if as_json:
         print_json(result.to_dict())
 
@@ -51,17 +60,3 @@ def command(
 
     show(result, Console(stderr=as_json, highlight=False))
     exit_with(1 if result.reproduced else 0)
-
-
-def _maker(target: str | None) -> Any:
-    """The function that a target names."""
-    if target is None:
-        return None
-    from losszoo.registry.import_target import resolve
-
-    found = resolve(target)
-    if not callable(found):
-        raise UsageError(
-            f"--step must name a function that takes the bundle, however: {target} is of type {type(found).__name__}"
-        )
-    return found

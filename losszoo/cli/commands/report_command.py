@@ -42,9 +42,7 @@ def command(folder: str, html: str | None, title: str, no_doctor: bool, open_it:
     failed = f", {written.failed} without a result" if written.failed else ""
     click.echo(f"{counted(written.runs, 'run')} on {printable(tasks)}{failed}", err=as_json)
     if written.notes:
-        click.echo(
-            f"{counted(len(written.notes), 'note')} on what could not be read: see the end of the page", err=True
-        )
+        click.echo(f"{counted(len(written.notes), 'file')} unread or left out: see the end of the page", err=True)
     click.echo(f"page: {printable(str(written.html))}", err=as_json)
     if open_it and click.launch(str(written.html.absolute())):
         click.echo("no browser could be started; open the page by hand", err=True)

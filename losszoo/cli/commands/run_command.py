@@ -94,7 +94,7 @@ def command(
     losszoo run --loss ./my_loss.py:MyLoss --task digits
     losszoo run --loss nca-ratio --task abalone --on-nonfinite skip
     losszoo run --resume runs/abalone/nca-stable/20261121-111753-seed0-ugvyz4ej
-    losszoo run --resume runs/digits/my-loss.py-MyLoss/... --loss ./my_loss.py:MyLoss
+    losszoo run --resume runs/digits/my-loss.py-MyLoss/... --trust
     torchrun --nproc-per-node 2 -m losszoo run --loss sup-con --task digits
     """
     if resume is not None:
@@ -123,7 +123,7 @@ def start_run(loss: str, task: str, settings: tuple[str, ...], as_json: bool, op
     with epoch_display(f"{loss} on {task}", options["epochs"]) as display:
         from losszoo.training.run import run
 
-        options |= {"on_epoch": display.show, "on_stage": display.say}
+        options |= {"on_epoch": display.show, "on_stage": display.say, "on_note": say_note}
         result = run(loss, task, set=settings, raise_interrupt=False, **options)
     answer(result, spec, twins_of(terms), as_json, task if ":" in task else "")
 
@@ -173,7 +173,7 @@ def resume_run(
         kept = read_run(Path(folder))
         spec = announced(kept.task_of(task))
         beside = {name: options[name] for name in ("checkpoint_seconds", "tensorboard")}
-        beside |= {"on_epoch": display.show, "on_stage": display.say}
+        beside |= {"on_epoch": display.show, "on_stage": display.say, "on_note": say_note}
         result = run(loss, task, resume=folder, trust=trust, raise_interrupt=False, **beside)
     if kept.result is not None and is_first():
         click.echo(f"note: this run had ended ({kept.result.status}); nothing was trained", err=True)
@@ -220,6 +220,11 @@ def warn_of_exhibits(terms: tuple[Weighted, ...]) -> None:
     """An exhibit is unstable on purpose; it is said before it starts."""
     for name, twin in twins_of(terms).items():
         click.echo(f"note: {name} is an exhibit, unstable on purpose; {twin} is its stable form", err=True)
+
+
+def say_note(note: str) -> None:
+    """What will do nothing, before the time is spent."""
+    click.echo(f"note: {note}", err=True)
 
 
 class epoch_display:  # noqa: N801 (used as a context manager, like a function)

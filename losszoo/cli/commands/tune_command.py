@@ -87,9 +87,9 @@ def command(
 
     \b
     losszoo tune --loss modern-nca --task abalone --trials 50
-    losszoo tune --loss "focal + 0.1*hinge" --task digits-rare --search weight.hinge=0.01:1:log
-    losszoo tune --loss cross-entropy --task abalone --set model.trunk=mlp --search recipe.lr=1e-4:1e-2:log --jobs 2
-    losszoo tune --loss nca --task abalone --storage postgresql://me:secret@host/studies
+    losszoo tune --loss "bce + l2" --task digits --search weight.l2=1e-5:1e-2:log
+    losszoo tune --loss nca --task abalone --search recipe.lr=1e-4:1e-2:log
+    losszoo tune --loss nca --task abalone --storage postgresql://me@host/studies
     """
     check_options(settings, **options)
     registry = installed()

@@ -68,7 +68,8 @@ def render(report: Report, room: int | None) -> Iterator[RenderableType]:
         yield Text(f"note: {printable(note)}", style="dim")
     yield Text(machine_line(report.machine), style="dim")
     yield Text(
-        f"{report.verdict}, {human_seconds(report.seconds)}", style="dim" if report.verdict == "agrees" else "red"
+        f"{report.verdict.replace('-', ' ')}, {human_seconds(report.seconds)}",
+        style="red" if report.verdict in ("differs", "failed") else "dim",
     )
 
 

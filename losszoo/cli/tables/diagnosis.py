@@ -67,7 +67,7 @@ def _finding(number: int, finding: Finding, room: int | None) -> Iterator[Text]:
     if place(finding):
         yield from hang(_MARGIN, Text(printable(place(finding)), style="bold cyan"), room)
     if finding.code:
-        yield from _python(_MARGIN + "  ", Text(printable(finding.code.strip()), style="cyan"), room)
+        yield from python_lines(_MARGIN + "  ", Text(printable(finding.code.strip()), style="cyan"), room)
     yield from _fact("when", printable(finding.probe), room)
     yield from _fact("cause", printable(finding.cause), room)
     yield from _input(finding, room)
@@ -92,11 +92,11 @@ def _input(finding: Finding, room: int | None) -> Iterator[Text]:
         if len(line) > LONGEST:
             yield from hang(lead, f"{printable(line[:LONGEST])}... ({len(line)} characters; --json holds all)", room)
         else:
-            yield from _python(lead, Text(printable(line)), room)
+            yield from python_lines(lead, Text(printable(line)), room)
         lead = Text(" " * len(lead))
 
 
-def _python(lead: Text | str, code: Text, room: int | None) -> Iterator[Text]:
+def python_lines(lead: Text | str, code: Text, room: int | None) -> Iterator[Text]:
     """A line of Python, broken only inside brackets: pasted with its breaks it is the same."""
     line = Text(lead) if isinstance(lead, str) else lead
     if room is None or room - len(line) < NARROWEST:

@@ -16,6 +16,8 @@ COLOURS = {
     "beyond": "black on white",
     "vanished": "black on cyan",
     "inaccurate": "black on yellow",
+    "out-of-memory": "black on magenta",
+    "raises": "bright_white on blue",
     "non-finite": "bright_white on red",
 }
 _INDENT = "  "

@@ -16,6 +16,7 @@ from losszoo.doctor.effort import Effort
 from losszoo.doctor.report.examination import Strip
 from losszoo.doctor.subject.input_kinds import Leaf, leaves_of
 from losszoo.doctor.subject.subject import Leaves, Outcome, Subject, evaluate
+from losszoo.errors import is_out_of_memory
 
 SCALES = (1e-8, 1e-6, 1e-4, 1e-2, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1e3, 1e4, 1e5, 1e6, 1e8, 1e12, 1e16, 1e20, 1e30)
 # Of what is positive the smallest scales tell most: a variance or a rate near 0.
@@ -23,6 +24,8 @@ _TINY = (1e-30, 1e-20, 1e-16, 1e-12)
 _STEPS = 18
 # An argument alone that ends within a tenth of where all of them end is the one that ends them.
 _AS_EARLY = 1.1
+# Value or gradient is not finite, or there is none.
+_WITHOUT_NUMBERS = ("non-finite", "beyond", "out-of-memory", "raises")
 # Of the effort; the rest is for the diagnoses.
 _SHARE = 0.85
 
@@ -102,7 +105,7 @@ def _strip(subject: Subject, swept: _Swept, dtype: torch.dtype, clock: Effort) -
         if clock.over(_SHARE):
             return None
         states.append(_state(subject, at_scale(subject, swept.leaves, scale), dtype))
-    bad = [state in ("non-finite", "beyond") for state in states]
+    bad = [state in _WITHOUT_NUMBERS for state in states]
     if all(bad):
         return Strip(_name(dtype), swept.what, scales, tuple(states), 0.0)
     one = scales.index(1.0)
@@ -129,6 +132,8 @@ def at_scale(subject: Subject, leaves: Sequence[Leaf], scale: float) -> Leaves:
 
 def _state(subject: Subject, leaves: Leaves, dtype: torch.dtype) -> str:
     outcome = evaluate(subject, leaves, dtype)
+    if outcome.error is not None:
+        return "out-of-memory" if is_out_of_memory(outcome.error) else "raises"
     if not _fails(outcome):
         if subject.trained and outcome.is_detached:
             return "vanished"

@@ -75,7 +75,7 @@ class Strip:
         what: what is scaled, ``|logits|``.
         scales: largest absolute value of the input, ascending.
         states: for each scale "finite", "beyond" (the true value is larger than the dtype can hold: no fault of
-            the loss), "vanished", "inaccurate" or "non-finite".
+            the loss), "vanished", "inaccurate", "out-of-memory", "raises" or "non-finite".
         limit: the largest scale up to which value and gradient are finite; None: at every scale tried.
         floor: the smallest scale down to which they are; None: at every scale tried.
     """
@@ -86,6 +86,17 @@ class Strip:
     states: tuple[str, ...]
     limit: float | None
     floor: float | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The record in the document."""
+        return {
+            "dtype": self.dtype,
+            "what": self.what,
+            "scales": list(self.scales),
+            "states": list(self.states),
+            "limit": self.limit,
+            "floor": self.floor,
+        }
 
 
 @dataclass(frozen=True)
@@ -131,6 +142,7 @@ class Examination:
             "verdict": self.verdict,
             "findings": [finding.to_dict() for finding in self.findings],
             "range": dict(self.range),
+            "strips": [strip.to_dict() for strip in self.strips],
             "notes": list(self.notes),
             "probes": self.probes,
             "complete": self.complete,

@@ -41,8 +41,12 @@ STATES = {
     "beyond": State("^", "true value beyond the dtype", 1),
     "vanished": State("0", "gradient vanished", 2),
     "inaccurate": State("~", "inaccurate", 3),
-    "non-finite": State("X", "NaN or infinite", 4),
+    "out-of-memory": State("M", "memory ran out", 4),
+    "raises": State("!", "raises an error", 5),
+    "non-finite": State("X", "NaN or infinite", 6),
 }
+# Where no scale gives a number.
+_EVERYWHERE = {"out-of-memory": "memory runs out at every", "raises": "raises an error at every"}
 
 
 def outcome(examination: Examination) -> str:
@@ -106,7 +110,8 @@ def strip_reach(strip: Strip) -> str:
     if strip.limit is None:
         return f"finite at every {strip.what} tried, up to {number(strip.scales[-1])}, in {strip.dtype}"
     if nowhere(strip):
-        return f"not finite at any {strip.what} tried in {strip.dtype}"
+        said = _EVERYWHERE.get("".join(set(strip.states)), "not finite at any")
+        return f"{said} {strip.what} tried in {strip.dtype}"
     return f"finite up to {strip.what} = {number(strip.limit)} in {strip.dtype}"
 
 

@@ -23,7 +23,14 @@ from losszoo.doctor.subject.resource_use import MOST_BYTES, Use, growth, in_giga
 from losszoo.doctor.subject.subject import NoValueError, Outcome, Subject, evaluate, make_subject
 from losszoo.errors import UsageError, is_out_of_memory
 from losszoo.losses.example_inputs import example_inputs
-from losszoo.losses.introspection import check_is_loss, fitting_signatures, infer_signature, positional_names
+from losszoo.losses.introspection import (
+    check_is_loss,
+    fitting_signatures,
+    infer_signature,
+    name_of,
+    positional_names,
+    unknown_signature,
+)
 from losszoo.losses.loss import Loss
 from losszoo.losses.signatures import TABLE
 from losszoo.losses.sums.data_sizes import set_sizes
@@ -66,7 +73,7 @@ def _uncompiled(thing: Any, label: str) -> tuple[Any, tuple[str, ...]]:
 def _things(loss: str | Callable[..., Any], signature: str | None, expects: str | None) -> list[tuple[str, Any]]:
     """The single losses, ready to be called."""
     if not isinstance(loss, str):
-        return _of_object(loss, getattr(loss, "__name__", type(loss).__name__), {})
+        return _of_object(loss, name_of(loss), {})
     terms = parse(loss)
     calls = [term.call for term in terms]
     if len(terms) == 1 and ":" in calls[0].name:
@@ -186,12 +193,9 @@ def _inferred(thing: Any, label: str, seed: int) -> str:
         return accepted[0]
     if candidates and not accepted:
         raise _refused(label, {name: outcome.error for name, outcome in answers.items() if outcome.error})
-    listed = ", ".join(accepted or SIGNATURES)
-    raise UsageError(
-        f"the signature of {label} cannot be read off its arguments: say --signature, one of {listed}; for any "
-        "other loss say --example FILE:NAME, a function that returns one ordinary tuple of inputs (in Python "
-        "signature= and example=)"
-    )
+    ways = f"as in losszoo doctor {label} --signature {{}} (in Python signature='{{}}')"
+    said = unknown_signature(thing, label, accepted or candidates, ways)
+    raise UsageError(f"{said}; {_OTHERS}")
 
 
 def _refused(label: str, errors: dict[str, Exception]) -> UsageError:

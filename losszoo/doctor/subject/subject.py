@@ -15,7 +15,6 @@ from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
 from losszoo.doctor.effort import Effort
 from losszoo.doctor.subject.dtypes import computing_in
 from losszoo.doctor.subject.resource_use import Use
-from losszoo.errors import is_out_of_memory
 from losszoo.tracing.whole_matrix import whole_matrix
 
 Leaves = list[Any]
@@ -36,11 +35,6 @@ class Outcome:
     values: Tensor | None = None
     gradients: tuple[Tensor | None, ...] = ()
     error: Exception | None = None
-
-    @property
-    def out_of_memory(self) -> bool:
-        """Whether the call could not be made for want of memory, which is no fault of the loss."""
-        return self.error is not None and is_out_of_memory(self.error)
 
     @property
     def is_detached(self) -> bool:

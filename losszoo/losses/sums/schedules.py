@@ -5,8 +5,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from losszoo.common.text import shown
 from losszoo.errors import UsageError
 
+# Up to here a float tells every whole number from the next.
+_TOO_LONG = 2**53 + 1
 KINDS = ("linear", "cosine", "step", "constant")
 
 
@@ -44,9 +47,9 @@ class Schedule:
             raise UsageError(f"{self.kind} must have a length in epochs or in steps, got both")
         if self.steps is None and self.epochs is None:
             object.__setattr__(self, "epochs", 1)
-        if self.length < 1 or self.length != int(self.length):
+        if not 1 <= self.length < _TOO_LONG or self.length != int(self.length):
             raise UsageError(
-                f"{self.kind}: {self.unit} must be a whole number >= 1, however: {self.unit}={self.length}"
+                f"{self.kind}: {self.unit} must be a whole number >= 1 and <= 2**53, got {shown(self.length)}"
             )
 
     @property

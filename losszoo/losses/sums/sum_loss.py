@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import math
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from numbers import Real
@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from losszoo.common.text import shown
 from losszoo.errors import UsageError
+from losszoo.losses.idle import warn_of_idle
 from losszoo.losses.parameters import refuse_inside
 from losszoo.losses.sums.schedules import Schedule, number_text
 from losszoo.losses.sums.training_clock import Clock
@@ -37,8 +39,9 @@ class Summable(nn.Module):
     def __mul__(self, scale: Any) -> SumLoss:
         if isinstance(scale, bool) or not isinstance(scale, Real):
             return NotImplemented
-        if not math.isfinite(scale):
-            raise UsageError(f"the weight of a loss must be finite, got {scale}")
+        # A whole number may be too large for a float.
+        if not abs(scale) <= sys.float_info.max:  # type: ignore[operator]
+            raise UsageError(f"the weight of a loss must be finite, got {shown(scale)}")
         return SumLoss([replace(term, scale=term.scale * float(scale)) for term in self._as_terms()])
 
     __rmul__ = __mul__
@@ -166,11 +169,10 @@ class SumLoss(Summable):
         self.set_step(step)
 
     def set_epoch(self, epoch: float) -> None:
-        """The epoch, from 0, at which schedules are read."""
+        """The epoch, from 0, at which schedules are read; the losses inside are told too."""
         self.clock.set_epoch(epoch)
         for loss in self.losses:
-            if isinstance(loss, SumLoss):
-                loss.set_epoch(epoch)
+            loss.set_epoch(epoch)  # type: ignore[operator]
 
     def set_step(self, step: int) -> None:
         """The step, from 0, at which schedules are read: from now on calls are not counted.
@@ -269,6 +271,9 @@ class SumLoss(Summable):
                     raise UsageError(f"{name} must be by the label of a term ({', '.join(known)}), got {label!r}")
 
     def _tick(self) -> Clock:
+        if not self.clock.weighed and self.training and torch.is_grad_enabled() and not torch.compiler.is_compiling():
+            self.clock.weighed = True
+            warn_of_idle(self._terms)
         schedules = [schedule for _, schedule in self._schedules()]
         if schedules:
             by_epoch = any(s.unit == "epochs" and s.kind != "constant" for s in schedules)

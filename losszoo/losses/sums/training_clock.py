@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from losszoo.common.foreign_code import level_of_user
+from losszoo.common.text import shown
 from losszoo.errors import UsageError
 
 # Training calls after which a schedule over epochs that nobody moves is told of.
@@ -30,6 +31,7 @@ class Clock:
         now: of the latest call.
         epoch_told: somebody tells the epochs.
         step_told: somebody tells the steps, so that calls do not count.
+        weighed: a training call has looked whether all weights are 0.
     """
 
     epoch: float = 0.0
@@ -37,16 +39,17 @@ class Clock:
     now: int = 0
     epoch_told: bool = False
     step_told: bool = False
+    weighed: bool = False
     _uncounted: bool = False
     _calls: int = 0
 
     def set_epoch(self, epoch: float) -> None:
         """The epoch from now on."""
-        self.epoch, self.epoch_told = _counted("epoch", epoch), True
+        self.epoch, self.epoch_told = as_count("epoch", epoch), True
 
     def set_step(self, step: int) -> None:
         """The step from now on, whatever is called."""
-        self.step = self.now = int(_counted("step", step))
+        self.step = self.now = int(as_count("step", step))
         self.step_told = True
 
     def tick(self, *, training: bool, by_epoch: bool) -> None:
@@ -90,14 +93,14 @@ class Clock:
         self.epoch_told, self.step_told = (bool(state.get(f"{name}_told", False)) for name in ("epoch", "step"))
 
 
-def _counted(name: str, value: float) -> float:
+def as_count(name: str, value: float) -> float:
     """A count from 0, which may lie between two: NaN and numbers below 0 would leave the weights as they are."""
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = math.nan
     if not 0 <= number < math.inf:
-        raise UsageError(f"{name} must be a number >= 0, got {value!r}")
+        raise UsageError(f"{name} must be a number >= 0, got {shown(value)}")
     return number
 
 

@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
+from losszoo.common.text import shown
 from losszoo.errors import UsageError, suggest
 from losszoo.registry.expression_terms import Call
 from losszoo.registry.expressions import parse
@@ -165,7 +166,7 @@ def adaptive(text: str | None) -> Adapting | None:
             raise UsageError(f"clip {call.name} has no argument {name!r}: {suggest(name, list(known))}")
         complaint = known[name].complaint(value)
         if complaint:
-            raise UsageError(f"clip {call.name}: {name} {complaint}, however: {name}={value!r}")
+            raise UsageError(f"clip {call.name}: {name} {complaint}, however: {name}={shown(value)}")
     return kind(**call.arguments)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from losszoo.common.text import shown
 from losszoo.errors import UsageError
 from losszoo.tracing.finite_check import largest, together
 from losszoo.training.guard.adaptive_clip import Adapting, adaptive
@@ -37,6 +38,9 @@ class Clip:
             number = isinstance(bound, int | float) and not isinstance(bound, bool)
             if bound is not None and not (number and 0 < bound < math.inf):
                 raise UsageError(f"{name} must be a number > 0, however: {name}={bound!r}")
+            # A float32 gradient times less is 0: nothing would be trained.
+            if bound is not None and not torch.finfo(torch.float32).tiny <= bound <= sys.float_info.max:
+                raise UsageError(f"{name} must be a number from 1.2e-38 to 1.8e308, got {shown(bound)}")
         object.__setattr__(self, "_moving", adaptive(self.moving))
 
     def apply(self, gradients: Sequence[Tensor], norm: float) -> bool:

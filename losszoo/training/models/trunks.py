@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from losszoo.common.text import shown
 from losszoo.errors import UnknownNameError, UsageError, suggest
 from losszoo.registry.params import Param
 from losszoo.training.models.networks import PeriodicEmbedding, UNet
@@ -186,7 +187,7 @@ def build_trunk(name: str, shape: Shape, numeric: int | None = None, **options: 
             raise UnknownNameError(f"trunk {name} has no option {option!r}; {suggest(option, list(known))}")
         complaint = LEGAL[option].complaint(value)
         if complaint:
-            raise UsageError(f"option {option} of trunk {name} {complaint}, however: {option}={value!r}")
+            raise UsageError(f"option {option} of trunk {name} {complaint}, however: {option}={shown(value)}")
     return TRUNKS[name](tuple(shape), numeric, **options)
 
 

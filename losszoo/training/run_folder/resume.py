@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +46,10 @@ _PARTS: Mapping[str, type] = {
 }
 # Of one process, and of ranks: more than any machine has; torch would begin to start them.
 _MOST_THREADS = 4096
+# A run lies in out/task/loss/; a folder of anything else is not searched to its end.
+_LEVELS = 3
+_MOST_LOOKED_AT = 10_000
+_MOST_NAMED = 5
 
 
 class NotResumableError(UsageError):
@@ -237,7 +243,9 @@ def read_run(folder: Path) -> Kept:
     if config is None:
         what = "it holds no config.json" if folder.is_dir() else "there is no such folder"
         what = "this is a file" if folder.is_file() else what
-        raise NotResumableError(f"resume must be given the folder of a run, however: {what}: {folder}")
+        raise NotResumableError(
+            f"resume must be given the folder of a run, however: {what}: {folder}{_runs_inside(folder)}"
+        )
     if not isinstance(config, dict) or config.get("format") != FORMAT:
         came = config.get("format") if isinstance(config, dict) else type(config).__name__
         raise NotResumableError(
@@ -251,6 +259,40 @@ def read_run(folder: Path) -> Kept:
     if result is not None:
         return Kept(folder, config, _result(result, folder))
     return Kept(folder, config, checkpoint=_checkpoint(folder))
+
+
+def _runs_inside(folder: Path) -> str:
+    """The runs below a folder, the newest first, each as the command that resumes it; "" where there are none."""
+    paths = (path for path in islice(_below(folder, _LEVELS), _MOST_LOOKED_AT) if path.name == "config.json")
+    runs = sorted((path.parent for path in paths), key=lambda run: -(run / "config.json").stat().st_mtime)
+    commands = [command for run in runs if (command := _command_of(run))]
+    if not commands:
+        return ""
+    more = f"\nand {len(commands) - _MOST_NAMED} more" if len(commands) > _MOST_NAMED else ""
+    return "; inside it:\n" + "\n".join(commands[:_MOST_NAMED]) + more
+
+
+def _below(folder: Path, levels: int) -> Iterator[Path]:
+    """The files of a folder and of those in it; what cannot be read is passed by, and no link is followed."""
+    with suppress(OSError):
+        for entry in os.scandir(folder):
+            if entry.is_file(follow_symlinks=False):
+                yield Path(entry.path)
+            elif levels and entry.is_dir(follow_symlinks=False):
+                yield from _below(Path(entry.path), levels - 1)
+
+
+def _command_of(folder: Path) -> str:
+    """What resumes the run in a folder; "" where there is none that can be read."""
+    try:
+        config = read_json(folder / "config.json")
+        _check_parts(folder, config)
+        if config.get("format") != FORMAT:
+            return ""
+        own = "  # and its task, which is your own: --task file.py:NAME" if config.get("task_is_own") else ""
+        return resume_command(folder, config["world"], config["loss"]) + own
+    except (OSError, UsageError, TypeError, AttributeError):  # a config.json of something else
+        return ""
 
 
 def _check_parts(folder: Path, config: Mapping[str, Any]) -> None:

@@ -24,6 +24,8 @@ from losszoo.errors import UsageError
 from losszoo.training.guard.crash_bundle import Bundles
 
 CHECKPOINT = "checkpoint.pt"
+# Of a folder that took files before; a run that is resumed stays in it.
+_MAKE_ROOM = "make room on its disk"
 
 
 class UnwritableError(UsageError):
@@ -106,11 +108,10 @@ class Record:
         try:
             yield
         except OSError as error:
-            raise _unwritable(error, self.folder) from error
+            raise _unwritable(error, self.folder, _MAKE_ROOM) from error
         except RuntimeError as error:  # of torch's writer, which tells the position at which it could not go on
-            raise _unwritable(
-                OSError(0, "a file could not be written whole (is the disk full?)"), self.folder
-            ) from error
+            full = OSError(0, "a file could not be written whole (is the disk full?)")
+            raise _unwritable(full, self.folder, _MAKE_ROOM) from error
 
 
 class NoRecord(Record):
@@ -135,8 +136,7 @@ class NoRecord(Record):
         pass
 
 
-def _unwritable(error: OSError, folder: Path) -> UnwritableError:
+def _unwritable(error: OSError, folder: Path, next_step: str = "choose another --out") -> UnwritableError:
     return UnwritableError(
-        f"the run folder must be writable, however: {error.strerror or error}: "
-        f"{error.filename or folder}; choose another --out"
+        f"the run folder must be writable, however: {error.strerror or error}: {error.filename or folder}; {next_step}"
     )

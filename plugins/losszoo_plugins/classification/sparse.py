@@ -67,7 +67,8 @@ def entmax(logits: Tensor, targets: Tensor, *, alpha: float = 1.5) -> Tensor:
     Reference:
         Peters, Niculae, Martins, "Sparse Sequence-to-Sequence Models", ACL 2019, arXiv:1905.05702.
     """
-    return _fenchel_young(read(logits, targets), alpha)
+    # As a float: torch takes no whole number of more than 64 bits, which alpha (alpha - 1) may be.
+    return _fenchel_young(read(logits, targets), float(alpha))
 
 
 def _fenchel_young(labels: Labels, alpha: float) -> Tensor:

@@ -161,7 +161,7 @@ class _Hinges(torch.autograd.Function):
         return sums, active
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor, None, None, None]:
+    def backward(ctx: Any, grad: Tensor, *_: Tensor) -> tuple[Tensor, None, None, None]:
         (slopes,) = ctx.saved_tensors
         return slopes * grad.unsqueeze(1), None, None, None
 
@@ -182,10 +182,7 @@ class _TransformedHinges(torch.autograd.Function):
         ctx.save_for_backward(slopes)
         ctx.save_for_forward(slopes)
 
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor, *_: Tensor) -> tuple[Tensor, None, None, None]:
-        (slopes,) = ctx.saved_tensors
-        return slopes * grad.unsqueeze(1), None, None, None
+    backward = staticmethod(_Hinges.backward)
 
     @staticmethod
     def jvp(ctx: Any, logits: Tensor, *_: None) -> tuple[Tensor, None, None]:

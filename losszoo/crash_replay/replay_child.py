@@ -1,0 +1,63 @@
+"""The process that replays for another one: the step, then the doctor, each within its limits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from losszoo.common.memory_limit import bound_data, free_memory
+from losszoo.crash_replay.repeat_step import MakeStep
+from losszoo.crash_replay.replay import in_parts
+from losszoo.crash_replay.replayed import Replay
+from losszoo.doctor.child_main import MEMORY, alarm, late
+from losszoo.doctor.effort import TimeUpError
+from losszoo.errors import UsageError
+from losszoo.registry.import_target import resolve
+
+
+def answers(request: Mapping[str, Any]) -> Iterator[Replay]:
+    """The work of ``replay_apart`` in its process: the step, then the doctor's answer too.
+
+    Args:
+        request: "path", "step" (a target, or None), "loss", "device", "examine", "trust" of :func:`losszoo.replay`,
+            and "budget".
+
+    Raises:
+        UsageError: as :func:`losszoo.replay`, or the step does not end.
+    """
+    path, budget, on_cpu = request["path"], request["budget"], request["device"].startswith("cpu")
+    if on_cpu:
+        bound_data(free_memory())
+    try:
+        with alarm(budget):
+            step = _made_by(request["step"])
+            parts = in_parts(path, step, *(request[name] for name in ("loss", "device", "examine", "trust")))
+            found = next(parts)
+    except TimeUpError:
+        raise UsageError(
+            f"the step of {path} must end within {budget:g} s, the time limit, and it does not; --budget SECONDS gives "
+            "it more"
+        ) from None
+    yield found
+    if on_cpu:
+        bound_data(MEMORY)
+    try:
+        with alarm(budget):
+            found = next(parts, found)
+    except TimeUpError:
+        found = replace(found, notes=(*found.notes, f"the doctor gave no answer: {late(budget)}"))
+    yield found
+
+
+def _made_by(target: str | None) -> MakeStep | None:
+    """The function that ``--step`` names."""
+    if target is None:
+        return None
+    found = resolve(target)
+    if not callable(found):
+        raise UsageError(
+            f"--step must name a function that takes the bundle, however: {target} is of type {type(found).__name__}"
+        )
+    make: MakeStep = found
+    return make
