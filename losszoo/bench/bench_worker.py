@@ -1,13 +1,10 @@
-"""A process of its own for one cell: what it meets takes nobody else down.
-
-The parent writes a request to its stdin, as JSON, and reads the answer from its stdout.
-"""
+"""What a process of its own does for one cell: it measures, and takes nobody else down."""
 
 from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -25,6 +22,11 @@ from losszoo.errors import bytes_refused, is_out_of_memory
 
 Answer = dict[str, Any]
 _SMALL = 16
+
+
+def answers(request: Mapping[str, Any]) -> Iterator[Answer]:
+    """As :func:`answer`, for a process that serves."""
+    yield answer(request)
 
 
 def answer(request: Mapping[str, Any]) -> Answer:

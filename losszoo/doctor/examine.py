@@ -13,13 +13,14 @@ from torch.utils._pytree import tree_leaves
 
 from losszoo.common.seeding import isolated
 from losszoo.common.text import in_one_line
+from losszoo.common.timeouts import TimeUpError
 from losszoo.doctor.diagnosis.accuracy import Inaccuracy, inaccuracies, is_inaccurate
 from losszoo.doctor.diagnosis.findings import bare_finding, finding_of
 from losszoo.doctor.diagnosis.judge import symptom_of
 from losszoo.doctor.diagnosis.scale_sweep import strips
 from losszoo.doctor.diagnosis.search import Failure, Search
 from losszoo.doctor.diagnosis.vanished_gradient import lost_pull, vanished
-from losszoo.doctor.effort import EFFORT, SECONDS, Effort, TimeUpError
+from losszoo.doctor.effort import EFFORT, SECONDS, Effort
 from losszoo.doctor.inputs.edge_cases import battery
 from losszoo.doctor.inputs.gradient_search import pushes
 from losszoo.doctor.inputs.half_precision import enlarged, in_half
