@@ -21,6 +21,14 @@ class SharedError(UsageError):
     """What every rank of a run is told alike; the first one says it."""
 
 
+class NotApplicableError(UsageError):
+    """An option that a loss cannot take, by what it computes. No fault of the loss."""
+
+
+class EmptyBatchError(UsageError):
+    """A reduction over nothing, where ``empty="raise"``."""
+
+
 class UnknownNameError(UsageError, LookupError):
     """A loss, task, trunk or key that nobody offers; the message carries the nearest known names."""
 
@@ -52,6 +60,11 @@ def untrusted(error: UntrustedError, where: object, command: str, text: str) -> 
     return UntrustedError(
         f"{error} ({where}); if you trust it: {command} --trust, or {command} --loss {shlex.quote(text)}"
     )
+
+
+def usage_error_like(error: Exception) -> type[UsageError]:
+    """What to raise in place of an error, with more words: its own type, where callers tell it from others."""
+    return type(error) if isinstance(error, NotApplicableError | EmptyBatchError) else UsageError
 
 
 def suggest(name: str, known: list[str]) -> str:
@@ -96,6 +109,14 @@ def is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
     return isinstance(error, RuntimeError) and any(words in str(error).lower() for words in _OF_MEMORY)
+
+
+def bytes_refused(error: BaseException) -> int | None:
+    """How many bytes torch could not allocate on the CPU, which it says in words alone; None where it does not say."""
+    import re
+
+    piece = re.search(r"allocate (\d+) bytes", str(error))
+    return int(piece[1]) if piece else None
 
 
 _OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "cannot allocate memory")

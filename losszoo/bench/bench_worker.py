@@ -1,14 +1,10 @@
-"""A process of its own for one cell: what it meets takes nobody else down.
-
-The parent writes a request to its stdin, as JSON, and reads the answer from its stdout.
-"""
+"""What a process of its own does for one cell: it measures, and takes nobody else down."""
 
 from __future__ import annotations
 
 import dataclasses
-import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -22,10 +18,15 @@ from losszoo.bench.units import human_bytes
 from losszoo.bench.workload import Workload
 from losszoo.bench.workload_inputs import make_inputs
 from losszoo.common.text import in_one_line
-from losszoo.errors import is_out_of_memory
+from losszoo.errors import bytes_refused, is_out_of_memory
 
 Answer = dict[str, Any]
 _SMALL = 16
+
+
+def answers(request: Mapping[str, Any]) -> Iterator[Answer]:
+    """As :func:`answer`, for a process that serves."""
+    yield answer(request)
 
 
 def answer(request: Mapping[str, Any]) -> Answer:
@@ -108,6 +109,6 @@ class _Cell:
 
 
 def _asked_for(error: BaseException, limit: int) -> str:
-    piece = re.search(r"allocate (\d+) bytes", str(error))
-    what = f"a tensor of {human_bytes(int(piece[1]))} more" if piece else "it"
+    piece = bytes_refused(error)
+    what = f"a tensor of {human_bytes(piece)} more" if piece is not None else "it"
     return f"{what} does not fit into the limit of {human_bytes(limit)}"

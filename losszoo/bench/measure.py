@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from losszoo.bench.ask_worker import ask
 from losszoo.bench.bench_result import Cell, Report, Row
 from losszoo.bench.contender import ZOO
 from losszoo.bench.forecast import forecasts_of
@@ -15,7 +16,6 @@ from losszoo.bench.machine import describe
 from losszoo.bench.peers import Peer, every_peer, peer_of
 from losszoo.bench.subjects import WIDE, Subject
 from losszoo.bench.workload import Size, Workload, parse_sizes
-from losszoo.common.subprocesses import ask
 from losszoo.errors import UsageError
 
 # A side that ends so will not do better at a larger size.

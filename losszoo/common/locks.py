@@ -1,31 +1,33 @@
-"""Who computes a cell: a lock of the operating system, which it lets go of however the process ends."""
+"""Who is at work in a folder: a lock of the operating system, which it lets go of however the process ends."""
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import socket
-import sys
 import time
+import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from losszoo.common.files import DamagedError, read_json, temporary_name
+from losszoo.common.files import DamagedError, read_json, temporary_name, write_atomically
 from losszoo.errors import UsageError
 
-try:
-    import fcntl
-except ImportError:  # not on Windows
-    fcntl = None  # type: ignore[assignment]
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
 
 LOCK = "lock"
-# What is written into a link would be written elsewhere. Windows has no such flag, and no locks either.
-_OPEN = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0)
+# Beside the lock, for Windows lets nobody read what is locked.
+HOLDER = "holder.json"
 # Somebody who looks whether the lock is free holds it for a moment.
 _TRIES = 5
 _PAUSE = 0.02
+_NONE = "it has none of the system's"
+# What the system says where a file system has no locks.
+_WITHOUT = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
 
 
 class NoLocksError(UsageError):
@@ -40,11 +42,12 @@ def check_locks(folder: Path) -> None:
         OSError: it cannot be written.
     """
     path = temporary_name(folder / LOCK)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    path.touch()  # what cannot be written is told as it is
     try:
-        _lock(descriptor, folder)
+        lock = locked(path)
+        if lock is not None:
+            lock.release()
     finally:
-        os.close(descriptor)
         path.unlink(missing_ok=True)
 
 
@@ -59,52 +62,74 @@ def claim(folder: Path, command: str) -> Iterator[bool]:
     Raises:
         NoLocksError: that cannot be told.
     """
-    descriptor = os.open(folder / LOCK, _OPEN | os.O_CREAT, 0o644)
+    lock = locked(folder / LOCK)
+    if lock is None:
+        yield False
+        return
+    about = {"command": command, "pid": os.getpid(), "host": socket.gethostname()}
+    _write(folder, {**about, "state": "running"})
     try:
-        if not _lock(descriptor, folder):
-            yield False
-            return
-        about = {"command": command, "pid": os.getpid(), "host": socket.gethostname()}
-        _write(descriptor, {**about, "state": "running"})
-        try:
-            yield True
-        finally:
-            _write(descriptor, {**about, "state": "over"})
+        yield True
     finally:
-        os.close(descriptor)
+        _write(folder, {**about, "state": "over"})
+        lock.release()
 
 
-def _lock(descriptor: int, folder: Path, tries: int = _TRIES) -> bool:
-    """Whether the lock is ours now; the system lets go of it with the descriptor."""
-    if fcntl is None:
-        raise NoLocksError(f"compare must run where files can be locked (on Windows: WSL), however: {sys.platform}")
+def locked(path: Path, tries: int = _TRIES) -> BaseFileLock | None:
+    """The lock on a file, which is ours now; None where another process has it.
+
+    Raises:
+        OSError: the file cannot be opened, or is a link.
+        NoLocksError: the file system has no locks that end with their process.
+    """
+    from filelock import FileLock, SoftFileLock, Timeout  # here, since most commands lock nothing
+
+    if path.is_symlink():  # what is written into a link would be written elsewhere
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
     for attempt in range(tries):
+        lock = FileLock(path, timeout=0)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of the soft lock, which is refused below
+                lock.acquire()
+        except Timeout:
+            if isinstance(lock, SoftFileLock):
+                raise _no_locks(path, _NONE) from None
             time.sleep(_PAUSE * (attempt + 1))
+        except NotImplementedError as error:
+            raise _no_locks(path, str(error)) from error
         except OSError as error:
-            raise NoLocksError(
-                f"a comparison must lie on a file system with locks, however: {error.strerror or error}: {folder}; "
-                "choose another --out, or mount it with locks"
-            ) from error
+            if error.errno not in _WITHOUT:
+                raise
+            raise _no_locks(path, error.strerror or str(error)) from error
         else:
-            return True
-    return False
+            if isinstance(lock, SoftFileLock):  # a mere file in its place, which would outlive a process that dies
+                lock.release()
+                raise _no_locks(path, _NONE)
+            return lock
+    return None
 
 
-def _write(descriptor: int, about: dict[str, Any]) -> None:
+def _no_locks(path: Path, said: str) -> NoLocksError:
+    return NoLocksError(
+        f"a comparison must lie on a file system with locks, however: {said}: {path.parent}; "
+        "choose another --out, or mount it with locks"
+    )
+
+
+def _write(folder: Path, about: dict[str, Any]) -> None:
     """Best effort: on a full disk the lock still holds, and only what is shown of it is lost."""
     try:
-        os.pwrite(descriptor, json.dumps(about).encode().ljust(200), 0)
+        write_atomically(folder / HOLDER, json.dumps(about).encode())
     except OSError:
-        os.ftruncate(descriptor, 0)
+        with suppress(OSError):
+            (folder / HOLDER).unlink(missing_ok=True)
 
 
 def told(folder: Path) -> dict[str, Any]:
     """What the last who held the lock has written there."""
     try:
-        about = read_json(folder / LOCK, checked=False)
+        about = read_json(folder / HOLDER, checked=False)
     except (OSError, DamagedError):
         return {}
     return about if isinstance(about, dict) else {}
@@ -124,11 +149,10 @@ def is_over(folder: Path, command: str) -> bool:
 
 def is_held(folder: Path) -> bool:
     """Whether a living process computes the cell."""
-    try:
-        descriptor = os.open(folder / LOCK, _OPEN)
-    except OSError:
+    if not (folder / LOCK).is_file() or (folder / LOCK).is_symlink():
         return False
-    try:
-        return not _lock(descriptor, folder, tries=1)
-    finally:
-        os.close(descriptor)
+    lock = locked(folder / LOCK, tries=1)
+    if lock is None:
+        return True
+    lock.release()
+    return False

@@ -6,6 +6,7 @@ import contextlib
 import faulthandler
 import signal
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 from typing import IO, Any
@@ -17,7 +18,38 @@ _AGAIN = 1.0
 
 
 class TimeUpError(BaseException):
-    """No ``except Exception`` of a loss catches it."""
+    """The time limit is over; no ``except Exception`` of a loss or of a trial catches it."""
+
+
+@contextlib.contextmanager
+def alarm(seconds: float) -> Iterator[None]:
+    """Break off what runs in Python when the time is up; what runs in C is ended with the process.
+
+    Raises:
+        TimeUpError: it was broken off, also where a file was being imported, which would take that for its error.
+    """
+    if not hasattr(signal, "setitimer"):  # Windows
+        yield
+        return
+
+    rung = False
+
+    def ring(number: int, frame: Any) -> None:
+        nonlocal rung
+        rung = True
+        raise TimeUpError
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    except Exception:
+        if rung:
+            raise TimeUpError from None
+        raise
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 class Alarm:

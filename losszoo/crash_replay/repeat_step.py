@@ -16,7 +16,7 @@ from losszoo.common.seeding import Randomness
 from losszoo.common.text import in_one_line
 from losszoo.errors import UsageError
 from losszoo.losses.loss import Loss
-from losszoo.tracing.first_nonfinite import nodes_under
+from losszoo.tracing.tape import nodes_under
 from losszoo.tracing.widen import Widened
 
 Step = Callable[[], Tensor]

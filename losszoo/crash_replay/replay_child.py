@@ -7,11 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 from losszoo.common.memory_limit import bound_data, free_memory
+from losszoo.common.timeouts import TimeUpError, alarm
 from losszoo.crash_replay.repeat_step import MakeStep
 from losszoo.crash_replay.replay import in_parts
 from losszoo.crash_replay.replayed import Replay
-from losszoo.doctor.child_main import MEMORY, alarm, late
-from losszoo.doctor.effort import TimeUpError
+from losszoo.doctor.child_main import MEMORY, late
 from losszoo.errors import UsageError
 from losszoo.registry.import_target import resolve
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from losszoo.doctor.in_child import Apart, EndedError
+from losszoo.common.child_process import ChildProcess, EndedError
 from losszoo.doctor.report.examination import Finding
 from losszoo.errors import UsageError
 
@@ -53,11 +53,9 @@ class Replay:
         return found
 
 
-class _Replayer(Apart):
-    what = "step"
-
-
-def replay_apart(path: str, *, budget: float, examine: bool = True, **options: Any) -> Replay:
+def replay_apart(
+    path: str, *, budget: float, examine: bool = True, process: ChildProcess | None = None, **options: Any
+) -> Replay:
     """As :func:`losszoo.replay`, in a process of its own with hard limits; what it found before it ended is told.
 
     The step and then the doctor may take ``budget`` seconds each. On a CPU of Linux the step may take the memory
@@ -67,13 +65,14 @@ def replay_apart(path: str, *, budget: float, examine: bool = True, **options: A
         path: of the bundle.
         budget: seconds.
         examine: hand the arguments of the loss to the doctor.
+        process: a fresh one, for who wants to end it early; by default one of its own.
         options: "step" (a target, or None), "loss", "device" and "trust" of :func:`losszoo.replay`.
 
     Raises:
         UsageError: as :func:`losszoo.replay`, or the step did not end, or has ended its process.
     """
     request = {"path": path, "budget": budget, "examine": examine, **options}
-    with _Replayer() as process:
+    with process or ChildProcess("step") as process:
         try:
             found: Replay = process.ask("losszoo.crash_replay.replay_child:answers", request, budget)
         except EndedError as ended:

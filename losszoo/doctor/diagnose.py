@@ -11,11 +11,12 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
 from losszoo.common.seeding import isolated
+from losszoo.common.timeouts import TimeUpError
 from losszoo.doctor.diagnosis.blame import blame
 from losszoo.doctor.diagnosis.findings import bare_finding, finding_of
 from losszoo.doctor.diagnosis.judge import symptom_of
 from losszoo.doctor.diagnosis.search import Failure
-from losszoo.doctor.effort import EFFORT, SECONDS, Effort, TimeUpError
+from losszoo.doctor.effort import EFFORT, SECONDS, Effort
 from losszoo.doctor.report.examination import Finding
 from losszoo.doctor.subject.dtypes import quiet
 from losszoo.doctor.subject.subject import Leaves, Subject, evaluate, make_subject

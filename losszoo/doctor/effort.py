@@ -5,14 +5,12 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
+from losszoo.common.timeouts import TimeUpError
+
 # Evaluations of an ordinary loss. Most examinations end by themselves at a few thousand.
 EFFORT = 15_000
 # Seconds: many times what the longest ordinary examination takes, also on a machine with much else to do.
 SECONDS = 120.0
-
-
-class TimeUpError(BaseException):
-    """The time limit is over; no ``except Exception`` of a loss or of a trial catches it."""
 
 
 @dataclass

@@ -8,21 +8,23 @@ from dataclasses import replace
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
 from losszoo.common.seeding import isolated
 from losszoo.common.text import in_one_line
+from losszoo.common.timeouts import TimeUpError
 from losszoo.doctor.diagnosis.accuracy import Inaccuracy, inaccuracies, is_inaccurate
 from losszoo.doctor.diagnosis.findings import bare_finding, finding_of
 from losszoo.doctor.diagnosis.judge import symptom_of
 from losszoo.doctor.diagnosis.scale_sweep import strips
 from losszoo.doctor.diagnosis.search import Failure, Search
 from losszoo.doctor.diagnosis.vanished_gradient import lost_pull, vanished
-from losszoo.doctor.effort import EFFORT, SECONDS, Effort, TimeUpError
+from losszoo.doctor.effort import EFFORT, SECONDS, Effort
 from losszoo.doctor.inputs.edge_cases import battery
 from losszoo.doctor.inputs.gradient_search import pushes
 from losszoo.doctor.inputs.half_precision import enlarged, in_half
-from losszoo.doctor.inputs.mutations import EDGE
+from losszoo.doctor.inputs.mutations import Tag
 from losszoo.doctor.inputs.probes import Probe, combined, ordinary, outliers, structural
 from losszoo.doctor.report.examination import Examination, Finding, Strip
 from losszoo.doctor.subject.dtypes import eager, quiet
@@ -177,7 +179,7 @@ def _battery(search: Search, subject: Subject, dtype: torch.dtype) -> Iterator[P
         if len(leaves) < len(subject.leaves):
             continue
         probe = Probe(label, leaves[: len(subject.leaves)])
-        if label == "no sample" and not isinstance(subject.call, Loss):
+        if not any(x.numel() for x in leaves if isinstance(x, Tensor)) and not isinstance(subject.call, Loss):
             _note_empty(search, subject, probe, dtype)
         else:
             yield probe
@@ -226,8 +228,8 @@ def _inaccuracy(subject: Subject, found: Inaccuracy) -> Failure:
     def accept(outcome: Outcome) -> bool:
         return not is_inaccurate(subject, found.probe.leaves, outcome)
 
-    label, leaves = found.probe.label, found.probe.leaves
-    return Failure(subject, label, "inaccurate", torch.float32, leaves, found.blame, shows, accept)
+    label, leaves, tags = found.probe.label, found.probe.leaves, found.probe.all_tags
+    return Failure(subject, label, "inaccurate", torch.float32, leaves, found.blame, shows, accept, tags=tags)
 
 
 def _search_vanished(search: Search, subject: Subject) -> None:
@@ -240,14 +242,14 @@ def _search_vanished(search: Search, subject: Subject) -> None:
             return lost_pull(subject, leaves, outcome) is None
 
         label, leaves = found.probe.label, found.probe.leaves
-        search.add(Failure(subject, label, "vanished-gradient", torch.float32, leaves, found.blame, shows, accept))
+        failure = Failure(subject, label, "vanished-gradient", torch.float32, leaves, found.blame, shows, accept)
+        search.add(replace(failure, tags=found.probe.all_tags))
 
 
 def _rank(failure: Failure) -> tuple[int, int]:
     """What ordinary training meets first, then the worst."""
-    far = any(text in failure.probe for text in ("1e-25", "1e-20", "1e20", "1e-30", "nearly"))
-    exotic = 2 if far else EDGE in failure.probe or "one row" in failure.probe
-    return int(exotic), _SEVERITY.index(failure.symptom)
+    far, odd = failure.tags & {Tag.FAR, Tag.NEARLY}, failure.tags & {Tag.EDGE, Tag.ONE_ROW}
+    return 2 if far else int(bool(odd)), _SEVERITY.index(failure.symptom)
 
 
 def _together(

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from losszoo.errors import UsageError
+from losszoo.errors import NotApplicableError, UsageError, usage_error_like
 from losszoo.losses.arguments import BrokenRule, Context, Inputs, as_mask, check_tensors, real, within
 from losszoo.losses.introspection import parameters_of
 from losszoo.losses.parameters import (
@@ -273,7 +273,7 @@ class Loss(Summable):
                     )
                 return value
         except (BrokenRule, ValueError) as error:
-            raise UsageError(f"{self.identity.name}: {error}{self._owner()}") from error
+            raise usage_error_like(error)(f"{self.identity.name}: {error}{self._owner()}") from error
 
     def _value(
         self,
@@ -298,7 +298,7 @@ class Loss(Summable):
             with torch.no_grad(), full_precision((*inputs, *named.values())):
                 return count_of(self._unreduced(inputs, named, weight, mask))
         except (BrokenRule, ValueError) as error:
-            raise UsageError(f"{self.identity.name}: {error}{self._owner()}") from error
+            raise usage_error_like(error)(f"{self.identity.name}: {error}{self._owner()}") from error
 
     def adds_up(self, *inputs: Any) -> bool:
         """Whether the values of parts of a batch add up to that of the whole, given its ``denominator``."""
@@ -362,7 +362,7 @@ class Loss(Summable):
 
     def _check_maskable(self) -> None:
         if self.signature in OVER_PAIRS and not (self._takes_mask or self._leaves_rows_out):
-            raise UsageError(
+            raise NotApplicableError(
                 "mask must be left out, as the rows of this loss see each other: write it as a row function "
                 "(losszoo.pairwise), or give it an argument mask"
             )
@@ -383,7 +383,7 @@ class Loss(Summable):
         samples = element_mask.flatten(1) if element_mask.ndim > 1 else element_mask.unsqueeze(1)
         whole = samples.all(1)
         if not traced() and not bool((whole == samples.any(1)).all()):
-            raise UsageError("mask must select whole samples, as this loss mixes the elements of a sample")
+            raise NotApplicableError("mask must select whole samples, as this loss mixes the elements of a sample")
         return expand_leading(whole, values.shape, "mask")
 
     def _checked_weight(self, weight: Tensor, left_out: Tensor | None) -> Tensor:
@@ -401,7 +401,7 @@ class Loss(Summable):
         if self.policy.reduction != "mean":
             raise UsageError(f"denominator must go with reduction='mean', however: reduction={self.policy.reduction!r}")
         if self._finish is not None:
-            raise UsageError(
+            raise NotApplicableError(
                 "denominator must be left out, as parts of this loss do not add up: it ends in a last step"
             )
         return as_denominator(denominator, unreduced.values, self._looks_at((unreduced.values,)))

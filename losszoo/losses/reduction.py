@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from losszoo.errors import UsageError
+from losszoo.errors import EmptyBatchError, UsageError
 from losszoo.losses.traced import traced
 from losszoo.losses.unreduced import Unreduced
 
@@ -129,7 +129,7 @@ def reduce(
     # Not "> 0": a count that is NaN must come out as NaN, not as nothing.
     present = count != 0
     if policy.empty == "raise" and not traced() and not bool(present):
-        raise UsageError(
+        raise EmptyBatchError(
             "there must be something to reduce (no element, all masked, or no positive pair); empty='raise'"
         )
     if policy.reduction == "sum" and policy.empty == "zero" and finish is None and fits(total) is not False:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from losszoo.common.text import shown
-from losszoo.errors import UsageError
+from losszoo.errors import NotApplicableError, UsageError
 from losszoo.losses.arguments import Inputs, check_tensors, in_compute_dtype
 from losszoo.losses.unreduced import Unreduced
 
@@ -47,7 +47,7 @@ def check_reduced(given: dict[str, Any], reduction: str) -> None:
     if reduction != "mean":
         refused.append(f"reduction={reduction!r}")
     if refused:
-        raise UsageError(
+        raise NotApplicableError(
             f"{' and '.join(refused)} must be left out, as this loss returns one number and not unreduced values"
         )
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +9,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from losszoo.common.child_process import ChildProcess
 from losszoo.common.files import write_json
+from losszoo.common.text import in_one_line
+from losszoo.crash_replay.replayed import replay_apart
+from losszoo.errors import LosszooError
 from losszoo.reporting.leaderboard_data import Board, Entry
 from losszoo.reporting.load_runs import Run
 from losszoo.reporting.read_json import Reader, mapping, sequence, text
@@ -67,16 +68,24 @@ def ask_doctor(boards: Sequence[Board], root: Path, on_bundle: Callable[[str], N
     """
     told, new = _remembered(_wanted(boards), root)
     deadline = time.monotonic() + PATIENCE
+    running: list[ChildProcess] = []
 
     def ask(path: Path) -> Told:
         if time.monotonic() > deadline:
             return Told(_name(path, root), error="not examined for want of time; losszoo report goes on with it")
         if on_bundle is not None:
             on_bundle(_name(path, root))
-        return replayed(path, _name(path, root), SECONDS)
+        running.append(process := ChildProcess("step"))
+        return replayed(path, _name(path, root), SECONDS, process)
 
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        told |= dict(zip(new, pool.map(ask, new), strict=True))
+        try:
+            told |= dict(zip(new, pool.map(ask, new), strict=True))
+        except BaseException:  # Ctrl-C: what waits is not begun, what runs is ended
+            deadline = 0.0
+            for process in running:
+                process.close()
+            raise
     if new:
         _write(root, {path: answer for path, answer in told.items() if not answer.error})
     return told
@@ -96,18 +105,21 @@ def _remembered(paths: Sequence[Path], root: Path) -> tuple[dict[Path, Told], li
     return {path: _told(_name(path, root), records[path]) for path in known}, [p for p in paths if p not in known]
 
 
-def replayed(path: Path, name: str, seconds: float) -> Told:
-    """The answer of ``losszoo replay``, whose process is ended when it takes too long."""
-    command = [sys.executable, "-m", "losszoo", "replay", str(path.absolute()), "--json"]
+def replayed(path: Path, name: str, seconds: float, process: ChildProcess | None = None) -> Told:
+    """The answer of a replay in a process of its own, which is ended when it takes too long.
+
+    Args:
+        path: of the bundle.
+        name: of it in the answer.
+        seconds: for the step, and for the doctor.
+        process: a fresh one, for who wants to end it early.
+    """
+    options: dict[str, Any] = {"step": None, "loss": None, "device": "cpu", "trust": False}
     try:
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=seconds, check=False)
-        document = json.loads(done.stdout)
-    except subprocess.TimeoutExpired:
-        return Told(name, error=f"the doctor took more than {seconds:.0f} s")
-    except (OSError, ValueError, RecursionError):
-        return Told(name, error="losszoo replay gave no answer")
-    failed = mapping(mapping(document).get("error"))
-    return Told(name, error=text(failed.get("message")) or "no answer") if failed else _told(name, mapping(document))
+        document = replay_apart(str(path.absolute()), budget=seconds, process=process, **options).to_dict()
+    except Exception as error:
+        return Told(name, error=str(error) if isinstance(error, LosszooError) else in_one_line(error))
+    return _told(name, mapping(document))
 
 
 def _told(name: str, record: Mapping[str, Any]) -> Told:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,7 +11,7 @@ import torch
 from torch import nn
 
 from losszoo.creation import create
-from losszoo.errors import UsageError
+from losszoo.errors import NotApplicableError, UsageError
 from losszoo.losses.example_inputs import Batch, example_inputs
 from losszoo.losses.introspection import name_of
 from losszoo.losses.loss import Loss
@@ -22,9 +21,6 @@ from losszoo.registry.expressions import parse
 from losszoo.registry.registry import installed
 from losszoo.registry.specs import LossSpec
 from losszoo.testing.check import NotApplicable
-
-# How the contract says that a loss cannot do something, which is no fault of it.
-_REFUSED = re.compile("must be left out|must select whole samples")
 
 
 @dataclass(frozen=True)
@@ -77,10 +73,8 @@ class Subject:
         """
         try:
             self.make(reduction)(*self.batch(), **how)
-        except UsageError as error:
-            if _REFUSED.search(str(error)):
-                raise NotApplicable(str(error)) from error
-            raise
+        except NotApplicableError as error:
+            raise NotApplicable(str(error)) from error
 
 
 def subject_of(target: Any, *, signature: str | None = None, expects: str | None = None, **params: Any) -> Subject:

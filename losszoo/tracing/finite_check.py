@@ -4,14 +4,46 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn.parameter import is_lazy
+from torch.utils._pytree import tree_leaves
 
 # Of those whose largest entry torch can tell.
 DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.complex64, torch.complex128)
+
+
+def entries(value: Any) -> Tensor | None:
+    """The numbers of a tensor that can be NaN or infinite, of a sparse one those that it holds; None: it has none."""
+    if not isinstance(value, Tensor) or value.dtype not in DTYPES or value.device.type == "meta" or is_lazy(value):
+        return None
+    if value.layout is torch.strided:
+        return value.detach()
+    return (value._values() if value.is_sparse else value.values()).detach()
+
+
+class Spoilt(NamedTuple):
+    """Whether some tensors hold NaN, and whether they hold infinity."""
+
+    nan: bool
+    infinite: bool
+
+    def breaks(self, after: Spoilt) -> bool:
+        """Whether an operation made of these what was not there: NaN, or infinity where everything was finite."""
+        return not self.nan and (after.nan or (after.infinite and not self.infinite))
+
+
+def spoilt(values: Any) -> Spoilt:
+    """What is not finite in any nest of tensors.
+
+    Example:
+        >>> spoilt([torch.tensor([1.0, float("inf")]), 3])
+        Spoilt(nan=False, infinite=True)
+    """
+    numbers = [x for x in map(entries, tree_leaves(values)) if x is not None]
+    return Spoilt(any(bool(x.isnan().any()) for x in numbers), any(bool(x.isinf().any()) for x in numbers))
 
 
 def measurable(value: Any) -> bool:

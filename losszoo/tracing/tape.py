@@ -2,72 +2,21 @@
 
 from __future__ import annotations
 
-import linecache
-import os
 import sys
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Container
+from dataclasses import dataclass, replace
 from types import FrameType
 from typing import Any
 
 from torch import Tensor
 from torch._C._functorch import get_unwrapped, is_functorch_wrapped_tensor, peek_interpreter_stack
+from torch.autograd.function import BackwardCFunction
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves, tree_map
 
-from losszoo.tracing.first_nonfinite import CORE, STDLIB, TORCH
-
-_OURS = tuple(CORE + room + os.sep for room in ("doctor", "tracing"))
-# Calls the loss: what is further out is not the loss's.
-_CALLER = str(Path(__file__).resolve().parents[1] / "doctor" / "subject" / "subject.py")
-
-# The names of the field for what Python calls by other names.
-_NAMES = {
-    "truediv": "div",
-    "true_divide": "div",
-    "divide": "div",
-    "rtruediv": "div",
-    "rdiv": "div",
-    "itruediv": "div",
-    "idiv": "div",
-    "rsub": "sub",
-    "isub": "sub",
-    "subtract": "sub",
-    "rmul": "mul",
-    "imul": "mul",
-    "multiply": "mul",
-    "radd": "add",
-    "iadd": "add",
-    "rpow": "pow",
-    "ipow": "pow",
-    "float_power": "pow",
-    "arccos": "acos",
-    "arcsin": "asin",
-    "arctan": "atan",
-    "arctanh": "atanh",
-    "arccosh": "acosh",
-    "arctan2": "atan2",
-    "rmatmul": "matmul",
-    "imatmul": "matmul",
-    "linalg_norm": "norm",
-    "linalg_vector_norm": "norm",
-    "linalg_matrix_norm": "norm",
-    "vector_norm": "norm",
-    "negative": "neg",
-    "clip": "clamp",
-    "absolute": "abs",
-    "concat": "cat",
-    "concatenate": "cat",
-    "linalg_slogdet": "slogdet",
-    "linalg_det": "det",
-    "special_expm1": "expm1",
-    "special_log_softmax": "log_softmax",
-    "special_softmax": "softmax",
-    "special_logsumexp": "logsumexp",
-    "special_xlogy": "xlogy",
-    "special_xlog1py": "xlog1py",
-    "special_expit": "sigmoid",
-}
+from losszoo.tracing.authors import Place, applying_frame, author_frame, place_of
+from losszoo.tracing.finite_check import entries
+from losszoo.tracing.operations import is_reversed, is_unchanging, operation, written_by
 
 
 @dataclass(frozen=True)
@@ -75,8 +24,17 @@ class Site:
     """An operation and the line that called it."""
 
     op: str
-    source: str | None = None
-    code: str | None = None
+    place: Place | None = None
+
+    @property
+    def source(self) -> str | None:
+        """``file.py:12``."""
+        return str(self.place) if self.place is not None else None
+
+    @property
+    def code(self) -> str | None:
+        """What is written there."""
+        return self.place.text if self.place is not None else None
 
 
 @dataclass(frozen=True)
@@ -87,9 +45,10 @@ class Record:
         index: its place in the call.
         site: its name and line.
         func: what torch was asked to do.
-        args: as given.
-        kwargs: as given.
+        args: as they were before it ran.
+        kwargs: likewise.
         result: what came out.
+        applied: the line that called the custom autograd function in whose ``forward`` it ran.
     """
 
     index: int
@@ -98,6 +57,7 @@ class Record:
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
     result: Any
+    applied: Place | None = None
 
     @property
     def inputs(self) -> list[Tensor]:
@@ -109,41 +69,129 @@ class Record:
         """The floating tensors that came out."""
         return floating(self.result)
 
+    @property
+    def statistics(self) -> list[Tensor]:
+        """The running mean and variance that a normalization wrote beside its result."""
+        return floating(self.args[1:3]) if self.site.op in ("batch_norm", "instance_norm") else []
+
+    @property
+    def is_reversed(self) -> bool:
+        """Whether the second operand stands first, as in ``1 / x`` and ``1 - x``."""
+        return is_reversed(self.func)
+
 
 class Tape(TorchFunctionMode):
-    """Writes down every operation on floating numbers."""
+    """Writes down every operation on floating numbers.
 
-    def __init__(self) -> None:
+    What is written in place, into a view or with ``out=`` is copied before: every record keeps the numbers that its
+    operation saw.
+
+    Args:
+        everything: also operations that give no floating numbers, such as comparisons.
+    """
+
+    def __init__(self, everything: bool = False) -> None:
         super().__init__()
         self.records: list[Record] = []
-        self._makers: dict[int, Record] = {}
+        self.outer: FrameType | None = None
+        self._everything = everything
+        self._makers: dict[int, int] = {}
+        self._owners: dict[Any, int] = {}
+        self._settled = 0
+        self._replaced: list[Tensor] = []  # held, so that none gives its identity to another
+
+    def __enter__(self) -> Any:
+        """Of what runs inside, the caller's frame is the outer end."""
+        self.outer = sys._getframe(1)
+        return super().__enter__()  # type: ignore[no-untyped-call]
+
+    def __exit__(self, *raised: Any) -> None:
+        """The frame is let go of, and its variables with it."""
+        self.outer = None
+        super().__exit__(*raised)  # type: ignore[no-untyped-call]
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        name = operation(func)
-        in_place = is_in_place(func)
-        before = args
-        if in_place and args and isinstance(args[0], Tensor):
-            before = (plain(args[0]).detach().clone(), *args[1:])
+        target = written_by(func, args, kwargs)
+        if target is not None:
+            return self._in_place(func, args, kwargs, target)
         result = func(*args, **kwargs)
-        if (name and floating(result)) or in_place:
-            self._write(name or func.__name__, func, before, kwargs, args[0] if in_place else result)
+        name = operation(func)
+        if name and (self._everything or floating(result)):
+            self._write(name, func, args, kwargs, result)
         return result
 
+    def _in_place(self, func: Any, args: Any, kwargs: Any, target: Tensor) -> Any:
+        self.owners()  # of the graph as it is before
+        copies = self._copies_of_aliases(target)
+        result = func(*args, **kwargs)
+        given = {key: value for key, value in kwargs.items() if key != "out"}  # what is overwritten is no operand
+        args, kwargs = _exchanged((args, given), copies)
+        index = len(self.records)
+        self._write(operation(func), func, args, kwargs, target)
+        for tensor, copy in copies.values():
+            if len(self.records) > index and _differs(plain(tensor), copy):
+                self._makers[id(plain(tensor))] = index
+        self.owners()
+        return result
+
+    def _copies_of_aliases(self, target: Tensor) -> dict[int, tuple[Tensor, Tensor]]:
+        """Copies of everything on the tape that shares the numbers of a tensor, which take its place in the records."""
+        shared = _storage(target)
+        held = [x for record in self.records for x in tree_leaves((record.args, record.kwargs, record.result))]
+        known = [x for x in (target, target._base, *held) if isinstance(x, Tensor) and _storage(x) == shared]
+        copies = {id(x): (x, plain(x).clone()) for x in known}
+        for identity, (tensor, copy) in copies.items():
+            maker = self._makers.get(id(plain(tensor)))
+            if maker is not None:
+                self._makers[id(copy)] = maker
+            self._replaced += [tensor, copy] if identity != id(target) else [copy]
+        for index, record in enumerate(self.records):
+            if any(id(x) in copies for x in tree_leaves((record.args, record.kwargs, record.result))):
+                args, kwargs, result = _exchanged((record.args, record.kwargs, record.result), copies)
+                self.records[index] = replace(record, args=args, kwargs=kwargs, result=result)
+        return copies
+
     def _write(self, name: str, func: Any, args: Any, kwargs: Any, result: Any) -> None:
-        if any(result is given for given in args) and func.__name__ in _UNCHANGING:
+        if any(result is given for given in args) and is_unchanging(func):
             return  # a cast to what it is already: its maker is still the one before
         if peek_interpreter_stack() is not None:
             args, kwargs, result = (tree_map(plain, value) for value in (args, kwargs, result))
-        record = Record(len(self.records), Site(name, *author()), func, tuple(args), kwargs, result)
+        site, applied = Site(name, place_of(self.author_frame())), place_of(applying_frame(self.outer))
+        record = Record(len(self.records), site, func, tuple(args), kwargs, result, applied)
         self.records.append(record)
-        for tensor in floating(result):
-            self._makers[id(tensor)] = record
+        for made in tree_leaves(result):
+            if isinstance(made, Tensor):
+                self._makers[id(made)] = record.index
+
+    def author_frame(self) -> FrameType | None:
+        """The frame of the author whose line runs."""
+        return author_frame(self.outer)
 
     def maker(self, tensor: Any, before: int | None = None) -> Record | None:
         """The operation that made a tensor."""
-        record = self._makers.get(id(plain(tensor)))
-        return record if record is not None and (before is None or record.index < before) else None
+        index = self._makers.get(id(plain(tensor)))
+        return self.records[index] if index is not None and (before is None or index < before) else None
+
+    def owners(self) -> dict[Any, int]:
+        """For each node of the graph the index of the operation that made it; one operation may make several."""
+        for record in self.records[self._settled :]:
+            for tensor in record.outputs:
+                for node in nodes_under(_maker_node(tensor), known=self._owners):
+                    self._owners[node] = record.index
+        self._settled = len(self.records)
+        return self._owners
+
+    def site_of(self, node: Any) -> Site | None:
+        """The operation behind a node of the graph, and its line; a custom autograd function goes by its own name."""
+        index = self.owners().get(node)
+        if index is None:
+            return None
+        record = self.records[index]
+        if not isinstance(node, BackwardCFunction):
+            return record.site
+        own: Any = node
+        return Site(own._forward_cls.__name__, record.applied or record.site.place)
 
     def sites(self) -> list[Site]:
         """Every operation and line, each once."""
@@ -160,70 +208,46 @@ def plain(value: Any) -> Any:
     return value
 
 
-def operation(func: Any) -> str:
-    """The standard name of what torch was asked to do; "" for a look at an attribute."""
-    raw = getattr(func, "__name__", str(func))
-    if raw == "__get__":
-        attribute = getattr(getattr(func, "__self__", None), "__name__", "")
-        return "transpose" if attribute in ("T", "mT", "H", "mH") else attribute if attribute == "data" else ""
-    if raw in ("__set__", "requires_grad_", "retain_grad", "register_hook", "backward"):
-        return ""
-    return standard_name(raw)
-
-
-def standard_name(raw: str) -> str:
-    """The name of the field for what Python or torch call by another."""
-    plain = raw.strip("_")
-    return _NAMES.get(plain, plain)
-
-
-def is_in_place(func: Any) -> bool:
-    """Whether an operation writes into its first argument."""
-    raw = getattr(func, "__name__", "")
-    own = raw.endswith("_") and not raw.endswith("__")
-    return raw == "__setitem__" or own or (raw.startswith("__i") and raw[3:-2] in _IN_PLACE)
-
-
-_UNCHANGING = (
-    *("float", "double", "half", "bfloat16", "to", "type", "type_as", "contiguous", "flatten", "reshape", "expand"),
-    *("view", "squeeze", "view_as", "expand_as", "broadcast_to", "positive", "__pos__"),
-)
-_IN_PLACE = ("add", "sub", "mul", "truediv", "div", "pow", "matmul")
-
-
-def is_reversed(record: Record) -> bool:
-    """Whether the second operand stands first, as in ``1 / x`` and ``1 - x``."""
-    return getattr(record.func, "__name__", "") in ("__rtruediv__", "__rdiv__", "__rsub__", "rsub", "__rpow__")
-
-
 def floating(values: Any) -> list[Tensor]:
     """The floating tensors in there."""
-    return [x for x in tree_leaves(values) if isinstance(x, Tensor) and x.is_floating_point()]
+    return [x for x in tree_leaves(values) if isinstance(x, Tensor) and (x.is_floating_point() or x.is_complex())]
 
 
-def author() -> tuple[str | None, str | None]:
-    """``file.py:12`` and its text: the innermost frame that is neither torch's nor the core's.
-
-    Where only the core computes (a similarity, say), it is the core's own line.
-    """
-    frame = author_frame()
-    return _said(frame) if frame is not None else (None, None)
-
-
-def author_frame() -> FrameType | None:
-    """The innermost frame that is neither torch's nor the core's; where only the core computes, the core's own."""
-    frame: FrameType | None = sys._getframe(1)
-    core: FrameType | None = None
-    while frame is not None and frame.f_code.co_filename != _CALLER:
-        name = frame.f_code.co_filename
-        if not (name.startswith((TORCH, *_OURS, "<frozen")) or os.path.dirname(name) == STDLIB):
-            if not name.startswith(CORE):
-                return frame
-            core = core or frame
-        frame = frame.f_back
-    return core
+def nodes_under(root: Any, known: Container[Any] = ()) -> list[Any]:
+    """Every node of the graph under a root that is not known yet."""
+    seen: dict[Any, None] = {}
+    waiting = [root]
+    while waiting:
+        node = waiting.pop()
+        if node is not None and node not in seen and node not in known:
+            seen[node] = None
+            waiting += [parent for parent, _ in node.next_functions]
+    return list(seen)
 
 
-def _said(frame: FrameType) -> tuple[str, str | None]:
-    path, line = frame.f_code.co_filename, frame.f_lineno
-    return f"{Path(path).name}:{line}", linecache.getline(path, line).strip() or None
+def _maker_node(tensor: Tensor) -> Any:
+    """The node that made a tensor; of a view that was made without a graph torch refuses to say."""
+    try:
+        return tensor.grad_fn
+    except RuntimeError:
+        return None
+
+
+def _exchanged(values: Any, copies: dict[int, tuple[Tensor, Tensor]]) -> Any:
+    exchange: Callable[[Any], Any] = lambda x: copies[id(x)][1] if id(x) in copies else x  # noqa: E731
+    return tree_map(exchange, values)
+
+
+def _storage(tensor: Any) -> int:
+    """What tells the memory of a tensor from that of others."""
+    whole = plain(tensor)
+    try:
+        return int(whole.untyped_storage()._cdata)
+    except (NotImplementedError, RuntimeError):  # sparse, or without memory
+        return id(whole)
+
+
+def _differs(one: Tensor, other: Tensor) -> bool:
+    """Whether any number has changed; NaN is as it was."""
+    a, b = entries(one.detach()), entries(other.detach())
+    return a is not None and b is not None and bool((a.ne(b) & ~(a.isnan() & b.isnan())).any())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -15,7 +14,8 @@ from losszoo.common.text import in_one_line, message_of, some_of
 from losszoo.errors import LosszooError, UsageError, is_out_of_memory
 from losszoo.losses.loss import Loss
 from losszoo.pairs.pairwise_loss import SHARED, PairwiseLoss
-from losszoo.tracing.first_nonfinite import author_line, first_non_finite
+from losszoo.tracing.authors import raised_at
+from losszoo.tracing.first_nonfinite import first_non_finite
 from losszoo.training.accumulate import Pieces, Zeros, at_once, by_parts, counts_of
 from losszoo.training.data.batch_inputs import Step, arguments, own_arguments
 from losszoo.training.distributed import average_gradients, is_of_ranks
@@ -99,10 +99,9 @@ class BatchLoss:
                 raise UsageError(
                     f"every rank must go on, however: one has ended; its own error says why ({error})"
                 ) from error
-            frames = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
+            place = raised_at(error)
             where = f"step {plan.guard.counts.steps + 1} of {plan.config['loss']} on {plan.config['task']}"
-            source = author_line(frames)
-            said = f"{type(error).__name__}: {message_of(error)}{f' ({source})' if source else ''}"
+            said = f"{type(error).__name__}: {message_of(error)}{f' ({place})' if place else ''}"
             raise UsageError(f"{where} raised {said}") from error
 
     def _histograms(self) -> None:
@@ -136,11 +135,11 @@ class BatchLoss:
         bundles = self.plan.record.bundles
         content = bundles.collect(self._content, event.step) if bundles else None
         event = replace(event, detail=detail)
+        terms = {label: value.item() for label, value in self.terms.items()}  # now: the repetition makes others
         if not of_weights(event):
             event = self._repeat(event)
         if bundles is None or content is None:
             return event
-        terms = {label: value.item() for label, value in self.terms.items()}
         content["event"] = {**{key: value for key, value in asdict(event).items() if key != "bundle"}, "terms": terms}
         path = bundles.write(content, event.step)
         return replace(event, bundle=str(path) if path else None)

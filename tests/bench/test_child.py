@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from losszoo.bench import bench_worker
+from losszoo.bench.ask_worker import ask
 from losszoo.bench.workload import Workload
-from losszoo.common.subprocesses import ask
 
 MINE = str(Path(__file__).parent / "mine.py")
 LIMITS = {"threads": None, "memory_limit": 10**9, "timeout": 60.0, "budget": 0.01, "repeats": 2}
@@ -70,13 +70,18 @@ def test_a_peer_may_refuse_a_value() -> None:
     assert "however: alpha=1.3" in told["said"]
 
 
-def test_a_process_that_dies_without_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    """By a signal, as from the system where memory runs out, and by itself."""
-    for code, status, said in (
-        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "killed", "killed by the system"),
-        ("import sys; sys.exit('some last words')", "raised", "ended with exit code 1: some last words"),
-    ):
-        monkeypatch.setattr("losszoo.common.subprocesses._CODE", code)
-        told = ask({"threads": 1}, timeout=1800)
-        assert told["status"] == status
-        assert said in told["said"]
+@pytest.mark.parametrize(
+    ("job", "status", "said"),
+    [
+        ("killed", "killed", "killed by the system"),
+        ("leaves", "raised", "ended with exit code 3: some last words"),
+        ("starved", "memory", "MemoryError"),
+        ("hangs", "timeout", "stopped after 2 s"),
+        ("prints", "ok", "much"),
+    ],
+)
+def test_what_becomes_of_a_process(job: str, status: str, said: str) -> None:
+    """A signal, as from the system where memory runs out, an end of its own, none, and more noise than a pipe holds."""
+    told = ask({"threads": 1}, timeout=2 if job == "hangs" else 1800, job=f"child_jobs:{job}")
+    assert told["status"] == status
+    assert said in told["said"]

@@ -14,12 +14,13 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
-from losszoo.doctor.diagnosis.blame import Blame, blame
+from losszoo.doctor.diagnosis.blame import blame
 from losszoo.doctor.diagnosis.judge import judge
 from losszoo.doctor.diagnosis.search import Failure
 from losszoo.doctor.subject.hints import with_hints
 from losszoo.doctor.subject.subject import Leaves, Subject, make_subject
 from losszoo.losses.introspection import positional_names
+from losszoo.tracing.culprit import Blame
 
 MARK = "# culprit"
 

@@ -9,10 +9,12 @@ import torch
 from sick_losses import subject_of
 from torch import Tensor
 
-from losszoo.doctor.diagnosis.float64_shadow import Shadow, parted, zero_by_underflow
+from losszoo.doctor.diagnosis.blame import in_float64
 from losszoo.doctor.subject.dtypes import computing_in
 from losszoo.doctor.subject.subject import Leaves, Subject, forward
-from losszoo.tracing.tape import Record, Tape, operation
+from losszoo.tracing.float64_shadow import Shadow, parted, zero_by_underflow
+from losszoo.tracing.operations import operation
+from losszoo.tracing.tape import Record, Tape
 
 
 def taped(subject: Subject, leaves: Leaves, dtype: torch.dtype = torch.float32) -> tuple[Tape, Tensor]:
@@ -27,7 +29,7 @@ def shadowed(loss: object, *leaves: Tensor, dtype: torch.dtype = torch.float32) 
     tape, values = taped(subject, list(leaves), dtype)
     last = tape.maker(values)
     assert last is not None
-    return tape, Shadow(subject, list(leaves), tape, dtype), last
+    return tape, Shadow(tape, in_float64(subject, list(leaves), dtype)), last
 
 
 def ops(tape: Tape) -> list[str]:

@@ -57,6 +57,19 @@ def test_what_does_not_concern_a_loss_is_a_skipped_test() -> None:
         testing.check_weight_two(testing.subject_of(reduced, signature="regression"))
 
 
+def excuses_itself(
+    predictions: torch.Tensor, targets: torch.Tensor, *, mask: torch.Tensor | None = None
+) -> torch.Tensor:
+    if mask is not None:
+        raise ValueError("mask must be left out, as I say so")
+    return (predictions - targets).square()
+
+
+def test_it_is_the_contract_that_excuses_and_not_the_words_of_an_error() -> None:
+    with pytest.raises(testing.ConformanceError, match="as I say so"):
+        testing.check_masked_sample(testing.subject_of(excuses_itself, signature="regression"))
+
+
 class Prototypes(torch.nn.Module):
     """A learned point for each class; not a row function, and so without a mask."""
 

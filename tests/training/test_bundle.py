@@ -305,7 +305,7 @@ def test_a_guard_alone_names_operation_and_line_and_writes_a_bundle(tmp_path: Pa
     model(ROWS)
     assert torch.equal(torch.get_rng_state(), after)  # as if nothing had been repeated
     first = guard.to_dict()["first"]
-    assert (first["where"], first["op"], first["source"]) == ("loss", "log", line_of(log_of_softmax, 2))
+    assert (first["where"], first["op"], first["source"]) == ("loss", "softmax", line_of(log_of_softmax, 1))
     content = read(first["bundle"])
     assert content["kind"] == "guard"
     assert content["config"] is None
@@ -314,7 +314,7 @@ def test_a_guard_alone_names_operation_and_line_and_writes_a_bundle(tmp_path: Pa
     assert content["batch"]["name"] == "six"
     assert torch.equal(content["batch"]["rows"], ROWS)
     assert content["event"]["loss"] == report.loss == math.inf
-    assert (content["event"]["step"], content["event"]["op"]) == (3, "log")
+    assert (content["event"]["step"], content["event"]["op"]) == (3, "softmax")
     assert set(content["event"]["gradient_norms"]) == {name for name, _ in model.named_parameters()}
     assert set(content["model"]) == set(before)
     assert all(torch.equal(value, before[name]) for name, value in content["model"].items())
@@ -367,7 +367,7 @@ def test_chance_is_as_it_was_before_the_step(tmp_path: Path) -> None:
         if guard.step(rarely(), again=rarely).event:
             break
     assert guard.first is not None
-    assert guard.first.op == "log"
+    assert guard.first.op == "reciprocal"
 
 
 def test_a_second_computation_that_fails_or_is_finite(tmp_path: Path) -> None:

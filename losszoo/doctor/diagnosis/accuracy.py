@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from losszoo.doctor.diagnosis.blame import Blame
-from losszoo.doctor.diagnosis.float64_shadow import Shadow
+from losszoo.doctor.diagnosis.blame import in_float64
 from losszoo.doctor.diagnosis.judge import symptom_of
 from losszoo.doctor.effort import Effort
+from losszoo.doctor.inputs.mutations import Change, Tag
 from losszoo.doctor.inputs.probes import Probe
 from losszoo.doctor.inputs.tensor_changes import changes_of, copies_of
 from losszoo.doctor.subject.dtypes import computing_in
-from losszoo.doctor.subject.input_kinds import leaves_of
+from losszoo.doctor.subject.input_kinds import Leaf, leaves_of
 from losszoo.doctor.subject.subject import Leaves, Outcome, Subject, evaluate, forward
+from losszoo.tracing.culprit import Blame
+from losszoo.tracing.float64_shadow import Shadow
 from losszoo.tracing.tape import Tape
 
 # More than 1 % off is wrong ...
@@ -66,15 +68,16 @@ def accuracy_probes(subject: Subject) -> Iterator[Probe]:
         yield Probe(f"everything shifted by {offset:g}", shifted)
     for leaf in leaves:
         for other in leaves:
-            for label, tensor in copies_of(leaf, other):
-                changed = list(subject.leaves)
-                changed[leaf.index] = tensor
-                yield Probe(label, changed)
-        for label, tensor in changes_of(leaf):
-            if "identical rows" in label or "times 100" in label:
-                changed = list(subject.leaves)
-                changed[leaf.index] = tensor
-                yield Probe(label, changed)
+            yield from (_changed(subject, leaf, change) for change in copies_of(leaf, other))
+        for change in changes_of(leaf):
+            if change.tags & {Tag.IDENTICAL_ROWS, Tag.ENLARGED}:
+                yield _changed(subject, leaf, change)
+
+
+def _changed(subject: Subject, leaf: Leaf, change: Change) -> Probe:
+    leaves = list(subject.leaves)
+    leaves[leaf.index] = change.tensor
+    return Probe(change.label, leaves, change.tags)
 
 
 def _scaled(subject: Subject, indices: list[int], size: float) -> Probe:
@@ -105,7 +108,7 @@ def _look(subject: Subject, probe: Probe, usual: float) -> Inaccuracy | None:
         return None
     true = abs(evaluate(subject, rounded, torch.float64, gradients=False).total)
     small = true < _SMALL * usual
-    return Inaccuracy(Probe(probe.label, rounded), found, small, small and _is_flat(subject, rounded, true))
+    return Inaccuracy(replace(probe, leaves=rounded), found, small, small and _is_flat(subject, rounded, true))
 
 
 def _is_flat(subject: Subject, leaves: Leaves, true: float) -> bool:
@@ -145,7 +148,7 @@ def blame_inaccuracy(subject: Subject, leaves: Leaves, dtype: torch.dtype = torc
     last = tape.maker(values)
     if last is None:
         return None
-    shadow = Shadow(subject, leaves, tape, dtype)
+    shadow = Shadow(tape, in_float64(subject, leaves, dtype))
     culprit = shadow.first_parted(last) if shadow.aligned else None
     return None if culprit is None else Blame(culprit, culprit, shadow.reason(culprit), False, tape)
 

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from losszoo.doctor.diagnosis.blame import Blame
-from losszoo.tracing.tape import Record, is_reversed
+from losszoo.tracing.culprit import Blame
+from losszoo.tracing.tape import Record
 
 _AT_ZERO = {
     "log": "the logarithm of 0",
@@ -75,7 +75,7 @@ def _slope(record: Record) -> str:
 
 def _quotient(record: Record) -> str:
     numbers = [_tensor(x) for x in record.args[:2]]
-    if is_reversed(record):
+    if record.is_reversed:
         numbers.reverse()
     top, bottom = numbers
     if not bool((bottom == 0).any()):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 from dataclasses import replace
 
 import torch
@@ -17,7 +16,7 @@ from losszoo.doctor.remedies.try_remedies import try_remedies
 from losszoo.doctor.report.examination import Finding
 from losszoo.doctor.report.python_literal import call_of, inputs_of
 from losszoo.doctor.subject.subject import Leaves
-from losszoo.tracing.first_nonfinite import author_line
+from losszoo.tracing.authors import raised_at
 
 
 def finding_of(failure: Failure, clock: Effort) -> Finding:
@@ -61,14 +60,14 @@ def _in_dtype(leaves: Leaves, dtype: torch.dtype) -> Leaves:
 
 def _raised(failure: Failure, error: Exception, clock: Effort) -> Finding:
     """An input that is legal, and that the loss does not survive."""
-    frames = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
+    place = raised_at(error)
     leaves = smallest(failure, clock)
     return Finding(
         symptom=failure.symptom,
         dtype=str(failure.dtype).removeprefix("torch."),
         probe=failure.probe,
         op=None,
-        source=author_line(frames),
+        source=str(place) if place else None,
         cause=in_one_line(error),
         remedy="give an answer for this input, or refuse it with a ValueError that says why",
         input=inputs_of(failure.subject, leaves),

@@ -10,13 +10,15 @@ import torch
 from torch import nn
 
 from losszoo.common.text import in_one_line
-from losszoo.doctor.diagnosis.blame import Blame, blame
+from losszoo.doctor.diagnosis.blame import blame
 from losszoo.doctor.diagnosis.judge import Verdict, judge
 from losszoo.doctor.effort import Effort
+from losszoo.doctor.inputs.mutations import Tags
 from losszoo.doctor.inputs.probes import Probe
 from losszoo.doctor.subject.input_kinds import is_change_of_values
 from losszoo.doctor.subject.subject import Leaves, Outcome, Subject, evaluate
 from losszoo.errors import is_out_of_memory
+from losszoo.tracing.culprit import Blame
 
 # A loss that fails everywhere has told all it can.
 _MOST_FAILURES = 8
@@ -24,7 +26,6 @@ _WITHOUT_NEWS = 60
 # Once so many large inputs have had a true value beyond the dtype, the next ones are taken to have it too.
 _ENOUGH = 20
 _MOST_NOTES = 8
-_TRULY = "the true value is infinite"
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ class Failure:
         accept: whether an outcome is a cure; by default, whether it is finite and near the truth.
         error: what was raised.
         said: cause and remedy, where no operation is to blame.
+        tags: of the probe.
     """
 
     subject: Subject
@@ -54,6 +56,7 @@ class Failure:
     accept: Callable[[Outcome], bool] | None = None
     error: Exception | None = None
     said: tuple[str, str] | None = None
+    tags: Tags = frozenset()
 
     def fails_on(self, leaves: Leaves) -> bool:
         """Whether these leaves show it too."""
@@ -78,6 +81,7 @@ class Search:
     complete: bool = True
     _without_news: int = 0
     _beyond: int = 0
+    _infinite_noted: bool = False
 
     def try_all(
         self,
@@ -122,8 +126,9 @@ class Search:
         return verdict
 
     def _infinite(self, probe: Probe) -> None:
-        if not any(text.startswith(_TRULY) for text in self.notes):
-            self.note(f"{_TRULY}, and no fault of the loss, on: {probe.label}")
+        if not self._infinite_noted:
+            self.note(f"the true value is infinite, and no fault of the loss, on: {probe.label}")
+        self._infinite_noted = True
 
     def _raised(self, subject: Subject, probe: Probe, error: Exception, dtype: torch.dtype) -> None:
         """A refusal in words is an answer; anything else, on input that is legal for certain, is a failure."""
@@ -140,7 +145,9 @@ class Search:
         def shows(leaves: Leaves) -> bool:
             return type(evaluate(subject, leaves, dtype).error) is type(error)
 
-        self.add(Failure(subject, probe.label, "raises", dtype, probe.leaves, None, shows, error=error))
+        self.add(
+            Failure(subject, probe.label, "raises", dtype, probe.leaves, None, shows, error=error, tags=probe.all_tags)
+        )
 
     def note(self, text: str) -> None:
         """Say something that is worth knowing, once."""
@@ -157,7 +164,7 @@ class Search:
         assert verdict.leaves is not None
         assert verdict.symptom is not None
         found = self._blame(subject, verdict.leaves, dtype)
-        self.add(Failure(subject, probe.label, verdict.symptom, dtype, verdict.leaves, found))
+        self.add(Failure(subject, probe.label, verdict.symptom, dtype, verdict.leaves, found, tags=probe.all_tags))
 
     def _blame(self, subject: Subject, leaves: Leaves, dtype: torch.dtype) -> Blame | None:
         """The operation at fault, where the loss can be called while it is watched."""

@@ -10,14 +10,15 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
-from losszoo.doctor.diagnosis.blame import Blame
-from losszoo.doctor.diagnosis.float64_shadow import zero_by_underflow
 from losszoo.doctor.effort import Effort
 from losszoo.doctor.inputs.edge_cases import battery
 from losszoo.doctor.inputs.probes import Probe
 from losszoo.doctor.subject.dtypes import computing_in
 from losszoo.doctor.subject.subject import Leaves, Outcome, Subject, evaluate, forward
-from losszoo.tracing.tape import Record, Tape, operation, plain
+from losszoo.tracing.culprit import Blame
+from losszoo.tracing.float64_shadow import zero_by_underflow
+from losszoo.tracing.operations import operation
+from losszoo.tracing.tape import Record, Tape, plain
 
 # Less than this share of the gradient that there should be is none.
 GONE = 1e-4

@@ -12,7 +12,7 @@ from losszoo.doctor.inputs.probes import Probe
 from losszoo.doctor.subject.dtypes import computing_in
 from losszoo.doctor.subject.input_kinds import Leaf, leaves_of
 from losszoo.doctor.subject.subject import Leaves, Subject, forward
-from losszoo.tracing.tape import Record, Tape, is_reversed
+from losszoo.tracing.tape import Record, Tape
 
 _STEPS = 12
 _MOST_SITES = 24
@@ -33,7 +33,7 @@ def _to_zero(position: int) -> Distance:
 
 
 def _denominator_to_zero(record: Record) -> Tensor | None:
-    return _to_zero(0 if is_reversed(record) else 1)(record)
+    return _to_zero(0 if record.is_reversed else 1)(record)
 
 
 def _to_one(record: Record) -> Tensor | None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from enum import Enum, auto
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -12,27 +14,62 @@ from losszoo.doctor.subject.input_kinds import Leaf
 # Magnitudes that ordinary training meets: saturation of exp in float32 is at 89 and 104.
 LARGE = (20.0, 60.0, 100.0, 1e3)
 SMALL = (1e-4, 1e-8, 1e-25)
-# Said of a value that only closes the domain.
-EDGE = "the edge of its domain"
-
-Change = tuple[str, Tensor]
 
 
-def _repeats(x: Tensor) -> Iterator[Change]:
+class Tag(Enum):
+    """What tells a probe from others, where it matters.
+
+    Attributes:
+        EDGE: a value that only closes the domain.
+        FAR: numbers smaller or larger than training meets.
+        NEARLY: a tensor that is nearly another.
+        ONE_ROW: a batch of one.
+        IDENTICAL_ROWS: every row is the first.
+        ENLARGED: a hundred times as large, or more.
+    """
+
+    EDGE = auto()
+    FAR = auto()
+    NEARLY = auto()
+    ONE_ROW = auto()
+    IDENTICAL_ROWS = auto()
+    ENLARGED = auto()
+
+
+Tags = frozenset[Tag]
+
+
+class Change(NamedTuple):
+    """A tensor in the place of an ordinary one, in words, and what tells it from others."""
+
+    label: str
+    tensor: Tensor
+    tags: Tags = frozenset()
+
+
+# Of a maker: most changes have no tags.
+Made = Change | tuple[str, Tensor]
+
+
+def _repeats(x: Tensor) -> Iterator[Made]:
     """Rows and columns that are equal."""
     if x.ndim and len(x) > 1:
-        yield "with identical rows", x[:1].expand_as(x).clone()
+        yield Change("with identical rows", x[:1].expand_as(x).clone(), frozenset({Tag.IDENTICAL_ROWS}))
         yield "with a duplicated row", torch.cat([x[:1], x[:1], x[2:]])
     if x.ndim > 1:
         yield "constant along its last dimension", x[..., :1].expand_as(x).clone()
 
 
-def _fill(x: Tensor, *values: float) -> Iterator[Change]:
+def _times(x: Tensor, size: float) -> Change:
+    return Change(f"times {size:g}", x * size, frozenset({Tag.ENLARGED} if size >= 100 else ()))
+
+
+def _fill(x: Tensor, *values: float) -> Iterator[tuple[str, Tensor]]:
     for value in values:
         yield f"all {value:g}", torch.full_like(x, value)
 
 
-def _first(x: Tensor, *values: float) -> Iterator[Change]:
+def _first(x: Tensor, *values: float) -> Iterator[tuple[str, Tensor]]:
     """The first row, or the first element of a vector, alone."""
     for value in values:
         if x.ndim and len(x) > 1:
@@ -45,7 +82,7 @@ def _first(x: Tensor, *values: float) -> Iterator[Change]:
             yield f"with a first element of {value:g}", changed
 
 
-def _real(leaf: Leaf) -> Iterator[Change]:
+def _real(leaf: Leaf) -> Iterator[Made]:
     x = leaf.tensor
     yield from _fill(x, 0.0, 1.0, -1.0)
     yield from _repeats(x)
@@ -55,28 +92,28 @@ def _real(leaf: Leaf) -> Iterator[Change]:
     for size in LARGE:
         yield f"all {size:g}", torch.full_like(x, size)
         yield f"all {-size:g}", torch.full_like(x, -size)
-        yield f"times {size:g}", x * size
+        yield _times(x, size)
         yield from _first(x, size, -size)
     for size in SMALL:
-        yield f"times {size:g}", x * size
+        yield _times(x, size)
     # Where squares lose the digits of their differences.
     yield "shifted by 1000", x + 1e3
     if x.ndim > 1 and len(x) > 3:
         yield "in equal pairs of rows, shifted by 300", x[torch.arange(len(x)) // 2] * 10 + 300
 
 
-def _positive(leaf: Leaf) -> Iterator[Change]:
+def _positive(leaf: Leaf) -> Iterator[Made]:
     x = leaf.tensor
     yield from _fill(x, 1.0)
     yield from _repeats(x)
     for size in (*SMALL, 0.01, 100.0, 1e4):
-        yield f"times {size:g}", x * size
+        yield _times(x, size)
     # Of what is positive 0 may be no member.
     for label, tensor in (*_fill(x, 0.0), *_first(x, 0.0)):
-        yield f"{label}, {EDGE}", tensor
+        yield Change(f"{label}, the edge of its domain", tensor, frozenset({Tag.EDGE}))
 
 
-def _bounded(leaf: Leaf) -> Iterator[Change]:
+def _bounded(leaf: Leaf) -> Iterator[Made]:
     x = leaf.tensor
     yield from _fill(x, 0.0, 1.0, -1.0)
     yield from _repeats(x)
@@ -84,7 +121,7 @@ def _bounded(leaf: Leaf) -> Iterator[Change]:
     yield "rounded", x.round()
 
 
-def _probability(leaf: Leaf) -> Iterator[Change]:
+def _probability(leaf: Leaf) -> Iterator[Made]:
     x = leaf.tensor
     yield from _fill(x, 0.0, 1.0, 0.5)
     yield from _repeats(x)
@@ -94,7 +131,7 @@ def _probability(leaf: Leaf) -> Iterator[Change]:
     yield "times 1e-25", x * 1e-25
 
 
-def _simplex(leaf: Leaf) -> Iterator[Change]:
+def _simplex(leaf: Leaf) -> Iterator[Made]:
     x, dim = leaf.tensor, leaf.dim
     count = x.shape[dim]
     for position, label in ((0, "first"), (count - 1, "last")):
@@ -110,7 +147,7 @@ def _simplex(leaf: Leaf) -> Iterator[Change]:
     yield from _repeats(x) if dim != 0 else ()
 
 
-def _log_probability(leaf: Leaf) -> Iterator[Change]:
+def _log_probability(leaf: Leaf) -> Iterator[Made]:
     x = leaf.tensor
     yield from _repeats(x)
     for size in (20.0, 104.0, 1e4):
@@ -119,7 +156,7 @@ def _log_probability(leaf: Leaf) -> Iterator[Change]:
         yield f"certain, and {-size:g} elsewhere", low
 
 
-def _unit(leaf: Leaf) -> Iterator[Change]:
+def _unit(leaf: Leaf) -> Iterator[Made]:
     x = leaf.tensor
     yield from _repeats(x)
     axis = torch.zeros_like(x)
@@ -128,7 +165,7 @@ def _unit(leaf: Leaf) -> Iterator[Change]:
     yield "all against the first axis", -axis
 
 
-def _rotation(leaf: Leaf) -> Iterator[Change]:
+def _rotation(leaf: Leaf) -> Iterator[Made]:
     x = leaf.tensor
     size = x.shape[-1]
     yield "the identity", torch.eye(size, dtype=x.dtype).expand_as(x).clone()
@@ -138,7 +175,7 @@ def _rotation(leaf: Leaf) -> Iterator[Change]:
     yield from _repeats(x)
 
 
-def _binary(leaf: Leaf) -> Iterator[Change]:
+def _binary(leaf: Leaf) -> Iterator[Made]:
     x = leaf.tensor
     yield from _fill(x, 0.0, 1.0)
     yield from _first(x, 0.0, 1.0)
@@ -149,12 +186,12 @@ def _binary(leaf: Leaf) -> Iterator[Change]:
     yield from _repeats(x)
 
 
-def _bool(leaf: Leaf) -> Iterator[Change]:
-    for label, tensor in _binary(Leaf(leaf.index, leaf.name, "binary", leaf.tensor.float())):
-        yield label.replace("1", "True").replace("0", "False"), tensor.bool()
+def _bool(leaf: Leaf) -> Iterator[Made]:
+    for change in (Change(*made) for made in _binary(Leaf(leaf.index, leaf.name, "binary", leaf.tensor.float()))):
+        yield change.label.replace("1", "True").replace("0", "False"), change.tensor.bool()
 
 
-def _label(leaf: Leaf) -> Iterator[Change]:
+def _label(leaf: Leaf) -> Iterator[Made]:
     x = leaf.tensor
     low = int(x.min())
     yield "all the same", torch.full_like(x, max(low, 0))
@@ -168,7 +205,7 @@ def _label(leaf: Leaf) -> Iterator[Change]:
     yield "of one class against a single other", (1 - single).clamp(0, max(leaf.classes - 1, 0))
 
 
-MAKERS: Mapping[str, Callable[[Leaf], Iterator[Change]]] = {
+MAKERS: Mapping[str, Callable[[Leaf], Iterator[Made]]] = {
     "real": _real,
     "positive": _positive,
     "bounded": _bounded,

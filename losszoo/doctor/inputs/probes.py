@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from losszoo.doctor.inputs.mutations import Change
-from losszoo.doctor.inputs.tensor_changes import changes_of, copies_of, scores_for
+from losszoo.doctor.inputs.mutations import Change, Tag, Tags
+from losszoo.doctor.inputs.tensor_changes import changes_of, copies_of, scores_for, unnamed_changes
 from losszoo.doctor.subject.input_kinds import Leaf, leaves_of
 from losszoo.doctor.subject.subject import Leaves, Subject, evaluate
 
@@ -23,10 +23,25 @@ _LARGEST = 500.0
 
 @dataclass(frozen=True)
 class Probe:
-    """One input, and what was done to an ordinary one to get it."""
+    """One input, and what was done to an ordinary one to get it: in words, and in tags."""
 
     label: str
     leaves: Leaves
+    tags: Tags = frozenset()
+
+    @property
+    def all_tags(self) -> Tags:
+        """The tags, and whether its numbers are far from what training meets."""
+        return self.tags | ({Tag.FAR} if any(_is_far(x) for x in self.leaves) else set())
+
+
+def _is_far(leaf: object) -> bool:
+    """Whether a tensor holds a number other than 0 that is tiny or huge."""
+    if not isinstance(leaf, Tensor) or not leaf.is_floating_point():
+        return False
+    size = leaf.detach().double().abs()
+    # A little less than 1e20, which float32 rounds.
+    return bool((((size > 0) & (size < 1e-18)) | ((size > 9e19) & size.isfinite())).any())
 
 
 @dataclass(frozen=True)
@@ -36,6 +51,7 @@ class _Edit:
     index: int
     label: str
     tensor: Tensor
+    tags: Tags = frozenset()
 
 
 def ordinary(subject: Subject) -> Probe:
@@ -66,14 +82,18 @@ def _edits(leaves: Sequence[Leaf]) -> Iterator[_Edit]:
 
 
 def _as_edits(leaf: Leaf, changes: Iterator[Change]) -> Iterator[_Edit]:
-    return (_Edit(leaf.index, label, tensor) for label, tensor in changes)
+    return (_Edit(leaf.index, *change) for change in changes)
 
 
 def _apply(subject: Subject, *edits: _Edit) -> Probe:
     leaves = list(subject.leaves)
     for edit in edits:
         leaves[edit.index] = edit.tensor
-    return Probe(", ".join(edit.label for edit in edits), leaves)
+    return Probe(", ".join(edit.label for edit in edits), leaves, _tags_of(edits))
+
+
+def _tags_of(edits: Sequence[_Edit]) -> Tags:
+    return frozenset(tag for edit in edits for tag in edit.tags)
 
 
 def _alike(subject: Subject, leaves: Sequence[Leaf]) -> Iterator[Probe]:
@@ -83,11 +103,11 @@ def _alike(subject: Subject, leaves: Sequence[Leaf]) -> Iterator[Probe]:
         return
     by_label: dict[str, list[_Edit]] = {}
     for leaf in floating:
-        for edit in _as_edits(leaf, changes_of(leaf)):
-            by_label.setdefault(edit.label.removeprefix(leaf.name + " "), []).append(edit)
+        for edit in _as_edits(leaf, unnamed_changes(leaf)):
+            by_label.setdefault(edit.label, []).append(edit)
     for label, edits in by_label.items():
         if len(edits) > 1:
-            yield Probe(f"everything {label}", _apply(subject, *edits).leaves)
+            yield replace(_apply(subject, *edits), label=f"everything {label}")
 
 
 def batch_size(subject: Subject) -> int:
@@ -115,7 +135,8 @@ def rows(subject: Subject) -> Iterator[Probe]:
     }
     if size > 1:
         for label, index in chosen.items():
-            yield Probe(label, select(subject, subject.leaves, torch.tensor(index)))
+            tags = frozenset({Tag.ONE_ROW} if len(index) == 1 else ())
+            yield Probe(label, select(subject, subject.leaves, torch.tensor(index)), tags)
 
 
 def outliers(subject: Subject) -> Iterator[Probe]:
@@ -171,4 +192,4 @@ def _edited_rows(subject: Subject, chosen: Sequence[Probe]) -> Iterator[Probe]:
         for edit in _edits(leaves):
             changed = list(probe.leaves)
             changed[edit.index] = edit.tensor
-            yield Probe(f"{probe.label}, {edit.label}", changed)
+            yield Probe(f"{probe.label}, {edit.label}", changed, probe.tags | edit.tags)

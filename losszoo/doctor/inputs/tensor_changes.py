@@ -8,21 +8,27 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from losszoo.doctor.inputs.mutations import LARGE, MAKERS, Change
+from losszoo.doctor.inputs.mutations import LARGE, MAKERS, Change, Made, Tag
 from losszoo.doctor.subject.input_kinds import Leaf
 
 
 def changes_of(leaf: Leaf) -> Iterator[Change]:
     """Legal changes of one tensor: fills, repeats, single elements, scales; the plain ones first."""
+    return (change._replace(label=f"{leaf.name} {change.label}") for change in unnamed_changes(leaf))
+
+
+def unnamed_changes(leaf: Leaf) -> Iterator[Change]:
+    """As :func:`changes_of`; the labels do not say of which tensor."""
     maker = MAKERS.get(leaf.kind)
     if maker is None or not leaf.tensor.numel():
         return
-    for label, tensor in itertools.chain(maker(leaf), _declared(leaf)):
-        if leaf.legal(tensor):
-            yield f"{leaf.name} {label}", tensor.to(leaf.tensor.dtype)
+    for made in itertools.chain(maker(leaf), _declared(leaf)):
+        change = Change(*made)
+        if leaf.legal(change.tensor):
+            yield change._replace(tensor=change.tensor.to(leaf.tensor.dtype))
 
 
-def _declared(leaf: Leaf) -> Iterator[Change]:
+def _declared(leaf: Leaf) -> Iterator[Made]:
     """What the loss's own code says its input may hold."""
     x = leaf.tensor
     if leaf.may_be_nan and leaf.floating:
@@ -42,12 +48,11 @@ def copies_of(leaf: Leaf, other: Leaf) -> Iterator[Change]:
     x, y = leaf.tensor, other.tensor
     if x.shape != y.shape or leaf.index == other.index or not leaf.floating:
         return
-    candidates = [("equal to", y), ("the opposite of", -y.to(x.dtype)), ("nearly", y.to(x.dtype) * (1 + 1e-5))]
-    if leaf.kind in ("probability", "binary", "simplex"):
-        candidates[1] = ("the opposite of", 1 - y.double())
-    for label, tensor in candidates:
+    opposite = 1 - y.double() if leaf.kind in ("probability", "binary", "simplex") else -y.to(x.dtype)
+    nearly = Change("nearly", y.to(x.dtype) * (1 + 1e-5), frozenset({Tag.NEARLY}))
+    for label, tensor, tags in (Change("equal to", y), Change("the opposite of", opposite), nearly):
         if leaf.legal(tensor):
-            yield f"{leaf.name} {label} {other.name}", tensor.to(x.dtype)
+            yield Change(f"{leaf.name} {label} {other.name}", tensor.to(x.dtype), tags)
 
 
 def scores_for(leaf: Leaf, labels: Leaf) -> Iterator[Change]:
@@ -60,19 +65,19 @@ def scores_for(leaf: Leaf, labels: Leaf) -> Iterator[Change]:
         # The last class is excluded wherever it is not the answer.
         excluded = torch.zeros_like(leaf.tensor, dtype=torch.bool)
         excluded[:, -1] = hot[:, -1] == 0
-        yield f"{leaf.name} -inf where excluded", leaf.tensor.masked_fill(excluded, -torch.inf)
+        yield Change(f"{leaf.name} -inf where excluded", leaf.tensor.masked_fill(excluded, -torch.inf))
 
 
 def _sure(leaf: Leaf, hot: Tensor) -> Iterator[Change]:
     if leaf.kind in ("probability", "simplex", "binary"):
-        yield f"{leaf.name} right with probability 1", hot.to(leaf.tensor.dtype)
+        yield Change(f"{leaf.name} right with probability 1", hot.to(leaf.tensor.dtype))
         wrong = hot.roll(1, 1) if leaf.kind == "simplex" else 1 - hot
-        yield f"{leaf.name} wrong with probability 1", wrong.to(leaf.tensor.dtype)
+        yield Change(f"{leaf.name} wrong with probability 1", wrong.to(leaf.tensor.dtype))
     if leaf.kind == "real":
         for size in LARGE:
             sure = (hot * 2 - 1) * size
-            yield f"{leaf.name} right by {size:g}", sure.to(leaf.tensor.dtype)
-            yield f"{leaf.name} wrong by {size:g}", -sure.to(leaf.tensor.dtype)
+            yield Change(f"{leaf.name} right by {size:g}", sure.to(leaf.tensor.dtype))
+            yield Change(f"{leaf.name} wrong by {size:g}", -sure.to(leaf.tensor.dtype))
 
 
 def _one_hot(leaf: Leaf, labels: Leaf) -> Tensor | None:

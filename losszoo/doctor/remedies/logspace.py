@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from losszoo.doctor.remedies.writing import Writing
-from losszoo.tracing.tape import Record, is_reversed
+from losszoo.tracing.tape import Record
 
 # What picks or arranges numbers does the same to their logarithms.
 _ARRANGING = (
@@ -107,7 +107,7 @@ def _sub(w: Writing, record: Record) -> str | None:
 def operands(record: Record) -> tuple[Any, Any]:
     """Minuend and subtrahend; ``rsub`` has them the other way round."""
     a, b = record.args[:2]
-    return (b, a) if is_reversed(record) else (a, b)
+    return (b, a) if record.is_reversed else (a, b)
 
 
 def is_one(value: Any) -> bool:
@@ -146,7 +146,7 @@ def _is_nonnegative(value: Any) -> bool:
 
 
 def _div(w: Writing, record: Record) -> str | None:
-    top, bottom = (1, 0) if is_reversed(record) else (0, 1)
+    top, bottom = (1, 0) if record.is_reversed else (0, 1)
     if all(log_of(w, x) is None for x in record.args[:2]):
         return None
     return f"{_log(w, record, top)} - ({_log(w, record, bottom)})"

@@ -13,7 +13,8 @@ from typing import Any
 
 from torch import Tensor
 
-from losszoo.tracing.tape import Tape, author_frame, standard_name
+from losszoo.tracing.operations import standard_name
+from losszoo.tracing.tape import Tape
 
 _SIGNS: dict[type[ast.operator], str] = {
     ast.Add: "add",
@@ -62,7 +63,7 @@ class SpelledTape(Tape):
     def _write(self, name: str, func: Any, args: Any, kwargs: Any, result: Any) -> None:
         super()._write(name, func, args, kwargs, result)
         if len(self.records) > len(self.spellings):
-            self.spellings.append(spelling_of(author_frame(), name, func, args, kwargs))
+            self.spellings.append(spelling_of(self.author_frame(), name, func, args, kwargs))
 
 
 def spelling_of(frame: FrameType | None, name: str, func: Any, args: Any, kwargs: Any) -> Spelling:

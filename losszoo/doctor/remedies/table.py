@@ -7,14 +7,13 @@ from torch import Tensor
 from losszoo.doctor.remedies.logspace import logarithm, quotient
 from losszoo.doctor.remedies.remedy import Remedy
 from losszoo.doctor.remedies.writing import Make, Writing, written
-from losszoo.tracing.tape import is_reversed
 
 
 def _of_x(code: str) -> Make:
     """A form with the first operand as ``{x}``, the operation as ``{op}`` and its other arguments as ``{rest}``."""
 
     def make(w: Writing) -> str | None:
-        if not isinstance(w.record.args[0], Tensor) or _is_plain_power(w) or is_reversed(w.record):
+        if not isinstance(w.record.args[0], Tensor) or _is_plain_power(w) or w.record.is_reversed:
             return None
         return code.format(x=w.x, op=w.callee, rest=w.rest)
 
@@ -40,7 +39,7 @@ def _is_plain_power(w: Writing) -> bool:
 def _count(w: Writing) -> str | None:
     """A count of nothing is 1: only of whole numbers, wherever it stands, so that no other denominator is raised."""
     a, b = w.parts
-    count = w.record.args[0] if is_reversed(w.record) else w.record.args[1]
+    count = w.record.args[0] if w.record.is_reversed else w.record.args[1]
     if isinstance(count, int):
         return f"{a} / max({b}, 1)" if b != repr(count) else None
     whole = isinstance(count, Tensor) and bool(((count == count.round()) & (count >= 0)).all())
@@ -52,7 +51,7 @@ def _of_denominator(code: str) -> Make:
 
     def make(w: Writing) -> str | None:
         a, b = w.parts
-        denominator = w.record.args[0] if is_reversed(w.record) else w.record.args[1]
+        denominator = w.record.args[0] if w.record.is_reversed else w.record.args[1]
         return code.format(a=a, b=b) if isinstance(denominator, Tensor) else None
 
     return make

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from losszoo.doctor.diagnosis.blame import Blame, blame
+from losszoo.doctor.diagnosis.blame import blame
 from losszoo.doctor.diagnosis.judge import symptom_of
 from losszoo.doctor.diagnosis.search import Failure
 from losszoo.doctor.effort import Effort
@@ -21,7 +21,10 @@ from losszoo.doctor.remedies.spelling import SpelledTape, Spelling, spelling_of
 from losszoo.doctor.remedies.table import FORMS, IN_FLOAT32, WITHOUT_NAN
 from losszoo.doctor.remedies.writing import Writing
 from losszoo.doctor.subject.subject import Leaves, Outcome, evaluate
-from losszoo.tracing.tape import Record, Site, author, author_frame, is_in_place, operation
+from losszoo.tracing.authors import place_of
+from losszoo.tracing.culprit import Blame
+from losszoo.tracing.operations import operation, written_by
+from losszoo.tracing.tape import Record, Site
 
 # Operation, line, and its text there.
 Key = tuple[str, str | None, str | None]
@@ -70,12 +73,12 @@ class Substituting(SpelledTape):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         name = operation(func)
-        if name in self._operations and not is_in_place(func):
-            spelling = spelling_of(author_frame(), name, func, args, kwargs)
-            source, code = author()
-            remedy = self.remedies.get((name, source, spelling.text))
+        if name in self._operations and written_by(func, args, kwargs) is None:
+            spelling = spelling_of(self.author_frame(), name, func, args, kwargs)
+            site = Site(name, place_of(self.author_frame()))
+            remedy = self.remedies.get((name, site.source, spelling.text))
             if remedy is not None:
-                record = Record(len(self.records), Site(name, source, code), func, tuple(args), kwargs, None)
+                record = Record(len(self.records), site, func, tuple(args), kwargs, None)
                 written, result = self._replace(record, spelling, remedy)
                 if written is not None:
                     self._write(name, func, args, kwargs, result)
@@ -85,7 +88,7 @@ class Substituting(SpelledTape):
     def _replace(self, record: Record, spelling: Spelling, remedy: Remedy) -> tuple[str | None, Any]:
         """Run the remedy's code on the operands; None where it has none for them."""
         key = record.site.op, record.site.source, spelling.text
-        writing = Writing(record, spelling, self, author_frame())
+        writing = Writing(record, spelling, self, self.author_frame())
         code = remedy.make(writing)
         self.codes.setdefault(key, set()).add(None if code is None else writing.text(code))
         if code is None:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from losszoo.doctor.remedies.spelling import SpelledTape, Spelling, names_in
-from losszoo.tracing.tape import Record, is_reversed
+from losszoo.tracing.tape import Record
 
 # A line that is longer is no advice.
 LONGEST = 400
@@ -59,7 +59,7 @@ class Writing:
     def parts(self) -> tuple[str, str]:
         """Left and right operand."""
         first, second = self.operand(self.record, 0, "a"), self.operand(self.record, 1, "b")
-        return (second, first) if is_reversed(self.record) else (first, second)
+        return (second, first) if self.record.is_reversed else (first, second)
 
     @property
     def rest(self) -> str:
@@ -188,7 +188,7 @@ def written(record: Record, operands: list[str]) -> str:
     """
     sign = _SIGNS.get(record.site.op)
     if sign is not None and len(operands) == 2:
-        a, b = operands[::-1] if is_reversed(record) else operands
+        a, b = operands[::-1] if record.is_reversed else operands
         return f"{a} {sign} {b}"
     return f"{_callee(record)}({', '.join(operands)})"
 

@@ -12,10 +12,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
 from losszoo.losses.loss import Loss
 from losszoo.losses.sums.sum_loss import SumLoss
+from losszoo.tracing.widen import Widened
 
 
 @contextlib.contextmanager
@@ -30,7 +30,7 @@ def computing_in(loss: Callable[..., Any], dtype: torch.dtype) -> Iterator[tuple
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)
     try:
-        with Widened():
+        with Widened(torch.float64):
             yield call, learned
     finally:
         torch.set_default_dtype(before)
@@ -46,22 +46,6 @@ def in_dtype(call: Callable[..., Any], dtype: torch.dtype) -> Callable[..., Any]
         return call
     # A copy for every call: what a module remembers of one input must not spoil the next, nor the user's own.
     return copy.deepcopy(call).to(dtype)
-
-
-class Widened(TorchFunctionMode):
-    """Takes casts down to float32 or half precision for casts to float64, so that a float64 run stays one."""
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        name = getattr(func, "__name__", "")
-        if name in ("float", "half", "bfloat16") and args and isinstance(args[0], Tensor):
-            return args[0].double()
-        wide = tuple(_wider(value) for value in args) if name in ("to", "type") else args
-        return func(*wide, **{key: _wider(value) for key, value in (kwargs or {}).items()})
-
-
-def _wider(value: Any) -> Any:
-    low = isinstance(value, torch.dtype) and value in (torch.float32, torch.float16, torch.bfloat16)
-    return torch.float64 if low else value
 
 
 @contextlib.contextmanager

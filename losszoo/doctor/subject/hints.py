@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 
 from losszoo.doctor.subject.dtypes import computing_in
 from losszoo.doctor.subject.subject import Subject, forward
+from losszoo.tracing.tape import Record, Tape
 
 
 @dataclass
@@ -41,10 +42,16 @@ def _watch(subject: Subject) -> Hints:
     hints = Hints()
     try:
         with computing_in(subject.call, torch.float32) as (call, _):
-            watcher = _Watcher(hints)
-            forward(subject, watcher.around(call), subject.leaves, torch.float32, watcher)
+            tape, received = Tape(everything=True), list[Any]()
+
+            def watched(*arguments: Any) -> Any:
+                received.extend(tree_leaves(arguments))
+                return call(*arguments)
+
+            forward(subject, watched, subject.leaves, torch.float32, tape)
     except Exception:  # told elsewhere, as a loss that raises on its ordinary input
         return hints
+    _learn_from(tape, received, hints)
     _from_parameters(subject, hints)
     return hints
 
@@ -81,59 +88,38 @@ _KEEPING = (
     *("reshape", "view", "flatten", "unsqueeze", "squeeze", "long", "float", "to", "double", "clone", "getitem"),
     *("gather", "transpose", "permute", "contiguous", "abs", "neg", "pow", "square", "clamp", "sqrt"),
 )
-_WITHIN_ONE = ("binary_cross_entropy", "logit", "atanh", "arctanh", "acos", "arccos", "asin", "arcsin", "erfinv")
+_WITHIN_ONE = ("binary_cross_entropy", "logit", "atanh", "acos", "asin", "erfinv")
 
 
-class _Watcher(TorchFunctionMode):
-    """Follows the leaves by identity, through plain rearrangements."""
-
-    def __init__(self, hints: Hints) -> None:
-        super().__init__()
-        self.hints = hints
-        self._index: dict[int, int] = {}
-        self._kept: list[Tensor] = []
-
-    def around(self, call: Any) -> Any:
-        """The call, with the leaves it gets written down."""
-
-        def watched(*arguments: Any) -> Any:
-            for index, leaf in enumerate(tree_leaves(arguments)):
-                if isinstance(leaf, Tensor):
-                    self._follow(leaf, index)
-            return call(*arguments)
-
-        return watched
-
-    def _follow(self, tensor: Tensor, index: int) -> None:
-        self._index[id(tensor)] = index
-        self._kept.append(tensor)
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
-        result = func(*args, **kwargs)
-        name = getattr(func, "__name__", "").strip("_")
-        index = self._index.get(id(args[0])) if args and isinstance(args[0], Tensor) else None
-        if index is not None:
-            self._learn(name, index, args, kwargs)
-            if name in _KEEPING:
-                self._follow(result, index)
-        if name in ("cross_entropy", "nll_loss") and kwargs.get("ignore_index", -100) != -100 and len(args) > 1:
-            target = self._index.get(id(args[1]))
+def _learn_from(tape: Tape, arguments: Sequence[Any], hints: Hints) -> None:
+    """Follow the leaves by identity, through plain rearrangements."""
+    index = {id(leaf): i for i, leaf in enumerate(arguments) if isinstance(leaf, Tensor)}
+    for record in tape.records:
+        args, kwargs = record.args, record.kwargs
+        known = index.get(id(args[0])) if args else None
+        if known is not None:
+            _learn(record, known, hints)
+            if record.site.op in _KEEPING and not record.is_reversed:
+                index[id(record.result)] = known
+        if record.site.op in ("cross_entropy", "nll_loss") and kwargs.get("ignore_index", -100) != -100:
+            target = index.get(id(args[1])) if len(args) > 1 else None
             if target is not None:
-                self.hints.ignored[target] = int(kwargs["ignore_index"])
-        return result
+                hints.ignored[target] = int(kwargs["ignore_index"])
 
-    def _learn(self, name: str, index: int, args: Any, kwargs: Any) -> None:
-        if name in ("isnan", "isfinite", "nan_to_num", "nanmean", "nansum"):
-            self.hints.may_be_nan.add(index)
-        one_minus = name == "rsub" and not isinstance(args[1], Tensor) and args[1] == 1
-        if name in _WITHIN_ONE or one_minus or (name in ("clamp", "clip") and _ends_at_one(args, kwargs)):
-            self.hints.within_one.add(index)
-        compared = name in ("ne", "eq") and len(args) > 1 and isinstance(args[1], int)
-        if compared and not isinstance(args[1], bool) and not args[0].is_floating_point():
-            self.hints.ignored.setdefault(index, args[1])
-        if name == "ge" and len(args) > 1 and args[1] == 0 and not args[0].is_floating_point():
-            self.hints.ignored.setdefault(index, -1)
+
+def _learn(record: Record, index: int, hints: Hints) -> None:
+    """What one operation on a leaf says of it."""
+    name, args = record.site.op, record.args
+    if name in ("isnan", "isfinite", "nan_to_num", "nanmean", "nansum"):
+        hints.may_be_nan.add(index)
+    one_minus = name == "sub" and record.is_reversed and not isinstance(args[1], Tensor) and args[1] == 1
+    if name in _WITHIN_ONE or one_minus or (name == "clamp" and _ends_at_one(args, record.kwargs)):
+        hints.within_one.add(index)
+    compared = name in ("ne", "eq") and len(args) > 1 and isinstance(args[1], int)
+    if compared and not isinstance(args[1], bool) and not args[0].is_floating_point():
+        hints.ignored.setdefault(index, args[1])
+    if name == "ge" and len(args) > 1 and args[1] == 0 and not args[0].is_floating_point():
+        hints.ignored.setdefault(index, -1)
 
 
 def _ends_at_one(args: Any, kwargs: Any) -> bool:

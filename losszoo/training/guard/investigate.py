@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from losszoo.common.plain_data import all_finite
 from losszoo.common.seeding import Randomness, State
 from losszoo.common.text import in_one_line
-from losszoo.tracing.first_nonfinite import Origin, first_non_finite
+from losszoo.tracing.first_nonfinite import first_non_finite
+from losszoo.tracing.tape import Site
 from losszoo.training.guard.crash_bundle import Bundles, pack
 from losszoo.training.guard.events import Event, of_weights
 from losszoo.training.guard.optimizer_state import parameters_of
@@ -126,7 +127,7 @@ class Failure:
             return _with(event, "no operation breaks when computed again; does again() hold the whole forward pass?")
         return replace(event, op=origin.op, source=origin.source)
 
-    def _origin(self, again: Callable[[], Tensor]) -> Origin | None:
+    def _origin(self, again: Callable[[], Tensor]) -> Site | None:
         """From the random state before the step, else from the present one, where others have drawn in between."""
         present, after = self.randomness.state(), self.randomness.whole_state()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -10,16 +9,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-try:
-    import fcntl
-except ImportError:  # not on Windows
-    fcntl = None  # type: ignore[assignment]
-
 from losszoo.common.files import check_no_links, remove_stale, write_json
 from losszoo.common.files import jsonable as jsonable
 from losszoo.common.files import save_atomically as save_atomically
 from losszoo.common.files import slug as slug
 from losszoo.common.files import write_atomically as write_atomically
+from losszoo.common.locks import LOCK, NoLocksError, locked
 from losszoo.errors import UsageError
 from losszoo.training.guard.crash_bundle import Bundles
 
@@ -76,22 +71,22 @@ class Record:
         Raises:
             UsageError: another one does.
         """
-        if fcntl is None:
+        try:
+            lock = locked(self.folder / LOCK)
+        except (OSError, NoLocksError):
             yield self
             return
-        handle = os.open(self.folder, os.O_RDONLY)
+        if lock is None:
+            raise UsageError(
+                f"a run must be trained by one process, however: another one is at work in {self.folder}; "
+                "wait for it, or end it first"
+            )
         try:
-            with suppress(OSError):  # the file system has none
-                try:
-                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    raise UsageError(
-                        f"a run must be trained by one process, however: another one is at work in {self.folder}; "
-                        "wait for it, or end it first"
-                    ) from None
             yield self
         finally:
-            os.close(handle)
+            with suppress(OSError):  # Windows removes no file that is open
+                (self.folder / LOCK).unlink(missing_ok=True)
+            lock.release()
 
     def write_json(self, name: str, content: Any) -> None:
         """A JSON file; numbers that are not finite become null."""

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
-from losszoo.doctor.subject.dtypes import computing_in
-from losszoo.doctor.subject.subject import Subject, forward
 from losszoo.tracing.tape import Record, Tape
 
 # A relative difference no rounding of one operation makes.
@@ -34,33 +31,22 @@ class Shadow:
     """Float64 values of every operation of a tape.
 
     Args:
-        subject: whose loss.
-        leaves: what it was called with.
-        tape: of that call.
-        dtype: of that call.
+        tape: of a call.
+        wide: of the same call in float64; None where it cannot be made.
     """
 
-    def __init__(self, subject: Subject, leaves: Sequence[Any], tape: Tape, dtype: torch.dtype) -> None:
+    def __init__(self, tape: Tape, wide: Tape | None) -> None:
         self.tape = tape
-        wide = Tape()
-        # The same numbers, not better ones: what the dtype cannot hold was never there.
-        rounded = [x.to(dtype) if isinstance(x, Tensor) and x.is_floating_point() else x for x in leaves]
-        self.wide = wide
-        try:
-            with torch.enable_grad(), computing_in(subject.call, torch.float64) as (call, _):
-                forward(subject, call, rounded, torch.float64, wide)
-        except Exception:  # a loss that takes no float64 has no shadow
-            wide.records.clear()
-        narrow_ops = [record.site for record in tape.records]
-        self.aligned = dtype != torch.float64 and narrow_ops == [record.site for record in wide.records]
+        self.wide = wide.records if wide is not None else []
+        self.aligned = wide is not None and [r.site for r in tape.records] == [r.site for r in wide.records]
 
     def of(self, tensor: Tensor) -> Tensor | None:
         """The float64 value of a tensor of the tape."""
         record = self.tape.maker(tensor)
         if record is None or not self.aligned:
             return None
-        position = next(i for i, x in enumerate(record.outputs) if x is tensor)
-        return self.wide.records[record.index].outputs[position]
+        position = next((i for i, x in enumerate(record.outputs) if x is tensor), None)
+        return self.wide[record.index].outputs[position] if position is not None else None
 
     def first_parted(self, record: Record) -> Record | None:
         """The operation, at or before this one, whose inputs agree with their shadows and whose result does not."""
@@ -93,7 +79,8 @@ def parted(narrow: Tensor, wide: Tensor | None) -> bool:
     """Whether any number differs from its shadow by more than rounding can."""
     if wide is None or narrow.shape != wide.shape:
         return False
-    a, b = narrow.detach().double(), wide.detach().double()
+    a, b = narrow.detach(), wide.detach()
+    a, b = (a, b) if b.is_complex() else (a.double(), b.double())
     finite = torch.isfinite(b)
     far = (a - b).abs() > PARTED * b.abs()
     return bool((far & finite).any())
@@ -104,9 +91,9 @@ def zero_by_underflow(tape: Tape, tensor: Tensor, depth: int = 12) -> Record | N
     record = tape.maker(tensor)
     if record is None or depth == 0 or not bool((tensor == 0).any()):
         return None
-    if record.site.op in NEVER_ZERO:
+    if record.site.op in NEVER_ZERO and _has_finite_preimage(record):
         return record
-    if record.site.op in PRODUCTS and all(bool((x != 0).all()) for x in _operands(record)):
+    if record.site.op in PRODUCTS and not any(_holds_zero(x) for x in _operands(record)):
         return record
     if record.site.op == "sub" and _saturated(tape, record):
         return record
@@ -119,9 +106,21 @@ def zero_by_underflow(tape: Tape, tensor: Tensor, depth: int = 12) -> Record | N
     return None
 
 
-def _operands(record: Record) -> list[Tensor]:
-    """Every tensor that went in, a boolean mask included."""
-    return [x for x in tree_leaves((record.args, record.kwargs)) if isinstance(x, Tensor)]
+def _has_finite_preimage(record: Record) -> bool:
+    """Whether some 0 was made of a finite number: exp(-inf) is 0, and so is the probability of what is excluded."""
+    (made,), given = record.outputs[:1], record.inputs[0]
+    zero = made == 0
+    return bool((zero & given.isfinite()).any()) if made.shape == given.shape else bool(zero.any())
+
+
+def _operands(record: Record) -> list[Any]:
+    """Every tensor that went in, a boolean mask included, and the numbers that it was multiplied with."""
+    numbers = [x for x in record.args if isinstance(x, int | float)] if record.site.op in ("mul", "div") else []
+    return [*numbers, *(x for x in tree_leaves((record.args, record.kwargs)) if isinstance(x, Tensor))]
+
+
+def _holds_zero(operand: Any) -> bool:
+    return bool((operand == 0).any()) if isinstance(operand, Tensor) else operand == 0
 
 
 def _saturated(tape: Tape, record: Record) -> bool:

@@ -1,0 +1,174 @@
+"""Work in a process of its own, with an end that nothing in it can put off; what it may hold it bounds itself."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import queue
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from typing import IO, Any, Self
+
+# Seconds after a time limit, in which the process tells what it has found before it is ended.
+GRACE = 3.0
+# Loading torch takes a second or two; on a machine where it takes longer than this nothing can be said.
+_START = 120.0
+_CODE = "import sys; sys.path[:] = {path!r}; from losszoo.common.child_main import main; main({module!r})"
+_LAST_WORDS = 300
+
+
+class EndedError(Exception):
+    """The process was ended, or has ended itself, before it gave an answer; the text says how.
+
+    Attributes:
+        code: its exit code, below 0 for a signal; None where it was ended as the time was up.
+        last_line: of what it wrote to stderr, where that was kept.
+    """
+
+    def __init__(self, said: str, code: int | None = None, last_line: str = "") -> None:
+        super().__init__(said)
+        self.code, self.last_line = code, last_line
+
+
+class ChildProcess:
+    """A process that does one piece of work after another; where one ends it, the next gets a new process.
+
+    Ctrl-C reaches the parent alone, which ends the process on its way out, with all that it has started; one whose
+    parent is gone ends itself.
+
+    Args:
+        what: runs there, in the words of an EndedError.
+        environment: of the process; None for that of the parent.
+        keep_stderr: for :attr:`EndedError.last_line`; else it is the parent's.
+    """
+
+    def __init__(
+        self, what: str = "loss", environment: Mapping[str, str] | None = None, keep_stderr: bool = False
+    ) -> None:
+        self.what, self.environment, self.keep_stderr = what, environment, keep_stderr
+        self._process: subprocess.Popen[bytes] | None = None
+        self._answers: queue.Queue[Any] = queue.Queue()
+        self._noise: list[bytes] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def ask(self, job: str, request: Mapping[str, Any], seconds: float, grace: float = GRACE) -> Any:
+        """The first answer of a job.
+
+        Args:
+            job: "package.module:function"; the function takes the request, and yields its answers.
+            request: plain data.
+            seconds: time limit of the job, which the start of a process does not count in.
+            grace: seconds after it, in which the job may end by itself.
+
+        Raises:
+            EndedError: there is no answer.
+            Exception: what the job raises.
+        """
+        self._start(job.partition(":")[0])
+        self._send((job, dict(request)))
+        return self.answer(seconds, grace)
+
+    def answer(self, seconds: float, grace: float = GRACE) -> Any:
+        """The next answer of the same job, as :meth:`ask`."""
+        try:
+            answer = self._answers.get(timeout=seconds + grace)
+        except queue.Empty:
+            self.close()
+            late = f"broken off after {seconds:g} s, the time limit (--budget), within a call that does not return"
+            raise EndedError(late) from None
+        except BaseException:  # Ctrl-C
+            self.close()
+            raise
+        if answer is None:
+            raise self._last_words()
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
+
+    def _start(self, module: str) -> None:
+        if self._process is not None:
+            return
+        self._answers, self._noise = queue.Queue(), []
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", _CODE.format(path=sys.path, module=module)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE if self.keep_stderr else None,
+            start_new_session=True,
+            env=self.environment,
+        )
+        threading.Thread(target=_read, args=(self._process, self._answers), daemon=True).start()
+        if self._process.stderr is not None:
+            threading.Thread(target=_drain, args=(self._process.stderr, self._noise), daemon=True).start()
+        try:
+            if self._answers.get(timeout=_START) is None:
+                self._answers.put(None)
+        except queue.Empty:
+            self.close()
+            raise EndedError(f"a process of its own has not started within {_START:g} s") from None
+
+    def _send(self, value: Any) -> None:
+        """A process that has ended takes nothing; that it has is read from its answers."""
+        process = self._process
+        if process is None or process.stdin is None:
+            return
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.write(pickle.dumps(value))
+            process.stdin.flush()
+
+    def _last_words(self) -> EndedError:
+        """How a process ended that gave no answer."""
+        process = self._process
+        if process is None:  # closed meanwhile, by Ctrl-C in another thread
+            return EndedError(f"the process that the {self.what} ran in was ended")
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=GRACE)
+        code = process.poll() or 0
+        self.close()
+        lines = b"".join(self._noise).decode(errors="replace").strip().splitlines()
+        last = lines[-1][-_LAST_WORDS:] if lines else ""
+        if code >= 0:
+            return EndedError(
+                f"the {self.what} has ended the process that it ran in, with exit code {code}", code, last
+            )
+        name = signal.Signals(-code).name
+        why = ", as the system does where memory runs out" if name == "SIGKILL" else ""
+        return EndedError(f"the process that the {self.what} ran in was ended by {name}{why}", code, last)
+
+    def close(self) -> None:
+        """End the process, with all that it has started."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL) if hasattr(os, "killpg") else process.kill()
+        process.wait()
+        if process.stdin is not None:
+            with contextlib.suppress(BrokenPipeError):
+                process.stdin.close()
+
+
+def _read(process: subprocess.Popen[bytes], answers: queue.Queue[Any]) -> None:
+    """Hand on answers as they come, and None at the end of the process."""
+    assert process.stdout is not None
+    with process.stdout, contextlib.suppress(EOFError, pickle.UnpicklingError):
+        while True:
+            answers.put(pickle.load(process.stdout))
+    answers.put(None)
+
+
+def _drain(stream: IO[bytes], noise: list[bytes]) -> None:
+    """Keep the last lines: a pipe that nobody reads would stop the process."""
+    with stream:
+        for line in stream:
+            noise.append(line)
+            del noise[:-20]
