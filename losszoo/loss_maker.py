@@ -12,6 +12,7 @@ from torch import nn
 
 from losszoo.common.text import in_one_line, message_of
 from losszoo.errors import UsageError, suggest
+from losszoo.losses.configured_loss import Identity
 from losszoo.losses.introspection import (
     check_is_loss,
     fitting_signatures,
@@ -19,7 +20,7 @@ from losszoo.losses.introspection import (
     parameters_of,
     positional_names,
 )
-from losszoo.losses.loss import Identity, Loss
+from losszoo.losses.loss import Loss
 from losszoo.losses.reduction import Policy
 from losszoo.losses.sums.sum_loss import SumLoss, Term
 from losszoo.pairs.pair_labels import Relation

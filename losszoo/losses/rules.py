@@ -25,13 +25,20 @@ from losszoo.losses.arguments import (
     within,
 )
 
+# The dtypes that are computed in; narrower ones are converted.
+COMPUTED = (torch.float32, torch.float64)
 NEUTRAL = {"logits": 0.0, "probabilities": 0.5, "log-probabilities": 0.0}
 
 
 def prepare_alike(first_name: str) -> Callable[[Inputs, Context], Inputs]:
     def prepare(inputs: Inputs, context: Context) -> Inputs:
-        predictions = floating(first_name, inputs[0])
-        return predictions, like("targets", inputs[1], predictions, first_name)
+        predictions, targets = inputs
+        # What is in order is looked at once, here; anything else is converted, or told of, below.
+        if not isinstance(predictions, Tensor) or predictions.dtype not in COMPUTED:
+            predictions = floating(first_name, predictions)
+        if not isinstance(targets, Tensor) or targets.dtype != predictions.dtype or targets.shape != predictions.shape:
+            targets = like("targets", targets, predictions, first_name)
+        return predictions, targets
 
     return prepare
 
@@ -41,21 +48,26 @@ def hide_alike(inputs: Inputs, mask: Tensor, context: Context) -> Inputs:
     return torch.where(mask, predictions, NEUTRAL[context.expects]), torch.where(mask, targets, 0.0)
 
 
-def check_probabilities(name: str, value: Tensor, context: Context) -> None:
+def check_probabilities(name: str, value: Tensor) -> None:
     # Written so that NaN passes: a NaN prediction is an event for the guard, not a wrong argument.
-    if context.expects == "probabilities":
-        require(~((value < 0) | (value > 1)), name, "hold probabilities in [0, 1]", value)
+    require(~((value < 0) | (value > 1)), name, "hold probabilities in [0, 1]", value)
 
 
 def check_binary(inputs: Inputs, context: Context) -> None:
     predictions, targets = inputs
-    if not within(targets, 0, 1):
-        require((targets >= 0) & (targets <= 1), "targets", "be in [0, 1]", targets)
-    check_probabilities("predictions", predictions, context)
+    if targets.numel():
+        smallest, largest = torch.aminmax(targets.detach())
+        # NaN compares as False.
+        if not (smallest.item() >= 0 and largest.item() <= 1):
+            require((targets >= 0) & (targets <= 1), "targets", "be in [0, 1]", targets)
+    if context.expects == "probabilities":
+        check_probabilities("predictions", predictions)
 
 
 def check_regression(inputs: Inputs, context: Context) -> None:
-    require(torch.isfinite(inputs[1]), "targets", "be finite", inputs[1])
+    finite = torch.isfinite(inputs[1])
+    if not bool(finite.all()):
+        require(finite, "targets", "be finite", inputs[1])
 
 
 def prepare_segmentation(inputs: Inputs, context: Context) -> Inputs:
@@ -68,14 +80,19 @@ def prepare_segmentation(inputs: Inputs, context: Context) -> Inputs:
 def check_segmentation(inputs: Inputs, context: Context) -> None:
     logits, targets = inputs
     require((targets == 0) | (targets == 1), "targets", "be 0 or 1", targets)
-    check_probabilities("logits", logits, context)
+    if context.expects == "probabilities":
+        check_probabilities("logits", logits)
 
 
 def prepare_multiclass(inputs: Inputs, context: Context) -> Inputs:
-    logits, targets = floating("logits", inputs[0]), inputs[1]
+    logits, targets = inputs
+    if not isinstance(logits, Tensor) or logits.dtype not in COMPUTED:
+        logits = floating("logits", logits)
     if logits.ndim < 2 or logits.shape[1] < 1:
         raise BrokenRule("logits", "have shape (N, C, ...) with at least one class", shape_of(logits))
     positions = logits.shape[:1] + logits.shape[2:]
+    if isinstance(targets, Tensor) and targets.dtype == torch.int64 and targets.shape == positions:
+        return logits, targets
     if isinstance(targets, Tensor) and targets.is_floating_point() and targets.shape != positions:
         return logits, like("targets", targets, logits, "logits")
     return logits, integers("targets", targets, positions)
@@ -96,16 +113,25 @@ def check_multiclass(inputs: Inputs, context: Context) -> None:
         require(targets >= 0, "targets", "be probabilities", targets)
         total = targets.sum(1)
         require((total - 1).abs() < 1e-3, "targets", "sum to 1 over the classes", total)
-    elif not within(targets, 0, classes - 1):
-        legal = (targets >= 0) & (targets < classes)
-        if context.ignore_index is not None:
-            legal |= targets == context.ignore_index
-        require(legal, "targets", f"be labels from 0 to {classes - 1}", targets)
-    check_probabilities("logits", logits, context)
+    elif targets.numel():
+        smallest, largest = torch.aminmax(targets)
+        if smallest.item() < 0 or largest.item() >= classes:
+            legal = (targets >= 0) & (targets < classes)
+            if context.ignore_index is not None:
+                legal |= targets == context.ignore_index
+            require(legal, "targets", f"be labels from 0 to {classes - 1}", targets)
+    if context.expects == "probabilities":
+        check_probabilities("logits", logits)
 
 
 def prepare_embedding(inputs: Inputs, context: Context) -> Inputs:
-    embeddings, labels = rows("embeddings", inputs[0]), undifferentiated("labels", inputs[1])
+    embeddings, labels = inputs
+    if not isinstance(embeddings, Tensor) or embeddings.dtype not in COMPUTED or embeddings.ndim != 2:
+        embeddings = rows("embeddings", embeddings)
+    whole = isinstance(labels, Tensor) and labels.dtype == torch.int64 and not context.any_labels
+    if whole and labels.shape == embeddings.shape[:1]:
+        return embeddings, labels
+    labels = undifferentiated("labels", labels)
     if context.any_labels:
         return embeddings, one_each("labels", labels, embeddings)
     if isinstance(labels, Tensor) and labels.ndim == 2 and labels.shape[0] == embeddings.shape[0]:

@@ -35,6 +35,10 @@ class Signature:
     check_values: Callable[[Inputs, Context], None]
     optional: tuple[str, ...] = ()
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A copy of a loss, and a pickled one, has the same row of the table.
+        return signature_named, (self.name,)
+
     def bind(self, args: Inputs, named: Mapping[str, Any]) -> Inputs:
         """Positional and named inputs in order; optional ones that were left out are None."""
         names = (*self.arguments, *self.optional)
@@ -53,6 +57,11 @@ class Signature:
         if missing:
             raise BrokenRule("inputs", f"be {', '.join(self.arguments)}", f"lack {', '.join(missing)}")
         return tuple(values.get(name) for name in names)
+
+
+def signature_named(name: str) -> Signature:
+    """The row of the table."""
+    return TABLE[name]
 
 
 _ROWS = (rules.samples, rules.hide_rows)

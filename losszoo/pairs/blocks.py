@@ -15,7 +15,7 @@ from torch.nn.functional import hardshrink
 from losszoo.errors import UsageError
 from losszoo.losses.introspection import parameters_of
 from losszoo.losses.reduction import keep
-from losszoo.losses.returned_values import as_unreduced, check_untouched, versions
+from losszoo.losses.returned_values import as_unreduced, changed_in_place
 from losszoo.losses.traced import traced
 from losszoo.losses.unreduced import Unreduced
 from losszoo.pairs.kernels.kernel import Geometry
@@ -88,11 +88,14 @@ def taking_part(row: Row, positive: Tensor, negative: Tensor) -> Tensor:
 
 def answer(row: Row, *inputs: Tensor, **extras: Tensor) -> Unreduced:
     """The function's answer in one form, after a look at its shape, its gradient, and what became of its inputs."""
-    looking = not traced()
-    before = versions(inputs) if looking else []
+    changes, looking = 0, not traced()
+    for x in inputs if looking else ():
+        changes -= 0 if x.is_inference() else x._version
     unreduced = as_unreduced(row.function(*inputs, **row.params, **extras))
-    if looking:
-        check_untouched(before, inputs)
+    for x in inputs if looking else ():
+        changes += 0 if x.is_inference() else x._version
+    if changes:
+        raise changed_in_place()
     rows = inputs[0].shape[:1]
     if unreduced.values.shape != rows:
         raise UsageError(

@@ -12,7 +12,8 @@ from torch import Tensor
 from losszoo.common.text import some_of
 from losszoo.errors import UsageError
 from losszoo.losses.arguments import Inputs, within
-from losszoo.losses.loss import Identity, Loss
+from losszoo.losses.configured_loss import Identity
+from losszoo.losses.loss import Loss
 from losszoo.losses.reduction import Policy, expand, scale
 from losszoo.losses.signatures import TABLE
 from losszoo.losses.similarity import check_similarity
@@ -73,6 +74,7 @@ class PairwiseLoss(Loss):
     """
 
     _leaves_rows_out = True
+    _multiplies_labels = True
     # Whether labels may be anything that a relation understands.
     _any_labels = False
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from losszoo.errors import UsageError
-from losszoo.losses.loss import full_precision
+from losszoo.losses.numerics import full_precision
 from losszoo.losses.unreduced import Unreduced
 from losszoo.pairs.blocks import Row, SoftmaxRows, WholeRows, Worker
 from losszoo.pairs.kernels.choose_kernel import geometry

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from losszoo.losses.loss import full_precision
+from losszoo.losses.numerics import full_precision
 from losszoo.losses.reduction import keep
 from losszoo.losses.unreduced import Unreduced
 from losszoo.pairs.blocks import answer, taking_part

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from losszoo import Loss, Unreduced, pairwise, softmax_row
-from losszoo.losses.loss import Identity
+from losszoo.losses.configured_loss import Identity
 
 
 def sound(predictions: Tensor, targets: Tensor) -> Tensor:

@@ -11,7 +11,8 @@ import torch
 
 import losszoo
 from losszoo.common.seeding import Randomness, isolated
-from losszoo.losses.loss import Identity, Loss
+from losszoo.losses.configured_loss import Identity
+from losszoo.losses.loss import Loss
 from losszoo.losses.sums.sum_loss import SumLoss, Term
 from losszoo.training.build_loss import make_prediction
 from losszoo.training.run import Options, make_plan

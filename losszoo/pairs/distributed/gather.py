@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from losszoo.common.text import in_one_line
-from losszoo.losses.loss import full_precision
+from losszoo.losses.numerics import full_precision
 from losszoo.losses.reduction import scale
 from losszoo.losses.unreduced import Unreduced
 from losszoo.pairs import streamed
