@@ -9,7 +9,7 @@ from losszoo.errors import UsageError
 from losszoo.loss_maker import AGAINST, Maker, Making
 from losszoo.losses.loss import Loss
 from losszoo.losses.reduction import Policy
-from losszoo.losses.sums import sum_loss
+from losszoo.losses.sums.leaves import leaves as single_losses
 from losszoo.losses.sums.sum_loss import SumLoss
 from losszoo.pairs.pair_labels import Relation
 from losszoo.pairs.pairwise_loss import PairwiseLoss
@@ -59,7 +59,7 @@ def create(
     """
     maker = Maker(Making(Policy(reduction, empty), validate, signature, expects, streaming, relation))
     made = _made(maker, loss, params)
-    if (streaming or relation) and not any(isinstance(leaf, PairwiseLoss) for leaf in sum_loss.leaves(made)):
+    if (streaming or relation) and not any(isinstance(leaf, PairwiseLoss) for leaf in single_losses(made)):
         raise UsageError(
             "streaming and relation must go with a row function over pairs (losszoo.pairwise), "
             f"however: {loss!r} has none"

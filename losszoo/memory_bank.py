@@ -15,7 +15,8 @@ from losszoo.losses.loss import Loss
 from losszoo.losses.parameters import refuse_inside
 from losszoo.losses.reduction import expand
 from losszoo.losses.signatures import TABLE
-from losszoo.losses.sums.sum_loss import SumLoss, leaves
+from losszoo.losses.sums.leaves import leaves
+from losszoo.losses.sums.sum_loss import SumLoss
 from losszoo.pairs.older_rows import Older, beside
 from losszoo.pairs.pairwise_loss import PairwiseLoss
 
