@@ -15,6 +15,7 @@ from losszoo.losses.arguments import BrokenRule, Inputs, as_mask, check_tensors,
 from losszoo.losses.configured_loss import ConfiguredLoss, Identity
 from losszoo.losses.introspection import parameters_of
 from losszoo.losses.numerics import full_precision, in_float64
+from losszoo.losses.older_rows import OlderRows
 from losszoo.losses.parameters import in_single
 from losszoo.losses.reduction import Policy, count_of, expand, expand_leading, in_parts, keep, scale
 from losszoo.losses.returned_values import as_denominator, as_unreduced, changed_in_place, check_reduced, wrong_shape
@@ -79,6 +80,7 @@ class Loss(ConfiguredLoss):
         weight: Tensor | None = None,
         mask: Tensor | None = None,
         denominator: float | Tensor | None = None,
+        older: OlderRows | None = None,
         **named: Any,
     ) -> Tensor:
         """The loss of one batch.
@@ -91,6 +93,7 @@ class Loss(ConfiguredLoss):
             mask: the same shapes; boolean, or integers of 0 and 1. False takes no part, whatever stands there.
             denominator: replaces the mean's own count (see :meth:`count`), for gradient accumulation and data
                 parallel training.
+            older: rows of earlier batches, candidates of this one, as :class:`losszoo.MemoryBank` gives them.
 
         Returns:
             One number, or the unreduced values where ``reduction="none"``.
@@ -102,16 +105,21 @@ class Loss(ConfiguredLoss):
         try:
             with full_precision(given) if torch._C._is_any_autocast_enabled() else nullcontext():
                 if self._multiplies_labels and self._leaves_float32(given):
-                    return self._value_in_float64(inputs, named, weight, mask, denominator).to(torch.float32)
-                value = self._reduced(self._unreduced(inputs, named, weight, mask), denominator)
+                    return self._value_in_float64(inputs, named, weight, mask, denominator, older).to(torch.float32)
+                value = self._reduced(self._unreduced(inputs, named, weight, mask, older), denominator)
                 if self._wide and self._left_float32(value, given):
-                    value = self._value_in_float64(inputs, named, weight, mask, denominator).to(value.dtype)
+                    value = self._value_in_float64(inputs, named, weight, mask, denominator, older).to(value.dtype)
                 return value
         except (BrokenRule, ValueError) as error:
             raise self._named(error) from error
 
     def _unreduced(
-        self, args: Inputs, named: Mapping[str, Any], weight: Tensor | None, mask: Tensor | None
+        self,
+        args: Inputs,
+        named: Mapping[str, Any],
+        weight: Tensor | None,
+        mask: Tensor | None,
+        older: OlderRows | None = None,
     ) -> Unreduced:
         """Values and counts of inputs that are first checked."""
         rules = self._rules
@@ -128,7 +136,7 @@ class Loss(ConfiguredLoss):
         inputs = rules.prepare(given, self._context)
         elements = rules.element_shape(inputs)
         if weight is None and mask is None:
-            return self._answer(inputs, None, None, elements)
+            return self._answer(inputs, None, None, elements, older)
         if mask is not None:
             self._check_maskable()
             mask = expand(as_mask(mask), elements, "mask")
@@ -139,9 +147,16 @@ class Loss(ConfiguredLoss):
                 # Weight 0 is absence, of the gradient too: what stands there is not even computed with. Only the
                 # gradient of the weight itself is the value that it would multiply.
                 inputs = rules.hide(inputs, expand(weight, elements, "weight") != 0, self._context)
-        return self._answer(inputs, mask, weight, elements)
+        return self._answer(inputs, mask, weight, elements, older)
 
-    def _answer(self, inputs: Inputs, mask: Tensor | None, weight: Tensor | None, elements: torch.Size) -> Unreduced:
+    def _answer(
+        self,
+        inputs: Inputs,
+        mask: Tensor | None,
+        weight: Tensor | None,
+        elements: torch.Size,
+        older: OlderRows | None,
+    ) -> Unreduced:
         """Values and counts of checked inputs, with mask and weight in them."""
         looking, changes = self._looks_at(inputs), 0
         if looking:
@@ -149,7 +164,7 @@ class Loss(ConfiguredLoss):
             for x in inputs:
                 if isinstance(x, Tensor) and not x.is_inference():
                     changes -= x._version
-        unreduced = self._values(inputs, mask)
+        unreduced = self._values(inputs, mask) if older is None else self._values_with(older, inputs, mask)
         if looking:
             for x in inputs:
                 if isinstance(x, Tensor) and not x.is_inference():
@@ -182,6 +197,23 @@ class Loss(ConfiguredLoss):
         if in_order and counts is not None:
             in_order = isinstance(counts, Tensor) and counts.shape == values.shape and counts.dtype == values.dtype
         return Unreduced(values, counts) if in_order else as_unreduced(result)
+
+    def _values_with(self, older: OlderRows, inputs: Inputs, mask: Tensor | None) -> Unreduced:
+        """The older rows stand below the others, and their values are dropped."""
+        if not self._over_pairs:
+            raise UsageError("older must be left out, as the rows of this loss do not see each other")
+        rows, labels = inputs
+        older.check(rows, labels)
+        count = rows.shape[0]
+        if mask is not None:
+            mask = torch.cat([mask, mask.new_ones(older.rows.shape[0])])
+        values, counts = self._values((older.below(rows), older.labels_below(labels)), mask)
+        if values.ndim == 0:
+            raise UsageError(
+                "a loss with a memory bank must return one value per row, so that those of older rows can be left "
+                "out, however: it returned one number; return unreduced values"
+            )
+        return Unreduced(values[:count], None if counts is None else counts[:count])
 
     def _weighed(self, unreduced: Unreduced, weight: Tensor, mask: Tensor | None, elements: torch.Size) -> Unreduced:
         shape = unreduced.values.shape
@@ -240,16 +272,24 @@ class Loss(ConfiguredLoss):
         weight: Tensor | None,
         mask: Tensor | None,
         denominator: float | Tensor | None,
+        older: OlderRows | None,
     ) -> Tensor:
         wider = {name: in_float64(x) for name, x in named.items()}
-        unreduced = self._unreduced(tuple(map(in_float64, inputs)), wider, in_float64(weight), mask)
+        unreduced = self._unreduced(tuple(map(in_float64, inputs)), wider, in_float64(weight), mask, older)
         return self._reduced(unreduced, denominator)
 
-    def count(self, *inputs: Any, weight: Tensor | None = None, mask: Tensor | None = None, **named: Any) -> Tensor:
+    def count(
+        self,
+        *inputs: Any,
+        weight: Tensor | None = None,
+        mask: Tensor | None = None,
+        older: OlderRows | None = None,
+        **named: Any,
+    ) -> Tensor:
         """What a mean over this batch divides by: sum it over micro-batches or ranks for ``denominator``."""
         try:
             with torch.no_grad(), full_precision((*inputs, *named.values())):
-                return count_of(self._unreduced(inputs, named, weight, mask))
+                return count_of(self._unreduced(inputs, named, weight, mask, older))
         except (BrokenRule, ValueError) as error:
             raise self._named(error) from error
 

@@ -14,6 +14,7 @@ from losszoo.errors import UsageError
 from losszoo.losses.arguments import Inputs, within
 from losszoo.losses.configured_loss import Identity
 from losszoo.losses.loss import Loss
+from losszoo.losses.older_rows import OlderRows
 from losszoo.losses.reduction import Policy, expand, scale
 from losszoo.losses.signatures import TABLE
 from losszoo.losses.similarity import check_similarity
@@ -140,28 +141,48 @@ class PairwiseLoss(Loss):
             # Here and not above, as it loads torch's compiler.
             UNTRACED.setdefault("unreduced", torch.compiler.disable(PairwiseLoss._meet))  # type: ignore[no-untyped-call]
 
-    def count(self, *inputs: Any, weight: Tensor | None = None, mask: Tensor | None = None, **named: Any) -> Tensor:
+    def count(
+        self,
+        *inputs: Any,
+        weight: Tensor | None = None,
+        mask: Tensor | None = None,
+        older: OlderRows | None = None,
+        **named: Any,
+    ) -> Tensor:
         """What a mean over this batch divides by, on all ranks together where candidates come from all of them."""
-        found = super().count(*inputs, weight=weight, mask=mask, **named)
+        found = super().count(*inputs, weight=weight, mask=mask, older=older, **named)
         others = self._others()
         return found if others is None or self.policy.reduction != "none" else others.summed(found)[0]
 
     def _unreduced(
-        self, args: Inputs, named: Mapping[str, Any], weight: Tensor | None, mask: Tensor | None
+        self,
+        args: Inputs,
+        named: Mapping[str, Any],
+        weight: Tensor | None,
+        mask: Tensor | None,
+        older: OlderRows | None = None,
     ) -> Unreduced:
+        there = self._among_ranks(args, named, weight, mask, older)
+        if older is None or not self._symmetric:
+            return there
+        # Older keys have no queries: on the way back, from keys to queries, nobody is older.
+        queries, keys = self._rules.bind(args, named)
+        return halfway(there, self._among_ranks((keys, queries), {}, weight, mask, older.nobody()))
+
+    def _among_ranks(self, *call: Any) -> Unreduced:
         if self.streaming.ranks in SHARED and not whole_matrix_wanted():
             # Work among ranks cannot be traced: a graph ends before it and begins again after it.
             meet: Callable[..., Unreduced] = UNTRACED.get("unreduced", PairwiseLoss._meet)
-            return meet(self, args, named, weight, mask)
+            return meet(self, *call)
         self._others()
-        return super()._unreduced(args, named, weight, mask)
+        return super()._unreduced(*call)
 
-    def _meet(self, args: Inputs, named: Mapping[str, Any], weight: Tensor | None, mask: Tensor | None) -> Unreduced:
+    def _meet(self, *call: Any) -> Unreduced:
         others = self._others()
         if others is None:
-            return super()._unreduced(args, named, weight, mask)
+            return super()._unreduced(*call)
         with distributed_call.meeting(others):
-            return super()._unreduced(args, named, weight, mask)
+            return super()._unreduced(*call)
 
     def _others(self) -> World | None:
         """The ranks whose rows are candidates too. Who watches the operations sees those of this rank."""
@@ -176,16 +197,23 @@ class PairwiseLoss(Loss):
             distributed_call.warn_of_local(self.identity.name, others)
         return None
 
-    def _values(self, inputs: Inputs, mask: Tensor | None) -> Unreduced:
+    def _values(self, inputs: Inputs, mask: Tensor | None, older: OlderRows | None = None) -> Unreduced:
         """The whole matrix at once, by plain operations."""
-        rows, columns, sides = self._sides(inputs)
+        rows, columns, sides = self._sides(inputs, older)
         row = row_of(self.core, contract_of(self.core), self._params, numbers=self._numbers(inputs), whole=True)
         job = streamed.Job(row, sides, self._similarity, self._temperature, rows.shape[0])
         columns = rows if columns is None else columns
         both = self.signature != "neighbors"
         twice = self.streaming.dense or transformed()
-        how = {"twice": twice, "symmetric": self._symmetric, "hides_columns": both}
+        how = {"twice": twice, "symmetric": self._symmetric and older is None, "hides_columns": both}
         return dense(rows, columns, job, mask, **how)
+
+    def _values_with(self, older: OlderRows, inputs: Inputs, mask: Tensor | None) -> Unreduced:
+        """The whole matrix with the older rows as columns, without the rows and candidates that are left out."""
+        if mask is None:
+            return self._values(inputs, None, older)
+        kept = mask.nonzero().squeeze(1)
+        return in_place(self._values(self._picked(inputs, kept), None, older), kept, mask.shape)
 
     def _leaves_float32(self, inputs: Inputs) -> bool:
         """Numbers as labels meet a slope that is as large: their product is infinite, and NaN where it meets a 0."""
@@ -195,39 +223,47 @@ class PairwiseLoss(Loss):
         room = torch.finfo(torch.float32).max ** 0.2
         return not all(within(x, -room, room) for x in labels)
 
-    def _answer(self, inputs: Inputs, mask: Tensor | None, weight: Tensor | None, elements: torch.Size) -> Unreduced:
+    def _answer(
+        self,
+        inputs: Inputs,
+        mask: Tensor | None,
+        weight: Tensor | None,
+        elements: torch.Size,
+        older: OlderRows | None,
+    ) -> Unreduced:
         if self.validate and not traced():
             for name, points in zip(TABLE[self.signature].arguments, inputs, strict=False):
                 if points.ndim == 2 and name not in LABELLED:
                     _check_finite(name, points)
         if self.streaming.dense or traced() or whole_matrix_wanted():
-            return super()._answer(inputs, mask, weight, elements)
+            return super()._answer(inputs, mask, weight, elements, older)
         if self._looks_at(inputs):
             TABLE[self.signature].check_values(inputs, self._context)
         if weight is not None:
             weight = expand(weight, elements, "weight").to(inputs[0].dtype)
             weight = self._checked_weight(weight, None if mask is None else ~mask)
         if mask is None:
-            return self._streamed(inputs, weight)
+            return self._streamed(inputs, weight, older)
         # What is left out is not there: neither as a row nor as a candidate.
         kept = mask.nonzero().squeeze(1)
-        found = self._streamed(self._picked(inputs, kept), None if weight is None else weight[kept])
+        found = self._streamed(self._picked(inputs, kept), None if weight is None else weight[kept], older)
         if self.policy.reduction != "none":
             return found
         return in_place(found, kept, elements)
 
-    def _streamed(self, inputs: Inputs, weight: Tensor | None) -> Unreduced:
-        rows, columns, sides = self._sides(inputs)
+    def _streamed(self, inputs: Inputs, weight: Tensor | None, older: OlderRows | None) -> Unreduced:
+        rows, columns, sides = self._sides(inputs, older)
         row = row_of(self.core, contract_of(self.core), self._params, numbers=self._numbers(inputs), whole=False)
         if self.streaming.compile and not row.softmax:
             row = replace(row, function=compiled(row.function))
         call = distributed_call.current_meeting()
         if call is not None:
-            return self._with_others(call, rows, columns, sides, row, weight)
+            symmetric = self._symmetric and older is None
+            return self._with_others(call, rows, columns, sides, row, weight, symmetric)
         size = self.streaming.block_rows(sides.shape[1], rows.dtype, rows.device, softmax=row.softmax)
         sides = sides.sorted() if row.softmax else sides
         job = streamed.Job(row, sides, self._similarity, self._temperature, size)
-        if not self._symmetric or columns is None:
+        if not self._symmetric or columns is None or older is not None:
             return self._one_way(rows, columns, job, weight)
         both = mutual(rows, columns, job)
         if both is not None:
@@ -242,6 +278,7 @@ class PairwiseLoss(Loss):
         sides: Sides,
         row: Row,
         weight: Tensor | None,
+        symmetric: bool,
     ) -> Unreduced:
         """The same with the columns of all ranks."""
         labels, way = sides.row_labels, self.streaming
@@ -260,7 +297,7 @@ class PairwiseLoss(Loss):
         sides = sides.sorted() if row.softmax and not party.ring else sides
         job = streamed.Job(row, sides, self._similarity, self._temperature, size)
         there = party.answer(rows, columns, job, weight)
-        if not self._symmetric or columns is None:
+        if not symmetric or columns is None:
             return there
         return halfway(there, party.answer(columns, rows, job, weight))
 
@@ -274,8 +311,19 @@ class PairwiseLoss(Loss):
         values = streamed.each(rows, columns, job)
         return values if weight is None else scale(values, weight)
 
-    def _sides(self, inputs: Inputs) -> tuple[Tensor, Tensor | None, Sides]:
-        """Rows, columns (None where they are the rows), and their labels."""
+    def _sides(self, inputs: Inputs, older: OlderRows | None) -> tuple[Tensor, Tensor | None, Sides]:
+        """Rows, columns (None where they are the rows; older ones are columns only), and their labels."""
+        if older is None:
+            return self._own_sides(inputs)
+        rows, columns, sides = self._own_sides(inputs)
+        older.check(rows, sides.row_labels)
+        if older.rows.shape[0] == 0:
+            return rows, columns, sides
+        own = torch.arange(rows.shape[0], device=rows.device) if sides.diagonal else None
+        sides = replace(sides, column_labels=older.labels_below(sides.column_labels), own=own, diagonal=False)
+        return rows, older.below(rows if columns is None else columns), sides
+
+    def _own_sides(self, inputs: Inputs) -> tuple[Tensor, Tensor | None, Sides]:
         rows = inputs[0]
         if self.signature == "embedding":
             return rows, None, Sides(inputs[1], inputs[1], diagonal=True, relation=self.relation)
