@@ -2,46 +2,22 @@
 
 from __future__ import annotations
 
-import functools
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn.functional import hardshrink
 
 from losszoo.errors import UsageError
-from losszoo.losses.introspection import parameters_of
 from losszoo.losses.reduction import keep
-from losszoo.losses.returned_values import as_unreduced, changed_in_place
-from losszoo.losses.traced import traced
 from losszoo.losses.unreduced import Unreduced
 from losszoo.pairs.kernels.kernel import Geometry
 from losszoo.pairs.log_odds import SoftmaxBlock
 from losszoo.pairs.pair_labels import Sides
 from losszoo.pairs.pair_masks import Masks
-from losszoo.pairs.row_functions import LABELS, RowContract, contract_of, wants_spread
-
-
-@dataclass(frozen=True)
-class Row:
-    """A row function and what it is called with.
-
-    Args:
-        function: ``f(logits, positive, negative, **params)``, or of the odds where ``softmax``.
-        params: its hyperparameters.
-        needs: which pairs a row cannot do without.
-        softmax: whether it is a function of the odds (and the spread).
-        extras: which of ``row_labels`` and ``column_labels`` it asks for, or "spread".
-    """
-
-    function: Callable[..., Any]
-    params: Mapping[str, Any]
-    needs: tuple[str, ...]
-    softmax: bool = False
-    extras: tuple[str, ...] = field(default=())
+from losszoo.pairs.row_functions import Row, answer, taking_part
 
 
 class Worked(NamedTuple):
@@ -77,41 +53,6 @@ class Worker(ABC):
     @abstractmethod
     def __call__(self, block: slice, masks: Masks | None, measure: Tensor, coefficients: Tensor | None) -> Worked:
         """The work on one block; slopes where coefficients are given."""
-
-
-def taking_part(row: Row, positive: Tensor, negative: Tensor) -> Tensor:
-    """(rows,): which rows have what they need, from whether they have a positive and a negative."""
-    has = {"positive": positive, "negative": negative}
-    valid = [positive | negative if need == "candidate" else has[need] for need in row.needs]
-    return torch.ones_like(positive) if not valid else valid[0] if len(valid) == 1 else valid[0] & valid[1]
-
-
-def answer(row: Row, *inputs: Tensor, **extras: Tensor) -> Unreduced:
-    """The function's answer in one form, after a look at its shape, its gradient, and what became of its inputs."""
-    changes, looking = 0, not traced()
-    for x in inputs if looking else ():
-        changes -= 0 if x.is_inference() else x._version
-    unreduced = as_unreduced(row.function(*inputs, **row.params, **extras))
-    for x in inputs if looking else ():
-        changes += 0 if x.is_inference() else x._version
-    if changes:
-        raise changed_in_place()
-    rows = inputs[0].shape[:1]
-    if unreduced.values.shape != rows:
-        raise UsageError(
-            f"a row function must return one value per row, {tuple(rows)}, "
-            f"however: it returned {tuple(unreduced.values.shape)}"
-        )
-    if unreduced.counts is not None and unreduced.counts.requires_grad:
-        raise UsageError(
-            "the counts of a row function must not depend on its logits, however: they carry a gradient; detach them"
-        )
-    if torch.is_grad_enabled() and inputs[0].requires_grad and not unreduced.values.requires_grad:
-        raise UsageError(
-            "a row function must be differentiable in its logits, however: its values carry no gradient; "
-            "look for detach(), item(), argmax, a comparison, or torch.no_grad()"
-        )
-    return unreduced
 
 
 def whole_rows(
@@ -175,34 +116,6 @@ class SoftmaxRows(Worker):
             return Worked(keep(unreduced, valid))
         slopes = _slopes(unreduced.values, inputs, torch.where(valid, coefficients, 0.0))
         return Worked(keep(unreduced, valid), part.slopes(*slopes), part.nearest)
-
-
-def row_of(
-    core: Callable[..., Any], contract: RowContract, params: Mapping[str, Any], *, numbers: bool, whole: bool
-) -> Row:
-    """The row function in the form that is called.
-
-    Args:
-        core: as it was declared.
-        contract: what it was declared with.
-        params: its hyperparameters.
-        numbers: whether the labels are floating numbers.
-        whole: whether whole rows are at hand, so that a function of the odds is called by its own name.
-    """
-    if numbers and contract.numbers is not None:
-        core, contract = contract.numbers, contract_of(contract.numbers)
-    elif contract.softmax is not None and not whole:
-        extras = ("spread",) if wants_spread(contract.softmax) else ()
-        return Row(contract.softmax, params, contract.needs, True, extras)
-    asked = parameters_of(core)
-    return Row(core, params, contract.needs, False, tuple(name for name in LABELS if name in asked))
-
-
-@functools.lru_cache(maxsize=256)
-def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function through ``torch.compile``, once for all losses that use it."""
-    made: Callable[..., Any] = torch.compile(function)
-    return made
 
 
 def _slopes(values: Tensor, inputs: list[Tensor], coefficients: Tensor) -> list[Tensor]:

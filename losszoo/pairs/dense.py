@@ -8,7 +8,8 @@ from torch import Tensor
 from losszoo.losses.reduction import keep
 from losszoo.losses.similarity import pairwise_logits, plain_logits
 from losszoo.losses.unreduced import Unreduced
-from losszoo.pairs.blocks import taking_part, whole_rows
+from losszoo.pairs.blocks import whole_rows
+from losszoo.pairs.row_functions import taking_part
 from losszoo.pairs.streamed import Job
 
 

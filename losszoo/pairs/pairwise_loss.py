@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from torch import Tensor
 
 from losszoo.common.text import some_of
@@ -16,22 +17,19 @@ from losszoo.losses.configured_loss import Identity
 from losszoo.losses.loss import Loss
 from losszoo.losses.older_rows import OlderRows
 from losszoo.losses.reduction import Policy, expand, scale
-from losszoo.losses.signatures import TABLE
 from losszoo.losses.similarity import check_similarity
 from losszoo.losses.traced import traced, transformed
 from losszoo.losses.unreduced import Unreduced
 from losszoo.pairs import streamed
-from losszoo.pairs import streaming as options
-from losszoo.pairs.blocks import Row, compiled, row_of
 from losszoo.pairs.dense import dense, halfway
 from losszoo.pairs.distributed import distributed_call
 from losszoo.pairs.distributed.collectives import World, world
-from losszoo.pairs.few_pairs import at_once
+from losszoo.pairs.few_pairs import are_few, at_once
 from losszoo.pairs.pair_labels import Relation, Sides
-from losszoo.pairs.row_functions import RowContract, contract_of
+from losszoo.pairs.row_functions import Row, RowContract, compiled, contract_of, row_of
 from losszoo.pairs.streaming import Streaming
 from losszoo.pairs.two_way import mutual
-from losszoo.tracing.whole_matrix import whole_matrix_wanted
+from losszoo.tracing.whole_matrix import WHOLE, whole_matrix_wanted
 
 # The signatures whose pairs a row function can be given.
 PAIRED = ("embedding", "views", "neighbors")
@@ -112,6 +110,23 @@ class PairwiseLoss(Loss):
         self._temperature: float = self._params.pop("temperature", contract.temperature or 1.0)
         self._symmetric: bool = self._params.pop("symmetric", False)
         self._context = replace(self._context, any_labels=self._any_labels)
+        self._prepare_rows()
+
+    def _prepare_rows(self) -> None:
+        """The row function as it is called where labels are whole numbers, and where they are floating ones."""
+        contract = contract_of(self.core)
+        self._rows, self._whole_rows = (
+            [row_of(self.core, contract, self._params, numbers=numbers, whole=whole) for numbers in (False, True)]
+            for whole in (False, True)
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A function of the odds has no name of its own to be pickled by; its row function has.
+        return {name: x for name, x in self.__dict__.items() if name not in ("_rows", "_whole_rows")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self._prepare_rows()
 
     @property
     def relation(self) -> Relation | None:
@@ -162,6 +177,8 @@ class PairwiseLoss(Loss):
         mask: Tensor | None,
         older: OlderRows | None = None,
     ) -> Unreduced:
+        if older is None and not (dist.is_available() and dist.is_initialized()):
+            return super()._unreduced(args, named, weight, mask)
         there = self._among_ranks(args, named, weight, mask, older)
         if older is None or not self._symmetric:
             return there
@@ -187,7 +204,7 @@ class PairwiseLoss(Loss):
     def _others(self) -> World | None:
         """The ranks whose rows are candidates too. Who watches the operations sees those of this rank."""
         others = None if whole_matrix_wanted() else world()
-        if others is None or self.signature == "neighbors" or self.streaming.ranks == "local":
+        if others is None or self.identity.signature == "neighbors" or self.streaming.ranks == "local":
             return None
         if self.streaming.ranks is not None:
             distributed_call.refuse_tracing()
@@ -200,10 +217,10 @@ class PairwiseLoss(Loss):
     def _values(self, inputs: Inputs, mask: Tensor | None, older: OlderRows | None = None) -> Unreduced:
         """The whole matrix at once, by plain operations."""
         rows, columns, sides = self._sides(inputs, older)
-        row = row_of(self.core, contract_of(self.core), self._params, numbers=self._numbers(inputs), whole=True)
+        row = self._whole_rows[self._numbers(inputs)]
         job = streamed.Job(row, sides, self._similarity, self._temperature, rows.shape[0])
         columns = rows if columns is None else columns
-        both = self.signature != "neighbors"
+        both = self.identity.signature != "neighbors"
         twice = self.streaming.dense or transformed()
         how = {"twice": twice, "symmetric": self._symmetric and older is None, "hides_columns": both}
         return dense(rows, columns, job, mask, **how)
@@ -217,11 +234,14 @@ class PairwiseLoss(Loss):
 
     def _leaves_float32(self, inputs: Inputs) -> bool:
         """Numbers as labels meet a slope that is as large: their product is infinite, and NaN where it meets a 0."""
-        labels = [x for x in inputs if isinstance(x, Tensor) and x.ndim == 1 and x.is_floating_point()]
-        if not labels or traced() or labels[0].device.type == "mps" or inputs[0].dtype == torch.float64:
-            return False
         room = torch.finfo(torch.float32).max ** 0.2
-        return not all(within(x, -room, room) for x in labels)
+        for x in inputs:
+            if isinstance(x, Tensor) and x.ndim == 1 and x.is_floating_point():
+                if traced() or x.device.type == "mps" or inputs[0].dtype == torch.float64:
+                    return False
+                if not within(x, -room, room):
+                    return True
+        return False
 
     def _answer(
         self,
@@ -231,14 +251,16 @@ class PairwiseLoss(Loss):
         elements: torch.Size,
         older: OlderRows | None,
     ) -> Unreduced:
-        if self.validate and not traced():
-            for name, points in zip(TABLE[self.signature].arguments, inputs, strict=False):
+        if self.validate and self._looks_at(inputs):
+            for name, points in zip(self._rules.arguments, inputs, strict=False):
                 if points.ndim == 2 and name not in LABELLED:
                     _check_finite(name, points)
-        if self.streaming.dense or traced() or whole_matrix_wanted():
+        # A compiler or a function transform follows operations only; who watches them wants all of them.
+        followed = torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()
+        if self._streaming.dense or followed or WHOLE.get():
             return super()._answer(inputs, mask, weight, elements, older)
         if self._looks_at(inputs):
-            TABLE[self.signature].check_values(inputs, self._context)
+            self._rules.check_values(inputs, self._context)
         if weight is not None:
             weight = expand(weight, elements, "weight").to(inputs[0].dtype)
             weight = self._checked_weight(weight, None if mask is None else ~mask)
@@ -253,22 +275,27 @@ class PairwiseLoss(Loss):
 
     def _streamed(self, inputs: Inputs, weight: Tensor | None, older: OlderRows | None) -> Unreduced:
         rows, columns, sides = self._sides(inputs, older)
-        row = row_of(self.core, contract_of(self.core), self._params, numbers=self._numbers(inputs), whole=False)
-        if self.streaming.compile and not row.softmax:
+        row, way = self._rows[self._numbers(inputs)], self._streaming
+        if way.compile and not row.softmax:
             row = replace(row, function=compiled(row.function))
-        call = distributed_call.current_meeting()
-        if call is not None:
-            symmetric = self._symmetric and older is None
-            return self._with_others(call, rows, columns, sides, row, weight, symmetric)
-        size = self.streaming.block_rows(sides.shape[1], rows.dtype, rows.device, softmax=row.softmax)
-        sides = sides.sorted() if row.softmax else sides
+        symmetric = self._symmetric and older is None
+        if way.ranks in SHARED:
+            call = distributed_call.current_meeting()
+            if call is not None:
+                return self._with_others(call, rows, columns, sides, row, weight, symmetric)
+        few = are_few(rows, sides.column_labels.shape[0], way, softmax=row.softmax)
+        size = rows.shape[0]
+        if not (few and row.softmax):
+            size = way.block_rows(sides.column_labels.shape[0], rows.dtype, rows.device, softmax=row.softmax)
+            sides = sides.sorted() if row.softmax else sides
         job = streamed.Job(row, sides, self._similarity, self._temperature, size)
-        if not self._symmetric or columns is None or older is not None:
-            return self._one_way(rows, columns, job, weight)
+        if columns is None or not symmetric:
+            return self._one_way(rows, columns, job, weight, few)
         both = mutual(rows, columns, job)
         if both is not None:
             return both if weight is None else scale(both, weight)
-        return halfway(self._one_way(rows, columns, job, weight), self._one_way(columns, rows, job, weight))
+        there, back = self._one_way(rows, columns, job, weight, few), self._one_way(columns, rows, job, weight, few)
+        return halfway(there, back)
 
     def _with_others(
         self,
@@ -287,12 +314,12 @@ class PairwiseLoss(Loss):
                 "weight must not require a gradient where candidates come from all ranks, however: it does"
             )
         alike = (
-            f"{self.identity}, {self.signature}, {self._similarity} over {self._temperature:g}, "
+            f"{self.identity}, {self.identity.signature}, {self._similarity} over {self._temperature:g}, "
             f"reduction={self.policy.reduction!r}, ranks={way.ranks!r}, memory={way.memory:g}, "
             f"D={rows.shape[1]}, {rows.dtype}, labels (N{''.join(f', {k}' for k in labels.shape[1:])}) {labels.dtype}"
         )
         party = call.meet(alike, sides.shape, (rows, columns), way, separate=self.policy.reduction == "none")
-        sides = party.sides(sides, places=self.signature == "views")
+        sides = party.sides(sides, places=self.identity.signature == "views")
         size = way.block_rows(sides.shape[1], rows.dtype, rows.device, softmax=row.softmax)
         sides = sides.sorted() if row.softmax and not party.ring else sides
         job = streamed.Job(row, sides, self._similarity, self._temperature, size)
@@ -301,9 +328,10 @@ class PairwiseLoss(Loss):
             return there
         return halfway(there, party.answer(columns, rows, job, weight))
 
-    def _one_way(self, rows: Tensor, columns: Tensor | None, job: streamed.Job, weight: Tensor | None) -> Unreduced:
-        few = options.TUNING.few if job.row.softmax else options.TUNING.few_rows
-        if rows.shape[0] * job.sides.shape[1] <= few:
+    def _one_way(
+        self, rows: Tensor, columns: Tensor | None, job: streamed.Job, weight: Tensor | None, few: bool
+    ) -> Unreduced:
+        if few:
             unreduced = at_once(rows, columns, job)
             return unreduced if weight is None else scale(unreduced, weight)
         if self.policy.reduction != "none":
@@ -325,22 +353,22 @@ class PairwiseLoss(Loss):
 
     def _own_sides(self, inputs: Inputs) -> tuple[Tensor, Tensor | None, Sides]:
         rows = inputs[0]
-        if self.signature == "embedding":
-            return rows, None, Sides(inputs[1], inputs[1], diagonal=True, relation=self.relation)
-        if self.signature == "views":
+        if self.identity.signature == "embedding":
+            return rows, None, Sides(inputs[1], inputs[1], diagonal=True, relation=self._relation)
+        if self.identity.signature == "views":
             places = torch.arange(rows.shape[0], device=rows.device)
             return rows, inputs[1], Sides(places, places)
         _, targets, columns, column_targets, own = inputs
-        return rows, columns, Sides(targets, column_targets, own, relation=self.relation)
+        return rows, columns, Sides(targets, column_targets, own, relation=self._relation)
 
     def _picked(self, inputs: Inputs, kept: Tensor) -> Inputs:
-        if self.signature != "neighbors":
+        if self.identity.signature != "neighbors":
             return tuple(x[kept] for x in inputs)
         own = inputs[4]
         return inputs[0][kept], inputs[1][kept], inputs[2], inputs[3], None if own is None else own[kept]
 
     def _numbers(self, inputs: Inputs) -> bool:
-        return self.signature != "views" and inputs[1].is_floating_point()
+        return self.identity.signature != "views" and inputs[1].is_floating_point()
 
 
 def in_place(found: Unreduced, kept: Tensor, elements: torch.Size) -> Unreduced:

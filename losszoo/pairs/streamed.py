@@ -11,10 +11,11 @@ from torch import Tensor
 from losszoo.errors import UsageError
 from losszoo.losses.numerics import full_precision
 from losszoo.losses.unreduced import Unreduced
-from losszoo.pairs.blocks import Row, SoftmaxRows, WholeRows, Worker
+from losszoo.pairs.blocks import SoftmaxRows, WholeRows, Worker
 from losszoo.pairs.kernels.choose_kernel import geometry
 from losszoo.pairs.kernels.kernel import Geometry
 from losszoo.pairs.pair_labels import Sides
+from losszoo.pairs.row_functions import Row
 
 
 @dataclass(frozen=True)
