@@ -12,7 +12,7 @@ from torch import nn
 
 from losszoo.common.text import in_one_line, message_of
 from losszoo.errors import UsageError, suggest
-from losszoo.losses.configured_loss import Identity
+from losszoo.losses.configured_loss import LossInfo
 from losszoo.losses.introspection import (
     check_is_loss,
     fitting_signatures,
@@ -166,7 +166,7 @@ class Maker:
         against = self.options.signature == AGAINST and spec.signature == "embedding"
         signature = AGAINST if against else spec.signature
         check = partial(check_params, spec, owner=str(origin))
-        identity = Identity(spec.name, signature, spec.expects, str(origin), dict(arguments), check)
+        identity = LossInfo(spec.name, signature, spec.expects, str(origin), dict(arguments), check)
         try:
             core = resolve(spec.target)
         except UsageError as error:
@@ -193,9 +193,9 @@ class Maker:
                 f"the signature of {name} cannot be read off its arguments: "
                 f"say signature= one of {', '.join(candidates)} (on the command line, --signature)"
             )
-        return self._wrap(thing, Identity(name, signature, self.options.expects or "logits", "", dict(params)))
+        return self._wrap(thing, LossInfo(name, signature, self.options.expects or "logits", "", dict(params)))
 
-    def _wrap(self, core: Any, identity: Identity) -> Loss:
+    def _wrap(self, core: Any, identity: LossInfo) -> Loss:
         if inspect.isclass(core):
             identity = replace(identity, made_by=core)
             core = _construct(core, identity)
@@ -219,7 +219,7 @@ def _check_one_of(name: str, value: str | None, allowed: tuple[str, ...]) -> Non
         )
 
 
-def _construct(core: type, identity: Identity) -> Any:
+def _construct(core: type, identity: LossInfo) -> Any:
     try:
         made = core(**identity.params)
     except TypeError as error:
@@ -234,7 +234,7 @@ def _construct(core: type, identity: Identity) -> Any:
     return made
 
 
-def _refuse_params(core: nn.Module, identity: Identity) -> None:
+def _refuse_params(core: nn.Module, identity: LossInfo) -> None:
     if identity.params:
         raise UsageError(
             f"{identity.name} is already made, so it takes no parameters, however: {', '.join(identity.params)}; "
@@ -242,7 +242,7 @@ def _refuse_params(core: nn.Module, identity: Identity) -> None:
         )
 
 
-def _check_keywords(core: Callable[..., Any], identity: Identity) -> None:
+def _check_keywords(core: Callable[..., Any], identity: LossInfo) -> None:
     """A function of one's own gets its parameters when it is called; a wrong name should not wait until then."""
     parameters = parameters_of(core)
     if not parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values()):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from torch import nn
 
 from losszoo.errors import UsageError
-from losszoo.losses.arguments import Context
+from losszoo.losses.arguments import CheckContext
 from losszoo.losses.parameters import attributes_of, defaults_of, refuse_misspelt, remake, set_attribute
 from losszoo.losses.reduction import Policy
 from losszoo.losses.signatures import Signature
@@ -17,7 +17,7 @@ from losszoo.losses.sums.sum_loss import Summable
 
 
 @dataclass(frozen=True)
-class Identity:
+class LossInfo:
     """Who a loss is: shown in its errors and its ``repr``.
 
     Args:
@@ -50,19 +50,19 @@ class ConfiguredLoss(Summable):
     # TorchScript would read these at run time, and knows no such types.
     if TYPE_CHECKING:
         core: Callable[..., Any]
-        identity: Identity
+        identity: LossInfo
         policy: Policy
         _rules: Signature
         # Names and defaults of what can be set; nothing is checked before they are known.
         _defaults: dict[str, Any]
         # What the core is called with.
         _params: dict[str, Any]
-        _context: Context
+        _context: CheckContext
         # Told by set_sizes to a core whose sizes come from the data.
         _sizes: tuple[int, int] | None
         _set_on_core: tuple[str, ...]
 
-    def _known_parameters(self, identity: Identity) -> dict[str, Any]:
+    def _known_parameters(self, identity: LossInfo) -> dict[str, Any]:
         """Names and defaults of the parameters that the core is called or made with."""
         if identity.made_by is not None:
             return {**defaults_of(identity.made_by, of_class=True), **dict.fromkeys(identity.params)}
@@ -72,13 +72,13 @@ class ConfiguredLoss(Summable):
         known = {**defaults_of(self.core, of_class=False), **dict.fromkeys(identity.params)}
         return {name: default for name, default in known.items() if name not in optional}
 
-    def _adopt(self, identity: Identity) -> None:
+    def _adopt(self, identity: LossInfo) -> None:
         """Take over the parameters of an identity."""
         self.identity = identity
         called = identity.made_by is None and not isinstance(self.core, nn.Module)
         self._params = dict(identity.params) if called else {}
         ignored = getattr(self, "ignore_index", None)
-        self._context = Context(identity.expects, ignored if isinstance(ignored, int) else None)
+        self._context = CheckContext(identity.expects, ignored if isinstance(ignored, int) else None)
 
     def __getattr__(self, name: str) -> Any:
         """A parameter of the loss; of a module that is called, what stands there."""

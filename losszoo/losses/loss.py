@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from losszoo.errors import UsageError
 from losszoo.losses.arguments import BrokenRule, Inputs, as_mask, check_tensors, real, within
-from losszoo.losses.configured_loss import ConfiguredLoss, Identity
+from losszoo.losses.configured_loss import ConfiguredLoss, LossInfo
 from losszoo.losses.introspection import parameters_of
 from losszoo.losses.numerics import full_precision, in_float64
 from losszoo.losses.older_rows import OlderRows
@@ -51,7 +51,7 @@ class Loss(ConfiguredLoss):
     def __init__(
         self,
         core: Callable[..., Any],
-        identity: Identity,
+        identity: LossInfo,
         policy: Policy = Policy(),  # noqa: B008 (frozen)
         validate: bool | None = None,
     ) -> None:
@@ -158,7 +158,7 @@ class Loss(ConfiguredLoss):
         older: OlderRows | None,
     ) -> Unreduced:
         """Values and counts of checked inputs, with mask and weight in them."""
-        looking, changes = self._looks_at(inputs), 0
+        looking, changes = self._validates(inputs), 0
         if looking:
             self._rules.check_values(inputs, self._context)
             for x in inputs:
@@ -330,7 +330,7 @@ class Loss(ConfiguredLoss):
         """Finite and >= 0, whatever stands where a value is left out."""
         if left_out is not None:
             weight = torch.where(left_out, 0.0, weight)
-        if self._looks_at((weight,)) and not bool((torch.isfinite(weight) & (weight >= 0)).all()):
+        if self._validates((weight,)) and not bool((torch.isfinite(weight) & (weight >= 0)).all()):
             offender = weight[~(torch.isfinite(weight) & (weight >= 0))][0].item()
             raise UsageError(f"weight must be finite and >= 0, however: weight holds {offender}")
         return weight
@@ -344,9 +344,9 @@ class Loss(ConfiguredLoss):
             raise UsageError(
                 "denominator must be left out, as parts of this loss do not add up: it ends in a last step"
             )
-        return as_denominator(denominator, unreduced.values, self._looks_at((unreduced.values,)))
+        return as_denominator(denominator, unreduced.values, self._validates((unreduced.values,)))
 
-    def _looks_at(self, tensors: Inputs) -> bool:
+    def _validates(self, tensors: Inputs) -> bool:
         """Whether the numbers of these tensors are looked at."""
         # A compiler or a function transform follows operations only: no branch can depend on what a tensor holds.
         if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from losszoo.losses.arguments import (
     BrokenRule,
-    Context,
+    CheckContext,
     Inputs,
     check_tensors,
     floating,
@@ -30,8 +30,8 @@ COMPUTED = (torch.float32, torch.float64)
 NEUTRAL = {"logits": 0.0, "probabilities": 0.5, "log-probabilities": 0.0}
 
 
-def prepare_alike(first_name: str) -> Callable[[Inputs, Context], Inputs]:
-    def prepare(inputs: Inputs, context: Context) -> Inputs:
+def prepare_alike(first_name: str) -> Callable[[Inputs, CheckContext], Inputs]:
+    def prepare(inputs: Inputs, context: CheckContext) -> Inputs:
         predictions, targets = inputs
         # What is in order is looked at once, here; anything else is converted, or told of, below.
         if not isinstance(predictions, Tensor) or predictions.dtype not in COMPUTED:
@@ -43,7 +43,7 @@ def prepare_alike(first_name: str) -> Callable[[Inputs, Context], Inputs]:
     return prepare
 
 
-def hide_alike(inputs: Inputs, mask: Tensor, context: Context) -> Inputs:
+def hide_alike(inputs: Inputs, mask: Tensor, context: CheckContext) -> Inputs:
     predictions, targets = inputs
     return torch.where(mask, predictions, NEUTRAL[context.expects]), torch.where(mask, targets, 0.0)
 
@@ -53,7 +53,7 @@ def check_probabilities(name: str, value: Tensor) -> None:
     require(~((value < 0) | (value > 1)), name, "hold probabilities in [0, 1]", value)
 
 
-def check_binary(inputs: Inputs, context: Context) -> None:
+def check_binary(inputs: Inputs, context: CheckContext) -> None:
     predictions, targets = inputs
     if targets.numel():
         smallest, largest = torch.aminmax(targets.detach())
@@ -64,27 +64,27 @@ def check_binary(inputs: Inputs, context: Context) -> None:
         check_probabilities("predictions", predictions)
 
 
-def check_regression(inputs: Inputs, context: Context) -> None:
+def check_regression(inputs: Inputs, context: CheckContext) -> None:
     finite = torch.isfinite(inputs[1])
     if not bool(finite.all()):
         require(finite, "targets", "be finite", inputs[1])
 
 
-def prepare_segmentation(inputs: Inputs, context: Context) -> Inputs:
+def prepare_segmentation(inputs: Inputs, context: CheckContext) -> Inputs:
     logits = floating("logits", inputs[0])
     if logits.ndim != 4:
         raise BrokenRule("logits", "have shape (N, C, H, W)", shape_of(logits))
     return logits, like("targets", inputs[1], logits, "logits")
 
 
-def check_segmentation(inputs: Inputs, context: Context) -> None:
+def check_segmentation(inputs: Inputs, context: CheckContext) -> None:
     logits, targets = inputs
     require((targets == 0) | (targets == 1), "targets", "be 0 or 1", targets)
     if context.expects == "probabilities":
         check_probabilities("logits", logits)
 
 
-def prepare_multiclass(inputs: Inputs, context: Context) -> Inputs:
+def prepare_multiclass(inputs: Inputs, context: CheckContext) -> Inputs:
     logits, targets = inputs
     if not isinstance(logits, Tensor) or logits.dtype not in COMPUTED:
         logits = floating("logits", logits)
@@ -98,7 +98,7 @@ def prepare_multiclass(inputs: Inputs, context: Context) -> Inputs:
     return logits, integers("targets", targets, positions)
 
 
-def hide_multiclass(inputs: Inputs, mask: Tensor, context: Context) -> Inputs:
+def hide_multiclass(inputs: Inputs, mask: Tensor, context: CheckContext) -> Inputs:
     logits, targets = inputs
     wide = mask.unsqueeze(1)
     fill = 1 / logits.shape[1] if context.expects == "probabilities" else 0.0
@@ -106,7 +106,7 @@ def hide_multiclass(inputs: Inputs, mask: Tensor, context: Context) -> Inputs:
     return torch.where(wide, logits, fill), hidden
 
 
-def check_multiclass(inputs: Inputs, context: Context) -> None:
+def check_multiclass(inputs: Inputs, context: CheckContext) -> None:
     logits, targets = inputs
     classes = logits.shape[1]
     if targets.is_floating_point():
@@ -124,7 +124,7 @@ def check_multiclass(inputs: Inputs, context: Context) -> None:
         check_probabilities("logits", logits)
 
 
-def prepare_embedding(inputs: Inputs, context: Context) -> Inputs:
+def prepare_embedding(inputs: Inputs, context: CheckContext) -> Inputs:
     embeddings, labels = inputs
     if not isinstance(embeddings, Tensor) or embeddings.dtype not in COMPUTED or embeddings.ndim != 2:
         embeddings = rows("embeddings", embeddings)
@@ -139,12 +139,12 @@ def prepare_embedding(inputs: Inputs, context: Context) -> Inputs:
     return embeddings, integers("labels", labels, embeddings.shape[:1])
 
 
-def check_embedding(inputs: Inputs, context: Context) -> None:
+def check_embedding(inputs: Inputs, context: CheckContext) -> None:
     if inputs[1].ndim == 2 and not context.any_labels:
         require((inputs[1] == 0) | (inputs[1] == 1), "labels", "be 0 or 1 where they are multi-hot", inputs[1])
 
 
-def hide_rows(inputs: Inputs, mask: Tensor, context: Context) -> Inputs:
+def hide_rows(inputs: Inputs, mask: Tensor, context: CheckContext) -> Inputs:
     """(N, D) tensors get zero rows, everything else of length N a zero."""
     hidden = (
         torch.where(mask.view(-1, *[1] * (x.ndim - 1)), x, torch.zeros((), dtype=x.dtype, device=x.device))
@@ -153,7 +153,7 @@ def hide_rows(inputs: Inputs, mask: Tensor, context: Context) -> Inputs:
     return tuple(hidden)
 
 
-def prepare_pair(inputs: Inputs, context: Context) -> Inputs:
+def prepare_pair(inputs: Inputs, context: CheckContext) -> Inputs:
     first = rows("first", inputs[0])
     same = undifferentiated("same", inputs[2])
     if not isinstance(same, Tensor) or same.shape != first.shape[:1]:
@@ -161,12 +161,12 @@ def prepare_pair(inputs: Inputs, context: Context) -> Inputs:
     return first, same_rows("first", first, "second", inputs[1]), real("same", same).to(first.dtype)
 
 
-def check_pair(inputs: Inputs, context: Context) -> None:
+def check_pair(inputs: Inputs, context: CheckContext) -> None:
     require((inputs[2] == 0) | (inputs[2] == 1), "same", "be 0 or 1", inputs[2])
 
 
-def prepare_rows(*names: str) -> Callable[[Inputs, Context], Inputs]:
-    def prepare(inputs: Inputs, context: Context) -> Inputs:
+def prepare_rows(*names: str) -> Callable[[Inputs, CheckContext], Inputs]:
+    def prepare(inputs: Inputs, context: CheckContext) -> Inputs:
         first = rows(names[0], inputs[0])
         others = (same_rows(names[0], first, name, x) for name, x in zip(names[1:], inputs[1:], strict=True))
         return first, *others
@@ -174,7 +174,7 @@ def prepare_rows(*names: str) -> Callable[[Inputs, Context], Inputs]:
     return prepare
 
 
-def prepare_neighbors(inputs: Inputs, context: Context) -> Inputs:
+def prepare_neighbors(inputs: Inputs, context: CheckContext) -> Inputs:
     queries, candidates = rows("queries", inputs[0]), rows("candidates", inputs[2])
     if queries.shape[1] != candidates.shape[1]:
         raise BrokenRule("candidates", f"have shape (M, {queries.shape[1]})", shape_of(candidates))
@@ -207,18 +207,18 @@ def neighbor_targets(name: str, value: Any, of: Tensor) -> Tensor:
     return integers(name, value, of.shape[:1])
 
 
-def hide_queries(inputs: Inputs, mask: Tensor, context: Context) -> Inputs:
+def hide_queries(inputs: Inputs, mask: Tensor, context: CheckContext) -> Inputs:
     queries, query_targets = hide_rows(inputs[:2], mask, context)
     return queries, query_targets, *inputs[2:]
 
 
-def check_neighbors(inputs: Inputs, context: Context) -> None:
+def check_neighbors(inputs: Inputs, context: CheckContext) -> None:
     own, count = inputs[4], inputs[2].shape[0]
     if own is not None and not within(own, -1, count - 1):
         require((own >= -1) & (own < count), "own", f"be -1 or an index of the {count} candidates", own)
 
 
-def prepare_penalty(inputs: Inputs, context: Context) -> Inputs:
+def prepare_penalty(inputs: Inputs, context: CheckContext) -> Inputs:
     try:
         tensors = [inputs[0]] if isinstance(inputs[0], Tensor) else list(inputs[0])
     except TypeError:
@@ -227,11 +227,11 @@ def prepare_penalty(inputs: Inputs, context: Context) -> Inputs:
     return ([floating("parameters", tensor) for tensor in tensors],)
 
 
-def nothing_to_hide(inputs: Inputs, mask: Tensor, context: Context) -> Inputs:
+def nothing_to_hide(inputs: Inputs, mask: Tensor, context: CheckContext) -> Inputs:
     raise BrokenRule("mask", "be left out: a penalty is one value", shape_of(mask))
 
 
-def accept(inputs: Inputs, context: Context) -> None:
+def accept(inputs: Inputs, context: CheckContext) -> None:
     """Every finite number is legal."""
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from losszoo.losses import rules
-from losszoo.losses.arguments import BrokenRule, Context, Inputs
+from losszoo.losses.arguments import BrokenRule, CheckContext, Inputs
 
 
 @dataclass(frozen=True)
@@ -29,10 +29,10 @@ class Signature:
 
     name: str
     arguments: tuple[str, ...]
-    prepare: Callable[[Inputs, Context], Inputs]
+    prepare: Callable[[Inputs, CheckContext], Inputs]
     element_shape: Callable[[Inputs], torch.Size]
-    hide: Callable[[Inputs, Tensor, Context], Inputs]
-    check_values: Callable[[Inputs, Context], None]
+    hide: Callable[[Inputs, Tensor, CheckContext], Inputs]
+    check_values: Callable[[Inputs, CheckContext], None]
     optional: tuple[str, ...] = ()
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -15,7 +15,7 @@ from losszoo.losses.reduction import keep
 from losszoo.losses.unreduced import Unreduced
 from losszoo.pairs.kernels.kernel import Geometry
 from losszoo.pairs.log_odds import SoftmaxBlock
-from losszoo.pairs.pair_labels import Sides
+from losszoo.pairs.pair_labels import PairLabels
 from losszoo.pairs.pair_masks import Masks
 from losszoo.pairs.row_functions import Row, answer, taking_part
 
@@ -39,16 +39,16 @@ class Worker(ABC):
 
     Args:
         row: the row function.
-        sides: the labels.
+        pair_labels: the labels.
         geometry: the similarity.
     """
 
-    def __init__(self, row: Row, sides: Sides, geometry: Geometry) -> None:
-        self.row, self.sides, self.geometry = row, sides, geometry
+    def __init__(self, row: Row, pair_labels: PairLabels, geometry: Geometry) -> None:
+        self.row, self.pair_labels, self.geometry = row, pair_labels, geometry
 
     def blocks(self, size: int) -> Iterator[tuple[slice, Masks | None]]:
         """Blocks of at most ``size`` rows, and what the work wants to know of each."""
-        return ((block, None) for block in self.sides.even(size))
+        return ((block, None) for block in self.pair_labels.even(size))
 
     @abstractmethod
     def __call__(self, block: slice, masks: Masks | None, measure: Tensor, coefficients: Tensor | None) -> Worked:
@@ -56,13 +56,13 @@ class Worker(ABC):
 
 
 def whole_rows(
-    row: Row, sides: Sides, block: slice, logits: Tensor, positive: Tensor, negative: Tensor, valid: Tensor
+    row: Row, pair_labels: PairLabels, block: slice, logits: Tensor, positive: Tensor, negative: Tensor, valid: Tensor
 ) -> Unreduced:
     """The function's answer on whole rows; one that takes no part sees every pair as both positive and negative."""
     if logits.numel() == 0:
         return Unreduced(logits.sum(1))
     lacking = ~valid.unsqueeze(1)
-    labels = {"row_labels": sides.row_labels[block], "column_labels": sides.column_labels}
+    labels = {"row_labels": pair_labels.row_labels[block], "column_labels": pair_labels.column_labels}
     extras = {name: labels[name] for name in row.extras}
     return answer(row, logits, positive | lacking, negative | lacking, **extras)
 
@@ -73,11 +73,11 @@ class WholeRows(Worker):
     def __call__(self, block: slice, masks: Masks | None, measure: Tensor, coefficients: Tensor | None) -> Worked:
         distances = self.geometry.sign < 0
         logits = measure.neg_() if distances else measure
-        positive, negative = self.sides.pairs(block)
+        positive, negative = self.pair_labels.pairs(block)
         valid = taking_part(self.row, positive.any(1), negative.any(1))
         with torch.set_grad_enabled(coefficients is not None):
             leaf = logits.detach().requires_grad_(coefficients is not None)
-            unreduced = whole_rows(self.row, self.sides, block, leaf, positive, negative, valid)
+            unreduced = whole_rows(self.row, self.pair_labels, block, leaf, positive, negative, valid)
         if coefficients is None:
             return Worked(keep(unreduced, valid))
         slopes = _slopes(unreduced.values, [leaf], torch.where(valid, coefficients, 0.0))[0]
@@ -95,15 +95,15 @@ class SoftmaxRows(Worker):
         buffer: (rows, M), for the terms of the softmax; None where they may take the place of the measure.
     """
 
-    def __init__(self, row: Row, sides: Sides, geometry: Geometry, buffer: Tensor | None) -> None:
-        super().__init__(row, sides, geometry)
+    def __init__(self, row: Row, pair_labels: PairLabels, geometry: Geometry, buffer: Tensor | None) -> None:
+        super().__init__(row, pair_labels, geometry)
         self.buffer = buffer
 
     def blocks(self, size: int) -> Iterator[tuple[slice, Masks | None]]:
-        return self.sides.blocks(size, self.geometry.rows.dtype)
+        return self.pair_labels.blocks(size, self.geometry.rows.dtype)
 
     def __call__(self, block: slice, masks: Masks | None, measure: Tensor, coefficients: Tensor | None) -> Worked:
-        masks = self.sides.masks(block, measure.dtype) if masks is None else masks
+        masks = self.pair_labels.masks(block, measure.dtype) if masks is None else masks
         terms = measure if self.buffer is None else self.buffer[: masks.rows]
         part = SoftmaxBlock(measure, self.geometry.sign, masks, terms, self.geometry.bound)
         numbers = part.values("spread" in self.row.extras)

@@ -48,7 +48,7 @@ class _Numbers(torch.autograd.Function):
         wanted = by_row, by_row if columns is None else ctx.needs_input_grad[1]
         prepared = geometry(rows, rows if columns is None else columns, job.similarity, job.temperature, wanted)
         whole = slice(0, rows.shape[0])
-        masks = job.sides.masks(whole, rows.dtype)
+        masks = job.pair_labels.masks(whole, rows.dtype)
         matrix = rows.new_empty(rows.shape[0], masks.stop)
         terms = torch.empty_like(matrix) if prepared.keeps_measure else matrix
         part = SoftmaxBlock(prepared.measure(whole, matrix), prepared.sign, masks, terms, prepared.bound)

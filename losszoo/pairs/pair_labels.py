@@ -13,14 +13,14 @@ from torch import Tensor
 
 from losszoo.errors import UsageError
 from losszoo.pairs import streaming
-from losszoo.pairs.pair_masks import Masks, Own
+from losszoo.pairs.pair_masks import Masks, SelfColumn
 
 # A caller's own relation: labels of some rows and of all columns to who is positive, or to (positive, negative).
 Relation = Callable[[Tensor, Tensor], Any]
 
 
 @dataclass(frozen=True)
-class Sides:
+class PairLabels:
     """The labels of rows and columns, in the order in which they are worked on.
 
     Args:
@@ -47,7 +47,7 @@ class Sides:
         """(N, M)."""
         return self.row_labels.shape[0], self.column_labels.shape[0]
 
-    def sorted(self) -> Sides:
+    def sorted(self) -> PairLabels:
         """The same with rows and columns in the order of their labels, where that pays."""
         rows, columns = self.shape
         plain = self.relation is None and self.row_labels.ndim == 1 and not self.row_labels.is_floating_point()
@@ -150,10 +150,10 @@ class Sides:
         positive = _checked("positive", positive, rows, columns)
         return positive, ~positive if negative is None else _checked("negative", negative, rows, columns) & ~positive
 
-    def _own(self, block: slice) -> Own | None:
+    def _own(self, block: slice) -> SelfColumn | None:
         if self.diagonal:
-            return Own(block.start)
-        return None if self.own is None else Own(columns=self.own[block])
+            return SelfColumn(block.start)
+        return None if self.own is None else SelfColumn(columns=self.own[block])
 
 
 def same_label(rows: Tensor, columns: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
-class Own:
+class SelfColumn:
     """The column of each row of a block that is the row itself.
 
     Args:
@@ -20,12 +20,12 @@ class Own:
     start: int = 0
     columns: Tensor | None = None
 
-    def inside(self, start: int, stop: int) -> Own:
+    def inside(self, start: int, stop: int) -> SelfColumn:
         """The own places as seen from the band of columns from ``start`` to ``stop``."""
         if self.columns is None:
-            return Own(self.start - start)
+            return SelfColumn(self.start - start)
         within = (self.columns >= start) & (self.columns < stop)
-        return Own(columns=torch.where(within, self.columns - start, -1))
+        return SelfColumn(columns=torch.where(within, self.columns - start, -1))
 
     def places(self, rows: int, columns: int, device: torch.device) -> Tensor:
         """(rows, columns) boolean: where the own places are."""
@@ -63,7 +63,7 @@ class Masks:
     rows: int
     start: int
     stop: int
-    own: Own | None
+    own: SelfColumn | None
     positive: Tensor | None = None
     negative: Tensor | None = None
     partial: bool = False

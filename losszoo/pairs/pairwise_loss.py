@@ -13,7 +13,7 @@ from torch import Tensor
 from losszoo.common.text import some_of
 from losszoo.errors import UsageError
 from losszoo.losses.arguments import Inputs, within
-from losszoo.losses.configured_loss import Identity
+from losszoo.losses.configured_loss import LossInfo
 from losszoo.losses.loss import Loss
 from losszoo.losses.older_rows import OlderRows
 from losszoo.losses.reduction import Policy, expand, scale
@@ -25,7 +25,7 @@ from losszoo.pairs.dense import dense, halfway
 from losszoo.pairs.distributed import distributed_call
 from losszoo.pairs.distributed.collectives import World, world
 from losszoo.pairs.few_pairs import are_few, at_once
-from losszoo.pairs.pair_labels import Relation, Sides
+from losszoo.pairs.pair_labels import PairLabels, Relation
 from losszoo.pairs.row_functions import Row, RowContract, compiled, contract_of, row_of
 from losszoo.pairs.streaming import Streaming
 from losszoo.pairs.two_way import mutual
@@ -67,7 +67,7 @@ class PairwiseLoss(Loss):
     Example:
         >>> def closest(logits, positive, negative):
         ...     return -logits.where(positive, -torch.inf).amax(1)
-        >>> loss = PairwiseLoss(closest, Identity("closest", "embedding"))
+        >>> loss = PairwiseLoss(closest, LossInfo("closest", "embedding"))
         >>> loss(torch.tensor([[0.0], [2.0], [9.0]]), torch.tensor([0, 0, 1]))
         tensor(2.)
     """
@@ -80,7 +80,7 @@ class PairwiseLoss(Loss):
     def __init__(
         self,
         core: Callable[..., Any],
-        identity: Identity,
+        identity: LossInfo,
         policy: Policy = Policy(),  # noqa: B008 (frozen)
         validate: bool | None = None,
         streaming: Streaming = Streaming(),  # noqa: B008 (frozen)
@@ -97,12 +97,12 @@ class PairwiseLoss(Loss):
         self._ranks_said = False
         self.stream_by(streaming)
 
-    def _known_parameters(self, identity: Identity) -> dict[str, Any]:
+    def _known_parameters(self, identity: LossInfo) -> dict[str, Any]:
         contract = contract_of(self.core)
         own = {"similarity": contract.similarity, "temperature": contract.temperature or 1.0, "symmetric": False}
         return {**super()._known_parameters(identity), **own}
 
-    def _adopt(self, identity: Identity) -> None:
+    def _adopt(self, identity: LossInfo) -> None:
         contract = contract_of(self.core)
         _check_row_params(identity, contract)
         super()._adopt(identity)
@@ -125,7 +125,7 @@ class PairwiseLoss(Loss):
         return {name: x for name, x in self.__dict__.items() if name not in ("_rows", "_whole_rows")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
+        super().__setstate__(state)  # type: ignore[no-untyped-call]
         self._prepare_rows()
 
     @property
@@ -216,9 +216,9 @@ class PairwiseLoss(Loss):
 
     def _values(self, inputs: Inputs, mask: Tensor | None, older: OlderRows | None = None) -> Unreduced:
         """The whole matrix at once, by plain operations."""
-        rows, columns, sides = self._sides(inputs, older)
+        rows, columns, pair_labels = self._pair_labels(inputs, older)
         row = self._whole_rows[self._numbers(inputs)]
-        job = streamed.Job(row, sides, self._similarity, self._temperature, rows.shape[0])
+        job = streamed.Job(row, pair_labels, self._similarity, self._temperature, rows.shape[0])
         columns = rows if columns is None else columns
         both = self.identity.signature != "neighbors"
         twice = self.streaming.dense or transformed()
@@ -251,7 +251,7 @@ class PairwiseLoss(Loss):
         elements: torch.Size,
         older: OlderRows | None,
     ) -> Unreduced:
-        if self.validate and self._looks_at(inputs):
+        if self.validate and self._validates(inputs):
             for name, points in zip(self._rules.arguments, inputs, strict=False):
                 if points.ndim == 2 and name not in LABELLED:
                     _check_finite(name, points)
@@ -259,7 +259,7 @@ class PairwiseLoss(Loss):
         followed = torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()
         if self._streaming.dense or followed or WHOLE.get():
             return super()._answer(inputs, mask, weight, elements, older)
-        if self._looks_at(inputs):
+        if self._validates(inputs):
             self._rules.check_values(inputs, self._context)
         if weight is not None:
             weight = expand(weight, elements, "weight").to(inputs[0].dtype)
@@ -274,7 +274,7 @@ class PairwiseLoss(Loss):
         return in_place(found, kept, elements)
 
     def _streamed(self, inputs: Inputs, weight: Tensor | None, older: OlderRows | None) -> Unreduced:
-        rows, columns, sides = self._sides(inputs, older)
+        rows, columns, pair_labels = self._pair_labels(inputs, older)
         row, way = self._rows[self._numbers(inputs)], self._streaming
         if way.compile and not row.softmax:
             row = replace(row, function=compiled(row.function))
@@ -282,13 +282,13 @@ class PairwiseLoss(Loss):
         if way.ranks in SHARED:
             call = distributed_call.current_meeting()
             if call is not None:
-                return self._with_others(call, rows, columns, sides, row, weight, symmetric)
-        few = are_few(rows, sides.column_labels.shape[0], way, softmax=row.softmax)
+                return self._with_others(call, rows, columns, pair_labels, row, weight, symmetric)
+        few = are_few(rows, pair_labels.column_labels.shape[0], way, softmax=row.softmax)
         size = rows.shape[0]
         if not (few and row.softmax):
-            size = way.block_rows(sides.column_labels.shape[0], rows.dtype, rows.device, softmax=row.softmax)
-            sides = sides.sorted() if row.softmax else sides
-        job = streamed.Job(row, sides, self._similarity, self._temperature, size)
+            size = way.block_rows(pair_labels.column_labels.shape[0], rows.dtype, rows.device, softmax=row.softmax)
+            pair_labels = pair_labels.sorted() if row.softmax else pair_labels
+        job = streamed.Job(row, pair_labels, self._similarity, self._temperature, size)
         if columns is None or not symmetric:
             return self._one_way(rows, columns, job, weight, few)
         both = mutual(rows, columns, job)
@@ -302,13 +302,13 @@ class PairwiseLoss(Loss):
         call: distributed_call.Meeting,
         rows: Tensor,
         columns: Tensor | None,
-        sides: Sides,
+        pair_labels: PairLabels,
         row: Row,
         weight: Tensor | None,
         symmetric: bool,
     ) -> Unreduced:
         """The same with the columns of all ranks."""
-        labels, way = sides.row_labels, self.streaming
+        labels, way = pair_labels.row_labels, self.streaming
         if weight is not None and weight.requires_grad and torch.is_grad_enabled():
             raise UsageError(
                 "weight must not require a gradient where candidates come from all ranks, however: it does"
@@ -318,11 +318,11 @@ class PairwiseLoss(Loss):
             f"reduction={self.policy.reduction!r}, ranks={way.ranks!r}, memory={way.memory:g}, "
             f"D={rows.shape[1]}, {rows.dtype}, labels (N{''.join(f', {k}' for k in labels.shape[1:])}) {labels.dtype}"
         )
-        party = call.meet(alike, sides.shape, (rows, columns), way, separate=self.policy.reduction == "none")
-        sides = party.sides(sides, places=self.identity.signature == "views")
-        size = way.block_rows(sides.shape[1], rows.dtype, rows.device, softmax=row.softmax)
-        sides = sides.sorted() if row.softmax and not party.ring else sides
-        job = streamed.Job(row, sides, self._similarity, self._temperature, size)
+        party = call.meet(alike, pair_labels.shape, (rows, columns), way, separate=self.policy.reduction == "none")
+        pair_labels = party.pair_labels(pair_labels, places=self.identity.signature == "views")
+        size = way.block_rows(pair_labels.shape[1], rows.dtype, rows.device, softmax=row.softmax)
+        pair_labels = pair_labels.sorted() if row.softmax and not party.ring else pair_labels
+        job = streamed.Job(row, pair_labels, self._similarity, self._temperature, size)
         there = party.answer(rows, columns, job, weight)
         if not symmetric or columns is None:
             return there
@@ -339,27 +339,27 @@ class PairwiseLoss(Loss):
         values = streamed.each(rows, columns, job)
         return values if weight is None else scale(values, weight)
 
-    def _sides(self, inputs: Inputs, older: OlderRows | None) -> tuple[Tensor, Tensor | None, Sides]:
+    def _pair_labels(self, inputs: Inputs, older: OlderRows | None) -> tuple[Tensor, Tensor | None, PairLabels]:
         """Rows, columns (None where they are the rows; older ones are columns only), and their labels."""
         if older is None:
-            return self._own_sides(inputs)
-        rows, columns, sides = self._own_sides(inputs)
-        older.check(rows, sides.row_labels)
+            return self._own_pair_labels(inputs)
+        rows, columns, labels = self._own_pair_labels(inputs)
+        older.check(rows, labels.row_labels)
         if older.rows.shape[0] == 0:
-            return rows, columns, sides
-        own = torch.arange(rows.shape[0], device=rows.device) if sides.diagonal else None
-        sides = replace(sides, column_labels=older.labels_below(sides.column_labels), own=own, diagonal=False)
-        return rows, older.below(rows if columns is None else columns), sides
+            return rows, columns, labels
+        own = torch.arange(rows.shape[0], device=rows.device) if labels.diagonal else None
+        labels = replace(labels, column_labels=older.labels_below(labels.column_labels), own=own, diagonal=False)
+        return rows, older.below(rows if columns is None else columns), labels
 
-    def _own_sides(self, inputs: Inputs) -> tuple[Tensor, Tensor | None, Sides]:
+    def _own_pair_labels(self, inputs: Inputs) -> tuple[Tensor, Tensor | None, PairLabels]:
         rows = inputs[0]
         if self.identity.signature == "embedding":
-            return rows, None, Sides(inputs[1], inputs[1], diagonal=True, relation=self._relation)
+            return rows, None, PairLabels(inputs[1], inputs[1], diagonal=True, relation=self._relation)
         if self.identity.signature == "views":
             places = torch.arange(rows.shape[0], device=rows.device)
-            return rows, inputs[1], Sides(places, places)
+            return rows, inputs[1], PairLabels(places, places)
         _, targets, columns, column_targets, own = inputs
-        return rows, columns, Sides(targets, column_targets, own, relation=self._relation)
+        return rows, columns, PairLabels(targets, column_targets, own, relation=self._relation)
 
     def _picked(self, inputs: Inputs, kept: Tensor) -> Inputs:
         if self.identity.signature != "neighbors":
@@ -377,12 +377,12 @@ def in_place(found: Unreduced, kept: Tensor, elements: torch.Size) -> Unreduced:
     return Unreduced(*(x.new_zeros(elements).index_copy(0, kept, x) for x in (found.values, counts)))
 
 
-def _check_relation(identity: Identity, relation: Relation | None) -> None:
+def _check_relation(identity: LossInfo, relation: Relation | None) -> None:
     if relation is not None and identity.signature == "views":
         raise UsageError(f"{identity.name}: relation must be left out where the positives are the two views")
 
 
-def _check_row_params(identity: Identity, contract: RowContract) -> None:
+def _check_row_params(identity: LossInfo, contract: RowContract) -> None:
     params, name = identity.params, identity.name
     if "temperature" in params and contract.temperature is None:
         came = params["temperature"]

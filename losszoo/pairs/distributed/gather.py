@@ -15,7 +15,7 @@ from losszoo.losses.unreduced import Unreduced
 from losszoo.pairs import streamed
 from losszoo.pairs.distributed import ring
 from losszoo.pairs.distributed.collectives import World, others_failed, starts
-from losszoo.pairs.pair_labels import Sides
+from losszoo.pairs.pair_labels import PairLabels
 from losszoo.pairs.streamed import Job, Streamed, once, wanted_of
 
 
@@ -41,20 +41,20 @@ class Party:
     memory: float
     separate: bool
 
-    def sides(self, sides: Sides, *, places: bool) -> Sides:
+    def pair_labels(self, pair_labels: PairLabels, *, places: bool) -> PairLabels:
         """The labels of this rank's rows and of all columns; ``places`` are labels that count within a rank."""
         first = starts(self.rows)[self.world.rank] if places else 0
         rows, columns = (
             torch.where(labels < 0, labels, labels + first) if places else labels
-            for labels in (sides.row_labels, sides.column_labels)
+            for labels in (pair_labels.row_labels, pair_labels.column_labels)
         )
-        own = sides.own
-        if sides.diagonal:
+        own = pair_labels.own
+        if pair_labels.diagonal:
             own = torch.arange(rows.shape[0], device=rows.device)
         if own is not None:
             own = torch.where(own < 0, own, own + starts(self.columns)[self.world.rank])
         columns = self.world.joined(columns, self.columns)
-        return replace(sides, row_labels=rows, column_labels=columns, own=own, diagonal=False)
+        return replace(pair_labels, row_labels=rows, column_labels=columns, own=own, diagonal=False)
 
     def answer(self, rows: Tensor, columns: Tensor | None, job: Job, weight: Tensor | None) -> Unreduced:
         """Weighted sum of the values of all rows of all ranks, and of their counts; or those of each row of this rank.

@@ -69,7 +69,7 @@ def passed_around(
     Args:
         rows: (n, D), this rank's.
         columns: (m, D), this rank's.
-        job: what is done with them; its sides have the columns of all ranks, in the order of the ranks.
+        job: what is done with them; its pair_labels have the columns of all ranks, in the order of the ranks.
         factors: (n,) of the rows in the sum that is differentiated; None where no gradient is wanted.
         turn: what the ranks agreed on.
 
@@ -158,11 +158,11 @@ class _Ring:
         self.by_column += gathering
 
     def _work(self, there: slice, measure: Tensor, slopes: Tensor, factors: Tensor | None) -> None:
-        row, sides, facts = self.job.row, self.job.sides, self.facts
+        row, pair_labels, facts = self.job.row, self.job.pair_labels, self.facts
         if row.softmax:
-            found, given, _ = SoftmaxRows(row, sides, facts, slopes)(there, None, measure, factors)
+            found, given, _ = SoftmaxRows(row, pair_labels, facts, slopes)(there, None, measure, factors)
         else:
-            found, given, _ = WholeRows(row, sides, facts)(there, None, measure, factors)
+            found, given, _ = WholeRows(row, pair_labels, facts)(there, None, measure, factors)
         self.values[there] = found.values.detach()
         self.counts[there] = 1.0 if found.counts is None else found.counts
         if given is not None and given.data_ptr() != slopes.data_ptr():
