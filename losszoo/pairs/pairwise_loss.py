@@ -154,7 +154,7 @@ class PairwiseLoss(Loss):
         self._streaming = streaming
         if streaming.ranks in SHARED:
             # Here and not above, as it loads torch's compiler.
-            UNTRACED.setdefault("unreduced", torch.compiler.disable(PairwiseLoss._meet))  # type: ignore[no-untyped-call]
+            UNTRACED.setdefault("unreduced", torch.compiler.disable(PairwiseLoss._call_with_ranks))  # type: ignore[no-untyped-call]
 
     def count(
         self,
@@ -166,8 +166,8 @@ class PairwiseLoss(Loss):
     ) -> Tensor:
         """What a mean over this batch divides by, on all ranks together where candidates come from all of them."""
         found = super().count(*inputs, weight=weight, mask=mask, older=older, **named)
-        others = self._others()
-        return found if others is None or self.policy.reduction != "none" else others.summed(found)[0]
+        group = self._group()
+        return found if group is None or self.policy.reduction != "none" else group.summed(found)[0]
 
     def _unreduced(
         self,
@@ -189,29 +189,29 @@ class PairwiseLoss(Loss):
     def _among_ranks(self, *call: Any) -> Unreduced:
         if self.streaming.ranks in SHARED and not whole_matrix_wanted():
             # Work among ranks cannot be traced: a graph ends before it and begins again after it.
-            meet: Callable[..., Unreduced] = UNTRACED.get("unreduced", PairwiseLoss._meet)
-            return meet(self, *call)
-        self._others()
+            call_with_ranks: Callable[..., Unreduced] = UNTRACED.get("unreduced", PairwiseLoss._call_with_ranks)
+            return call_with_ranks(self, *call)
+        self._group()
         return super()._unreduced(*call)
 
-    def _meet(self, *call: Any) -> Unreduced:
-        others = self._others()
-        if others is None:
+    def _call_with_ranks(self, *call: Any) -> Unreduced:
+        group = self._group()
+        if group is None:
             return super()._unreduced(*call)
-        with distributed_call.meeting(others):
+        with distributed_call.shared_call(group):
             return super()._unreduced(*call)
 
-    def _others(self) -> World | None:
+    def _group(self) -> World | None:
         """The ranks whose rows are candidates too. Who watches the operations sees those of this rank."""
-        others = None if whole_matrix_wanted() else world()
-        if others is None or self.identity.signature == "neighbors" or self.streaming.ranks == "local":
+        group = None if whole_matrix_wanted() else world()
+        if group is None or self.identity.signature == "neighbors" or self.streaming.ranks == "local":
             return None
         if self.streaming.ranks is not None:
             distributed_call.refuse_tracing()
-            return others
+            return group
         if not self._ranks_said:
             self._ranks_said = True
-            distributed_call.warn_of_local(self.identity.name, others)
+            distributed_call.warn_of_local(self.identity.name, group)
         return None
 
     def _values(self, inputs: Inputs, mask: Tensor | None, older: OlderRows | None = None) -> Unreduced:
@@ -280,9 +280,9 @@ class PairwiseLoss(Loss):
             row = replace(row, function=compiled(row.function))
         symmetric = self._symmetric and older is None
         if way.ranks in SHARED:
-            call = distributed_call.current_meeting()
+            call = distributed_call.current_call()
             if call is not None:
-                return self._with_others(call, rows, columns, pair_labels, row, weight, symmetric)
+                return self._with_group(call, rows, columns, pair_labels, row, weight, symmetric)
         few = are_few(rows, pair_labels.column_labels.shape[0], way, softmax=row.softmax)
         size = rows.shape[0]
         if not (few and row.softmax):
@@ -297,9 +297,9 @@ class PairwiseLoss(Loss):
         there, back = self._one_way(rows, columns, job, weight, few), self._one_way(columns, rows, job, weight, few)
         return halfway(there, back)
 
-    def _with_others(
+    def _with_group(
         self,
-        call: distributed_call.Meeting,
+        call: distributed_call.DistributedCall,
         rows: Tensor,
         columns: Tensor | None,
         pair_labels: PairLabels,
@@ -318,15 +318,15 @@ class PairwiseLoss(Loss):
             f"reduction={self.policy.reduction!r}, ranks={way.ranks!r}, memory={way.memory:g}, "
             f"D={rows.shape[1]}, {rows.dtype}, labels (N{''.join(f', {k}' for k in labels.shape[1:])}) {labels.dtype}"
         )
-        party = call.meet(alike, pair_labels.shape, (rows, columns), way, separate=self.policy.reduction == "none")
-        pair_labels = party.pair_labels(pair_labels, places=self.identity.signature == "views")
+        agreement = call.agree(alike, pair_labels.shape, (rows, columns), way, separate=self.policy.reduction == "none")
+        pair_labels = agreement.pair_labels(pair_labels, places=self.identity.signature == "views")
         size = way.block_rows(pair_labels.shape[1], rows.dtype, rows.device, softmax=row.softmax)
-        pair_labels = pair_labels.sorted() if row.softmax and not party.ring else pair_labels
+        pair_labels = pair_labels.sorted() if row.softmax and not agreement.ring else pair_labels
         job = streamed.Job(row, pair_labels, self._similarity, self._temperature, size)
-        there = party.answer(rows, columns, job, weight)
+        there = agreement.answer(rows, columns, job, weight)
         if not symmetric or columns is None:
             return there
-        return halfway(there, party.answer(columns, rows, job, weight))
+        return halfway(there, agreement.answer(columns, rows, job, weight))
 
     def _one_way(
         self, rows: Tensor, columns: Tensor | None, job: streamed.Job, weight: Tensor | None, few: bool
