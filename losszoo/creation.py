@@ -2,23 +2,42 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
-from losszoo.errors import UsageError
-from losszoo.loss_maker import AGAINST, Maker, Making
+from torch import nn
+
+from losszoo.common.text import in_one_line, message_of
+from losszoo.errors import UsageError, nearest, suggest
+from losszoo.losses.configured_loss import LossInfo
 from losszoo.losses.idle import refuse_idle
-from losszoo.losses.introspection import name_of
+from losszoo.losses.introspection import (
+    check_is_loss,
+    fitting_signatures,
+    infer_signature,
+    name_of,
+    parameters_of,
+    positional_names,
+    unknown_signature,
+)
 from losszoo.losses.loss import Loss
 from losszoo.losses.reduction import Policy
-from losszoo.losses.sums import sum_loss
-from losszoo.losses.sums.sum_loss import SumLoss
+from losszoo.losses.sums.leaves import leaves as single_losses
+from losszoo.losses.sums.sum_loss import SumLoss, Term
 from losszoo.pairs.pair_labels import Relation
 from losszoo.pairs.pairwise_loss import PairwiseLoss
 from losszoo.pairs.streaming import Streaming
-from losszoo.registry.compatibility import leaves
+from losszoo.registry.compatibility import COMBINER, check_params, leaves
 from losszoo.registry.expressions import Call, Weighted, parse
+from losszoo.registry.import_target import resolve
 from losszoo.registry.registry import installed
+from losszoo.registry.specs import EXPECTS, SIGNATURES, LossSpec
+
+# The signature that a loss over embeddings can also be made with.
+AGAINST = "neighbors"
 
 
 def create(
@@ -59,9 +78,9 @@ def create(
         >>> create("focal", gamma=1.0)(torch.zeros(2), torch.ones(2))
         tensor(0.3466)
     """
-    maker = Maker(Making(Policy(reduction, empty), validate, signature, expects, streaming, relation))
+    maker = Maker(CreateOptions(Policy(reduction, empty), validate, signature, expects, streaming, relation))
     made = _made(maker, loss, params)
-    if (streaming or relation) and not any(isinstance(leaf, PairwiseLoss) for leaf in sum_loss.leaves(made)):
+    if (streaming or relation) and not any(isinstance(leaf, PairwiseLoss) for leaf in single_losses(made)):
         raise UsageError(
             "streaming and relation must go with a row function over pairs (losszoo.pairwise), "
             f"however: {loss!r} has none"
@@ -74,7 +93,7 @@ def _made(maker: Maker, loss: str | Callable[..., Any], params: Mapping[str, Any
         return maker.from_object(loss, name_of(loss), params)
     terms = parse(loss)
     refuse_idle(terms)
-    _check_registered(terms, loss, maker.making)
+    _check_registered(terms, loss, maker.options)
     if params:
         return maker.from_call(_with_params(terms, loss, params))
     if len(terms) == 1 and terms[0].scale == 1 and not terms[0].schedules:
@@ -82,14 +101,14 @@ def _made(maker: Maker, loss: str | Callable[..., Any], params: Mapping[str, Any
     return maker.sum_of(terms)
 
 
-def _check_registered(terms: tuple[Weighted, ...], text: str, making: Making) -> None:
+def _check_registered(terms: tuple[Weighted, ...], text: str, options: CreateOptions) -> None:
     """What is registered says itself what it is; only an embedding loss may be set against other candidates."""
     calls = list(leaves(installed(), terms, alone=True))
     if any(":" in call.name for call in calls):
         return
-    if making.signature not in (None, AGAINST) or making.expects:
+    if options.signature not in (None, AGAINST) or options.expects:
         raise UsageError(f"signature and expects must go with a loss of your own, however: {text!r} is registered")
-    if making.signature == AGAINST and "embedding" not in {installed().loss(call.name).signature for call in calls}:
+    if options.signature == AGAINST and "embedding" not in {installed().loss(call.name).signature for call in calls}:
         raise UsageError(f"signature={AGAINST!r} must go with a loss over embeddings, however: {text!r} is none")
 
 
@@ -100,3 +119,144 @@ def _with_params(terms: tuple[Weighted, ...], text: str, params: Mapping[str, An
         )
     call = terms[0].call
     return Call(call.name, {**call.arguments, **params}, call.inner, call.position)
+
+
+@dataclass(frozen=True)
+class CreateOptions:
+    """What all losses of an expression are made with."""
+
+    policy: Policy
+    validate: bool | None
+    signature: str | None
+    expects: str | None
+    streaming: Streaming | None
+    relation: Relation | None
+
+    def __post_init__(self) -> None:
+        _check_one_of("signature", self.signature, SIGNATURES)
+        _check_one_of("expects", self.expects, EXPECTS)
+        if self.streaming is not None and not isinstance(self.streaming, Streaming):
+            raise UsageError(f"streaming must be a losszoo.Streaming, however: streaming={self.streaming!r}")
+        if self.relation is not None and not callable(self.relation):
+            raise UsageError(f"relation must be a function, however: relation={self.relation!r}")
+
+
+class Maker:
+    """Makes losses that share a policy."""
+
+    def __init__(self, options: CreateOptions) -> None:
+        self.options = options
+
+    def sum_of(self, terms: tuple[Weighted, ...], combiner: nn.Module | None = None) -> SumLoss:
+        made = [Term(str(term.call), self.from_call(term.call), term.scale, term.schedules) for term in terms]
+        return SumLoss(made, combiner)
+
+    def from_call(self, call: Call) -> Loss | SumLoss:
+        if ":" in call.name:
+            return self.from_object(resolve(call.name), call.name, call.arguments)
+        spec = installed().loss(call.name)
+        if not call.inner:
+            return self.from_spec(spec, call.arguments)
+        if COMBINER not in spec.tags:
+            raise UsageError(f"{spec.name} takes arguments by name, {_names(spec)}, however: {call}")
+        if "tasks" in call.arguments:
+            raise UsageError(f"{spec.name}: tasks must be left out where losses stand inside, however: {call}")
+        combiner = self.from_spec(spec, {**call.arguments, "tasks": len(call.inner)})
+        return self.sum_of(call.inner, combiner)
+
+    def from_spec(self, spec: LossSpec, arguments: Mapping[str, Any]) -> Loss:
+        origin = installed().origin("loss", spec.name)
+        check_params(spec, arguments, owner=str(origin))
+        against = self.options.signature == AGAINST and spec.signature == "embedding"
+        signature = AGAINST if against else spec.signature
+        check = partial(check_params, spec, owner=str(origin))
+        identity = LossInfo(spec.name, signature, spec.expects, str(origin), dict(arguments), check)
+        try:
+            core = resolve(spec.target)
+        except UsageError as error:
+            raise UsageError(f"loss {spec.name} of {origin} cannot be loaded: {error}") from error
+        check_is_loss(core, f"{spec.name} of {origin}")
+        if against and not hasattr(core, "__losszoo_row__"):
+            raise UsageError(
+                f"{spec.name}: the signature {AGAINST} must go with a row function, however: this loss is none"
+            )
+        return self._wrap(core, identity)
+
+    def from_object(self, thing: Any, name: str, params: Mapping[str, Any]) -> Loss | SumLoss:
+        if isinstance(thing, Loss | SumLoss):
+            if params or self.options != CreateOptions(Policy(), None, None, None, None, None):
+                raise UsageError(
+                    f"{name} is a loss of the zoo already and takes no options; give them where it is made"
+                )
+            return thing
+        check_is_loss(thing, name)
+        signature = self.options.signature or infer_signature(thing)
+        if signature is None:
+            ways = "as in losszoo.create(..., signature='{}'), on the command line --signature {}"
+            raise UsageError(unknown_signature(thing, name, fitting_signatures(thing), ways))
+        return self._wrap(thing, LossInfo(name, signature, self.options.expects or "logits", "", dict(params)))
+
+    def _wrap(self, core: Any, identity: LossInfo) -> Loss:
+        if inspect.isclass(core):
+            identity = replace(identity, made_by=core)
+            core = _construct(core, identity)
+        elif isinstance(core, nn.Module):
+            _refuse_params(core, identity)
+        else:
+            _check_keywords(core, identity)
+        if isinstance(core, Loss):
+            return core
+        options = self.options
+        if hasattr(core, "__losszoo_row__"):
+            streaming = options.streaming or Streaming()
+            return PairwiseLoss(core, identity, options.policy, options.validate, streaming, options.relation)
+        return Loss(core, identity, options.policy, options.validate)
+
+
+def _check_one_of(name: str, value: str | None, allowed: tuple[str, ...]) -> None:
+    if value is not None and value not in allowed:
+        near = f"; {suggest(value, list(allowed))}" if nearest(value, list(allowed)) else ""
+        raise UsageError(f"{name} must be one of {', '.join(allowed)}, however: {name}={value!r}{near}")
+
+
+def _construct(core: type, identity: LossInfo) -> Any:
+    try:
+        made = core(**identity.params)
+    except TypeError as error:
+        raise UsageError(
+            f"{identity.name} cannot be made with ({', '.join(identity.params)}): {message_of(error)}; "
+            f"pass arguments as {identity.name}(key=value)"
+        ) from error
+    except (OverflowError, MemoryError, RuntimeError) as error:
+        raise UsageError(f"{identity} cannot be made: {in_one_line(error)}; choose other values") from error
+    except SystemExit as error:
+        raise UsageError(f"{identity.name} cannot be made: {in_one_line(error)}") from error
+    if not callable(made):
+        raise UsageError(f"{identity.name} must make something callable, however: a {type(made).__name__}")
+    return made
+
+
+def _refuse_params(core: nn.Module, identity: LossInfo) -> None:
+    if identity.params:
+        raise UsageError(
+            f"{identity.name} is already made, so it takes no parameters, however: {', '.join(identity.params)}; "
+            f"make it with them, or pass the class {type(core).__name__}"
+        )
+
+
+def _check_keywords(core: Callable[..., Any], identity: LossInfo) -> None:
+    """A function of one's own gets its parameters when it is called; a wrong name should not wait until then."""
+    parameters = parameters_of(core)
+    if not parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+        return
+    contract = getattr(core, "__losszoo_row__", None)
+    row = ["similarity", "symmetric"] if contract else []
+    row += ["temperature"] if contract and contract.temperature is not None else []
+    known = [*(name for name in parameters if name not in positional_names(core)), *row]
+    for name in identity.params:
+        if name not in known:
+            raise UsageError(f"{identity.name} has no parameter {name!r}: {suggest(name, known)}")
+
+
+def _names(spec: LossSpec) -> str:
+    return ", ".join(f"{param.name}=" for param in spec.params) or "none"

@@ -13,11 +13,12 @@ from losszoo.creation import create
 from losszoo.errors import UsageError
 from losszoo.losses.arguments import as_mask
 from losszoo.losses.loss import Loss
+from losszoo.losses.older_rows import OlderRows
 from losszoo.losses.parameters import refuse_inside
 from losszoo.losses.reduction import expand
 from losszoo.losses.signatures import TABLE
-from losszoo.losses.sums.sum_loss import SumLoss, leaves
-from losszoo.pairs.older_rows import Older, beside
+from losszoo.losses.sums.leaves import leaves
+from losszoo.losses.sums.sum_loss import SumLoss
 from losszoo.pairs.pairwise_loss import PairwiseLoss
 
 # The signatures whose rows can meet those of earlier batches.
@@ -114,17 +115,16 @@ class MemoryBank(nn.Module):
         Returns:
             One number, or the N unreduced values where ``reduction="none"``.
         """
-        value: Tensor = beside(self.loss, self._older())(*inputs, **how)
+        value: Tensor = self.loss(*inputs, older=self._older(), **how)
         if self.training:
             self._remember(inputs, how)
         return value
 
     def count(self, *inputs: Any, **how: Any) -> Tensor:
         """What a mean over this batch divides by, with the bank as it is; nothing is put in."""
-        loss = beside(self.loss, self._older())
-        if isinstance(loss, SumLoss):
+        if isinstance(self.loss, SumLoss):
             raise UsageError("count must be asked of one loss, however: this is a sum, whose terms have one each")
-        return loss.count(*inputs, **how)
+        return self.loss.count(*inputs, older=self._older(), **how)
 
     def reset(self) -> None:
         """Forget all rows, and their width."""
@@ -162,9 +162,9 @@ class MemoryBank(nn.Module):
             setattr(self, name, torch.empty_like(saved, device=own.device))
         super()._load_from_state_dict(state_dict, prefix, *args)
 
-    def _older(self) -> Older:
+    def _older(self) -> OlderRows:
         filled = self._filled if self._batches >= self.warmup else 0
-        return Older(self.embeddings[:filled], None if self.labels is None else self.labels[:filled])
+        return OlderRows(self.embeddings[:filled], None if self.labels is None else self.labels[:filled])
 
     # What is kept outlives an inference mode, in which it could not be written over later.
     @torch.inference_mode(False)
@@ -175,7 +175,7 @@ class MemoryBank(nn.Module):
         named = {name: how[name] for name in table.arguments if name in how}
         first, second = table.prepare(table.bind(inputs, named), self._leaf[0]._context)
         rows, labels = (second, None) if self.labels is None else (first, second)
-        Older(self.embeddings[: self._filled], self.labels).check(rows, labels)
+        OlderRows(self.embeddings[: self._filled], self.labels).check(rows, labels)
         keep = torch.isfinite(rows).all(1)
         if how.get("mask") is not None:
             keep &= expand(as_mask(how["mask"]), rows.shape[:1], "mask")

@@ -22,7 +22,7 @@ class BrokenRule(Exception):  # noqa: N818 (a message in transit: Loss turns it 
 
 
 @dataclass(frozen=True)
-class Context:
+class CheckContext:
     """What a check must know of the loss: what it expects, the label it ignores, whether labels may be anything."""
 
     expects: str = "logits"

@@ -1,78 +1,33 @@
-"""The module that the zoo puts around a pure function: checks, precision, masks, weights, reduction."""
+"""The path of a call: inputs checked, function called, values weighed, reduced. Errors take the long way."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field, replace
+from contextlib import nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from losszoo.errors import NotApplicableError, UsageError, usage_error_like
-from losszoo.losses.arguments import BrokenRule, Context, Inputs, as_mask, check_tensors, real, within
+from losszoo.errors import EmptyBatchError, NotApplicableError, UsageError, usage_error_like
+from losszoo.losses.arguments import BrokenRule, Inputs, as_mask, check_tensors, real, within
+from losszoo.losses.configured_loss import ConfiguredLoss, LossInfo
 from losszoo.losses.introspection import parameters_of
-from losszoo.losses.parameters import (
-    attributes_of,
-    defaults_of,
-    in_single,
-    refuse_misspelt,
-    remake,
-    set_attribute,
-)
-from losszoo.losses.reduction import Policy, count_of, expand, expand_leading, fits, keep, reduce, scale
-from losszoo.losses.returned_values import (
-    as_denominator,
-    as_unreduced,
-    check_reduced,
-    check_shape,
-    check_untouched,
-    versions,
-)
+from losszoo.losses.numerics import full_precision, in_float64
+from losszoo.losses.older_rows import OlderRows
+from losszoo.losses.parameters import in_single
+from losszoo.losses.reduction import Policy, count_of, expand, expand_leading, in_parts, keep, scale
+from losszoo.losses.returned_values import as_denominator, as_unreduced, changed_in_place, check_reduced, wrong_shape
 from losszoo.losses.signatures import TABLE
-from losszoo.losses.sums.sum_loss import Summable
-from losszoo.losses.sums.training_clock import as_count
 from losszoo.losses.traced import differentiated, traced
 from losszoo.losses.unreduced import Unreduced
 
 # The signatures whose rows are each other's candidates.
 OVER_PAIRS = ("embedding", "views")
-_NOTHING: AbstractContextManager[Any] = nullcontext()
-_FLOAT32 = torch.finfo(torch.float32)
-# The square of a number below has lost digits.
-_FEW_DIGITS = (_FLOAT32.tiny / _FLOAT32.eps) ** 0.5
 
 
-@dataclass(frozen=True)
-class Identity:
-    """Who a loss is: shown in its errors and its ``repr``.
-
-    Args:
-        name: as in the registry, or the target the user gave.
-        signature: one of the table.
-        expects: what the predictions are.
-        owner: plugin and distribution, in words; "" for a user's own.
-        params: hyperparameters it was made with.
-        check: refuses hyperparameters that are not legal; None where nobody has said what is.
-        made_by: makes the core from its hyperparameters, where that is a class; None for a function and for an
-            object of the user's.
-    """
-
-    name: str
-    signature: str
-    expects: str = "logits"
-    owner: str = ""
-    params: Mapping[str, Any] = field(default_factory=dict)
-    check: Callable[[Mapping[str, Any]], None] | None = field(default=None, repr=False, compare=False)
-    made_by: Callable[..., Any] | None = field(default=None, repr=False, compare=False)
-
-    def __str__(self) -> str:
-        given = ", ".join(f"{key}={value!r}" for key, value in self.params.items())
-        return f"{self.name}({given})" if given else self.name
-
-
-class Loss(Summable):
+class Loss(ConfiguredLoss):
     r"""A loss of the zoo: ``loss(*inputs, weight=None, mask=None, denominator=None)``.
 
     Args:
@@ -90,11 +45,13 @@ class Loss(Summable):
 
     # Whether values of the other rows depend on a row, and the loss knows how to leave one out.
     _leaves_rows_out = False
+    # Whether inputs are looked at for a gradient that would leave float32 on its way.
+    _multiplies_labels = False
 
     def __init__(
         self,
         core: Callable[..., Any],
-        identity: Identity,
+        identity: LossInfo,
         policy: Policy = Policy(),  # noqa: B008 (frozen)
         validate: bool | None = None,
     ) -> None:
@@ -103,134 +60,17 @@ class Loss(Summable):
         self.identity = identity
         self.policy = policy
         self.validate = validate
+        self._rules = TABLE[identity.signature]
+        # How many inputs are in order as they come; with optional ones they are always sorted by name.
+        self._arity = None if self._rules.optional else len(self._rules.arguments)
+        self._over_pairs = identity.signature in OVER_PAIRS
         self._takes_mask = "mask" in parameters_of(core.forward if isinstance(core, nn.Module) else core)
         self._wide: bool = getattr(core, "__losszoo_wide__", False)
         self._finish: Callable[[Tensor], Tensor] | None = getattr(core, "__losszoo_finish__", None)
-        # Told by set_sizes to a core whose sizes come from the data.
-        self._sizes: tuple[int, int] | None = None
-        self._set_on_core: tuple[str, ...] = ()
+        self._sizes = None
+        self._set_on_core = ()
         self._defaults = self._known_parameters(identity)
         self._adopt(identity)
-
-    def _known_parameters(self, identity: Identity) -> dict[str, Any]:
-        """Names and defaults of the parameters that the core is called or made with."""
-        if identity.made_by is not None:
-            return {**defaults_of(identity.made_by, of_class=True), **dict.fromkeys(identity.params)}
-        if isinstance(self.core, nn.Module):
-            return {}
-        optional = TABLE[identity.signature].optional
-        known = {**defaults_of(self.core, of_class=False), **dict.fromkeys(identity.params)}
-        return {name: default for name, default in known.items() if name not in optional}
-
-    def _adopt(self, identity: Identity) -> None:
-        """Take over the parameters of an identity."""
-        self.identity = identity
-        called = identity.made_by is None and not isinstance(self.core, nn.Module)
-        self._params = dict(identity.params) if called else {}
-        ignored = getattr(self, "ignore_index", None)
-        self._context = Context(identity.expects, ignored if isinstance(ignored, int) else None)
-
-    def __getattr__(self, name: str) -> Any:
-        """A parameter of the loss; of a module that is called, what stands there."""
-        if name.startswith("_") or name in self.__dict__.get("_modules", ()):
-            return super().__getattr__(name)
-        if name not in self.__dict__.get("_defaults", ()):
-            core = self.__dict__.get("core", self.__dict__.get("_modules", {}).get("core"))
-            return getattr(core, name) if name in attributes_of(core) else super().__getattr__(name)
-        if self.identity.made_by is not None and name in attributes_of(self.core):
-            return getattr(self.core, name)
-        return self.identity.params.get(name, self._defaults[name])
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        """A parameter takes effect; a name that is nearly that of one is refused; anything else is an attribute."""
-        defaults = self.__dict__.get("_defaults")
-        if defaults is None or name.startswith("_") or name in self.__dict__ or name in self._modules:
-            super().__setattr__(name, value)
-        elif name in defaults:
-            self._set_parameter(name, value)
-        elif hasattr(type(self), name):
-            super().__setattr__(name, value)
-        elif name in attributes_of(self.core):
-            set_attribute(self.core, name, value)
-            self._set_on_core = (*(n for n in self._set_on_core if n != name), name)
-        else:
-            learned = self.core._parameters if isinstance(self.core, nn.Module) else ()
-            if name in learned:
-                raise UsageError(f"{self.identity.name}: {name} is learned; set loss.core.{name}, in place, instead")
-            refuse_misspelt(name, [*defaults, *attributes_of(self.core), *learned], self.identity.name)
-            super().__setattr__(name, value)
-
-    def _set_parameter(self, name: str, value: Any) -> None:
-        if hasattr(type(self), name):
-            raise UsageError(
-                f"{self.identity.name}: {name} must be given where the loss is made; loss.{name} is its own"
-            )
-        before, after = self.identity.params, {**self.identity.params, name: value}
-        if self.identity.check is not None:
-            self.identity.check(after)
-        if self.identity.made_by is not None:
-            try:
-                remake(self.core, self._made, before, after)
-            except (UsageError, TypeError, ValueError) as error:
-                raise UsageError(f"{self.identity.name}: {name} cannot be set to {value!r}: {error}") from error
-        self._adopt(replace(self.identity, params=after))
-
-    def _made(self, params: Mapping[str, Any]) -> Any:
-        """A core of the same class, and of the same sizes."""
-        core = self.identity.made_by(**params)  # type: ignore[misc]
-        if self._sizes is not None:
-            core.set_sizes(*self._sizes)
-        return core
-
-    @property
-    def signature(self) -> str:
-        """Name of the signature."""
-        return self.identity.signature
-
-    def extra_repr(self) -> str:
-        """Shown by ``print(loss)``."""
-        own = "".join(f", {name}={getattr(self.core, name)!r}" for name in self._set_on_core)
-        return f"{self.identity}{own}, reduction={self.policy.reduction!r}, empty={self.policy.empty!r}"
-
-    @property
-    def parameter_names(self) -> tuple[str, ...]:
-        """What can be set: ``loss.gamma = 0.5``."""
-        return tuple(dict.fromkeys([*self._defaults, *attributes_of(self.core), "reduction", "empty"]))
-
-    @property
-    def reduction(self) -> str:
-        """ "mean", "sum" or "none"; can be set."""
-        return self.policy.reduction
-
-    @reduction.setter
-    def reduction(self, value: str) -> None:
-        self.policy = replace(self.policy, reduction=value)
-
-    @property
-    def empty(self) -> str:
-        """What a reduction over nothing gives; can be set."""
-        return self.policy.empty
-
-    @empty.setter
-    def empty(self, value: str) -> None:
-        self.policy = replace(self.policy, empty=value)
-
-    def set_epoch(self, epoch: float) -> None:
-        """The epoch, from 0, as for a sum whose weights follow it, so that one training loop does for any loss.
-
-        A module of your own that has a ``set_epoch`` is told. Nothing else in a single loss depends on the epoch.
-        """
-        as_count("epoch", epoch)
-        told = getattr(self.core, "set_epoch", None)
-        if callable(told):
-            told(epoch)
-
-    def set_step(self, step: int) -> None:
-        """The step, from 0; else as :meth:`set_epoch`."""
-        as_count("step", step)
-        told = getattr(self.core, "set_step", None)
-        if callable(told):
-            told(step)
 
     @torch.jit.unused
     def forward(
@@ -239,6 +79,7 @@ class Loss(Summable):
         weight: Tensor | None = None,
         mask: Tensor | None = None,
         denominator: float | Tensor | None = None,
+        older: OlderRows | None = None,
         **named: Any,
     ) -> Tensor:
         """The loss of one batch.
@@ -251,6 +92,7 @@ class Loss(Summable):
             mask: the same shapes; boolean, or integers of 0 and 1. False takes no part, whatever stands there.
             denominator: replaces the mean's own count (see :meth:`count`), for gradient accumulation and data
                 parallel training.
+            older: rows of earlier batches, candidates of this one, as :class:`losszoo.MemoryBank` gives them.
 
         Returns:
             One number, or the unreduced values where ``reduction="none"``.
@@ -260,121 +102,225 @@ class Loss(Summable):
         """
         given = (*inputs, *named.values())
         try:
-            with full_precision(given):
-                if self._leaves_float32(given):
-                    return self._value_in_float64(inputs, named, weight, mask, denominator).to(torch.float32)
-                value = self._value(inputs, named, weight, mask, denominator)
+            with full_precision(given) if torch._C._is_any_autocast_enabled() else nullcontext():
+                if self._multiplies_labels and self._leaves_float32(given):
+                    return self._value_in_float64(inputs, named, weight, mask, denominator, older).to(torch.float32)
+                value = self._reduced(self._unreduced(inputs, named, weight, mask, older), denominator)
                 if self._wide and self._left_float32(value, given):
-                    value = self._value_in_float64(inputs, named, weight, mask, denominator).to(value.dtype)
-                elif weight is not None and self._is_outweighed(value, weight):
+                    value = self._value_in_float64(inputs, named, weight, mask, denominator, older).to(value.dtype)
+                elif weight is not None and self.policy.reduction == "mean" and _overflowed(value):
                     most = weight.amax()
-                    value = self._value(
-                        inputs, named, weight / most, mask, None if denominator is None else denominator / most
-                    )
+                    if bool(most > 1):
+                        # Only the ratio of weights counts in a mean: weights as large overflow on the way to it.
+                        share = None if denominator is None else denominator / most
+                        value = self._reduced(self._unreduced(inputs, named, weight / most, mask, older), share)
                 return value
         except (BrokenRule, ValueError) as error:
-            raise usage_error_like(error)(f"{self.identity.name}: {error}{self._owner()}") from error
+            raise self._named(error) from error
 
-    def _value(
+    def _unreduced(
+        self,
+        args: Inputs,
+        named: Mapping[str, Any],
+        weight: Tensor | None,
+        mask: Tensor | None,
+        older: OlderRows | None = None,
+    ) -> Unreduced:
+        """Values and counts of inputs that are first checked."""
+        rules = self._rules
+        given = args if len(args) == self._arity and not named else rules.bind(args, named)
+        device, plain = None, True
+        for x in (*given, weight, mask):
+            if isinstance(x, Tensor):
+                device = x.device if device is None else device
+                plain &= x.layout is torch.strided and x.device == device and not (x.is_nested or x.is_quantized)
+        if not plain:
+            check_tensors(
+                zip((*rules.arguments, *rules.optional, "weight", "mask"), (*given, weight, mask), strict=True)
+            )
+        inputs = rules.prepare(given, self._context)
+        elements = rules.element_shape(inputs)
+        if weight is None and mask is None:
+            return self._answer(inputs, None, None, elements, older)
+        if mask is not None:
+            self._check_maskable()
+            mask = expand(as_mask(mask), elements, "mask")
+            inputs = rules.hide(inputs, mask, self._context)
+        if weight is not None:
+            weight = real("weight", weight)
+            if not self._over_pairs and not differentiated(weight):
+                # Weight 0 is absence, of the gradient too: what stands there is not even computed with. Only the
+                # gradient of the weight itself is the value that it would multiply.
+                inputs = rules.hide(inputs, expand(weight, elements, "weight") != 0, self._context)
+        return self._answer(inputs, mask, weight, elements, older)
+
+    def _answer(
+        self,
+        inputs: Inputs,
+        mask: Tensor | None,
+        weight: Tensor | None,
+        elements: torch.Size,
+        older: OlderRows | None,
+    ) -> Unreduced:
+        """Values and counts of checked inputs, with mask and weight in them."""
+        looking, changes = self._validates(inputs), 0
+        if looking:
+            self._rules.check_values(inputs, self._context)
+            for x in inputs:
+                if isinstance(x, Tensor) and not x.is_inference():
+                    changes -= x._version
+        unreduced = self._values(inputs, mask) if older is None else self._values_with(older, inputs, mask)
+        if looking:
+            for x in inputs:
+                if isinstance(x, Tensor) and not x.is_inference():
+                    changes += x._version
+            if changes:
+                raise changed_in_place()
+        if unreduced.values.ndim == 0:
+            unreduced = self._of_something(unreduced, inputs, elements)
+            if elements:
+                check_reduced({"weight": weight, "mask": mask}, self.policy.reduction)
+        elif elements and unreduced.values.shape[0] != elements[0]:
+            raise wrong_shape(unreduced.values, elements)
+        if mask is not None and not self._takes_mask:
+            unreduced = keep(unreduced, self._value_mask(mask, unreduced.values))
+        return unreduced if weight is None else self._weighed(unreduced, weight, mask, elements)
+
+    def _values(self, inputs: Inputs, mask: Tensor | None) -> Unreduced:
+        """What the core returns, as values and counts."""
+        required, extra = len(self._rules.arguments), {}
+        if len(inputs) > required:
+            extra = {n: x for n, x in zip(self._rules.optional, inputs[required:], strict=True) if x is not None}
+        if mask is not None and self._takes_mask:
+            extra["mask"] = mask
+        if isinstance(self.core, nn.Module):
+            with in_single(self.core):
+                return as_unreduced(self.core(*inputs[:required], **extra))
+        result = self.core(*inputs[:required], **self._params, **extra)
+        values, counts = result if isinstance(result, Unreduced) else (result, None)
+        in_order = isinstance(values, Tensor) and values.is_floating_point() and values.dtype.itemsize >= 4
+        if in_order and counts is not None:
+            in_order = isinstance(counts, Tensor) and counts.shape == values.shape and counts.dtype == values.dtype
+        return Unreduced(values, counts) if in_order else as_unreduced(result)
+
+    def _values_with(self, older: OlderRows, inputs: Inputs, mask: Tensor | None) -> Unreduced:
+        """The older rows stand below the others, and their values are dropped."""
+        if not self._over_pairs:
+            raise UsageError("older must be left out, as the rows of this loss do not see each other")
+        rows, labels = inputs
+        older.check(rows, labels)
+        count = rows.shape[0]
+        if mask is not None:
+            mask = torch.cat([mask, mask.new_ones(older.rows.shape[0])])
+        values, counts = self._values((older.below(rows), older.labels_below(labels)), mask)
+        if values.ndim == 0:
+            raise UsageError(
+                "a loss with a memory bank must return one value per row, so that those of older rows can be left "
+                "out, however: it returned one number; return unreduced values"
+            )
+        return Unreduced(values[:count], None if counts is None else counts[:count])
+
+    def _weighed(self, unreduced: Unreduced, weight: Tensor, mask: Tensor | None, elements: torch.Size) -> Unreduced:
+        shape = unreduced.values.shape
+        mixed = shape != elements and not self._over_pairs
+        expanded = (expand_leading if mixed else expand)(weight, shape, "weight")
+        left_out = None if mask is None or unreduced.counts is None else unreduced.counts == 0
+        return scale(unreduced, self._checked_weight(expanded.to(unreduced.values.dtype), left_out))
+
+    def _reduced(self, unreduced: Unreduced, given: float | Tensor | None) -> Tensor:
+        """One number under the policy, or the values; ``given`` replaces the sum of the counts in a mean."""
+        values, counts = unreduced
+        reduction, last_step = self.policy.reduction, self._finish
+        denominator = None if given is None else self._checked_denominator(given, unreduced)
+        if reduction == "none":
+            if last_step is None:
+                return values
+            return last_step(values) if counts is None else torch.where(counts > 0, last_step(values), 0.0)
+        if counts is None and denominator is None and values.numel() > 0:
+            whole = values.mean() if reduction == "mean" else values.sum()
+            if _overflowed(whole):
+                whole = in_parts(values, values.numel(), reduction)
+            return whole if last_step is None else last_step(whole)
+        total = values.sum()
+        if denominator is not None:
+            count = denominator.to(total)
+        else:
+            count = values.new_tensor(values.numel()) if counts is None else counts.sum()
+        # Not "> 0": a count that is NaN must come out as NaN, not as nothing.
+        present = count != 0
+        if self.policy.empty == "raise" and not traced() and not bool(present):
+            raise EmptyBatchError(
+                "there must be something to reduce (no element, all masked, or no positive pair); empty='raise'"
+            )
+        if reduction == "sum" and self.policy.empty == "zero" and last_step is None and not _overflowed(total):
+            # The sum of nothing is 0 by itself, and weights that are all 0 keep their gradient.
+            return total
+        divisor = torch.where(present, count, 1.0)
+        looked = divisor.is_cpu and not traced()
+        if not looked or not torch.finfo(divisor.dtype).tiny <= divisor.item() < math.inf:
+            if looked and reduction == "mean" and counts is not None and denominator is None:
+                # Of weights as large, or so small that the inverse is infinite, only the ratio matters.
+                largest = counts.amax()
+                values, divisor = values / largest, (counts / largest).sum()
+                total = values.sum()
+            divisor = torch.where(divisor.isinf(), torch.nan, divisor)  # else a finite total over it would be 0
+        result = total / divisor if reduction == "mean" else total
+        if _overflowed(total):
+            result = in_parts(values, divisor if reduction == "mean" else values.numel(), reduction)
+        result = result if last_step is None else last_step(result)
+        # Where "raise" could not look, NaN is seen and 0 would not be.
+        return torch.where(present, result, 0.0 if self.policy.empty == "zero" else torch.nan)
+
+    def _value_in_float64(
         self,
         inputs: Inputs,
         named: Mapping[str, Any],
         weight: Tensor | None,
         mask: Tensor | None,
         denominator: float | Tensor | None,
+        older: OlderRows | None,
     ) -> Tensor:
-        unreduced = self._unreduced(inputs, named, weight, mask)
-        if denominator is not None:
-            denominator = self._checked_denominator(denominator, unreduced)
-        return reduce(unreduced, self.policy, denominator, self._finish)
-
-    def _value_in_float64(self, inputs: Inputs, named: Mapping[str, Any], weight: Tensor | None, *how: Any) -> Tensor:
         wider = {name: in_float64(x) for name, x in named.items()}
-        return self._value(tuple(map(in_float64, inputs)), wider, in_float64(weight), *how)
+        unreduced = self._unreduced(tuple(map(in_float64, inputs)), wider, in_float64(weight), mask, older)
+        return self._reduced(unreduced, denominator)
 
-    def count(self, *inputs: Any, weight: Tensor | None = None, mask: Tensor | None = None, **named: Any) -> Tensor:
+    def count(
+        self,
+        *inputs: Any,
+        weight: Tensor | None = None,
+        mask: Tensor | None = None,
+        older: OlderRows | None = None,
+        **named: Any,
+    ) -> Tensor:
         """What a mean over this batch divides by: sum it over micro-batches or ranks for ``denominator``."""
         try:
             with torch.no_grad(), full_precision((*inputs, *named.values())):
-                return count_of(self._unreduced(inputs, named, weight, mask))
+                return count_of(self._unreduced(inputs, named, weight, mask, older))
         except (BrokenRule, ValueError) as error:
-            raise usage_error_like(error)(f"{self.identity.name}: {error}{self._owner()}") from error
+            raise self._named(error) from error
 
     def adds_up(self, *inputs: Any) -> bool:
         """Whether the values of parts of a batch add up to that of the whole, given its ``denominator``."""
         if self.policy.reduction != "mean" or self._finish is not None:
             return False
         with torch.no_grad(), full_precision(inputs):
-            found = self._unreduced(inputs, {}, None, None)
-        return found.values.ndim > 0 or found.counts is not None
+            unreduced = self._unreduced(inputs, {}, None, None)
+        return unreduced.values.ndim > 0 or unreduced.counts is not None
 
-    def _unreduced(
-        self, args: Inputs, named: Mapping[str, Any], weight: Tensor | None, mask: Tensor | None
-    ) -> Unreduced:
-        signature = TABLE[self.signature]
-        given = signature.bind(args, named)
-        check_tensors(zip((*signature.names, "weight", "mask"), (*given, weight, mask), strict=True))
-        inputs = signature.prepare(given, self._context)
-        elements = signature.element_shape(inputs)
-        element_mask = None
-        if mask is not None:
-            self._check_maskable()
-            element_mask = expand(as_mask(mask), elements, "mask")
-            inputs = signature.hide(inputs, element_mask, self._context)
-        weight = None if weight is None else real("weight", weight)
-        if weight is not None and self.signature not in OVER_PAIRS and not differentiated(weight):
-            # Weight 0 is absence, of the gradient too: what stands there is not even computed with. Only the slope of
-            # the weight itself is the value that it would multiply.
-            inputs = signature.hide(inputs, expand(weight, elements, "weight") != 0, self._context)
-        return self._answer(inputs, element_mask, weight, elements)
-
-    def _answer(self, inputs: Inputs, mask: Tensor | None, weight: Tensor | None, elements: torch.Size) -> Unreduced:
-        """Values and counts of checked inputs, with mask and weight in them."""
-        unreduced = self._checked_values(inputs, mask, elements)
-        if unreduced.values.ndim == 0 and elements:
-            check_reduced({"weight": weight, "mask": mask}, self.policy.reduction)
-        if mask is not None and not self._takes_mask:
-            unreduced = keep(unreduced, self._value_mask(mask, unreduced.values))
-        if weight is None:
+    def _of_something(self, unreduced: Unreduced, inputs: Inputs, elements: torch.Size) -> Unreduced:
+        """One number made of nothing, such as a mean over no sample, is left to the policy."""
+        some = elements.numel() if self.signature != "penalty" else any(x.numel() for x in inputs[0])
+        if some:
             return unreduced
-        shape = unreduced.values.shape
-        mixed = shape != elements and self.signature not in OVER_PAIRS
-        expanded = (expand_leading if mixed else expand)(weight, shape, "weight")
-        left_out = None if mask is None or unreduced.counts is None else unreduced.counts == 0
-        return scale(unreduced, self._checked_weight(expanded.to(unreduced.values.dtype), left_out))
-
-    def _checked_values(self, inputs: Inputs, mask: Tensor | None, elements: torch.Size) -> Unreduced:
-        """The core's answer, after the checks of its inputs and before those of what it gave back."""
-        looking = self._looks_at(inputs)
-        if looking:
-            TABLE[self.signature].check_values(inputs, self._context)
-        before = versions(inputs) if looking else []
-        unreduced = self._values(inputs, mask)
-        if looking:
-            check_untouched(before, inputs)
-        check_shape(unreduced.values, elements)
-        nothing = elements.numel() == 0 if self.signature != "penalty" else not any(x.numel() for x in inputs[0])
-        if unreduced.values.ndim == 0 and nothing:
-            # One number made of nothing, such as a mean over no sample, is left to the policy.
-            flat = inputs[0] if isinstance(inputs[0], Tensor) else torch.zeros(())
-            return Unreduced(flat.sum(), torch.zeros_like(unreduced.values))
-        return unreduced
+        flat = inputs[0] if isinstance(inputs[0], Tensor) else torch.zeros(())
+        return Unreduced(flat.sum(), torch.zeros_like(unreduced.values))
 
     def _check_maskable(self) -> None:
-        if self.signature in OVER_PAIRS and not (self._takes_mask or self._leaves_rows_out):
+        if self._over_pairs and not (self._takes_mask or self._leaves_rows_out):
             raise NotApplicableError(
                 "mask must be left out, as the rows of this loss see each other: write it as a row function "
                 "(losszoo.pairwise), or give it an argument mask"
             )
-
-    def _values(self, inputs: Inputs, mask: Tensor | None) -> Unreduced:
-        """The core's answer, as values and counts."""
-        extra = {"mask": mask} if self._takes_mask and mask is not None else {}
-        required = len(TABLE[self.signature].arguments)
-        for name, value in zip(TABLE[self.signature].optional, inputs[required:], strict=True):
-            extra |= {} if value is None else {name: value}
-        with in_single(self.core) if isinstance(self.core, nn.Module) else _NOTHING:
-            return as_unreduced(self.core(*inputs[:required], **self._params, **extra))
 
     def _value_mask(self, element_mask: Tensor, values: Tensor) -> Tensor:
         """The mask at the shape of the values; a loss that mixes elements can only leave out whole samples."""
@@ -390,7 +336,7 @@ class Loss(Summable):
         """Finite and >= 0, whatever stands where a value is left out."""
         if left_out is not None:
             weight = torch.where(left_out, 0.0, weight)
-        if self._looks_at((weight,)) and not bool((torch.isfinite(weight) & (weight >= 0)).all()):
+        if self._validates((weight,)) and not bool((torch.isfinite(weight) & (weight >= 0)).all()):
             offender = weight[~(torch.isfinite(weight) & (weight >= 0))][0].item()
             raise UsageError(f"weight must be finite and >= 0, however: weight holds {offender}")
         return weight
@@ -404,14 +350,20 @@ class Loss(Summable):
             raise NotApplicableError(
                 "denominator must be left out, as parts of this loss do not add up: it ends in a last step"
             )
-        return as_denominator(denominator, unreduced.values, self._looks_at((unreduced.values,)))
+        return as_denominator(denominator, unreduced.values, self._validates((unreduced.values,)))
 
-    def _looks_at(self, inputs: Inputs) -> bool:
-        if traced():
+    def _validates(self, tensors: Inputs) -> bool:
+        """Whether the numbers of these tensors are looked at."""
+        # A compiler or a function transform follows operations only: no branch can depend on what a tensor holds.
+        if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
             return False
         if self.validate is not None:
             return self.validate
-        return all(x.is_cpu for x in inputs if isinstance(x, Tensor))
+        looking = True
+        for x in tensors:
+            if isinstance(x, Tensor):
+                looking &= x.device.type == "cpu"
+        return looking
 
     def _leaves_float32(self, inputs: Inputs) -> bool:
         """Whether the gradient of such inputs leaves the range on its way, though it may come back."""
@@ -419,28 +371,25 @@ class Loss(Summable):
 
     def _left_float32(self, value: Tensor, inputs: Inputs) -> bool:
         """Whether finite inputs gave what is infinite, or before its last step too small to have digits."""
-        if value.dtype != torch.float32 or not self._looks_at((value,)) or not value.numel():
+        if value.dtype != torch.float32 or not value.numel():
             return False
-        low = 0.0 if self._finish is None else _FEW_DIGITS
-        if low <= abs(value.item()) <= _FLOAT32.max if value.ndim == 0 else within(value.abs(), low, _FLOAT32.max):
+        if not (value.device.type == "cpu" if self.validate is None else self.validate):
             return False
-        return all(bool(x.isfinite().all()) for x in inputs if isinstance(x, Tensor))
+        if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
+            return False
+        limits = torch.finfo(torch.float32)
+        low = 0.0 if self._finish is None else (limits.tiny / limits.eps) ** 0.5
+        fits = low <= abs(value.item()) <= limits.max if value.ndim == 0 else within(value.abs(), low, limits.max)
+        return not fits and all(bool(x.isfinite().all()) for x in inputs if isinstance(x, Tensor))
 
-    def _is_outweighed(self, value: Tensor, weight: Tensor) -> bool:
-        """Whether large weights may have overflowed on the way to a mean, in which only their ratio counts."""
-        return self.policy.reduction == "mean" and fits(value) is False and bool((weight > 1).any())
-
-    def _owner(self) -> str:
-        return f" (a loss of {self.identity.owner})" if self.identity.owner else ""
-
-
-def in_float64(x: Any) -> Any:
-    """A floating tensor in float64; anything else as it is."""
-    return x.double() if isinstance(x, Tensor) and x.is_floating_point() else x
+    def _named(self, error: Exception) -> UsageError:
+        """The error with the name of the loss, and whose it is."""
+        owner = f" (a loss of {self.identity.owner})" if self.identity.owner else ""
+        return usage_error_like(error)(f"{self.identity.name}: {error}{owner}")
 
 
-def full_precision(inputs: Inputs) -> AbstractContextManager[Any]:
-    """Autocast off: it would run the products of a loss in half precision again."""
-    device = next((x.device.type for x in inputs if isinstance(x, Tensor)), "cpu")
-    on = torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
-    return torch.autocast(device, enabled=False) if on else _NOTHING
+def _overflowed(total: Tensor) -> bool:
+    """Whether a sum is not finite, where looking waits for nothing."""
+    if total.device.type != "cpu" or torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
+        return False
+    return not math.isfinite(total.item())

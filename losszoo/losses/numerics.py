@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from losszoo.losses.traced import batched, traced
+
+
+def in_float64(x: Any) -> Any:
+    """A floating tensor in float64; anything else as it is."""
+    return x.double() if isinstance(x, Tensor) and x.is_floating_point() else x
+
+
+def full_precision(inputs: Iterable[Any]) -> AbstractContextManager[Any]:
+    """Autocast off: it would run the products of a loss in half precision again."""
+    device = next((x.device.type for x in inputs if isinstance(x, Tensor)), "cpu")
+    on = torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
+    return torch.autocast(device, enabled=False) if on else nullcontext()
 
 
 def masked_logsumexp(logits: Tensor, mask: Tensor, dim: int = -1) -> Tensor:

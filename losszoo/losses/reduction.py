@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from losszoo.errors import EmptyBatchError, UsageError
-from losszoo.losses.traced import traced
+from losszoo.errors import UsageError
 from losszoo.losses.unreduced import Unreduced
 
 REDUCTIONS = ("mean", "sum", "none")
@@ -100,64 +97,7 @@ def scale(unreduced: Unreduced, weight: Tensor) -> Unreduced:
     return Unreduced(kept * weight, weight if counts is None else counts * weight)
 
 
-def reduce(
-    unreduced: Unreduced,
-    policy: Policy,
-    denominator: Tensor | None = None,
-    finish: Callable[[Tensor], Tensor] | None = None,
-) -> Tensor:
-    """The reduced value under the policy.
-
-    Args:
-        unreduced: values and counts of the same shape.
-        policy: the reduction and what nothing gives.
-        denominator: replaces the sum of the counts in a mean; 0 means that there is nothing anywhere.
-        finish: last step, on the reduced value or on each unreduced one; never on nothing.
-    """
-    values, counts = unreduced
-    if policy.reduction == "none":
-        if finish is None:
-            return values
-        return finish(values) if counts is None else torch.where(counts > 0, finish(values), 0.0)
-    if counts is None and denominator is None and values.numel() > 0:
-        whole = values.mean() if policy.reduction == "mean" else values.sum()
-        if fits(whole) is False:
-            whole = _in_parts(values, values.numel(), policy.reduction)
-        return whole if finish is None else finish(whole)
-    total = values.sum()
-    count = count_of(unreduced) if denominator is None else denominator.to(total)
-    # Not "> 0": a count that is NaN must come out as NaN, not as nothing.
-    present = count != 0
-    if policy.empty == "raise" and not traced() and not bool(present):
-        raise EmptyBatchError(
-            "there must be something to reduce (no element, all masked, or no positive pair); empty='raise'"
-        )
-    if policy.reduction == "sum" and policy.empty == "zero" and finish is None and fits(total) is not False:
-        # The sum of nothing is 0 by itself, and weights that are all 0 keep their slope.
-        return total
-    divisor = torch.where(present, count, 1.0)
-    looked = divisor.is_cpu and not traced()
-    if not looked or not torch.finfo(divisor.dtype).tiny <= divisor.item() < math.inf:
-        if looked and policy.reduction == "mean" and counts is not None and denominator is None:
-            # Of weights as large, or so small that the inverse is infinite, only the ratio matters.
-            largest = counts.amax()
-            values, divisor = values / largest, (counts / largest).sum()
-            total = values.sum()
-        divisor = torch.where(divisor.isinf(), torch.nan, divisor)  # else a finite total over it would be 0
-    result = total / divisor if policy.reduction == "mean" else total
-    if fits(total) is False:
-        result = _in_parts(values, divisor if policy.reduction == "mean" else values.numel(), policy.reduction)
-    result = result if finish is None else finish(result)
-    # Where "raise" could not look, NaN is seen and 0 would not be.
-    return torch.where(present, result, 0.0 if policy.empty == "zero" else torch.nan)
-
-
-def fits(total: Tensor) -> bool | None:
-    """Whether a sum is finite; None where it cannot be looked at, or not without waiting."""
-    return math.isfinite(total.item()) if total.is_cpu and not traced() else None
-
-
-def _in_parts(values: Tensor, divisor: Tensor | float, reduction: str) -> Tensor:
+def in_parts(values: Tensor, divisor: Tensor | float, reduction: str) -> Tensor:
     """A mean or a sum of numbers that are divided before they are added: what fits float32 is not lost on the way."""
     mean = (values / divisor).sum()
     return mean if reduction == "mean" else mean * divisor

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from losszoo.common.text import shown
 from losszoo.errors import NotApplicableError, UsageError
-from losszoo.losses.arguments import Inputs, check_tensors, in_compute_dtype
+from losszoo.losses.arguments import check_tensors, in_compute_dtype
 from losszoo.losses.unreduced import Unreduced
 
 
@@ -32,13 +32,12 @@ def as_unreduced(result: Any) -> Unreduced:
     return Unreduced(values, counts.to(values.dtype))
 
 
-def check_shape(values: Tensor, elements: torch.Size) -> None:
-    """One value for every sample, or for something within it. A sum over the wrong dimension is refused here."""
-    if values.ndim > 0 and elements and values.shape[0] != elements[0]:
-        raise UsageError(
-            f"a loss must return one number, or values for each of the {elements[0]} samples, "
-            f"however: it returned the shape {tuple(values.shape)}"
-        )
+def wrong_shape(values: Tensor, elements: torch.Size) -> UsageError:
+    """One value for every sample, or for something within it, is right. A sum over the wrong dimension is seen here."""
+    return UsageError(
+        f"a loss must return one number, or values for each of the {elements[0]} samples, "
+        f"however: it returned the shape {tuple(values.shape)}"
+    )
 
 
 def check_reduced(given: dict[str, Any], reduction: str) -> None:
@@ -77,12 +76,6 @@ def as_denominator(value: float | Tensor, values: Tensor, looking: bool) -> Tens
     return denominator.reshape(())
 
 
-def versions(inputs: Inputs) -> list[int]:
-    """How often each tensor has been changed in place."""
-    return [x._version for x in inputs if isinstance(x, Tensor) and not x.is_inference()]
-
-
-def check_untouched(before: list[int], inputs: Inputs) -> None:
+def changed_in_place() -> UsageError:
     """A loss leaves its inputs as they are: the next term of a sum, and the metrics, read them too."""
-    if versions(inputs) != before:
-        raise UsageError("a loss must not change its inputs, however: one was changed in place; work on a copy")
+    return UsageError("a loss must not change its inputs, however: one was changed in place; work on a copy")

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from losszoo.losses.arguments import (
     BrokenRule,
-    Context,
+    CheckContext,
     Inputs,
     check_tensors,
     floating,
@@ -25,65 +25,80 @@ from losszoo.losses.arguments import (
     within,
 )
 
+# The dtypes that are computed in; narrower ones are converted.
+COMPUTED = (torch.float32, torch.float64)
 NEUTRAL = {"logits": 0.0, "probabilities": 0.5, "log-probabilities": 0.0}
 
 
-def prepare_alike(first_name: str) -> Callable[[Inputs, Context], Inputs]:
-    def prepare(inputs: Inputs, context: Context) -> Inputs:
-        predictions = floating(first_name, inputs[0])
-        return predictions, like("targets", inputs[1], predictions, first_name)
+def prepare_alike(first_name: str) -> Callable[[Inputs, CheckContext], Inputs]:
+    def prepare(inputs: Inputs, context: CheckContext) -> Inputs:
+        predictions, targets = inputs
+        # What is in order is looked at once, here; anything else is converted, or told of, below.
+        if not isinstance(predictions, Tensor) or predictions.dtype not in COMPUTED:
+            predictions = floating(first_name, predictions)
+        if not isinstance(targets, Tensor) or targets.dtype != predictions.dtype or targets.shape != predictions.shape:
+            targets = like("targets", targets, predictions, first_name)
+        return predictions, targets
 
     return prepare
 
 
-def hide_alike(inputs: Inputs, mask: Tensor, context: Context) -> Inputs:
+def hide_alike(inputs: Inputs, mask: Tensor, context: CheckContext) -> Inputs:
     predictions, targets = inputs
     return torch.where(mask, predictions, NEUTRAL[context.expects]), torch.where(mask, targets, 0.0)
 
 
-def check_probabilities(name: str, value: Tensor, context: Context) -> None:
+def check_probabilities(name: str, value: Tensor) -> None:
     # Written so that NaN passes: a NaN prediction is an event for the guard, not a wrong argument.
-    if context.expects == "probabilities":
-        require(~((value < 0) | (value > 1)), name, "hold probabilities in [0, 1]", value)
+    require(~((value < 0) | (value > 1)), name, "hold probabilities in [0, 1]", value)
 
 
-def check_binary(inputs: Inputs, context: Context) -> None:
+def check_binary(inputs: Inputs, context: CheckContext) -> None:
     predictions, targets = inputs
-    if not within(targets, 0, 1):
-        require((targets >= 0) & (targets <= 1), "targets", "be in [0, 1]", targets)
-    check_probabilities("predictions", predictions, context)
+    if targets.numel():
+        smallest, largest = torch.aminmax(targets.detach())
+        # NaN compares as False.
+        if not (smallest.item() >= 0 and largest.item() <= 1):
+            require((targets >= 0) & (targets <= 1), "targets", "be in [0, 1]", targets)
+    if context.expects == "probabilities":
+        check_probabilities("predictions", predictions)
 
 
-def check_regression(inputs: Inputs, context: Context) -> None:
-    limits = torch.finfo(inputs[1].dtype)
-    if not within(inputs[1], limits.min, limits.max):
-        require(torch.isfinite(inputs[1]), "targets", "be finite", inputs[1])
+def check_regression(inputs: Inputs, context: CheckContext) -> None:
+    finite = torch.isfinite(inputs[1])
+    if not bool(finite.all()):
+        require(finite, "targets", "be finite", inputs[1])
 
 
-def prepare_segmentation(inputs: Inputs, context: Context) -> Inputs:
+def prepare_segmentation(inputs: Inputs, context: CheckContext) -> Inputs:
     logits = floating("logits", inputs[0])
     if logits.ndim != 4:
         raise BrokenRule("logits", "have shape (N, C, H, W)", shape_of(logits))
     return logits, like("targets", inputs[1], logits, "logits")
 
 
-def check_segmentation(inputs: Inputs, context: Context) -> None:
+def check_segmentation(inputs: Inputs, context: CheckContext) -> None:
     logits, targets = inputs
     require((targets == 0) | (targets == 1), "targets", "be 0 or 1", targets)
-    check_probabilities("logits", logits, context)
+    if context.expects == "probabilities":
+        check_probabilities("logits", logits)
 
 
-def prepare_multiclass(inputs: Inputs, context: Context) -> Inputs:
-    logits, targets = floating("logits", inputs[0]), inputs[1]
+def prepare_multiclass(inputs: Inputs, context: CheckContext) -> Inputs:
+    logits, targets = inputs
+    if not isinstance(logits, Tensor) or logits.dtype not in COMPUTED:
+        logits = floating("logits", logits)
     if logits.ndim < 2 or logits.shape[1] < 1:
         raise BrokenRule("logits", "have shape (N, C, ...) with at least one class", shape_of(logits))
     positions = logits.shape[:1] + logits.shape[2:]
+    if isinstance(targets, Tensor) and targets.dtype == torch.int64 and targets.shape == positions:
+        return logits, targets
     if isinstance(targets, Tensor) and targets.is_floating_point() and targets.shape != positions:
         return logits, like("targets", targets, logits, "logits")
     return logits, integers("targets", targets, positions)
 
 
-def hide_multiclass(inputs: Inputs, mask: Tensor, context: Context) -> Inputs:
+def hide_multiclass(inputs: Inputs, mask: Tensor, context: CheckContext) -> Inputs:
     logits, targets = inputs
     wide = mask.unsqueeze(1)
     fill = 1 / logits.shape[1] if context.expects == "probabilities" else 0.0
@@ -91,23 +106,32 @@ def hide_multiclass(inputs: Inputs, mask: Tensor, context: Context) -> Inputs:
     return torch.where(wide, logits, fill), hidden
 
 
-def check_multiclass(inputs: Inputs, context: Context) -> None:
+def check_multiclass(inputs: Inputs, context: CheckContext) -> None:
     logits, targets = inputs
     classes = logits.shape[1]
     if targets.is_floating_point():
         require(targets >= 0, "targets", "be probabilities", targets)
         total = targets.sum(1)
         require((total - 1).abs() < 1e-3, "targets", "sum to 1 over the classes", total)
-    elif not within(targets, 0, classes - 1):
-        legal = (targets >= 0) & (targets < classes)
-        if context.ignore_index is not None:
-            legal |= targets == context.ignore_index
-        require(legal, "targets", f"be labels from 0 to {classes - 1}", targets)
-    check_probabilities("logits", logits, context)
+    elif targets.numel():
+        smallest, largest = torch.aminmax(targets)
+        if smallest.item() < 0 or largest.item() >= classes:
+            legal = (targets >= 0) & (targets < classes)
+            if context.ignore_index is not None:
+                legal |= targets == context.ignore_index
+            require(legal, "targets", f"be labels from 0 to {classes - 1}", targets)
+    if context.expects == "probabilities":
+        check_probabilities("logits", logits)
 
 
-def prepare_embedding(inputs: Inputs, context: Context) -> Inputs:
-    embeddings, labels = rows("embeddings", inputs[0]), undifferentiated("labels", inputs[1])
+def prepare_embedding(inputs: Inputs, context: CheckContext) -> Inputs:
+    embeddings, labels = inputs
+    if not isinstance(embeddings, Tensor) or embeddings.dtype not in COMPUTED or embeddings.ndim != 2:
+        embeddings = rows("embeddings", embeddings)
+    whole = isinstance(labels, Tensor) and labels.dtype == torch.int64 and not context.any_labels
+    if whole and labels.shape == embeddings.shape[:1]:
+        return embeddings, labels
+    labels = undifferentiated("labels", labels)
     if context.any_labels:
         return embeddings, one_each("labels", labels, embeddings)
     if isinstance(labels, Tensor) and labels.ndim == 2 and labels.shape[0] == embeddings.shape[0]:
@@ -115,12 +139,12 @@ def prepare_embedding(inputs: Inputs, context: Context) -> Inputs:
     return embeddings, integers("labels", labels, embeddings.shape[:1])
 
 
-def check_embedding(inputs: Inputs, context: Context) -> None:
+def check_embedding(inputs: Inputs, context: CheckContext) -> None:
     if inputs[1].ndim == 2 and not context.any_labels:
         require((inputs[1] == 0) | (inputs[1] == 1), "labels", "be 0 or 1 where they are multi-hot", inputs[1])
 
 
-def hide_rows(inputs: Inputs, mask: Tensor, context: Context) -> Inputs:
+def hide_rows(inputs: Inputs, mask: Tensor, context: CheckContext) -> Inputs:
     """(N, D) tensors get zero rows, everything else of length N a zero."""
     hidden = (
         torch.where(mask.view(-1, *[1] * (x.ndim - 1)), x, torch.zeros((), dtype=x.dtype, device=x.device))
@@ -129,7 +153,7 @@ def hide_rows(inputs: Inputs, mask: Tensor, context: Context) -> Inputs:
     return tuple(hidden)
 
 
-def prepare_pair(inputs: Inputs, context: Context) -> Inputs:
+def prepare_pair(inputs: Inputs, context: CheckContext) -> Inputs:
     first = rows("first", inputs[0])
     same = undifferentiated("same", inputs[2])
     if not isinstance(same, Tensor) or same.shape != first.shape[:1]:
@@ -137,12 +161,12 @@ def prepare_pair(inputs: Inputs, context: Context) -> Inputs:
     return first, same_rows("first", first, "second", inputs[1]), real("same", same).to(first.dtype)
 
 
-def check_pair(inputs: Inputs, context: Context) -> None:
+def check_pair(inputs: Inputs, context: CheckContext) -> None:
     require((inputs[2] == 0) | (inputs[2] == 1), "same", "be 0 or 1", inputs[2])
 
 
-def prepare_rows(*names: str) -> Callable[[Inputs, Context], Inputs]:
-    def prepare(inputs: Inputs, context: Context) -> Inputs:
+def prepare_rows(*names: str) -> Callable[[Inputs, CheckContext], Inputs]:
+    def prepare(inputs: Inputs, context: CheckContext) -> Inputs:
         first = rows(names[0], inputs[0])
         others = (same_rows(names[0], first, name, x) for name, x in zip(names[1:], inputs[1:], strict=True))
         return first, *others
@@ -150,7 +174,7 @@ def prepare_rows(*names: str) -> Callable[[Inputs, Context], Inputs]:
     return prepare
 
 
-def prepare_neighbors(inputs: Inputs, context: Context) -> Inputs:
+def prepare_neighbors(inputs: Inputs, context: CheckContext) -> Inputs:
     queries, candidates = rows("queries", inputs[0]), rows("candidates", inputs[2])
     if queries.shape[1] != candidates.shape[1]:
         raise BrokenRule("candidates", f"have shape (M, {queries.shape[1]})", shape_of(candidates))
@@ -183,18 +207,18 @@ def neighbor_targets(name: str, value: Any, of: Tensor) -> Tensor:
     return integers(name, value, of.shape[:1])
 
 
-def hide_queries(inputs: Inputs, mask: Tensor, context: Context) -> Inputs:
+def hide_queries(inputs: Inputs, mask: Tensor, context: CheckContext) -> Inputs:
     queries, query_targets = hide_rows(inputs[:2], mask, context)
     return queries, query_targets, *inputs[2:]
 
 
-def check_neighbors(inputs: Inputs, context: Context) -> None:
+def check_neighbors(inputs: Inputs, context: CheckContext) -> None:
     own, count = inputs[4], inputs[2].shape[0]
     if own is not None and not within(own, -1, count - 1):
         require((own >= -1) & (own < count), "own", f"be -1 or an index of the {count} candidates", own)
 
 
-def prepare_penalty(inputs: Inputs, context: Context) -> Inputs:
+def prepare_penalty(inputs: Inputs, context: CheckContext) -> Inputs:
     try:
         tensors = [inputs[0]] if isinstance(inputs[0], Tensor) else list(inputs[0])
     except TypeError:
@@ -203,11 +227,11 @@ def prepare_penalty(inputs: Inputs, context: Context) -> Inputs:
     return ([floating("parameters", tensor) for tensor in tensors],)
 
 
-def nothing_to_hide(inputs: Inputs, mask: Tensor, context: Context) -> Inputs:
+def nothing_to_hide(inputs: Inputs, mask: Tensor, context: CheckContext) -> Inputs:
     raise BrokenRule("mask", "be left out: a penalty is one value", shape_of(mask))
 
 
-def accept(inputs: Inputs, context: Context) -> None:
+def accept(inputs: Inputs, context: CheckContext) -> None:
     """Every finite number is legal."""
 
 

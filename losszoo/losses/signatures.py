@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from losszoo.losses import rules
-from losszoo.losses.arguments import BrokenRule, Context, Inputs
+from losszoo.losses.arguments import BrokenRule, CheckContext, Inputs
 
 
 @dataclass(frozen=True)
@@ -30,22 +29,19 @@ class Signature:
 
     name: str
     arguments: tuple[str, ...]
-    prepare: Callable[[Inputs, Context], Inputs]
+    prepare: Callable[[Inputs, CheckContext], Inputs]
     element_shape: Callable[[Inputs], torch.Size]
-    hide: Callable[[Inputs, Tensor, Context], Inputs]
-    check_values: Callable[[Inputs, Context], None]
+    hide: Callable[[Inputs, Tensor, CheckContext], Inputs]
+    check_values: Callable[[Inputs, CheckContext], None]
     optional: tuple[str, ...] = ()
 
-    @cached_property
-    def names(self) -> tuple[str, ...]:
-        """Of all inputs, in order."""
-        return (*self.arguments, *self.optional)
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A copy of a loss, and a pickled one, has the same row of the table.
+        return signature_named, (self.name,)
 
     def bind(self, args: Inputs, named: Mapping[str, Any]) -> Inputs:
         """Positional and named inputs in order; optional ones that were left out are None."""
-        names = self.names
-        if len(args) == len(names) and not named:
-            return args
+        names = (*self.arguments, *self.optional)
         if len(args) > len(names):
             raise BrokenRule("inputs", f"be {', '.join(names)}", f"are {len(args)}")
         values = dict(zip(names, args, strict=False))
@@ -61,6 +57,11 @@ class Signature:
         if missing:
             raise BrokenRule("inputs", f"be {', '.join(self.arguments)}", f"lack {', '.join(missing)}")
         return tuple(values.get(name) for name in names)
+
+
+def signature_named(name: str) -> Signature:
+    """The row of the table."""
+    return TABLE[name]
 
 
 _ROWS = (rules.samples, rules.hide_rows)

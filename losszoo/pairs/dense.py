@@ -8,7 +8,8 @@ from torch import Tensor
 from losszoo.losses.reduction import keep
 from losszoo.losses.similarity import pairwise_logits, plain_logits
 from losszoo.losses.unreduced import Unreduced
-from losszoo.pairs.blocks import taking_part, whole_rows
+from losszoo.pairs.blocks import whole_rows
+from losszoo.pairs.row_functions import taking_part
 from losszoo.pairs.streamed import Job
 
 
@@ -34,7 +35,7 @@ def dense(
         hides_columns: whether a masked row is no column either, as the columns are the rows or their other view.
     """
     logits = (plain_logits if twice else pairwise_logits)(rows, columns, job.similarity, job.temperature)
-    positive, negative = job.sides.pairs(slice(0, rows.shape[0]))
+    positive, negative = job.pair_labels.pairs(slice(0, rows.shape[0]))
     if mask is not None:
         allowed = mask.unsqueeze(1) & mask if hides_columns else mask.unsqueeze(1)
         positive, negative = positive & allowed, negative & allowed
@@ -49,7 +50,7 @@ def _directed(job: Job, logits: Tensor, positive: Tensor, negative: Tensor, mask
     """The row function on every row, with rows that take no part replaced by a harmless one and then dropped."""
     valid = taking_part(job.row, positive.any(1), negative.any(1))
     valid = valid if mask is None else valid & mask
-    unreduced = whole_rows(job.row, job.sides, slice(0, logits.shape[0]), logits, positive, negative, valid)
+    unreduced = whole_rows(job.row, job.pair_labels, slice(0, logits.shape[0]), logits, positive, negative, valid)
     return keep(unreduced, valid)
 
 

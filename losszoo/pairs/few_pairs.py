@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from losszoo.losses.loss import full_precision
+from losszoo.losses.numerics import full_precision
 from losszoo.losses.reduction import keep
 from losszoo.losses.unreduced import Unreduced
-from losszoo.pairs.blocks import answer, taking_part
+from losszoo.pairs import streaming as options
 from losszoo.pairs.dense import dense
 from losszoo.pairs.kernels.choose_kernel import geometry
 from losszoo.pairs.log_odds import SoftmaxBlock
-from losszoo.pairs.streamed import Job, back, once, ordered, wanted_of
+from losszoo.pairs.row_functions import answer, taking_part
+from losszoo.pairs.streamed import Job, once
+from losszoo.pairs.streaming import MEBIBYTE, SOFTMAX_NUMBERS, Streaming
+
+
+def are_few(rows: Tensor, columns: int, streaming: Streaming, *, softmax: bool) -> bool:
+    """Whether the memory is there to hold all pairs at once, and none of them is worth repeating."""
+    pairs, tuning = rows.shape[0] * columns, options.TUNING
+    if not softmax:
+        return pairs <= tuning.few_rows
+    return pairs <= tuning.few and pairs * rows.dtype.itemsize * SOFTMAX_NUMBERS <= streaming.memory * MEBIBYTE
 
 
 def at_once(rows: Tensor, columns: Tensor | None, job: Job) -> Unreduced:
@@ -35,45 +44,30 @@ class _Numbers(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, rows: Tensor, columns: Tensor | None, job: Job) -> tuple[Tensor, ...]:
-        order = job.sides.row_order
-        x = ordered(rows, order)
-        y = x if columns is None else ordered(columns, job.sides.column_order)
-        prepared = geometry(x, y, job.similarity, job.temperature, wanted_of(ctx, columns))
-        matrix = rows.new_empty(job.sides.shape)
+        by_row = ctx.needs_input_grad[0]
+        wanted = by_row, by_row if columns is None else ctx.needs_input_grad[1]
+        prepared = geometry(rows, rows if columns is None else columns, job.similarity, job.temperature, wanted)
+        whole = slice(0, rows.shape[0])
+        masks = job.pair_labels.masks(whole, rows.dtype)
+        matrix = rows.new_empty(rows.shape[0], masks.stop)
         terms = torch.empty_like(matrix) if prepared.keeps_measure else matrix
-        parts: list[tuple[slice, SoftmaxBlock]] = []
-        numbers: list[tuple[Tensor, ...]] = []
-        for block, masks in job.sides.blocks(job.block_rows, rows.dtype):
-            part = SoftmaxBlock(
-                prepared.measure(block, matrix[block]), prepared.sign, masks, terms[block], prepared.bound
-            )
-            numbers.append(part.values("spread" in job.row.extras))
-            parts.append((block, part))
-        pull, push = (
-            _joined([x.squeeze(1) for x in sums]) for sums in zip(*((p.pull, p.push) for _, p in parts), strict=True)
-        )
-        valid = back(taking_part(job.row, pull != 0, push != 0), order)
+        part = SoftmaxBlock(prepared.measure(whole, matrix), prepared.sign, masks, terms, prepared.bound)
+        numbers = part.values("spread" in job.row.extras)
+        valid = taking_part(job.row, part.pull.squeeze(1) != 0, part.push.squeeze(1) != 0)
         ctx.mark_non_differentiable(valid)
         ctx.save_for_backward(rows, columns)
-        ctx.parts, ctx.geometry, ctx.sides = parts, prepared, job.sides
-        return valid, *(back(_joined(found), order) for found in zip(*numbers, strict=True))
+        ctx.part, ctx.geometry, ctx.whole = part, prepared, whole
+        return valid, *numbers
 
     @staticmethod
     def backward(ctx: Any, _: Tensor, *slopes: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
         causes = *slopes, *ctx.saved_tensors
-        prepared, sides = ctx.geometry, ctx.sides
+        prepared = ctx.geometry
         with torch.no_grad(), full_precision(slopes):
             prepared.start()
-            given = [ordered(slope, sides.row_order) for slope in slopes]
-            for block, part in ctx.parts:
-                part = replace(part, terms=part.terms.clone())
-                measure = part.measure.clone() if prepared.keeps_measure else part.measure
-                prepared.carry(block, measure, part.slopes(*(slope[block] for slope in given)), part.nearest)
+            # Both buffers are written over, and a graph may be gone through again.
+            part = replace(ctx.part, terms=ctx.part.terms.clone())
+            measure = part.measure.clone() if prepared.keeps_measure else part.measure
+            prepared.carry(ctx.whole, measure, part.slopes(*slopes), part.nearest)
             by_row, by_column = prepared.gradients()
-        by_row = None if by_row is None else back(by_row, sides.row_order)
-        by_column = None if by_column is None else back(by_column, sides.column_order)
         return once(by_row, *causes), once(by_column, *causes), None
-
-
-def _joined(parts: Sequence[Tensor]) -> Tensor:
-    return parts[0] if len(parts) == 1 else torch.cat(list(parts))

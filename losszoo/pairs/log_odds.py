@@ -111,13 +111,15 @@ class SoftmaxBlock:
         near, far = self._peaks()
         if near is not far:
             self.nearest = torch.maximum(near, far) if self.sign > 0 else torch.minimum(near, far)
-        band = masks.inside(terms)
-        for part, out in zip(masks.outside(self.measure), masks.outside(terms), strict=True):
-            self._below(far, part, out)
-        self._below(near if near is far else masks.choose(near, far), masks.inside(self.measure), band)
+        inside, all_inside = slice(masks.start, masks.stop), masks.stop - masks.start == terms.shape[1]
+        band, measured = terms[:, inside], self.measure[:, inside]
+        if not all_inside:
+            for part, out in zip(masks.outside(self.measure), masks.outside(terms), strict=True):
+                self._below(far, part, out)
+        self._below(near if near is far else masks.choose(near, far), measured, band)
         gap = self._gap(band) if spreads else None
         terms.clamp_(_FLOOR, 0.0).exp_()
-        if masks.positive is None or masks.outside(terms):
+        if masks.positive is None or not all_inside:
             masks.fill_own(terms, 0.0)
         self.pull, self.push = masks.positive_sum(band), masks.negative_sum(terms)
         # Nothing to sum is an infinity of the right sign, whatever stands for its peak.

@@ -13,14 +13,14 @@ from torch import Tensor
 
 from losszoo.errors import UsageError
 from losszoo.pairs import streaming
-from losszoo.pairs.pair_masks import Masks, Own
+from losszoo.pairs.pair_masks import Masks, SelfColumn
 
 # A caller's own relation: labels of some rows and of all columns to who is positive, or to (positive, negative).
 Relation = Callable[[Tensor, Tensor], Any]
 
 
 @dataclass(frozen=True)
-class Sides:
+class PairLabels:
     """The labels of rows and columns, in the order in which they are worked on.
 
     Args:
@@ -47,7 +47,7 @@ class Sides:
         """(N, M)."""
         return self.row_labels.shape[0], self.column_labels.shape[0]
 
-    def sorted(self) -> Sides:
+    def sorted(self) -> PairLabels:
         """The same with rows and columns in the order of their labels, where that pays."""
         rows, columns = self.shape
         plain = self.relation is None and self.row_labels.ndim == 1 and not self.row_labels.is_floating_point()
@@ -83,8 +83,10 @@ class Sides:
         one_class = self.row_labels[starts] == self.row_labels[lasts]
         bands = zip(self._bounds[0][starts].tolist(), self._bounds[1][lasts].tolist(), one_class.tolist(), strict=True)
         for block, (start, stop, one) in zip(spans, bands, strict=True):
-            masks = Masks(block.stop - block.start, start, stop, self._own(block))
-            yield block, masks if one else self._within(masks, block, dtype)
+            if one:
+                yield block, Masks(block.stop - block.start, start, stop, self._own(block))
+            else:
+                yield block, self._within(block, start, stop, dtype)
 
     def _by_class(self, size: int) -> list[slice]:
         """Blocks of one class each, where the classes are large enough for it."""
@@ -99,7 +101,7 @@ class Sides:
 
     def masks(self, block: slice, dtype: torch.dtype) -> Masks:
         """The masks of a block, whose band is all columns."""
-        return self._within(Masks(block.stop - block.start, 0, self.shape[1], self._own(block)), block, dtype)
+        return self._within(block, 0, self.column_labels.shape[0], dtype)
 
     def pairs(self, block: slice) -> tuple[Tensor, Tensor]:
         """(rows, M) boolean each: who is positive and who negative to the rows of a block."""
@@ -111,32 +113,31 @@ class Sides:
         others = ~own.places(rows, columns, positive.device)
         return positive & others, negative & others
 
-    def _within(self, masks: Masks, block: slice, dtype: torch.dtype) -> Masks:
-        """The masks with factors for their band."""
-        rows, columns = self.row_labels[block], self.column_labels[masks.start : masks.stop]
-        if self._exact_in(dtype):
-            # Compared as floating numbers into floating numbers: a third of the time of any other way.
-            positive = torch.empty(masks.rows, masks.stop - masks.start, dtype=dtype, device=rows.device)
+    def _within(self, block: slice, start: int, stop: int, dtype: torch.dtype) -> Masks:
+        """The masks of a block with factors for its band."""
+        rows, columns = self.row_labels[block], self.column_labels[start:stop]
+        by_value = self.relation is None and rows.ndim == 1 and not rows.is_floating_point()
+        if by_value and self._largest < 1 / torch.finfo(dtype).eps:
+            # A floating number holds each label. Compared as floating numbers into floating numbers: a third of the
+            # time of any other way.
+            positive = torch.empty(rows.shape[0], stop - start, dtype=dtype, device=rows.device)
             torch.eq(rows.to(dtype).unsqueeze(1), columns.to(dtype), out=positive)
             negative = 1 - positive
         else:
             positive, negative = (mask.to(dtype) for mask in self._related(rows, columns))
-        if masks.own is not None:
-            own = masks.own.inside(masks.start, masks.stop)
-            own.fill(positive, 0.0)
-            own.fill(negative, 0.0)
-        return replace(masks, positive=positive, negative=negative, partial=self.relation is not None)
-
-    def _exact_in(self, dtype: torch.dtype) -> bool:
-        """Whether the labels are compared by value, and a floating number holds each of them."""
-        if self.relation is not None or self.row_labels.ndim > 1 or self.row_labels.is_floating_point():
-            return False
-        return self._largest < 1 / torch.finfo(dtype).eps
+        own = self._own(block)
+        if own is not None:
+            inside = own if start == 0 and stop == self.column_labels.shape[0] else own.inside(start, stop)
+            inside.fill(positive, 0.0)
+            inside.fill(negative, 0.0)
+        return Masks(rows.shape[0], start, stop, own, positive, negative, partial=self.relation is not None)
 
     @cached_property
     def _largest(self) -> int:
-        labels = (self.row_labels,) if self.diagonal else (self.row_labels, self.column_labels)
-        return max(int(x.abs().amax()) if x.numel() else 0 for x in labels)
+        largest = 0
+        for x in (self.row_labels,) if self.diagonal else (self.row_labels, self.column_labels):
+            largest = max(largest, int(x.abs().amax()) if x.numel() else 0)
+        return largest
 
     def _related(self, rows: Tensor, columns: Tensor) -> tuple[Tensor, Tensor]:
         if self.relation is None:
@@ -149,10 +150,10 @@ class Sides:
         positive = _checked("positive", positive, rows, columns)
         return positive, ~positive if negative is None else _checked("negative", negative, rows, columns) & ~positive
 
-    def _own(self, block: slice) -> Own | None:
+    def _own(self, block: slice) -> SelfColumn | None:
         if self.diagonal:
-            return Own(block.start)
-        return None if self.own is None else Own(columns=self.own[block])
+            return SelfColumn(block.start)
+        return None if self.own is None else SelfColumn(columns=self.own[block])
 
 
 def same_label(rows: Tensor, columns: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
-class Own:
+class SelfColumn:
     """The column of each row of a block that is the row itself.
 
     Args:
@@ -20,12 +20,12 @@ class Own:
     start: int = 0
     columns: Tensor | None = None
 
-    def inside(self, start: int, stop: int) -> Own:
+    def inside(self, start: int, stop: int) -> SelfColumn:
         """The own places as seen from the band of columns from ``start`` to ``stop``."""
         if self.columns is None:
-            return Own(self.start - start)
+            return SelfColumn(self.start - start)
         within = (self.columns >= start) & (self.columns < stop)
-        return Own(columns=torch.where(within, self.columns - start, -1))
+        return SelfColumn(columns=torch.where(within, self.columns - start, -1))
 
     def places(self, rows: int, columns: int, device: torch.device) -> Tensor:
         """(rows, columns) boolean: where the own places are."""
@@ -63,7 +63,7 @@ class Masks:
     rows: int
     start: int
     stop: int
-    own: Own | None
+    own: SelfColumn | None
     positive: Tensor | None = None
     negative: Tensor | None = None
     partial: bool = False
@@ -74,7 +74,12 @@ class Masks:
 
     def outside(self, matrix: Tensor) -> list[Tensor]:
         """What is left and right of the band."""
-        return [part for part in (matrix[:, : self.start], matrix[:, self.stop :]) if part.shape[1] > 0]
+        found = []
+        if self.start > 0:
+            found.append(matrix[:, : self.start])
+        if self.stop < matrix.shape[1]:
+            found.append(matrix[:, self.stop :])
+        return found
 
     def fill_own(self, matrix: Tensor, value: float) -> None:
         """Write the value to the own places of a (rows, M) matrix."""
@@ -83,15 +88,15 @@ class Masks:
 
     def nearest(self, measure: Tensor, sign: float) -> Tensor:
         """(rows, 1): the best measure of a positive, some finite number where there is none; own places are out."""
-        band = _without(self.inside(measure), self._not(self.positive, self.negative), sign)
-        return self._best([band], sign, measure)
+        left_out = 1 - self.positive if self.partial and self.positive is not None else self.negative
+        return self._best([], left_out, sign, measure)
 
     def furthest(self, measure: Tensor, sign: float) -> Tensor:
         """(rows, 1): the best measure of a negative, some finite number where there is none; own places are out."""
-        found = self.outside(measure)
-        if self.negative is not None:
-            found.append(_without(self.inside(measure), self._not(self.negative, self.positive), sign))
-        return self._best(found, sign, measure)
+        if self.negative is None:
+            return self._best(self.outside(measure), None, sign, measure, band=False)
+        left_out = 1 - self.negative if self.partial else self.positive
+        return self._best(self.outside(measure), left_out, sign, measure)
 
     def choose(self, positive: Tensor, negative: Tensor) -> Tensor:
         """For the band, one (rows, 1) column or the other."""
@@ -105,10 +110,14 @@ class Masks:
 
     def negative_sum(self, terms: Tensor) -> Tensor:
         """(rows, 1): sum of a (rows, M) matrix over the negatives."""
-        sums = [part.sum(1, keepdim=True) for part in self.outside(terms)]
+        total = None
+        for part in self.outside(terms):
+            found = part.sum(1, keepdim=True)
+            total = found if total is None else total + found
         if self.negative is not None:
-            sums.append((self.inside(terms) * self.negative).sum(1, keepdim=True))
-        return sum(sums[1:], sums[0]) if sums else terms.new_zeros(self.rows, 1)
+            found = (terms[:, self.start : self.stop] * self.negative).sum(1, keepdim=True)
+            total = found if total is None else total + found
+        return terms.new_zeros(self.rows, 1) if total is None else total
 
     def positive_counts(self, like: Tensor) -> Tensor:
         """(rows, 1): number of positives, at least 1."""
@@ -135,22 +144,19 @@ class Masks:
         else:
             band.addcmul_(self.positive, amount)
 
-    def _not(self, one: Tensor | None, other: Tensor | None) -> Tensor | None:
-        return 1 - one if self.partial and one is not None else other
-
-    def _best(self, found: list[Tensor], sign: float, like: Tensor) -> Tensor:
-        """The best of each row over several parts of it."""
-        limit = torch.finfo(like.dtype).max / 4
-        parts = [part for part in found if part.shape[1] > 0]
-        peaks = [part.amax(1, keepdim=True) if sign > 0 else part.amin(1, keepdim=True) for part in parts]
-        peak = peaks[0] if peaks else like.new_full((self.rows, 1), -sign * limit)
-        for other in peaks[1:]:
-            peak = torch.maximum(peak, other) if sign > 0 else torch.minimum(peak, other)
+    def _best(
+        self, parts: list[Tensor], left_out: Tensor | None, sign: float, measure: Tensor, band: bool = True
+    ) -> Tensor:
+        """The best of each row over some parts and the band, in which what is left out is so far off that it loses."""
+        limit = torch.finfo(measure.dtype).max / 4
+        if band and self.stop > self.start:
+            inner = measure[:, self.start : self.stop]
+            parts.append(inner if left_out is None else torch.sub(inner, left_out, alpha=sign * 2 * limit))
+        peak = None
+        for part in parts:
+            found = part.amax(1, keepdim=True) if sign > 0 else part.amin(1, keepdim=True)
+            best = torch.maximum if sign > 0 else torch.minimum
+            peak = found if peak is None else best(peak, found)
+        if peak is None:
+            peak = measure.new_full((self.rows, 1), -sign * limit)
         return peak.clamp_(-limit, limit)
-
-
-def _without(band: Tensor, left_out: Tensor | None, sign: float) -> Tensor:
-    """The band with what is left out so far off that it is never the best."""
-    if left_out is None:
-        return band
-    return torch.sub(band, left_out, alpha=sign * float(torch.finfo(band.dtype).max) / 2)

@@ -7,29 +7,29 @@ from dataclasses import replace
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from torch import Tensor
 
 from losszoo.common.text import some_of
 from losszoo.errors import UsageError
 from losszoo.losses.arguments import Inputs, within
-from losszoo.losses.loss import Identity, Loss
+from losszoo.losses.configured_loss import LossInfo
+from losszoo.losses.loss import Loss
+from losszoo.losses.older_rows import OlderRows
 from losszoo.losses.reduction import Policy, expand, scale
-from losszoo.losses.signatures import TABLE
 from losszoo.losses.similarity import check_similarity
 from losszoo.losses.traced import traced, transformed
 from losszoo.losses.unreduced import Unreduced
 from losszoo.pairs import streamed
-from losszoo.pairs import streaming as options
-from losszoo.pairs.blocks import Row, compiled, row_of
 from losszoo.pairs.dense import dense, halfway
 from losszoo.pairs.distributed import distributed_call
 from losszoo.pairs.distributed.collectives import World, world
-from losszoo.pairs.few_pairs import at_once
-from losszoo.pairs.pair_labels import Relation, Sides
-from losszoo.pairs.row_functions import RowContract, contract_of
+from losszoo.pairs.few_pairs import are_few, at_once
+from losszoo.pairs.pair_labels import PairLabels, Relation
+from losszoo.pairs.row_functions import Row, RowContract, compiled, contract_of, row_of
 from losszoo.pairs.streaming import Streaming
 from losszoo.pairs.two_way import mutual
-from losszoo.tracing.whole_matrix import whole_matrix_wanted
+from losszoo.tracing.whole_matrix import WHOLE, whole_matrix_wanted
 
 # The signatures whose pairs a row function can be given.
 PAIRED = ("embedding", "views", "neighbors")
@@ -67,19 +67,20 @@ class PairwiseLoss(Loss):
     Example:
         >>> def closest(logits, positive, negative):
         ...     return -logits.where(positive, -torch.inf).amax(1)
-        >>> loss = PairwiseLoss(closest, Identity("closest", "embedding"))
+        >>> loss = PairwiseLoss(closest, LossInfo("closest", "embedding"))
         >>> loss(torch.tensor([[0.0], [2.0], [9.0]]), torch.tensor([0, 0, 1]))
         tensor(2.)
     """
 
     _leaves_rows_out = True
+    _multiplies_labels = True
     # Whether labels may be anything that a relation understands.
     _any_labels = False
 
     def __init__(
         self,
         core: Callable[..., Any],
-        identity: Identity,
+        identity: LossInfo,
         policy: Policy = Policy(),  # noqa: B008 (frozen)
         validate: bool | None = None,
         streaming: Streaming = Streaming(),  # noqa: B008 (frozen)
@@ -96,14 +97,14 @@ class PairwiseLoss(Loss):
         self._ranks_said = False
         self.stream_by(streaming)
 
-    def _known_parameters(self, identity: Identity) -> dict[str, Any]:
+    def _known_parameters(self, identity: LossInfo) -> dict[str, Any]:
         contract = contract_of(self.core)
         own: dict[str, Any] = {"similarity": contract.similarity}
         own |= {} if contract.temperature is None else {"temperature": contract.temperature}
         own |= {"symmetric": False} if identity.signature == "views" else {}
         return {**super()._known_parameters(identity), **own}
 
-    def _adopt(self, identity: Identity) -> None:
+    def _adopt(self, identity: LossInfo) -> None:
         contract = contract_of(self.core)
         _check_row_params(identity, contract)
         super()._adopt(identity)
@@ -111,6 +112,23 @@ class PairwiseLoss(Loss):
         self._temperature: float = self._params.pop("temperature", contract.temperature or 1.0)
         self._symmetric: bool = self._params.pop("symmetric", False)
         self._context = replace(self._context, any_labels=self._any_labels)
+        self._prepare_rows()
+
+    def _prepare_rows(self) -> None:
+        """The row function as it is called where labels are whole numbers, and where they are floating ones."""
+        contract = contract_of(self.core)
+        self._rows, self._whole_rows = (
+            [row_of(self.core, contract, self._params, numbers=numbers, whole=whole) for numbers in (False, True)]
+            for whole in (False, True)
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A function of the odds has no name of its own to be pickled by; its row function has.
+        return {name: x for name, x in self.__dict__.items() if name not in ("_rows", "_whole_rows")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)  # type: ignore[no-untyped-call]
+        self._prepare_rows()
 
     @property
     def relation(self) -> Relation | None:
@@ -138,135 +156,184 @@ class PairwiseLoss(Loss):
         self._streaming = streaming
         if streaming.ranks in SHARED:
             # Here and not above, as it loads torch's compiler.
-            UNTRACED.setdefault("unreduced", torch.compiler.disable(PairwiseLoss._meet))  # type: ignore[no-untyped-call]
+            UNTRACED.setdefault("unreduced", torch.compiler.disable(PairwiseLoss._call_with_ranks))  # type: ignore[no-untyped-call]
 
-    def count(self, *inputs: Any, weight: Tensor | None = None, mask: Tensor | None = None, **named: Any) -> Tensor:
+    def count(
+        self,
+        *inputs: Any,
+        weight: Tensor | None = None,
+        mask: Tensor | None = None,
+        older: OlderRows | None = None,
+        **named: Any,
+    ) -> Tensor:
         """What a mean over this batch divides by, on all ranks together where candidates come from all of them."""
-        found = super().count(*inputs, weight=weight, mask=mask, **named)
-        others = self._others()
-        return found if others is None or self.policy.reduction != "none" else others.summed(found)[0]
+        found = super().count(*inputs, weight=weight, mask=mask, older=older, **named)
+        group = self._group()
+        return found if group is None or self.policy.reduction != "none" else group.summed(found)[0]
 
     def _unreduced(
-        self, args: Inputs, named: Mapping[str, Any], weight: Tensor | None, mask: Tensor | None
+        self,
+        args: Inputs,
+        named: Mapping[str, Any],
+        weight: Tensor | None,
+        mask: Tensor | None,
+        older: OlderRows | None = None,
     ) -> Unreduced:
+        if older is None and not (dist.is_available() and dist.is_initialized()):
+            return super()._unreduced(args, named, weight, mask)
+        there = self._among_ranks(args, named, weight, mask, older)
+        if older is None or not self._symmetric:
+            return there
+        # Older keys have no queries: on the way back, from keys to queries, nobody is older.
+        queries, keys = self._rules.bind(args, named)
+        return halfway(there, self._among_ranks((keys, queries), {}, weight, mask, older.nobody()))
+
+    def _among_ranks(self, *call: Any) -> Unreduced:
         if self.streaming.ranks in SHARED and not whole_matrix_wanted():
             # Work among ranks cannot be traced: a graph ends before it and begins again after it.
-            meet: Callable[..., Unreduced] = UNTRACED.get("unreduced", PairwiseLoss._meet)
-            return meet(self, args, named, weight, mask)
-        self._others()
-        return super()._unreduced(args, named, weight, mask)
+            call_with_ranks: Callable[..., Unreduced] = UNTRACED.get("unreduced", PairwiseLoss._call_with_ranks)
+            return call_with_ranks(self, *call)
+        self._group()
+        return super()._unreduced(*call)
 
-    def _meet(self, args: Inputs, named: Mapping[str, Any], weight: Tensor | None, mask: Tensor | None) -> Unreduced:
-        others = self._others()
-        if others is None:
-            return super()._unreduced(args, named, weight, mask)
-        with distributed_call.meeting(others):
-            return super()._unreduced(args, named, weight, mask)
+    def _call_with_ranks(self, *call: Any) -> Unreduced:
+        group = self._group()
+        if group is None:
+            return super()._unreduced(*call)
+        with distributed_call.shared_call(group):
+            return super()._unreduced(*call)
 
-    def _others(self) -> World | None:
+    def _group(self) -> World | None:
         """The ranks whose rows are candidates too. Who watches the operations sees those of this rank."""
-        others = None if whole_matrix_wanted() else world()
-        if others is None or self.signature == "neighbors" or self.streaming.ranks == "local":
+        group = None if whole_matrix_wanted() else world()
+        if group is None or self.identity.signature == "neighbors" or self.streaming.ranks == "local":
             return None
         if self.streaming.ranks is not None:
             distributed_call.refuse_tracing()
-            return others
+            return group
         if not self._ranks_said:
             self._ranks_said = True
-            distributed_call.warn_of_local(self.identity.name, others)
+            distributed_call.warn_of_local(self.identity.name, group)
         return None
 
-    def _values(self, inputs: Inputs, mask: Tensor | None) -> Unreduced:
+    def _values(self, inputs: Inputs, mask: Tensor | None, older: OlderRows | None = None) -> Unreduced:
         """The whole matrix at once, by plain operations."""
-        rows, columns, sides = self._sides(inputs)
-        row = row_of(self.core, contract_of(self.core), self._params, numbers=self._numbers(inputs), whole=True)
-        job = streamed.Job(row, sides, self._similarity, self._temperature, rows.shape[0])
+        rows, columns, pair_labels = self._pair_labels(inputs, older)
+        row = self._whole_rows[self._numbers(inputs)]
+        job = streamed.Job(row, pair_labels, self._similarity, self._temperature, rows.shape[0])
         columns = rows if columns is None else columns
-        both = self.signature != "neighbors"
+        both = self.identity.signature != "neighbors"
         twice = self.streaming.dense or transformed()
-        how = {"twice": twice, "symmetric": self._symmetric, "hides_columns": both}
+        how = {"twice": twice, "symmetric": self._symmetric and older is None, "hides_columns": both}
         return dense(rows, columns, job, mask, **how)
+
+    def _values_with(self, older: OlderRows, inputs: Inputs, mask: Tensor | None) -> Unreduced:
+        """The whole matrix with the older rows as columns, without the rows and candidates that are left out."""
+        if mask is None:
+            return self._values(inputs, None, older)
+        kept = mask.nonzero().squeeze(1)
+        return in_place(self._values(self._picked(inputs, kept), None, older), kept, mask.shape)
 
     def _leaves_float32(self, inputs: Inputs) -> bool:
         """Numbers as labels meet a slope that is as large: their product is infinite, and NaN where it meets a 0."""
-        labels = [x for x in inputs if isinstance(x, Tensor) and x.ndim == 1 and x.is_floating_point()]
-        if not labels or traced() or labels[0].device.type == "mps" or inputs[0].dtype == torch.float64:
-            return False
         room = torch.finfo(torch.float32).max ** 0.2
-        return not all(within(x, -room, room) for x in labels)
+        for x in inputs:
+            if isinstance(x, Tensor) and x.ndim == 1 and x.is_floating_point():
+                if traced() or x.device.type == "mps" or inputs[0].dtype == torch.float64:
+                    return False
+                if not within(x, -room, room):
+                    return True
+        return False
 
-    def _answer(self, inputs: Inputs, mask: Tensor | None, weight: Tensor | None, elements: torch.Size) -> Unreduced:
-        if self.validate and not traced():
-            for name, points in zip(TABLE[self.signature].arguments, inputs, strict=False):
+    def _answer(
+        self,
+        inputs: Inputs,
+        mask: Tensor | None,
+        weight: Tensor | None,
+        elements: torch.Size,
+        older: OlderRows | None,
+    ) -> Unreduced:
+        if self.validate and self._validates(inputs):
+            for name, points in zip(self._rules.arguments, inputs, strict=False):
                 if points.ndim == 2 and name not in LABELLED:
                     _check_finite(name, points)
-        if self.streaming.dense or traced() or whole_matrix_wanted():
-            return super()._answer(inputs, mask, weight, elements)
-        if self._looks_at(inputs):
-            TABLE[self.signature].check_values(inputs, self._context)
+        # A compiler or a function transform follows operations only; who watches them wants all of them.
+        followed = torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()
+        if self._streaming.dense or followed or WHOLE.get():
+            return super()._answer(inputs, mask, weight, elements, older)
+        if self._validates(inputs):
+            self._rules.check_values(inputs, self._context)
         if weight is not None:
             weight = expand(weight, elements, "weight").to(inputs[0].dtype)
             weight = self._checked_weight(weight, None if mask is None else ~mask)
         if mask is None:
-            return self._streamed(inputs, weight)
+            return self._streamed(inputs, weight, older)
         # What is left out is not there: neither as a row nor as a candidate.
         kept = mask.nonzero().squeeze(1)
-        found = self._streamed(self._picked(inputs, kept), None if weight is None else weight[kept])
+        found = self._streamed(self._picked(inputs, kept), None if weight is None else weight[kept], older)
         if self.policy.reduction != "none":
             return found
         return in_place(found, kept, elements)
 
-    def _streamed(self, inputs: Inputs, weight: Tensor | None) -> Unreduced:
-        rows, columns, sides = self._sides(inputs)
-        row = row_of(self.core, contract_of(self.core), self._params, numbers=self._numbers(inputs), whole=False)
-        if self.streaming.compile and not row.softmax:
+    def _streamed(self, inputs: Inputs, weight: Tensor | None, older: OlderRows | None) -> Unreduced:
+        rows, columns, pair_labels = self._pair_labels(inputs, older)
+        row, way = self._rows[self._numbers(inputs)], self._streaming
+        if way.compile and not row.softmax:
             row = replace(row, function=compiled(row.function))
-        call = distributed_call.current_meeting()
-        if call is not None:
-            return self._with_others(call, rows, columns, sides, row, weight)
-        size = self.streaming.block_rows(sides.shape[1], rows.dtype, rows.device, softmax=row.softmax)
-        sides = sides.sorted() if row.softmax else sides
-        job = streamed.Job(row, sides, self._similarity, self._temperature, size)
-        if not self._symmetric or columns is None:
-            return self._one_way(rows, columns, job, weight)
+        symmetric = self._symmetric and older is None
+        if way.ranks in SHARED:
+            call = distributed_call.current_call()
+            if call is not None:
+                return self._with_group(call, rows, columns, pair_labels, row, weight, symmetric)
+        few = are_few(rows, pair_labels.column_labels.shape[0], way, softmax=row.softmax)
+        size = rows.shape[0]
+        if not (few and row.softmax):
+            size = way.block_rows(pair_labels.column_labels.shape[0], rows.dtype, rows.device, softmax=row.softmax)
+            pair_labels = pair_labels.sorted() if row.softmax else pair_labels
+        job = streamed.Job(row, pair_labels, self._similarity, self._temperature, size)
+        if columns is None or not symmetric:
+            return self._one_way(rows, columns, job, weight, few)
         both = mutual(rows, columns, job)
         if both is not None:
             return both if weight is None else scale(both, weight)
-        return halfway(self._one_way(rows, columns, job, weight), self._one_way(columns, rows, job, weight))
+        there, back = self._one_way(rows, columns, job, weight, few), self._one_way(columns, rows, job, weight, few)
+        return halfway(there, back)
 
-    def _with_others(
+    def _with_group(
         self,
-        call: distributed_call.Meeting,
+        call: distributed_call.DistributedCall,
         rows: Tensor,
         columns: Tensor | None,
-        sides: Sides,
+        pair_labels: PairLabels,
         row: Row,
         weight: Tensor | None,
+        symmetric: bool,
     ) -> Unreduced:
         """The same with the columns of all ranks."""
-        labels, way = sides.row_labels, self.streaming
+        labels, way = pair_labels.row_labels, self.streaming
         if weight is not None and weight.requires_grad and torch.is_grad_enabled():
             raise UsageError(
                 "weight must not require a gradient where candidates come from all ranks, however: it does"
             )
         alike = (
-            f"{self.identity}, {self.signature}, {self._similarity} over {self._temperature:g}, "
+            f"{self.identity}, {self.identity.signature}, {self._similarity} over {self._temperature:g}, "
             f"reduction={self.policy.reduction!r}, ranks={way.ranks!r}, memory={way.memory:g}, "
             f"D={rows.shape[1]}, {rows.dtype}, labels (N{''.join(f', {k}' for k in labels.shape[1:])}) {labels.dtype}"
         )
-        party = call.meet(alike, sides.shape, (rows, columns), way, separate=self.policy.reduction == "none")
-        sides = party.sides(sides, places=self.signature == "views")
-        size = way.block_rows(sides.shape[1], rows.dtype, rows.device, softmax=row.softmax)
-        sides = sides.sorted() if row.softmax and not party.ring else sides
-        job = streamed.Job(row, sides, self._similarity, self._temperature, size)
-        there = party.answer(rows, columns, job, weight)
-        if not self._symmetric or columns is None:
+        agreement = call.agree(alike, pair_labels.shape, (rows, columns), way, separate=self.policy.reduction == "none")
+        pair_labels = agreement.pair_labels(pair_labels, places=self.identity.signature == "views")
+        size = way.block_rows(pair_labels.shape[1], rows.dtype, rows.device, softmax=row.softmax)
+        pair_labels = pair_labels.sorted() if row.softmax and not agreement.ring else pair_labels
+        job = streamed.Job(row, pair_labels, self._similarity, self._temperature, size)
+        there = agreement.answer(rows, columns, job, weight)
+        if not symmetric or columns is None:
             return there
-        return halfway(there, party.answer(columns, rows, job, weight))
+        return halfway(there, agreement.answer(columns, rows, job, weight))
 
-    def _one_way(self, rows: Tensor, columns: Tensor | None, job: streamed.Job, weight: Tensor | None) -> Unreduced:
-        few = options.TUNING.few if job.row.softmax else options.TUNING.few_rows
-        if rows.shape[0] * job.sides.shape[1] <= few:
+    def _one_way(
+        self, rows: Tensor, columns: Tensor | None, job: streamed.Job, weight: Tensor | None, few: bool
+    ) -> Unreduced:
+        if few:
             unreduced = at_once(rows, columns, job)
             return unreduced if weight is None else scale(unreduced, weight)
         if self.policy.reduction != "none":
@@ -274,25 +341,36 @@ class PairwiseLoss(Loss):
         values = streamed.each(rows, columns, job)
         return values if weight is None else scale(values, weight)
 
-    def _sides(self, inputs: Inputs) -> tuple[Tensor, Tensor | None, Sides]:
-        """Rows, columns (None where they are the rows), and their labels."""
+    def _pair_labels(self, inputs: Inputs, older: OlderRows | None) -> tuple[Tensor, Tensor | None, PairLabels]:
+        """Rows, columns (None where they are the rows; older ones are columns only), and their labels."""
+        if older is None:
+            return self._own_pair_labels(inputs)
+        rows, columns, labels = self._own_pair_labels(inputs)
+        older.check(rows, labels.row_labels)
+        if older.rows.shape[0] == 0:
+            return rows, columns, labels
+        own = torch.arange(rows.shape[0], device=rows.device) if labels.diagonal else None
+        labels = replace(labels, column_labels=older.labels_below(labels.column_labels), own=own, diagonal=False)
+        return rows, older.below(rows if columns is None else columns), labels
+
+    def _own_pair_labels(self, inputs: Inputs) -> tuple[Tensor, Tensor | None, PairLabels]:
         rows = inputs[0]
-        if self.signature == "embedding":
-            return rows, None, Sides(inputs[1], inputs[1], diagonal=True, relation=self.relation)
-        if self.signature == "views":
+        if self.identity.signature == "embedding":
+            return rows, None, PairLabels(inputs[1], inputs[1], diagonal=True, relation=self._relation)
+        if self.identity.signature == "views":
             places = torch.arange(rows.shape[0], device=rows.device)
-            return rows, inputs[1], Sides(places, places)
+            return rows, inputs[1], PairLabels(places, places)
         _, targets, columns, column_targets, own = inputs
-        return rows, columns, Sides(targets, column_targets, own, relation=self.relation)
+        return rows, columns, PairLabels(targets, column_targets, own, relation=self._relation)
 
     def _picked(self, inputs: Inputs, kept: Tensor) -> Inputs:
-        if self.signature != "neighbors":
+        if self.identity.signature != "neighbors":
             return tuple(x[kept] for x in inputs)
         own = inputs[4]
         return inputs[0][kept], inputs[1][kept], inputs[2], inputs[3], None if own is None else own[kept]
 
     def _numbers(self, inputs: Inputs) -> bool:
-        return self.signature != "views" and inputs[1].is_floating_point()
+        return self.identity.signature != "views" and inputs[1].is_floating_point()
 
 
 def in_place(found: Unreduced, kept: Tensor, elements: torch.Size) -> Unreduced:
@@ -301,12 +379,12 @@ def in_place(found: Unreduced, kept: Tensor, elements: torch.Size) -> Unreduced:
     return Unreduced(*(x.new_zeros(elements).index_copy(0, kept, x) for x in (found.values, counts)))
 
 
-def _check_relation(identity: Identity, relation: Relation | None) -> None:
+def _check_relation(identity: LossInfo, relation: Relation | None) -> None:
     if relation is not None and identity.signature == "views":
         raise UsageError(f"{identity.name}: relation must be left out where the positives are the two views")
 
 
-def _check_row_params(identity: Identity, contract: RowContract) -> None:
+def _check_row_params(identity: LossInfo, contract: RowContract) -> None:
     params, name = identity.params, identity.name
     if "temperature" in params and contract.temperature is None:
         came = params["temperature"]

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
+import torch
 from torch import Tensor
 
 from losszoo.errors import UsageError
 from losszoo.losses.introspection import parameters_of
+from losszoo.losses.returned_values import as_unreduced, changed_in_place
 from losszoo.losses.similarity import check_similarity
+from losszoo.losses.unreduced import Unreduced
 from losszoo.pairs.log_odds import log_odds, spread
 
 # What a row may need at least one of; a candidate is either.
@@ -51,6 +54,25 @@ def contract_of(core: Callable[..., Any]) -> RowContract:
 def _labels_asked_by(function: Callable[..., Any]) -> tuple[str, ...]:
     asked = parameters_of(function)
     return tuple(name for name in LABELS if name in asked)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row function and what it is called with.
+
+    Args:
+        function: ``f(logits, positive, negative, **params)``, or of the odds where ``softmax``.
+        params: its hyperparameters.
+        needs: which pairs a row cannot do without.
+        softmax: whether it is a function of the odds (and the spread).
+        extras: which of ``row_labels`` and ``column_labels`` it asks for, or "spread".
+    """
+
+    function: Callable[..., Any]
+    params: Mapping[str, Any]
+    needs: tuple[str, ...]
+    softmax: bool = False
+    extras: tuple[str, ...] = field(default=())
 
 
 def pairwise(
@@ -140,6 +162,74 @@ def softmax_row(
         return row
 
     return mark
+
+
+def taking_part(row: Row, positive: Tensor, negative: Tensor) -> Tensor:
+    """(rows,): which rows have what they need, from whether they have a positive and a negative."""
+    valid = None
+    for need in row.needs:
+        has = positive if need == "positive" else negative if need == "negative" else positive | negative
+        valid = has if valid is None else valid & has
+    return torch.ones_like(positive) if valid is None else valid
+
+
+def answer(row: Row, *inputs: Tensor, **extras: Tensor) -> Unreduced:
+    """The function's answer in one form, after a look at its shape, its gradient, and what became of its inputs."""
+    # A compiler or a function transform follows operations only.
+    looking = not (torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active())
+    changes = 0
+    for x in inputs if looking else ():
+        changes -= 0 if x.is_inference() else x._version
+    result = row.function(*inputs, **row.params, **extras)
+    in_order = isinstance(result, Tensor) and result.is_floating_point() and result.dtype.itemsize >= 4
+    unreduced = Unreduced(result) if in_order else as_unreduced(result)
+    for x in inputs if looking else ():
+        changes += 0 if x.is_inference() else x._version
+    if changes:
+        raise changed_in_place()
+    rows = inputs[0].shape[:1]
+    if unreduced.values.shape != rows:
+        raise UsageError(
+            f"a row function must return one value per row, {tuple(rows)}, "
+            f"however: it returned {tuple(unreduced.values.shape)}"
+        )
+    if unreduced.counts is not None and unreduced.counts.requires_grad:
+        raise UsageError(
+            "the counts of a row function must not depend on its logits, however: they carry a gradient; detach them"
+        )
+    if torch.is_grad_enabled() and inputs[0].requires_grad and not unreduced.values.requires_grad:
+        raise UsageError(
+            "a row function must be differentiable in its logits, however: its values carry no gradient; "
+            "look for detach(), item(), argmax, a comparison, or torch.no_grad()"
+        )
+    return unreduced
+
+
+def row_of(
+    core: Callable[..., Any], contract: RowContract, params: Mapping[str, Any], *, numbers: bool, whole: bool
+) -> Row:
+    """The row function in the form that is called.
+
+    Args:
+        core: as it was declared.
+        contract: what it was declared with.
+        params: its hyperparameters.
+        numbers: whether the labels are floating numbers.
+        whole: whether whole rows are at hand, so that a function of the odds is called by its own name.
+    """
+    if numbers and contract.numbers is not None:
+        core, contract = contract.numbers, contract_of(contract.numbers)
+    elif contract.softmax is not None and not whole:
+        extras = ("spread",) if wants_spread(contract.softmax) else ()
+        return Row(contract.softmax, params, contract.needs, True, extras)
+    return Row(core, params, contract.needs, False, contract.labels)
+
+
+@functools.lru_cache(maxsize=256)
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function through ``torch.compile``, once for all losses that use it."""
+    made: Callable[..., Any] = torch.compile(function)
+    return made
 
 
 @functools.lru_cache(maxsize=1024)

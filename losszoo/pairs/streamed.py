@@ -9,12 +9,13 @@ import torch
 from torch import Tensor
 
 from losszoo.errors import UsageError
-from losszoo.losses.loss import full_precision
+from losszoo.losses.numerics import full_precision
 from losszoo.losses.unreduced import Unreduced
-from losszoo.pairs.blocks import Row, SoftmaxRows, WholeRows, Worker
+from losszoo.pairs.blocks import SoftmaxRows, WholeRows, Worker
 from losszoo.pairs.kernels.choose_kernel import geometry
 from losszoo.pairs.kernels.kernel import Geometry
-from losszoo.pairs.pair_labels import Sides
+from losszoo.pairs.pair_labels import PairLabels
+from losszoo.pairs.row_functions import Row
 
 
 @dataclass(frozen=True)
@@ -23,14 +24,14 @@ class Job:
 
     Args:
         row: the row function.
-        sides: labels of rows and columns.
+        pair_labels: labels of rows and columns.
         similarity: of the pairs.
         temperature: of the similarity.
         block_rows: at most so many rows a block.
     """
 
     row: Row
-    sides: Sides
+    pair_labels: PairLabels
     similarity: str
     temperature: float
     block_rows: int
@@ -74,32 +75,34 @@ def each(rows: Tensor, columns: Tensor | None, job: Job) -> Unreduced:
 
 def run(rows: Tensor, columns: Tensor | None, job: Job, factors: Tensor | None, wanted: tuple[bool, bool]) -> Streamed:
     """One pass over all blocks; ``factors`` (N,) multiply the values in the sum whose gradients are ``wanted``."""
-    sides = job.sides
-    x = ordered(rows, sides.row_order)
-    y = x if columns is None else ordered(columns, sides.column_order)
-    factors = None if factors is None or not any(wanted) else ordered(factors, sides.row_order)
+    pair_labels = job.pair_labels
+    x = ordered(rows, pair_labels.row_order)
+    y = x if columns is None else ordered(columns, pair_labels.column_order)
+    factors = None if factors is None or not any(wanted) else ordered(factors, pair_labels.row_order)
     prepared = geometry(x, y, job.similarity, job.temperature, wanted)
     prepared.start()
     values, counts = _blocks(prepared, job, factors)
     by_row, by_column = prepared.gradients() if any(wanted) else (None, None)
     return Streamed(
-        back(values, sides.row_order),
-        back(counts, sides.row_order),
-        None if by_row is None else back(by_row, sides.row_order),
-        None if by_column is None else back(by_column, sides.column_order),
+        back(values, pair_labels.row_order),
+        back(counts, pair_labels.row_order),
+        None if by_row is None else back(by_row, pair_labels.row_order),
+        None if by_column is None else back(by_column, pair_labels.column_order),
     )
 
 
 def _blocks(prepared: Geometry, job: Job, factors: Tensor | None) -> tuple[Tensor, Tensor]:
-    rows, columns = job.sides.shape
+    rows, columns = job.pair_labels.shape
     size = max(1, min(job.block_rows, rows))
     buffer = prepared.rows.new_empty(size, columns)
     values, counts = prepared.rows.new_zeros(2, rows).unbind()
     work: Worker
     if job.row.softmax:
-        work = SoftmaxRows(job.row, job.sides, prepared, torch.empty_like(buffer) if prepared.keeps_measure else None)
+        work = SoftmaxRows(
+            job.row, job.pair_labels, prepared, torch.empty_like(buffer) if prepared.keeps_measure else None
+        )
     else:
-        work = WholeRows(job.row, job.sides, prepared)
+        work = WholeRows(job.row, job.pair_labels, prepared)
     for block, masks in work.blocks(size):
         measure = prepared.measure(block, buffer[: block.stop - block.start])
         unreduced, slopes, nearest = work(block, masks, measure, None if factors is None else factors[block])

@@ -13,9 +13,9 @@ from losszoo.errors import UsageError
 RANKS = ("local", "gather", "ring")
 # Numbers that are held at a time for each pair of a row, the float64 product counting twice: as measured where classes
 # mix, and by the hungriest row function, all triplets.
-_SOFTMAX_NUMBERS = 7
+SOFTMAX_NUMBERS = 7
 _ROW_FUNCTION_NUMBERS = 36
-_MEBIBYTE = 1 << 20
+MEBIBYTE = 1 << 20
 # MiB; more than any machine has, and bytes of it can be counted.
 _MOST = 1 << 40
 
@@ -92,12 +92,12 @@ class Streaming:
         Raises:
             UsageError: the memory does not suffice for one row.
         """
-        numbers = _SOFTMAX_NUMBERS if softmax else _ROW_FUNCTION_NUMBERS
+        numbers = SOFTMAX_NUMBERS if softmax else _ROW_FUNCTION_NUMBERS
         row = max(columns, 1) * dtype.itemsize * numbers
-        rows = int(min(self.memory, _MOST) * _MEBIBYTE // row)
+        rows = int(min(self.memory, _MOST) * MEBIBYTE // row)
         if rows < 1:
             raise UsageError(
-                f"memory must suffice for one row of {columns} pairs, at least {_rounded_up(row / _MEBIBYTE)} MiB, "
+                f"memory must suffice for one row of {columns} pairs, at least {_rounded_up(row / MEBIBYTE)} MiB, "
                 f"however: memory={self.memory!r}"
             )
         wanted = TUNING.cpu_rows if device.type == "cpu" else TUNING.other_rows

@@ -10,7 +10,8 @@ from typing import Any
 from losszoo.errors import UsageError
 from losszoo.losses.introspection import fitting_signatures, infer_signature
 from losszoo.losses.loss import Loss
-from losszoo.losses.sums.sum_loss import SumLoss, leaves
+from losszoo.losses.sums.leaves import leaves
+from losszoo.losses.sums.sum_loss import SumLoss
 from losszoo.registry.compatibility import leaves as calls_of
 from losszoo.registry.expressions import parse
 from losszoo.registry.import_target import resolve

@@ -4,7 +4,7 @@
 ``check_*`` is one rule, and can be called on a loss by itself.
 """
 
-from losszoo.testing.check import Check, ConformanceError, NotApplicable
+from losszoo.testing.check import Check, ConformanceError
 from losszoo.testing.checks.bad_arguments import check_wrong_numbers, check_wrong_shapes, check_wrong_weights
 from losszoo.testing.checks.compiling import check_compile, check_compile_masked
 from losszoo.testing.checks.copies import (
@@ -37,7 +37,7 @@ from losszoo.testing.checks.reductions import (
 from losszoo.testing.checks.row_independence import check_rows_independent
 from losszoo.testing.checks.values import check_battery, check_gradcheck, check_more_dimensions, check_ordinary_batch
 from losszoo.testing.front_doors import check_loss, parametrize_losses
-from losszoo.testing.loss_under_test import Subject, subject_of
+from losszoo.testing.loss_under_test import NotApplicable, Subject, subject_of
 from losszoo.testing.suite import list_checks
 from losszoo.testing.suite_report import Outcome, Report
 

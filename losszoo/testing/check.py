@@ -3,27 +3,19 @@
 from __future__ import annotations
 
 import functools
-import unittest
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from losszoo.common.text import in_one_line
 from losszoo.errors import LosszooError
 from losszoo.registry.specs import SIGNATURES
-
-if TYPE_CHECKING:
-    from losszoo.testing.loss_under_test import Subject
-
+from losszoo.testing.loss_under_test import NotApplicable, Subject, subject_of
 
 NO_SAMPLES = "a penalty has no samples"
 
 
 class ConformanceError(LosszooError, AssertionError):
     """A loss breaks a rule of the suite. Its message says the rule, what came instead, and the next step."""
-
-
-class NotApplicable(unittest.SkipTest):
-    """A rule does not concern a loss, and why. No error: pytest and unittest show it as a skipped test."""
 
 
 class Check:
@@ -54,8 +46,6 @@ class Check:
             ConformanceError: it breaks the rule, or raises where it should not.
             NotApplicable: the rule does not concern it.
         """
-        from losszoo.testing.loss_under_test import subject_of
-
         subject = subject_of(subject)
         reason = self.reason_against(subject.signature, subject.tags)
         if reason:

@@ -6,8 +6,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from losszoo.errors import UnknownNameError, UsageError, suggest
-from losszoo.testing.check import Check, ConformanceError, NotApplicable
-from losszoo.testing.loss_under_test import Subject, subject_of
+from losszoo.testing.check import Check, ConformanceError
+from losszoo.testing.loss_under_test import NotApplicable, Subject, subject_of
 from losszoo.testing.suite import CHECKS, known_checks
 from losszoo.testing.suite_report import FAILED, KNOWN, PASSED, SKIPPED, Outcome, Report
 

@@ -8,7 +8,7 @@ from contextvars import ContextVar
 
 import torch
 
-_WHOLE: ContextVar[bool] = ContextVar("whole", default=False)
+WHOLE: ContextVar[bool] = ContextVar("whole", default=False)
 
 
 @contextmanager
@@ -20,13 +20,13 @@ def whole_matrix() -> Iterator[None]:
         ...     whole_matrix_wanted()
         True
     """
-    token = _WHOLE.set(True)
+    token = WHOLE.set(True)
     try:
         yield
     finally:
-        _WHOLE.reset(token)
+        WHOLE.reset(token)
 
 
 def whole_matrix_wanted() -> bool:
     """Whether somebody watches. A compiler forms the whole matrix anyway, and can look at no context."""
-    return not torch.compiler.is_compiling() and _WHOLE.get()
+    return not torch.compiler.is_compiling() and WHOLE.get()

@@ -18,7 +18,7 @@ from losszoo.losses.loss import Loss
 from losszoo.losses.sums.sum_loss import SumLoss
 from losszoo.training.data.batch_inputs import HEADED, Step, arguments
 from losszoo.training.gradient_cache import GradientCache
-from losszoo.training.models.forward import Forward, Outputs
+from losszoo.training.models.forward import Forward, ForwardPass, Outputs
 
 Terms = dict[str, Tensor]
 Backward = Callable[[Tensor], None]
@@ -48,7 +48,7 @@ def counts_of(loss: SumLoss, parts: Sequence[Step]) -> dict[str, Tensor] | None:
     return found
 
 
-class Zeros(Forward):
+class Zeros(ForwardPass):
     """Outputs of the right shape without a pass through the model."""
 
     def __init__(self, like: Outputs) -> None:
@@ -72,9 +72,11 @@ def by_parts(loss: SumLoss, parts: Sequence[Step], counts: dict[str, Tensor], ba
     return total
 
 
-def at_once(loss: SumLoss, step: Step, size: int, randomness: Randomness, backward: Backward) -> Terms:
+def at_once(
+    loss: SumLoss, step: Step, forward: Forward, size: int, randomness: Randomness, backward: Backward
+) -> Terms:
     """Backward through the outputs of the whole batch, and from there through the model part by part."""
-    cached = Cached(step.passing, size, randomness)
+    cached = Cached(forward, size, randomness)
     step.forward = cached
     terms = loss.values(_inputs_of(step))
     backward(loss.combine(terms))
@@ -86,7 +88,7 @@ def _inputs_of(step: Step) -> Callable[[Loss], tuple[object, ...]]:
     return lambda leaf: arguments(step, leaf.signature, leaf.identity.expects)
 
 
-class Cached(Forward):
+class Cached(ForwardPass):
     """Outputs without a graph, whose gradients are carried through the model afterwards.
 
     Args:
@@ -113,7 +115,7 @@ class Cached(Forward):
         return [outputs[name] for outputs in self.inner.computed(*inputs) for name in self.names]
 
 
-class Pieces(Forward):
+class Pieces(ForwardPass):
     """Outputs with a graph, computed part by part: with the draws of :class:`Cached` and of :func:`by_parts`.
 
     Args:
@@ -121,7 +123,7 @@ class Pieces(Forward):
         size: rows that go through the model together.
     """
 
-    def __init__(self, inner: Forward, size: int) -> None:
+    def __init__(self, inner: ForwardPass, size: int) -> None:
         self.inner, self.size, self.names = inner, size, inner.names
 
     def computed(self, *inputs: Tensor) -> list[Outputs]:

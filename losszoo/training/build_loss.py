@@ -12,7 +12,8 @@ from losszoo.creation import create
 from losszoo.errors import UntrustedError, UsageError
 from losszoo.losses.introspection import infer_signature, parameters_of
 from losszoo.losses.loss import Loss
-from losszoo.losses.sums.sum_loss import SumLoss, Term, leaves
+from losszoo.losses.sums.leaves import leaves
+from losszoo.losses.sums.sum_loss import SumLoss, Term
 from losszoo.pairs.pairwise_loss import PairwiseLoss
 from losszoo.registry.compatibility import NATURAL, check_fit, example_for, targets_of, tasks_for
 from losszoo.registry.compatibility import leaves as calls_of

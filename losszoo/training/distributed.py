@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -15,12 +15,10 @@ from torch import Tensor
 
 from losszoo.common.text import in_one_line
 from losszoo.errors import SharedError, UsageError
-from losszoo.losses.sums.sum_loss import SumLoss, leaves
+from losszoo.losses.sums.leaves import leaves
+from losszoo.losses.sums.sum_loss import SumLoss
 from losszoo.pairs.distributed.collectives import World, by_rank, world
 from losszoo.pairs.pairwise_loss import PairwiseLoss
-
-if TYPE_CHECKING:
-    from losszoo.training.make_plan import Choice
 
 
 @contextmanager
@@ -56,7 +54,18 @@ def _check_launched() -> None:
         )
 
 
-def agreed(others: World | None, choose: Callable[[], Choice]) -> Choice:
+class Configured(Protocol):
+    """What is chosen for a run, as far as the ranks compare it."""
+
+    def config(self, world: World | None = None) -> dict[str, Any]:
+        """As it is written down."""
+        ...
+
+
+C = TypeVar("C", bound=Configured)
+
+
+def agreed(others: World | None, choose: Callable[[], C]) -> C:
     """What every rank has chosen.
 
     Raises:

@@ -21,7 +21,7 @@ from losszoo.training.data.batch_inputs import Step, arguments, own_arguments
 from losszoo.training.distributed import average_gradients, is_of_ranks
 from losszoo.training.guard.crash_bundle import pack
 from losszoo.training.guard.events import Event, StepReport, of_weights
-from losszoo.training.models.forward import Forward
+from losszoo.training.models.forward import ForwardPass
 from losszoo.training.plan import Plan
 
 
@@ -77,11 +77,11 @@ class BatchLoss:
                 self.terms = by_parts(plan.loss, steps, counts, plan.guard.backward)
             else:
                 whole = self._step(self.rows, plan.forward)
-                self.terms = at_once(plan.loss, whole, size, self.randomness, plan.guard.backward)
+                self.terms = at_once(plan.loss, whole, plan.forward, size, self.randomness, plan.guard.backward)
             with torch.no_grad():
                 return plan.loss.combine(self.terms)
 
-    def _step(self, rows: Tensor, forward: Forward) -> Step:
+    def _step(self, rows: Tensor, forward: ForwardPass) -> Step:
         plan = self.plan
         generator = self.randomness.generator
         return Step(plan.model, plan.task, plan.data, rows, plan.recipe.sample_rate, generator, forward)
@@ -113,7 +113,7 @@ class BatchLoss:
         after = self.randomness.state()
         self.randomness.restore(self.before)
         try:
-            plain = self.plan.forward.plain(self.plan.model)
+            plain: ForwardPass = self.plan.forward.plain(self.plan.model)
             if self.plan.accumulate > 1:
                 plain = Pieces(plain, self.plan.recipe.batch_size)  # so that dropout draws for each part, as it did
             step = self._step(self.rows, plain)

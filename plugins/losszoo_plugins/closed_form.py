@@ -19,8 +19,13 @@ def only_plain(*constants: Tensor) -> bool:
     So it is where a compiler or a function transform looks on, which has rules for operations alone; and where
     something that the closed form takes for constant asks for a gradient.
     """
-    seen = torch.compiler.is_compiling() or transformed()
-    return seen or (torch.is_grad_enabled() and any(x.requires_grad for x in constants))
+    if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
+        return True
+    if torch.is_grad_enabled():
+        for x in constants:
+            if x.requires_grad:
+                return True
+    return False
 
 
 def batched(grad: Tensor) -> bool:

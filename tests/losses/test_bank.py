@@ -322,3 +322,19 @@ def test_a_batch_of_inference_is_remembered_for_training() -> None:
     value = bank(rows.requires_grad_(), labels)
     value.backward()
     assert torch.equal(bank.embeddings, torch.cat([rows, rows]).detach())
+
+
+def test_the_loss_itself_is_called_and_no_copy_of_it() -> None:
+    """A hook of the loss inside sees the call; each call used to make another loss of the bank's own."""
+    bank = losszoo.MemoryBank("nca-stable", size=4)
+    seen = []
+    bank.loss.register_forward_hook(lambda loss, inputs, value: seen.append(float(value)))
+    rows, labels = torch.tensor([[0.0], [1.0]]), torch.tensor([0, 1])
+    values = [float(bank(rows, labels)) for _ in range(2)]
+    assert seen == values
+
+
+def test_older_rows_belong_to_losses_whose_rows_see_each_other() -> None:
+    older = losszoo.MemoryBank("nca-stable", size=4)._older()
+    with pytest.raises(UsageError, match=r"^mse: older must be left out, as the rows of this loss do not see each"):
+        losszoo.create("mse")(torch.zeros(2), torch.zeros(2), older=older)

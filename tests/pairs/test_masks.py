@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from losszoo.pairs import streaming
-from losszoo.pairs.pair_labels import Sides
-from losszoo.pairs.pair_masks import Masks, Own
+from losszoo.pairs.pair_labels import PairLabels
+from losszoo.pairs.pair_masks import Masks, SelfColumn
 
 LABELS = torch.tensor([5, 1, 1, 5, 5, 9, 1, 1, 5])
 ROWS = torch.arange(9)
@@ -35,9 +35,9 @@ def test_blocks_hold_every_pair_once(
     monkeypatch.setattr(streaming, "TUNING", streaming.Tuning(sort_from=0, class_rows=class_rows))
     columns = LABELS if diagonal else torch.tensor([1, 9, 5, 5, 2, 1])
     own = None if diagonal else torch.tensor([-1, 5, 0, 3, 0, 1, -1, 2, 4])
-    sides = Sides(LABELS, columns, own, diagonal=diagonal)
-    expected = sides.pairs(slice(0, 9))
-    ordered = sides.sorted()
+    pair_labels = PairLabels(LABELS, columns, own, diagonal=diagonal)
+    expected = pair_labels.pairs(slice(0, 9))
+    ordered = pair_labels.sorted()
     assert ordered.row_order is not None
     assert ordered.column_order is not None
     seen = []
@@ -52,29 +52,29 @@ def test_blocks_hold_every_pair_once(
 
 def test_what_is_not_sorted() -> None:
     """Few pairs, none, labels that are no whole numbers, and a relation that may look at their order."""
-    few = Sides(LABELS, LABELS, diagonal=True)
+    few = PairLabels(LABELS, LABELS, diagonal=True)
     assert few.sorted() is few
     many = torch.zeros(800, dtype=torch.int64)
-    assert Sides(many, many, diagonal=True).sorted().row_order is not None
+    assert PairLabels(many, many, diagonal=True).sorted().row_order is not None
     for labels in (many.double(), torch.zeros(800, 3, dtype=torch.int64)):
-        sides = Sides(labels, labels, diagonal=True)
-        assert sides.sorted() is sides
-    related = Sides(many, many, diagonal=True, relation=lambda rows, columns: rows.unsqueeze(1) == columns)
+        pair_labels = PairLabels(labels, labels, diagonal=True)
+        assert pair_labels.sorted() is pair_labels
+    related = PairLabels(many, many, diagonal=True, relation=lambda rows, columns: rows.unsqueeze(1) == columns)
     assert related.sorted() is related
-    nobody = Sides(many, many[:0])
+    nobody = PairLabels(many, many[:0])
     assert nobody.sorted() is nobody
 
 
 def test_own_places() -> None:
     matrix = torch.zeros(3, 5)
-    Own(start=1).fill(matrix, 1.0)
-    Own(columns=torch.tensor([-1, 0, 4])).fill(matrix, 2.0)
+    SelfColumn(start=1).fill(matrix, 1.0)
+    SelfColumn(columns=torch.tensor([-1, 0, 4])).fill(matrix, 2.0)
     assert matrix.tolist() == [[0, 1, 0, 0, 0], [2, 0, 1, 0, 0], [0, 0, 0, 1, 2]]
-    within = Own(columns=torch.tensor([-1, 0, 4])).inside(2, 5).columns
+    within = SelfColumn(columns=torch.tensor([-1, 0, 4])).inside(2, 5).columns
     assert within is not None
     assert within.tolist() == [-1, -1, 2]
-    assert Own(start=4).inside(2, 5).start == 2
-    Own(columns=torch.tensor([-1, -1, -1])).fill(torch.zeros(3, 0), 1.0)
+    assert SelfColumn(start=4).inside(2, 5).start == 2
+    SelfColumn(columns=torch.tensor([-1, -1, -1])).fill(torch.zeros(3, 0), 1.0)
 
 
 @pytest.mark.parametrize("sign", [1.0, -1.0])
@@ -102,9 +102,9 @@ def test_the_best_of_each_kind(sign: float, band: tuple[int, int], mixed: bool) 
 
 def test_counts_of_positives_leave_out_the_row_itself() -> None:
     like = torch.zeros(())
-    assert Masks(2, 1, 4, Own(1)).positive_counts(like).tolist() == [[2.0], [2.0]]
-    assert Masks(2, 1, 4, Own(columns=torch.tensor([0, -1]))).positive_counts(like).tolist() == [[3.0], [3.0]]
-    assert Masks(2, 1, 2, Own(columns=torch.tensor([1, -1]))).positive_counts(like).tolist() == [[1.0], [1.0]]
+    assert Masks(2, 1, 4, SelfColumn(1)).positive_counts(like).tolist() == [[2.0], [2.0]]
+    assert Masks(2, 1, 4, SelfColumn(columns=torch.tensor([0, -1]))).positive_counts(like).tolist() == [[3.0], [3.0]]
+    assert Masks(2, 1, 2, SelfColumn(columns=torch.tensor([1, -1]))).positive_counts(like).tolist() == [[1.0], [1.0]]
     alone = Masks(2, 0, 2, None, torch.tensor([[0.0, 0.0], [1.0, 1.0]]))
     assert alone.positive_counts(like).tolist() == [[1.0], [2.0]]
 

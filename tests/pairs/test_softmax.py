@@ -10,7 +10,7 @@ from torch import Tensor
 import losszoo
 from losszoo import log_odds
 from losszoo.pairs.log_odds import SoftmaxBlock, spread
-from losszoo.pairs.pair_masks import Masks, Own
+from losszoo.pairs.pair_masks import Masks, SelfColumn
 
 # Two positives, two negatives, and one that is neither.
 POSITIVE = torch.tensor([[True, True, False, False, False]])
@@ -64,8 +64,8 @@ def test_gradients_of_odds_and_spread() -> None:
 def masks_of(kind: str) -> Masks:
     mixed = torch.tensor([[1.0, 0.0, 0.0], [0.0, 1.0, 1.0], [1.0, 1.0, 0.0]], dtype=torch.float64)
     return {
-        "one class": Masks(3, 1, 6, Own(2)),
-        "mixed": Masks(3, 2, 5, Own(columns=torch.tensor([0, -1, 6])), mixed, 1 - mixed),
+        "one class": Masks(3, 1, 6, SelfColumn(2)),
+        "mixed": Masks(3, 2, 5, SelfColumn(columns=torch.tensor([0, -1, 6])), mixed, 1 - mixed),
         "partial": Masks(3, 2, 5, None, mixed, (1 - mixed) * torch.tensor([1.0, 0.0, 1.0]), partial=True),
     }[kind]
 

@@ -93,7 +93,7 @@ def test_queries_against_candidates(case: Case, dim: int, way: Streaming) -> Non
     loss = losszoo.create(case.name, signature=signature, streaming=way, **case.options)
     found = loss(queries, targets, candidates, labels, own)
     same_slopes(found, values.sum() / counts.sum(), queries, candidates)
-    # Only one of the sides learns.
+    # Only one of the pair_labels learns.
     ours = torch.autograd.grad(loss(queries, targets, candidates.detach(), labels, own), queries)[0]
     close(ours, torch.autograd.grad(found, queries, retain_graph=True)[0])
     ours = torch.autograd.grad(loss(queries.detach(), targets, candidates, labels, own), candidates)[0]

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from losszoo import Loss, Unreduced, pairwise, softmax_row
-from losszoo.losses.loss import Identity
+from losszoo.losses.configured_loss import LossInfo
 
 
 def sound(predictions: Tensor, targets: Tensor) -> Tensor:
@@ -52,7 +52,7 @@ class DeafToReduction(Loss):
     """Makes itself, so that no reduction that is asked for reaches it."""
 
     def __init__(self) -> None:
-        super().__init__(sound, Identity("deaf", "regression"))
+        super().__init__(sound, LossInfo("deaf", "regression"))
 
 
 def by_the_batch(predictions: Tensor, targets: Tensor) -> Tensor:
@@ -87,7 +87,7 @@ class Bare(Loss):
     """Overrides the contract's forward, and with it checks, masks and precision."""
 
     def __init__(self) -> None:
-        super().__init__(sound, Identity("bare", "regression"))
+        super().__init__(sound, LossInfo("bare", "regression"))
 
     def forward(self, predictions: Tensor, targets: Tensor, **how: Any) -> Tensor:
         rows = (predictions - targets).unsqueeze(0)

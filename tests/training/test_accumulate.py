@@ -12,6 +12,7 @@ from losszoo import UsageError
 from losszoo.common.seeding import isolated
 from losszoo.training.accumulate import Zeros, counts_of
 from losszoo.training.data.batch_inputs import Step
+from losszoo.training.models.forward import Forward
 from losszoo.training.run import Options, make_plan
 from losszoo.training.step import BatchLoss
 
@@ -110,3 +111,10 @@ def test_a_bad_part_is_a_bad_step(tmp_path: Path) -> None:
     assert result.status == "stopped-by-guard"
     assert result.guard["nonfinite"] == 1
     assert result.guard["first"]["op"] is not None
+
+
+def test_what_stands_in_for_a_pass_promises_no_model() -> None:
+    """The outputs of no pass are no Forward, whose module and precision they do not have."""
+    zeros = Zeros({"features": torch.ones(1, 3)})
+    assert [x["features"].shape for x in zeros(torch.ones(2, 5), torch.ones(4, 5))] == [(2, 3), (4, 3)]
+    assert not isinstance(zeros, Forward)

@@ -11,7 +11,8 @@ import torch
 
 import losszoo
 from losszoo.common.seeding import Randomness, isolated
-from losszoo.losses.loss import Identity, Loss
+from losszoo.losses.configured_loss import LossInfo
+from losszoo.losses.loss import Loss
 from losszoo.losses.sums.sum_loss import SumLoss, Term
 from losszoo.training.build_loss import make_prediction
 from losszoo.training.run import Options, make_plan
@@ -73,5 +74,5 @@ def test_predictions_are_made_as_the_loss_was_made() -> None:
     assert prediction(losszoo.create("modern-nca", similarity="dot", temperature=2.0)) == ("dot", 2.0)
     assert prediction(losszoo.create("sup-con"))[0] == "cosine"
     assert prediction(losszoo.create("nca", similarity="cosine"))[0] == "cosine"
-    assert prediction(Loss(soft_cosine, Identity("mine", "neighbors"))) == ("cosine", 0.1)
-    assert prediction(Loss(soft_cosine, Identity("mine", "neighbors", params={"temperature": 3.0}))) == ("cosine", 3.0)
+    assert prediction(Loss(soft_cosine, LossInfo("mine", "neighbors"))) == ("cosine", 0.1)
+    assert prediction(Loss(soft_cosine, LossInfo("mine", "neighbors", params={"temperature": 3.0}))) == ("cosine", 3.0)

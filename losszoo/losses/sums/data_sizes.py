@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from losszoo.losses.sums.sum_loss import leaves
+from losszoo.losses.sums.leaves import leaves
 
 
 def set_sizes(loss: nn.Module, classes: int, dim: int) -> None:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from numbers import Real
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,9 +18,6 @@ from losszoo.losses.idle import warn_of_idle
 from losszoo.losses.parameters import refuse_inside
 from losszoo.losses.sums.schedules import Schedule, number_text
 from losszoo.losses.sums.training_clock import Clock
-
-if TYPE_CHECKING:
-    from losszoo.losses.loss import Loss
 
 # Signatures called with the same two tensors, the later one being the stricter.
 _INTERCHANGEABLE = ("binary", "regression", "segmentation")
@@ -34,7 +31,12 @@ class Summable(nn.Module):
         cls.__jit_unused_properties__ = [name for name in dir(cls) if isinstance(getattr(cls, name), property)]  # type: ignore[attr-defined]
 
     def _as_terms(self) -> tuple[Term, ...]:
-        return (Term(str(getattr(self, "identity", type(self).__name__)), self),)  # type: ignore[arg-type]
+        return (Term(str(getattr(self, "identity", type(self).__name__)), self),)
+
+    @property
+    def signature(self) -> str:
+        """Name of the signature."""
+        raise NotImplementedError
 
     def __mul__(self, scale: Any) -> SumLoss:
         if isinstance(scale, bool) or not isinstance(scale, Real):
@@ -65,7 +67,7 @@ class Term:
     """One loss of a sum: its label in the log, its weight, and the schedules that multiply the weight."""
 
     label: str
-    loss: Loss | SumLoss
+    loss: Summable
     scale: float = 1.0
     schedules: tuple[Schedule, ...] = ()
 
@@ -135,7 +137,7 @@ class SumLoss(Summable):
     @property
     def signatures(self) -> tuple[str, ...]:
         """The signatures of the terms, each once."""
-        return tuple(dict.fromkeys(leaf.signature for leaf in leaves(self)))
+        return tuple(dict.fromkeys(leaf.signature for _, leaf in self._labelled()))
 
     @property
     def signature(self) -> str:
@@ -200,7 +202,7 @@ class SumLoss(Summable):
         given = list(parameters) if parameters is not None else None
         signature = self.signature
 
-        def inputs_of(loss: Loss) -> tuple[Any, ...]:
+        def inputs_of(loss: Summable) -> tuple[Any, ...]:
             if loss.signature != "penalty" or signature == "penalty":
                 return inputs
             if given is None:
@@ -231,7 +233,7 @@ class SumLoss(Summable):
             if not isinstance(value, tuple | list):
                 raise UsageError(f"inputs[{key!r}] must be a tuple of arguments, got a {type(value).__name__}")
 
-        def inputs_of(term: Term, leaf: Loss) -> tuple[Any, ...]:
+        def inputs_of(term: Term, leaf: Summable) -> tuple[Any, ...]:
             for key in (term.label, leaf.signature):
                 if key in inputs:
                     return inputs[key]
@@ -243,7 +245,7 @@ class SumLoss(Summable):
         self._check_labels(how)
         return self.combine(self._values_at(self._tick(), inputs_of, how))
 
-    def values(self, inputs_of: Callable[[Loss], tuple[Any, ...]], **how: Any) -> dict[str, Tensor]:
+    def values(self, inputs_of: Callable[[Any], tuple[Any, ...]], **how: Any) -> dict[str, Tensor]:
         """Every term's own value, unweighted, by label. ``inputs_of`` gives the inputs of a loss.
 
         ``denominator`` is a number for a sum of one loss of the data, else a mapping by label: the terms of a sum
@@ -286,7 +288,7 @@ class SumLoss(Summable):
             if isinstance(term.loss, SumLoss):
                 yield from term.loss._schedules()
 
-    def _labelled(self) -> Iterator[tuple[str, Loss]]:
+    def _labelled(self) -> Iterator[tuple[str, Summable]]:
         for term in self._terms:
             if isinstance(term.loss, SumLoss):
                 yield from term.loss._labelled()
@@ -313,7 +315,7 @@ class SumLoss(Summable):
         return total
 
     def _values_at(
-        self, clock: Clock, inputs_of: Callable[[Term, Loss], tuple[Any, ...]], how: Mapping[str, Any]
+        self, clock: Clock, inputs_of: Callable[[Term, Summable], tuple[Any, ...]], how: Mapping[str, Any]
     ) -> dict[str, Tensor]:
         given = how.get("denominator")
         if given is not None and not isinstance(given, Mapping) and self._data_terms > 1:
@@ -325,10 +327,10 @@ class SumLoss(Summable):
 
     @property
     def _data_terms(self) -> int:
-        return sum(leaf.signature != "penalty" for leaf in leaves(self))
+        return sum(leaf.signature != "penalty" for _, leaf in self._labelled())
 
     def _value(
-        self, term: Term, clock: Clock, inputs_of: Callable[[Term, Loss], tuple[Any, ...]], how: Mapping[str, Any]
+        self, term: Term, clock: Clock, inputs_of: Callable[[Term, Summable], tuple[Any, ...]], how: Mapping[str, Any]
     ) -> Tensor:
         """A term's value; one that is switched off is computed for the log only, so no NaN of it has a gradient."""
         on = self._weight(term, clock) != 0 or not any(self._weight(t, clock) for t in self._terms)
@@ -350,15 +352,6 @@ def _own(how: Mapping[str, Any], label: str) -> dict[str, Any]:
 def _weighted(value: Tensor, weight: float) -> Tensor:
     """A weight of 0 switches a term off, a NaN or an infinity in it included."""
     return value * weight if weight != 0 else torch.where(torch.isfinite(value), value, 0.0) * 0.0
-
-
-def leaves(loss: nn.Module) -> list[Loss]:
-    """The single losses that a loss is made of: itself, or the leaves of a sum."""
-    if isinstance(loss, SumLoss):
-        return [leaf for term in loss.terms for leaf in leaves(term.loss)]
-    if isinstance(loss, Summable):
-        return [loss]  # type: ignore[list-item]
-    raise UsageError(f"this must be a loss of the zoo, however: {type(loss).__name__}; pass it through losszoo.create")
 
 
 def _with_unique_labels(terms: Sequence[Term]) -> tuple[Term, ...]:

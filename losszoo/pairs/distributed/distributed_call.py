@@ -17,17 +17,17 @@ from losszoo.errors import UsageError
 from losszoo.losses.arguments import BrokenRule
 from losszoo.losses.traced import traced
 from losszoo.pairs.distributed.collectives import World, by_rank, others_failed
-from losszoo.pairs.distributed.gather import Party
+from losszoo.pairs.distributed.gather import Agreement
 from losszoo.pairs.streaming import Streaming
 
 
-class Meeting:
+class DistributedCall:
     """One call, which every rank begins by saying what it has, or that it cannot come."""
 
     def __init__(self, world: World) -> None:
-        self.world, self.met = world, False
+        self.world, self.agreed = world, False
 
-    def meet(
+    def agree(
         self,
         alike: str,
         shape: tuple[int, int],
@@ -35,7 +35,7 @@ class Meeting:
         streaming: Streaming,
         *,
         separate: bool,
-    ) -> Party:
+    ) -> Agreement:
         """What the ranks agree on.
 
         Args:
@@ -52,21 +52,21 @@ class Meeting:
         if separate:
             # Its gradient needs all ranks once more, so a rank that does not ask for it would leave the others waiting.
             alike += ", with a gradient" if wanted else ", without a gradient"
-        self.met = True
+        self.agreed = True
         table = self.world.table([0, _fingerprint(alike), *shape, wanted], torch.int64)
         if bool(table[:, 0].any()) or len(set(table[:, 1].tolist())) > 1:
-            self._part(alike, table[:, 0].tolist())
+            self._refuse_difference(alike, table[:, 0].tolist())
         rows, columns = tuple(table[:, 2].tolist()), tuple(table[:, 3].tolist())
         any_wants = bool(table[:, 4].any())
-        return Party(self.world, rows, columns, any_wants, streaming.ranks == "ring", streaming.memory, separate)
+        return Agreement(self.world, rows, columns, any_wants, streaming.ranks == "ring", streaming.memory, separate)
 
-    def cannot_come(self, error: Exception) -> None:
+    def tell_failure(self, error: Exception) -> None:
         """Tell the others, who are waiting, why."""
-        self.met = True
+        self.agreed = True
         self.world.table([1, 0, 0, 0, 0], torch.int64)
         self.world.texts(str(error) if isinstance(error, BrokenRule) else in_one_line(error))
 
-    def _part(self, alike: str, failed: list[int]) -> None:
+    def _refuse_difference(self, alike: str, failed: list[int]) -> None:
         told = self.world.texts(alike)
         if any(failed):
             raise others_failed([text if bad else "" for text, bad in zip(told, failed, strict=True)])
@@ -75,28 +75,28 @@ class Meeting:
         )
 
 
-_MEETING: ContextVar[Meeting | None] = ContextVar("meeting", default=None)
+_CALL: ContextVar[DistributedCall | None] = ContextVar("distributed_call", default=None)
 
 
 @contextmanager
-def meeting(world: World) -> Iterator[None]:
+def shared_call(world: World) -> Iterator[None]:
     """A call of all ranks: one that fails before they have met says so to the others, who would wait for it."""
-    held = Meeting(world)
-    token = _MEETING.set(held)
+    held = DistributedCall(world)
+    token = _CALL.set(held)
     try:
         yield
     except Exception as error:
-        if not held.met:
-            held.cannot_come(error)
+        if not held.agreed:
+            held.tell_failure(error)
         raise
     finally:
-        _MEETING.reset(token)
+        _CALL.reset(token)
 
 
-def current_meeting() -> Meeting | None:
+def current_call() -> DistributedCall | None:
     """The call of all ranks that this is part of, if they have not met yet."""
-    held = _MEETING.get()
-    return None if held is None or held.met else held
+    held = _CALL.get()
+    return None if held is None or held.agreed else held
 
 
 def check_ranks(name: str, signature: str, streaming: Streaming) -> None:

@@ -9,18 +9,18 @@ import torch
 from torch import Tensor
 
 from losszoo.common.text import in_one_line
-from losszoo.losses.loss import full_precision
+from losszoo.losses.numerics import full_precision
 from losszoo.losses.reduction import scale
 from losszoo.losses.unreduced import Unreduced
 from losszoo.pairs import streamed
 from losszoo.pairs.distributed import ring
 from losszoo.pairs.distributed.collectives import World, others_failed, starts
-from losszoo.pairs.pair_labels import Sides
+from losszoo.pairs.pair_labels import PairLabels
 from losszoo.pairs.streamed import Job, Streamed, once, wanted_of
 
 
 @dataclass(frozen=True)
-class Party:
+class Agreement:
     """What the ranks have agreed on for one call.
 
     Args:
@@ -41,20 +41,20 @@ class Party:
     memory: float
     separate: bool
 
-    def sides(self, sides: Sides, *, places: bool) -> Sides:
+    def pair_labels(self, pair_labels: PairLabels, *, places: bool) -> PairLabels:
         """The labels of this rank's rows and of all columns; ``places`` are labels that count within a rank."""
         first = starts(self.rows)[self.world.rank] if places else 0
         rows, columns = (
             torch.where(labels < 0, labels, labels + first) if places else labels
-            for labels in (sides.row_labels, sides.column_labels)
+            for labels in (pair_labels.row_labels, pair_labels.column_labels)
         )
-        own = sides.own
-        if sides.diagonal:
+        own = pair_labels.own
+        if pair_labels.diagonal:
             own = torch.arange(rows.shape[0], device=rows.device)
         if own is not None:
             own = torch.where(own < 0, own, own + starts(self.columns)[self.world.rank])
         columns = self.world.joined(columns, self.columns)
-        return replace(sides, row_labels=rows, column_labels=columns, own=own, diagonal=False)
+        return replace(pair_labels, row_labels=rows, column_labels=columns, own=own, diagonal=False)
 
     def answer(self, rows: Tensor, columns: Tensor | None, job: Job, weight: Tensor | None) -> Unreduced:
         """Weighted sum of the values of all rows of all ranks, and of their counts; or those of each row of this rank.
@@ -75,8 +75,8 @@ class Party:
         backwards = factors is not None and self.wanted
         own = rows if columns is None else columns
         if self.ring:
-            turn = ring.Turn(self.world, self.rows, self.columns, self.memory, backwards)
-            done, failure = ring.passed_around(rows, own, job, factors, turn)
+            plan = ring.RingPlan(self.world, self.rows, self.columns, self.memory, backwards)
+            done, failure = ring.passed_around(rows, own, job, factors, plan)
         else:
             done, failure = self._gathered(rows, own, job, factors, backwards)
         self._check_all_succeeded(failure)
@@ -112,14 +112,14 @@ class _Total(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, rows: Tensor, columns: Tensor | None, factors: Tensor, job: Job, party: Party
+        ctx: Any, rows: Tensor, columns: Tensor | None, factors: Tensor, job: Job, agreement: Agreement
     ) -> tuple[Tensor, ...]:
-        done = party.run(rows, columns, job, factors, wanted_of(ctx, columns))
+        done = agreement.run(rows, columns, job, factors, wanted_of(ctx, columns))
         # Weight 0 is absence: an infinite value there is dropped, not made NaN.
         kept = torch.where(factors != 0, done.values, 0.0)
         ctx.save_for_backward(rows, columns, done.by_row, done.by_column)
-        ctx.size = party.world.size
-        value, count = party.world.summed((kept * factors).sum(), (done.counts * factors).sum())
+        ctx.size = agreement.world.size
+        value, count = agreement.world.summed((kept * factors).sum(), (done.counts * factors).sum())
         ctx.mark_non_differentiable(count)
         return value, count
 
@@ -134,10 +134,12 @@ class _Each(torch.autograd.Function):
     """The values of this rank's rows, whose gradient needs what the other ranks make of theirs."""
 
     @staticmethod
-    def forward(ctx: Any, rows: Tensor, columns: Tensor | None, job: Job, party: Party) -> tuple[Tensor, Tensor]:
-        done = party.run(rows, columns, job, None, (False, False))
+    def forward(
+        ctx: Any, rows: Tensor, columns: Tensor | None, job: Job, agreement: Agreement
+    ) -> tuple[Tensor, Tensor]:
+        done = agreement.run(rows, columns, job, None, (False, False))
         ctx.save_for_backward(rows, columns)
-        ctx.job, ctx.party = job, party
+        ctx.job, ctx.agreement = job, agreement
         ctx.mark_non_differentiable(done.counts)
         return done.values, done.counts
 
@@ -145,6 +147,6 @@ class _Each(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
         rows, columns = ctx.saved_tensors
         with torch.no_grad(), full_precision((grad,)):
-            done = ctx.party.run(rows, columns, ctx.job, grad, wanted_of(ctx, columns))
+            done = ctx.agreement.run(rows, columns, ctx.job, grad, wanted_of(ctx, columns))
         by_row, by_column = (once(x, grad, rows, columns) for x in (done.by_row, done.by_column))
         return by_row, by_column, None, None

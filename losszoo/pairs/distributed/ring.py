@@ -24,7 +24,7 @@ _NUMBERS = 4
 
 
 @dataclass(frozen=True)
-class Turn:
+class RingPlan:
     """What the ranks have agreed on, as far as the ring goes.
 
     Args:
@@ -62,25 +62,25 @@ class Turn:
 
 
 def passed_around(
-    rows: Tensor, columns: Tensor, job: Job, factors: Tensor | None, turn: Turn
+    rows: Tensor, columns: Tensor, job: Job, factors: Tensor | None, plan: RingPlan
 ) -> tuple[Streamed, Exception | None]:
     """One pass over this rank's rows, and what a row function raised; the ring goes on until all have been served.
 
     Args:
         rows: (n, D), this rank's.
         columns: (m, D), this rank's.
-        job: what is done with them; its sides have the columns of all ranks, in the order of the ranks.
+        job: what is done with them; its pair_labels have the columns of all ranks, in the order of the ranks.
         factors: (n,) of the rows in the sum that is differentiated; None where no gradient is wanted.
-        turn: what the ranks agreed on.
+        plan: what the ranks agreed on.
 
     Returns:
         Values and counts of the rows, and the gradients by these rows and these columns of the sum over all ranks.
     """
-    passing = _Ring(rows.detach(), columns.detach().contiguous(), job, turn)
-    for block in turn.blocks(job, rows):
+    passing = _Ring(rows.detach(), columns.detach().contiguous(), job, plan)
+    for block in plan.blocks(job, rows):
         measure = passing.filled(block)
-        slopes = passing.worked(block, measure, factors if turn.backwards else None)
-        if turn.backwards:
+        slopes = passing.worked(block, measure, factors if plan.backwards else None)
+        if plan.backwards:
             passing.carry(block, measure, slopes)
     return Streamed(passing.values, passing.counts, passing.by_row, passing.by_column), passing.failure
 
@@ -101,7 +101,7 @@ class _Ring:
     rows: Tensor
     columns: Tensor
     job: Job
-    turn: Turn
+    plan: RingPlan
     facts: Geometry = field(init=False)
     failure: Exception | None = None
 
@@ -113,7 +113,7 @@ class _Ring:
     def filled(self, block: slice) -> Tensor:
         """(rows, M): the measure of a block of rows to the columns of all ranks."""
         rows = self.rows[block]
-        measure = rows.new_empty(rows.shape[0], sum(self.turn.columns))
+        measure = rows.new_empty(rows.shape[0], sum(self.plan.columns))
         for rank, chunk in self._visits():
             for piece, span in self._pieces(rank):
                 part = self._geometry(rows, chunk[piece])
@@ -138,7 +138,7 @@ class _Ring:
 
     def carry(self, block: slice, measure: Tensor, slopes: Tensor) -> None:
         """What the slopes on a block mean for its rows, and for the columns of all ranks, to which it is passed on."""
-        rows, world = self.rows[block], self.turn.world
+        rows, world = self.rows[block], self.plan.world
         gathering = torch.zeros_like(self.columns)
         for steps, (rank, chunk) in enumerate(self._visits()):
             for piece, span in self._pieces(rank):
@@ -151,18 +151,18 @@ class _Ring:
                     if found is not None:
                         total.add_(found)
             # What is known of a chunk's gradient travels with it, and comes home with the last step.
-            arriving = gathering.new_empty(self.turn.columns[self.turn.held_after(steps + 1)], gathering.shape[1])
+            arriving = gathering.new_empty(self.plan.columns[self.plan.held_after(steps + 1)], gathering.shape[1])
             for work in world.hand_on(gathering, arriving):
                 work.wait()
             gathering = arriving
         self.by_column += gathering
 
     def _work(self, there: slice, measure: Tensor, slopes: Tensor, factors: Tensor | None) -> None:
-        row, sides, facts = self.job.row, self.job.sides, self.facts
+        row, pair_labels, facts = self.job.row, self.job.pair_labels, self.facts
         if row.softmax:
-            found, given, _ = SoftmaxRows(row, sides, facts, slopes)(there, None, measure, factors)
+            found, given, _ = SoftmaxRows(row, pair_labels, facts, slopes)(there, None, measure, factors)
         else:
-            found, given, _ = WholeRows(row, sides, facts)(there, None, measure, factors)
+            found, given, _ = WholeRows(row, pair_labels, facts)(there, None, measure, factors)
         self.values[there] = found.values.detach()
         self.counts[there] = 1.0 if found.counts is None else found.counts
         if given is not None and given.data_ptr() != slopes.data_ptr():
@@ -171,22 +171,22 @@ class _Ring:
     def _visits(self) -> Iterator[tuple[int, Tensor]]:
         """Everybody's columns, this rank's first; the next ones travel while those at hand are worked on."""
         chunk = self.columns
-        for steps in range(self.turn.world.size):
+        for steps in range(self.plan.world.size):
             arriving, works = chunk, []
-            if steps + 1 < self.turn.world.size:
-                arriving = chunk.new_empty(self.turn.columns[self.turn.held_after(steps + 1)], chunk.shape[1])
-                works = self.turn.world.hand_on(chunk, arriving)
-            yield self.turn.held_after(steps), chunk
+            if steps + 1 < self.plan.world.size:
+                arriving = chunk.new_empty(self.plan.columns[self.plan.held_after(steps + 1)], chunk.shape[1])
+                works = self.plan.world.hand_on(chunk, arriving)
+            yield self.plan.held_after(steps), chunk
             for work in works:
                 work.wait()
             chunk = arriving
 
     def _geometry(self, rows: Tensor, chunk: Tensor) -> Geometry:
-        return geometry(rows, chunk, self.job.similarity, self.job.temperature, (self.turn.backwards,) * 2)
+        return geometry(rows, chunk, self.job.similarity, self.job.temperature, (self.plan.backwards,) * 2)
 
     def _pieces(self, rank: int) -> list[tuple[slice, slice]]:
         """Distances are prepared in float64, for some columns at a time so that this stays small."""
-        return self.turn.pieces(rank, _PIECE * rows_of_a_journey(self.rows))
+        return self.plan.pieces(rank, _PIECE * rows_of_a_journey(self.rows))
 
     def _parts(self, rows: Tensor) -> list[slice]:
         """Blocks of a block, of a size that suits the processor."""

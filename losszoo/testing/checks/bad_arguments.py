@@ -11,8 +11,8 @@ import torch
 from losszoo.errors import UsageError
 from losszoo.losses.example_inputs import Batch
 from losszoo.losses.signatures import TABLE
-from losszoo.testing.check import NotApplicable, check, require
-from losszoo.testing.loss_under_test import Subject
+from losszoo.testing.check import check, require
+from losszoo.testing.loss_under_test import NotApplicable, Subject
 from losszoo.testing.ordinary_inputs import SAMPLED, learned_places
 
 # The argument at fault, what is wrong with it, and the inputs.

@@ -13,9 +13,9 @@ import torch
 from torch import nn
 
 from losszoo.losses.loss import Loss
-from losszoo.testing.check import NotApplicable, check, require
+from losszoo.testing.check import check, require
 from losszoo.testing.equal import agree
-from losszoo.testing.loss_under_test import Subject
+from losszoo.testing.loss_under_test import NotApplicable, Subject
 from losszoo.testing.ordinary_inputs import changed, rows_of, tensors_of, with_leaves
 
 

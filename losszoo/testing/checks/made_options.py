@@ -15,9 +15,9 @@ from losszoo.registry.compatibility import COMBINER
 from losszoo.registry.import_target import resolve
 from losszoo.registry.params import Param
 from losszoo.registry.specs import LossSpec
-from losszoo.testing.check import NotApplicable, check, require
+from losszoo.testing.check import check, require
 from losszoo.testing.checks.bad_arguments import must_refuse
-from losszoo.testing.loss_under_test import Subject
+from losszoo.testing.loss_under_test import NotApplicable, Subject
 from losszoo.testing.ordinary_inputs import value_and_gradients
 
 _UNANNOUNCED = "it is in no registry"

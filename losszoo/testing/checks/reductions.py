@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 
 from losszoo.errors import EmptyBatchError, UsageError
-from losszoo.testing.check import NotApplicable, check, require
+from losszoo.testing.check import check, require
 from losszoo.testing.equal import agree
-from losszoo.testing.loss_under_test import Subject
+from losszoo.testing.loss_under_test import NotApplicable, Subject
 from losszoo.testing.ordinary_inputs import ALONE, SAMPLED, rows_of, spoiled, value_and_gradients
 
 SEEN = "its value for a sample depends on the others"

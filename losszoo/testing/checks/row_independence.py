@@ -11,9 +11,9 @@ from losszoo.losses.example_inputs import Batch
 from losszoo.losses.reduction import Policy
 from losszoo.pairs.pairwise_loss import PAIRED, PairwiseLoss
 from losszoo.pairs.row_functions import contract_of
-from losszoo.testing.check import NotApplicable, check
+from losszoo.testing.check import check
 from losszoo.testing.equal import agree
-from losszoo.testing.loss_under_test import Subject
+from losszoo.testing.loss_under_test import NotApplicable, Subject
 from losszoo.testing.ordinary_inputs import changed, rows_of
 
 _ADVICE = "take sums, sorts and softmaxes over dimension 1 only: blocks of rows come in any size and order"

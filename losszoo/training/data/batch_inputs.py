@@ -15,7 +15,7 @@ from losszoo.errors import UsageError
 from losszoo.losses.sampling import sample_neighbors
 from losszoo.tasks.task import Task
 from losszoo.training.data.prepared_data import Part, Prepared
-from losszoo.training.models.forward import Forward, Outputs
+from losszoo.training.models.forward import Forward, ForwardPass, Outputs
 
 # The signature that predicts, where a sum holds several: the first of these that it has.
 PREDICTING = (
@@ -88,10 +88,10 @@ class Step:
     rows: Tensor
     sample_rate: float
     generator: Generator
-    forward: Forward | None = None
+    forward: ForwardPass | None = None
 
     @property
-    def passing(self) -> Forward:
+    def passing(self) -> ForwardPass:
         self.forward = self.forward or Forward(self.model)
         return self.forward
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -62,8 +63,40 @@ class Pass(nn.Module):
         return (features, *(head(features) for head in self.heads.values()))
 
 
-class Forward:
-    """Computes the outputs of one or more batches of inputs, in one pass through the model.
+class ForwardPass(ABC):
+    """Computes the outputs of one or more batches of inputs.
+
+    Attributes:
+        names: of the outputs, in their order.
+    """
+
+    names: tuple[str, ...]
+
+    def __call__(self, *inputs: Tensor) -> list[Outputs]:
+        """The outputs of every input by name: "features", and the signature of each head."""
+        # With a graph even where the first to ask is a term that is switched off: the next may be on.
+        with torch.enable_grad():
+            return self.computed(*inputs)
+
+    @abstractmethod
+    def computed(self, *inputs: Tensor) -> list[Outputs]:
+        """The same with a graph where one is being recorded."""
+
+    def alone(self, *, last: bool) -> AbstractContextManager[Any]:
+        """A block whose gradients are only added up; ``last``: it is the one after which they are exchanged."""
+        return nullcontext()
+
+    def own(self, outputs: Outputs) -> Outputs:
+        """Of all outputs, those that this process has computed itself."""
+        return outputs
+
+    def rows(self, rows: Tensor) -> Tensor:
+        """Of the rows of a batch, those that this process computes itself."""
+        return rows
+
+
+class Forward(ForwardPass):
+    """The outputs of all inputs by one pass through the model.
 
     Args:
         model: trunk and heads.
@@ -80,14 +113,7 @@ class Forward:
         made: nn.Module = torch.compile(module) if compiled else module  # type: ignore[assignment]
         return made
 
-    def __call__(self, *inputs: Tensor) -> list[Outputs]:
-        """The outputs of every input by name: "features", and the signature of each head."""
-        # With a graph even where the first to ask is a term that is switched off: the next may be on.
-        with torch.enable_grad():
-            return self.computed(*inputs)
-
     def computed(self, *inputs: Tensor) -> list[Outputs]:
-        """The same with a graph where one is being recorded."""
         return self._by_input(self._through(inputs), [len(x) for x in inputs])
 
     def _through(self, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
@@ -103,18 +129,6 @@ class Forward:
     def _by_input(self, found: Sequence[Tensor], counts: list[int]) -> list[Outputs]:
         parts = [torch.split(x, counts) for x in found] if len(counts) > 1 else [(x,) for x in found]
         return [dict(zip(self.names, one, strict=True)) for one in zip(*parts, strict=True)]
-
-    def alone(self, *, last: bool) -> AbstractContextManager[Any]:
-        """A block whose gradients are only added up; ``last``: it is the one after which they are exchanged."""
-        return nullcontext()
-
-    def own(self, outputs: Outputs) -> Outputs:
-        """Of all outputs, those that this process has computed itself."""
-        return outputs
-
-    def rows(self, rows: Tensor) -> Tensor:
-        """Of the rows of a batch, those that this process computes itself."""
-        return rows
 
     def shapes(self, model: nn.Module, inputs: Tensor) -> Outputs:
         """Outputs that tell their shapes; nothing is drawn, and no running statistic sees them."""

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from losszoo import Unreduced, UsageError
-from losszoo_plugins.closed_form import only_plain
 
 # A number or a sequence of numbers, as a user writes it.
 Floats = float | Sequence[float] | Tensor
@@ -82,7 +81,9 @@ def unweighted(logits: Tensor, targets: Tensor, ignore_index: int) -> tuple[Tens
 
 def _seen_whole(present: Tensor) -> bool:
     """Whether all is there, where looking waits for nothing: on the CPU, outside of a compiler."""
-    return not only_plain() and present.device.type == "cpu" and bool(present.all())
+    if present.device.type != "cpu" or torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
+        return False
+    return bool(present.all())
 
 
 def pick(cost: Tensor, labels: Labels) -> Tensor:

@@ -1,0 +1,184 @@
+"""What a loss is, apart from its call: its name, and its parameters as attributes that can be set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from torch import nn
+
+from losszoo.errors import UsageError
+from losszoo.losses.arguments import CheckContext
+from losszoo.losses.parameters import attributes_of, defaults_of, refuse_misspelt, remake, set_attribute
+from losszoo.losses.reduction import Policy
+from losszoo.losses.signatures import Signature
+from losszoo.losses.sums.sum_loss import Summable
+from losszoo.losses.sums.training_clock import as_count
+
+
+@dataclass(frozen=True)
+class LossInfo:
+    """Who a loss is: shown in its errors and its ``repr``.
+
+    Args:
+        name: as in the registry, or the target the user gave.
+        signature: one of the table.
+        expects: what the predictions are.
+        owner: plugin and distribution, in words; "" for a user's own.
+        params: hyperparameters it was made with.
+        check: refuses hyperparameters that are not legal; None where nobody has said what is.
+        made_by: makes the core from its hyperparameters, where that is a class; None for a function and for an
+            object of the user's.
+    """
+
+    name: str
+    signature: str
+    expects: str = "logits"
+    owner: str = ""
+    params: Mapping[str, Any] = field(default_factory=dict)
+    check: Callable[[Mapping[str, Any]], None] | None = field(default=None, repr=False, compare=False)
+    made_by: Callable[..., Any] | None = field(default=None, repr=False, compare=False)
+
+    def __str__(self) -> str:
+        given = ", ".join(f"{key}={value!r}" for key, value in self.params.items())
+        return f"{self.name}({given})" if given else self.name
+
+
+class ConfiguredLoss(Summable):
+    """The parameters of a loss are attributes: ``loss.gamma = 0.5`` takes effect, is checked, and is shown."""
+
+    # TorchScript would read these at run time, and knows no such types.
+    if TYPE_CHECKING:
+        core: Callable[..., Any]
+        identity: LossInfo
+        policy: Policy
+        _rules: Signature
+        # Names and defaults of what can be set; nothing is checked before they are known.
+        _defaults: dict[str, Any]
+        # What the core is called with.
+        _params: dict[str, Any]
+        _context: CheckContext
+        # Told by set_sizes to a core whose sizes come from the data.
+        _sizes: tuple[int, int] | None
+        _set_on_core: tuple[str, ...]
+
+    def _known_parameters(self, identity: LossInfo) -> dict[str, Any]:
+        """Names and defaults of the parameters that the core is called or made with."""
+        if identity.made_by is not None:
+            return {**defaults_of(identity.made_by, of_class=True), **dict.fromkeys(identity.params)}
+        if isinstance(self.core, nn.Module):
+            return {}
+        optional = self._rules.optional
+        known = {**defaults_of(self.core, of_class=False), **dict.fromkeys(identity.params)}
+        return {name: default for name, default in known.items() if name not in optional}
+
+    def _adopt(self, identity: LossInfo) -> None:
+        """Take over the parameters of an identity."""
+        self.identity = identity
+        called = identity.made_by is None and not isinstance(self.core, nn.Module)
+        self._params = dict(identity.params) if called else {}
+        ignored = getattr(self, "ignore_index", None)
+        self._context = CheckContext(identity.expects, ignored if isinstance(ignored, int) else None)
+
+    def __getattr__(self, name: str) -> Any:
+        """A parameter of the loss; of a module that is called, what stands there."""
+        if name.startswith("_") or name in self.__dict__.get("_modules", ()):
+            return super().__getattr__(name)
+        if name not in self.__dict__.get("_defaults", ()):
+            core = self.__dict__.get("core", self.__dict__.get("_modules", {}).get("core"))
+            return getattr(core, name) if name in attributes_of(core) else super().__getattr__(name)
+        if self.identity.made_by is not None and name in attributes_of(self.core):
+            return getattr(self.core, name)
+        return self.identity.params.get(name, self._defaults[name])
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """A parameter takes effect; a name that is nearly that of one is refused; anything else is an attribute."""
+        defaults = self.__dict__.get("_defaults")
+        if defaults is None or name.startswith("_") or name in self.__dict__ or name in self._modules:
+            super().__setattr__(name, value)
+        elif name in defaults:
+            self._set_parameter(name, value)
+        elif hasattr(type(self), name):
+            super().__setattr__(name, value)
+        elif name in attributes_of(self.core):
+            set_attribute(self.core, name, value)
+            self._set_on_core = (*(n for n in self._set_on_core if n != name), name)
+        else:
+            learned = self.core._parameters if isinstance(self.core, nn.Module) else ()
+            if name in learned:
+                raise UsageError(f"{self.identity.name}: {name} is learned; set loss.core.{name}, in place, instead")
+            refuse_misspelt(name, [*defaults, *attributes_of(self.core), *learned], self.identity.name)
+            super().__setattr__(name, value)
+
+    def _set_parameter(self, name: str, value: Any) -> None:
+        if hasattr(type(self), name):
+            raise UsageError(
+                f"{self.identity.name}: {name} must be given where the loss is made; loss.{name} is its own"
+            )
+        before, after = self.identity.params, {**self.identity.params, name: value}
+        if self.identity.check is not None:
+            self.identity.check(after)
+        if self.identity.made_by is not None:
+            try:
+                remake(self.core, self._made, before, after)
+            except (UsageError, TypeError, ValueError) as error:
+                raise UsageError(f"{self.identity.name}: {name} cannot be set to {value!r}: {error}") from error
+        self._adopt(replace(self.identity, params=after))
+
+    def _made(self, params: Mapping[str, Any]) -> Any:
+        """A core of the same class, and of the same sizes."""
+        core = self.identity.made_by(**params)  # type: ignore[misc]
+        if self._sizes is not None:
+            core.set_sizes(*self._sizes)
+        return core
+
+    @property
+    def signature(self) -> str:
+        """Name of the signature."""
+        return self.identity.signature
+
+    def extra_repr(self) -> str:
+        """Shown by ``print(loss)``."""
+        own = "".join(f", {name}={getattr(self.core, name)!r}" for name in self._set_on_core)
+        return f"{self.identity}{own}, reduction={self.policy.reduction!r}, empty={self.policy.empty!r}"
+
+    @property
+    def parameter_names(self) -> tuple[str, ...]:
+        """What can be set: ``loss.gamma = 0.5``."""
+        return tuple(dict.fromkeys([*self._defaults, *attributes_of(self.core), "reduction", "empty"]))
+
+    @property
+    def reduction(self) -> str:
+        """ "mean", "sum" or "none"; can be set."""
+        return self.policy.reduction
+
+    @reduction.setter
+    def reduction(self, value: str) -> None:
+        self.policy = replace(self.policy, reduction=value)
+
+    def set_epoch(self, epoch: float) -> None:
+        """The epoch, from 0, as for a sum whose weights follow it, so that one training loop does for any loss.
+
+        A module of your own that has a ``set_epoch`` is told. Nothing else in a single loss depends on the epoch.
+        """
+        as_count("epoch", epoch)
+        told = getattr(self.core, "set_epoch", None)
+        if callable(told):
+            told(epoch)
+
+    def set_step(self, step: int) -> None:
+        """The step, from 0; else as :meth:`set_epoch`."""
+        as_count("step", step)
+        told = getattr(self.core, "set_step", None)
+        if callable(told):
+            told(step)
+
+    @property
+    def empty(self) -> str:
+        """What a reduction over nothing gives; can be set."""
+        return self.policy.empty
+
+    @empty.setter
+    def empty(self, value: str) -> None:
+        self.policy = replace(self.policy, empty=value)
