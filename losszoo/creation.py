@@ -14,7 +14,7 @@ from losszoo.losses.sums.sum_loss import SumLoss
 from losszoo.pairs.pair_labels import Relation
 from losszoo.pairs.pairwise_loss import PairwiseLoss
 from losszoo.pairs.streaming import Streaming
-from losszoo.registry.compatibility import leaves
+from losszoo.registry.compatibility import leaves, own_names
 from losszoo.registry.expressions import Call, Weighted, parse
 from losszoo.registry.registry import installed
 
@@ -70,7 +70,7 @@ def create(
 def _made(maker: Maker, loss: str | Callable[..., Any], params: Mapping[str, Any]) -> Loss | SumLoss:
     if not isinstance(loss, str):
         return maker.from_object(loss, getattr(loss, "__name__", type(loss).__name__), params)
-    terms = parse(loss)
+    terms = parse(own_names(loss))
     _check_registered(terms, loss, maker.making)
     if params:
         return maker.from_call(_with_params(terms, loss, params))

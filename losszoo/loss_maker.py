@@ -12,6 +12,7 @@ from torch import nn
 
 from losszoo.common.text import in_one_line, message_of
 from losszoo.errors import UsageError, suggest
+from losszoo.losses.declare import declared
 from losszoo.losses.introspection import (
     check_is_loss,
     fitting_signatures,
@@ -111,7 +112,11 @@ class Maker:
                 f"the signature of {name} cannot be read off its arguments: "
                 f"say signature= one of {', '.join(candidates)} (on the command line, --signature)"
             )
-        return self._wrap(thing, Identity(name, signature, self.making.expects or "logits", "", dict(params)))
+        declaration = declared(thing)
+        if declaration is not None and self.making.signature is None:
+            _check_one_of(f"signature of {name}", signature, SIGNATURES)
+        expects = self.making.expects or (declaration.expects if declaration else "logits")
+        return self._wrap(thing, Identity(name, signature, expects, "", dict(params)))
 
     def _wrap(self, core: Any, identity: Identity) -> Loss:
         if inspect.isclass(core):

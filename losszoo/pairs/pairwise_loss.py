@@ -98,7 +98,11 @@ class PairwiseLoss(Loss):
 
     def _known_parameters(self, identity: Identity) -> dict[str, Any]:
         contract = contract_of(self.core)
-        own = {"similarity": contract.similarity, "temperature": contract.temperature or 1.0, "symmetric": False}
+        own = {
+            "similarity": contract.similarity,
+            "temperature": contract.temperature or 1.0,
+            "symmetric": contract.symmetric,
+        }
         return {**super()._known_parameters(identity), **own}
 
     def _adopt(self, identity: Identity) -> None:
@@ -107,7 +111,7 @@ class PairwiseLoss(Loss):
         super()._adopt(identity)
         self._similarity: str = self._params.pop("similarity", contract.similarity)
         self._temperature: float = self._params.pop("temperature", contract.temperature or 1.0)
-        self._symmetric: bool = self._params.pop("symmetric", False)
+        self._symmetric: bool = self._params.pop("symmetric", contract.symmetric)
         self._context = replace(self._context, any_labels=self._any_labels)
 
     @property

@@ -24,15 +24,15 @@ OUTPUTS = ("binary", "multiclass", "segmentation")
 def command(name: str, as_json: bool) -> None:
     """All about the loss or the task NAME. Loads neither."""
     registry = installed()
-    if name in registry.losses:
-        loss = registry.losses[name]
+    if registry.own_name(name) in registry.losses:
+        loss = registry.loss(name)
         document = {**list_command.describe(registry, loss), "fits": tasks_for(registry, loss.signature)}
         print_json(document) if as_json else click.echo(loss_page(registry, loss))
     elif name in registry.tasks:
         task = registry.tasks[name]
         print_json(tasks_command.describe(registry, task)) if as_json else click.echo(task_page(registry, task))
     else:
-        near = in_a_file(name) or suggest(name, [*registry.losses, *registry.tasks])
+        near = in_a_file(name) or suggest(name, [*registry.losses, *registry.tasks], registry.aliases)
         raise UnknownNameError(f"unknown loss or task {name!r}: {near} (see losszoo list, losszoo tasks)")
     warn_of_failures(registry)
 
@@ -43,6 +43,7 @@ def loss_page(registry: Registry, spec: LossSpec) -> str:
         ("signature", spec.signature),
         *([("expects", spec.expects)] if spec.signature in OUTPUTS else []),
         ("fits", _fits(registry, spec)),
+        *([("also called", ", ".join(spec.aliases))] if spec.aliases else []),
         ("tags", ", ".join(spec.tags) or "none"),
         ("target", spec.target),
         ("from", str(registry.origin("loss", spec.name))),

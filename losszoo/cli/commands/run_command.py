@@ -13,7 +13,7 @@ from losszoo.cli.shared_options import command as make_command
 from losszoo.cli.shared_options import exit_with, print_json, warn_of_failures
 from losszoo.cli.threads import is_first, wait_politely
 from losszoo.errors import UsageError
-from losszoo.registry.compatibility import check_fit, leaves
+from losszoo.registry.compatibility import check_fit, leaves, own_names
 from losszoo.registry.expressions import Weighted, parse
 from losszoo.registry.registry import installed
 from losszoo.registry.specs import TaskSpec
@@ -114,6 +114,7 @@ def start_run(loss: str, task: str, settings: tuple[str, ...], as_json: bool, op
     check_options(settings, **options)
     registry = installed()
     spec = announced(task)
+    loss = own_names(loss)
     terms = parse(loss)
     check_fit(registry, terms, spec)  # before torch is imported: a wrong name is answered at once
     if is_first():
@@ -212,7 +213,7 @@ def check_options(settings: tuple[str, ...], epochs: int | None, out: str, **_: 
 
 def twins_of(terms: tuple[Weighted, ...]) -> dict[str, str]:
     """The exhibits in an expression, each with its stable form."""
-    specs = [installed().losses.get(call.name) for call in leaves(installed(), terms)]
+    specs = [installed().losses.get(installed().own_name(call.name)) for call in leaves(installed(), terms)]
     return {spec.name: spec.stable_twin for spec in specs if spec is not None and spec.stable_twin}
 
 

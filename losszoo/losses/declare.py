@@ -1,0 +1,73 @@
+"""``@losszoo.loss``: what a loss says of itself beside its docstring."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from torch import Tensor
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+# A number, or several: the type of class weights. `losszoo.losses_in` knows it by this name.
+Floats = float | Sequence[float] | Tensor
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """What :func:`loss` was given; the same is read from the source without running it."""
+
+    signature: str
+    tags: tuple[str, ...]
+    aliases: tuple[str, ...]
+    status: str
+    stable_twin: str | None
+    expects: str
+    name: str | None
+
+
+def loss(
+    *,
+    signature: str,
+    tags: tuple[str, ...] = (),
+    aliases: tuple[str, ...] = (),
+    status: str = "stable",
+    stable_twin: str | None = None,
+    expects: str = "logits",
+    name: str | None = None,
+) -> Callable[[F], F]:
+    """Declare a function, a row function or an ``nn.Module`` class as a loss. It is called as before, at no cost.
+
+    Summary, formula, parameters and reference stand in its docstring and its annotations. A plugin announces all
+    losses of a module with :func:`losszoo.losses_in`, which reads them from the source: so write literals.
+
+    Args:
+        signature: what the loss is called with, such as "binary" or "embedding".
+        tags: free words to filter by.
+        aliases: other names by which it is found; results and configs show its own.
+        status: "stable", or "exhibit" for a known-unstable form that is kept to teach.
+        stable_twin: for an exhibit, the loss to use instead.
+        expects: what the predictions are: "logits", "probabilities" or "log-probabilities".
+        name: the loss's name; the function's with dashes where it is left out.
+
+    Example:
+        >>> @loss(signature="regression", aliases=("squared-error",))
+        ... def square(predictions, targets):
+        ...     return (predictions - targets) ** 2
+        >>> square.__losszoo_loss__.signature
+        'regression'
+    """
+    declaration = Declaration(signature, tuple(tags), tuple(aliases), status, stable_twin, expects, name)
+
+    def mark(function: F) -> F:
+        function.__losszoo_loss__ = declaration  # type: ignore[attr-defined]
+        return function
+
+    return mark
+
+
+def declared(thing: Any) -> Declaration | None:
+    """What a function or class was declared with."""
+    found = getattr(thing, "__losszoo_loss__", None)
+    return found if isinstance(found, Declaration) else None
