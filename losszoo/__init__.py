@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from losszoo.errors import NonFiniteError as NonFiniteError
     from losszoo.errors import UsageError as UsageError
     from losszoo.losses.declare import Floats as Floats
+    from losszoo.losses.declare import Range as Range
     from losszoo.losses.declare import loss as loss
     from losszoo.losses.loss import Loss as Loss
     from losszoo.losses.numerics import differentiable_again as differentiable_again
@@ -50,7 +51,6 @@ if TYPE_CHECKING:
     from losszoo.pairs.streaming import Streaming as Streaming
     from losszoo.registry.hookspecs import hookimpl as hookimpl
     from losszoo.registry.params import Param as Param
-    from losszoo.registry.params import Range as Range
     from losszoo.registry.source import losses_in as losses_in
     from losszoo.registry.specs import LossSpec as LossSpec
     from losszoo.registry.specs import TaskSpec as TaskSpec
@@ -84,7 +84,7 @@ _HOME = {
     "NonFiniteError": "losszoo.errors",
     "PairwiseLoss": "losszoo.pairs.pairwise_loss",
     "Param": "losszoo.registry.params",
-    "Range": "losszoo.registry.params",
+    "Range": "losszoo.losses.declare",
     "Replay": "losszoo.crash_replay.replay",
     "Recipe": "losszoo.tasks.task",
     "RunResult": "losszoo.training.run_result",

@@ -1,9 +1,9 @@
-"""``@losszoo.loss``: what a loss says of itself beside its docstring."""
+"""``@losszoo.loss`` and ``Range``: what a loss says of itself beside its docstring."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from torch import Tensor
@@ -12,6 +12,29 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 # A number, or several: the type of class weights. `losszoo.losses_in` knows it by this name.
 Floats = float | Sequence[float] | Tensor
+
+
+@dataclass(frozen=True)
+class Range:
+    """The legal values of a number, written beside its type: ``gamma: Annotated[float, Range(0, None)] = 2.0``.
+
+    Args:
+        low: the least; None for no bound.
+        high: the largest; None for no bound.
+        bounds: which ends are legal, in interval notation: "[]", "()", "[)", "(]".
+        log: True where a search should step in the logarithm.
+        search: (low, high) that a tuner explores; the legal range where that is finite.
+
+    Example:
+        >>> Range(0, None, search=(0.5, 5))
+        Range(low=0, high=None, bounds='[]', log=False, search=(0.5, 5))
+    """
+
+    low: float | None
+    high: float | None
+    bounds: str = field(default="[]", kw_only=True)
+    log: bool = field(default=False, kw_only=True)
+    search: tuple[float, float] | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True)

@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
-_FORMULA = re.compile(r"^\.\. math::(.*(?:\n(?:[ \t].*)?)*)", re.MULTILINE)
-_SECTION = re.compile(r"^(Args|References?):[ \t]*\n((?:(?:[ \t].*)?\n?)*)", re.MULTILINE)
-_ARGUMENT = re.compile(r"(\w+)(?: \([^)]*\))?:[ \t]*(.*)")
-# ``code`` and :role:`~package.thing` as they are read aloud.
+_MATH = ".. math::"
+_SECTIONS = ("Arg", "Return", "Raise", "Yield", "Attribute", "Example", "Note", "Reference")
+# ``code`` and :role:`~package.thing` as they are read aloud; mathematics keep a mark.
 _MARKUP = re.compile(r"``([^`]+)``|:math:`([^`]+)`|:\w+:`~?(?:[\w.]*\.)?([^`.]+)`")
 
 
-@dataclass(frozen=True)
-class Docstring:
+class Docstring(NamedTuple):
     """The parts that a card shows; empty where there is none.
 
     Args:
         summary: the first line.
         formula: LaTeX of the first ``.. math::``, in one line.
+        description: what else stands before the first section, in one line; mathematics as ``$...$``.
         arguments: by name, each in one line, without markup.
         reference: in one line, without the full stop.
     """
 
     summary: str
     formula: str
+    description: str
     arguments: dict[str, str]
     reference: str
 
@@ -36,38 +36,50 @@ def read_docstring(text: str) -> Docstring:
         >>> read_docstring("Squared error.\n\n.. math:: (p - t)^2\n\nArgs:\n    delta: see ``huber``.\n").arguments
         {'delta': 'see huber'}
     """
-    formula = _FORMULA.search(text)
-    sections = {match[1].rstrip("s"): match[2] for match in _SECTION.finditer(text)}
+    summary, _, rest = text.partition("\n")
+    parts: dict[str, list[str]] = {"formula": [], "": [], "Arg": [], "Reference": []}
+    section = place = ""
+    for line in rest.split("\n"):
+        if line and not line[0].isspace():  # what is indented, or empty, goes on
+            heading = line.rstrip().removesuffix(":").removesuffix("s")
+            if line.rstrip().endswith(":") and heading in _SECTIONS:
+                section = place = heading
+                continue
+            begins = line.startswith(_MATH) and not parts["formula"] and not section
+            place, line = ("formula", line.removeprefix(_MATH)) if begins else (section, line)
+        parts.setdefault(place, []).append(line)
     return Docstring(
-        text.partition("\n")[0].strip(),
-        _one_line(formula[1]) if formula else "",
-        _arguments(sections.get("Arg", "")),
-        _spoken(sections.get("Reference", "")),
+        summary.strip(),
+        _one_line(parts["formula"]),
+        _spoken(parts[""]),
+        _arguments(parts["Arg"]),
+        _spoken(parts["Reference"]).removesuffix("."),
     )
 
 
-def _arguments(section: str) -> dict[str, str]:
+def _arguments(section: list[str]) -> dict[str, str]:
     """Each entry begins at the section's own indentation, and goes on deeper."""
-    lines = [line for line in section.splitlines() if line.strip()]
-    depth = min((_indentation(line) for line in lines), default=0)
-    found: dict[str, str] = {}
+    depth = min((_indentation(line) for line in section if line.strip()), default=0)
+    found: dict[str, list[str]] = {}
     name = ""
-    for line in lines:
-        entry = _ARGUMENT.fullmatch(line.strip()) if _indentation(line) == depth else None
-        if entry:
-            name = entry[1]
-        found[name] = f"{found.get(name, '')} {entry[2] if entry else line.strip()}"
-    return {name: _spoken(text) for name, text in found.items() if name}
+    for line in section:
+        head, colon, text = line.strip().partition(":")
+        if _indentation(line) == depth and colon and head.partition(" ")[0].isidentifier():
+            name, line = head.partition(" ")[0], text
+        found.setdefault(name, []).append(line)
+    return {name: _spoken(lines).removesuffix(".") for name, lines in found.items() if name}
 
 
 def _indentation(line: str) -> int:
     return len(line) - len(line.lstrip())
 
 
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
+def _one_line(lines: list[str]) -> str:
+    return " ".join(" ".join(lines).split())
 
 
-def _spoken(text: str) -> str:
-    plain = _MARKUP.sub(lambda match: match[1] or match[2] or match[3], _one_line(text))
-    return plain.removesuffix(".")
+def _spoken(lines: list[str]) -> str:
+    text = _one_line(lines)
+    if "`" not in text:
+        return text
+    return _MARKUP.sub(lambda match: match[1] or (match[2] and f"${match[2]}$") or match[3], text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from losszoo.errors import UsageError
@@ -12,29 +12,6 @@ from losszoo.registry.announcing import announcement
 
 PARAM_TYPES = ("float", "int", "bool", "str", "floats")
 BOUNDS = ("[]", "()", "[)", "(]")
-
-
-@dataclass(frozen=True)
-class Range:
-    """The legal values of a number, written beside its type: ``gamma: Annotated[float, Range(0, None)] = 2.0``.
-
-    Args:
-        low: the least; None for no bound.
-        high: the largest; None for no bound.
-        bounds: which ends are legal, in interval notation: "[]", "()", "[)", "(]".
-        log: True where a search should step in the logarithm.
-        search: (low, high) that a tuner explores; the legal range where that is finite.
-
-    Example:
-        >>> Range(0, None, search=(0.5, 5))
-        Range(low=0, high=None, bounds='[]', log=False, search=(0.5, 5))
-    """
-
-    low: float | None
-    high: float | None
-    bounds: str = field(default="[]", kw_only=True)
-    log: bool = field(default=False, kw_only=True)
-    search: tuple[float, float] | None = field(default=None, kw_only=True)
 
 
 @announcement

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import ast
-import importlib.machinery
 import math
-import pkgutil
-import re
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from importlib.machinery import ModuleSpec
+from typing import Any, NamedTuple
 
 from losszoo.errors import UsageError, suggest
 from losszoo.losses.similarity_names import SIMILARITIES
@@ -34,9 +31,6 @@ _TYPES = {
     frozenset({"str"}): "str",
     frozenset({"Floats"}): "floats",
 }
-# A module without one of these holds no loss, and is not parsed.
-_MARK = re.compile(r"^@(\w+\.)?loss\b", re.MULTILINE)
-_CAPITAL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 _SIMILARITY = "how alike two rows are; of a distance the negative"
 _TEMPERATURE = "what the similarities are divided by"
@@ -51,13 +45,11 @@ class _UnreadableError(Exception):
         self.line = getattr(node, "lineno", 1)
 
 
-@dataclass(frozen=True)
-class _Module:
+class _Module(NamedTuple):
     """A module as text: its name, where it lies, and what its names stand for where that is one assignment."""
 
     name: str
     place: str
-    body: list[ast.stmt]
     names: dict[str, ast.expr]
 
     def resolved(self, node: ast.expr) -> ast.expr:
@@ -95,29 +87,57 @@ def losses_in(*modules: str) -> list[LossSpec]:
 
 
 def _losses_of(name: str) -> Iterator[LossSpec]:
-    modules = [(module, place, text) for module, place, text in _sources(name) if text is None or _MARK.search(text)]
-    if not modules:
+    count = 0
+    for module, place, text in _sources(name):
+        for spec in _losses_in_text(module, place, text):
+            count += 1
+            yield spec
+    if not count:
         why = "must hold a loss marked with @losszoo.loss(...), and holds none" if _find(name) else "is not there"
         yield faulty(LossSpec, f"losses_in: module {name} {why}")
-    for module, place, text in modules:
-        if text is None:
-            yield faulty(LossSpec, f"module {module} has no source to read; announce its losses with losszoo.LossSpec")
-        else:
-            yield from _losses_in_text(module, place, text)
 
 
-def _losses_in_text(name: str, place: str, text: str) -> Iterator[LossSpec]:
+def _losses_in_text(name: str, place: str, text: bytes | None) -> Iterator[LossSpec]:
+    if text is None:
+        yield faulty(LossSpec, f"module {name} has no source to read; announce its losses with losszoo.LossSpec")
+        return
+    if b"@loss" not in text and b".loss(" not in text:
+        return
     try:
-        body = ast.parse(text).body
+        body = _parsed(text)
     except (SyntaxError, ValueError) as error:
         yield faulty(LossSpec, f"module {name} cannot be read: {error} ({place}:{getattr(error, 'lineno', 1)})")
         return
-    module = _Module(name, place, body, dict(_assignments(body)))
+    module = _Module(name, place, dict(_assignments(body)))
     for node in body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
             for decorator in node.decorator_list:
                 if _last_name(decorator) == "loss":
                     yield _loss(module, node, decorator)
+
+
+def _parsed(text: bytes) -> list[ast.stmt]:
+    """The statements of a module that can matter: assignments, and what is decorated, as far as its docstring."""
+    try:
+        return ast.parse(b"\n".join(_heads(text.split(b"\n")))).body
+    except SyntaxError:  # written in a way that the short cut does not know
+        return ast.parse(text).body
+
+
+def _heads(lines: list[bytes]) -> Iterator[bytes]:
+    """As many lines, empty where they cannot matter: to parse all code of all losses takes several times longer."""
+    kept = decorated = head = inside = False
+    for line in lines:
+        if not inside and line[:1] not in b" )]}":  # a new statement; an empty line is in any bytes
+            declares = line.startswith((b"def ", b"class "))
+            kept = line.startswith(b"@") or (decorated if declares else b"=" in line)
+            head = kept and line.startswith(b"def ")
+            decorated = line.startswith(b"@")
+        yield line if kept else b""
+        if line.count(b'"""') % 2:
+            inside = not inside
+        if head and not inside and b'"""' in line:
+            kept = head = False
 
 
 def _assignments(body: list[ast.stmt]) -> Iterator[tuple[str, ast.expr]]:
@@ -155,16 +175,25 @@ def _spec(module: _Module, node: Marked, decorator: ast.expr) -> LossSpec:
     ]
     if missing:
         raise _UnreadableError(node, f"the docstring must have {', '.join(missing)}; it has none")
-    name = declared.pop("name", None) or _CAPITAL.sub("-", node.name).replace("_", "-").lower()
     return LossSpec(
-        name=name,
+        name=declared.pop("name", None) or _dashed(node),
         target=f"{module.name}:{node.name}",
         summary=doc.summary,
         formula=doc.formula,
         reference=doc.reference,
+        description=doc.description,
         params=tuple(_params(module, node, doc)),
         **declared,
     )
+
+
+def _dashed(node: Marked) -> str:
+    """``laplace-nll`` of ``laplace_nll`` and of ``LaplaceNLL``."""
+    if isinstance(node, ast.FunctionDef):
+        return node.name.replace("_", "-").lower()
+    import re
+
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "-", node.name).lower()
 
 
 def _declared(module: _Module, decorator: ast.expr) -> dict[str, Any]:
@@ -325,36 +354,37 @@ def _last_name(node: ast.expr) -> str:
     return node.id if isinstance(node, ast.Name) else ""
 
 
-def _sources(name: str) -> Iterator[tuple[str, str, str | None]]:
+def _sources(name: str) -> Iterator[tuple[str, str, bytes | None]]:
     """Name, place and text of a module, and of all that lie in it where it is a package; no parent is imported."""
     spec = _find(name)
     if spec is None or spec.loader is None:
         return
     inside = spec.submodule_search_locations
-    get_source = getattr(spec.loader, "get_source", None)
-    text = get_source(name) if get_source else None
-    yield name, _place(spec.origin or name), text if text is not None or inside is None else ""
-    for child in sorted(pkgutil.iter_modules(inside or []), key=lambda child: child.name):
-        yield from _sources(f"{name}.{child.name}")
+    if spec.origin is not None and spec.origin.endswith(".py") and hasattr(spec.loader, "get_data"):
+        yield name, _place(spec.origin), spec.loader.get_data(spec.origin)
+    elif inside is None:
+        yield name, _place(spec.origin or name), None
+    if inside is not None:
+        import pkgutil  # here, as most manifests name their modules
+
+        for child in sorted(pkgutil.iter_modules(inside), key=lambda child: child.name):
+            yield from _sources(f"{name}.{child.name}")
 
 
-def _find(name: str) -> importlib.machinery.ModuleSpec | None:
+def _find(name: str) -> ModuleSpec | None:
     """The spec of a module, from the folders of its parents; ``importlib.util.find_spec`` would import those."""
+    package, _, _ = name.rpartition(".")
     path: Any = None
-    spec = None
-    parts = name.split(".")
-    for depth in range(1, len(parts) + 1):
-        parent = ".".join(parts[:depth])
-        found = (finder.find_spec(parent, path, None) for finder in sys.meta_path if hasattr(finder, "find_spec"))
-        spec = next((s for s in found if s is not None), None)
-        if spec is None:
+    if package:
+        there = sys.modules.get(package)
+        parent = _find(package) if there is None else there.__spec__
+        path = None if parent is None else parent.submodule_search_locations
+        if path is None:
             return None
-        path = spec.submodule_search_locations
-        if path is None and depth < len(parts):
-            return None
-    return spec
+    found = (finder.find_spec(name, path, None) for finder in sys.meta_path if hasattr(finder, "find_spec"))
+    return next((spec for spec in found if spec is not None), None)
 
 
 def _place(path: str) -> str:
     """The file with its folder, as in the errors of plugins."""
-    return "/".join(re.split(r"[\\/]", path)[-2:])
+    return "/".join(path.replace("\\", "/").split("/")[-2:])

@@ -66,6 +66,7 @@ class LossSpec:
         aliases: other names by which the loss is found, each in the form of a name.
         status: "stable", or "exhibit" for a known-unstable form that is kept to teach.
         stable_twin: for an exhibit, the loss to use instead.
+        description: when to use it and what to know, in one line; mathematics as ``$...$``.
     """
 
     name: str
@@ -80,10 +81,12 @@ class LossSpec:
     aliases: tuple[str, ...] = ()
     status: str = "stable"
     stable_twin: str | None = None
+    description: str = ""
 
     def __post_init__(self) -> None:
         _check_announcement(self, "loss")
         require(_is_printable(self.formula), self, "formula", f"text {_PLAIN}")
+        require(_is_printable(self.description), self, "description", f"text {_PLAIN}")
         _check_aliases(self)
         _check_made(self)
         require(_is_params(self.params), self, "params", "a tuple of Param, each with a name of its own")

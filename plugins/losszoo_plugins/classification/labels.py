@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from losszoo import Unreduced, UsageError
+from losszoo import Floats, Unreduced, UsageError
 from losszoo_plugins.closed_form import only_plain
-
-# A number or a sequence of numbers, as a user writes it.
-Floats = float | Sequence[float] | Tensor
 
 
 class Labels(NamedTuple):
