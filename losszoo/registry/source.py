@@ -106,7 +106,8 @@ def _losses_in_text(name: str, place: str, text: bytes | None) -> Iterator[LossS
     try:
         body = _parsed(text)
     except (SyntaxError, ValueError) as error:
-        yield faulty(LossSpec, f"module {name} cannot be read: {error} ({place}:{getattr(error, 'lineno', 1)})")
+        said, line = getattr(error, "msg", error), getattr(error, "lineno", 1)
+        yield faulty(LossSpec, f"module {name} cannot be read: {said} ({place}:{line})")
         return
     module = _Module(name, place, dict(_assignments(body)))
     for node in body:

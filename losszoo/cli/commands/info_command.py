@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
 from losszoo.cli.commands import list_command, tasks_command
@@ -38,7 +40,7 @@ def command(name: str, as_json: bool) -> None:
 
 
 def loss_page(registry: Registry, spec: LossSpec) -> str:
-    """The page of a loss, for people."""
+    """The page of a loss, for people: formulas as a terminal shows them."""
     facts = [
         ("signature", spec.signature),
         *([("expects", spec.expects)] if spec.signature in OUTPUTS else []),
@@ -50,7 +52,10 @@ def loss_page(registry: Registry, spec: LossSpec) -> str:
     ]
     if spec.stable_twin:
         facts.insert(0, ("exhibit", f"unstable on purpose; use {spec.stable_twin}"))
-    parts = [*_title(spec), "", *_wrapped("  ", spec.formula), "", *_facts(facts)]
+    parts = [*_title(spec), "", *_wrapped("  ", _readable(f"${spec.formula}$")), ""]
+    if spec.description:
+        parts += [*_wrapped("  ", _readable(spec.description)), ""]
+    parts += _facts(facts)
     if spec.params:
         name_width = max(len(param.name) for param in spec.params)
         parts += _heading("Parameters")
@@ -74,8 +79,20 @@ def _param(param: Param, name_width: int) -> list[str]:
     elif param.interval:
         kind = f"{param.type} in {param.interval}"
     default = str(param.default).lower() if param.default is None or param.type == "bool" else str(param.default)
-    said = f": {param.summary}" if param.summary else ""
+    said = f": {_readable(param.summary)}" if param.summary else ""
     return _wrapped(f"  {param.name.ljust(name_width)}  ", f"{kind}; default {default}{said}")
+
+
+def _readable(text: str) -> str:
+    """Mathematics between dollars in Unicode, where the terminal can show it; else in LaTeX."""
+    from losszoo.cli.formula import prose_in_unicode  # reads LaTeX, which only a page needs
+
+    shown = prose_in_unicode(text)
+    try:
+        shown.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        return text.strip("$")
+    return shown
 
 
 def task_page(registry: Registry, spec: TaskSpec) -> str:

@@ -19,7 +19,10 @@ from losszoo.registry.specs import LossSpec
 @click.option("--tag", help="Only losses with this tag.")
 @click.option("--plugin", help="Only losses of this distribution or entry point.")
 def command(search: str | None, signature: str | None, tag: str | None, plugin: str | None, as_json: bool) -> None:
-    """Every installed loss, or those with SEARCH in a name, an alias, a tag or the summary. Loads none of them."""
+    """Every installed loss, or those that SEARCH finds.
+
+    Looks in names, aliases, tags and summaries. Loads none of them.
+    """
     specs = list_losses(signature=signature, tag=tag, plugin=plugin, search=search)
     registry = installed()
     if as_json:

@@ -114,7 +114,7 @@ def start_run(loss: str, task: str, settings: tuple[str, ...], as_json: bool, op
     check_options(settings, **options)
     registry = installed()
     spec = announced(task)
-    loss = own_names(loss)
+    loss = told_own_names(loss)
     terms = parse(loss)
     check_fit(registry, terms, spec)  # before torch is imported: a wrong name is answered at once
     if is_first():
@@ -209,6 +209,14 @@ def check_options(settings: tuple[str, ...], epochs: int | None, out: str, **_: 
     again = [item for item in settings if item.partition("=")[0].strip() == "recipe.epochs"]
     if epochs is not None and again:
         raise UsageError(f"epochs is given twice: say one of --epochs {epochs} and --set {again[-1]}")
+
+
+def told_own_names(loss: str) -> str:
+    """The expression with own names; that a name of the field stands for another one is said."""
+    own = own_names(loss)
+    if own != loss:
+        click.echo(f"note: {loss} is {own} here; losszoo info tells how it differs from others of that name", err=True)
+    return own
 
 
 def twins_of(terms: tuple[Weighted, ...]) -> dict[str, str]:

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from losszoo.cli.commands.run_command import check_options, warn_of_exhibits
+from losszoo.cli.commands.run_command import check_options, told_own_names, warn_of_exhibits
 from losszoo.cli.commands.run_command import command as run_command
 from losszoo.cli.shared_options import command as make_command
 from losszoo.cli.shared_options import counted, exit_with, print_json, warn_of_failures
 from losszoo.cli.threads import wait_politely
 from losszoo.common.text import printable
-from losszoo.registry.compatibility import check_fit, own_names
+from losszoo.registry.compatibility import check_fit
 from losszoo.registry.expressions import parse
 from losszoo.registry.registry import installed
 
@@ -93,7 +93,7 @@ def command(
     """
     check_options(settings, **options)
     registry = installed()
-    loss = own_names(loss)
+    loss = told_own_names(loss)
     terms = parse(loss)
     check_fit(registry, terms, registry.task(task))  # before torch is imported: a wrong name is answered at once
     warn_of_exhibits(terms)

@@ -61,7 +61,7 @@ def triplet_batch_hard(logits: Tensor, positive: Tensor, negative: Tensor, *, ma
 )
 @pairwise(similarity="euclidean", temperature=None, needs=("positive", "negative"))
 def triplet_semi_hard(logits: Tensor, positive: Tensor, negative: Tensor, *, margin: Margin = 1.0) -> Unreduced:
-    r"""Triplet of each positive pair with its closest negative beyond the positive, else the furthest negative.
+    r"""Triplet of each positive pair with its closest negative beyond the positive, else the furthest.
 
     .. math:: \ell_{ip} = \max\bigl(0, d_{ip} - \min_{n: d_{in} > d_{ip}} d_{in} + m\bigr)
 
