@@ -156,7 +156,7 @@ def _loss(module: _Module, node: Marked, decorator: ast.expr) -> LossSpec:
         try:
             return _spec(module, node, decorator)
         except _UnreadableError as error:
-            line, said = error.line, f"loss {node.name}: {error}"
+            line, said = error.line, f"loss {_dashed(node)}: {error}"
         except (UsageError, TypeError) as error:
             said = str(error)
     return faulty(LossSpec, f"{said} ({module.place}:{line})")
