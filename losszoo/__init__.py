@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from losszoo.errors import LosszooError as LosszooError
     from losszoo.errors import NonFiniteError as NonFiniteError
     from losszoo.errors import UsageError as UsageError
+    from losszoo.losses.declare import Floats as Floats
+    from losszoo.losses.declare import Range as Range
+    from losszoo.losses.declare import loss as loss
     from losszoo.losses.loss import Loss as Loss
     from losszoo.losses.numerics import differentiable_again as differentiable_again
     from losszoo.losses.numerics import masked_logsumexp as masked_logsumexp
@@ -48,6 +51,7 @@ if TYPE_CHECKING:
     from losszoo.pairs.streaming import Streaming as Streaming
     from losszoo.registry.hookspecs import hookimpl as hookimpl
     from losszoo.registry.params import Param as Param
+    from losszoo.registry.source import losses_in as losses_in
     from losszoo.registry.specs import LossSpec as LossSpec
     from losszoo.registry.specs import TaskSpec as TaskSpec
     from losszoo.reporting.report import report as report
@@ -71,6 +75,7 @@ _HOME = {
     "DataError": "losszoo.errors",
     "Examination": "losszoo.doctor.report.examination",
     "Finding": "losszoo.doctor.report.examination",
+    "Floats": "losszoo.losses.declare",
     "Guard": "losszoo.training.guard.guard",
     "Loss": "losszoo.losses.loss",
     "LossSpec": "losszoo.registry.specs",
@@ -79,6 +84,7 @@ _HOME = {
     "NonFiniteError": "losszoo.errors",
     "PairwiseLoss": "losszoo.pairs.pairwise_loss",
     "Param": "losszoo.registry.params",
+    "Range": "losszoo.losses.declare",
     "Replay": "losszoo.crash_replay.replayed",
     "Recipe": "losszoo.tasks.task",
     "RunResult": "losszoo.training.run_result",
@@ -105,6 +111,8 @@ _HOME = {
     "list_tasks": "losszoo.api",
     "load_task": "losszoo.api",
     "log_odds": "losszoo.pairs.log_odds",
+    "loss": "losszoo.losses.declare",
+    "losses_in": "losszoo.registry.source",
     "masked_logsumexp": "losszoo.losses.numerics",
     "pairwise": "losszoo.pairs.row_functions",
     "pairwise_logits": "losszoo.losses.similarity",

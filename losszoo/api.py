@@ -13,13 +13,16 @@ if TYPE_CHECKING:
     from losszoo.tasks.task import Task
 
 
-def list_losses(signature: str | None = None, tag: str | None = None, plugin: str | None = None) -> list[LossSpec]:
+def list_losses(
+    signature: str | None = None, tag: str | None = None, plugin: str | None = None, *, search: str | None = None
+) -> list[LossSpec]:
     """The installed losses, in the order of their plugins.
 
     Args:
         signature: only those of this signature.
         tag: only those with this tag.
         plugin: only those of this distribution or entry point.
+        search: only those with this text in a name, an alias, a tag or the summary.
 
     Raises:
         UsageError: there is no such signature, tag or plugin.
@@ -27,6 +30,8 @@ def list_losses(signature: str | None = None, tag: str | None = None, plugin: st
     Example:
         >>> [spec.name for spec in list_losses(signature="pair")]
         ['contrastive']
+        >>> [spec.name for spec in list_losses(search="pinball")]
+        ['quantile']
     """
     registry = installed()
     _known("signature", signature, SIGNATURES)
@@ -37,8 +42,14 @@ def list_losses(signature: str | None = None, tag: str | None = None, plugin: st
         for name, spec in registry.losses.items()
         if signature in (None, spec.signature)
         and (tag is None or tag in spec.tags)
+        and (search is None or _holds(spec, search))
         and plugin in (None, registry.origin("loss", name).distribution, registry.origin("loss", name).entry_point)
     ]
+
+
+def _holds(spec: LossSpec, text: str) -> bool:
+    words = (spec.name, *spec.aliases, *spec.tags, spec.summary)
+    return any(text.strip().lower() in word.lower() for word in words)
 
 
 def _known(what: str, name: str | None, names: Collection[str]) -> None:

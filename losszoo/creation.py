@@ -13,6 +13,7 @@ from torch import nn
 from losszoo.common.text import in_one_line, message_of
 from losszoo.errors import UsageError, nearest, suggest
 from losszoo.losses.configured_loss import LossInfo
+from losszoo.losses.declare import declared
 from losszoo.losses.idle import refuse_idle
 from losszoo.losses.introspection import (
     check_is_loss,
@@ -30,7 +31,7 @@ from losszoo.losses.sums.sum_loss import SumLoss, Term
 from losszoo.pairs.pair_labels import Relation
 from losszoo.pairs.pairwise_loss import PairwiseLoss
 from losszoo.pairs.streaming import Streaming
-from losszoo.registry.compatibility import COMBINER, check_params, leaves
+from losszoo.registry.compatibility import COMBINER, check_params, leaves, own_names
 from losszoo.registry.expressions import Call, Weighted, parse
 from losszoo.registry.import_target import resolve
 from losszoo.registry.registry import installed
@@ -91,7 +92,7 @@ def create(
 def _made(maker: Maker, loss: str | Callable[..., Any], params: Mapping[str, Any]) -> Loss | SumLoss:
     if not isinstance(loss, str):
         return maker.from_object(loss, name_of(loss), params)
-    terms = parse(loss)
+    terms = parse(own_names(loss))
     refuse_idle(terms)
     _check_registered(terms, loss, maker.options)
     if params:
@@ -194,7 +195,11 @@ class Maker:
         if signature is None:
             ways = "as in losszoo.create(..., signature='{}'), on the command line --signature {}"
             raise UsageError(unknown_signature(thing, name, fitting_signatures(thing), ways))
-        return self._wrap(thing, LossInfo(name, signature, self.options.expects or "logits", "", dict(params)))
+        declaration = declared(thing)
+        if declaration is not None and self.options.signature is None:
+            _check_one_of(f"signature of {name}", signature, SIGNATURES)
+        expects = self.options.expects or (declaration.expects if declaration else "logits")
+        return self._wrap(thing, LossInfo(name, signature, expects, "", dict(params)))
 
     def _wrap(self, core: Any, identity: LossInfo) -> Loss:
         if inspect.isclass(core):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from typing import Any
 
+NO_ALIASES: Mapping[str, str] = {}
 # So many names still tell something; more would bury the message.
 _MOST_NAMES = 40
 
@@ -67,20 +69,29 @@ def usage_error_like(error: Exception) -> type[UsageError]:
     return type(error) if isinstance(error, NotApplicableError | EmptyBatchError) else UsageError
 
 
-def suggest(name: str, known: list[str]) -> str:
+def suggest(name: str, known: list[str], aliases: Mapping[str, str] = NO_ALIASES) -> str:
     """The end of an unknown-name message: the nearest names, else all of them where they are few.
+
+    Args:
+        name: as it was written.
+        known: the names.
+        aliases: other names, each with the one that it stands for.
 
     Example:
         >>> suggest("focl", ["bce", "focal"])
         'did you mean focal?'
         >>> suggest("CE", ["bce", "cross-entropy"])
         'did you mean cross-entropy or bce?'
+        >>> suggest("pinbal", ["quantile"], {"pinball": "quantile"})
+        'did you mean quantile (pinball)?'
         >>> suggest("zzz", ["bce", "focal"])
         'known: bce, focal'
     """
-    near = nearest(name, known)
+    near = nearest(name, [*known, *aliases])
     if near:
-        return f"did you mean {' or '.join(near)}?"
+        owners = dict.fromkeys(aliases.get(found, found) for found in near)
+        shown = [owner if owner in near else f"{owner} ({_alias_of(owner, near, aliases)})" for owner in owners]
+        return f"did you mean {' or '.join(shown)}?"
     if not known:
         return "nothing of this kind is installed"
     if len(known) > _MOST_NAMES:
@@ -88,20 +99,30 @@ def suggest(name: str, known: list[str]) -> str:
     return f"known: {', '.join(sorted(known))}"
 
 
+def _alias_of(owner: str, near: list[str], aliases: Mapping[str, str]) -> str:
+    return next(found for found in near if aliases.get(found) == owner)
+
+
 def nearest(name: str, known: list[str]) -> list[str]:
-    """At most three known names that may be meant: by initials (ce), by spelling, by a part (entropy)."""
+    """At most three known names that may be meant: by class name (BCELoss), initials (ce), spelling, a part."""
     import difflib
 
     plain = {_plain(candidate): candidate for candidate in known}
     wanted = _plain(name)
+    same = [p for p in plain if _folded(p) == _folded(wanted)]
     initials = [p for p in plain if "-" in p and "".join(part[:1] for part in p.split("-")) == wanted]
     alike = difflib.get_close_matches(wanted, plain, n=3, cutoff=0.6)
     parts = [p for p in plain if len(wanted) > 2 and wanted in p]
-    return [plain[p] for p in dict.fromkeys([*initials, *alike, *parts])][:3]
+    return [plain[p] for p in dict.fromkeys([*same, *initials, *alike, *parts])][:3]
 
 
 def _plain(name: str) -> str:
     return name.lower().replace("_", "-")
+
+
+def _folded(name: str) -> str:
+    """A name without dashes and the word loss, as a class of another library is called: BCEWithLogitsLoss."""
+    return name.replace("-", "").removesuffix("loss")
 
 
 def is_out_of_memory(error: BaseException) -> bool:

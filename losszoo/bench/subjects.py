@@ -9,7 +9,7 @@ from typing import Any
 from losszoo.api import list_losses
 from losszoo.bench.workload import Size, Workload, labels_of, second_of
 from losszoo.errors import UsageError, suggest
-from losszoo.registry.compatibility import COMBINER, check_params
+from losszoo.registry.compatibility import COMBINER, check_params, own_names
 from losszoo.registry.expressions import Call, parse
 from losszoo.registry.registry import installed
 
@@ -63,6 +63,7 @@ def subject_of(text: str, signature: str | None = None, expects: str | None = No
         >>> subject_of("focal(gamma=1)").params
         {'gamma': 1, 'alpha': None}
     """
+    text = own_names(text)
     terms = parse(text)
     if len(terms) != 1 or terms[0].scale != 1 or terms[0].schedules or terms[0].call.inner:
         raise UsageError(f"bench must have single losses, however: {text!r}; measure its terms one by one")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from losszoo.errors import UsageError, suggest
-from losszoo.registry.compatibility import check_fit
+from losszoo.registry.compatibility import check_fit, own_names
 from losszoo.registry.expressions import parse
 from losszoo.registry.registry import installed
 from losszoo.registry.specs import TaskSpec
@@ -90,7 +91,7 @@ def check(request: Request) -> Checked:
     notes: list[str] = []
     seeds = _seeds(request.seeds, problems)
     _check_options(request, problems)
-    losses = _distinct("loss", request.losses, _loss_key, problems, notes)
+    losses = _own_names(_distinct("loss", request.losses, _loss_key, problems, notes))
     tasks = tuple(_known_tasks(_distinct("task", request.tasks, str.strip, problems, notes), problems))
     _check_building(_fitting(losses, tasks, problems), request, problems)
     _refuse(problems)
@@ -165,9 +166,19 @@ _NAMES = {"loss": "write file.py:NAME", "task": "write the name of an installed 
 
 def _loss_key(text: str) -> str:
     try:
-        return " + ".join(map(str, parse(text)))
+        return " + ".join(map(str, parse(own_names(text))))
     except UsageError:
         return text.strip()
+
+
+def _own_names(losses: Iterable[str]) -> list[str]:
+    """What cannot be read stays, to be refused with the rest."""
+    found = []
+    for text in losses:
+        with contextlib.suppress(UsageError):
+            text = own_names(text)
+        found.append(text)
+    return found
 
 
 def _known_tasks(names: Iterable[str], problems: list[str]) -> Iterator[TaskSpec]:

@@ -34,6 +34,7 @@ from losszoo.doctor.subject.subject import Leaves, Outcome, Subject, evaluate
 from losszoo.errors import UsageError, nearest, suggest
 from losszoo.losses.introspection import name_of
 from losszoo.losses.loss import Loss
+from losszoo.registry.compatibility import own_names
 from losszoo.registry.specs import EXPECTS
 
 DTYPES = ("float32", "bfloat16", "float16", "float64")
@@ -93,6 +94,7 @@ def examine(
         raise UsageError(f"effort must be a number of evaluations >= 1, got {effort}")
     if not budget > 0:
         raise UsageError(f"budget must be a number of seconds > 0, got {budget}")
+    loss = own_names(loss)
     with isolated(seed, torch.device("cpu")), quiet(), eager():
         subjects = subjects_of(loss, signature, expects, example, seed)
         share = 1 / len(subjects)

@@ -10,6 +10,7 @@ from torch import nn
 
 from losszoo.common.text import shown
 from losszoo.errors import UsageError
+from losszoo.losses.declare import declared
 from losszoo.losses.signatures import TABLE
 
 
@@ -58,7 +59,7 @@ def parameters_of(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
 
 
 def infer_signature(thing: Any) -> str | None:
-    """The signature whose argument names a callable has; None where none, or more than one, does.
+    """The signature that a callable is declared with, or whose argument names it has; None where several fit, or none.
 
     Example:
         >>> infer_signature(lambda logits, labels: 0) is None
@@ -66,6 +67,9 @@ def infer_signature(thing: Any) -> str | None:
         >>> infer_signature(lambda embeddings, labels: 0)
         'embedding'
     """
+    declaration = declared(thing)
+    if declaration is not None:
+        return declaration.signature
     if hasattr(thing, "__losszoo_row__"):
         return "embedding"
     fitting = fitting_signatures(thing)

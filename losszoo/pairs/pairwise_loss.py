@@ -101,7 +101,7 @@ class PairwiseLoss(Loss):
         contract = contract_of(self.core)
         own: dict[str, Any] = {"similarity": contract.similarity}
         own |= {} if contract.temperature is None else {"temperature": contract.temperature}
-        own |= {"symmetric": False} if identity.signature == "views" else {}
+        own |= {"symmetric": contract.symmetric} if identity.signature == "views" else {}
         return {**super()._known_parameters(identity), **own}
 
     def _adopt(self, identity: LossInfo) -> None:
@@ -110,7 +110,7 @@ class PairwiseLoss(Loss):
         super()._adopt(identity)
         self._similarity: str = self._params.pop("similarity", contract.similarity)
         self._temperature: float = self._params.pop("temperature", contract.temperature or 1.0)
-        self._symmetric: bool = self._params.pop("symmetric", False)
+        self._symmetric: bool = self._params.pop("symmetric", contract.symmetric)
         self._context = replace(self._context, any_labels=self._any_labels)
         self._prepare_rows()
 

@@ -34,6 +34,7 @@ class RowContract:
         needs: which pairs a row cannot do without.
         softmax: the loss as a function of the log odds (and the spread), where it is one: see :func:`softmax_row`.
         numbers: the row function for labels that are floating numbers.
+        symmetric: the default of a loss over views that offers the mean of both directions.
         labels: arguments of the row function that are labels.
     """
 
@@ -42,6 +43,7 @@ class RowContract:
     needs: tuple[str, ...] = ("positive",)
     softmax: Callable[..., Tensor] | None = None
     numbers: Callable[..., Any] | None = None
+    symmetric: bool = False
     labels: tuple[str, ...] = ()
 
 
@@ -76,7 +78,12 @@ class Row:
 
 
 def pairwise(
-    *, similarity: str = "euclidean", temperature: float | None = 1.0, needs: tuple[str, ...] = ("positive",)
+    *,
+    similarity: str = "euclidean",
+    temperature: float | None = 1.0,
+    needs: tuple[str, ...] = ("positive",),
+    temperature_search: tuple[float, float] | None = None,
+    symmetric: bool | None = None,
 ) -> Callable[[F], F]:
     r"""Declare a pure row function as a loss over pairs.
 
@@ -91,6 +98,8 @@ def pairwise(
         similarity: the default; the user may choose another one.
         temperature: the default; None for a loss that has no temperature.
         needs: which of "positive", "negative" and "candidate" (either) a row must have at least one of.
+        temperature_search: (low, high) that a tuner explores.
+        symmetric: the default of ``symmetric``, the mean of both directions, for a loss over views that offers it.
 
     Raises:
         UsageError: an unknown similarity, temperature or need.
@@ -102,7 +111,7 @@ def pairwise(
         >>> closest.__losszoo_row__.similarity
         'dot'
     """
-    contract = _checked(similarity, temperature, needs)
+    contract = _checked(similarity, temperature, needs, symmetric)
 
     def mark(function: F) -> F:
         function.__losszoo_row__ = replace(contract, labels=_labels_asked_by(function))  # type: ignore[attr-defined]
@@ -117,6 +126,8 @@ def softmax_row(
     temperature: float | None = 1.0,
     needs: tuple[str, ...] = ("positive",),
     numbers: Callable[..., Any] | None = None,
+    temperature_search: tuple[float, float] | None = None,
+    symmetric: bool | None = None,
 ) -> Callable[[Callable[..., Tensor]], Callable[..., Tensor]]:
     r"""Declare a loss over pairs that sees of its row no more than two numbers of the softmax.
 
@@ -134,6 +145,8 @@ def softmax_row(
         needs: which of "positive", "negative" and "candidate" (either) a row must have at least one of. Without a
             positive the odds are ``+inf``, else without a negative ``-inf``.
         numbers: row function (see :func:`pairwise`) that takes over where the labels are floating numbers.
+        temperature_search: (low, high) that a tuner explores.
+        symmetric: the default of ``symmetric``, the mean of both directions, for a loss over views that offers it.
 
     Raises:
         UsageError: an unknown similarity, temperature or need.
@@ -146,7 +159,7 @@ def softmax_row(
         >>> share(torch.zeros(1, 2), torch.tensor([[True, False]]), torch.tensor([[False, True]]))
         tensor([0.6931])
     """
-    contract = _checked(similarity, temperature, needs)
+    contract = _checked(similarity, temperature, needs, symmetric)
 
     def mark(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
         spreads = wants_spread(function)
@@ -156,9 +169,7 @@ def softmax_row(
             odds = log_odds(logits, positive, negative)
             return function(odds, spread(logits, positive), **params) if spreads else function(odds, **params)
 
-        row.__losszoo_row__ = RowContract(  # type: ignore[attr-defined]
-            contract.similarity, contract.temperature, contract.needs, function, numbers
-        )
+        row.__losszoo_row__ = replace(contract, softmax=function, numbers=numbers)  # type: ignore[attr-defined]
         return row
 
     return mark
@@ -238,8 +249,8 @@ def wants_spread(function: Callable[..., Any]) -> bool:
     return "spread" in parameters_of(function)
 
 
-def _checked(similarity: str, temperature: float | None, needs: tuple[str, ...]) -> RowContract:
+def _checked(similarity: str, temperature: float | None, needs: tuple[str, ...], symmetric: bool | None) -> RowContract:
     check_similarity(similarity, 1.0 if temperature is None else temperature)
     if not set(needs) <= set(PAIRS):
         raise UsageError(f"needs must be of {' and '.join(PAIRS[:2])}, or candidate, however: needs={needs!r}")
-    return RowContract(similarity, temperature, tuple(needs))
+    return RowContract(similarity, temperature, tuple(needs), symmetric=bool(symmetric))

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 from losszoo.common.foreign_code import foreign_code
 from losszoo.common.text import in_one_line
+from losszoo.errors import UsageError
 
 T = TypeVar("T")
 _COLLECTING: ContextVar[bool] = ContextVar("collecting", default=False)
@@ -36,6 +37,15 @@ def fault_of(announcement: Any) -> str | None:
     """What was wrong when it was made, and where; None where nothing was."""
     fault: str | None = announcement.__dict__.get(_FAULT)
     return fault
+
+
+def faulty(kind: type[T], reason: str) -> T:
+    """An announcement that could not be made, with why; outside of :func:`collecting` it is raised."""
+    if not _COLLECTING.get():
+        raise UsageError(reason)
+    spec = object.__new__(kind)
+    spec.__dict__[_FAULT] = reason
+    return spec
 
 
 def announcement(kind: type[T]) -> type[T]:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from losszoo.common.text import shown
 from losszoo.errors import UnknownNameError, UsageError, suggest
 from losszoo.losses.idle import refuse_idle
-from losszoo.registry.expressions import Call, Weighted
-from losszoo.registry.registry import Registry
+from losszoo.registry.expressions import Call, Weighted, parse
+from losszoo.registry.registry import Registry, installed
 from losszoo.registry.specs import FITS, LossSpec, TaskSpec
+
+L = TypeVar("L")
 
 # What a task's kind feeds a loss of the user's own whose signature cannot be read off its arguments.
 NATURAL = {
@@ -116,6 +118,28 @@ def _known(registry: Registry, name: str, terms: tuple[Weighted, ...]) -> LossSp
         raise UnknownNameError(
             f"{error}; if a path is meant, with a + in it, it stands in quotes: --loss '\"{path}\"'"
         ) from None
+
+
+def own_names(loss: L) -> L:
+    """An expression with the losses' own names in place of aliases, for a result to say; an object as it is.
+
+    Raises:
+        UsageError: the text is not of the grammar.
+    """
+    if not isinstance(loss, str):
+        return loss
+    registry, text = installed(), str(loss)
+    for call in sorted(_calls(parse(text)), key=lambda call: call.position, reverse=True):
+        if call.name in registry.aliases and text.startswith(call.name, call.position):
+            end = call.position + len(call.name)
+            text = text[: call.position] + registry.own_name(call.name) + text[end:]
+    return text  # type: ignore[return-value]
+
+
+def _calls(terms: tuple[Weighted, ...]) -> Iterator[Call]:
+    for term in terms:
+        yield term.call
+        yield from _calls(term.call.inner)
 
 
 def leaves(registry: Registry, terms: tuple[Weighted, ...], alone: bool = False) -> Iterator[Call]:

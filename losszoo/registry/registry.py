@@ -6,7 +6,7 @@ import contextlib
 import functools
 import sys
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from importlib.metadata import EntryPoint
 from typing import Any, TypeVar
@@ -15,7 +15,7 @@ import pluggy
 
 from losszoo.common.foreign_code import foreign_code
 from losszoo.common.text import in_one_line, printable
-from losszoo.errors import UnknownNameError, UsageError, suggest
+from losszoo.errors import NO_ALIASES, UnknownNameError, UsageError, suggest
 from losszoo.losses.sums.schedules import KINDS
 from losszoo.registry import hookspecs
 from losszoo.registry.announcing import collecting, fault_of
@@ -73,17 +73,22 @@ class Registry:
 
     losses: dict[str, LossSpec] = field(default_factory=dict)
     tasks: dict[str, TaskSpec] = field(default_factory=dict)
+    aliases: dict[str, str] = field(default_factory=dict)
     origins: dict[tuple[str, str], Origin] = field(default_factory=dict)
     plugins: list[Origin] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
 
     def loss(self, name: str) -> LossSpec:
-        """The loss of that name; an unknown name raises with the nearest ones."""
-        return _get(self.losses, "loss", name)
+        """The loss of that name or alias; an unknown name raises with the nearest ones."""
+        return _get(self.losses, "loss", self.own_name(name), self.aliases)
 
     def task(self, name: str) -> TaskSpec:
         """The task of that name; an unknown name raises with the nearest ones."""
         return _get(self.tasks, "task", name)
+
+    def own_name(self, name: str) -> str:
+        """The loss's own name, where this is an alias of it; else the same."""
+        return self.aliases.get(name, name)
 
     def origin(self, kind: str, name: str) -> Origin:
         """Who offers the ``kind`` ("loss" or "task") of that name."""
@@ -101,10 +106,32 @@ class Registry:
                 for hook in (hooks.losszoo_losses, hooks.losszoo_tasks):
                     with self._recorded(origin, "call"):
                         for spec in _offers(hook):
-                            with self._recorded(origin, "spec"):
+                            # Nothing of ours raises; a subclass may, whatever is looked at.
+                            ours = type(spec) in (LossSpec, TaskSpec)
+                            with contextlib.nullcontext() if ours else self._recorded(origin, "spec"):
                                 self._take(spec, origin)
                 if before == (len(self.origins), len(self.failures)):
                     self._fail(origin, "offer", why_nothing(plugin, hooks))
+
+    def settle_aliases(self) -> None:
+        """Give each alias to its loss, once all names are known: a name wins, and of two losses the first."""
+        for spec in self.losses.values():
+            for alias in spec.aliases:
+                if alias in RESERVED:
+                    self._refuse_alias(spec, alias, "the expression grammar")
+                elif alias in self.losses:
+                    self._refuse_alias(spec, alias, f"a loss of {self.origins['loss', alias]}")
+                elif alias in self.tasks:
+                    self._refuse_alias(spec, alias, f"a task of {self.origins['task', alias]}")
+                elif alias in self.aliases:
+                    owner = self.aliases[alias]
+                    self._refuse_alias(spec, alias, f"loss {owner} of {self.origins['loss', owner]}, as an alias")
+                else:
+                    self.aliases[alias] = spec.name
+
+    def _refuse_alias(self, spec: LossSpec, alias: str, owner: str) -> None:
+        reason = f"loss {spec.name}: its alias {alias} belongs to {owner}; leave it out"
+        self._fail(self.origins["loss", spec.name], "spec", reason)
 
     @contextlib.contextmanager
     def _recorded(self, origin: Origin, stage: str) -> Iterator[None]:
@@ -169,10 +196,10 @@ def _named_when_slow(origin: Origin) -> Iterator[None]:
         timer.cancel()
 
 
-def _get(shelf: dict[str, Spec], kind: str, name: str) -> Spec:
+def _get(shelf: dict[str, Spec], kind: str, name: str, aliases: Mapping[str, str] = NO_ALIASES) -> Spec:
     if name not in shelf:
         listing = "list" if kind == "loss" else "tasks"
-        near = in_a_file(name) or suggest(name, list(shelf))
+        near = in_a_file(name) or suggest(name, list(shelf), aliases)
         raise UnknownNameError(f"unknown {kind} {name!r}: {near} (losszoo {listing} shows all)")
     return shelf[name]
 
@@ -187,7 +214,9 @@ def in_a_file(name: str) -> str:
 
 
 def _checked(spec: LossSpec | TaskSpec) -> LossSpec | TaskSpec:
-    """The spec made anew: a subclass can leave out the checks."""
+    """The spec made anew where it is of a subclass, which can leave out the checks."""
+    if type(spec) is TaskSpec or (type(spec) is LossSpec and all(type(param) is Param for param in spec.params)):
+        return spec
     if isinstance(spec, TaskSpec):
         return TaskSpec(**_values(spec, TaskSpec))
     values = _values(spec, LossSpec)
@@ -251,6 +280,7 @@ def build(points: Iterable[EntryPoint]) -> Registry:
     registry = Registry()
     for key in own_first:
         registry.add(unique[key])
+    registry.settle_aliases()
     return registry
 
 

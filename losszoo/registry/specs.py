@@ -63,8 +63,10 @@ class LossSpec:
         params: the hyperparameters, in the order in which they are shown.
         expects: what the predictions are: "logits", "probabilities" or "log-probabilities".
         tags: free words to filter by.
+        aliases: other names by which the loss is found, each in the form of a name.
         status: "stable", or "exhibit" for a known-unstable form that is kept to teach.
         stable_twin: for an exhibit, the loss to use instead.
+        description: when to use it and what to know, in one line; mathematics as ``$...$``.
     """
 
     name: str
@@ -76,12 +78,16 @@ class LossSpec:
     params: tuple[Param, ...] = ()
     expects: str = "logits"
     tags: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
     status: str = "stable"
     stable_twin: str | None = None
+    description: str = ""
 
     def __post_init__(self) -> None:
         _check_announcement(self, "loss")
         require(_is_printable(self.formula), self, "formula", f"text {_PLAIN}")
+        require(_is_printable(self.description), self, "description", f"text {_PLAIN}")
+        _check_aliases(self)
         _check_made(self)
         require(_is_params(self.params), self, "params", "a tuple of Param, each with a name of its own")
         object.__setattr__(self, "params", tuple(self.params))
@@ -165,6 +171,12 @@ def _check_announcement(spec: Any, what: str) -> None:
     words = is_strings(spec.tags) and all(map(_is_printable, spec.tags))
     require(words, spec, "tags", f"a tuple of strings {_PLAIN}")
     object.__setattr__(spec, "tags", tuple(spec.tags))
+
+
+def _check_aliases(spec: LossSpec) -> None:
+    named = is_strings(spec.aliases) and all(map(_NAME.fullmatch, spec.aliases)) and spec.name not in spec.aliases
+    require(named, spec, "aliases", "a tuple of other names, kebab-case (a-z, 0-9, -)")
+    object.__setattr__(spec, "aliases", tuple(dict.fromkeys(spec.aliases)))
 
 
 def _is_printable(text: Any) -> bool:

@@ -109,7 +109,7 @@ def _spec(target: Any) -> LossSpec | None:
         name = target.identity.name if target.identity.owner else ""
     else:
         name = parse(target)[0].call.name if isinstance(target, str) else ""
-    return installed().losses.get(name)
+    return installed().losses.get(installed().own_name(name))
 
 
 def _make(target: Any, options: Mapping[str, Any], reduction: str = "mean", empty: str = "zero") -> Loss:

@@ -19,6 +19,7 @@ from losszoo.losses.sums.data_sizes import set_sizes
 from losszoo.losses.sums.sum_loss import SumLoss
 from losszoo.pairs.distributed.collectives import World
 from losszoo.registry.compatibility import leaves as calls_of
+from losszoo.registry.compatibility import own_names
 from losszoo.registry.expressions import parse
 from losszoo.registry.registry import installed
 from losszoo.registry.specs import TaskSpec
@@ -122,6 +123,7 @@ def choose(
         options: of the run.
         targets: let the text of the loss name targets: True for what a person has written, False for what a file says.
     """
+    loss = own_names(loss)
     spec, own = task_of(task)
     _check_metric(spec)
     overrides = _overrides(options)

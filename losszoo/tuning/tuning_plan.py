@@ -10,6 +10,7 @@ from typing import Any
 
 from losszoo.common.files import jsonable, slug
 from losszoo.errors import UsageError
+from losszoo.registry.compatibility import own_names
 from losszoo.training.make_plan import Choice, choose
 from losszoo.training.run_options import Options
 from losszoo.training.settings import Overrides, parse_overrides
@@ -99,6 +100,7 @@ def make_study_plan(loss: str | Callable[..., Any], task: str, options: TuneOpti
     Raises:
         UsageError: an unknown name or key, a range that is not legal, nothing to search.
     """
+    loss = own_names(loss)
     fixed = _flat(parse_overrides(options.set))
     if options.splits > 1 and "task.split" in fixed:
         raise UsageError(f"splits must be 1 where task.split is set, however: splits={options.splits}")

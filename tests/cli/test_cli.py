@@ -154,7 +154,7 @@ MISTAKES = [
     ("list --signatur x", "No such option"),
     ("run", "run needs --loss and --task, or --resume RUN_DIR"),
     ("run --loss focl --task digits", "unknown loss 'focl': did you mean focal?"),
-    ("run --loss ce --task digits", "did you mean cross-entropy"),
+    ("run --loss crossentropy --task digits", "did you mean cross-entropy"),
     ("run --loss bce --task digit", "unknown task 'digit': did you mean digits"),
     ("run --loss dice --task diabetes", "it fits digits-segmentation"),
     ("run --loss 'bce +' --task digits", "at position 6: expected a loss"),

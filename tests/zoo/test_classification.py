@@ -15,13 +15,14 @@ import torch.nn.functional as F
 from sklearn.metrics import hinge_loss
 from torch import Tensor
 
-from losszoo import Unreduced, UsageError, create
-from losszoo_plugins.classification import SPECS
+from losszoo import Unreduced, UsageError, create, list_losses
 from losszoo_plugins.classification.binary import bce, bce_probabilities
 from losszoo_plugins.classification.cross_entropy import cross_entropy, nll, softmax_nll_eps, topk_softmax
 from losszoo_plugins.classification.focal import focal, softmax_focal
 from losszoo_plugins.classification.margin import hinge, multiclass_hinge, squared_hinge, weston_watkins
 from losszoo_plugins.classification.sparse import entmax, sparsemax
+
+SPECS = list_losses(plugin="classification")
 
 NAN, INF = math.nan, math.inf
 close = partial(torch.testing.assert_close, rtol=1e-12, atol=1e-14)

@@ -12,12 +12,13 @@ import torch
 from hard import HARD
 from torch import Tensor
 
-from losszoo import Unreduced, pairwise_logits
-from losszoo_plugins.metric import SPECS
+from losszoo import Unreduced, list_losses, pairwise_logits
 from losszoo_plugins.metric.mining import triplet_all, triplet_batch_hard, triplet_semi_hard
 from losszoo_plugins.metric.pairs import contrastive, distance
 from losszoo_plugins.metric.softmax import info_nce, sup_con
 from losszoo_plugins.metric.triplets import triplet
+
+SPECS = list_losses(plugin="metric")
 
 Dense = Callable[..., Unreduced]
 COMPILED = pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")

@@ -14,11 +14,12 @@ from sklearn.neighbors import NeighborhoodComponentsAnalysis
 from torch import Tensor
 
 import losszoo
-from losszoo import Unreduced, log_odds, pairwise_logits
-from losszoo_plugins.nca import SPECS
+from losszoo import Unreduced, list_losses, log_odds, pairwise_logits
 from losszoo_plugins.nca.contrast import nca_difference, nca_stable
 from losszoo_plugins.nca.exhibits import nca_epsilon, nca_ratio
 from losszoo_plugins.nca.leave_one_out import nca
+
+SPECS = list_losses(plugin="nca")
 
 Dense = Callable[..., Unreduced]
 COMPILED = pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")

@@ -1,88 +1,17 @@
 """Losses that say hello: a losszoo plugin to start from."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 
 import losszoo
 
 
 @losszoo.hookimpl
-def losszoo_losses() -> Iterator[losszoo.LossSpec]:
-    yield losszoo.LossSpec(
-        name="tukey-biweight",
-        target="losszoo_hello.losses:tukey_biweight",
-        signature="regression",
-        summary="Squared error near 0, constant far away: outliers do not pull.",
-        formula=r"\tfrac{c^2}{6} \left(1 - (1 - \min(r/c, 1)^2)^3\right), \; r = |x - t|, \; c = 4.685",
-        reference='Beaton, Tukey, "The Fitting of Power Series", Technometrics 1974, '
-        "https://doi.org/10.1080/00401706.1974.10489171",
-    )
-    yield losszoo.LossSpec(
-        name="generalized-cross-entropy",
-        target="losszoo_hello.losses:generalized_cross_entropy",
-        signature="multiclass",
-        summary="Between cross-entropy and absolute error: forgives wrong labels.",
-        formula=r"(1 - p_t^q) / q, \; p = \mathrm{softmax}(z)",
-        reference='Zhang, Sabuncu, "Generalized Cross Entropy Loss for Training Deep Neural Networks with '
-        'Noisy Labels", NeurIPS 2018, https://arxiv.org/abs/1805.07836',
-        params=(
-            losszoo.Param(
-                name="q", default=0.7, range=(0, 1), bounds="(]", search=(0.1, 1), summary="doubt in labels"
-            ),
-        ),
-        tags=("noisy-labels",),
-    )
-    yield losszoo.LossSpec(
-        name="multi-similarity",
-        target="losszoo_hello.rows:multi_similarity",
-        signature="embedding",
-        summary="Pulls a row's positives and pushes its negatives, the hardest most.",
-        formula=r"\tfrac1a \log(1 + \sum_P e^{-a (s - b)}) + \tfrac1c \log(1 + \sum_N e^{c (s - b)})",
-        reference='Wang, Han, Huang, Dong, Scott, "Multi-Similarity Loss with General Pair Weighting for '
-        'Deep Metric Learning", CVPR 2019, https://arxiv.org/abs/1904.06627',
-        params=(
-            losszoo.Param(name="pull", default=2.0, range=(0, float("inf")), bounds="()", search=(0.5, 20)),
-            losszoo.Param(name="push", default=50.0, range=(0, float("inf")), bounds="()", search=(5, 200)),
-            losszoo.Param(name="base", default=0.5, search=(0, 1), summary="similarity that parts the two"),
-            losszoo.Param(
-                name="similarity",
-                type="str",
-                default="cosine",
-                choices=("euclidean", "squared-euclidean", "cosine", "dot"),
-            ),
-        ),
-        tags=("metric-learning",),
-    )
-    yield losszoo.LossSpec(
-        name="laplace-nll",
-        target="losszoo_hello.learned:LaplaceNLL",
-        signature="regression",
-        summary="Absolute error in units of a noise scale that is learned.",
-        formula=r"|x - t| / b + \log 2b",
-        reference='Kendall, Gal, "What Uncertainties Do We Need in Bayesian Deep Learning for Computer '
-        'Vision?", NeurIPS 2017, https://arxiv.org/abs/1703.04977',
-        params=(
-            losszoo.Param(
-                name="scale", default=1.0, range=(0, float("inf")), bounds="()", summary="b at the start"
-            ),
-        ),
-        tags=("learned",),
-    )
-    yield losszoo.LossSpec(
-        name="soft-jaccard",
-        target="losszoo_hello.maps:soft_jaccard",
-        signature="segmentation",
-        summary="One minus the overlap of each map, over their union.",
-        formula=r"1 - \frac{\sum p t + s}{\sum (p + t - p t) + s}",
-        reference='Rahman, Wang, "Optimizing Intersection-Over-Union in Deep Neural Networks for Image '
-        'Segmentation", ISVC 2016, https://doi.org/10.1007/978-3-319-50835-1_22',
-        params=(
-            losszoo.Param(name="smooth", default=1.0, range=(0, float("inf")), bounds="()", summary="pixels"),
-        ),
-    )
+def losszoo_losses() -> Iterable[losszoo.LossSpec]:
+    return losszoo.losses_in("losszoo_hello")
 
 
 @losszoo.hookimpl
-def losszoo_tasks() -> Iterator[losszoo.TaskSpec]:
+def losszoo_tasks() -> Iterable[losszoo.TaskSpec]:
     yield losszoo.TaskSpec(
         name="two-moons",
         target="losszoo_hello.tasks:TwoMoons",

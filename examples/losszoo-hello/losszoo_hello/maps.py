@@ -1,15 +1,40 @@
 """Losses with one value per map."""
 
+from typing import Annotated
+
 import torch
 from torch import Tensor
 
 import losszoo
 
 
+@losszoo.loss(signature="segmentation", aliases=("jaccard", "soft-iou"))
 def soft_jaccard(
-    logits: Tensor, targets: Tensor, *, smooth: float = 1.0, mask: Tensor | None = None
+    logits: Tensor,
+    targets: Tensor,
+    *,
+    smooth: Annotated[float, losszoo.Range(0, None, bounds="()")] = 1.0,
+    mask: Tensor | None = None,
 ) -> losszoo.Unreduced:
-    """One minus the intersection over the union of each map, (N, C)."""
+    r"""One minus the overlap of each map, over their union.
+
+    .. math:: \ell = 1 - \frac{\sum p t + s}{\sum (p + t - p t) + s}, \quad p = \sigma(x)
+
+    For masks that are judged by their intersection over union.
+
+    Args:
+        logits: (N, C, H, W).
+        targets: (N, C, H, W), in [0, 1].
+        smooth: s, pixels added to intersection and union.
+        mask: boolean, (N, C, H, W); False pixels take no part.
+
+    Returns:
+        One value per map, (N, C).
+
+    Reference:
+        Rahman, Wang, "Optimizing Intersection-Over-Union in Deep Neural Networks for Image Segmentation", ISVC
+        2016, https://doi.org/10.1007/978-3-319-50835-1_22.
+    """
     mask = torch.ones_like(logits, dtype=torch.bool) if mask is None else mask
     # Before any arithmetic: 0 * NaN is NaN, so what is masked must not get that far.
     logits, targets = torch.where(mask, logits, 0.0), torch.where(mask, targets, 0.0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
 from losszoo.cli.commands import list_command, tasks_command
@@ -24,32 +26,36 @@ OUTPUTS = ("binary", "multiclass", "segmentation")
 def command(name: str, as_json: bool) -> None:
     """All about the loss or the task NAME. Loads neither."""
     registry = installed()
-    if name in registry.losses:
-        loss = registry.losses[name]
+    if registry.own_name(name) in registry.losses:
+        loss = registry.loss(name)
         document = {**list_command.describe(registry, loss), "fits": tasks_for(registry, loss.signature)}
         print_json(document) if as_json else click.echo(loss_page(registry, loss))
     elif name in registry.tasks:
         task = registry.tasks[name]
         print_json(tasks_command.describe(registry, task)) if as_json else click.echo(task_page(registry, task))
     else:
-        near = in_a_file(name) or suggest(name, [*registry.losses, *registry.tasks])
+        near = in_a_file(name) or suggest(name, [*registry.losses, *registry.tasks], registry.aliases)
         raise UnknownNameError(f"unknown loss or task {name!r}: {near} (see losszoo list, losszoo tasks)")
     warn_of_failures(registry)
 
 
 def loss_page(registry: Registry, spec: LossSpec) -> str:
-    """The page of a loss, for people."""
+    """The page of a loss, for people: formulas as a terminal shows them."""
     facts = [
         ("signature", spec.signature),
         *([("expects", spec.expects)] if spec.signature in OUTPUTS else []),
         ("fits", _fits(registry, spec)),
+        *([("also called", ", ".join(spec.aliases))] if spec.aliases else []),
         ("tags", ", ".join(spec.tags) or "none"),
         ("target", spec.target),
         ("from", str(registry.origin("loss", spec.name))),
     ]
     if spec.stable_twin:
         facts.insert(0, ("exhibit", f"unstable on purpose; use {spec.stable_twin}"))
-    parts = [*_title(spec), "", *_wrapped("  ", spec.formula), "", *_facts(facts)]
+    parts = [*_title(spec), "", *_wrapped("  ", _readable(f"${spec.formula}$")), ""]
+    if spec.description:
+        parts += [*_wrapped("  ", _readable(spec.description)), ""]
+    parts += _facts(facts)
     if spec.params:
         name_width = max(len(param.name) for param in spec.params)
         parts += _heading("Parameters")
@@ -73,8 +79,20 @@ def _param(param: Param, name_width: int) -> list[str]:
     elif param.interval:
         kind = f"{param.type} in {param.interval}"
     default = str(param.default).lower() if param.default is None or param.type == "bool" else str(param.default)
-    said = f": {param.summary}" if param.summary else ""
+    said = f": {_readable(param.summary)}" if param.summary else ""
     return _wrapped(f"  {param.name.ljust(name_width)}  ", f"{kind}; default {default}{said}")
+
+
+def _readable(text: str) -> str:
+    """Mathematics between dollars in Unicode, where the terminal can show it; else in LaTeX."""
+    from losszoo.cli.formula import prose_in_unicode  # reads LaTeX, which only a page needs
+
+    shown = prose_in_unicode(text)
+    try:
+        shown.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        return text.strip("$")
+    return shown
 
 
 def task_page(registry: Registry, spec: TaskSpec) -> str:

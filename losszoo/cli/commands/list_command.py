@@ -14,12 +14,16 @@ from losszoo.registry.specs import LossSpec
 
 
 @make_command("list")
+@click.argument("search", required=False)
 @click.option("--signature", help="Only losses of this signature.")
 @click.option("--tag", help="Only losses with this tag.")
 @click.option("--plugin", help="Only losses of this distribution or entry point.")
-def command(signature: str | None, tag: str | None, plugin: str | None, as_json: bool) -> None:
-    """Every installed loss. Loads none of them."""
-    specs = list_losses(signature=signature, tag=tag, plugin=plugin)
+def command(search: str | None, signature: str | None, tag: str | None, plugin: str | None, as_json: bool) -> None:
+    """Every installed loss, or those that SEARCH finds.
+
+    Looks in names, aliases, tags and summaries. Loads none of them.
+    """
+    specs = list_losses(signature=signature, tag=tag, plugin=plugin, search=search)
     registry = installed()
     if as_json:
         print_json([describe(registry, spec) for spec in specs])

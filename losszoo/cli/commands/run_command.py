@@ -13,7 +13,7 @@ from losszoo.cli.shared_options import command as make_command
 from losszoo.cli.shared_options import exit_with, print_json, warn_of_failures
 from losszoo.cli.threads import is_first, wait_politely
 from losszoo.errors import UsageError
-from losszoo.registry.compatibility import check_fit, leaves
+from losszoo.registry.compatibility import check_fit, leaves, own_names
 from losszoo.registry.expressions import Weighted, parse
 from losszoo.registry.registry import installed
 from losszoo.registry.specs import TaskSpec
@@ -114,6 +114,7 @@ def start_run(loss: str, task: str, settings: tuple[str, ...], as_json: bool, op
     check_options(settings, **options)
     registry = installed()
     spec = announced(task)
+    loss = told_own_names(loss)
     terms = parse(loss)
     check_fit(registry, terms, spec)  # before torch is imported: a wrong name is answered at once
     if is_first():
@@ -210,9 +211,17 @@ def check_options(settings: tuple[str, ...], epochs: int | None, out: str, **_: 
         raise UsageError(f"epochs is given twice: say one of --epochs {epochs} and --set {again[-1]}")
 
 
+def told_own_names(loss: str) -> str:
+    """The expression with own names; that a name of the field stands for another one is said."""
+    own = own_names(loss)
+    if own != loss:
+        click.echo(f"note: {loss} is {own} here; losszoo info tells how it differs from others of that name", err=True)
+    return own
+
+
 def twins_of(terms: tuple[Weighted, ...]) -> dict[str, str]:
     """The exhibits in an expression, each with its stable form."""
-    specs = [installed().losses.get(call.name) for call in leaves(installed(), terms)]
+    specs = [installed().losses.get(installed().own_name(call.name)) for call in leaves(installed(), terms)]
     return {spec.name: spec.stable_twin for spec in specs if spec is not None and spec.stable_twin}
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from losszoo.cli.commands.run_command import check_options, warn_of_exhibits
+from losszoo.cli.commands.run_command import check_options, told_own_names, warn_of_exhibits
 from losszoo.cli.commands.run_command import command as run_command
 from losszoo.cli.shared_options import command as make_command
 from losszoo.cli.shared_options import counted, exit_with, print_json, warn_of_failures
@@ -93,6 +93,7 @@ def command(
     """
     check_options(settings, **options)
     registry = installed()
+    loss = told_own_names(loss)
     terms = parse(loss)
     check_fit(registry, terms, registry.task(task))  # before torch is imported: a wrong name is answered at once
     warn_of_exhibits(terms)

@@ -17,7 +17,7 @@ from losszoo.common.files import DamagedError, read_json
 from losszoo.common.text import in_one_line
 from losszoo.errors import UntrustedError, UsageError, untrusted
 from losszoo.pairs.distributed.collectives import World
-from losszoo.registry.compatibility import targets_of
+from losszoo.registry.compatibility import own_names, targets_of
 from losszoo.registry.expressions import parse
 from losszoo.tasks.make_task import registered_task
 from losszoo.training.build_loss import text_of
@@ -80,7 +80,7 @@ class Kept:
     def loss(self, given: Any = None) -> str | Callable[..., Any]:
         """The text that makes it, the same text where it is given; an object has to be given again."""
         text, is_object = str(self.config["loss"]), self.config["loss_is_object"]
-        wrong = isinstance(given, str) == is_object or (isinstance(given, str) and given != text)
+        wrong = isinstance(given, str) == is_object or (isinstance(given, str) and own_names(given) != text)
         if given is not None and wrong:
             came = repr(given) if isinstance(given, str) else f"an object, {text_of(given)}"
             raise NotResumableError(

@@ -3,32 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Annotated
 
 import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from losszoo import wide
+from losszoo import Floats, Range, loss, wide
 
-from .labels import Floats, along_classes
+from .labels import along_classes
 
 # torch's bounds: a logarithm of a probability is at least -100, and its slope at most 1e12.
 _LOWEST_LOG = -100.0
 _STEEPEST = 1e12
 
 
+@loss(
+    signature="binary",
+    tags=("probabilistic", "proper"),
+    aliases=(
+        "binary-cross-entropy",
+        "binary-crossentropy",
+        "bce-with-logits",
+        "binary-cross-entropy-with-logits",
+        "sigmoid-cross-entropy",
+        "sigmoid-binary-cross-entropy",
+        "logistic",
+        "soft-margin",
+        "multilabel-soft-margin",
+    ),
+)
 @wide
-def bce(predictions: Tensor, targets: Tensor, *, pos_weight: Floats | None = None) -> Tensor:
+def bce(
+    predictions: Tensor, targets: Tensor, *, pos_weight: Annotated[Floats | None, Range(0, None, bounds="()")] = None
+) -> Tensor:
     r"""Binary cross-entropy on logits.
 
     .. math:: \ell = -w\, t \log \sigma(x) - (1 - t) \log \sigma(-x)
 
-    The default for yes-or-no questions, one or many labels per sample. Exact at any logit.
+    The default for yes-or-no questions, one or many labels per sample. Exact at any logit. The soft margin loss of
+    torch is the same for labels of -1 and 1, its multilabel form the mean over the classes.
 
     Args:
         predictions: logits, any shape.
         targets: in [0, 1], shape of ``predictions``.
-        pos_weight: weight w > 0 of the positive class: a number; or a list or tensor (C,), one per class along
+        pos_weight: weight w of the positive class: a number; or a list or tensor (C,), one per class along
             dimension 1 of ``predictions``, (N, C) as in torch and (N, C, H, W) alike; or a tensor of two or more
             dimensions, such as (C, H, W), that broadcasts as in torch.
 
@@ -43,15 +62,22 @@ def bce(predictions: Tensor, targets: Tensor, *, pos_weight: Floats | None = Non
         tensor([6.9315e-01, 1.0000e+04])
 
     Reference:
-        Good, "Rational Decisions", Journal of the Royal Statistical Society B 1952.
+        Good, "Rational Decisions", Journal of the Royal Statistical Society B 1952,
+        https://doi.org/10.1111/j.2517-6161.1952.tb00104.x.
     """
     positive = along_classes("pos_weight", pos_weight, predictions) * -logsigmoid(predictions)
     # Both logarithms from the logit: neither cancels, however certain the prediction.
     return between(targets, positive, -logsigmoid(-predictions))
 
 
+@loss(
+    signature="binary",
+    tags=("probabilistic", "proper"),
+    aliases=("bce-loss", "binary-cross-entropy-on-probabilities"),
+    expects="probabilities",
+)
 def bce_probabilities(predictions: Tensor, targets: Tensor) -> Tensor:
-    r"""Binary cross-entropy on probabilities.
+    r"""Binary cross-entropy on probabilities, at most 100 as in torch.
 
     .. math:: \ell = -t \max(\log p, -100) - (1 - t) \max(\log(1 - p), -100)
 
@@ -71,7 +97,8 @@ def bce_probabilities(predictions: Tensor, targets: Tensor) -> Tensor:
         tensor([  0.6931, 100.0000,   0.0000])
 
     Reference:
-        Good, "Rational Decisions", Journal of the Royal Statistical Society B 1952.
+        Good, "Rational Decisions", Journal of the Royal Statistical Society B 1952,
+        https://doi.org/10.1111/j.2517-6161.1952.tb00104.x.
     """
     positive = -_bounded_log(predictions, predictions, torch.log)
     # log1p and not log(1 - p): a small p would be lost in 1 - p.

@@ -3,41 +3,62 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Annotated
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 from torch.nn.functional import log_softmax
 
-from losszoo import Unreduced, wide
+from losszoo import Floats, Range, Unreduced, loss, wide
 
 from .expectation import expect
-from .labels import Floats, pick, read, unweighted, weighted_sum
+from .labels import pick, read, unweighted, weighted_sum
+
+ClassWeight = Annotated[Floats | None, Range(0, None)]
 
 
+@loss(
+    signature="multiclass",
+    tags=("probabilistic", "proper"),
+    aliases=(
+        "ce",
+        "softmax-cross-entropy",
+        "softmax-loss",
+        "categorical-cross-entropy",
+        "categorical-crossentropy",
+        "sparse-categorical-cross-entropy",
+        "sparse-categorical-crossentropy",
+        "soft-target-cross-entropy",
+        "label-smoothing",
+        "label-smoothing-cross-entropy",
+        "log-loss",
+        "multinomial-logistic",
+    ),
+)
 @wide
 def cross_entropy(
     logits: Tensor,
     targets: Tensor,
     *,
-    weight: Floats | None = None,
-    label_smoothing: float = 0.0,
+    weight: ClassWeight = None,
+    label_smoothing: Annotated[float, Range(0, 1, search=(0, 0.3))] = 0.0,
     ignore_index: int = -100,
 ) -> Unreduced:
-    r"""Cross-entropy on logits.
+    r"""Cross-entropy on logits, with class weights, label smoothing and an ignored label.
 
     .. math:: \ell = -\sum_c w_c \left((1 - \varepsilon) q_c + \tfrac{\varepsilon}{C}\right) \log p_c,
         \quad p = \operatorname{softmax}(z)
 
     The default for one class out of many. Classes may be ruled out by a logit of -inf, unless they are
-    smoothed over.
+    smoothed over. Labels are smoothed where ``label_smoothing`` asks for it, usually by 0.1.
 
     Args:
         logits: (N, C, ...).
         targets: (N, ...) int64, or (N, C, ...) probabilities q.
-        weight: w, one number per class, >= 0. A mean over int64 targets divides by the weights of the
-            targets.
-        label_smoothing: share of the target spread evenly over all classes, in [0, 1].
+        weight: w, one number per class; none weighs all alike. A mean over int64 targets divides by the weights of
+            the targets.
+        label_smoothing: share of the target spread evenly over all classes.
         ignore_index: label that takes no part in value or gradient; probabilities do not know it.
 
     Returns:
@@ -49,8 +70,10 @@ def cross_entropy(
 
     Reference:
         Bridle, "Training Stochastic Model Recognition Algorithms as Networks can Lead to Maximum Mutual
-        Information Estimation of Parameters", NeurIPS 1989; Szegedy et al., "Rethinking the Inception
-        Architecture for Computer Vision", CVPR 2016, arXiv:1512.00567 (label smoothing).
+        Information Estimation of Parameters", NeurIPS 1989,
+        https://mlanthology.org/neurips/1989/bridle1989neurips-training; label smoothing as in Szegedy, Vanhoucke,
+        Ioffe, Shlens, Wojna, "Rethinking the Inception Architecture for Computer Vision", CVPR 2016,
+        https://arxiv.org/abs/1512.00567.
     """
     if weight is None and not targets.is_floating_point():
         logits, counts = unweighted(logits, targets, ignore_index)
@@ -69,8 +92,14 @@ def cross_entropy(
     return Unreduced(values, labels.counts)
 
 
+@loss(
+    signature="multiclass",
+    tags=("probabilistic", "proper"),
+    aliases=("nll-loss", "negative-log-likelihood"),
+    expects="log-probabilities",
+)
 @wide
-def nll(logits: Tensor, targets: Tensor, *, weight: Floats | None = None, ignore_index: int = -100) -> Unreduced:
+def nll(logits: Tensor, targets: Tensor, *, weight: ClassWeight = None, ignore_index: int = -100) -> Unreduced:
     r"""Negative log-likelihood of log-probabilities.
 
     .. math:: \ell = -\sum_c w_c \, q_c \log p_c
@@ -80,8 +109,8 @@ def nll(logits: Tensor, targets: Tensor, *, weight: Floats | None = None, ignore
     Args:
         logits: log-probabilities, (N, C, ...), <= 0.
         targets: (N, ...) int64, or (N, C, ...) probabilities q.
-        weight: w, one number per class, >= 0. A mean over int64 targets divides by the weights of the
-            targets.
+        weight: w, one number per class; none weighs all alike. A mean over int64 targets divides by the weights of
+            the targets.
         ignore_index: label that takes no part in value or gradient; probabilities do not know it.
 
     Returns:
@@ -93,25 +122,28 @@ def nll(logits: Tensor, targets: Tensor, *, weight: Floats | None = None, ignore
 
     Reference:
         Fisher, "On the Mathematical Foundations of Theoretical Statistics", Philosophical Transactions of the
-        Royal Society A 1922.
+        Royal Society A 1922, https://doi.org/10.1098/rsta.1922.0009.
     """
     labels = read(logits, targets, weight=weight, ignore_index=ignore_index)
     return Unreduced(pick(-labels.logits, labels), labels.counts)
 
 
-def softmax_nll_eps(logits: Tensor, targets: Tensor, *, eps: float = 1e-8) -> Tensor:
-    r"""Cross-entropy in two steps, with a small number against the logarithm of 0. An exhibit.
+@loss(signature="multiclass", tags=("probabilistic",), status="exhibit", stable_twin="cross-entropy")
+def softmax_nll_eps(
+    logits: Tensor, targets: Tensor, *, eps: Annotated[float, Range(0, 1, log=True, search=(1e-12, 1e-3))] = 1e-8
+) -> Tensor:
+    r"""Cross-entropy in two steps with eps in the logarithm: no gradient where it is most wrong.
 
     .. math:: \ell = -\sum_c q_c \log(p_c + \epsilon), \quad p = \operatorname{softmax}(z)
 
-    Seen in much code, and kept here to teach: where the softmax underflows the value stops at
-    :math:`-\log\epsilon` and the gradient is gone, just where the prediction is most wrong.
+    An exhibit, seen in much code and kept to teach: where the softmax underflows the value stops at
+    :math:`-\log \epsilon` and the gradient is gone, just where the prediction is most wrong.
     Use ``cross-entropy``.
 
     Args:
         logits: (N, C, ...).
         targets: (N, ...) int64, or (N, C, ...) probabilities q.
-        eps: >= 0.
+        eps: number added to the probability.
 
     Returns:
         One value per position, (N, ...).
@@ -121,24 +153,30 @@ def softmax_nll_eps(logits: Tensor, targets: Tensor, *, eps: float = 1e-8) -> Te
         tensor([18.4207])
 
     Reference:
-        Goodfellow, Bengio, Courville, "Deep Learning", MIT Press 2016, section 6.2.2.3 (why it fails).
+        Goodfellow, Bengio, Courville, "Deep Learning", MIT Press 2016, section 6.2.2.3 (why it fails),
+        https://www.deeplearningbook.org.
     """
     labels = read(logits, targets)
     return pick(-torch.log(torch.softmax(labels.logits, -1) + eps), labels)
 
 
-def topk_softmax(logits: Tensor, targets: Tensor, *, k: int = 5) -> Tensor:
+@loss(
+    signature="multiclass",
+    tags=("probabilistic", "top-k"),
+    aliases=("top-k-softmax", "topk-entropy", "top-k-entropy", "truncated-top-k-entropy"),
+)
+def topk_softmax(logits: Tensor, targets: Tensor, *, k: Annotated[int, Range(1, None, search=(1, 20))] = 5) -> Tensor:
     r"""Cross-entropy over the k largest logits and the target.
 
-    .. math:: \ell = -z_y + \log \sum_{j \in T \cup \{y\}} e^{z_j}, \quad T = \text{the } k \text{ largest}
+    .. math:: \ell = -z_y + \log \sum_{j \in \operatorname{top}_k(z) \cup \{y\}} e^{z_j}
 
     For many classes, where the gradient should go to the strongest rivals only. A target that ties with the
-    k-th largest logit is among the k. From k = C on it is cross-entropy.
+    k-th largest logit is among the k.
 
     Args:
         logits: (N, C, ...).
         targets: (N, ...) int64, or (N, C, ...) probabilities: the expected loss.
-        k: number of logits that are kept, >= 1.
+        k: number of logits that are kept; from the number of classes on it is cross-entropy.
 
     Returns:
         One value per position, (N, ...).
@@ -149,7 +187,7 @@ def topk_softmax(logits: Tensor, targets: Tensor, *, k: int = 5) -> Tensor:
 
     Reference:
         Lapin, Hein, Schiele, "Loss Functions for Top-k Error: Analysis and Insights", CVPR 2016,
-        arXiv:1512.00486 (truncated top-k entropy and its relatives).
+        https://arxiv.org/abs/1512.00486 (truncated top-k entropy and its relatives).
     """
     return expect(partial(_topk, k=min(k, logits.shape[1])), read(logits, targets))
 

@@ -3,38 +3,54 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor
 from torch.autograd import Function
 from torch.nn.functional import logsigmoid, softplus
 
-from losszoo import Unreduced, masked_logsumexp, wide
+from losszoo import Floats, Range, Unreduced, loss, masked_logsumexp, wide
 from losszoo_plugins.closed_form import batched, gradient, only_plain
 
 from .binary import between
 from .expectation import expect
-from .labels import Floats, all_but, read
+from .labels import all_but, read
 
 # From here on log(1 + e^x) is x, to the last bit of float64 too.
 _STRAIGHT = 40.0
 
 
-def focal(predictions: Tensor, targets: Tensor, *, gamma: float = 2.0, alpha: float | None = None) -> Tensor:
-    r"""Binary focal loss on logits.
+Gamma = Annotated[float, Range(0, None, search=(0, 5))]
+ClassWeight = Annotated[Floats | None, Range(0, None)]
 
-    .. math:: \ell = -\alpha_t \, (1 - p_t)^{\gamma} \, \log p_t
 
-    For dense detection and other heavy imbalance, where easy negatives drown the gradient. The slope is computed
-    along with the value, and kept for the gradient in place of all intermediate results. It can be derived again.
+@loss(
+    signature="binary",
+    tags=("probabilistic", "imbalance"),
+    aliases=("sigmoid-focal", "binary-focal", "binary-focal-cross-entropy", "binary-focal-crossentropy"),
+)
+def focal(
+    predictions: Tensor,
+    targets: Tensor,
+    *,
+    gamma: Gamma = 2.0,
+    alpha: Annotated[float | None, Range(0, 1, bounds="()")] = None,
+) -> Tensor:
+    r"""Binary cross-entropy that looks away from easy examples.
+
+    .. math:: \ell = -\alpha_t \, (1 - p_t)^{\gamma} \, \log p_t, \quad p_t = \sigma((2t - 1)\, x)
+
+    For dense detection and other heavy imbalance, where easy negatives drown the gradient. Detectors divide the sum
+    by the number of positives: call the loss with that ``denominator``. torchvision's default is alpha=0.25. A target
+    between 0 and 1 gives the mean of both labels' losses, in the shares t and 1 - t, alpha included; torchvision
+    mixes the probabilities first and gives another value.
 
     Args:
         predictions: logits, any shape.
-        targets: in [0, 1], shape of ``predictions``; between 0 and 1 the mean of both labels' losses.
-        gamma: discount of easy examples, >= 0; 0 is cross-entropy.
-        alpha: weight of the positive class, in (0, 1), the negative class has the rest; None weighs both as
-            1.
+        targets: in [0, 1], shape of ``predictions``.
+        gamma: focusing parameter, the discount of easy examples; 0 is cross-entropy.
+        alpha: weight of the positive class, the negative class has the rest; none weighs both as 1.
 
     Returns:
         One value per element, shape of ``predictions``.
@@ -45,8 +61,10 @@ def focal(predictions: Tensor, targets: Tensor, *, gamma: float = 2.0, alpha: fl
 
     Reference:
         Lin, Goyal, Girshick, He, Dollar, "Focal Loss for Dense Object Detection", ICCV 2017,
-        arXiv:1708.02002.
+        https://arxiv.org/abs/1708.02002.
     """
+    # The slope is computed along with the value, and kept for the gradient in place of all intermediate results. It
+    # can be differentiated again.
     weights = (1.0, 1.0) if alpha is None else (1 - alpha, alpha)
     if only_plain(targets):
         return _plain_focal(predictions, targets, gamma, weights)
@@ -54,27 +72,32 @@ def focal(predictions: Tensor, targets: Tensor, *, gamma: float = 2.0, alpha: fl
     return values
 
 
+@loss(
+    signature="multiclass",
+    tags=("probabilistic", "imbalance"),
+    aliases=("multiclass-focal", "categorical-focal", "categorical-focal-crossentropy", "focal-cross-entropy"),
+)
 @wide
 def softmax_focal(
     logits: Tensor,
     targets: Tensor,
     *,
-    gamma: float = 2.0,
-    weight: Floats | None = None,
+    gamma: Gamma = 2.0,
+    weight: ClassWeight = None,
     ignore_index: int = -100,
 ) -> Unreduced:
-    r"""Multiclass focal loss on logits.
+    r"""Cross-entropy that looks away from easy examples.
 
     .. math:: \ell = -w_y \, (1 - p_y)^{\gamma} \, \log p_y, \quad p = \operatorname{softmax}(z)
 
-    For imbalanced or noisy classes, and for calibration. With ``gamma=0`` it is cross-entropy. Of labels only the
-    logits and one number per target are kept for the gradient, which can be derived again.
+    For imbalanced or noisy classes, and for calibration.
 
     Args:
         logits: (N, C, ...).
         targets: (N, ...) int64, or (N, C, ...) probabilities: the expected loss.
-        gamma: discount of easy examples, >= 0; 0 is cross-entropy.
-        weight: w, one number per class, >= 0. A mean over int64 targets divides by the weights of the targets.
+        gamma: focusing parameter, the discount of easy examples; 0 is cross-entropy.
+        weight: w, one number per class; none weighs all alike. A mean over int64 targets divides by the weights of
+            the targets.
         ignore_index: label that takes no part in value or gradient; probabilities do not know it.
 
     Returns:
@@ -86,8 +109,9 @@ def softmax_focal(
 
     Reference:
         Mukhoti, Kulharia, Sanyal, Golodetz, Torr, Dokania, "Calibrating Deep Neural Networks using Focal
-        Loss", NeurIPS 2020, arXiv:2002.09437.
+        Loss", NeurIPS 2020, https://arxiv.org/abs/2002.09437.
     """
+    # Of labels only the logits and one number per target are kept for the gradient, which can be differentiated again.
     labels = read(logits, targets, weight=weight, ignore_index=ignore_index)
     compute = _plain_softmax_focal if only_plain() else _SoftmaxFocal.apply
     values = expect(

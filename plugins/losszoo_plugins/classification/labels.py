@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from losszoo import Unreduced, UsageError
-
-# A number or a sequence of numbers, as a user writes it.
-Floats = float | Sequence[float] | Tensor
+from losszoo import Floats, Unreduced, UsageError
 
 
 class Labels(NamedTuple):

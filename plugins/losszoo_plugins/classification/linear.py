@@ -10,29 +10,34 @@ from torch import Tensor, nn
 from torch.autograd import Function
 from torch.nn import functional
 
-from losszoo import Unreduced, UsageError, differentiable_again
+from losszoo import Unreduced, UsageError, differentiable_again, loss
 from losszoo_plugins.closed_form import only_plain, transformed
 
 # Logits in memory at a time, where the user names no chunk: 16 MB in float32.
 _LOGITS = 2**22
 
 
+@loss(
+    signature="embedding",
+    tags=("probabilistic", "proper", "memory"),
+    aliases=("cut-cross-entropy", "fused-linear-cross-entropy", "chunked-cross-entropy"),
+)
 class LinearCrossEntropy(nn.Module):
-    r"""Cross-entropy of a linear layer that it holds, from hidden states.
+    r"""Cross-entropy from hidden states; the logits never stand in memory together.
 
     .. math:: \ell = -z_y + \log \sum_c e^{z_c}, \quad z = W h + b
 
-    For many classes, such as a vocabulary, where the logits of a batch are far larger than hidden states and weights.
-    They are computed for some rows at a time, and once more for the gradient: memory grows with ``chunk`` times C, not
-    with N times C. It is torch's own ``linear_cross_entropy`` where the installed torch has it. A gradient with
-    ``create_graph=True``, and the transforms of ``torch.func``, form all logits. Give the optimiser its
-    ``parameters()`` too.
+    It holds the linear layer. For many classes, such as a vocabulary, where the logits of a batch are far larger than
+    hidden states and weights. They are computed for some rows at a time, and once more for the gradient: memory grows
+    with ``chunk`` times C, not with N times C. It is torch's own ``linear_cross_entropy`` where the installed torch has
+    it. A gradient with ``create_graph=True``, and the transforms of ``torch.func``, form all logits. Give the optimiser
+    its ``parameters()`` too.
 
     Args:
-        classes: C. A run takes it from the data where it is None.
-        dim: D, width of the hidden states. A run takes it from the model where it is None.
-        bias: whether the layer has one.
-        chunk: rows whose logits are in memory together, >= 1; None: as many as fill 16 MB in float32.
+        classes: C; none takes it from the data of a run.
+        dim: D, width of the hidden states; none takes it from the model of a run.
+        bias: whether the linear layer has one.
+        chunk: rows whose logits are in memory together, >= 1; none is as many as fill 16 MB in float32.
         ignore_index: label that takes no part in value or gradient.
 
     Returns:
@@ -49,7 +54,7 @@ class LinearCrossEntropy(nn.Module):
 
     Reference:
         Wijmans, Huval, Hertzberg, Koltun, Kraehenbuehl, "Cut Your Losses in Large-Vocabulary Language Models", ICLR
-        2025, arXiv:2411.09009.
+        2025, https://arxiv.org/abs/2411.09009.
     """
 
     def __init__(

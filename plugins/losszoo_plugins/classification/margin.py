@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import torch
 from torch import Tensor
 
-from losszoo import wide
+from losszoo import Range, loss, wide
 
 from .expectation import expect
 from .labels import all_but, read
 
+Margin = Annotated[float, Range(0, None, log=True, search=(0.1, 10))]
 
-def hinge(predictions: Tensor, targets: Tensor, *, margin: float = 1.0) -> Tensor:
+
+@loss(signature="binary", tags=("margin",), aliases=("svm", "binary-hinge"))
+def hinge(predictions: Tensor, targets: Tensor, *, margin: Margin = 1.0) -> Tensor:
     r"""Hinge loss of a binary score.
 
     .. math:: \ell = \max(0,\; m - (2t - 1)\, x)
@@ -21,7 +26,7 @@ def hinge(predictions: Tensor, targets: Tensor, *, margin: float = 1.0) -> Tenso
     Args:
         predictions: scores, any shape.
         targets: 0 or 1, shape of ``predictions``; values between shrink the score.
-        margin: m, >= 0.
+        margin: m, the lead that costs nothing.
 
     Returns:
         One value per element, shape of ``predictions``.
@@ -31,13 +36,14 @@ def hinge(predictions: Tensor, targets: Tensor, *, margin: float = 1.0) -> Tenso
         tensor([0.0000, 0.5000, 1.5000])
 
     Reference:
-        Cortes, Vapnik, "Support-Vector Networks", Machine Learning 1995.
+        Cortes, Vapnik, "Support-Vector Networks", Machine Learning 1995, https://doi.org/10.1007/BF00994018.
     """
     return torch.relu(margin - (2 * targets - 1) * predictions)
 
 
+@loss(signature="binary", tags=("margin",), aliases=("l2-svm",))
 @wide
-def squared_hinge(predictions: Tensor, targets: Tensor, *, margin: float = 1.0) -> Tensor:
+def squared_hinge(predictions: Tensor, targets: Tensor, *, margin: Margin = 1.0) -> Tensor:
     r"""Squared hinge loss of a binary score.
 
     .. math:: \ell = \max(0,\; m - (2t - 1)\, x)^2
@@ -47,7 +53,7 @@ def squared_hinge(predictions: Tensor, targets: Tensor, *, margin: float = 1.0) 
     Args:
         predictions: scores, any shape.
         targets: 0 or 1, shape of ``predictions``; values between shrink the score.
-        margin: m, >= 0.
+        margin: m, the lead that costs nothing.
 
     Returns:
         One value per element, shape of ``predictions``.
@@ -58,13 +64,14 @@ def squared_hinge(predictions: Tensor, targets: Tensor, *, margin: float = 1.0) 
 
     Reference:
         Chang, Hsieh, Lin, "Coordinate Descent Method for Large-scale L2-loss Linear Support Vector Machines",
-        JMLR 2008.
+        JMLR 2008, https://www.jmlr.org/papers/v9/chang08a.html.
     """
     return hinge(predictions, targets, margin=margin).square()
 
 
-def multiclass_hinge(logits: Tensor, targets: Tensor, *, margin: float = 1.0) -> Tensor:
-    r"""Multiclass hinge loss against the strongest rival.
+@loss(signature="multiclass", tags=("margin",), aliases=("crammer-singer", "categorical-hinge", "multiclass-svm"))
+def multiclass_hinge(logits: Tensor, targets: Tensor, *, margin: Margin = 1.0) -> Tensor:
+    r"""Hinge loss of the target against its strongest rival.
 
     .. math:: \ell = \max\left(0,\; m + \max_{j \ne y} z_j - z_y\right)
 
@@ -74,7 +81,7 @@ def multiclass_hinge(logits: Tensor, targets: Tensor, *, margin: float = 1.0) ->
     Args:
         logits: (N, C, ...).
         targets: (N, ...) int64, or (N, C, ...) probabilities: the expected loss.
-        margin: m, >= 0.
+        margin: m, the lead that costs nothing.
 
     Returns:
         One value per position, (N, ...); 0 where there is one class only.
@@ -85,7 +92,7 @@ def multiclass_hinge(logits: Tensor, targets: Tensor, *, margin: float = 1.0) ->
 
     Reference:
         Crammer, Singer, "On the Algorithmic Implementation of Multiclass Kernel-based Vector Machines", JMLR
-        2001.
+        2001, https://www.jmlr.org/papers/v2/crammer01a.html.
     """
 
     def cost(rows: Tensor, index: Tensor) -> Tensor:
@@ -96,8 +103,9 @@ def multiclass_hinge(logits: Tensor, targets: Tensor, *, margin: float = 1.0) ->
     return expect(cost, read(logits, targets))
 
 
-def weston_watkins(logits: Tensor, targets: Tensor, *, margin: float = 1.0) -> Tensor:
-    r"""Multiclass hinge loss against every rival.
+@loss(signature="multiclass", tags=("margin",), aliases=("multi-margin", "multiclass-margin"))
+def weston_watkins(logits: Tensor, targets: Tensor, *, margin: Margin = 1.0) -> Tensor:
+    r"""Hinge loss of the target against every rival.
 
     .. math:: \ell = \sum_{j \ne y} \max(0,\; m + z_j - z_y)
 
@@ -107,7 +115,7 @@ def weston_watkins(logits: Tensor, targets: Tensor, *, margin: float = 1.0) -> T
     Args:
         logits: (N, C, ...).
         targets: (N, ...) int64, or (N, C, ...) probabilities: the expected loss.
-        margin: m, >= 0.
+        margin: m, the lead that costs nothing.
 
     Returns:
         One value per position, (N, ...); 0 where there is one class only.
@@ -117,7 +125,8 @@ def weston_watkins(logits: Tensor, targets: Tensor, *, margin: float = 1.0) -> T
         tensor([3.5000])
 
     Reference:
-        Weston, Watkins, "Support Vector Machines for Multi-Class Pattern Recognition", ESANN 1999.
+        Weston, Watkins, "Support Vector Machines for Multi-Class Pattern Recognition", ESANN 1999,
+        https://www.esann.org/proceedings/1999.
     """
 
     def cost(rows: Tensor, index: Tensor) -> Tensor:

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
 import torch
 from torch import Tensor
 from torch.autograd import Function
 
+from losszoo import Range, loss
 from losszoo_plugins.closed_form import transformed
 
 from .labels import Labels, all_but, read
 from .simplex import at_least, candidates, shares
 
 
+@loss(signature="multiclass", tags=("sparse", "margin", "fenchel-young"), aliases=("sparsemax-loss",))
 def sparsemax(logits: Tensor, targets: Tensor) -> Tensor:
-    r"""Sparsemax loss.
+    r"""Fenchel-Young loss of the Euclidean projection onto the simplex: sparse predictions.
 
     .. math:: \ell = \langle p - q, z \rangle + \tfrac12 \|q\|^2 - \tfrac12 \|p\|^2, \quad
-        p = \operatorname*{arg\,min}_{p \in \Delta} \|p - z\|^2
+        p = \operatorname*{argmin}_{p \in \Delta} \|p - z\|^2
 
     Cross-entropy's relative for sparse predictions: 0, with no gradient, once the target leads by 1.
-    The gradient is p - q, of which only what is not 0 is kept. It can be derived again.
+    The gradient is p - q.
 
     Args:
         logits: (N, C, ...).
@@ -36,26 +38,33 @@ def sparsemax(logits: Tensor, targets: Tensor) -> Tensor:
 
     Reference:
         Martins, Astudillo, "From Softmax to Sparsemax: A Sparse Model of Attention and Multi-Label
-        Classification", ICML 2016, arXiv:1602.02068.
+        Classification", ICML 2016, https://arxiv.org/abs/1602.02068.
     """
     return _fenchel_young(read(logits, targets), 2.0)
 
 
-def entmax(logits: Tensor, targets: Tensor, *, alpha: float = 1.5) -> Tensor:
-    r"""Entmax loss, between cross-entropy (alpha to 1) and sparsemax (alpha = 2), and beyond.
+@loss(
+    signature="multiclass",
+    tags=("sparse", "margin", "fenchel-young"),
+    aliases=("alpha-entmax", "entmax-loss"),
+)
+def entmax(
+    logits: Tensor, targets: Tensor, *, alpha: Annotated[float, Range(1, None, bounds="()", search=(1.05, 3))] = 1.5
+) -> Tensor:
+    r"""Fenchel-Young loss between cross-entropy and sparsemax.
 
     .. math:: \ell = \langle p - q, z \rangle + H_\alpha(p) - H_\alpha(q), \quad
-        p = \operatorname*{arg\,max}_{p \in \Delta} \langle p, z \rangle + H_\alpha(p), \quad
+        p = \operatorname*{argmax}_{p \in \Delta} \langle p, z \rangle + H_\alpha(p), \quad
         H_\alpha(p) = \frac{1 - \sum_c p_c^\alpha}{\alpha (\alpha - 1)}
 
     For sparse predictions with a smoother edge than sparsemax. The loss is 0, with no gradient, once the
-    target leads by :math:`1 / (\alpha - 1)`. The gradient is p - q, of which only what is not 0 is kept. It can be
-    derived again.
+    target leads by :math:`1 / (\alpha - 1)`. The gradient is p - q.
 
     Args:
         logits: (N, C, ...).
         targets: (N, ...) int64, or (N, C, ...) probabilities q.
-        alpha: sparsity, > 1. Up to 2 solved by Newton's method, beyond by bisection; 1.5 and 2 are fastest.
+        alpha: sparsity: towards 1 cross-entropy, 2 is sparsemax. Up to 2 solved by Newton's method, beyond by
+            bisection; 1.5 and 2 are fastest.
 
     Returns:
         One value per position, (N, ...).
@@ -65,7 +74,7 @@ def entmax(logits: Tensor, targets: Tensor, *, alpha: float = 1.5) -> Tensor:
         tensor([0.3905, 0.0000])
 
     Reference:
-        Peters, Niculae, Martins, "Sparse Sequence-to-Sequence Models", ACL 2019, arXiv:1905.05702.
+        Peters, Niculae, Martins, "Sparse Sequence-to-Sequence Models", ACL 2019, https://arxiv.org/abs/1905.05702.
     """
     # As a float: torch takes no whole number of more than 64 bits, which alpha (alpha - 1) may be.
     return _fenchel_young(read(logits, targets), float(alpha))

@@ -2,43 +2,50 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import torch
 from torch import Tensor
 
-from losszoo import Unreduced, pairwise
+from losszoo import Range, Unreduced, loss, pairwise
 from losszoo_plugins.closed_form import only_plain, transformed
 
+Margin = Annotated[float, Range(0, None, search=(0.05, 2))]
 
+
+@loss(
+    signature="embedding",
+    tags=("metric", "triplet", "mining"),
+    aliases=("batch-hard", "batch-hard-triplet", "hard-triplet", "triplet-hard"),
+)
 @pairwise(similarity="euclidean", temperature=None, needs=("positive", "negative"))
-def triplet_batch_hard(logits: Tensor, positive: Tensor, negative: Tensor, *, margin: float = 1.0) -> Tensor:
-    r"""Triplet loss of each row with its furthest positive and its closest negative.
+def triplet_batch_hard(logits: Tensor, positive: Tensor, negative: Tensor, *, margin: Margin = 1.0) -> Tensor:
+    r"""Triplet of each row with its furthest positive and its closest negative in the batch.
 
     .. math:: \ell_i = \max\bigl(0, \max_{p} d_{ip} - \min_{n} d_{in} + m\bigr)
 
     For retrieval and re-identification, with several samples a class in each batch. A wrong label is always
     the hardest one, so it suffers from noisy labels. It can collapse to one point at first, where it is the
-    margin; lower the learning rate or start with :func:`triplet_all`.
+    margin; lower the learning rate or start with ``triplet-all``.
 
     Args:
-        logits: (rows, N), minus the distance.
-        positive: (rows, N), boolean.
-        negative: (rows, N), boolean.
-        margin: how much further the closest negative has to be, >= 0.
+        embeddings: (N, D).
+        labels: (N,) int64; the positives of a row are the others of its label.
+        margin: m, how much further the closest negative has to be than the furthest positive.
+        similarity: minus the distance d; cosine and dot are taken for minus a distance.
 
     Returns:
-        (rows,), >= 0. A row without a positive or without a negative takes no part.
+        One value per row, (N,), >= 0. A row without a positive or without a negative takes no part.
 
     Example:
-        >>> logits = -torch.tensor([[0.0, 1.0, 1.5]])
-        >>> positive = torch.tensor([[False, True, False]])
-        >>> triplet_batch_hard(logits, positive, torch.tensor([[False, False, True]]))
-        tensor([0.5000])
+        >>> import losszoo
+        >>> embeddings, labels = torch.tensor([[0.0], [1.0], [1.5]]), torch.tensor([0, 0, 1])
+        >>> losszoo.create("triplet-batch-hard", reduction="none")(embeddings, labels)
+        tensor([0.5000, 1.5000, 0.0000])
 
     Reference:
         Hermans, Beyer, Leibe, "In Defense of the Triplet Loss for Person Re-Identification", 2017,
-        arXiv:1703.07737.
+        https://arxiv.org/abs/1703.07737.
     """
     if logits.numel() == 0:
         return logits.sum(1)
@@ -47,34 +54,41 @@ def triplet_batch_hard(logits: Tensor, positive: Tensor, negative: Tensor, *, ma
     return torch.relu(closest - furthest + margin)
 
 
+@loss(
+    signature="embedding",
+    tags=("metric", "triplet", "mining"),
+    aliases=("semi-hard-triplet", "triplet-semihard", "batch-semi-hard-triplet"),
+)
 @pairwise(similarity="euclidean", temperature=None, needs=("positive", "negative"))
-def triplet_semi_hard(logits: Tensor, positive: Tensor, negative: Tensor, *, margin: float = 1.0) -> Unreduced:
-    r"""Triplet loss of each positive pair with its semi-hard negative.
+def triplet_semi_hard(logits: Tensor, positive: Tensor, negative: Tensor, *, margin: Margin = 1.0) -> Unreduced:
+    r"""Triplet of each positive pair with its closest negative beyond the positive, else the furthest.
 
     .. math:: \ell_{ip} = \max\bigl(0, d_{ip} - \min_{n: d_{in} > d_{ip}} d_{in} + m\bigr)
 
     The closest negative that is still further away than the positive; where there is none, the furthest
-    negative. Milder than the hardest negative, which early in training collapses the embedding.
+    negative. FaceNet looks only at negatives within the margin behind the positive; that band is not applied, so a
+    pair whose negative lies beyond it costs nothing and counts in the mean. Milder than the hardest negative, which
+    early in training collapses the embedding.
 
     Args:
-        logits: (rows, N), minus the distance.
-        positive: (rows, N), boolean.
-        negative: (rows, N), boolean.
-        margin: how much further the negative has to be, >= 0.
+        embeddings: (N, D).
+        labels: (N,) int64; the positives of a row are the others of its label.
+        margin: m, how much further the negative has to be.
+        similarity: minus the distance d; cosine and dot are taken for minus a distance.
 
     Returns:
-        (rows,), the sum over the row's positives, which counts as many. A row without a positive or without a
+        (N,), the sum over the row's positives, which counts as many. A row without a positive or without a
         negative takes no part.
 
     Example:
-        >>> logits = -torch.tensor([[0.0, 1.0, 0.5, 1.5]])
-        >>> positive = torch.tensor([[False, True, False, False]])
-        >>> triplet_semi_hard(logits, positive, torch.tensor([[False, False, True, True]])).values
-        tensor([0.5000])
+        >>> import losszoo
+        >>> embeddings, labels = torch.tensor([[0.0], [1.0], [-0.5], [-1.5]]), torch.tensor([0, 0, 1, 1])
+        >>> losszoo.create("triplet-semi-hard", reduction="none")(embeddings, labels)
+        tensor([0.5000, 0.5000, 0.5000, 0.5000])
 
     Reference:
         Schroff, Kalenichenko, Philbin, "FaceNet: A Unified Embedding for Face Recognition and Clustering",
-        CVPR 2015.
+        CVPR 2015, https://arxiv.org/abs/1503.03832.
     """
     negatives = _ascending(-logits, negative)
     positives = _ascending(-logits, positive)[:, : _most(positive)]
@@ -87,11 +101,21 @@ def triplet_semi_hard(logits: Tensor, positive: Tensor, negative: Tensor, *, mar
     return Unreduced(losses.sum(1) + lost, positive.sum(1).to(logits.dtype))
 
 
+@loss(
+    signature="embedding",
+    tags=("metric", "triplet"),
+    aliases=("batch-all", "batch-all-triplet", "triplet-batch-all"),
+)
 @pairwise(similarity="euclidean", temperature=None, needs=("positive", "negative"))
 def triplet_all(
-    logits: Tensor, positive: Tensor, negative: Tensor, *, margin: float = 1.0, average: str = "all"
+    logits: Tensor,
+    positive: Tensor,
+    negative: Tensor,
+    *,
+    margin: Margin = 1.0,
+    average: Literal["all", "nonzero"] = "all",
 ) -> Unreduced:
-    r"""Triplet loss of every valid triplet of the batch.
+    r"""Mean over every triplet of the batch, or over those that still violate the margin.
 
     .. math:: \ell_i = \sum_{p} \sum_{n} \max(0, d_{ip} - d_{in} + m)
 
@@ -100,25 +124,25 @@ def triplet_all(
     and time grow with the pairs, not with the triplets.
 
     Args:
-        logits: (rows, N), minus the distance.
-        positive: (rows, N), boolean.
-        negative: (rows, N), boolean.
-        margin: how much further the negative has to be, >= 0.
-        average: "all": the mean counts every triplet; "nonzero": those with a loss above 0.
+        embeddings: (N, D).
+        labels: (N,) int64; the positives of a row are the others of its label.
+        margin: m, how much further the negative has to be.
+        average: which triplets the mean counts: all of them, or those with a loss.
+        similarity: minus the distance d; cosine and dot are taken for minus a distance.
 
     Returns:
-        (rows,), the sum over the row's triplets, which counts as many. A row without a positive or without a
+        (N,), the sum over the row's triplets, which counts as many. A row without a positive or without a
         negative takes no part.
 
     Example:
-        >>> logits = -torch.tensor([[0.0, 1.0, 1.5, 9.0]])
-        >>> positive = torch.tensor([[False, True, False, False]])
-        >>> triplet_all(logits, positive, torch.tensor([[False, False, True, True]]))
-        Unreduced(values=tensor([0.5000]), counts=tensor([2.]))
+        >>> import losszoo
+        >>> embeddings, labels = torch.tensor([[0.0], [1.0], [1.5], [9.0]]), torch.tensor([0, 0, 1, 2])
+        >>> losszoo.create("triplet-all")(embeddings, labels)
+        tensor(0.5000)
 
     Reference:
         Hermans, Beyer, Leibe, "In Defense of the Triplet Loss for Person Re-Identification", 2017,
-        arXiv:1703.07737.
+        https://arxiv.org/abs/1703.07737.
     """
     hinges = _TransformedHinges if transformed() else _Hinges
     sums, active, *_ = hinges.apply(logits, positive, negative, margin)  # type: ignore[no-untyped-call]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import torch
 from torch import Tensor
 
-from losszoo import safe_sqrt, wide
+from losszoo import Range, loss, safe_sqrt, wide
 
 
 def distance(first: Tensor, second: Tensor) -> Tensor:
@@ -34,20 +36,32 @@ def distance(first: Tensor, second: Tensor) -> Tensor:
     return scale * safe_sqrt((scaled * scaled).sum(1))
 
 
+@loss(
+    signature="pair",
+    tags=("metric", "pairwise-ranking", "siamese"),
+    aliases=("siamese-contrastive", "pair-contrastive", "margin-contrastive"),
+)
 @wide
-def contrastive(first: Tensor, second: Tensor, same: Tensor, *, margin: float = 1.0) -> Tensor:
-    r"""Contrastive loss, also known as pairwise ranking loss.
+def contrastive(
+    first: Tensor,
+    second: Tensor,
+    same: Tensor,
+    *,
+    margin: Annotated[float, Range(0, None, bounds="()", search=(0.05, 2))] = 1.0,
+) -> Tensor:
+    r"""Squared distance of a pair that belongs together, squared hinge of one that does not.
 
-    .. math:: \ell = \tfrac{1}{2} s\, d^2 + \tfrac{1}{2} (1 - s) \max(0, m - d)^2
+    .. math:: \ell = \tfrac12 s\, d^2 + \tfrac12 (1 - s) \max(0, m - d)^2
 
     For siamese training where all that is known is whether two samples belong together. A pair that does not
-    and stands at distance 0 has no direction to part in, so its gradient is 0.
+    and stands at distance 0 has no direction to part in, so its gradient is 0. Some call it pairwise ranking loss; it
+    is not torch's ``margin_ranking_loss``, which compares two scores.
 
     Args:
         first: (N, D) embeddings.
         second: (N, D) embeddings.
-        same: (N,), 1 (True) where a pair belongs together, 0 where not.
-        margin: distance beyond which a pair of strangers costs nothing, > 0.
+        same: (N,), s: 1 (True) where a pair belongs together, 0 where not.
+        margin: m, the distance from which on a pair that does not belong together costs nothing.
 
     Returns:
         (N,), >= 0.
@@ -58,7 +72,8 @@ def contrastive(first: Tensor, second: Tensor, same: Tensor, *, margin: float = 
         tensor([0.1800, 0.0800])
 
     Reference:
-        Hadsell, Chopra, LeCun, "Dimensionality Reduction by Learning an Invariant Mapping", CVPR 2006.
+        Hadsell, Chopra, LeCun, "Dimensionality Reduction by Learning an Invariant Mapping", CVPR 2006,
+        https://doi.org/10.1109/CVPR.2006.100.
     """
     d = distance(first, second)
     # One square of whichever counts: d^2 may overflow where the hinge is 0.

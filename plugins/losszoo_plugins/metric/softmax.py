@@ -4,64 +4,90 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from losszoo import softmax_row
+from losszoo import loss, softmax_row
 from losszoo_plugins.pairs import negative_log_share
 
 
-@softmax_row(similarity="cosine", temperature=0.1, needs=("positive",))
+@loss(
+    signature="views",
+    tags=("metric", "contrastive", "self-supervised"),
+    aliases=(
+        "infonce",
+        "nt-xent",
+        "ntxent",
+        "simclr",
+        "clip",
+        "mnr",
+        "multiple-negatives-ranking",
+        "in-batch-negatives",
+    ),
+)
+@softmax_row(similarity="cosine", temperature=0.1, needs=("positive",), temperature_search=(0.02, 1.0), symmetric=False)
 def info_nce(odds: Tensor) -> Tensor:
     r"""Cross-entropy of picking a query's own key among all keys.
 
-    .. math:: \ell_i = -\log \frac{e^{s_{ii}}}{\sum_j e^{s_{ij}}}
+    .. math:: \ell_i = -\log \frac{e^{s_{ii}/\tau}}{\sum_j e^{s_{ij}/\tau}}
 
     For self-supervised training on two views of the same samples, and for pairs of two kinds such as image
-    and text. More keys make it harder, so it likes large batches.
+    and text. More keys make it harder, so it likes large batches. With ``symmetric=true`` it is the loss of CLIP; with
+    ``temperature=0.05`` multiple negatives ranking, whose scale is 20. NT-Xent, the loss of SimCLR, sets each view
+    against the other view and against the rest of its own one; here the keys are the other view alone.
 
     Args:
-        odds: (rows,), log odds of the negatives against the positives in the row's softmax; see
-            :func:`losszoo.softmax_row`.
+        first: queries, (N, D) embeddings.
+        second: keys, (N, D) embeddings; row i belongs to row i of ``first``.
+        similarity: s, of a query to a key; a distance is its negative.
+        temperature: what the similarities are divided by: the lower, the more the hard negatives count.
+        symmetric: mean of queries to keys and keys to queries.
 
     Returns:
-        (rows,), >= 0; 0 for a query that has only its own key.
+        One value per query, (N,), >= 0; 0 for a query that has only its own key.
 
     Example:
-        >>> import torch
-        >>> info_nce(torch.tensor([[2.0, 2.0]]), torch.tensor([[True, False]]), torch.tensor([[False, True]]))
-        tensor([0.6931])
+        >>> import losszoo, torch
+        >>> losszoo.create("info-nce", similarity="dot", temperature=1.0)(torch.zeros(2, 3), torch.ones(2, 3))
+        tensor(0.6931)
 
     Reference:
         van den Oord, Li, Vinyals, "Representation Learning with Contrastive Predictive Coding", 2018,
-        arXiv:1807.03748.
+        https://arxiv.org/abs/1807.03748.
     """
     return negative_log_share(odds)
 
 
-@softmax_row(similarity="cosine", temperature=0.1, needs=("positive",))
+@loss(
+    signature="embedding",
+    tags=("metric", "contrastive"),
+    aliases=("supcon", "supervised-contrastive", "sup-con-out"),
+)
+@softmax_row(similarity="cosine", temperature=0.1, needs=("positive",), temperature_search=(0.02, 1.0))
 def sup_con(odds: Tensor, spread: Tensor) -> Tensor:
-    r"""Supervised contrastive loss, with the mean over the positives outside the logarithm.
+    r"""Cross-entropy of picking a row of the own class among all others, mean over the own class.
 
-    .. math:: \ell_i = -\frac{1}{|P_i|} \sum_{p \in P_i} \log \frac{e^{s_{ip}}}{\sum_{j \ne i} e^{s_{ij}}}
+    .. math:: \ell_i = -\frac{1}{|P_i|} \sum_{p \in P_i} \log \frac{e^{s_{ip}/\tau}}{\sum_{j \ne i} e^{s_{ij}/\tau}}
 
-    For embeddings from labels: every positive is pulled, where :func:`nca` is content with one. It ends at
-    log(number of positives), not at 0.
+    The supervised contrastive loss in the form that its authors call L_out: the mean over the positives stands outside
+    of the logarithm. Their code multiplies it by the temperature over a base temperature of 0.07; here it is as the
+    formula says. Every positive is pulled, where ``nca`` is content with one. It ends at log(number of positives),
+    not at 0.
 
     Args:
-        odds: (rows,), log odds of the negatives against the positives in the row's softmax; see
-            :func:`losszoo.softmax_row`.
-        spread: (rows,), by how much the positives' log-sum-exp exceeds their mean.
+        embeddings: (N, D).
+        labels: (N,) int64; the positives of a row are the others of its label.
+        similarity: s, of two rows; a distance is its negative.
+        temperature: what the similarities are divided by: the lower, the more the hard negatives count.
 
     Returns:
-        (rows,), >= 0. A row without a positive takes no part.
+        One value per row, (N,), >= 0. A row without a positive takes no part.
 
     Example:
-        >>> import torch
-        >>> logits = torch.tensor([[9.0, 0.0, 0.0]])
-        >>> sup_con(logits, torch.tensor([[False, True, False]]), torch.tensor([[False, False, True]]))
-        tensor([0.6931])
+        >>> import losszoo, torch
+        >>> losszoo.create("sup-con")(torch.ones(3, 2), torch.tensor([0, 0, 1]))
+        tensor(0.6931)
 
     Reference:
         Khosla, Teterwak, Wang, Sarna, Tian, Isola, Maschinot, Liu, Krishnan, "Supervised Contrastive
-        Learning", NeurIPS 2020, arXiv:2004.11362.
+        Learning", NeurIPS 2020, https://arxiv.org/abs/2004.11362.
     """
     # The share of all positives together, and what their mean lacks: two terms >= 0, so nothing cancels.
     return negative_log_share(odds) + spread

@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import torch
 from torch import Tensor
 
+from losszoo import Range, loss
 from losszoo_plugins.metric.pairs import distance
 
 
-def triplet(anchors: Tensor, positives: Tensor, negatives: Tensor, *, margin: float = 1.0) -> Tensor:
-    r"""Triplet loss on the Euclidean distance, which is not squared.
+@loss(signature="triplet", tags=("metric", "triplet"), aliases=("triplet-margin", "triplet-loss"))
+def triplet(
+    anchors: Tensor,
+    positives: Tensor,
+    negatives: Tensor,
+    *,
+    margin: Annotated[float, Range(0, None, search=(0.05, 2))] = 1.0,
+) -> Tensor:
+    r"""The negative has to be further from the anchor than the positive by a margin.
 
-    .. math:: \ell = \max(0, \lVert a - p \rVert - \lVert a - n \rVert + m)
+    .. math:: \ell = \max(0,\; \|a - p\| - \|a - n\| + m)
 
-    For triplets that are drawn outside, or given. Where only labels are given, the losses that mine in the
-    batch (:func:`triplet_batch_hard` and its kin) use each embedding many times.
+    On the Euclidean distance, which is not squared. For triplets that are drawn outside. Where only labels are there,
+    the losses that mine in the batch (``triplet-batch-hard`` and its kin) use each embedding many times.
 
     Args:
         anchors: (N, D) embeddings.
         positives: (N, D) embeddings.
         negatives: (N, D) embeddings.
-        margin: how much further the negative has to be, >= 0.
+        margin: how much further the negative has to be.
 
     Returns:
         (N,), >= 0.
@@ -31,6 +41,6 @@ def triplet(anchors: Tensor, positives: Tensor, negatives: Tensor, *, margin: fl
 
     Reference:
         Schroff, Kalenichenko, Philbin, "FaceNet: A Unified Embedding for Face Recognition and Clustering",
-        CVPR 2015.
+        CVPR 2015, https://arxiv.org/abs/1503.03832.
     """
     return torch.relu(distance(anchors, positives) - distance(anchors, negatives) + margin)

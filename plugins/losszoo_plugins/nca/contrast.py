@@ -5,62 +5,75 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from losszoo import softmax_row
+from losszoo import loss, softmax_row
 
 
-@softmax_row(similarity="euclidean", temperature=1.0, needs=("positive", "negative"))
+@loss(signature="embedding", tags=("nca", "neighbours", "embedding", "unbounded"))
+@softmax_row(similarity="euclidean", temperature=1.0, needs=("positive", "negative"), temperature_search=(0.05, 20.0))
 def nca_stable(odds: Tensor) -> Tensor:
-    r"""Negative log ratio of the own class's probability to that of the others.
+    r"""Log odds of a neighbour of another class, finite wherever the embedding is.
 
-    .. math:: \ell_i = \log \sum_{j: y_j \ne y_i} e^{s_{ij}} - \log \sum_{j \ne i: y_j = y_i} e^{s_{ij}}
+    .. math:: \ell_i = \log \sum_{j: y_j \ne y_i} e^{s_{ij}/\tau} - \log \sum_{j \ne i: y_j = y_i} e^{s_{ij}/\tau}
 
-    It is :func:`nca_ratio` where that is finite, and finite with the right gradient elsewhere: the softmax's
+    It is ``nca-ratio`` where that is finite, and finite with the right gradient elsewhere: the softmax's
     normaliser cancels, and the two log-sum-exps that remain do not underflow. Like the ratio it has no lower
     bound: separated classes are pushed apart for ever, so use it with weight decay, a bounded embedding or
-    few epochs, or use :func:`nca`.
+    few epochs, or use ``nca``.
 
     Args:
-        odds: (rows,), log odds of the negatives against the positives in the row's softmax; see
-            :func:`losszoo.softmax_row`.
+        embeddings: (N, D).
+        labels: (N,) int64; the positives of a row are the others of its label.
+        similarity: s, of two rows; a distance is its negative.
+        temperature: what the similarities are divided by: the lower, the fewer neighbours count.
 
     Returns:
-        (rows,), unbounded. A row without a positive or without a negative takes no part.
+        One value per row, (N,), unbounded. A row without a positive or without a negative takes no part.
 
     Example:
-        >>> logits = torch.tensor([[0.0, -1.0, -2000.0]])
-        >>> nca_stable(logits, torch.tensor([[False, False, True]]), torch.tensor([[False, True, False]]))
-        tensor([1999.])
+        >>> import losszoo
+        >>> embeddings, labels = torch.tensor([[0.0], [1.0], [-2000.0]]), torch.tensor([1, 0, 1])
+        >>> losszoo.create("nca-stable", reduction="none")(embeddings, labels)[0]
+        tensor(1999.)
 
     Reference:
-        Goldberger, Roweis, Hinton, Salakhutdinov, "Neighbourhood Components Analysis", NeurIPS 2004.
+        The losszoo developers; the probabilities of neighbours as in Goldberger, Roweis, Hinton, Salakhutdinov,
+        "Neighbourhood Components Analysis", NeurIPS 2004,
+        https://papers.nips.cc/paper/2566-neighbourhood-components-analysis.
     """
     return odds
 
 
-@softmax_row(similarity="euclidean", temperature=1.0, needs=("positive", "negative"))
+@loss(signature="embedding", tags=("nca", "neighbours", "embedding", "bounded"))
+@softmax_row(similarity="euclidean", temperature=1.0, needs=("positive", "negative"), temperature_search=(0.05, 20.0))
 def nca_difference(odds: Tensor) -> Tensor:
-    r"""Probability of the other classes minus probability of the own one.
+    r"""Probability of the other classes minus that of the own one: bounded, blind to hopeless rows.
 
-    .. math:: \ell_i = P_i^{\text{diff}} - P_i^{\text{same}} = \tanh(\tfrac{1}{2} \ell_i^{\text{stable}})
+    .. math:: \ell_i = P_i^{\text{diff}} - P_i^{\text{same}}
 
-    Bounded, so neither outliers nor separated classes dominate. The price is that a row deep among another
+    P is the softmax of s over the temperature, summed over the other rows of another class, or of the own one. Bounded,
+    so neither outliers nor separated classes dominate. The price is that a row deep among another
     class has a vanishing gradient, as much as one that is right. Rows without a positive take no part, as in
-    the rest of the family, though the difference would be defined for them.
+    the rest of the family, though the difference would be defined for them. It is
+    :math:`\tanh(\tfrac12 \ell_i)` of ``nca-stable``.
 
     Args:
-        odds: (rows,), log odds of the negatives against the positives in the row's softmax; see
-            :func:`losszoo.softmax_row`.
+        embeddings: (N, D).
+        labels: (N,) int64; the positives of a row are the others of its label.
+        similarity: s, of two rows; a distance is its negative.
+        temperature: what the similarities are divided by: the lower, the fewer neighbours count.
 
     Returns:
-        (rows,), in [-1, 1]. A row without a positive or without a negative takes no part.
+        One value per row, (N,), in [-1, 1]. A row without a positive or without a negative takes no part.
 
     Example:
-        >>> logits = torch.tensor([[0.0, -1.0, -1.0]])
-        >>> nca_difference(logits, torch.tensor([[False, False, True]]), torch.tensor([[False, True, False]]))
-        tensor([0.])
+        >>> import losszoo
+        >>> losszoo.create("nca-difference")(torch.zeros(3, 2), torch.tensor([0, 0, 1]))
+        tensor(0.)
 
     Reference:
-        Goldberger, Roweis, Hinton, Salakhutdinov, "Neighbourhood Components Analysis", NeurIPS 2004.
+        The losszoo developers; the probabilities of neighbours as in Goldberger, Roweis, Hinton, Salakhutdinov,
+        "Neighbourhood Components Analysis", NeurIPS 2004,
+        https://papers.nips.cc/paper/2566-neighbourhood-components-analysis.
     """
     # By the smaller of the two probabilities: the derivative p (1 - p) of the larger one rounds to 0 first.
     wrong = odds > 0

@@ -4,36 +4,48 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from losszoo import softmax_row
+from losszoo import loss, softmax_row
 from losszoo_plugins.pairs import negative_log_share
 
 
-@softmax_row(similarity="squared-euclidean", temperature=1.0, needs=("positive",))
+@loss(
+    signature="embedding",
+    tags=("nca", "neighbours", "embedding"),
+    aliases=(
+        "neighbourhood-components-analysis",
+        "neighborhood-components-analysis",
+        "soft-nearest-neighbour",
+        "soft-nearest-neighbor",
+    ),
+)
+@softmax_row(similarity="squared-euclidean", temperature=1.0, needs=("positive",), temperature_search=(0.05, 20.0))
 def nca(odds: Tensor) -> Tensor:
-    r"""Negative log-likelihood that a row's randomly drawn neighbour is of its own class.
+    r"""How unlikely a row's random neighbour is of its class: bounded below, so it has a minimum.
 
-    .. math:: \ell_i = -\log p_i, \quad p_i = \sum_{j: y_j = y_i} \operatorname{softmax}_{j \ne i}(s_{ij})
+    .. math:: \ell_i = -\log p_i, \quad p_i = \sum_{j: y_j = y_i} \operatorname{softmax}_{j \ne i}(s_{ij} / \tau)
 
-    For embeddings that a nearest-neighbour rule will classify; the logits are minus the squared distance, as in
-    the original. As p <= 1 the loss is bounded below by 0, and
-    a row that is right stops pulling. The ratio P_same / P_diff = p / (1 - p) has no such end: it grows
-    without limit, so the embedding inflates until an exponential underflows, and then the plain form is
-    infinite.
+    For embeddings that a nearest-neighbour rule will classify; s is minus the squared distance, as in the original.
+    This is the logarithmic form, the likelihood that all rows are classified right; scikit-learn's NCA maximises the
+    sum of the p. As p <= 1 the loss is bounded below by 0, and a row that is right stops pulling. The ratio
+    P_same / P_diff = p / (1 - p) has no such end: it grows without limit, so the embedding inflates until an
+    exponential underflows, and then the plain form is infinite.
 
     Args:
-        odds: (rows,), log odds of the negatives against the positives in the row's softmax; see
-            :func:`losszoo.softmax_row`.
+        embeddings: (N, D).
+        labels: (N,) int64; the positives of a row are the others of its label.
+        similarity: s, of two rows; a distance is its negative.
+        temperature: what the similarities are divided by: the lower, the fewer neighbours count.
 
     Returns:
-        (rows,), >= 0; 0 where no candidate is of another class. A row without a positive takes no part.
+        One value per row, (N,), >= 0; 0 where no candidate is of another class. A row without a positive takes no part.
 
     Example:
-        >>> import torch
-        >>> logits = torch.tensor([[0.0, -1.0, -1.0]])
-        >>> nca(logits, torch.tensor([[False, False, True]]), torch.tensor([[False, True, False]]))
-        tensor([0.6931])
+        >>> import losszoo, torch
+        >>> losszoo.create("nca")(torch.zeros(3, 2), torch.tensor([0, 0, 1]))
+        tensor(0.6931)
 
     Reference:
-        Goldberger, Roweis, Hinton, Salakhutdinov, "Neighbourhood Components Analysis", NeurIPS 2004.
+        Goldberger, Roweis, Hinton, Salakhutdinov, "Neighbourhood Components Analysis", NeurIPS 2004,
+        https://papers.nips.cc/paper/2566-neighbourhood-components-analysis.
     """
     return negative_log_share(odds)

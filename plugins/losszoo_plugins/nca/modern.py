@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from losszoo import pairwise, softmax_row
+from losszoo import loss, pairwise, softmax_row
 from losszoo_plugins.pairs import negative_log_share
 
 
@@ -43,26 +43,38 @@ def soft_neighbor_error(
     return (weights @ column_labels - row_labels).square()
 
 
-@softmax_row(similarity="euclidean", temperature=1.0, needs=("positive",), numbers=soft_neighbor_error)
+@loss(signature="neighbors", tags=("nca", "neighbours", "tabular", "regression"), aliases=("modernnca", "tabular-nca"))
+@softmax_row(
+    similarity="euclidean",
+    temperature=1.0,
+    needs=("positive",),
+    numbers=soft_neighbor_error,
+    temperature_search=(0.05, 20.0),
+)
 def modern_nca(odds: Tensor) -> Tensor:
-    r"""Error of the soft nearest neighbour prediction that the candidates make for each query.
+    r"""Soft nearest neighbours over drawn candidates, for classes and for numbers.
 
     .. math::
         \ell_i = -\log \sum_{j: y_j = y_i} w_{ij} \quad\text{or}\quad \Bigl(\sum_j w_{ij} y_j - y_i\Bigr)^2,
-        \qquad w_{ij} = \operatorname{softmax}_{j \ne i}(s_{ij})
+        \qquad w_{ij} = \operatorname{softmax}_{j \ne i}(s_{ij} / \tau)
 
     For tabular data, where it competes with boosted trees: whole-number targets are classes (first form,
-    computed without a probability that could underflow), floating ones are numbers (second form,
-    :func:`soft_neighbor_error`). Stochastic neighbour sampling belongs to whoever draws the candidates: at each
+    computed without a probability that could underflow), floating ones are numbers (second form). Stochastic neighbour
+    sampling belongs to whoever draws the candidates: at each
     step draw a new share of the training rows with :func:`losszoo.sample_neighbors`, encode only those and the
     batch, and say by ``own`` where each query sits among them. To evaluate, all training rows are candidates.
 
     Args:
-        odds: (rows,), log odds of the candidates of another class against those of the query's own; see
-            :func:`losszoo.softmax_row`.
+        queries: (N, D) embeddings.
+        query_targets: (N,), classes or numbers.
+        candidates: (M, D) embeddings.
+        candidate_targets: (M,), classes or numbers.
+        own: (N,) int64, each query's own place among the candidates, which is left out; -1 where it has none.
+        similarity: s, of a query to a candidate; a distance is its negative.
+        temperature: what the similarities are divided by: the lower, the fewer neighbours count.
 
     Returns:
-        (rows,), >= 0. A query without a candidate of its class takes no part.
+        One value per query, (N,), >= 0. A query without a candidate of its class takes no part.
 
     Example:
         >>> import losszoo
@@ -72,6 +84,6 @@ def modern_nca(odds: Tensor) -> Tensor:
 
     Reference:
         Ye, Yin, Zhan, Chao, "Revisiting Nearest Neighbor for Tabular Data: A Deep Tabular Baseline Two
-        Decades Later", ICLR 2025, arXiv:2407.03257.
+        Decades Later", ICLR 2025, https://arxiv.org/abs/2407.03257.
     """
     return negative_log_share(odds)

@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
+from losszoo import Range, loss
 
+
+@loss(
+    signature="penalty",
+    tags=("regularizer", "sparse"),
+    aliases=("lasso", "l1-penalty", "l1-regularization"),
+)
 def l1(parameters: Iterable[Tensor]) -> Tensor:
-    r"""Sum of absolute values.
+    r"""Sum of absolute parameters: drives many of them to zero.
 
     .. math:: \ell = \sum_j |w_j|
 
-    For sparse parameters, as ``cross-entropy + 1e-4*l1``. The gradient of a parameter at 0 is 0.
+    For sparse parameters, as ``cross-entropy + 1e-4*l1``. The gradient of a parameter at 0 is 0. For the absolute
+    error of a prediction see ``mae``.
 
     Args:
         parameters: tensors of any shape; half precision is summed in float32.
@@ -33,13 +42,19 @@ def l1(parameters: Iterable[Tensor]) -> Tensor:
     return _total(parameters, torch.abs)
 
 
+@loss(
+    signature="penalty",
+    tags=("regularizer",),
+    aliases=("ridge", "tikhonov", "weight-decay", "l2-penalty", "l2-regularization"),
+)
 def l2(parameters: Iterable[Tensor]) -> Tensor:
-    r"""Sum of squares; no factor of one half, and no root.
+    r"""Sum of squared parameters: keeps all of them small.
 
     .. math:: \ell = \sum_j w_j^2
 
-    For small parameters, as ``cross-entropy + 1e-4*l2``. Under plain SGD this is the optimiser's
-    ``weight_decay`` of twice the weight; under Adam it is not the same thing.
+    For small parameters, as ``cross-entropy + 1e-4*l2``; no factor of one half, and no root. Under plain SGD this is
+    the optimiser's ``weight_decay`` of twice the weight; under Adam it is not the same thing. For the squared error of
+    a prediction see ``mse``.
 
     Args:
         parameters: tensors of any shape; half precision is summed in float32.
@@ -58,16 +73,20 @@ def l2(parameters: Iterable[Tensor]) -> Tensor:
     return _total(parameters, torch.square)
 
 
-def elastic_net(parameters: Iterable[Tensor], *, l1_ratio: float = 0.5) -> Tensor:
-    r"""Absolute values and squares, mixed as scikit-learn mixes them.
+@loss(signature="penalty", tags=("regularizer", "sparse"), aliases=("elasticnet",))
+def elastic_net(
+    parameters: Iterable[Tensor], *, l1_ratio: Annotated[float, Range(0, 1, search=(0, 1))] = 0.5
+) -> Tensor:
+    r"""Between l1 and l2: sparse, but correlated parameters stay together.
 
-    .. math:: \ell = r \sum_j |w_j| + \frac{1 - r}{2} \sum_j w_j^2
+    .. math:: \ell = r \sum_j |w_j| + \tfrac{1 - r}{2} \sum_j w_j^2
 
-    For sparse parameters where several carry the same information: ``l1`` alone keeps one of them at random.
+    For sparse parameters where several carry the same information: ``l1`` alone keeps one of them at random. Mixed as
+    scikit-learn mixes them.
 
     Args:
         parameters: tensors of any shape; half precision is summed in float32.
-        l1_ratio: r, in [0, 1]; 1 is ``l1``, 0 is half of ``l2``.
+        l1_ratio: r, share of the absolute values: 1 is l1, 0 is half of l2.
 
     Returns:
         One value for all of them, shape (); 0 where there are none.

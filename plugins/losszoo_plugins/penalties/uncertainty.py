@@ -3,34 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
 
+from losszoo import Range, loss
 from losszoo_plugins.penalties.norms import widen
 
 # A standard deviation of 2e-9, less than a float32 loss resolves; exp(40) = 2e17 is far from overflow.
 _LEAST_LOG_VARIANCE = -40.0
 
 
+@loss(
+    signature="penalty",
+    tags=("combiner", "multi-task", "learned"),
+    aliases=("uncertainty-weighting", "homoscedastic-uncertainty", "multi-task-uncertainty"),
+)
 class Uncertainty(nn.Module):
-    r"""Sum of losses, each divided by a noise level that is learned.
+    r"""Learned weights of several losses, one noise level each: uncertainty(bce, dice).
 
     .. math:: \ell = \tfrac12 \sum_i \left( e^{-s_i} L_i + s_i \right)
 
-    For several losses on one model whose scales differ or drift, in place of weights set by hand: in an
-    expression ``uncertainty(bce, dice)``, in Python
-    ``losszoo.create("uncertainty", tasks=2)([loss_a, loss_b])``. Give the optimiser its ``parameters()`` too,
+    Uncertainty weighting: a sum of losses, each divided by a noise level that is learned. For several losses on one
+    model whose scales differ or drift, in place of weights set by hand: in an expression ``uncertainty(bce, dice)``, in
+    Python ``losszoo.create("uncertainty", tasks=2)([loss_a, loss_b])``. Give the optimiser its ``parameters()`` too,
     without weight decay. At rest :math:`s_i = \log L_i`, so each loss is divided by its own size; a loss that
-    reaches 0 has no such point, and its :math:`s_i` falls without end.
+    reaches 0 has no such point, and its :math:`s_i` falls without end. Each loss has the factor of one half that the
+    paper has for regression. For classification the paper leaves it out, :math:`e^{-s_i} L_i + \tfrac12 s_i`: that is
+    this loss of twice the value.
 
     Below :math:`s = -40` the factor :math:`e^{-s}` goes on as its tangent, :math:`e^{40} (-39 - s)`. So a bad
     step cannot overflow it (the tangent is finite down to :math:`s = -10^{20}`), and unlike a clamp it leaves
     a gradient that leads back.
 
     Args:
-        tasks: number of losses, >= 1. The parameter ``log_variances`` (tasks,) starts at 0, a weight of 1/2
-            each.
+        tasks: number of losses that are weighed. The parameter ``log_variances`` (tasks,) starts at 0, a weight of
+            1/2 each.
 
     Returns:
         From the call on an iterable of ``tasks`` loss tensors, one per task and each averaged to one number:
@@ -49,7 +58,7 @@ class Uncertainty(nn.Module):
         Semantics", CVPR 2018, https://arxiv.org/abs/1705.07115.
     """
 
-    def __init__(self, tasks: int = 2) -> None:
+    def __init__(self, tasks: Annotated[int, Range(1, None)] = 2) -> None:
         super().__init__()
         self.tasks = tasks
         self.log_variances = nn.Parameter(torch.zeros(tasks))

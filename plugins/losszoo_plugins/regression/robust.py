@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import torch
 from torch import Tensor
 
-from losszoo import wide
+from losszoo import Range, loss, wide
 
 # Beyond this, log cosh e and |e| - log 2 agree to the last digit of float64; sinh^2 is far from overflow.
 _STRAIGHT_BEYOND = 20.0
 
 
+@loss(
+    signature="regression",
+    tags=("robust", "median"),
+    aliases=("mean-absolute-error", "absolute-error", "l1-loss", "least-absolute-deviations"),
+)
 def mae(predictions: Tensor, targets: Tensor) -> Tensor:
-    r"""Absolute error.
+    r"""Absolute error: predicts the median; every outlier pulls alike, however far away.
 
     .. math:: \ell = |p - t|
 
@@ -38,20 +45,27 @@ def mae(predictions: Tensor, targets: Tensor) -> Tensor:
     return (predictions - targets).abs()
 
 
+@loss(signature="regression", tags=("robust",), aliases=("smooth-l1", "huber-loss"))
 @wide
-def huber(predictions: Tensor, targets: Tensor, *, delta: float = 1.0) -> Tensor:
-    r"""Squared error up to ``delta``, absolute error beyond.
+def huber(
+    predictions: Tensor,
+    targets: Tensor,
+    *,
+    delta: Annotated[float, Range(0, None, bounds="()", log=True, search=(0.01, 10))] = 1.0,
+) -> Tensor:
+    r"""Squared within delta, linear beyond: the mean for ordinary errors, the median for outliers.
 
     .. math:: \ell = \begin{cases} \tfrac12 e^2 & |e| \le \delta \\
               \delta (|e| - \tfrac12 \delta) & |e| > \delta \end{cases}, \quad e = p - t
 
     For regression with some outliers: as efficient as the squared error on the rest, and no error pulls
-    harder than ``delta``. Note the factor: inside it is half of ``mse``.
+    harder than ``delta``. Note the factor: inside it is half of ``mse``. The smooth L1 loss of torch, with its beta,
+    is this divided by ``delta``: the same at 1.
 
     Args:
         predictions: any shape.
         targets: shape of ``predictions``.
-        delta: where the line begins, > 0, in the unit of the target.
+        delta: error beyond which the loss is linear, in the unit of the target.
 
     Returns:
         One value per element, shape of ``predictions``.
@@ -71,8 +85,9 @@ def huber(predictions: Tensor, targets: Tensor, *, delta: float = 1.0) -> Tensor
     return capped * (error - 0.5 * capped)
 
 
+@loss(signature="regression", tags=("robust", "smooth"), aliases=("logcosh",))
 def log_cosh(predictions: Tensor, targets: Tensor) -> Tensor:
-    r"""Logarithm of the hyperbolic cosine of the error.
+    r"""Logarithm of the hyperbolic cosine: a Huber loss without a kink in any derivative.
 
     .. math:: \ell = \log \cosh (p - t)
 
@@ -100,8 +115,18 @@ def log_cosh(predictions: Tensor, targets: Tensor) -> Tensor:
     return torch.log1p(2 * torch.sinh(0.5 * bent).square()) + (error - bent).abs()
 
 
-def quantile(predictions: Tensor, targets: Tensor, *, quantile: float = 0.5) -> Tensor:
-    r"""Pinball loss, least when that share of the targets lies below the prediction.
+@loss(
+    signature="regression",
+    tags=("robust", "quantile"),
+    aliases=("pinball", "quantile-regression", "check-loss", "tilted-absolute-error"),
+)
+def quantile(
+    predictions: Tensor,
+    targets: Tensor,
+    *,
+    quantile: Annotated[float, Range(0, 1, bounds="()", search=(0.05, 0.95))] = 0.5,
+) -> Tensor:
+    r"""Pinball loss: predicts a quantile, for intervals or where too low costs more than too high.
 
     .. math:: \ell = \max(q\,e,\ (q - 1)\,e), \quad e = t - p
 
@@ -112,7 +137,7 @@ def quantile(predictions: Tensor, targets: Tensor, *, quantile: float = 0.5) -> 
     Args:
         predictions: any shape.
         targets: shape of ``predictions``.
-        quantile: q, in (0, 1).
+        quantile: q, the share of the targets that should lie below the prediction.
 
     Returns:
         One value per element, shape of ``predictions``.

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import torch
 from torch import Tensor
 
-from losszoo import finish, safe_sqrt, wide
+from losszoo import Range, finish, loss, safe_sqrt, wide
 
 
+@loss(
+    signature="regression",
+    tags=("mean",),
+    aliases=("mean-squared-error", "squared-error", "l2-loss"),
+)
 @wide
 def mse(predictions: Tensor, targets: Tensor) -> Tensor:
-    r"""Squared error.
+    r"""Squared error: predicts the mean; right for normal noise, led astray by outliers.
 
     .. math:: \ell = (p - t)^2
 
-    For normal noise of one size. An outlier pulls with the whole of its error; then see ``huber``.
+    For normal noise of one size. An outlier pulls with the whole of its error; then see ``huber``. No factor of one
+    half, which optax's ``l2_loss`` has.
 
     Args:
         predictions: any shape.
@@ -34,9 +42,16 @@ def mse(predictions: Tensor, targets: Tensor) -> Tensor:
     return torch.square(predictions - targets)
 
 
+@loss(signature="regression", tags=("mean", "example"))
 @wide
-def custom_mse(predictions: Tensor, targets: Tensor, *, param1: float = 0.1, param2: float = 0.1) -> Tensor:
-    r"""Squared error plus a multiple of the prediction and a multiple of the target.
+def custom_mse(
+    predictions: Tensor,
+    targets: Tensor,
+    *,
+    param1: Annotated[float, Range(None, None, search=(-1, 1))] = 0.1,
+    param2: Annotated[float, Range(None, None, search=(-1, 1))] = 0.1,
+) -> Tensor:
+    r"""Squared error plus multiples of prediction and target: a first loss with parameters.
 
     .. math:: \ell = (p - t)^2 + a\,p + b\,t
 
@@ -48,8 +63,8 @@ def custom_mse(predictions: Tensor, targets: Tensor, *, param1: float = 0.1, par
     Args:
         predictions: any shape.
         targets: shape of ``predictions``.
-        param1: a, any real number.
-        param2: b, any real number.
+        param1: a, the multiple of the prediction; moves the minimum to t - a/2.
+        param2: b, the multiple of the target; shifts the value, never the gradient.
 
     Returns:
         One value per element, shape of ``predictions``.
@@ -59,24 +74,25 @@ def custom_mse(predictions: Tensor, targets: Tensor, *, param1: float = 0.1, par
         tensor([7.5000])
 
     Reference:
-        The losszoo developers; the squared error as in Hodson, "Root-mean-square error (RMSE) or mean
-        absolute error (MAE): when to use them or not", Geoscientific Model Development 2022,
-        https://doi.org/10.5194/gmd-15-5481-2022.
+        The losszoo developers, a teaching example with its minimum at p = t - a/2; the squared error as in Hodson,
+        "Root-mean-square error (RMSE) or mean absolute error (MAE): when to use them or not", Geoscientific Model
+        Development 2022, https://doi.org/10.5194/gmd-15-5481-2022.
     """
     return mse(predictions, targets) + param1 * predictions + param2 * targets
 
 
+@loss(signature="regression", tags=("mean",), aliases=("root-mean-squared-error", "root-mean-square-error"))
 @wide
 @finish(safe_sqrt)
 def rmse(predictions: Tensor, targets: Tensor) -> Tensor:
-    r"""Squared error, of whose reduction the zoo takes the square root.
+    r"""Root of the mean squared error: in the unit of the target.
 
     .. math:: \ell = \sqrt{\tfrac1n \sum_i (p_i - t_i)^2}
 
-    For a loss in the unit of the target. Its gradient does not shrink as the error does, so lower the
-    learning rate towards the end; at zero error it is zero. Errors whose squares leave
-    float32, below 1e-18 and above 1e18, are squared in float64, where the loss looks at numbers: on the CPU, or with
-    ``validate=True``.
+    Its gradient does not shrink as the error does, so lower the learning rate towards the end; at zero error it is
+    zero. With several outputs the mean goes over all elements, before the root; scikit-learn takes the root of each
+    output and then the mean. Errors whose squares leave float32, below 1e-18 and above 1e18, are squared in float64,
+    where the loss looks at numbers: on the CPU, or with ``validate=True``.
 
     Args:
         predictions: any shape.

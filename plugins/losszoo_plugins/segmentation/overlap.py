@@ -3,36 +3,46 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor
 from torch.autograd import Function
 
-from losszoo import Unreduced
+from losszoo import Range, Unreduced, loss
 from losszoo_plugins.closed_form import batched, gradient, only_plain
 from losszoo_plugins.segmentation.maps import hidden, per_map, probabilities
 
 
-def dice(logits: Tensor, targets: Tensor, *, smooth: float = 1.0, mask: Tensor | None = None) -> Unreduced:
-    r"""One minus the soft Dice coefficient of each map.
+@loss(
+    signature="segmentation",
+    tags=("overlap", "imbalance", "per-map"),
+    aliases=("soft-dice", "dice-coefficient", "sorensen-dice"),
+)
+def dice(
+    logits: Tensor,
+    targets: Tensor,
+    *,
+    smooth: Annotated[float, Range(0, None, log=True, search=(0.01, 100))] = 1.0,
+    mask: Tensor | None = None,
+) -> Unreduced:
+    r"""One minus the soft Dice overlap of each map: a small object counts as much as a large one.
 
     .. math:: \ell = 1 - \frac{2 \sum_i p_i t_i + s}{\sum_i p_i + \sum_i t_i + s}, \quad p = \sigma(x)
 
     For small objects on a large background, alone or beside ``bce``. Each map is scored by itself and counts
-    alike.
+    alike: per-image Dice. For Dice over a whole batch make one map of it,
+    ``x.transpose(0, 1).flatten(1, 2).unsqueeze(0)`` of logits and targets.
 
     Empty targets: with ``smooth=0`` the loss of an empty map is 1 whatever is predicted (no overlap is
     possible), so it is 1 with a zero gradient here too where every probability underflows to 0 and the
     fraction reads 0/0. Only ``smooth`` > 0 rewards predicting nothing: the loss then falls to 0 with
     :math:`\sum p`.
 
-    Only the inputs and two numbers per map are kept for the gradient, which can be derived again.
-
     Args:
         logits: (N, C, H, W).
         targets: (N, C, H, W), in {0, 1}.
-        smooth: s, >= 0, in pixels.
+        smooth: s, pixels added to overlap and sizes; above 0 an empty map can be predicted right.
         mask: boolean, (N, C, H, W); False pixels take no part.
 
     Returns:
@@ -48,6 +58,7 @@ def dice(logits: Tensor, targets: Tensor, *, smooth: float = 1.0, mask: Tensor |
         Chartrand, Kadoury, Pal, "The Importance of Skip Connections in Biomedical Image Segmentation", 2016,
         https://arxiv.org/abs/1608.04117.
     """
+    # Only the inputs and two numbers per map are kept for the gradient, which can be differentiated again.
     logits, targets = hidden(logits, mask), hidden(targets, mask)
     compute = _plain_dice if only_plain(targets) else _Dice.apply
     # Without a mask one pixel tells whether a map has any.

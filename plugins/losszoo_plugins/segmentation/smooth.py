@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+from typing import Annotated, Literal
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from losszoo import Unreduced
+from losszoo import Range, Unreduced, loss
 from losszoo_plugins.segmentation.maps import map_mean, per_map, present, probabilities
 
+Activation = Literal["none", "sigmoid"]
+Weight = Annotated[float, Range(0, None, search=(0, 1))]
 
-def smoothness(logits: Tensor, targets: Tensor, *, activation: str = "none", mask: Tensor | None = None) -> Unreduced:
-    r"""Mean absolute difference of neighbouring pixels, down the columns plus along the rows.
 
-    .. math:: \ell = \frac{\sum_{i,j} |x_{i+1,j} - x_{i,j}|}{(H - 1) W}
-              + \frac{\sum_{i,j} |x_{i,j+1} - x_{i,j}|}{H (W - 1)}
+@loss(
+    signature="segmentation",
+    tags=("regularizer", "total-variation", "per-map"),
+    aliases=("tv", "total-variation", "anisotropic-total-variation"),
+)
+def smoothness(
+    logits: Tensor, targets: Tensor, *, activation: Activation = "none", mask: Tensor | None = None
+) -> Unreduced:
+    r"""Mean absolute difference of neighbouring pixels; a term of a sum, blind to the targets.
+
+    .. math:: \ell = \operatorname{mean}_{i,j} |x_{i+1,j} - x_{i,j}| + \operatorname{mean}_{i,j} |x_{i,j+1} - x_{i,j}|
 
     For fewer specks and holes, as one term of a sum (``0.7*bce + 0.3*smoothness``): alone, a constant map is
     its minimum. On raw logits it also holds back confident edges; ``activation="sigmoid"`` charges an edge
@@ -24,7 +35,7 @@ def smoothness(logits: Tensor, targets: Tensor, *, activation: str = "none", mas
         logits: (N, C, H, W), the prediction. A map of one row (or column) has no such neighbours: that term
             is 0.
         targets: (N, C, H, W), not looked at.
-        activation: "none" to smooth the prediction as given, "sigmoid" to smooth its probability.
+        activation: what is smoothed: the prediction as it is, or its probability.
         mask: boolean, (N, C, H, W); a pair counts where both of its pixels are True.
 
     Returns:
@@ -44,19 +55,19 @@ def smoothness(logits: Tensor, targets: Tensor, *, activation: str = "none", mas
     return per_map(_variation(logits, activation, mask), mask)
 
 
+@loss(signature="segmentation", tags=("total-variation", "per-map"))
 def smooth_segmentation(
     logits: Tensor,
     targets: Tensor,
     *,
-    bce_weight: float = 0.7,
-    smoothness_weight: float = 0.3,
-    activation: str = "none",
+    bce_weight: Weight = 0.7,
+    smoothness_weight: Weight = 0.3,
+    activation: Activation = "none",
     mask: Tensor | None = None,
 ) -> Unreduced:
-    r"""Binary cross-entropy of a map plus its :func:`smoothness`.
+    r"""Binary cross-entropy plus smoothness: right pixels in few, unbroken regions.
 
-    .. math:: \ell = \frac{a}{HW} \sum_{i,j} \left( \log(1 + e^{x_{ij}}) - t_{ij} x_{ij} \right)
-              + b\,\text{smoothness}(x)
+    .. math:: \ell = a \operatorname{mean}_{i,j} \operatorname{bce}(x_{ij}, t_{ij}) + b \operatorname{smoothness}(x)
 
     For masks that should be few unbroken regions, and for labels that are noisy pixel by pixel. Differences of
     logits have no bound, so at the default weights a map of thin strokes is cheapest when it is almost flat and
@@ -66,9 +77,9 @@ def smooth_segmentation(
     Args:
         logits: (N, C, H, W).
         targets: (N, C, H, W), in {0, 1}.
-        bce_weight: a, >= 0.
-        smoothness_weight: b, >= 0.
-        activation: "none" to smooth the logits, "sigmoid" to smooth the probabilities.
+        bce_weight: a, the weight of the cross-entropy.
+        smoothness_weight: b, the weight of the smoothness.
+        activation: what is smoothed: the prediction as it is, or its probability.
         mask: boolean, (N, C, H, W); False pixels take no part in either term.
 
     Returns:

@@ -1,0 +1,85 @@
+"""What a docstring says of a loss: summary, formula, arguments, reference. Plain text in, plain text out."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+_MATH = ".. math::"
+_SECTIONS = ("Arg", "Return", "Raise", "Yield", "Attribute", "Example", "Note", "Reference")
+# ``code`` and :role:`~package.thing` as they are read aloud; mathematics keep a mark.
+_MARKUP = re.compile(r"``([^`]+)``|:math:`([^`]+)`|:\w+:`~?(?:[\w.]*\.)?([^`.]+)`")
+
+
+class Docstring(NamedTuple):
+    """The parts that a card shows; empty where there is none.
+
+    Args:
+        summary: the first line.
+        formula: LaTeX of the first ``.. math::``, in one line.
+        description: what else stands before the first section, in one line; mathematics as ``$...$``.
+        arguments: by name, each in one line, without markup.
+        reference: in one line, without the full stop.
+    """
+
+    summary: str
+    formula: str
+    description: str
+    arguments: dict[str, str]
+    reference: str
+
+
+def read_docstring(text: str) -> Docstring:
+    r"""The parts of a docstring whose indentation is removed.
+
+    Example:
+        >>> read_docstring("Squared error.\n\n.. math:: (p - t)^2\n\nArgs:\n    delta: see ``huber``.\n").arguments
+        {'delta': 'see huber'}
+    """
+    summary, _, rest = text.partition("\n")
+    parts: dict[str, list[str]] = {"formula": [], "": [], "Arg": [], "Reference": []}
+    section = place = ""
+    for line in rest.split("\n"):
+        if line and not line[0].isspace():  # what is indented, or empty, goes on
+            heading = line.rstrip().removesuffix(":").removesuffix("s")
+            if line.rstrip().endswith(":") and heading in _SECTIONS:
+                section = place = heading
+                continue
+            begins = line.startswith(_MATH) and not parts["formula"] and not section
+            place, line = ("formula", line.removeprefix(_MATH)) if begins else (section, line)
+        parts.setdefault(place, []).append(line)
+    return Docstring(
+        summary.strip(),
+        _one_line(parts["formula"]),
+        _spoken(parts[""]),
+        _arguments(parts["Arg"]),
+        _spoken(parts["Reference"]).removesuffix("."),
+    )
+
+
+def _arguments(section: list[str]) -> dict[str, str]:
+    """Each entry begins at the section's own indentation, and goes on deeper."""
+    depth = min((_indentation(line) for line in section if line.strip()), default=0)
+    found: dict[str, list[str]] = {}
+    name = ""
+    for line in section:
+        head, colon, text = line.strip().partition(":")
+        if _indentation(line) == depth and colon and head.partition(" ")[0].isidentifier():
+            name, line = head.partition(" ")[0], text
+        found.setdefault(name, []).append(line)
+    return {name: _spoken(lines).removesuffix(".") for name, lines in found.items() if name}
+
+
+def _indentation(line: str) -> int:
+    return len(line) - len(line.lstrip())
+
+
+def _one_line(lines: list[str]) -> str:
+    return " ".join(" ".join(lines).split())
+
+
+def _spoken(lines: list[str]) -> str:
+    text = _one_line(lines)
+    if "`" not in text:
+        return text
+    return _MARKUP.sub(lambda match: match[1] or (match[2] and f"${match[2]}$") or match[3], text)

@@ -1,0 +1,391 @@
+"""Losses read from their source: ``@losszoo.loss``, annotations and docstring. Nothing is imported or evaluated."""
+
+from __future__ import annotations
+
+import ast
+import math
+import sys
+from collections.abc import Iterator
+from importlib.machinery import ModuleSpec
+from typing import Any, NamedTuple
+
+from losszoo.errors import UsageError, suggest
+from losszoo.losses.similarity_names import SIMILARITIES
+from losszoo.registry.announcing import collecting, faulty
+from losszoo.registry.docstring import Docstring, read_docstring
+from losszoo.registry.params import Param
+from losszoo.registry.specs import LossSpec
+
+Marked = ast.FunctionDef | ast.ClassDef
+
+DECLARES = ("signature", "tags", "aliases", "status", "stable_twin", "expects", "name")
+_RANGE = ("bounds", "log", "search")
+# What a function is given by the zoo, and not by the user of the loss.
+_GIVEN = ("mask", "row_labels", "column_labels")
+_ROWS = ("pairwise", "softmax_row")
+_TYPES = {
+    frozenset({"float"}): "float",
+    frozenset({"int", "float"}): "float",
+    frozenset({"int"}): "int",
+    frozenset({"bool"}): "bool",
+    frozenset({"str"}): "str",
+    frozenset({"Floats"}): "floats",
+}
+
+_SIMILARITY = "how alike two rows are; of a distance the negative"
+_TEMPERATURE = "what the similarities are divided by"
+_SYMMETRIC = "the mean of both directions, first to second and second to first"
+
+
+class _UnreadableError(Exception):
+    """A part of the source that does not say what it must, or not in literals."""
+
+    def __init__(self, node: ast.AST, rule: str) -> None:
+        super().__init__(rule)
+        self.line = getattr(node, "lineno", 1)
+
+
+class _Module(NamedTuple):
+    """A module as text: its name, where it lies, and what its names stand for where that is one assignment."""
+
+    name: str
+    place: str
+    names: dict[str, ast.expr]
+
+    def resolved(self, node: ast.expr) -> ast.expr:
+        """What a name of this module stands for; anything else as it is."""
+        for _ in self.names:
+            if not isinstance(node, ast.Name) or node.id not in self.names:
+                break
+            node = self.names[node.id]
+        return node
+
+
+def losses_in(*modules: str) -> list[LossSpec]:
+    """The losses of modules and whole packages, as their plugin announces them. Imports none of them.
+
+    Everything that :func:`losszoo.loss` marks is read from the source: name, summary (the docstring's first line),
+    formula (its ``.. math::``), parameters with types, defaults, ranges (``Annotated[float, Range(0, None)]``) and
+    summaries (``Args:``), reference, and what the decorator says. Literals only, or names of the module that stand for
+    them.
+
+    Args:
+        modules: as an import names them: "my_package.losses".
+
+    Returns:
+        One spec a loss, in the order of the modules and their lines. In a plugin's hook a loss that cannot be read is
+        recorded with file and line, and costs nobody else.
+
+    Raises:
+        UsageError: outside of a hook, a loss that cannot be read.
+
+    Example:
+        >>> [spec.name for spec in losses_in("losszoo_plugins.metric.pairs")]
+        ['contrastive']
+    """
+    return [spec for module in modules for spec in _losses_of(module)]
+
+
+def _losses_of(name: str) -> Iterator[LossSpec]:
+    count = 0
+    for module, place, text in _sources(name):
+        for spec in _losses_in_text(module, place, text):
+            count += 1
+            yield spec
+    if not count:
+        why = "must hold a loss marked with @losszoo.loss(...), and holds none" if _find(name) else "is not there"
+        yield faulty(LossSpec, f"losses_in: module {name} {why}")
+
+
+def _losses_in_text(name: str, place: str, text: bytes | None) -> Iterator[LossSpec]:
+    if text is None:
+        yield faulty(LossSpec, f"module {name} has no source to read; announce its losses with losszoo.LossSpec")
+        return
+    if b"@loss" not in text and b".loss(" not in text:
+        return
+    try:
+        body = _parsed(text)
+    except (SyntaxError, ValueError) as error:
+        said, line = getattr(error, "msg", error), getattr(error, "lineno", 1)
+        yield faulty(LossSpec, f"module {name} cannot be read: {said} ({place}:{line})")
+        return
+    module = _Module(name, place, dict(_assignments(body)))
+    for node in body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            for decorator in node.decorator_list:
+                if _last_name(decorator) == "loss":
+                    yield _loss(module, node, decorator)
+
+
+def _parsed(text: bytes) -> list[ast.stmt]:
+    """The statements of a module that can matter: assignments, and what is decorated, as far as its docstring."""
+    try:
+        return ast.parse(b"\n".join(_heads(text.split(b"\n")))).body
+    except SyntaxError:  # written in a way that the short cut does not know
+        return ast.parse(text).body
+
+
+def _heads(lines: list[bytes]) -> Iterator[bytes]:
+    """As many lines, empty where they cannot matter: to parse all code of all losses takes several times longer."""
+    kept = decorated = head = inside = False
+    for line in lines:
+        if not inside and line[:1] not in b" )]}":  # a new statement; an empty line is in any bytes
+            declares = line.startswith((b"def ", b"class "))
+            kept = line.startswith(b"@") or (decorated if declares else b"=" in line)
+            head = kept and line.startswith(b"def ")
+            decorated = line.startswith(b"@")
+        yield line if kept else b""
+        if line.count(b'"""') % 2:
+            inside = not inside
+        if head and not inside and b'"""' in line:
+            kept = head = False
+
+
+def _assignments(body: list[ast.stmt]) -> Iterator[tuple[str, ast.expr]]:
+    for node in body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            yield node.targets[0].id, node.value
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value is not None:
+            yield node.target.id, node.value
+
+
+def _loss(module: _Module, node: Marked, decorator: ast.expr) -> LossSpec:
+    """The spec, or one that keeps what is wrong."""
+    with collecting(False):
+        line = node.lineno
+        try:
+            return _spec(module, node, decorator)
+        except _UnreadableError as error:
+            line, said = error.line, f"loss {_dashed(node)}: {error}"
+        except (UsageError, TypeError) as error:
+            said = str(error)
+    return faulty(LossSpec, f"{said} ({module.place}:{line})")
+
+
+def _spec(module: _Module, node: Marked, decorator: ast.expr) -> LossSpec:
+    declared = _declared(module, decorator)
+    doc = read_docstring(ast.get_docstring(node) or "")
+    missing = [
+        what
+        for what, there in (
+            ("a summary in its first line", doc.summary),
+            ("a formula (a line .. math:: ...)", doc.formula),
+            ("a section Reference:", doc.reference),
+        )
+        if not there
+    ]
+    if missing:
+        raise _UnreadableError(node, f"the docstring must have {', '.join(missing)}; it has none")
+    return LossSpec(
+        name=declared.pop("name", None) or _dashed(node),
+        target=f"{module.name}:{node.name}",
+        summary=doc.summary,
+        formula=doc.formula,
+        reference=doc.reference,
+        description=doc.description,
+        params=tuple(_params(module, node, doc)),
+        **declared,
+    )
+
+
+def _dashed(node: Marked) -> str:
+    """``laplace-nll`` of ``laplace_nll`` and of ``LaplaceNLL``."""
+    if isinstance(node, ast.FunctionDef):
+        return node.name.replace("_", "-").lower()
+    import re
+
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "-", node.name).lower()
+
+
+def _declared(module: _Module, decorator: ast.expr) -> dict[str, Any]:
+    """The arguments of ``@loss(...)``."""
+    if not isinstance(decorator, ast.Call) or decorator.args:
+        raise _UnreadableError(decorator, 'the decorator must be written with keywords, @loss(signature="binary")')
+    found = _keywords(module, decorator, DECLARES, "@loss")
+    if "signature" not in found:
+        raise _UnreadableError(decorator, 'the decorator must name the signature, @loss(signature="binary")')
+    return found
+
+
+def _keywords(module: _Module, call: ast.Call, known: tuple[str, ...], what: str) -> dict[str, Any]:
+    for keyword in call.keywords:
+        if keyword.arg not in known:
+            near = suggest(str(keyword.arg), list(known)) if keyword.arg else f"known: {', '.join(known)}"
+            raise _UnreadableError(keyword.value, f"{what} has no argument {keyword.arg or '**'}; {near}")
+    return {str(k.arg): _literal(module, k.value, f"{k.arg} of {what}") for k in call.keywords}
+
+
+def _literal(module: _Module, node: ast.expr, what: str) -> Any:
+    node = module.resolved(node)
+    try:
+        return ast.literal_eval(node)
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+        shown = ast.unparse(node)
+        rule = f"{what} must be a literal, or a name of this file that is one, got {shown}"
+        raise _UnreadableError(node, rule) from None
+
+
+def _params(module: _Module, node: Marked, doc: Docstring) -> Iterator[Param]:
+    """The function's own, then those that a row function has by its decorator."""
+    for argument, default in _keyword_arguments(node):
+        if argument.arg not in _GIVEN:
+            yield _param(module, argument, default, doc.arguments.get(argument.arg, ""))
+    for decorator in node.decorator_list:
+        if isinstance(decorator, ast.Call) and _last_name(decorator) in _ROWS:
+            yield from _row_params(module, decorator, doc)
+
+
+def _keyword_arguments(node: Marked) -> Iterator[tuple[ast.arg, ast.expr | None]]:
+    """What a user may set: with a default or by keyword only; of a class, all arguments of its ``__init__``."""
+    if isinstance(node, ast.ClassDef):
+        made = [n for n in node.body if isinstance(n, ast.FunctionDef) and n.name == "__init__"]
+        if not made:
+            return
+        function = made[0]
+        positional = [*function.args.posonlyargs, *function.args.args][1:]
+    else:
+        function = node
+        positional = [*node.args.posonlyargs, *node.args.args]
+    defaults = function.args.defaults
+    without = len(positional) - len(defaults)
+    if isinstance(node, ast.ClassDef):
+        yield from ((argument, None) for argument in positional[:without])
+    yield from zip(positional[without:], defaults, strict=True)
+    yield from zip(function.args.kwonlyargs, function.args.kw_defaults, strict=True)
+
+
+def _param(module: _Module, argument: ast.arg, default: ast.expr | None, summary: str) -> Param:
+    name = argument.arg
+    if default is None:
+        raise _UnreadableError(argument, f"{name} must have a default, as a loss is made by its name; it has none")
+    if argument.annotation is None:
+        raise _UnreadableError(argument, f"{name} must have a type, such as {name}: float; it has none")
+    annotation, bounds = module.resolved(argument.annotation), None
+    if isinstance(annotation, ast.Subscript) and _last_name(annotation.value) == "Annotated":
+        parts = annotation.slice.elts if isinstance(annotation.slice, ast.Tuple) else [annotation.slice]
+        annotation = parts[0]
+        calls = [module.resolved(part) for part in parts[1:]]
+        bounds = next((c for c in calls if isinstance(c, ast.Call) and _last_name(c) == "Range"), None)
+    kind, choices = _type(module, annotation, name)
+    if kind in ("float", "floats") and bounds is None:
+        written = f"Annotated[{ast.unparse(annotation)}, losszoo.Range(0, None)]"
+        rule = f"{name} must say which values are legal, {name}: {written}; Range(None, None) where all are"
+        raise _UnreadableError(argument, rule)
+    if kind in ("bool", "str") and bounds is not None:
+        raise _UnreadableError(argument, f"{name} must have no Range, as it is no number, got type {kind}")
+    limits = {} if bounds is None else _range(module, bounds, name)
+    value = _literal(module, default, f"default of {name}")
+    return Param(name=name, type=kind, default=value, choices=choices, summary=summary, **limits)
+
+
+def _type(module: _Module, node: ast.expr, name: str) -> tuple[str, tuple[str, ...]]:
+    """The type of a parameter, and the strings that are legal."""
+    members = [member for member in _members(module, node) if not _is_none(member)]
+    if len(members) == 1 and isinstance(members[0], ast.Subscript) and _last_name(members[0].value) == "Literal":
+        found = _literal(module, members[0].slice, name)
+        return "str", found if isinstance(found, tuple) else (found,)
+    kind = _TYPES.get(frozenset(_last_name(member) for member in members))
+    if kind is None:
+        known = "float, int, bool, str, Literal[...] or losszoo.Floats, with or without | None"
+        raise _UnreadableError(node, f"the type of {name} must be {known}, got {ast.unparse(node)}")
+    return kind, ()
+
+
+def _members(module: _Module, node: ast.expr) -> Iterator[ast.expr]:
+    node = module.resolved(node)
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
+        yield from _members(module, node.left)
+        yield from _members(module, node.right)
+    else:
+        yield node
+
+
+def _is_none(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and node.value is None
+
+
+def _range(module: _Module, call: ast.Call, name: str) -> dict[str, Any]:
+    """The fields of ``Range(low, high, bounds=, log=, search=)``; an end that is None is open."""
+    if len(call.args) != 2:
+        raise _UnreadableError(call, f"the Range of {name} must have two ends, Range(0, None), got {ast.unparse(call)}")
+    low, high = (_literal(module, end, f"an end of the Range of {name}") for end in call.args)
+    fields = _keywords(module, call, _RANGE, f"Range of {name}")
+    bounds = fields.get("bounds", "[]")
+    if isinstance(bounds, str) and len(bounds) == 2:
+        fields["bounds"] = ("(" if low is None else bounds[0]) + (")" if high is None else bounds[1])
+    return {"range": (-math.inf if low is None else low, math.inf if high is None else high), **fields}
+
+
+def _row_params(module: _Module, decorator: ast.Call, doc: Docstring) -> Iterator[Param]:
+    """``similarity``, ``temperature`` and ``symmetric``, as :func:`losszoo.pairwise` gives them to a row function."""
+    said = {
+        str(keyword.arg): _literal(module, keyword.value, f"{keyword.arg} of @{_last_name(decorator)}")
+        for keyword in decorator.keywords
+        if keyword.arg in ("similarity", "temperature", "temperature_search", "symmetric")
+    }
+    words = {"similarity": _SIMILARITY, "temperature": _TEMPERATURE, "symmetric": _SYMMETRIC, **doc.arguments}
+    yield Param(
+        name="similarity",
+        type="str",
+        default=said.get("similarity", "euclidean"),
+        choices=SIMILARITIES,
+        summary=words["similarity"],
+    )
+    temperature = said.get("temperature", 1.0)
+    if temperature is not None:
+        yield Param(
+            name="temperature",
+            default=temperature,
+            range=(0.0, math.inf),
+            bounds="()",
+            log=True,
+            search=said.get("temperature_search"),
+            summary=words["temperature"],
+        )
+    if said.get("symmetric") is not None:
+        yield Param(name="symmetric", type="bool", default=said["symmetric"], summary=words["symmetric"])
+
+
+def _last_name(node: ast.expr) -> str:
+    """``loss`` of ``@loss``, ``@losszoo.loss`` and ``@losszoo.loss(...)``."""
+    if isinstance(node, ast.Call):
+        node = node.func
+    if isinstance(node, ast.Attribute):
+        return node.attr
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def _sources(name: str) -> Iterator[tuple[str, str, bytes | None]]:
+    """Name, place and text of a module, and of all that lie in it where it is a package; no parent is imported."""
+    spec = _find(name)
+    if spec is None or spec.loader is None:
+        return
+    inside = spec.submodule_search_locations
+    if spec.origin is not None and spec.origin.endswith(".py") and hasattr(spec.loader, "get_data"):
+        yield name, _place(spec.origin), spec.loader.get_data(spec.origin)
+    elif inside is None:
+        yield name, _place(spec.origin or name), None
+    if inside is not None:
+        import pkgutil  # here, as most manifests name their modules
+
+        for child in sorted(pkgutil.iter_modules(inside), key=lambda child: child.name):
+            yield from _sources(f"{name}.{child.name}")
+
+
+def _find(name: str) -> ModuleSpec | None:
+    """The spec of a module, from the folders of its parents; ``importlib.util.find_spec`` would import those."""
+    package, _, _ = name.rpartition(".")
+    path: Any = None
+    if package:
+        there = sys.modules.get(package)
+        parent = _find(package) if there is None else there.__spec__
+        path = None if parent is None else parent.submodule_search_locations
+        if path is None:
+            return None
+    found = (finder.find_spec(name, path, None) for finder in sys.meta_path if hasattr(finder, "find_spec"))
+    return next((spec for spec in found if spec is not None), None)
+
+
+def _place(path: str) -> str:
+    """The file with its folder, as in the errors of plugins."""
+    return "/".join(path.replace("\\", "/").split("/")[-2:])
