@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from losszoo.errors import UsageError
-from losszoo.loss_maker import AGAINST, Maker, Making
+from losszoo.loss_maker import Maker, Making
 from losszoo.losses.loss import Loss
 from losszoo.losses.reduction import Policy
 from losszoo.losses.sums import sum_loss
@@ -40,7 +40,7 @@ def create(
         empty: what a reduction over nothing gives: "zero", "nan" or "raise".
         validate: look at the numbers of the inputs too; None does so on the CPU.
         signature: of a target or object that is not in the registry; read off its argument names when left out.
-            "neighbors" also turns a registered loss over embeddings into one of queries against candidates.
+            neighbors also turns a registered loss over embeddings into one of queries against candidates.
         expects: what such a loss expects: "logits", "probabilities" or "log-probabilities".
         streaming: how losses over pairs work through their pairs.
         relation: who is positive to whom, instead of equal labels: see :class:`losszoo.PairwiseLoss`.
@@ -80,14 +80,18 @@ def _made(maker: Maker, loss: str | Callable[..., Any], params: Mapping[str, Any
 
 
 def _check_registered(terms: tuple[Weighted, ...], text: str, making: Making) -> None:
-    """What is registered says itself what it is; only an embedding loss may be set against other candidates."""
+    """What is registered says itself what it is; only a loss over embeddings may be set against other candidates."""
     calls = list(leaves(installed(), terms, alone=True))
     if any(":" in call.name for call in calls):
         return
-    if making.signature not in (None, AGAINST) or making.expects:
+    against = {one.against for one in installed().signatures.values() if one.against}
+    if (making.signature is not None and making.signature not in against) or making.expects:
         raise UsageError(f"signature and expects must go with a loss of your own, however: {text!r} is registered")
-    if making.signature == AGAINST and "embedding" not in {installed().loss(call.name).signature for call in calls}:
-        raise UsageError(f"signature={AGAINST!r} must go with a loss over embeddings, however: {text!r} is none")
+    own = {installed().signatures[installed().loss(call.name).signature].against for call in calls}
+    if making.signature is not None and making.signature not in own:
+        raise UsageError(
+            f"signature={making.signature!r} must go with a loss over embeddings, however: {text!r} is none"
+        )
 
 
 def _with_params(terms: tuple[Weighted, ...], text: str, params: Mapping[str, Any]) -> Call:

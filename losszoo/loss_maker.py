@@ -21,6 +21,7 @@ from losszoo.losses.introspection import (
 )
 from losszoo.losses.loss import Identity, Loss
 from losszoo.losses.reduction import Policy
+from losszoo.losses.signatures import TABLE
 from losszoo.losses.sums.sum_loss import SumLoss, Term
 from losszoo.pairs.pair_labels import Relation
 from losszoo.pairs.pairwise_loss import PairwiseLoss
@@ -29,10 +30,7 @@ from losszoo.registry.compatibility import COMBINER, check_params
 from losszoo.registry.expressions import Call, Weighted
 from losszoo.registry.import_target import resolve
 from losszoo.registry.registry import installed
-from losszoo.registry.specs import EXPECTS, SIGNATURES, LossSpec
-
-# The signature that a loss over embeddings can also be made with.
-AGAINST = "neighbors"
+from losszoo.registry.specs import EXPECTS, LossSpec
 
 
 @dataclass(frozen=True)
@@ -47,7 +45,7 @@ class Making:
     relation: Relation | None
 
     def __post_init__(self) -> None:
-        _check_one_of("signature", self.signature, SIGNATURES)
+        _check_one_of("signature", self.signature, tuple(installed().signatures))
         _check_one_of("expects", self.expects, EXPECTS)
         if self.streaming is not None and not isinstance(self.streaming, Streaming):
             raise UsageError(f"streaming must be a losszoo.Streaming, however: streaming={self.streaming!r}")
@@ -81,8 +79,9 @@ class Maker:
     def from_spec(self, spec: LossSpec, arguments: Mapping[str, Any]) -> Loss:
         origin = installed().origin("loss", spec.name)
         check_params(spec, arguments, owner=str(origin))
-        against = self.making.signature == AGAINST and spec.signature == "embedding"
-        signature = AGAINST if against else spec.signature
+        against = installed().signatures[spec.signature].against
+        turned = bool(against) and self.making.signature == against
+        signature = against if turned else spec.signature
         check = partial(check_params, spec, owner=str(origin))
         identity = Identity(spec.name, signature, spec.expects, str(origin), dict(arguments), check)
         try:
@@ -90,9 +89,9 @@ class Maker:
         except UsageError as error:
             raise UsageError(f"loss {spec.name} of {origin} cannot be loaded: {error}") from error
         check_is_loss(core, f"{spec.name} of {origin}")
-        if against and not hasattr(core, "__losszoo_row__"):
+        if turned and not hasattr(core, "__losszoo_row__"):
             raise UsageError(
-                f"{spec.name}: the signature {AGAINST} must go with a row function, however: this loss is none"
+                f"{spec.name}: the signature {against} must go with a row function, however: this loss is none"
             )
         return self._wrap(core, identity)
 
@@ -106,7 +105,7 @@ class Maker:
         check_is_loss(thing, name)
         signature = self.making.signature or infer_signature(thing)
         if signature is None:
-            candidates = fitting_signatures(thing) or SIGNATURES
+            candidates = fitting_signatures(thing) or tuple(TABLE)
             raise UsageError(
                 f"the signature of {name} cannot be read off its arguments: "
                 f"say signature= one of {', '.join(candidates)} (on the command line, --signature)"

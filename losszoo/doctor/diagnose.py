@@ -92,4 +92,4 @@ def _subject(
         return subject if named else replace(subject, trained=floating)
     row = TABLE[signature]
     usual = example_inputs(signature, expects=expects, seed=seed)[: len(inputs)]
-    return make_subject(loss, usual, (*row.arguments, *row.optional), signature, expects, target, seed)
+    return make_subject(loss, usual, row.names, signature, expects, target, seed)

@@ -131,6 +131,21 @@ def same_rows(first_name: str, first: Any, name: str, value: Any) -> Tensor:
     return tensor
 
 
+def one_each(name: str, value: Any, of: Tensor) -> Tensor:
+    """Any tensor with one entry for each row of another; it decides, and so gets no gradient."""
+    if not isinstance(value, Tensor) or value.shape[:1] != of.shape[:1]:
+        raise BrokenRule(name, f"have one entry for each of the {of.shape[0]} rows", shape_of(value))
+    checked: Tensor = undifferentiated(name, value)
+    return checked
+
+
+def probabilities(name: str, value: Tensor, context: Context) -> None:
+    """Predictions in [0, 1] where a loss expects probabilities."""
+    # Written so that NaN passes: a NaN prediction is an event for the guard, not a wrong argument.
+    if context.expects == "probabilities":
+        require(~((value < 0) | (value > 1)), name, "hold probabilities in [0, 1]", value)
+
+
 def within(value: Tensor, low: float, high: float) -> bool:
     """Whether every number is from ``low`` to ``high``: one pass, and no tensor of the size of the numbers."""
     if value.numel() == 0:

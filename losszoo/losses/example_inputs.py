@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import Generator, Tensor
+
+from losszoo.common.text import in_one_line
+from losszoo.errors import UsageError
+from losszoo.losses.example_source import Source
+from losszoo.losses.known_signatures import TABLE
+from losszoo.losses.signature import EdgeCase
 
 Batch = tuple[Any, ...]
+ROWS, DIM = 6, 4
 
 
 def example_inputs(
     signature: str,
     *,
     expects: str = "logits",
-    rows: int = 6,
+    rows: int = ROWS,
     classes: int = 3,
-    dim: int = 4,
+    dim: int = DIM,
     seed: int = 0,
     dtype: torch.dtype = torch.float32,
 ) -> Batch:
     """One ordinary batch: moderate numbers, every class present, nothing degenerate.
 
     Args:
-        signature: one of the table of signatures.
+        signature: name of one that is installed.
         expects: "logits", "probabilities" or "log-probabilities".
         rows: samples.
         classes: of the labels.
@@ -37,98 +44,45 @@ def example_inputs(
         >>> logits.shape, targets.tolist()
         (torch.Size([6, 3]), [0, 1, 2, 0, 1, 2])
     """
-    return _MAKERS[signature](_Source(rows, classes, dim, dtype, expects, torch.Generator().manual_seed(seed)))
+    source = Source(rows=rows, classes=classes, dim=dim, expects=expects, seed=seed, dtype=dtype)
+    with whose(signature, "example"):
+        return tuple(TABLE[signature].example(source))
 
 
-class _Source:
-    """Random tensors of one batch, in a fixed order."""
+@contextmanager
+def whose(signature: str, method: str) -> Iterator[None]:
+    """A block that says, of what a method of a signature raises, whose signature it is.
 
-    def __init__(
-        self, rows: int, classes: int, dim: int, dtype: torch.dtype, expects: str, generator: Generator
-    ) -> None:
-        self.rows, self.classes, self.dim = rows, classes, dim
-        self.dtype, self.expects, self.generator = dtype, expects, generator
-
-    def normal(self, *shape: int) -> Tensor:
-        return torch.randn(*shape, generator=self.generator, dtype=torch.float64).to(self.dtype)
-
-    def labels(self) -> Tensor:
-        return torch.arange(self.rows) % self.classes
-
-    def bits(self, *shape: int) -> Tensor:
-        return (torch.rand(*shape, generator=self.generator) < 0.5).to(self.dtype)
-
-    def predictions(self, *shape: int, over_classes: bool = False) -> Tensor:
-        outputs = self.normal(*shape)
-        if self.expects == "logits":
-            return outputs
-        logs = torch.log_softmax(outputs, 1) if over_classes else torch.nn.functional.logsigmoid(outputs)
-        return logs if self.expects == "log-probabilities" else logs.exp()
+    Raises:
+        UsageError: anything was raised.
+    """
+    try:
+        yield
+    except (UsageError, MemoryError):
+        raise
+    except (Exception, SystemExit) as error:
+        owner = TABLE.owner(signature)
+        raise UsageError(f"signature {signature} of {owner}: {method} raised {in_one_line(error)}") from error
 
 
-def _binary(source: _Source) -> Batch:
-    return source.predictions(source.rows), source.bits(source.rows)
+def edge_cases(signature: str, expects: str = "logits", seed: int = 0) -> Iterator[EdgeCase]:
+    """Legal edge cases of a signature: its own, and one sample and none.
 
+    Args:
+        signature: name of one that is installed.
+        expects: "logits", "probabilities" or "log-probabilities".
+        seed: of the ordinary batch that they start from.
 
-def _multiclass(source: _Source) -> Batch:
-    return source.predictions(source.rows, source.classes, over_classes=True), source.labels()
+    Raises:
+        UsageError: the signature raises; says whose it is.
 
-
-def _regression(source: _Source) -> Batch:
-    return source.normal(source.rows), source.normal(source.rows)
-
-
-def _segmentation(source: _Source) -> Batch:
-    return source.predictions(source.rows, 1, 4, 4), source.bits(source.rows, 1, 4, 4)
-
-
-def _embedding(source: _Source) -> Batch:
-    return source.normal(source.rows, source.dim), source.labels()
-
-
-def _pair(source: _Source) -> Batch:
-    return (
-        source.normal(source.rows, source.dim),
-        source.normal(source.rows, source.dim),
-        source.bits(source.rows),
-    )
-
-
-def _triplet(source: _Source) -> Batch:
-    anchors, positives, negatives = (source.normal(source.rows, source.dim) for _ in range(3))
-    return anchors, positives, negatives
-
-
-def _views(source: _Source) -> Batch:
-    return source.normal(source.rows, source.dim), source.normal(source.rows, source.dim)
-
-
-def _neighbors(source: _Source) -> Batch:
-    """The queries are the first of twice as many candidates."""
-    candidates = source.normal(2 * source.rows, source.dim)
-    targets = torch.arange(2 * source.rows) % source.classes
-    return (
-        candidates[: source.rows].clone(),
-        targets[: source.rows],
-        candidates,
-        targets,
-        torch.arange(source.rows),
-    )
-
-
-def _penalty(source: _Source) -> Batch:
-    return ([source.normal(source.dim, source.rows), source.normal(source.dim)],)
-
-
-_MAKERS: Mapping[str, Callable[[_Source], Batch]] = {
-    "binary": _binary,
-    "multiclass": _multiclass,
-    "regression": _regression,
-    "segmentation": _segmentation,
-    "embedding": _embedding,
-    "pair": _pair,
-    "triplet": _triplet,
-    "views": _views,
-    "neighbors": _neighbors,
-    "penalty": _penalty,
-}
+    Example:
+        >>> [case.label for case in edge_cases("regression")][:2]
+        ['perfect prediction', 'residual 1e-30']
+    """
+    rules, batch = TABLE[signature], example_inputs(signature, expects=expects, seed=seed)
+    with whose(signature, "edge_cases"):
+        yield from [EdgeCase(*case) for case in rules.edge_cases(batch, expects)]
+    if not rules.on_parameters:
+        for label, count in (("one sample", 1), ("no sample", 0)):
+            yield EdgeCase(label, rules.rows_of(batch, slice(count)))

@@ -9,6 +9,7 @@ from typing import Any
 from torch import nn
 
 from losszoo.errors import UsageError
+from losszoo.losses.signature import Signature
 from losszoo.losses.signatures import TABLE
 
 
@@ -44,6 +45,8 @@ def parameters_of(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
 def infer_signature(thing: Any) -> str | None:
     """The signature whose argument names a callable has; None where none, or more than one, does.
 
+    A row function over pairs says nothing of it, and has the first signature that forms pairs.
+
     Example:
         >>> infer_signature(lambda logits, labels: 0) is None
         True
@@ -51,15 +54,31 @@ def infer_signature(thing: Any) -> str | None:
         'embedding'
     """
     if hasattr(thing, "__losszoo_row__"):
-        return "embedding"
+        return next((name for name, rules in TABLE.items() if rules.forms_pairs), None)
     fitting = fitting_signatures(thing)
     return fitting[0] if len(fitting) == 1 else None
 
 
 def fitting_signatures(thing: Any) -> tuple[str, ...]:
-    """Every signature whose argument names a callable has: ``binary`` and ``regression`` share theirs."""
+    """Every signature whose argument names a callable has, else every one whose synonyms it has.
+
+    Example:
+        >>> fitting_signatures(lambda predictions, targets: 0)
+        ('binary', 'regression')
+        >>> fitting_signatures(lambda feats, label: 0)
+        ('embedding',)
+    """
     names = positional_names(thing)
-    return tuple(name for name, row in TABLE.items() if names[: len(row.arguments)] == row.arguments)
+    exact = tuple(name for name, rules in TABLE.items() if names[: len(rules.arguments)] == rules.arguments)
+    return exact or tuple(name for name, rules in TABLE.items() if _are_synonyms(names, rules))
+
+
+def _are_synonyms(names: tuple[str, ...], rules: Signature) -> bool:
+    """Whether a callable begins with the arguments of a signature, by these or other names of the field."""
+    if len(names) < len(rules.arguments):
+        return False
+    pairs = zip(names, rules.arguments, strict=False)
+    return all(name == argument or name in rules.synonyms.get(argument, ()) for name, argument in pairs)
 
 
 def positional_names(thing: Any) -> tuple[str, ...]:

@@ -30,13 +30,11 @@ from losszoo.losses.returned_values import (
     check_untouched,
     versions,
 )
+from losszoo.losses.signature import Signature
 from losszoo.losses.signatures import TABLE
 from losszoo.losses.sums.sum_loss import Summable
 from losszoo.losses.traced import differentiated, traced
 from losszoo.losses.unreduced import Unreduced
-
-# The signatures whose rows are each other's candidates.
-OVER_PAIRS = ("embedding", "views")
 
 
 @dataclass(frozen=True)
@@ -45,7 +43,7 @@ class Identity:
 
     Args:
         name: as in the registry, or the target the user gave.
-        signature: one of the table.
+        signature: name of one that is installed.
         expects: what the predictions are.
         owner: plugin and distribution, in words; "" for a user's own.
         params: hyperparameters it was made with.
@@ -96,6 +94,7 @@ class Loss(Summable):
         super().__init__()
         self.core = core
         self.identity = identity
+        self._rules = TABLE[identity.signature]
         self.policy = policy
         self.validate = validate
         self._takes_mask = "mask" in parameters_of(core.forward if isinstance(core, nn.Module) else core)
@@ -113,7 +112,7 @@ class Loss(Summable):
             return {**defaults_of(identity.made_by, of_class=True), **dict.fromkeys(identity.params)}
         if isinstance(self.core, nn.Module):
             return {}
-        optional = TABLE[identity.signature].optional
+        optional = self._rules.optional
         known = {**defaults_of(self.core, of_class=False), **dict.fromkeys(identity.params)}
         return {name: default for name, default in known.items() if name not in optional}
 
@@ -181,6 +180,11 @@ class Loss(Summable):
     def signature(self) -> str:
         """Name of the signature."""
         return self.identity.signature
+
+    @property
+    def rules(self) -> Signature:
+        """The signature itself: what the loss is called with, and how a task is joined to it."""
+        return self._rules
 
     def extra_repr(self) -> str:
         """Shown by ``print(loss)``."""
@@ -284,22 +288,21 @@ class Loss(Summable):
     def _unreduced(
         self, args: Inputs, named: Mapping[str, Any], weight: Tensor | None, mask: Tensor | None
     ) -> Unreduced:
-        signature = TABLE[self.signature]
-        given = signature.bind(args, named)
-        names = (*signature.arguments, *signature.optional, "weight", "mask")
-        check_tensors(zip(names, (*given, weight, mask), strict=True))
-        inputs = signature.prepare(given, self._context)
-        elements = signature.element_shape(inputs)
+        rules = self._rules
+        given = rules.bind(args, named)
+        check_tensors(zip((*rules.names, "weight", "mask"), (*given, weight, mask), strict=True))
+        inputs = rules.check(given, self._context)
+        elements = rules.element_shape(inputs)
         element_mask = None
         if mask is not None:
             self._check_maskable()
             element_mask = expand(as_mask(mask), elements, "mask")
-            inputs = signature.hide(inputs, element_mask, self._context)
+            inputs = rules.hide(inputs, element_mask, self._context)
         weight = None if weight is None else real("weight", weight)
-        if weight is not None and self.signature not in OVER_PAIRS and not differentiated(weight):
+        if weight is not None and not rules.rows_interact and not differentiated(weight):
             # Weight 0 is absence, of the gradient too: what stands there is not even computed with. Only the slope of
             # the weight itself is the value that it would multiply.
-            inputs = signature.hide(inputs, expand(weight, elements, "weight") != 0, self._context)
+            inputs = rules.hide(inputs, expand(weight, elements, "weight") != 0, self._context)
         return self._answer(inputs, element_mask, weight, elements)
 
     def _answer(self, inputs: Inputs, mask: Tensor | None, weight: Tensor | None, elements: torch.Size) -> Unreduced:
@@ -312,7 +315,7 @@ class Loss(Summable):
         if weight is None:
             return unreduced
         shape = unreduced.values.shape
-        mixed = shape != elements and self.signature not in OVER_PAIRS
+        mixed = shape != elements and not self._rules.rows_interact
         expanded = (expand_leading if mixed else expand)(weight, shape, "weight")
         left_out = None if mask is None or unreduced.counts is None else unreduced.counts == 0
         return scale(unreduced, self._checked_weight(expanded.to(unreduced.values.dtype), left_out))
@@ -321,21 +324,20 @@ class Loss(Summable):
         """The core's answer, after the checks of its inputs and before those of what it gave back."""
         looking = self._looks_at(inputs)
         if looking:
-            TABLE[self.signature].check_values(inputs, self._context)
+            self._rules.check_values(inputs, self._context)
         before = versions(inputs) if looking else []
         unreduced = self._values(inputs, mask)
         if looking:
             check_untouched(before, inputs)
         check_shape(unreduced.values, elements)
-        nothing = elements.numel() == 0 if self.signature != "penalty" else not any(x.numel() for x in inputs[0])
-        if unreduced.values.ndim == 0 and nothing:
+        if unreduced.values.ndim == 0 and self._rules.is_empty(inputs):
             # One number made of nothing, such as a mean over no sample, is left to the policy.
             flat = inputs[0] if isinstance(inputs[0], Tensor) else torch.zeros(())
             return Unreduced(flat.sum(), torch.zeros_like(unreduced.values))
         return unreduced
 
     def _check_maskable(self) -> None:
-        if self.signature in OVER_PAIRS and not (self._takes_mask or self._leaves_rows_out):
+        if self._rules.rows_interact and not (self._takes_mask or self._leaves_rows_out):
             raise UsageError(
                 "mask must be left out, as the rows of this loss see each other: write it as a row function "
                 "(losszoo.pairwise), or give it an argument mask"
@@ -344,8 +346,8 @@ class Loss(Summable):
     def _values(self, inputs: Inputs, mask: Tensor | None) -> Unreduced:
         """The core's answer, as values and counts."""
         extra = {"mask": mask} if self._takes_mask and mask is not None else {}
-        required = len(TABLE[self.signature].arguments)
-        for name, value in zip(TABLE[self.signature].optional, inputs[required:], strict=True):
+        required = len(self._rules.arguments)
+        for name, value in zip(self._rules.optional, inputs[required:], strict=True):
             extra |= {} if value is None else {name: value}
         with in_single(self.core):
             return as_unreduced(self.core(*inputs[:required], **self._params, **extra))

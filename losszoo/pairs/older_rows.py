@@ -11,7 +11,6 @@ from torch import Tensor
 from losszoo.errors import UsageError
 from losszoo.losses.arguments import Inputs
 from losszoo.losses.loss import Loss
-from losszoo.losses.signatures import TABLE
 from losszoo.losses.sums.sum_loss import SumLoss
 from losszoo.losses.unreduced import Unreduced
 from losszoo.pairs.dense import halfway
@@ -72,7 +71,7 @@ def beside(loss: Loss | SumLoss, older: Older) -> Loss | SumLoss:
         made.clock = loss.clock
         made.train(loss.training)
         return made
-    if loss.signature == "penalty":
+    if loss.rules.on_parameters:
         return loss
     return _Streamed(loss, older) if isinstance(loss, PairwiseLoss) else _Concatenated(loss, older)
 
@@ -93,7 +92,7 @@ class _Streamed(PairwiseLoss):
         there = super()._unreduced(args, named, weight, mask)
         if self._back is None:
             return there
-        queries, keys = TABLE["views"].bind(args, named)
+        queries, keys = self._rules.bind(args, named)
         return halfway(there, self._back._unreduced((keys, queries), {}, weight, mask))
 
     def _others(self) -> World | None:
@@ -114,7 +113,7 @@ class _Streamed(PairwiseLoss):
         if mask is None:
             return super()._values(inputs, None)
         kept = mask.nonzero().squeeze(1)
-        return in_place(super()._values(self._picked(inputs, kept), None), kept, mask.shape)
+        return in_place(super()._values(self._rules.rows_of(inputs, kept), None), kept, mask.shape)
 
 
 class _Concatenated(Loss):

@@ -31,13 +31,9 @@ from losszoo.pairs.streaming import Streaming
 from losszoo.pairs.two_way import mutual
 from losszoo.tracing.whole_matrix import whole_matrix_wanted
 
-# The signatures whose pairs a row function can be given.
-PAIRED = ("embedding", "views", "neighbors")
 # Whose candidates come from other processes.
 SHARED = ("gather", "ring")
 UNTRACED: dict[str, Callable[..., Unreduced]] = {}
-# Their arguments that are no points.
-LABELLED = ("labels", "query_targets", "candidate_targets")
 
 
 class PairwiseLoss(Loss):
@@ -49,10 +45,10 @@ class PairwiseLoss(Loss):
     Args:
         core: row function ``f(logits, positive, negative, **params) -> (rows,)``, marked by :func:`losszoo.pairwise`
             or :func:`losszoo.softmax_row`, or not.
-        identity: its signature is "embedding" (positive = same label, or a shared one where labels are multi-hot),
-            "views" (positive = the same row of the other view) or "neighbors" (queries against candidates). Its params
-            may hold ``similarity``, ``temperature`` and, for views, ``symmetric``: the mean of queries-to-keys and
-            keys-to-queries.
+        identity: its signature forms pairs: embedding (positive = same label, or a shared one where labels are
+            multi-hot), views (positive = the same row of the other view), neighbors (queries against candidates), or
+            one of a plugin. Its params may hold ``similarity``, ``temperature`` and, for two views, ``symmetric``: the
+            mean of queries-to-keys and keys-to-queries.
         policy: reduction and empty policy.
         validate: as in :class:`losszoo.Loss`; True also names embeddings that are not finite, which else pass through
             as NaN for a guard to find.
@@ -85,9 +81,10 @@ class PairwiseLoss(Loss):
         streaming: Streaming = Streaming(),  # noqa: B008 (frozen)
         relation: Relation | None = None,
     ) -> None:
-        if identity.signature not in PAIRED:
+        if not TABLE[identity.signature].forms_pairs:
+            *first, last = (name for name, rules in TABLE.items() if rules.forms_pairs)
             raise UsageError(
-                f"{identity.name}: a row function must have the signature {', '.join(PAIRED[:-1])} or {PAIRED[-1]}, "
+                f"{identity.name}: a row function must have the signature {', '.join(first)} or {last}, "
                 f"however: signature={identity.signature!r}"
             )
         _check_relation(identity, relation)
@@ -132,7 +129,7 @@ class PairwiseLoss(Loss):
 
     def stream_by(self, streaming: Streaming) -> None:
         """Work through the pair matrix in another way from now on."""
-        distributed_call.check_ranks(self.identity.name, self.identity.signature, streaming)
+        distributed_call.check_ranks(self.identity.name, self._rules, streaming)
         self._streaming = streaming
         if streaming.ranks in SHARED:
             # Here and not above, as it loads torch's compiler.
@@ -164,7 +161,7 @@ class PairwiseLoss(Loss):
     def _others(self) -> World | None:
         """The ranks whose rows are candidates too. Who watches the operations sees those of this rank."""
         others = None if whole_matrix_wanted() else world()
-        if others is None or self.signature == "neighbors" or self.streaming.ranks == "local":
+        if others is None or not self._rules.rows_interact or self.streaming.ranks == "local":
             return None
         if self.streaming.ranks is not None:
             distributed_call.refuse_tracing()
@@ -177,12 +174,12 @@ class PairwiseLoss(Loss):
     def _values(self, inputs: Inputs, mask: Tensor | None) -> Unreduced:
         """The whole matrix at once, by plain operations."""
         rows, columns, sides = self._sides(inputs)
-        row = row_of(self.core, contract_of(self.core), self._params, numbers=self._numbers(inputs), whole=True)
+        numbers = sides.row_labels.is_floating_point()
+        row = row_of(self.core, contract_of(self.core), self._params, numbers=numbers, whole=True)
         job = streamed.Job(row, sides, self._similarity, self._temperature, rows.shape[0])
         columns = rows if columns is None else columns
-        both = self.signature != "neighbors"
         twice = self.streaming.dense or transformed()
-        how = {"twice": twice, "symmetric": self._symmetric, "hides_columns": both}
+        how = {"twice": twice, "symmetric": self._symmetric, "hides_columns": self._rules.rows_interact}
         return dense(rows, columns, job, mask, **how)
 
     def _leaves_float32(self, inputs: Inputs) -> bool:
@@ -195,13 +192,14 @@ class PairwiseLoss(Loss):
 
     def _answer(self, inputs: Inputs, mask: Tensor | None, weight: Tensor | None, elements: torch.Size) -> Unreduced:
         if self.validate and not traced():
-            for name, points in zip(TABLE[self.signature].arguments, inputs, strict=False):
-                if points.ndim == 2 and name not in LABELLED:
+            for place in self._rules.trained:
+                name, points = self._rules.names[place], inputs[place]
+                if points.ndim == 2:
                     _check_finite(name, points)
         if self.streaming.dense or traced() or whole_matrix_wanted():
             return super()._answer(inputs, mask, weight, elements)
         if self._looks_at(inputs):
-            TABLE[self.signature].check_values(inputs, self._context)
+            self._rules.check_values(inputs, self._context)
         if weight is not None:
             weight = expand(weight, elements, "weight").to(inputs[0].dtype)
             weight = self._checked_weight(weight, None if mask is None else ~mask)
@@ -209,14 +207,15 @@ class PairwiseLoss(Loss):
             return self._streamed(inputs, weight)
         # What is left out is not there: neither as a row nor as a candidate.
         kept = mask.nonzero().squeeze(1)
-        found = self._streamed(self._picked(inputs, kept), None if weight is None else weight[kept])
+        found = self._streamed(self._rules.rows_of(inputs, kept), None if weight is None else weight[kept])
         if self.policy.reduction != "none":
             return found
         return in_place(found, kept, elements)
 
     def _streamed(self, inputs: Inputs, weight: Tensor | None) -> Unreduced:
         rows, columns, sides = self._sides(inputs)
-        row = row_of(self.core, contract_of(self.core), self._params, numbers=self._numbers(inputs), whole=False)
+        numbers = sides.row_labels.is_floating_point()
+        row = row_of(self.core, contract_of(self.core), self._params, numbers=numbers, whole=False)
         if self.streaming.compile and not row.softmax:
             row = replace(row, function=compiled(row.function))
         call = distributed_call.current_meeting()
@@ -253,7 +252,7 @@ class PairwiseLoss(Loss):
             f"D={rows.shape[1]}, {rows.dtype}, labels (N{''.join(f', {k}' for k in labels.shape[1:])}) {labels.dtype}"
         )
         party = call.meet(alike, sides.shape, (rows, columns), way, separate=self.policy.reduction == "none")
-        sides = party.sides(sides, places=self.signature == "views")
+        sides = party.sides(sides, places=self._rules.two_ways)
         size = way.block_rows(sides.shape[1], rows.dtype, rows.device, softmax=row.softmax)
         sides = sides.sorted() if row.softmax and not party.ring else sides
         job = streamed.Job(row, sides, self._similarity, self._temperature, size)
@@ -274,23 +273,12 @@ class PairwiseLoss(Loss):
 
     def _sides(self, inputs: Inputs) -> tuple[Tensor, Tensor | None, Sides]:
         """Rows, columns (None where they are the rows), and their labels."""
-        rows = inputs[0]
-        if self.signature == "embedding":
-            return rows, None, Sides(inputs[1], inputs[1], diagonal=True, relation=self.relation)
-        if self.signature == "views":
-            places = torch.arange(rows.shape[0], device=rows.device)
-            return rows, inputs[1], Sides(places, places)
-        _, targets, columns, column_targets, own = inputs
-        return rows, columns, Sides(targets, column_targets, own, relation=self.relation)
-
-    def _picked(self, inputs: Inputs, kept: Tensor) -> Inputs:
-        if self.signature != "neighbors":
-            return tuple(x[kept] for x in inputs)
-        own = inputs[4]
-        return inputs[0][kept], inputs[1][kept], inputs[2], inputs[3], None if own is None else own[kept]
-
-    def _numbers(self, inputs: Inputs) -> bool:
-        return self.signature != "views" and inputs[1].is_floating_point()
+        found = self._rules.pairs(inputs)
+        if found.columns is None or found.column_labels is None:
+            sides = Sides(found.row_labels, found.row_labels, diagonal=True, relation=self.relation)
+            return found.rows, None, sides
+        sides = Sides(found.row_labels, found.column_labels, found.own, relation=self.relation)
+        return found.rows, found.columns, sides
 
 
 def in_place(found: Unreduced, kept: Tensor, elements: torch.Size) -> Unreduced:
@@ -300,7 +288,7 @@ def in_place(found: Unreduced, kept: Tensor, elements: torch.Size) -> Unreduced:
 
 
 def _check_relation(identity: Identity, relation: Relation | None) -> None:
-    if relation is not None and identity.signature == "views":
+    if relation is not None and TABLE[identity.signature].two_ways:
         raise UsageError(f"{identity.name}: relation must be left out where the positives are the two views")
 
 
@@ -313,8 +301,9 @@ def _check_row_params(identity: Identity, contract: RowContract) -> None:
         check_similarity(params.get("similarity", contract.similarity), params.get("temperature", 1.0))
     except UsageError as error:
         raise UsageError(f"{name}: {error}") from None
-    if "symmetric" in params and identity.signature != "views":
-        raise UsageError(f"{name}: symmetric must go with views, however: the signature is {identity.signature}")
+    if "symmetric" in params and not TABLE[identity.signature].two_ways:
+        two = " or ".join(one for one, rules in TABLE.items() if rules.two_ways)
+        raise UsageError(f"{name}: symmetric must go with {two}, however: the signature is {identity.signature}")
 
 
 def _check_finite(name: str, rows: Tensor) -> None:

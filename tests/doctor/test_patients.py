@@ -163,7 +163,7 @@ REFUSED: dict[str, Message] = {
     ),
     "unknown signature": (
         lambda: one(ordinary, signature="multi"),
-        r"signature must be one of .*multiclass.*, however: signature='multi'",
+        r"unknown signature 'multi': did you mean multiclass",
     ),
     "no callable": (lambda: one(3), r"a loss must be callable, however: int is of type int"),  # type: ignore[arg-type]
     "makes no callable": (

@@ -38,16 +38,23 @@ def command(check: bool, as_json: bool) -> None:
 
 
 def _plugin(registry: Registry, origin: Origin) -> dict[str, Any]:
-    return {
-        **asdict(origin),
-        "losses": [n for n in registry.losses if registry.origin("loss", n) == origin],
-        "tasks": [n for n in registry.tasks if registry.origin("task", n) == origin],
+    shelves = {
+        "losses": ("loss", registry.losses),
+        "tasks": ("task", registry.tasks),
+        "signatures": ("signature", registry.signatures),
+        "kinds": ("kind", registry.kinds),
     }
+    offered = {
+        shelf: [name for name in names if registry.origin(kind, name) == origin]
+        for shelf, (kind, names) in shelves.items()
+    }
+    return {**asdict(origin), **offered}
 
 
 def _offer(registry: Registry, origin: Origin) -> str:
     plugin = _plugin(registry, origin)
-    counts = [(len(plugin["losses"]), "loss"), (len(plugin["tasks"]), "task")]
+    nouns = {"losses": "loss", "tasks": "task", "signatures": "signature", "kinds": "kind of task"}
+    counts = [(len(plugin[shelf]), noun) for shelf, noun in nouns.items()]
     return ", ".join(counted(count, noun) for count, noun in counts if count) or "nothing"
 
 

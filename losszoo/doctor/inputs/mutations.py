@@ -138,7 +138,7 @@ def _rotation(leaf: Leaf) -> Iterator[Change]:
     yield from _repeats(x)
 
 
-def _binary(leaf: Leaf) -> Iterator[Change]:
+def _bits(leaf: Leaf) -> Iterator[Change]:
     x = leaf.tensor
     yield from _fill(x, 0.0, 1.0)
     yield from _first(x, 0.0, 1.0)
@@ -150,7 +150,7 @@ def _binary(leaf: Leaf) -> Iterator[Change]:
 
 
 def _bool(leaf: Leaf) -> Iterator[Change]:
-    for label, tensor in _binary(Leaf(leaf.index, leaf.name, "binary", leaf.tensor.float())):
+    for label, tensor in _bits(Leaf(leaf.index, leaf.name, "bits", leaf.tensor.float())):
         yield label.replace("1", "True").replace("0", "False"), tensor.bool()
 
 
@@ -177,7 +177,7 @@ MAKERS: Mapping[str, Callable[[Leaf], Iterator[Change]]] = {
     "log-probability": _log_probability,
     "unit": _unit,
     "rotation": _rotation,
-    "binary": _binary,
+    "bits": _bits,
     "bool": _bool,
     "label": _label,
 }

@@ -43,7 +43,7 @@ def copies_of(leaf: Leaf, other: Leaf) -> Iterator[Change]:
     if x.shape != y.shape or leaf.index == other.index or not leaf.floating:
         return
     candidates = [("equal to", y), ("the opposite of", -y.to(x.dtype)), ("nearly", y.to(x.dtype) * (1 + 1e-5))]
-    if leaf.kind in ("probability", "binary", "simplex"):
+    if leaf.kind in ("probability", "bits", "simplex"):
         candidates[1] = ("the opposite of", 1 - y.double())
     for label, tensor in candidates:
         if leaf.legal(tensor):
@@ -64,7 +64,7 @@ def scores_for(leaf: Leaf, labels: Leaf) -> Iterator[Change]:
 
 
 def _sure(leaf: Leaf, hot: Tensor) -> Iterator[Change]:
-    if leaf.kind in ("probability", "simplex", "binary"):
+    if leaf.kind in ("probability", "simplex", "bits"):
         yield f"{leaf.name} right with probability 1", hot.to(leaf.tensor.dtype)
         wrong = hot.roll(1, 1) if leaf.kind == "simplex" else 1 - hot
         yield f"{leaf.name} wrong with probability 1", wrong.to(leaf.tensor.dtype)
@@ -80,7 +80,7 @@ def _one_hot(leaf: Leaf, labels: Leaf) -> Tensor | None:
     x, y = leaf.tensor, labels.tensor
     if not leaf.floating or leaf.index == labels.index:
         return None
-    if labels.kind in ("binary", "simplex", "bool") and x.shape == y.shape:
+    if labels.kind in ("bits", "simplex", "bool") and x.shape == y.shape:
         return y.double()
     if labels.kind == "label" and labels.classes == 2 and x.shape == y.shape:
         return y.clamp(0, 1).double()
