@@ -10,7 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from losszoo._version import __version__
-from losszoo.losses import known_signatures
+from losszoo.losses import signatures as _signatures
 
 if TYPE_CHECKING:
     import losszoo.losses.arguments as checks  # noqa: F401 (public by this name)
@@ -34,17 +34,17 @@ if TYPE_CHECKING:
     from losszoo.errors import LosszooError as LosszooError
     from losszoo.errors import NonFiniteError as NonFiniteError
     from losszoo.errors import UsageError as UsageError
-    from losszoo.losses.example_source import Source as Source
-    from losszoo.losses.kind import Kind as Kind
     from losszoo.losses.loss import Loss as Loss
     from losszoo.losses.numerics import differentiable_again as differentiable_again
     from losszoo.losses.numerics import masked_logsumexp as masked_logsumexp
     from losszoo.losses.numerics import safe_sqrt as safe_sqrt
-    from losszoo.losses.paired_rows import PairedRows as PairedRows
     from losszoo.losses.sampling import sample_neighbors as sample_neighbors
-    from losszoo.losses.signature import EdgeCase as EdgeCase
-    from losszoo.losses.signature import Signature as Signature
-    from losszoo.losses.signature import Sizes as Sizes
+    from losszoo.losses.signatures.example_source import Source as Source
+    from losszoo.losses.signatures.kind import Kind as Kind
+    from losszoo.losses.signatures.paired_rows import PairedRows as PairedRows
+    from losszoo.losses.signatures.signature import EdgeCase as EdgeCase
+    from losszoo.losses.signatures.signature import Signature as Signature
+    from losszoo.losses.signatures.signature import Sizes as Sizes
     from losszoo.losses.similarity import pairwise_logits as pairwise_logits
     from losszoo.losses.sums.sum_loss import SumLoss as SumLoss
     from losszoo.losses.unreduced import Unreduced as Unreduced
@@ -84,28 +84,28 @@ _HOME = {
     "Budget": "losszoo.training.guard.guard",
     "Comparison": "losszoo.comparison.comparison",
     "DataError": "losszoo.errors",
-    "EdgeCase": "losszoo.losses.signature",
+    "EdgeCase": "losszoo.losses.signatures.signature",
     "Examination": "losszoo.doctor.report.examination",
     "Finding": "losszoo.doctor.report.examination",
     "Guard": "losszoo.training.guard.guard",
-    "Kind": "losszoo.losses.kind",
+    "Kind": "losszoo.losses.signatures.kind",
     "KindSpec": "losszoo.registry.signature_specs",
     "Loss": "losszoo.losses.loss",
     "LossSpec": "losszoo.registry.specs",
     "LosszooError": "losszoo.errors",
     "MemoryBank": "losszoo.memory_bank",
     "NonFiniteError": "losszoo.errors",
-    "PairedRows": "losszoo.losses.paired_rows",
+    "PairedRows": "losszoo.losses.signatures.paired_rows",
     "PairwiseLoss": "losszoo.pairs.pairwise_loss",
     "Param": "losszoo.registry.params",
     "Replay": "losszoo.crash_replay.replay",
     "Recipe": "losszoo.tasks.task",
     "RunResult": "losszoo.training.run_result",
     "Setup": "losszoo.tasks.task",
-    "Signature": "losszoo.losses.signature",
+    "Signature": "losszoo.losses.signatures.signature",
     "SignatureSpec": "losszoo.registry.signature_specs",
-    "Sizes": "losszoo.losses.signature",
-    "Source": "losszoo.losses.example_source",
+    "Sizes": "losszoo.losses.signatures.signature",
+    "Source": "losszoo.losses.signatures.example_source",
     "Split": "losszoo.tasks.task",
     "Splits": "losszoo.tasks.task",
     "StepReport": "losszoo.training.guard.guard",
@@ -159,7 +159,7 @@ def _installed() -> Any:
     return importlib.import_module("losszoo.registry.registry").installed()
 
 
-known_signatures.ask(
+_signatures.ask(
     lambda name: _installed().signature(name),
     lambda: _installed().loadable_signatures(),
     lambda name: str(_installed().origin("signature", name)),

@@ -9,7 +9,7 @@ from typing import Any
 from losszoo.api import list_losses
 from losszoo.bench.workload import Size, Workload, labels_of, second_of
 from losszoo.errors import UsageError, suggest
-from losszoo.losses.known_signatures import TABLE
+from losszoo.losses.signatures import TABLE
 from losszoo.registry.compatibility import COMBINER, check_params
 from losszoo.registry.expressions import Call, parse
 from losszoo.registry.registry import installed

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from losszoo.errors import UsageError
-from losszoo.losses.known_signatures import TABLE
+from losszoo.losses.signatures import TABLE
 
 _SIZE = re.compile(r"([0-9]+)(?:x([0-9]+))?")
 _LARGEST = 10**12

@@ -9,9 +9,9 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
 from losszoo.bench.workload import Workload
-from losszoo.losses.example_inputs import whose
-from losszoo.losses.example_source import Source
 from losszoo.losses.signatures import TABLE
+from losszoo.losses.signatures.example_inputs import whose
+from losszoo.losses.signatures.example_source import Source
 
 Inputs = tuple[Any, ...]
 

@@ -19,9 +19,9 @@ from losszoo.doctor.effort import EFFORT, SECONDS, Effort, TimeUpError
 from losszoo.doctor.report.examination import Finding
 from losszoo.doctor.subject.dtypes import quiet
 from losszoo.doctor.subject.subject import Leaves, Subject, evaluate, make_subject
-from losszoo.losses.example_inputs import example_inputs
 from losszoo.losses.introspection import positional_names
 from losszoo.losses.signatures import TABLE
+from losszoo.losses.signatures.example_inputs import example_inputs
 
 
 def diagnose(

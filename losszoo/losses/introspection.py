@@ -9,8 +9,8 @@ from typing import Any
 from torch import nn
 
 from losszoo.errors import UsageError
-from losszoo.losses.signature import Signature
 from losszoo.losses.signatures import TABLE
+from losszoo.losses.signatures.signature import Signature
 
 
 def check_is_loss(thing: Any, name: str) -> None:

@@ -30,8 +30,8 @@ from losszoo.losses.returned_values import (
     check_untouched,
     versions,
 )
-from losszoo.losses.signature import Signature
 from losszoo.losses.signatures import TABLE
+from losszoo.losses.signatures.signature import Signature
 from losszoo.losses.sums.sum_loss import Summable
 from losszoo.losses.traced import differentiated, traced
 from losszoo.losses.unreduced import Unreduced

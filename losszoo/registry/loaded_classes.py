@@ -35,10 +35,10 @@ def loaded(spec: SignatureSpec | KindSpec) -> Any:
 def _base(spec: SignatureSpec | KindSpec) -> tuple[type, str]:
     """The class that it must derive from, which imports torch, and its public name."""
     if isinstance(spec, SignatureSpec):
-        from losszoo.losses.signature import Signature
+        from losszoo.losses.signatures.signature import Signature
 
         return Signature, "losszoo.Signature"
-    from losszoo.losses.kind import Kind
+    from losszoo.losses.signatures.kind import Kind
 
     return Kind, "losszoo.Kind"
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from losszoo.common.text import in_one_line
 from losszoo.errors import LosszooError
-from losszoo.losses.signature import Signature
 from losszoo.losses.signatures import TABLE
+from losszoo.losses.signatures.signature import Signature
 
 if TYPE_CHECKING:
     from losszoo.testing.loss_under_test import Subject

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from losszoo.losses.example_inputs import Batch
-from losszoo.losses.signature import Signature
 from losszoo.losses.signatures import TABLE
+from losszoo.losses.signatures.example_inputs import Batch
+from losszoo.losses.signatures.signature import Signature
 
 
 def sampled(signature: Signature) -> bool:

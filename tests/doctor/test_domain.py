@@ -9,8 +9,8 @@ from torch import Tensor
 
 from losszoo.doctor.subject.input_kinds import KINDS, Leaf, kind_of, leaves_of
 from losszoo.doctor.subject.subject import Subject, make_subject
-from losszoo.losses.example_inputs import example_inputs
 from losszoo.losses.signatures import TABLE
+from losszoo.losses.signatures.example_inputs import example_inputs
 
 LABELS = torch.tensor([0, 1, 2, 0, 1, 2])
 

@@ -26,9 +26,9 @@ from losszoo.doctor.inputs.probes import (
 )
 from losszoo.doctor.subject.input_kinds import leaves_of
 from losszoo.doctor.subject.subject import Subject, make_subject
-from losszoo.losses.example_inputs import example_inputs
 from losszoo.losses.introspection import positional_names
 from losszoo.losses.signatures import TABLE
+from losszoo.losses.signatures.example_inputs import example_inputs
 
 MOST = 3000
 FEW = ("one row, ", "two rows, ", "the same row twice, ")

@@ -484,8 +484,8 @@ def test_an_error_of_the_core_carries_the_name_of_the_loss() -> None:
 
 
 def test_every_announced_signature_can_be_called_and_has_an_example() -> None:
-    from losszoo.losses.example_inputs import example_inputs
     from losszoo.losses.signatures import TABLE
+    from losszoo.losses.signatures.example_inputs import example_inputs
 
     assert list(TABLE) == [spec.name for spec in losszoo.list_signatures()]
     for name, signature in TABLE.items():

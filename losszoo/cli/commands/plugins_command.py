@@ -53,7 +53,7 @@ def _plugin(registry: Registry, origin: Origin) -> dict[str, Any]:
 
 def _offer(registry: Registry, origin: Origin) -> str:
     plugin = _plugin(registry, origin)
-    nouns = {"losses": "loss", "tasks": "task", "signatures": "signature", "kinds": "kind of task"}
+    nouns = {"losses": "loss", "tasks": "task", "signatures": "signature", "kinds": "kind"}
     counts = [(len(plugin[shelf]), noun) for shelf, noun in nouns.items()]
     return ", ".join(counted(count, noun) for count, noun in counts if count) or "nothing"
 

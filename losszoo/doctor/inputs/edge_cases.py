@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from losszoo.losses.example_inputs import edge_cases as edge_cases
+from losszoo.losses.signatures.example_inputs import edge_cases as edge_cases
 
 Case = tuple[str, tuple[Any, ...]]
 

@@ -22,10 +22,10 @@ from losszoo.doctor.subject.hints import with_hints
 from losszoo.doctor.subject.resource_use import MOST_BYTES, Use, growth, in_gigabytes, numbers_of
 from losszoo.doctor.subject.subject import NoValueError, Outcome, Subject, evaluate, make_subject
 from losszoo.errors import UsageError, is_out_of_memory
-from losszoo.losses.example_inputs import DIM, ROWS, example_inputs
 from losszoo.losses.introspection import check_is_loss, fitting_signatures, infer_signature, positional_names
 from losszoo.losses.loss import Loss
 from losszoo.losses.signatures import TABLE
+from losszoo.losses.signatures.example_inputs import DIM, ROWS, example_inputs
 from losszoo.losses.sums.data_sizes import set_sizes
 from losszoo.losses.sums.sum_loss import SumLoss
 from losszoo.registry.expressions import parse

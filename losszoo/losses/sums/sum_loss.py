@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from losszoo.errors import UsageError
 from losszoo.losses.parameters import refuse_inside
-from losszoo.losses.signature import interchangeable
+from losszoo.losses.signatures.signature import interchangeable
 from losszoo.losses.sums.schedules import Schedule, number_text
 from losszoo.losses.sums.training_clock import Clock
 

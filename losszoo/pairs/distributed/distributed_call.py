@@ -15,7 +15,7 @@ from losszoo.common.foreign_code import level_of_user
 from losszoo.common.text import in_one_line
 from losszoo.errors import UsageError
 from losszoo.losses.arguments import BrokenRule
-from losszoo.losses.signature import Signature
+from losszoo.losses.signatures.signature import Signature
 from losszoo.losses.traced import traced
 from losszoo.pairs.distributed.collectives import World, by_rank, others_failed
 from losszoo.pairs.distributed.gather import Party

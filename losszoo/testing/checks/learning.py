@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from losszoo.losses.example_inputs import Batch
 from losszoo.losses.signatures import TABLE
+from losszoo.losses.signatures.example_inputs import Batch
 from losszoo.registry.compatibility import COMBINER
 from losszoo.testing.check import NotApplicable, check, require
 from losszoo.testing.loss_under_test import Subject

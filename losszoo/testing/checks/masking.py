@@ -7,8 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from losszoo.losses.example_inputs import Batch
 from losszoo.losses.signatures import TABLE
+from losszoo.losses.signatures.example_inputs import Batch
 from losszoo.testing.check import check, require
 from losszoo.testing.checks.reductions import obeys_empty_policy
 from losszoo.testing.equal import agree

@@ -8,9 +8,9 @@ from dataclasses import replace
 import torch
 
 from losszoo.losses.arguments import Context
-from losszoo.losses.example_inputs import Batch
 from losszoo.losses.reduction import Policy
 from losszoo.losses.signatures import TABLE
+from losszoo.losses.signatures.example_inputs import Batch
 from losszoo.pairs.pairwise_loss import PairwiseLoss
 from losszoo.pairs.row_functions import contract_of
 from losszoo.testing.check import NotApplicable, check

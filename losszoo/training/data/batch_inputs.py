@@ -13,8 +13,8 @@ from torch import Generator, Tensor, nn
 
 from losszoo.errors import UsageError
 from losszoo.losses.sampling import sample_neighbors
-from losszoo.losses.signature import Signature, predicting_of
 from losszoo.losses.signatures import TABLE
+from losszoo.losses.signatures.signature import Signature, predicting_of
 from losszoo.tasks.task import Task
 from losszoo.training.data.prepared_data import Part, Prepared
 from losszoo.training.models.forward import Forward, Outputs

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from losszoo.common.text import in_one_line
 from losszoo.errors import DataError, LosszooError, MissingDataError, UsageError
-from losszoo.losses.kind import Kind, count_classes
+from losszoo.losses.signatures.kind import Kind, count_classes
 from losszoo.registry.registry import installed
 from losszoo.registry.specs import DOWNLOAD
 from losszoo.tasks.task import Array, Setup, Split, Splits, Task

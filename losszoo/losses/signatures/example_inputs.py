@@ -10,9 +10,9 @@ import torch
 
 from losszoo.common.text import in_one_line
 from losszoo.errors import UsageError
-from losszoo.losses.example_source import Source
-from losszoo.losses.known_signatures import TABLE
-from losszoo.losses.signature import EdgeCase
+from losszoo.losses.signatures import TABLE
+from losszoo.losses.signatures.example_source import Source
+from losszoo.losses.signatures.signature import EdgeCase
 
 Batch = tuple[Any, ...]
 ROWS, DIM = 6, 4

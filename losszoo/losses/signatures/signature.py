@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from losszoo.losses.arguments import BrokenRule, Context, Inputs
-from losszoo.losses.example_source import Source
-from losszoo.losses.paired_rows import PairedRows
+from losszoo.losses.signatures.example_source import Source
+from losszoo.losses.signatures.paired_rows import PairedRows
 
 if TYPE_CHECKING:
     Data = Any  # losszoo.training's prepared data and batch: rooms above this one

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from losszoo.losses.signature import Signature
+    from losszoo.losses.signatures.signature import Signature
 
 _FIND: list[tuple[Callable[[str], Signature], Callable[[], list[str]], Callable[[str], str]]] = []
 
