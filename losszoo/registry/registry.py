@@ -59,7 +59,7 @@ class Origin:
 @dataclass(frozen=True)
 class Failure:
     """Something a plugin did wrong: at which stage ("metadata", "load", "register", "call", "offer",
-    "spec", "target"), and why."""
+    "spec", "target", "check"), and why."""
 
     origin: Origin
     stage: str
@@ -113,11 +113,11 @@ class Registry:
             UnknownNameError: there is none of that name.
             UsageError: it cannot be loaded; says whose it is.
         """
-        return self._made("signature", _get(self.signatures, "signature", name))
+        return self._named("signature", _get(self.signatures, "signature", name))
 
     def kind(self, name: str) -> Any:
         """The :class:`losszoo.Kind` of that name, loaded; raises as :meth:`signature`."""
-        return self._made("kind", _get(self.kinds, "kind", name))
+        return self._named("kind", _get(self.kinds, "kind", name))
 
     def loadable_signatures(self) -> list[str]:
         """Names of the signatures that can be loaded; for each of the others a failure is recorded."""
@@ -140,6 +140,13 @@ class Registry:
     def penalizes(self, signature: str) -> bool:
         """Whether losses of that signature are penalties on parameters, which join any loss of the data."""
         return signature in self.signatures and self.signatures[signature].on_parameters
+
+    def _named(self, kind: str, spec: SignatureSpec | KindSpec) -> Any:
+        """The object; an error says whose it is."""
+        try:
+            return self._made(kind, spec)
+        except UsageError as error:
+            raise UsageError(f"{kind} {spec.name} of {self.origins[kind, spec.name]}: {error}") from error
 
     def _made(self, kind: str, spec: SignatureSpec | KindSpec) -> Any:
         key = kind, spec.name
