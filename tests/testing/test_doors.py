@@ -195,7 +195,7 @@ def test_every_check_is_public_and_says_its_rule(check: testing.Check) -> None:
 
 def test_the_public_names_are_these() -> None:
     others = ("Check", "ConformanceError", "NotApplicable", "Outcome", "Report", "Subject")
-    doors = ("check_loss", "list_checks", "parametrize_losses", "subject_of")
+    doors = ("check_loss", "check_signature", "list_checks", "parametrize_losses", "subject_of")
     assert sorted(testing.__all__) == sorted([*others, *doors, *(check.name for check in testing.list_checks())])
 
 

@@ -14,7 +14,7 @@ from losszoo.errors import UsageError, suggest
 from losszoo.registry.import_target import resolve
 
 _HOME = {
-    "dense": "dense",
+    "dense": "dense_all",
     "torch": "builtin",
     "pml": "pml",
     "pml-supcon": "pml",
