@@ -13,7 +13,6 @@ from losszoo._version import __version__
 from losszoo.losses import signatures as _signatures
 
 if TYPE_CHECKING:
-    import losszoo.losses.arguments as checks  # noqa: F401 (public by this name)
     from losszoo import sklearn as sklearn
     from losszoo import testing as testing
     from losszoo.api import list_kinds as list_kinds
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
     from losszoo.errors import LosszooError as LosszooError
     from losszoo.errors import NonFiniteError as NonFiniteError
     from losszoo.errors import UsageError as UsageError
+    from losszoo.losses import checks as checks
     from losszoo.losses.loss import Loss as Loss
     from losszoo.losses.numerics import differentiable_again as differentiable_again
     from losszoo.losses.numerics import masked_logsumexp as masked_logsumexp
@@ -145,7 +145,7 @@ _HOME = {
 
 # Modules that are public as a whole.
 _ROOMS = {
-    "checks": "losszoo.losses.arguments",
+    "checks": "losszoo.losses.checks",
     "metrics": "losszoo.training.evaluation.metrics",
     "sklearn": "losszoo.sklearn",
     "testing": "losszoo.testing",

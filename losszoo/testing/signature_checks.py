@@ -46,7 +46,7 @@ def check_signature(signature: str | type[Signature] | Signature) -> Report:
 
     Example:
         >>> print(check_signature("triplet"))
-        triplet: 9 passed, 3 skipped
+        triplet: 9 passed, 2 skipped
     """
     rules = _made(signature)
     outcomes = tuple(_outcome(rule, rules) for rule in RULES)
@@ -67,7 +67,7 @@ def _made(signature: Any) -> Signature:
         raise UsageError(f"signature must be a name or a losszoo.Signature, got {signature!r}")
     lacking = sorted(getattr(signature, "__abstractmethods__", ()))
     if lacking:
-        raise ConformanceError(f"{signature.__name__} must define {', '.join(lacking)}, got no such method")
+        raise ConformanceError(f"{signature!r} must define {', '.join(lacking)}, got no such method")
     return signature() if inspect.isclass(signature) else signature
 
 
@@ -105,7 +105,7 @@ def check_example(signature: Signature) -> None:
     """An example of any size is accepted by its own check, in the dtype that was asked for, and is repeatable."""
     for expects in signature.expects:
         for how in ({}, {"rows": 1}, {"rows": 11, "seed": 1}, {"dtype": torch.float64}, {"measured": True, "rows": 9}):
-            source = {"rows": _ROWS, **how, "expects": expects}
+            source: dict[str, Any] = {"rows": _ROWS, **how, "expects": expects}
             inputs = _example(signature, **source)
             _check_accepted(signature, inputs, expects, f"the example of {how or 'the usual size'}")
             for place in signature.trained:

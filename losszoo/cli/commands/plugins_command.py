@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from typing import Any
 
@@ -50,7 +50,7 @@ def _broken_rules(registry: Registry) -> Iterator[Failure]:
 
 
 def _plugin(registry: Registry, origin: Origin) -> dict[str, Any]:
-    shelves = {
+    shelves: dict[str, tuple[str, Iterable[str]]] = {
         "losses": ("loss", registry.losses),
         "tasks": ("task", registry.tasks),
         "signatures": ("signature", registry.signatures),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -83,24 +83,24 @@ class Signature(ABC):
         learns: what ten steps of training must raise, in words; see :meth:`rightness`.
     """
 
-    name: str = ""
-    arguments: tuple[str, ...] = ()
-    optional: tuple[str, ...] = ()
-    given: tuple[str, ...] = ()
-    synonyms: Mapping[str, tuple[str, ...]] = {}
-    fits: tuple[str, ...] = ()
-    expects: tuple[str, ...] = ("logits",)
-    shared: tuple[str, ...] = ()
-    rows_interact: bool = False
-    on_parameters: bool = False
-    any_shape: bool = False
-    two_ways: bool = False
-    draws_candidates: bool = False
-    against: str = ""
-    stricter_than: tuple[str, ...] = ()
-    predicting: float = 50.0
-    sizes: Sizes = Sizes()
-    learns: str = ""
+    name: ClassVar[str] = ""
+    arguments: ClassVar[tuple[str, ...]] = ()
+    optional: ClassVar[tuple[str, ...]] = ()
+    given: ClassVar[tuple[str, ...]] = ()
+    synonyms: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    fits: ClassVar[tuple[str, ...]] = ()
+    expects: ClassVar[tuple[str, ...]] = ("logits",)
+    shared: ClassVar[tuple[str, ...]] = ()
+    rows_interact: ClassVar[bool] = False
+    on_parameters: ClassVar[bool] = False
+    any_shape: ClassVar[bool] = False
+    two_ways: ClassVar[bool] = False
+    draws_candidates: ClassVar[bool] = False
+    against: ClassVar[str] = ""
+    stricter_than: ClassVar[tuple[str, ...]] = ()
+    predicting: ClassVar[float] = 50.0
+    sizes: ClassVar[Sizes] = Sizes()
+    learns: ClassVar[str] = ""
 
     # The inputs of a loss
 

@@ -165,7 +165,8 @@ def positives_of(outputs: torch.Tensor, expects: str) -> torch.Tensor:
 
 def labels_of(outputs: torch.Tensor, expects: str) -> torch.Tensor:
     """(N,) labels of (N, 1) or (N, C) scores; arguments as of :func:`positives_of`."""
-    return positives_of(outputs[:, 0], expects).long() if outputs.shape[1] == 1 else outputs.argmax(1)
+    labels: torch.Tensor = outputs.argmax(1)
+    return positives_of(outputs[:, 0], expects).long() if outputs.shape[1] == 1 else labels
 
 
 def numbers_of(outputs: torch.Tensor, data: Any) -> torch.Tensor:

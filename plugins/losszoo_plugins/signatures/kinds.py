@@ -15,8 +15,8 @@ class MulticlassTask(Kind):
 
     name = "multiclass"
     natural = "multiclass"
-    metrics = ("accuracy",)
-    baselines = ("logistic-regression", "knn", "gradient-boosting", "nca-knn")
+    metrics: tuple[str, ...] = ("accuracy",)
+    baselines: tuple[str, ...] = ("logistic-regression", "knn", "gradient-boosting", "nca-knn")
     labels = True
 
     def score(self, outputs: Tensor, targets: Tensor, data: Any, expects: str) -> dict[str, float]:
