@@ -14,6 +14,10 @@ from losszoo.losses.traced import differentiated, traced
 Inputs = tuple[Any, ...]
 
 
+# The dtypes that are computed in; narrower ones are converted.
+COMPUTED = (torch.float32, torch.float64)
+
+
 class BrokenRule(Exception):  # noqa: N818 (a message in transit: Loss turns it into a UsageError with its own name)
     """An argument that breaks the rule of its signature: which one, the rule, and what came."""
 

@@ -5,6 +5,7 @@ own name, the argument, the rule and what came instead.
 """
 
 from losszoo.losses.arguments import (
+    COMPUTED,
     BrokenRule,
     Context,
     check_tensors,
@@ -23,6 +24,7 @@ from losszoo.losses.arguments import (
 )
 
 __all__ = [
+    "COMPUTED",
     "BrokenRule",
     "Context",
     "check_tensors",

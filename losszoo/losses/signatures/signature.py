@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import torch
@@ -120,7 +121,7 @@ class Signature(ABC):
         """The inputs with harmless values wherever the mask, of :meth:`element_shape`, is False."""
         neutral = NEUTRAL[context.expects]
         kept = []
-        for argument, x in zip(self._all, inputs, strict=True):
+        for argument, x in zip(self.names, inputs, strict=True):
             if argument in self.arguments and argument not in self.shared:
                 fill = 0.0 if argument in self.given else neutral
                 wide = mask.reshape((*mask.shape, *[1] * (x.ndim - mask.ndim)))
@@ -134,7 +135,9 @@ class Signature(ABC):
 
     def bind(self, args: Inputs, named: Mapping[str, Any]) -> Inputs:
         """Positional and named inputs in order; optional ones that were left out are None."""
-        names = self._all
+        names = self.names
+        if len(args) == len(names) and not named:
+            return args
         if len(args) > len(names):
             raise BrokenRule("inputs", f"be {', '.join(names)}", f"are {len(args)}")
         values = dict(zip(names, args, strict=False))
@@ -202,7 +205,7 @@ class Signature(ABC):
         """The samples of these indices (or slice) only."""
         picked = (
             x if name in self.shared or not isinstance(x, Tensor) else x[rows]
-            for name, x in zip(self._all, inputs, strict=False)
+            for name, x in zip(self.names, inputs, strict=False)
         )
         return tuple(picked)
 
@@ -237,42 +240,38 @@ class Signature(ABC):
 
     # What follows from the above
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """All arguments, the optional ones last."""
-        return self._all
-
-    @property
-    def _all(self) -> tuple[str, ...]:
         return (*self.arguments, *self.optional)
 
-    @property
+    @cached_property
     def trained(self) -> tuple[int, ...]:
         """Places of the arguments that come out of a model, and so get a gradient."""
-        return tuple(place for place, name in enumerate(self._all) if name not in self.given)
+        return tuple(place for place, name in enumerate(self.names) if name not in self.given)
 
-    @property
+    @cached_property
     def per_sample(self) -> tuple[int, ...]:
         """Places of the arguments that have one row per sample."""
-        return () if self.on_parameters else tuple(i for i, name in enumerate(self._all) if name not in self.shared)
+        return () if self.on_parameters else tuple(i for i, name in enumerate(self.names) if name not in self.shared)
 
-    @property
+    @cached_property
     def has_head(self) -> bool:
         """Whether its losses predict by a head, and not from the rows nearby."""
         return type(self).head is not Signature.head
 
-    @property
+    @cached_property
     def forms_pairs(self) -> bool:
         """Whether row functions over pairs can be given its inputs."""
         return type(self).pairs is not Signature.pairs
 
-    @property
+    @cached_property
     def keeps_rows(self) -> bool:
         """Whether a memory bank can keep its rows."""
         return type(self).remembered is not Signature.remembered
 
     def __repr__(self) -> str:
-        return f"<signature {self.name}: {', '.join(self._all)}>"
+        return f"<signature {self.name}: {', '.join(self.names)}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), ()

@@ -160,7 +160,8 @@ def positives_of(outputs: torch.Tensor, expects: str) -> torch.Tensor:
         outputs: scores of any shape.
         expects: what they are: "logits", "probabilities" or "log-probabilities".
     """
-    return outputs > _THRESHOLDS[expects]
+    above: torch.Tensor = outputs > _THRESHOLDS[expects]
+    return above
 
 
 def labels_of(outputs: torch.Tensor, expects: str) -> torch.Tensor:

@@ -8,7 +8,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from losszoo import EdgeCase, Source
+from losszoo import EdgeCase, Source, checks
+
+
+def alike(predictions: Any, targets: Any) -> tuple[Tensor, Tensor]:
+    """Predictions in the dtype that is computed in, and targets of their shape and dtype."""
+    # What is in order is looked at once, here; anything else is converted, or refused, below.
+    if not isinstance(predictions, Tensor) or predictions.dtype not in checks.COMPUTED:
+        predictions = checks.floating("predictions", predictions)
+    if not isinstance(targets, Tensor) or targets.dtype != predictions.dtype or targets.shape != predictions.shape:
+        targets = checks.like("targets", targets, predictions, "predictions")
+    return predictions, targets
 
 
 def sure(targets: Tensor, expects: str) -> Iterator[tuple[str, Tensor, bool]]:

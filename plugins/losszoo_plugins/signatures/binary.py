@@ -33,14 +33,14 @@ class Binary(Signature):
     learns = "predictions where the target is 1 over those where it is 0"
 
     def check(self, inputs: tuple[Any, ...], context: checks.Context) -> tuple[Any, ...]:
-        predictions = checks.floating("predictions", inputs[0])
-        return predictions, checks.like("targets", inputs[1], predictions, "predictions")
+        return _shared.alike(*inputs)
 
     def check_values(self, inputs: tuple[Any, ...], context: checks.Context) -> None:
         predictions, targets = inputs
         if not checks.within(targets, 0, 1):
             checks.require((targets >= 0) & (targets <= 1), "targets", "be in [0, 1]", targets)
-        checks.probabilities("predictions", predictions, context)
+        if context.expects == "probabilities":
+            checks.probabilities("predictions", predictions, context)
 
     def example(self, source: Source) -> tuple[Any, ...]:
         return self.link(source.normal(source.rows), source.expects), source.bits(source.rows)

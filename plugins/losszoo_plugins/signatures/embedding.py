@@ -30,8 +30,13 @@ class Embedding(Signature):
     learns = "the nearness of the own class, against other classes"
 
     def check(self, inputs: tuple[Any, ...], context: checks.Context) -> tuple[Any, ...]:
-        embeddings = checks.rows("embeddings", inputs[0])
-        labels = checks.undifferentiated("labels", inputs[1])
+        embeddings, labels = inputs
+        if not isinstance(embeddings, Tensor) or embeddings.dtype not in checks.COMPUTED or embeddings.ndim != 2:
+            embeddings = checks.rows("embeddings", embeddings)
+        whole = isinstance(labels, Tensor) and labels.dtype == torch.int64 and not context.any_labels
+        if whole and labels.shape == embeddings.shape[:1]:
+            return embeddings, labels
+        labels = checks.undifferentiated("labels", labels)
         if context.any_labels:
             return embeddings, checks.one_each("labels", labels, embeddings)
         if isinstance(labels, Tensor) and labels.ndim == 2 and labels.shape[0] == embeddings.shape[0]:

@@ -32,10 +32,14 @@ class Multiclass(Signature):
     learns = "the target's logit over the others"
 
     def check(self, inputs: tuple[Any, ...], context: checks.Context) -> tuple[Any, ...]:
-        logits, targets = checks.floating("logits", inputs[0]), inputs[1]
+        logits, targets = inputs
+        if not isinstance(logits, Tensor) or logits.dtype not in checks.COMPUTED:
+            logits = checks.floating("logits", logits)
         if logits.ndim < 2 or logits.shape[1] < 1:
             raise checks.BrokenRule("logits", "have shape (N, C, ...) with at least one class", checks.shape_of(logits))
-        positions = self.element_shape((logits,))
+        positions = logits.shape[:1] + logits.shape[2:]
+        if isinstance(targets, Tensor) and targets.dtype == torch.int64 and targets.shape == positions:
+            return logits, targets
         if isinstance(targets, Tensor) and targets.is_floating_point() and targets.shape != positions:
             return logits, checks.like("targets", targets, logits, "logits")
         return logits, checks.integers("targets", targets, positions)
@@ -52,7 +56,8 @@ class Multiclass(Signature):
             if context.ignore_index is not None:
                 legal |= targets == context.ignore_index
             checks.require(legal, "targets", f"be labels from 0 to {classes - 1}", targets)
-        checks.probabilities("logits", logits, context)
+        if context.expects == "probabilities":
+            checks.probabilities("logits", logits, context)
 
     def element_shape(self, inputs: tuple[Any, ...]) -> torch.Size:
         shape: torch.Size = inputs[0].shape

@@ -30,11 +30,12 @@ class Regression(Signature):
     learns = "minus the mean error"
 
     def check(self, inputs: tuple[Any, ...], context: checks.Context) -> tuple[Any, ...]:
-        predictions = checks.floating("predictions", inputs[0])
-        return predictions, checks.like("targets", inputs[1], predictions, "predictions")
+        return _shared.alike(*inputs)
 
     def check_values(self, inputs: tuple[Any, ...], context: checks.Context) -> None:
-        checks.require(torch.isfinite(inputs[1]), "targets", "be finite", inputs[1])
+        limits = torch.finfo(inputs[1].dtype)
+        if not checks.within(inputs[1], limits.min, limits.max):
+            checks.require(torch.isfinite(inputs[1]), "targets", "be finite", inputs[1])
 
     def example(self, source: Source) -> tuple[Any, ...]:
         return source.normal(source.rows), source.normal(source.rows)

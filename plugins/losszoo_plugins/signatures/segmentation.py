@@ -38,7 +38,8 @@ class Segmentation(Signature):
     def check_values(self, inputs: tuple[Any, ...], context: checks.Context) -> None:
         logits, targets = inputs
         checks.require((targets == 0) | (targets == 1), "targets", "be 0 or 1", targets)
-        checks.probabilities("logits", logits, context)
+        if context.expects == "probabilities":
+            checks.probabilities("logits", logits, context)
 
     def element_shape(self, inputs: tuple[Any, ...]) -> torch.Size:
         shape: torch.Size = inputs[0].shape
