@@ -14,6 +14,7 @@ from torch import Generator, Tensor, nn
 from losszoo.errors import UsageError
 from losszoo.losses.sampling import sample_neighbors
 from losszoo.losses.signatures import TABLE
+from losszoo.losses.signatures.example_inputs import whose
 from losszoo.losses.signatures.signature import Signature, predicting_of
 from losszoo.tasks.task import Task
 from losszoo.training.data.prepared_data import Part, Prepared
@@ -46,7 +47,8 @@ def make_head(signature: str, dim: int, data: Prepared) -> nn.Module | None:
     Raises:
         UsageError: the signature makes something else.
     """
-    head = TABLE[signature].head(dim, data)
+    with whose(signature, "head"):
+        head = TABLE[signature].head(dim, data)
     if head is not None and not isinstance(head, nn.Module):
         raise UsageError(f"signature {signature}: head must return a module or None, got a {type(head).__name__}")
     return head

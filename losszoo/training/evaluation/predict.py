@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from losszoo.losses.signatures import TABLE
+from losszoo.losses.signatures.example_inputs import whose
 from losszoo.losses.similarity import unit
 from losszoo.pairs.kernels.choose_kernel import geometry
 from losszoo.pairs.streaming import Streaming
@@ -135,7 +136,9 @@ class Prediction:
         return knn_votes(features, known.features, data, (known.k,), own)[0]
 
     def _scored_head(self, model: Model, data: Prepared, part: Part) -> dict[str, float]:
-        outputs = TABLE[self.signature].predict(self._head(model, part.inputs), data)
+        outputs = self._head(model, part.inputs)
+        with whose(self.signature, "predict"):
+            outputs = TABLE[self.signature].predict(outputs, data)
         return output_metrics(outputs, part, data, self.expects)
 
     def _scored_votes(
