@@ -13,7 +13,10 @@ from losszoo_plugins.signatures import _shared
 
 
 class Embedding(Signature):
-    """Embeddings (N, D) and labels (N,), or (N, K) multi-hot: who shares a label is near."""
+    """Embeddings (N, D) and labels (N,), or (N, K) multi-hot: who shares a label is near.
+
+    Of (N, V, D), V views of each thing, every view is a row of its own: N times V of them, in this order.
+    """
 
     name = "embedding"
     arguments = ("embeddings", "labels")
@@ -31,6 +34,8 @@ class Embedding(Signature):
 
     def check(self, inputs: tuple[Any, ...], context: checks.Context) -> tuple[Any, ...]:
         embeddings, labels = inputs
+        if isinstance(embeddings, Tensor) and embeddings.ndim == 3:
+            embeddings, labels = _each_view(embeddings, labels)
         if not isinstance(embeddings, Tensor) or embeddings.dtype not in checks.COMPUTED or embeddings.ndim != 2:
             embeddings = checks.rows("embeddings", embeddings)
         whole = isinstance(labels, Tensor) and labels.dtype == torch.int64 and not context.any_labels
@@ -80,3 +85,10 @@ class Embedding(Signature):
 
     def loss_inputs(self, batch: Any) -> tuple[Any, ...]:
         return batch.features, batch.targets
+
+
+def _each_view(embeddings: Tensor, labels: Any) -> tuple[Tensor, Any]:
+    """(N, V, D) as (N V, D), each view with the label of its thing."""
+    if isinstance(labels, Tensor) and labels.shape[:1] == embeddings.shape[:1]:
+        labels = labels.repeat_interleave(embeddings.shape[1], 0)
+    return embeddings.flatten(0, 1), labels

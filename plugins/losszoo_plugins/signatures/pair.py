@@ -1,4 +1,4 @@
-"""Pairs of embeddings that belong together or do not."""
+"""Pairs of embeddings that belong together, do not, or do in part."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from losszoo_plugins.signatures import _shared
 
 
 class Pair(Signature):
-    """Two embeddings (N, D) each, and whether they belong together: (N,) of 0 and 1."""
+    """Two embeddings (N, D) each, and how much they belong together: (N,) in [0, 1]."""
 
     name = "pair"
     arguments = ("first", "second", "same")
@@ -37,7 +37,9 @@ class Pair(Signature):
         return first, second, checks.real("same", same).to(first.dtype)
 
     def check_values(self, inputs: tuple[Any, ...], context: checks.Context) -> None:
-        checks.require((inputs[2] == 0) | (inputs[2] == 1), "same", "be 0 or 1", inputs[2])
+        same = inputs[2]
+        if not checks.within(same, 0, 1):
+            checks.require((same >= 0) & (same <= 1), "same", "be in [0, 1]", same)
 
     def example(self, source: Source) -> tuple[Any, ...]:
         return _shared.embedded(source), _shared.embedded(source), source.bits(source.rows)
@@ -51,6 +53,7 @@ class Pair(Signature):
         for value in (0.0, 1.0):
             every = torch.full_like(same, value)
             yield EdgeCase(f"identical pairs, every same {value:g}", (first, first.clone(), every))
+        yield EdgeCase("every same 0.5", (first, second, torch.full_like(same, 0.5)))
 
     def illegal_values(self, inputs: tuple[Any, ...], expects: str) -> Iterator[tuple[str, str, tuple[Any, ...]]]:
         yield from _shared.wrong_numbers(inputs, "same", 2, (("a 2", 2.0),))
