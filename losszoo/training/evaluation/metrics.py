@@ -166,8 +166,9 @@ def positives_of(outputs: torch.Tensor, expects: str) -> torch.Tensor:
 
 def labels_of(outputs: torch.Tensor, expects: str) -> torch.Tensor:
     """(N,) labels of (N, 1) or (N, C) scores; arguments as of :func:`positives_of`."""
-    labels: torch.Tensor = outputs.argmax(1)
-    return positives_of(outputs[:, 0], expects).long() if outputs.shape[1] == 1 else labels
+    one = outputs.shape[1] == 1
+    labels: torch.Tensor = positives_of(outputs[:, 0], expects).long() if one else outputs.argmax(1)
+    return labels
 
 
 def numbers_of(outputs: torch.Tensor, data: Any) -> torch.Tensor:
