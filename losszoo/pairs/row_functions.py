@@ -43,9 +43,9 @@ class RowContract:
     numbers: Callable[..., Any] | None = None
 
 
-def contract_of(core: Callable[..., Any]) -> RowContract:
+def contract_of(function: Callable[..., Any]) -> RowContract:
     """What a row function was declared with, or the defaults."""
-    contract: RowContract = getattr(core, "__losszoo_row__", RowContract())
+    contract: RowContract = getattr(function, "__losszoo_row__", RowContract())
     return contract
 
 
@@ -199,24 +199,24 @@ def answer(row: Row, *inputs: Tensor, **extras: Tensor) -> Unreduced:
 
 
 def row_of(
-    core: Callable[..., Any], contract: RowContract, params: Mapping[str, Any], *, numbers: bool, whole: bool
+    function: Callable[..., Any], contract: RowContract, params: Mapping[str, Any], *, numbers: bool, whole: bool
 ) -> Row:
     """The row function in the form that is called.
 
     Args:
-        core: as it was declared.
+        function: as it was declared.
         contract: what it was declared with.
         params: its hyperparameters.
         numbers: whether the labels are floating numbers.
         whole: whether whole rows are at hand, so that a function of the odds is called by its own name.
     """
     if numbers and contract.numbers is not None:
-        core, contract = contract.numbers, contract_of(contract.numbers)
+        function, contract = contract.numbers, contract_of(contract.numbers)
     elif contract.softmax is not None and not whole:
         extras = ("spread",) if wants_spread(contract.softmax) else ()
         return Row(contract.softmax, params, contract.needs, True, extras)
-    asked = parameters_of(core)
-    return Row(core, params, contract.needs, False, tuple(name for name in LABELS if name in asked))
+    asked = parameters_of(function)
+    return Row(function, params, contract.needs, False, tuple(name for name in LABELS if name in asked))
 
 
 @functools.lru_cache(maxsize=256)
