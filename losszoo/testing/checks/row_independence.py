@@ -40,7 +40,7 @@ def _against_candidates(loss: PairwiseLoss) -> PairwiseLoss:
     """The same row function of queries against candidates, where rows can be absent and yet be candidates."""
     params = {key: value for key, value in loss.identity.params.items() if key != "symmetric"}
     identity = replace(loss.identity, signature="neighbors", params=params)
-    return PairwiseLoss(loss.core, identity, Policy("none"), loss.validate, loss.streaming, loss.relation)
+    return PairwiseLoss(loss.function, identity, Policy("none"), loss.validate, loss.streaming, loss.relation)
 
 
 def _batches(loss: PairwiseLoss, inputs: Batch) -> Iterator[Batch]:
@@ -51,5 +51,5 @@ def _batches(loss: PairwiseLoss, inputs: Batch) -> Iterator[Batch]:
     elif loss.signature == "views":
         inputs = inputs[0], places, inputs[1], places, torch.full_like(places, -1)
     yield inputs
-    if contract_of(loss.core).numbers is not None:
+    if contract_of(loss.function).numbers is not None:
         yield changed(inputs, lambda targets: targets.to(inputs[0].dtype), (1, 3))
