@@ -16,7 +16,6 @@ from losszoo.losses.loss import Loss
 from losszoo.losses.older_rows import OlderRows
 from losszoo.losses.parameters import refuse_inside
 from losszoo.losses.reduction import expand
-from losszoo.losses.signatures import TABLE
 from losszoo.losses.sums.leaves import leaves
 from losszoo.losses.sums.sum_loss import SumLoss
 from losszoo.pairs.pairwise_loss import PairwiseLoss
@@ -171,9 +170,10 @@ class MemoryBank(nn.Module):
     @torch.no_grad()
     def _remember(self, inputs: tuple[Any, ...], how: Mapping[str, Any]) -> None:
         """Put a batch in, over the oldest rows."""
-        table = TABLE[self.signature]
-        named = {name: how[name] for name in table.arguments if name in how}
-        first, second = table.prepare(table.bind(inputs, named), self._leaf[0]._context)
+        leaf = self._leaf[0]
+        rules = leaf._rules
+        named = {name: how[name] for name in rules.arguments if name in how}
+        first, second = rules.prepare(rules.bind(inputs, named), leaf._context)
         rows, labels = (second, None) if self.labels is None else (first, second)
         OlderRows(self.embeddings[: self._filled], self.labels).check(rows, labels)
         keep = torch.isfinite(rows).all(1)
