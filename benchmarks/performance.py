@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from losszoo.bench.cost_model import traffic
-from losszoo.bench.units import human_bytes, human_count, human_seconds, human_times
+from losszoo.common.text import human_bytes, human_count, human_seconds, human_times
 
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
 _LOST = {"memory": "out of memory", "timeout": "timeout", "killed": "killed", "raised": "raised"}

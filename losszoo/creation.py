@@ -175,15 +175,15 @@ class Maker:
         check = partial(check_params, spec, owner=str(origin))
         identity = LossInfo(spec.name, signature, spec.expects, str(origin), dict(arguments), check)
         try:
-            core = resolve(spec.target)
+            function = resolve(spec.target)
         except UsageError as error:
             raise UsageError(f"loss {spec.name} of {origin} cannot be loaded: {error}") from error
-        check_is_loss(core, f"{spec.name} of {origin}")
-        if turned and not hasattr(core, "__losszoo_row__"):
+        check_is_loss(function, f"{spec.name} of {origin}")
+        if turned and not hasattr(function, "__losszoo_row__"):
             raise UsageError(
                 f"{spec.name}: the signature {against} must go with a row function, however: this loss is none"
             )
-        return self._wrap(core, identity)
+        return self._wrap(function, identity)
 
     def from_object(self, thing: Any, name: str, params: Mapping[str, Any]) -> Loss | SumLoss:
         if isinstance(thing, Loss | SumLoss):
@@ -203,21 +203,21 @@ class Maker:
         expects = self.options.expects or (declaration.expects if declaration else "logits")
         return self._wrap(thing, LossInfo(name, signature, expects, "", dict(params)))
 
-    def _wrap(self, core: Any, identity: LossInfo) -> Loss:
-        if inspect.isclass(core):
-            identity = replace(identity, made_by=core)
-            core = _construct(core, identity)
-        elif isinstance(core, nn.Module):
-            _refuse_params(core, identity)
+    def _wrap(self, function: Any, identity: LossInfo) -> Loss:
+        if inspect.isclass(function):
+            identity = replace(identity, made_by=function)
+            function = _construct(function, identity)
+        elif isinstance(function, nn.Module):
+            _refuse_params(function, identity)
         else:
-            _check_keywords(core, identity)
-        if isinstance(core, Loss):
-            return core
+            _check_keywords(function, identity)
+        if isinstance(function, Loss):
+            return function
         options = self.options
-        if hasattr(core, "__losszoo_row__"):
+        if hasattr(function, "__losszoo_row__"):
             streaming = options.streaming or Streaming()
-            return PairwiseLoss(core, identity, options.policy, options.validate, streaming, options.relation)
-        return Loss(core, identity, options.policy, options.validate)
+            return PairwiseLoss(function, identity, options.policy, options.validate, streaming, options.relation)
+        return Loss(function, identity, options.policy, options.validate)
 
 
 def _check_one_of(name: str, value: str | None, allowed: tuple[str, ...]) -> None:
@@ -226,9 +226,9 @@ def _check_one_of(name: str, value: str | None, allowed: tuple[str, ...]) -> Non
         raise UsageError(f"{name} must be one of {', '.join(allowed)}, however: {name}={value!r}{near}")
 
 
-def _construct(core: type, identity: LossInfo) -> Any:
+def _construct(function: type, identity: LossInfo) -> Any:
     try:
-        made = core(**identity.params)
+        made = function(**identity.params)
     except TypeError as error:
         raise UsageError(
             f"{identity.name} cannot be made with ({', '.join(identity.params)}): {message_of(error)}; "
@@ -243,23 +243,23 @@ def _construct(core: type, identity: LossInfo) -> Any:
     return made
 
 
-def _refuse_params(core: nn.Module, identity: LossInfo) -> None:
+def _refuse_params(function: nn.Module, identity: LossInfo) -> None:
     if identity.params:
         raise UsageError(
             f"{identity.name} is already made, so it takes no parameters, however: {', '.join(identity.params)}; "
-            f"make it with them, or pass the class {type(core).__name__}"
+            f"make it with them, or pass the class {type(function).__name__}"
         )
 
 
-def _check_keywords(core: Callable[..., Any], identity: LossInfo) -> None:
+def _check_keywords(function: Callable[..., Any], identity: LossInfo) -> None:
     """A function of one's own gets its parameters when it is called; a wrong name should not wait until then."""
-    parameters = parameters_of(core)
+    parameters = parameters_of(function)
     if not parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
         return
-    contract = getattr(core, "__losszoo_row__", None)
+    contract = getattr(function, "__losszoo_row__", None)
     row = ["similarity", "symmetric"] if contract else []
     row += ["temperature"] if contract and contract.temperature is not None else []
-    known = [*(name for name in parameters if name not in positional_names(core)), *row]
+    known = [*(name for name in parameters if name not in positional_names(function)), *row]
     for name in identity.params:
         if name not in known:
             raise UsageError(f"{identity.name} has no parameter {name!r}: {suggest(name, known)}")

@@ -169,9 +169,10 @@ class MemoryBank(nn.Module):
     @torch.no_grad()
     def _remember(self, inputs: tuple[Any, ...], how: Mapping[str, Any]) -> None:
         """Put a batch in, over the oldest rows."""
-        rules = self._leaf[0].rules
+        leaf = self._leaf[0]
+        rules = leaf.rules
         named = {name: how[name] for name in rules.arguments if name in how}
-        rows, labels = rules.remembered(rules.check(rules.bind(inputs, named), self._leaf[0]._context))
+        rows, labels = rules.remembered(rules.check(rules.bind(inputs, named), leaf._context))
         OlderRows(self.embeddings[: self._filled], self.labels).check(rows, labels)
         keep = torch.isfinite(rows).all(1)
         if how.get("mask") is not None:

@@ -14,10 +14,9 @@ from losszoo.bench.contender import Side, function_of, settle
 from losszoo.bench.peers import NoAnswerError
 from losszoo.bench.step_memory import bound_memory, peak_of
 from losszoo.bench.timing import Plan, Spread, alternate, clock, ratios
-from losszoo.bench.units import human_bytes
 from losszoo.bench.workload import Workload
 from losszoo.bench.workload_inputs import make_inputs
-from losszoo.common.text import in_one_line
+from losszoo.common.text import human_bytes, in_one_line
 from losszoo.errors import bytes_refused, is_out_of_memory
 
 Answer = dict[str, Any]

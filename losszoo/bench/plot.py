@@ -12,9 +12,9 @@ from typing import Any
 
 from losszoo.bench.bench_result import Cell, Report, Row
 from losszoo.bench.contender import ZOO
-from losszoo.bench.units import human_bytes, human_count, human_seconds
 from losszoo.bench.workload import Size, axis_of
 from losszoo.common.files import write_atomically
+from losszoo.common.text import human_bytes, human_count, human_seconds
 from losszoo.errors import UsageError
 
 # Distinct to the colour-blind; the zoo's own is the dark one.

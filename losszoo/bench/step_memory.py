@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from losszoo.bench.contender import Side, synchronize
-from losszoo.common.memory_limit import bound_data, status
+from losszoo.common.process_memory import bound_data, status
 from losszoo.errors import UsageError
 
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}

@@ -5,13 +5,45 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from functools import cache
 from html import escape
-from typing import Any
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
 
 from losszoo.common.files import jsonable
 from losszoo.common.text import printable
 
+if TYPE_CHECKING:
+    from jinja2 import Template
+
 _LONGEST = 72
+
+
+@cache
+def asset(package: str, name: str) -> str:
+    """The text of a file of a package."""
+    return files(package).joinpath(name).read_text("utf-8")
+
+
+@cache
+def template(package: str, name: str) -> Template:
+    """A page of a package. Whatever is put into it is text, and harmless, but for what is marked as safe."""
+    from jinja2 import Environment, FunctionLoader, StrictUndefined
+
+    pages = Environment(
+        loader=FunctionLoader(lambda file: asset(package, file)),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        finalize=_printable,
+        keep_trailing_newline=True,
+    )
+    return pages.get_template(name)
+
+
+def _printable(value: Any) -> Any:
+    """Text without control characters; lines stay lines."""
+    return "\n".join(map(printable, value.split("\n"))) if type(value) is str else value
 
 
 def in_html(text: str) -> str:

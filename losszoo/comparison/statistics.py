@@ -79,10 +79,10 @@ def paired(first: Mapping[Any, float], second: Mapping[Any, float]) -> Differenc
     n = len(differences)
     if spread is None or spread <= _ROUNDING * max(abs(of[seed]) for of in (first, second) for seed in seeds):
         return Difference(middle, None, None, n)
-    from scipy.special import stdtrit  # type: ignore[import-untyped, unused-ignore]
+    from scipy.stats import ttest_1samp  # type: ignore[import-untyped, unused-ignore]
 
-    half = float(stdtrit(n - 1, 0.5 + CONFIDENCE / 2)) * spread / math.sqrt(n)
-    return Difference(middle, middle - half, middle + half, n)
+    low, high = ttest_1samp(differences, 0.0).confidence_interval(CONFIDENCE)
+    return Difference(middle, float(low), float(high), n)
 
 
 @dataclass(frozen=True)
@@ -149,8 +149,10 @@ def ranks(values: Sequence[float], direction: str) -> list[float]:
         >>> ranks([0.5, 0.9, 0.5], "max")
         [2.5, 1.0, 2.5]
     """
-    signed = [-value if direction == "max" else value for value in values]
-    return [sum(other < own for other in signed) + (sum(other == own for other in signed) + 1) / 2 for own in signed]
+    from scipy.stats import rankdata  # type: ignore[import-untyped, unused-ignore]
+
+    found: list[float] = rankdata([-value if direction == "max" else value for value in values]).tolist()
+    return found
 
 
 def mean_ranks(tasks: Sequence[tuple[Mapping[K, float], str]]) -> dict[K, float]:

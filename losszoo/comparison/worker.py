@@ -13,7 +13,7 @@ from typing import Any
 
 from losszoo.common.files import check_no_links, unwritable
 from losszoo.common.locks import claim
-from losszoo.common.peak_memory import Peak
+from losszoo.common.process_memory import Peak
 from losszoo.common.text import in_one_line
 from losszoo.common.timeouts import Alarm, TimeUpError
 from losszoo.comparison.cell import HUNG, Cell, now

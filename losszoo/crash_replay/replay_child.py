@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from losszoo.common.memory_limit import bound_data, free_memory
+from losszoo.common.process_memory import bound_data, free_memory
 from losszoo.common.timeouts import TimeUpError, alarm
 from losszoo.crash_replay.repeat_step import MakeStep
 from losszoo.crash_replay.replay import in_parts
 from losszoo.crash_replay.replayed import Replay
-from losszoo.doctor.child_main import MEMORY, late
+from losszoo.doctor.examination_child import MEMORY, late
 from losszoo.errors import UsageError
 from losszoo.registry.import_target import resolve
 

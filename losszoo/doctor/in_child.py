@@ -39,7 +39,7 @@ class Examiner(ChildProcess):
         began = time.monotonic()
         request = {"target": target, "example": example, "options": dict(options)}
         try:
-            found: Examination = self.ask("losszoo.doctor.child_main:examination", request, options["budget"])
+            found: Examination = self.ask("losszoo.doctor.examination_child:examination", request, options["budget"])
         except EndedError as ended:
             return undecided(target, str(ended), time.monotonic() - began)
         return found

@@ -28,7 +28,7 @@ class LossInfo:
         owner: plugin and distribution, in words; "" for a user's own.
         params: hyperparameters it was made with.
         check: refuses hyperparameters that are not legal; None where nobody has said what is.
-        made_by: makes the core from its hyperparameters, where that is a class; None for a function and for an
+        made_by: makes the function from its hyperparameters, where that is a class; None for a function and for an
             object of the user's.
     """
 
@@ -50,33 +50,33 @@ class ConfiguredLoss(Summable):
 
     # TorchScript would read these at run time, and knows no such types.
     if TYPE_CHECKING:
-        core: Callable[..., Any]
+        function: Callable[..., Any]
         identity: LossInfo
         policy: Policy
         _rules: Signature
         # Names and defaults of what can be set; nothing is checked before they are known.
         _defaults: dict[str, Any]
-        # What the core is called with.
+        # What the function is called with.
         _params: dict[str, Any]
         _context: CheckContext
-        # Told by set_sizes to a core whose sizes come from the data.
+        # Told by set_sizes to a function whose sizes come from the data.
         _sizes: tuple[int, int] | None
-        _set_on_core: tuple[str, ...]
+        _set_on_function: tuple[str, ...]
 
     def _known_parameters(self, identity: LossInfo) -> dict[str, Any]:
-        """Names and defaults of the parameters that the core is called or made with."""
+        """Names and defaults of the parameters that the function is called or made with."""
         if identity.made_by is not None:
             return {**defaults_of(identity.made_by, of_class=True), **dict.fromkeys(identity.params)}
-        if isinstance(self.core, nn.Module):
+        if isinstance(self.function, nn.Module):
             return {}
         optional = self._rules.optional
-        known = {**defaults_of(self.core, of_class=False), **dict.fromkeys(identity.params)}
+        known = {**defaults_of(self.function, of_class=False), **dict.fromkeys(identity.params)}
         return {name: default for name, default in known.items() if name not in optional}
 
     def _adopt(self, identity: LossInfo) -> None:
         """Take over the parameters of an identity."""
         self.identity = identity
-        called = identity.made_by is None and not isinstance(self.core, nn.Module)
+        called = identity.made_by is None and not isinstance(self.function, nn.Module)
         self._params = dict(identity.params) if called else {}
         ignored = getattr(self, "ignore_index", None)
         self._context = CheckContext(identity.expects, ignored if isinstance(ignored, int) else None)
@@ -86,10 +86,10 @@ class ConfiguredLoss(Summable):
         if name.startswith("_") or name in self.__dict__.get("_modules", ()):
             return super().__getattr__(name)
         if name not in self.__dict__.get("_defaults", ()):
-            core = self.__dict__.get("core", self.__dict__.get("_modules", {}).get("core"))
-            return getattr(core, name) if name in attributes_of(core) else super().__getattr__(name)
-        if self.identity.made_by is not None and name in attributes_of(self.core):
-            return getattr(self.core, name)
+            function = self.__dict__.get("function", self.__dict__.get("_modules", {}).get("function"))
+            return getattr(function, name) if name in attributes_of(function) else super().__getattr__(name)
+        if self.identity.made_by is not None and name in attributes_of(self.function):
+            return getattr(self.function, name)
         return self.identity.params.get(name, self._defaults[name])
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -101,14 +101,16 @@ class ConfiguredLoss(Summable):
             self._set_parameter(name, value)
         elif hasattr(type(self), name):
             super().__setattr__(name, value)
-        elif name in attributes_of(self.core):
-            set_attribute(self.core, name, value)
-            self._set_on_core = (*(n for n in self._set_on_core if n != name), name)
+        elif name in attributes_of(self.function):
+            set_attribute(self.function, name, value)
+            self._set_on_function = (*(n for n in self._set_on_function if n != name), name)
         else:
-            learned = self.core._parameters if isinstance(self.core, nn.Module) else ()
+            learned = self.function._parameters if isinstance(self.function, nn.Module) else ()
             if name in learned:
-                raise UsageError(f"{self.identity.name}: {name} is learned; set loss.core.{name}, in place, instead")
-            refuse_misspelt(name, [*defaults, *attributes_of(self.core), *learned], self.identity.name)
+                raise UsageError(
+                    f"{self.identity.name}: {name} is learned; set loss.function.{name}, in place, instead"
+                )
+            refuse_misspelt(name, [*defaults, *attributes_of(self.function), *learned], self.identity.name)
             super().__setattr__(name, value)
 
     def _set_parameter(self, name: str, value: Any) -> None:
@@ -121,17 +123,17 @@ class ConfiguredLoss(Summable):
             self.identity.check(after)
         if self.identity.made_by is not None:
             try:
-                remake(self.core, self._made, before, after)
+                remake(self.function, self._made, before, after)
             except (UsageError, TypeError, ValueError) as error:
                 raise UsageError(f"{self.identity.name}: {name} cannot be set to {value!r}: {error}") from error
         self._adopt(replace(self.identity, params=after))
 
     def _made(self, params: Mapping[str, Any]) -> Any:
-        """A core of the same class, and of the same sizes."""
-        core = self.identity.made_by(**params)  # type: ignore[misc]
+        """A function of the same class, and of the same sizes."""
+        function = self.identity.made_by(**params)  # type: ignore[misc]
         if self._sizes is not None:
-            core.set_sizes(*self._sizes)
-        return core
+            function.set_sizes(*self._sizes)
+        return function
 
     @property
     def signature(self) -> str:
@@ -145,13 +147,13 @@ class ConfiguredLoss(Summable):
 
     def extra_repr(self) -> str:
         """Shown by ``print(loss)``."""
-        own = "".join(f", {name}={getattr(self.core, name)!r}" for name in self._set_on_core)
+        own = "".join(f", {name}={getattr(self.function, name)!r}" for name in self._set_on_function)
         return f"{self.identity}{own}, reduction={self.policy.reduction!r}, empty={self.policy.empty!r}"
 
     @property
     def parameter_names(self) -> tuple[str, ...]:
         """What can be set: ``loss.gamma = 0.5``."""
-        return tuple(dict.fromkeys([*self._defaults, *attributes_of(self.core), "reduction", "empty"]))
+        return tuple(dict.fromkeys([*self._defaults, *attributes_of(self.function), "reduction", "empty"]))
 
     @property
     def reduction(self) -> str:
@@ -168,14 +170,14 @@ class ConfiguredLoss(Summable):
         A module of your own that has a ``set_epoch`` is told. Nothing else in a single loss depends on the epoch.
         """
         as_count("epoch", epoch)
-        told = getattr(self.core, "set_epoch", None)
+        told = getattr(self.function, "set_epoch", None)
         if callable(told):
             told(epoch)
 
     def set_step(self, step: int) -> None:
         """The step, from 0; else as :meth:`set_epoch`."""
         as_count("step", step)
-        told = getattr(self.core, "set_step", None)
+        told = getattr(self.function, "set_step", None)
         if callable(told):
             told(step)
 

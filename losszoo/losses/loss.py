@@ -28,8 +28,8 @@ class Loss(ConfiguredLoss):
     r"""A loss of the zoo: ``loss(*inputs, weight=None, mask=None, denominator=None)``.
 
     Args:
-        core: pure function of the signature that returns unreduced values (a tensor or :class:`Unreduced`), or a
-            module called the same way. A core that returns one number has reduced by itself; weights and masks are
+        function: pure function of the signature that returns unreduced values (a tensor or :class:`Unreduced`), or a
+            module called the same way. A function that returns one number has reduced by itself; weights and masks are
             then refused, not ignored.
         identity: name, signature, what it expects.
         policy: reduction and empty policy.
@@ -47,13 +47,13 @@ class Loss(ConfiguredLoss):
 
     def __init__(
         self,
-        core: Callable[..., Any],
+        function: Callable[..., Any],
         identity: LossInfo,
         policy: Policy = Policy(),  # noqa: B008 (frozen)
         validate: bool | None = None,
     ) -> None:
         super().__init__()
-        self.core = core
+        self.function = function
         self.identity = identity
         self.policy = policy
         self.validate = validate
@@ -62,11 +62,11 @@ class Loss(ConfiguredLoss):
         self._arity = None if self._rules.optional else len(self._rules.arguments)
         # Whether the other rows of a batch are the candidates of a row.
         self._over_pairs = self._rules.rows_interact
-        self._takes_mask = "mask" in parameters_of(core.forward if isinstance(core, nn.Module) else core)
-        self._wide: bool = getattr(core, "__losszoo_wide__", False)
-        self._finish: Callable[[Tensor], Tensor] | None = getattr(core, "__losszoo_finish__", None)
+        self._takes_mask = "mask" in parameters_of(function.forward if isinstance(function, nn.Module) else function)
+        self._wide: bool = getattr(function, "__losszoo_wide__", False)
+        self._finish: Callable[[Tensor], Tensor] | None = getattr(function, "__losszoo_finish__", None)
         self._sizes = None
-        self._set_on_core = ()
+        self._set_on_function = ()
         self._defaults = self._known_parameters(identity)
         self._adopt(identity)
 
@@ -186,16 +186,16 @@ class Loss(ConfiguredLoss):
         return unreduced if weight is None else self._weighed(unreduced, weight, mask, elements)
 
     def _values(self, inputs: Inputs, mask: Tensor | None) -> Unreduced:
-        """What the core returns, as values and counts."""
+        """What the function returns, as values and counts."""
         required, extra = len(self._rules.arguments), {}
         if len(inputs) > required:
             extra = {n: x for n, x in zip(self._rules.optional, inputs[required:], strict=True) if x is not None}
         if mask is not None and self._takes_mask:
             extra["mask"] = mask
-        if isinstance(self.core, nn.Module):
-            with in_single(self.core):
-                return as_unreduced(self.core(*inputs[:required], **extra))
-        result = self.core(*inputs[:required], **self._params, **extra)
+        if isinstance(self.function, nn.Module):
+            with in_single(self.function):
+                return as_unreduced(self.function(*inputs[:required], **extra))
+        result = self.function(*inputs[:required], **self._params, **extra)
         values, counts = result if isinstance(result, Unreduced) else (result, None)
         in_order = isinstance(values, Tensor) and values.is_floating_point() and values.dtype.itemsize >= 4
         if in_order and counts is not None:

@@ -82,9 +82,9 @@ def differentiable_again(values: Tensor, formula: Callable[..., Tensor], *inputs
 
     Example:
         >>> x = torch.tensor([0.5], requires_grad=True)
-        >>> closed = x.square() - x.detach().square() + x.detach().exp()  # any slope; the formula is exp
-        >>> (slope,) = torch.autograd.grad(differentiable_again(closed, torch.exp, x), x, create_graph=True)
-        >>> torch.autograd.grad(slope, x)
+        >>> closed = x.square() - x.detach().square() + x.detach().exp()  # any gradient; the formula is exp
+        >>> (gradient,) = torch.autograd.grad(differentiable_again(closed, torch.exp, x), x, create_graph=True)
+        >>> torch.autograd.grad(gradient, x)
         (tensor([1.6487]),)
     """
     if traced() or not values.requires_grad:

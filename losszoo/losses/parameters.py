@@ -43,18 +43,20 @@ def defaults_of(function: Callable[..., Any], *, of_class: bool) -> dict[str, An
     }
 
 
-def attributes_of(core: Any) -> Iterator[str]:
+def attributes_of(function: Any) -> Iterator[str]:
     """What can be set on a module or an object that is called: its numbers and texts, and its buffers."""
-    if inspect.isroutine(core) or not hasattr(core, "__dict__"):
+    if inspect.isroutine(function) or not hasattr(function, "__dict__"):
         return
-    yield from (name for name in vars(core) if name not in _TORCHS and not name.startswith("_"))
-    yield from core._buffers if isinstance(core, nn.Module) else ()
+    yield from (name for name in vars(function) if name not in _TORCHS and not name.startswith("_"))
+    yield from function._buffers if isinstance(function, nn.Module) else ()
 
 
-def set_attribute(core: Any, name: str, value: Any) -> None:
+def set_attribute(function: Any, name: str, value: Any) -> None:
     """A buffer keeps its dtype and device."""
-    buffer = core._buffers.get(name) if isinstance(core, nn.Module) else None
-    setattr(core, name, value if buffer is None else torch.as_tensor(value, dtype=buffer.dtype, device=buffer.device))
+    buffer = function._buffers.get(name) if isinstance(function, nn.Module) else None
+    if buffer is not None:
+        value = torch.as_tensor(value, dtype=buffer.dtype, device=buffer.device)
+    setattr(function, name, value)
 
 
 def refuse_misspelt(name: str, known: Iterable[str], whose: str) -> None:
@@ -112,9 +114,9 @@ def refuse_inside(whole: nn.Module, name: str, value: Any) -> None:
 
 
 def remake(
-    core: Any, made: Callable[[Mapping[str, Any]], Any], before: Mapping[str, Any], after: Mapping[str, Any]
+    function: Any, made: Callable[[Mapping[str, Any]], Any], before: Mapping[str, Any], after: Mapping[str, Any]
 ) -> None:
-    """Make of ``core`` what the constructor would make of it with other parameters, keeping what it has learned.
+    """Make of ``function`` what the constructor would make of it with other parameters, keeping what it has learned.
 
     Both are constructed anew, from the same random numbers: what differs between the two is set. So a number that the
     constructor derives from a parameter follows it too.
@@ -124,11 +126,11 @@ def remake(
     """
     with torch.random.fork_rng(devices=[]):
         old, new = (_seeded(made, params) for params in (before, after))
-    if _shapes(new) != _shapes(core):
+    if _shapes(new) != _shapes(function):
         raise UsageError("what the loss learns has another shape then; make a new loss")
     changes = [
         (part, name, value)
-        for path, part in _parts(core).items()
+        for path, part in _parts(function).items()
         for name, value in _differences(_parts(old)[path], _parts(new)[path])
     ]
     for part, name, value in changes:
@@ -140,15 +142,15 @@ def _seeded(made: Callable[[Mapping[str, Any]], Any], params: Mapping[str, Any])
     return made(params)
 
 
-def _parts(core: Any) -> dict[str, Any]:
-    return dict(core.named_modules()) if isinstance(core, nn.Module) else {"": core}
+def _parts(function: Any) -> dict[str, Any]:
+    return dict(function.named_modules()) if isinstance(function, nn.Module) else {"": function}
 
 
-def _shapes(core: Any) -> list[Any]:
-    if not isinstance(core, nn.Module):
+def _shapes(function: Any) -> list[Any]:
+    if not isinstance(function, nn.Module):
         return []
-    parts = [(path, type(part)) for path, part in core.named_modules()]
-    return [*parts, *((name, x.shape) for name, x in (*core.named_parameters(), *core.named_buffers()))]
+    parts = [(path, type(part)) for path, part in function.named_modules()]
+    return [*parts, *((name, x.shape) for name, x in (*function.named_parameters(), *function.named_buffers()))]
 
 
 def _differences(old: Any, new: Any) -> Iterator[tuple[str, Any]]:
@@ -195,10 +197,10 @@ def _same(one: Any, other: Any) -> bool:
 
 
 @contextmanager
-def in_single(core: nn.Module) -> Iterator[None]:
+def in_single(function: nn.Module) -> Iterator[None]:
     """A block in which the half precision parameters and buffers of a module are float32; their gradients flow back."""
     swapped: list[tuple[dict[str, Any], str, Tensor, Tensor]] = []
-    for part in core.modules():
+    for part in function.modules():
         tables: tuple[dict[str, Any], ...] = (part._parameters, part._buffers)
         for table in tables:
             for name, x in table.items():

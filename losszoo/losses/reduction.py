@@ -90,7 +90,7 @@ def keep(unreduced: Unreduced, mask: Tensor) -> Unreduced:
 def scale(unreduced: Unreduced, weight: Tensor) -> Unreduced:
     """Values and counts times the weight. Weight 0 is absence: an infinite value there is dropped, not made NaN.
 
-    A finite one is multiplied, as it is the slope of a weight that is itself differentiated.
+    A finite one is multiplied, as it is the gradient of a weight that is itself differentiated.
     """
     values, counts = unreduced
     kept = torch.where((weight == 0) & ~values.isfinite(), 0.0, values)

@@ -1,4 +1,4 @@
-"""What a core gives back: checked, and brought into one form."""
+"""What a function gives back: checked, and brought into one form."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from losszoo.losses.unreduced import Unreduced
 
 
 def as_unreduced(result: Any) -> Unreduced:
-    """A core's answer as values and counts, or the rule that it breaks."""
+    """A function's answer as values and counts, or the rule that it breaks."""
     values, counts = result if isinstance(result, Unreduced) else (result, None)
     if not isinstance(values, Tensor) or not values.is_floating_point():
         kind = (
@@ -41,7 +41,7 @@ def wrong_shape(values: Tensor, elements: torch.Size) -> UsageError:
 
 
 def check_reduced(given: dict[str, Any], reduction: str) -> None:
-    """A core that returns one number has reduced by itself: what the contract would do to its values cannot be done."""
+    """A function that returns one number has reduced by itself: its values can be neither weighed nor left out."""
     refused = [name for name, value in given.items() if value is not None]
     if reduction != "mean":
         refused.append(f"reduction={reduction!r}")

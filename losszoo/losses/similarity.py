@@ -29,7 +29,7 @@ def pairwise_logits(rows: Tensor, columns: Tensor, similarity: str = "euclidean"
     product of unit vectors (a zero row has similarity 0 to everything), ``dot`` the plain product. Gradients
     are zero, never NaN, at distance zero and at zero rows. Distances do not overflow on the way (float32 to
     about 1e30). A square or a product beyond 1/256 of the largest number goes on as its logarithm, with the same
-    slope there: finite, in the right order, and with a gradient, which can be differentiated again.
+    gradient there: finite, in the right order, and with a gradient, which can be differentiated again.
 
     Args:
         rows: (N, D).
@@ -65,7 +65,7 @@ def _logits(rows: Tensor, columns: Tensor, similarity: str, temperature: float) 
     squared = similarity == "squared-euclidean"
     x, y, scale = _bounded(rows, columns)
     factor, share = _factors(scale, scale, temperature) if squared else (scale / temperature, scale)
-    # Slopes are by the rows as they were given: by those in bounds they could overflow on their way.
+    # Gradients are by the rows as they were given: by those in bounds they could overflow on their way.
     back = factor / scale if not squared else scale / temperature
     if x is not rows:
         x = _Bounded.apply(rows, x)  # type: ignore[no-untyped-call]
@@ -194,7 +194,7 @@ def _plainly_saturated(products: Tensor, factor: Tensor, share: Tensor) -> Tenso
 
 
 class _Bounded(torch.autograd.Function):
-    """Rows in bounds, for those whose slope is already by the rows as they were given."""
+    """Rows in bounds, for those whose gradient is already by the rows as they were given."""
 
     @staticmethod
     def forward(ctx: Any, rows: Tensor, bounded: Tensor) -> Tensor:
@@ -207,7 +207,7 @@ class _Bounded(torch.autograd.Function):
 
 
 class _Scale(torch.autograd.Function):
-    """Numbers times the factor, in whose slope ``back`` takes its place."""
+    """Numbers times the factor, in whose gradient ``back`` takes its place."""
 
     @staticmethod
     def forward(ctx: Any, numbers: Tensor, factor: Tensor, back: Tensor) -> Tensor:
@@ -259,8 +259,8 @@ class _Dot(torch.autograd.Function):
         if grad is None:
             return None, None, None
         rows, columns, products, share = ctx.saved_tensors
-        slope = grad / (products * share).abs().clamp(min=1.0) / ctx.temperature
-        return slope @ columns, slope.T @ rows, None
+        gradient = grad / (products * share).abs().clamp(min=1.0) / ctx.temperature
+        return gradient @ columns, gradient.T @ rows, None
 
 
 class _Product(torch.autograd.Function):
@@ -302,14 +302,14 @@ class _Product(torch.autograd.Function):
         if grad is None:
             return None, None, None, None, None, None
         rows, columns, factor, back, logits = ctx.saved_tensors
-        slope = 2 * back if ctx.squared else -back * factor
+        gradient = 2 * back if ctx.squared else -back * factor
         by_row, by_column = torch.empty_like(rows), torch.zeros_like(columns)
         column_sums = torch.zeros_like(columns[:, :1])
         for place in range(0, rows.shape[0], _BLOCK):
             block = slice(place, place + _BLOCK)
             ratio = grad[block]
             if ctx.squared:
-                # The slope beyond the knee, 1 over how often it is exceeded, read off the logarithm.
+                # The gradient beyond the knee, 1 over how often it is exceeded, read off the logarithm.
                 ratio = ratio * (logits[block] / _knee(logits.dtype) + 1).clamp_(max=0.0).exp_()
             else:
                 # Infinity for distance 0, so that the pair's gradient is 0.
@@ -319,4 +319,4 @@ class _Product(torch.autograd.Function):
             by_row[block] = rows[block] * ratio.sum(1, keepdim=True) - ratio @ columns
             by_column -= ratio.T @ rows[block]
             column_sums += ratio.sum(0).unsqueeze(1)
-        return by_row * slope, (by_column + columns * column_sums) * slope, None, None, None, None
+        return by_row * gradient, (by_column + columns * column_sums) * gradient, None, None, None, None

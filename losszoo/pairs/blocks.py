@@ -25,17 +25,17 @@ class Worked(NamedTuple):
 
     Args:
         unreduced: values and counts, (rows,) each.
-        slopes: (rows, M), of the weighted sum of the values on the measure; None where they were not asked for.
-        nearest: (rows, 1), the best measure of each row but its own place, where it was looked for.
+        gradients: (rows, M), of the weighted sum of the values on the scores; None where they were not asked for.
+        nearest: (rows, 1), the best score of each row but its own place, where it was looked for.
     """
 
     unreduced: Unreduced
-    slopes: Tensor | None = None
+    gradients: Tensor | None = None
     nearest: Tensor | None = None
 
 
 class Worker(ABC):
-    """Values of a block of rows, and the slopes of their weighted sum on the measure.
+    """Values of a block of rows, and the gradients of their weighted sum on the scores.
 
     Args:
         row: the row function.
@@ -51,8 +51,8 @@ class Worker(ABC):
         return ((block, None) for block in self.pair_labels.even(size))
 
     @abstractmethod
-    def __call__(self, block: slice, masks: Masks | None, measure: Tensor, coefficients: Tensor | None) -> Worked:
-        """The work on one block; slopes where coefficients are given."""
+    def __call__(self, block: slice, masks: Masks | None, scores: Tensor, coefficients: Tensor | None) -> Worked:
+        """The work on one block; gradients where coefficients are given."""
 
 
 def whole_rows(
@@ -70,9 +70,9 @@ def whole_rows(
 class WholeRows(Worker):
     """The row function sees its whole row, under autograd on the block alone."""
 
-    def __call__(self, block: slice, masks: Masks | None, measure: Tensor, coefficients: Tensor | None) -> Worked:
+    def __call__(self, block: slice, masks: Masks | None, scores: Tensor, coefficients: Tensor | None) -> Worked:
         distances = self.geometry.sign < 0
-        logits = measure.neg_() if distances else measure
+        logits = scores.neg_() if distances else scores
         positive, negative = self.pair_labels.pairs(block)
         valid = taking_part(self.row, positive.any(1), negative.any(1))
         with torch.set_grad_enabled(coefficients is not None):
@@ -80,19 +80,19 @@ class WholeRows(Worker):
             unreduced = whole_rows(self.row, self.pair_labels, block, leaf, positive, negative, valid)
         if coefficients is None:
             return Worked(keep(unreduced, valid))
-        slopes = _slopes(unreduced.values, [leaf], torch.where(valid, coefficients, 0.0))[0]
+        gradients = _gradients(unreduced.values, [leaf], torch.where(valid, coefficients, 0.0))[0]
         # Subnormal numbers make a matrix product ten times slower.
-        slopes = hardshrink(slopes, torch.finfo(slopes.dtype).tiny)
+        gradients = hardshrink(gradients, torch.finfo(gradients.dtype).tiny)
         if distances:
-            slopes, _ = slopes.neg_(), measure.neg_()
-        return Worked(keep(unreduced, valid), slopes)
+            gradients, _ = gradients.neg_(), scores.neg_()
+        return Worked(keep(unreduced, valid), gradients)
 
 
 class SoftmaxRows(Worker):
     """The row function sees the odds of its row, whose gradient is known in closed form.
 
     Args:
-        buffer: (rows, M), for the terms of the softmax; None where they may take the place of the measure.
+        buffer: (rows, M), for the terms of the softmax; None where they may take the place of the scores.
     """
 
     def __init__(self, row: Row, pair_labels: PairLabels, geometry: Geometry, buffer: Tensor | None) -> None:
@@ -102,27 +102,27 @@ class SoftmaxRows(Worker):
     def blocks(self, size: int) -> Iterator[tuple[slice, Masks | None]]:
         return self.pair_labels.blocks(size, self.geometry.rows.dtype)
 
-    def __call__(self, block: slice, masks: Masks | None, measure: Tensor, coefficients: Tensor | None) -> Worked:
-        masks = self.pair_labels.masks(block, measure.dtype) if masks is None else masks
-        terms = measure if self.buffer is None else self.buffer[: masks.rows]
-        part = SoftmaxBlock(measure, self.geometry.sign, masks, terms, self.geometry.bound)
+    def __call__(self, block: slice, masks: Masks | None, scores: Tensor, coefficients: Tensor | None) -> Worked:
+        masks = self.pair_labels.masks(block, scores.dtype) if masks is None else masks
+        terms = scores if self.buffer is None else self.buffer[: masks.rows]
+        part = SoftmaxBlock(scores, self.geometry.sign, masks, terms, self.geometry.bound)
         numbers = part.values("spread" in self.row.extras)
-        valid = taking_part(self.row, part.pull.squeeze(1) != 0, part.push.squeeze(1) != 0)
-        # A row that takes no part is computed as one with even odds, and its slope then dropped.
+        valid = taking_part(self.row, part.positive_sum.squeeze(1) != 0, part.negative_sum.squeeze(1) != 0)
+        # A row that takes no part is computed as one with even odds, and its gradient then dropped.
         inputs = [torch.where(valid, x, 0.0).requires_grad_(coefficients is not None) for x in numbers]
         with torch.set_grad_enabled(coefficients is not None):
             unreduced = answer(self.row, *inputs)
         if coefficients is None:
             return Worked(keep(unreduced, valid))
-        slopes = _slopes(unreduced.values, inputs, torch.where(valid, coefficients, 0.0))
-        return Worked(keep(unreduced, valid), part.slopes(*slopes), part.nearest)
+        gradients = _gradients(unreduced.values, inputs, torch.where(valid, coefficients, 0.0))
+        return Worked(keep(unreduced, valid), part.gradients(*gradients), part.nearest)
 
 
-def _slopes(values: Tensor, inputs: list[Tensor], coefficients: Tensor) -> list[Tensor]:
+def _gradients(values: Tensor, inputs: list[Tensor], coefficients: Tensor) -> list[Tensor]:
     """Gradient of the weighted sum of the values."""
     _check_alone(values, inputs)
     found = torch.autograd.grad(values, inputs, coefficients, allow_unused=True)
-    return [torch.zeros_like(x) if slope is None else slope for x, slope in zip(inputs, found, strict=True)]
+    return [torch.zeros_like(x) if gradient is None else gradient for x, gradient in zip(inputs, found, strict=True)]
 
 
 def _check_alone(values: Tensor, inputs: list[Tensor]) -> None:

@@ -35,7 +35,7 @@ def at_once(rows: Tensor, columns: Tensor | None, job: Job) -> Unreduced:
     valid, *numbers = _Numbers.apply(rows, columns, job)  # type: ignore[no-untyped-call]
     if valid.device.type == "cpu" and bool(valid.all()):
         return answer(job.row, *numbers)
-    # A row that takes no part is computed as one with even odds, and its slope then dropped.
+    # A row that takes no part is computed as one with even odds, and its gradient then dropped.
     return keep(answer(job.row, *(torch.where(valid, x, 0.0) for x in numbers)), valid)
 
 
@@ -50,24 +50,24 @@ class _Numbers(torch.autograd.Function):
         whole = slice(0, rows.shape[0])
         masks = job.pair_labels.masks(whole, rows.dtype)
         matrix = rows.new_empty(rows.shape[0], masks.stop)
-        terms = torch.empty_like(matrix) if prepared.keeps_measure else matrix
-        part = SoftmaxBlock(prepared.measure(whole, matrix), prepared.sign, masks, terms, prepared.bound)
+        terms = torch.empty_like(matrix) if prepared.keeps_scores else matrix
+        part = SoftmaxBlock(prepared.scores(whole, matrix), prepared.sign, masks, terms, prepared.bound)
         numbers = part.values("spread" in job.row.extras)
-        valid = taking_part(job.row, part.pull.squeeze(1) != 0, part.push.squeeze(1) != 0)
+        valid = taking_part(job.row, part.positive_sum.squeeze(1) != 0, part.negative_sum.squeeze(1) != 0)
         ctx.mark_non_differentiable(valid)
         ctx.save_for_backward(rows, columns)
         ctx.part, ctx.geometry, ctx.whole = part, prepared, whole
         return valid, *numbers
 
     @staticmethod
-    def backward(ctx: Any, _: Tensor, *slopes: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
-        causes = *slopes, *ctx.saved_tensors
+    def backward(ctx: Any, _: Tensor, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+        causes = *gradients, *ctx.saved_tensors
         prepared = ctx.geometry
-        with torch.no_grad(), full_precision(slopes):
+        with torch.no_grad(), full_precision(gradients):
             prepared.start()
             # Both buffers are written over, and a graph may be gone through again.
             part = replace(ctx.part, terms=ctx.part.terms.clone())
-            measure = part.measure.clone() if prepared.keeps_measure else part.measure
-            prepared.carry(ctx.whole, measure, part.slopes(*slopes), part.nearest)
+            scores = part.scores.clone() if prepared.keeps_scores else part.scores
+            prepared.accumulate_grad(ctx.whole, scores, part.gradients(*gradients), part.nearest)
             by_row, by_column = prepared.gradients()
         return once(by_row, *causes), once(by_column, *causes), None

@@ -37,10 +37,10 @@ def log_odds(logits: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
     """
     if logits.numel() == 0:
         return logits.sum(1) + torch.inf
-    (far, push), (near, pull) = _peak_and_sum(logits, negative), _peak_and_sum(logits, positive)
+    (far, negative_sum), (near, positive_sum) = _peak_and_sum(logits, negative), _peak_and_sum(logits, positive)
     # The peaks are constants: what they add to a logarithm they take from its terms.
-    odds = torch.where(push != 0, far - near, -torch.inf) + (_log(push) - _log(pull))
-    return torch.where(pull != 0, odds, torch.inf)
+    odds = torch.where(negative_sum != 0, far - near, -torch.inf) + (_log(negative_sum) - _log(positive_sum))
+    return torch.where(positive_sum != 0, odds, torch.inf)
 
 
 def spread(logits: Tensor, positive: Tensor) -> Tensor:
@@ -61,11 +61,11 @@ def spread(logits: Tensor, positive: Tensor) -> Tensor:
     """
     if logits.numel() == 0:
         return logits.sum(1)
-    near, pull = _peak_and_sum(logits, positive)
+    near, positive_sum = _peak_and_sum(logits, positive)
     counts = positive.sum(1).clamp(min=1).unsqueeze(1)
     # Divided before the sum, which could overflow.
     gap = (torch.where(positive, near.unsqueeze(1) - logits, 0.0) / counts).sum(1)
-    return torch.where(pull != 0, gap + _log(pull), 0.0)
+    return torch.where(positive_sum != 0, gap + _log(positive_sum), 0.0)
 
 
 def _peak_and_sum(logits: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
@@ -83,26 +83,26 @@ def _log(total: Tensor) -> Tensor:
 
 @dataclass
 class SoftmaxBlock:
-    """Odds and spread of a block of rows, and then the slopes of the loss, in two buffers and few passes.
+    """Odds and spread of a block of rows, and then the gradients of the loss, in two buffers and few passes.
 
     Args:
-        measure: (rows, M), logits (``sign`` 1) or their negatives (``sign`` -1). Own places are overwritten.
+        scores: (rows, M), logits (``sign`` 1) or their negatives (``sign`` -1). Own places are overwritten.
         sign: see above.
         masks: who is positive and who negative.
-        terms: (rows, M), a buffer; the measure itself where that is not looked at again.
+        terms: (rows, M), a buffer; the scores themselves where they are not looked at again.
         bound: what no logit exceeds, and none is further below than an exponential can tell; None where unknown.
-        pull: (rows, 1), sum of the positives' terms, once the values are known.
-        push: (rows, 1), the same of the negatives.
-        nearest: (rows, 1), the best measure of a row, where it was looked for.
+        positive_sum: (rows, 1), sum of the positives' terms, once the values are known.
+        negative_sum: (rows, 1), the same of the negatives.
+        nearest: (rows, 1), the best score of a row, where it was looked for.
     """
 
-    measure: Tensor
+    scores: Tensor
     sign: float
     masks: Masks
     terms: Tensor
     bound: float | None = None
-    pull: Tensor = _NOTHING
-    push: Tensor = _NOTHING
+    positive_sum: Tensor = _NOTHING
+    negative_sum: Tensor = _NOTHING
     nearest: Tensor | None = None
 
     def values(self, spreads: bool) -> tuple[Tensor, ...]:
@@ -112,30 +112,30 @@ class SoftmaxBlock:
         if near is not far:
             self.nearest = torch.maximum(near, far) if self.sign > 0 else torch.minimum(near, far)
         inside, all_inside = slice(masks.start, masks.stop), masks.stop - masks.start == terms.shape[1]
-        band, measured = terms[:, inside], self.measure[:, inside]
+        band, measured = terms[:, inside], self.scores[:, inside]
         if not all_inside:
-            for part, out in zip(masks.outside(self.measure), masks.outside(terms), strict=True):
+            for part, out in zip(masks.outside(self.scores), masks.outside(terms), strict=True):
                 self._below(far, part, out)
         self._below(near if near is far else masks.choose(near, far), measured, band)
         gap = self._gap(band) if spreads else None
         terms.clamp_(_FLOOR, 0.0).exp_()
         if masks.positive is None or not all_inside:
             masks.fill_own(terms, 0.0)
-        self.pull, self.push = masks.positive_sum(band), masks.negative_sum(terms)
+        self.positive_sum, self.negative_sum = masks.positive_sum(band), masks.negative_sum(terms)
         # Nothing to sum is an infinity of the right sign, whatever stands for its peak.
-        pull = self.pull.log()
-        odds = self.push.log() - pull
+        positive_log = self.positive_sum.log()
+        odds = self.negative_sum.log() - positive_log
         if near is not far:
             odds += far - near if self.sign > 0 else near - far
-        return (odds.squeeze(1),) if gap is None else (odds.squeeze(1), gap.add_(pull).squeeze(1))
+        return (odds.squeeze(1),) if gap is None else (odds.squeeze(1), gap.add_(positive_log).squeeze(1))
 
-    def slopes(self, odds: Tensor, spread: Tensor | None = None) -> Tensor:
-        """Slopes of the loss on the measure, (rows, M), in the buffer, from its slopes on odds and spread."""
+    def gradients(self, odds: Tensor, spread: Tensor | None = None) -> Tensor:
+        """Gradients of the loss on the scores, (rows, M), in the buffer, from its gradients on odds and spread."""
         drawn = odds if spread is None else odds - spread
         tiny = torch.finfo(odds.dtype).tiny
-        push = (odds if self.sign > 0 else -odds).unsqueeze(1) / self.push.clamp(min=tiny)
-        pull = (-drawn if self.sign > 0 else drawn).unsqueeze(1) / self.pull.clamp(min=tiny)
-        self.masks.scale(self.terms, pull, push)
+        by_negative = (odds if self.sign > 0 else -odds).unsqueeze(1) / self.negative_sum.clamp(min=tiny)
+        by_positive = (-drawn if self.sign > 0 else drawn).unsqueeze(1) / self.positive_sum.clamp(min=tiny)
+        self.masks.scale(self.terms, by_positive, by_negative)
         if spread is not None:
             each = (spread if self.sign < 0 else -spread).unsqueeze(1) / self.masks.positive_counts(self.terms)
             self.masks.add_to_positives(self.terms, each)
@@ -146,13 +146,13 @@ class SoftmaxBlock:
     def _peaks(self) -> tuple[Tensor, Tensor]:
         """The best positive and the best negative of each row; or one bound for all, where none can be far below it."""
         if self.bound is not None:
-            peak = self.measure.new_full((), self.bound)
+            peak = self.scores.new_full((), self.bound)
             return peak, peak
-        self.masks.fill_own(self.measure, -self.sign * torch.inf)
-        return self.masks.nearest(self.measure, self.sign), self.masks.furthest(self.measure, self.sign)
+        self.masks.fill_own(self.scores, -self.sign * torch.inf)
+        return self.masks.nearest(self.scores, self.sign), self.masks.furthest(self.scores, self.sign)
 
-    def _below(self, peak: Tensor, measure: Tensor, out: Tensor) -> None:
-        first, second = (measure, peak) if self.sign > 0 else (peak, measure)
+    def _below(self, peak: Tensor, scores: Tensor, out: Tensor) -> None:
+        first, second = (scores, peak) if self.sign > 0 else (peak, scores)
         torch.sub(first, second, out=out)
 
     def _gap(self, below: Tensor) -> Tensor:

@@ -86,17 +86,17 @@ class Masks:
         if self.own is not None:
             self.own.fill(matrix, value)
 
-    def nearest(self, measure: Tensor, sign: float) -> Tensor:
-        """(rows, 1): the best measure of a positive, some finite number where there is none; own places are out."""
+    def nearest(self, scores: Tensor, sign: float) -> Tensor:
+        """(rows, 1): the best score of a positive, some finite number where there is none; own places are out."""
         left_out = 1 - self.positive if self.partial and self.positive is not None else self.negative
-        return self._best([], left_out, sign, measure)
+        return self._best([], left_out, sign, scores)
 
-    def furthest(self, measure: Tensor, sign: float) -> Tensor:
-        """(rows, 1): the best measure of a negative, some finite number where there is none; own places are out."""
+    def furthest(self, scores: Tensor, sign: float) -> Tensor:
+        """(rows, 1): the best score of a negative, some finite number where there is none; own places are out."""
         if self.negative is None:
-            return self._best(self.outside(measure), None, sign, measure, band=False)
+            return self._best(self.outside(scores), None, sign, scores, band=False)
         left_out = 1 - self.negative if self.partial else self.positive
-        return self._best(self.outside(measure), left_out, sign, measure)
+        return self._best(self.outside(scores), left_out, sign, scores)
 
     def choose(self, positive: Tensor, negative: Tensor) -> Tensor:
         """For the band, one (rows, 1) column or the other."""
@@ -145,12 +145,12 @@ class Masks:
             band.addcmul_(self.positive, amount)
 
     def _best(
-        self, parts: list[Tensor], left_out: Tensor | None, sign: float, measure: Tensor, band: bool = True
+        self, parts: list[Tensor], left_out: Tensor | None, sign: float, scores: Tensor, band: bool = True
     ) -> Tensor:
         """The best of each row over some parts and the band, in which what is left out is so far off that it loses."""
-        limit = torch.finfo(measure.dtype).max / 4
+        limit = torch.finfo(scores.dtype).max / 4
         if band and self.stop > self.start:
-            inner = measure[:, self.start : self.stop]
+            inner = scores[:, self.start : self.stop]
             parts.append(inner if left_out is None else torch.sub(inner, left_out, alpha=sign * 2 * limit))
         peak = None
         for part in parts:
@@ -158,5 +158,5 @@ class Masks:
             best = torch.maximum if sign > 0 else torch.minimum
             peak = found if peak is None else best(peak, found)
         if peak is None:
-            peak = measure.new_full((self.rows, 1), -sign * limit)
+            peak = scores.new_full((self.rows, 1), -sign * limit)
         return peak.clamp_(-limit, limit)

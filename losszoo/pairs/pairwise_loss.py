@@ -44,8 +44,8 @@ class PairwiseLoss(Loss):
     carried to the embeddings at once, so memory grows with N and not with its square. The result is exact.
 
     Args:
-        core: row function ``f(logits, positive, negative, **params) -> (rows,)``, marked by :func:`losszoo.pairwise`
-            or :func:`losszoo.softmax_row`, or not.
+        function: row function ``f(logits, positive, negative, **params) -> (rows,)``, marked by
+            :func:`losszoo.pairwise` or :func:`losszoo.softmax_row`, or not.
         identity: its signature forms pairs: embedding (positive = same label, or a shared one where labels are
             multi-hot), views (positive = the same row of the other view), neighbors (queries against candidates), or
             one of a plugin. Its params may hold ``similarity``, ``temperature`` and, for two views, ``symmetric``: the
@@ -76,7 +76,7 @@ class PairwiseLoss(Loss):
 
     def __init__(
         self,
-        core: Callable[..., Any],
+        function: Callable[..., Any],
         identity: LossInfo,
         policy: Policy = Policy(),  # noqa: B008 (frozen)
         validate: bool | None = None,
@@ -90,20 +90,20 @@ class PairwiseLoss(Loss):
                 f"however: signature={identity.signature!r}"
             )
         _check_relation(identity, relation)
-        super().__init__(core, identity, policy, validate)
+        super().__init__(function, identity, policy, validate)
         self.relation = relation
         self._ranks_said = False
         self.stream_by(streaming)
 
     def _known_parameters(self, identity: LossInfo) -> dict[str, Any]:
-        contract = contract_of(self.core)
+        contract = contract_of(self.function)
         own: dict[str, Any] = {"similarity": contract.similarity}
         own |= {} if contract.temperature is None else {"temperature": contract.temperature}
         own |= {"symmetric": contract.symmetric} if self._rules.two_ways else {}
         return {**super()._known_parameters(identity), **own}
 
     def _adopt(self, identity: LossInfo) -> None:
-        contract = contract_of(self.core)
+        contract = contract_of(self.function)
         _check_row_params(identity, contract)
         super()._adopt(identity)
         self._similarity: str = self._params.pop("similarity", contract.similarity)
@@ -114,9 +114,9 @@ class PairwiseLoss(Loss):
 
     def _prepare_rows(self) -> None:
         """The row function as it is called where labels are whole numbers, and where they are floating ones."""
-        contract = contract_of(self.core)
+        contract = contract_of(self.function)
         self._rows, self._whole_rows = (
-            [row_of(self.core, contract, self._params, numbers=numbers, whole=whole) for numbers in (False, True)]
+            [row_of(self.function, contract, self._params, numbers=numbers, whole=whole) for numbers in (False, True)]
             for whole in (False, True)
         )
 
@@ -232,7 +232,7 @@ class PairwiseLoss(Loss):
         return in_place(self._values(self._rules.rows_of(inputs, kept), None, older), kept, mask.shape)
 
     def _leaves_float32(self, inputs: Inputs) -> bool:
-        """Numbers as labels meet a slope that is as large: their product is infinite, and NaN where it meets a 0."""
+        """Numbers as labels meet a gradient that is as large: their product is infinite, and NaN where it meets a 0."""
         room = torch.finfo(torch.float32).max ** 0.2
         for x in inputs:
             if isinstance(x, Tensor) and x.ndim == 1 and x.is_floating_point():

@@ -47,10 +47,10 @@ class RowContract:
     labels: tuple[str, ...] = ()
 
 
-def contract_of(core: Callable[..., Any]) -> RowContract:
+def contract_of(function: Callable[..., Any]) -> RowContract:
     """What a row function was declared with, or the defaults."""
-    contract: RowContract | None = getattr(core, "__losszoo_row__", None)
-    return RowContract(labels=_labels_asked_by(core)) if contract is None else contract
+    contract: RowContract | None = getattr(function, "__losszoo_row__", None)
+    return RowContract(labels=_labels_asked_by(function)) if contract is None else contract
 
 
 def _labels_asked_by(function: Callable[..., Any]) -> tuple[str, ...]:
@@ -217,23 +217,23 @@ def answer(row: Row, *inputs: Tensor, **extras: Tensor) -> Unreduced:
 
 
 def row_of(
-    core: Callable[..., Any], contract: RowContract, params: Mapping[str, Any], *, numbers: bool, whole: bool
+    function: Callable[..., Any], contract: RowContract, params: Mapping[str, Any], *, numbers: bool, whole: bool
 ) -> Row:
     """The row function in the form that is called.
 
     Args:
-        core: as it was declared.
+        function: as it was declared.
         contract: what it was declared with.
         params: its hyperparameters.
         numbers: whether the labels are floating numbers.
         whole: whether whole rows are at hand, so that a function of the odds is called by its own name.
     """
     if numbers and contract.numbers is not None:
-        core, contract = contract.numbers, contract_of(contract.numbers)
+        function, contract = contract.numbers, contract_of(contract.numbers)
     elif contract.softmax is not None and not whole:
         extras = ("spread",) if wants_spread(contract.softmax) else ()
         return Row(contract.softmax, params, contract.needs, True, extras)
-    return Row(core, params, contract.needs, False, contract.labels)
+    return Row(function, params, contract.needs, False, contract.labels)
 
 
 @functools.lru_cache(maxsize=256)

@@ -99,17 +99,17 @@ def _blocks(prepared: Geometry, job: Job, factors: Tensor | None) -> tuple[Tenso
     work: Worker
     if job.row.softmax:
         work = SoftmaxRows(
-            job.row, job.pair_labels, prepared, torch.empty_like(buffer) if prepared.keeps_measure else None
+            job.row, job.pair_labels, prepared, torch.empty_like(buffer) if prepared.keeps_scores else None
         )
     else:
         work = WholeRows(job.row, job.pair_labels, prepared)
     for block, masks in work.blocks(size):
-        measure = prepared.measure(block, buffer[: block.stop - block.start])
-        unreduced, slopes, nearest = work(block, masks, measure, None if factors is None else factors[block])
+        scores = prepared.scores(block, buffer[: block.stop - block.start])
+        unreduced, gradients, nearest = work(block, masks, scores, None if factors is None else factors[block])
         values[block] = unreduced.values.detach()
         counts[block] = 1.0 if unreduced.counts is None else unreduced.counts
-        if slopes is not None:
-            prepared.carry(block, measure, slopes, nearest)
+        if gradients is not None:
+            prepared.accumulate_grad(block, scores, gradients, nearest)
     return values, counts
 
 
@@ -126,8 +126,8 @@ class _Total(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
-        rows, columns, *slopes = ctx.saved_tensors
-        return *(once(None if x is None else x * grad, grad, rows, columns) for x in slopes), None
+        rows, columns, *gradients = ctx.saved_tensors
+        return *(once(None if x is None else x * grad, grad, rows, columns) for x in gradients), None
 
 
 class _Each(torch.autograd.Function):

@@ -74,7 +74,7 @@ class _Odds(torch.autograd.Function):
             for block, terms in _blocks(geometry, ctx.size):
                 terms.mul_(torch.add(by_row[block], by_column, out=factors[: terms.shape[0]]))
                 terms[:, block].diagonal().copy_(own[block])
-                geometry.carry(block, terms, terms)
+                geometry.accumulate_grad(block, terms, terms)
             found = geometry.gradients()
         by_query, by_key = (once(gradient, there, back, queries, keys) for gradient in found)
         return by_query, by_key, None, None
@@ -86,7 +86,7 @@ def _blocks(geometry: Products, size: int) -> Iterator[tuple[slice, Tensor]]:
     buffer = geometry.rows.new_empty(min(size, rows), columns)
     for start in range(0, rows, size):
         block = slice(start, min(start + size, rows))
-        terms = geometry.measure(block, buffer[: block.stop - start])
+        terms = geometry.scores(block, buffer[: block.stop - start])
         terms.sub_(1 / geometry.temperature).exp_()
         terms[:, block].fill_diagonal_(0.0)
         yield block, terms

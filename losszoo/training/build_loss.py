@@ -168,7 +168,7 @@ def make_prediction(loss: SumLoss, signature: str) -> Prediction:
     leaf = next(leaf for leaf in leaves(loss) if leaf.signature == signature)
     if isinstance(leaf, PairwiseLoss):
         return Prediction(signature, leaf.identity.expects, leaf.similarity, getattr(leaf, "temperature", 1.0))
-    defaults = {name: p.default for name, p in parameters_of(leaf.core).items() if p.default is not p.empty}
+    defaults = {name: p.default for name, p in parameters_of(leaf.function).items() if p.default is not p.empty}
     chosen = {**defaults, **leaf.identity.params}
     similarity, temperature = chosen.get("similarity", "euclidean"), chosen.get("temperature", 1.0)
     return Prediction(signature, leaf.identity.expects, similarity, temperature)

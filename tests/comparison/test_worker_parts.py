@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from losszoo.common import peak_memory, timeouts
-from losszoo.common.peak_memory import Peak
+from losszoo.common import process_memory, timeouts
+from losszoo.common.process_memory import Peak
 from losszoo.common.timeouts import Alarm, where_it_hung
 from losszoo.comparison.worker import timeout_error
 
@@ -110,9 +110,9 @@ def test_the_peak_counts_what_was_given_back_since_and_nothing_before() -> None:
 
 def test_a_system_that_tells_no_memory_has_no_number(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """As Windows, which has neither /proc nor getrusage."""
-    monkeypatch.setattr(peak_memory, "resource", None)
-    monkeypatch.setattr(peak_memory, "_STATUS", tmp_path / "status")
-    monkeypatch.setattr(peak_memory, "_CLEAR", tmp_path / "no" / "clear_refs")
+    monkeypatch.setattr(process_memory, "resource", None)
+    monkeypatch.setattr(process_memory, "_STATUS", tmp_path / "status")
+    monkeypatch.setattr(process_memory, "_CLEAR", tmp_path / "no" / "clear_refs")
     assert Peak().megabytes() is None
 
 

@@ -256,7 +256,7 @@ def test_a_module_of_ones_own_learns() -> None:
     value = bank(ROWS, LABELS)
     torch.testing.assert_close(value, (ROWS**2).sum(1).mean())
     value.backward()
-    assert [name for name, _ in bank.named_parameters()] == ["loss.core.centres"]
+    assert [name for name, _ in bank.named_parameters()] == ["loss.function.centres"]
     # Half the gradient by hand: the rows of class 2, of which the batch has one.
     torch.testing.assert_close(next(bank.parameters()).grad[2], -2 * ROWS[3] / 5)
 

@@ -65,8 +65,8 @@ def test_buffers_count_on_in_half_precision() -> None:
     buffers = dict(loss.named_buffers())
     for _ in range(3):
         loss(*example_inputs("embedding"))
-    assert (loss.core.calls, loss.core.rows) == (3, 18)
-    assert loss.core.norm.running_mean.abs().sum() > 0
+    assert (loss.function.calls, loss.function.rows) == (3, 18)
+    assert loss.function.norm.running_mean.abs().sum() > 0
     assert all(x is buffers[name] and x.dtype == buffers[name].dtype for name, x in loss.named_buffers())
 
 

@@ -203,17 +203,17 @@ class Scaled(nn.Module):
 
 def test_a_module_follows_whatever_its_constructor_makes_of_a_parameter() -> None:
     loss = losszoo.create(Scaled, signature="regression", reduction="none")
-    learned = loss.core.learned
+    learned = loss.function.learned
     with torch.no_grad():
         learned.fill_(0.0)
     loss.scale, loss.weight = 9.0, (1.0, 2.0)
     assert loss(torch.full((1, 2), 2.0), torch.zeros(1, 2)).tolist() == [[12.0, 24.0]]
-    assert loss.core.learned is learned
+    assert loss.function.learned is learned
     assert (loss.scale, loss.root) == (9.0, 3.0)
     assert "Scaled(scale=9.0, weight=(1.0, 2.0))" in repr(loss)
     with pytest.raises(UsageError, match="width cannot be set to 3: what the loss learns has another shape"):
         loss.width = 3
-    with pytest.raises(UsageError, match=r"learned is learned; set loss\.core\.learned, in place"):
+    with pytest.raises(UsageError, match=r"learned is learned; set loss\.function\.learned, in place"):
         loss.learned = torch.zeros(2)
     for made in (copy.deepcopy(loss), pickle.loads(pickle.dumps(loss))):
         made.scale = 4.0
@@ -225,7 +225,7 @@ def test_a_module_that_is_made_already_gets_the_attribute() -> None:
     loss = losszoo.create(nn.HuberLoss(reduction="none"), signature="regression")
     loss.delta = 3.0
     assert loss(torch.tensor([5.0]), torch.zeros(1)).item() == pytest.approx(3 * (5 - 1.5))
-    assert loss.core.delta == loss.delta == 3.0
+    assert loss.function.delta == loss.delta == 3.0
     assert "delta=3.0" in repr(loss)
     with pytest.raises(UsageError, match=r"did you mean delta\?"):
         loss.dleta = 1.0
@@ -236,7 +236,7 @@ def test_sizes_that_come_from_the_data_stay() -> None:
     embeddings, labels = inputs_of(loss)
     before = loss(embeddings, labels)
     loss.chunk = 2
-    assert loss.core.chunk == 2
+    assert loss.function.chunk == 2
     torch.testing.assert_close(loss(embeddings, labels), before)
     for name, value in (("classes", 5), ("bias", False)):
         with pytest.raises(UsageError, match=f"{name} cannot be set to {value}: what the loss learns"):
@@ -281,17 +281,17 @@ def test_the_ignored_label_can_be_changed() -> None:
 
 def test_a_module_that_has_a_core_of_its_own() -> None:
     class Nested(nn.Module):
-        def __init__(self, core: float = 1.0) -> None:
+        def __init__(self, function: float = 1.0) -> None:
             super().__init__()
-            self.core, self.policy = core, "own"
+            self.function, self.policy = function, "own"
 
         def forward(self, predictions: Tensor, targets: Tensor) -> Tensor:
-            return self.core * (predictions - targets)
+            return self.function * (predictions - targets)
 
     loss = losszoo.create(Nested(3.0), signature="regression")
-    assert isinstance(loss.core, Nested)
+    assert isinstance(loss.function, Nested)
     assert loss(torch.ones(1), torch.zeros(1)) == 3
-    loss.core.core = 5.0
+    loss.function.function = 5.0
     assert loss(torch.ones(1), torch.zeros(1)) == 5
 
 

@@ -135,9 +135,9 @@ def test_a_block_and_what_it_carries_back(
     prepared.start()
     for block in (slice(0, 3), slice(3, 7)):
         buffer = torch.empty(block.stop - block.start, len(columns), dtype=torch.float64)
-        measure = prepared.measure(block, buffer)
+        measure = prepared.scores(block, buffer)
         torch.testing.assert_close(prepared.sign * measure, expected[block].detach(), rtol=1e-12, atol=1e-12)
-        prepared.carry(block, measure, prepared.sign * weights[block])
+        prepared.accumulate_grad(block, measure, prepared.sign * weights[block])
     found = [x for x in prepared.gradients() if x is not None]
     theirs = torch.autograd.grad((expected * weights).sum(), (rows,) if same else (rows, columns))
     for ours, other in zip(found, theirs, strict=True):
@@ -150,7 +150,7 @@ def test_a_bound_is_never_exceeded() -> None:
     warm, cold = (geometry(rows, rows, "cosine", temperature, (False, False)) for temperature in (0.1, 0.01))
     assert cold.bound is None
     assert warm.bound == pytest.approx(10.0)
-    assert bool((warm.measure(slice(0, 20), torch.empty(20, 20, dtype=torch.float64)) <= 10.0 + 1e-12).all())
+    assert bool((warm.scores(slice(0, 20), torch.empty(20, 20, dtype=torch.float64)) <= 10.0 + 1e-12).all())
 
 
 @pytest.mark.parametrize(

@@ -96,7 +96,7 @@ def test_a_block_in_closed_form(kind: str, sign: float, bound: float | None) -> 
     weights = torch.tensor([0.3, -1.0, 2.0], dtype=torch.float64), torch.tensor([1.0, 0.5, -2.0], dtype=torch.float64)
     total = sum((x * weight).sum() for x, weight in zip(expected, weights, strict=True))
     (slopes,) = torch.autograd.grad(total, logits)
-    torch.testing.assert_close(sign * block.slopes(*weights), slopes, rtol=1e-10, atol=1e-12)
+    torch.testing.assert_close(sign * block.gradients(*weights), slopes, rtol=1e-10, atol=1e-12)
 
 
 def test_a_function_of_the_odds_is_a_row_function() -> None:

@@ -24,7 +24,7 @@ def drawn(count: int = 6, seed: int = 0) -> Tensor:
 
 def streamed(name: str, way: Streaming) -> bool:
     """Whether the gradient is carried back by the engine: few pairs of a row function are plain operations."""
-    softmax = losszoo.create(name).core.__losszoo_row__.softmax is not None
+    softmax = losszoo.create(name).function.__losszoo_row__.softmax is not None
     return not way.dense and (softmax or streaming.TUNING.few_rows == 0)
 
 

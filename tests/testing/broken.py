@@ -269,7 +269,7 @@ CASES = (
     Case("check_keeps_nothing", Remembering, "must hold on to nothing after the call, however: 1 tensors"),
     Case("check_deepcopy", Locked, "must be copied and pickled, however: TypeError: cannot pickle .*lock"),
     Case("check_pickle", anonymous, "must be copied and pickled, however: .*lambda"),
-    Case("check_state_dict", Unregistered, "what is learned must be a parameter, however: core.scale is a plain"),
+    Case("check_state_dict", Unregistered, "what is learned must be a parameter, however: function.scale is a plain"),
     Case("check_state_dict", Forgetful, "after loading the state must be that before, however: "),
     Case("check_compile", with_item, "same value and gradient. However, .*item"),
     _segmentation("check_compile_masked", with_a_branch_on_the_mask, "takes a mask and a weight, too. However, "),

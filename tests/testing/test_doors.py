@@ -167,7 +167,7 @@ def test_targets_are_what_create_takes(target: str, tmp_path: Path, monkeypatch:
 def test_a_ready_loss_keeps_its_parameters_and_policy() -> None:
     loss = losszoo.create("uncertainty", tasks=2)
     testing.check_loss(loss, skip=QUICK)
-    assert torch.equal(loss.core.log_variances, torch.zeros(2))
+    assert torch.equal(loss.function.log_variances, torch.zeros(2))
     assert loss.policy.reduction == "mean"
 
 

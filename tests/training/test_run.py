@@ -213,7 +213,7 @@ def test_a_single_loss_has_no_terms_but_a_scheduled_one_has_a_weight(run: Run) -
 def test_learned_task_weights_move_and_do_not_decay(run: Run) -> None:
     result = run("uncertainty(cross-entropy, triplet-batch-hard)", epochs=3, set={"recipe.weight_decay": 0.5})
     state = checkpoint(result)
-    learned = state["loss"]["combiner.core.log_variances"]
+    learned = state["loss"]["combiner.function.log_variances"]
     assert learned.shape == (2,)
     assert bool((learned != 0).all())
     assert [group["weight_decay"] for group in state["optimizer"]["param_groups"]] == [0.5, 0.0]

@@ -91,9 +91,9 @@ def test_sizes_left_open_are_those_of_the_data():
     with pytest.raises(UsageError, match=r"classes and dim must be given .* however: classes=3, dim=None"):
         loss(torch.zeros(2, 5), torch.tensor([0, 1]))
     set_sizes(loss, classes=9, dim=5)
-    assert loss.core.layer.weight.shape == (3, 5)
+    assert loss.function.layer.weight.shape == (3, 5)
     set_sizes(loss, classes=9, dim=6)
-    assert repr(loss.core).startswith("LinearCrossEntropy(\n  classes=3, dim=5")
+    assert repr(loss.function).startswith("LinearCrossEntropy(\n  classes=3, dim=5")
     assert loss(torch.zeros(2, 5), torch.tensor([0, 1])).isfinite()
 
 

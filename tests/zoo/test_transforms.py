@@ -86,7 +86,7 @@ def weighted(loss: Function) -> Function:
 
 def refuses(name: str, way: str = "hessian") -> bool:
     """The losses over pairs that are functions of a softmax are streamed, but under a transform."""
-    row = getattr(losszoo.create(name).core, "__losszoo_row__", None)
+    row = getattr(losszoo.create(name).function, "__losszoo_row__", None)
     return row is not None and row.softmax is not None and way in ("hessian", "vectorized", "allow_unused")
 
 
@@ -124,7 +124,7 @@ def test_a_strict_second_derivative_is_right_or_refused(name: str) -> None:
 def test_the_layer_of_linear_cross_entropy_has_a_second_derivative(leaf: str) -> None:
     loss = made(SPECS["linear-cross-entropy"])
     rows, labels = example_inputs("embedding", dtype=torch.float64)
-    name = f"core.layer.{leaf}"
+    name = f"function.layer.{leaf}"
     parameters = dict(loss.named_parameters())
 
     def value(x: Tensor) -> Tensor:

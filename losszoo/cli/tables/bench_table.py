@@ -10,11 +10,10 @@ from rich.text import Text
 
 from losszoo.bench.bench_result import Cell, Report, Row
 from losszoo.bench.cost_model import Forecast
-from losszoo.bench.units import human_bytes, human_count, human_seconds, human_times
 from losszoo.cli.console import Cells, Column, fitted, no_room_for, print_blocks
 from losszoo.cli.shared_options import counted
 from losszoo.cli.tables.styled import hang, room_of
-from losszoo.common.text import printable
+from losszoo.common.text import human_bytes, human_count, human_seconds, human_times, printable
 
 _STATUS = {"memory": "out of memory", "timeout": "timeout", "killed": "killed", "raised": "raised"}
 # The answer is the size, the peer, the time, and how much faster and smaller; what others need goes first.

@@ -18,7 +18,7 @@ def set_sizes(loss: nn.Module, classes: int, dim: int) -> None:
         dim: width of what a loss without a head is given.
     """
     for leaf in leaves(loss):
-        tell = getattr(leaf.core, "set_sizes", None)
+        tell = getattr(leaf.function, "set_sizes", None)
         if tell is not None:
             tell(classes, dim)
             leaf._sizes = classes, dim

@@ -125,8 +125,8 @@ class _Total(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
-        rows, columns, *slopes = ctx.saved_tensors
-        by_row, by_column = (once(None if x is None else x * (grad * ctx.size), grad, rows, columns) for x in slopes)
+        rows, columns, *gradients = ctx.saved_tensors
+        by_row, by_column = (once(None if x is None else x * (grad * ctx.size), grad, rows, columns) for x in gradients)
         return by_row, by_column, None, None, None
 
 

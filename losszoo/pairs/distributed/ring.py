@@ -19,7 +19,7 @@ from losszoo.pairs.streamed import Job, Streamed
 _CPU_ROWS = 256
 # Columns that are worked on at a time, as a multiple of these rows.
 _PIECE = 4
-# Numbers of a row of pairs that are held at a time: logits, slopes, and the float64 product.
+# Numbers of a row of pairs that are held at a time: logits, gradients, and the float64 product.
 _NUMBERS = 4
 
 
@@ -32,7 +32,7 @@ class RingPlan:
         rows: how many rows each has.
         columns: how many columns each has.
         memory: MiB that whole rows of pairs may take.
-        backwards: whether slopes are carried back to the columns.
+        backwards: whether gradients are carried back to the columns.
     """
 
     world: World
@@ -78,10 +78,10 @@ def passed_around(
     """
     passing = _Ring(rows.detach(), columns.detach().contiguous(), job, plan)
     for block in plan.blocks(job, rows):
-        measure = passing.filled(block)
-        slopes = passing.worked(block, measure, factors if plan.backwards else None)
+        scores = passing.filled(block)
+        gradients = passing.worked(block, scores, factors if plan.backwards else None)
         if plan.backwards:
-            passing.carry(block, measure, slopes)
+            passing.accumulate_grad(block, scores, gradients)
     return Streamed(passing.values, passing.counts, passing.by_row, passing.by_column), passing.failure
 
 
@@ -94,7 +94,7 @@ def rows_of_a_journey(like: Tensor) -> int:
 class _Ring:
     """The work of one rank.
 
-    A block's measure is put together piece by piece, each with a geometry of its own, and a centre of its own, on which
+    A block's scores are put together piece by piece, each with a geometry of its own, and a centre of its own, on which
     distances do not depend. ``facts`` is that of no pairs: it tells the form to which all of them are brought.
     """
 
@@ -111,33 +111,33 @@ class _Ring:
         self.by_row, self.by_column = torch.zeros_like(self.rows), torch.zeros_like(self.columns)
 
     def filled(self, block: slice) -> Tensor:
-        """(rows, M): the measure of a block of rows to the columns of all ranks."""
+        """(rows, M): the scores of a block of rows to the columns of all ranks."""
         rows = self.rows[block]
-        measure = rows.new_empty(rows.shape[0], sum(self.plan.columns))
+        scores = rows.new_empty(rows.shape[0], sum(self.plan.columns))
         for rank, chunk in self._visits():
             for piece, span in self._pieces(rank):
                 part = self._geometry(rows, chunk[piece])
                 for some in self._parts(rows):
-                    out = measure[some, span]
-                    found = part.measure(some, out)
+                    out = scores[some, span]
+                    found = part.scores(some, out)
                     if found is not out or part.sign != self.facts.sign:
                         torch.mul(found, part.sign * self.facts.sign, out=out)
-        return measure
+        return scores
 
-    def worked(self, block: slice, measure: Tensor, factors: Tensor | None) -> Tensor:
-        """Values and counts of a block are written down; its slopes take the place of the measure where they may."""
-        slopes = torch.zeros_like(measure) if self.facts.keeps_measure else measure
+    def worked(self, block: slice, scores: Tensor, factors: Tensor | None) -> Tensor:
+        """Values and counts of a block are written down; its gradients take the place of the scores where they may."""
+        gradients = torch.zeros_like(scores) if self.facts.keeps_scores else scores
         try:
-            for some in self._parts(measure):
+            for some in self._parts(scores):
                 there = slice(block.start + some.start, block.start + some.stop)
-                self._work(there, measure[some], slopes[some], None if factors is None else factors[there])
+                self._work(there, scores[some], gradients[some], None if factors is None else factors[there])
         except Exception as error:  # raised when the ring has come to its end, as the others would wait for this rank
             self.failure = self.failure or error
-            slopes.zero_()
-        return slopes
+            gradients.zero_()
+        return gradients
 
-    def carry(self, block: slice, measure: Tensor, slopes: Tensor) -> None:
-        """What the slopes on a block mean for its rows, and for the columns of all ranks, to which it is passed on."""
+    def accumulate_grad(self, block: slice, scores: Tensor, gradients: Tensor) -> None:
+        """What the gradients on a block mean for its rows, and for the columns of all ranks, which get it passed on."""
         rows, world = self.rows[block], self.plan.world
         gathering = torch.zeros_like(self.columns)
         for steps, (rank, chunk) in enumerate(self._visits()):
@@ -145,8 +145,8 @@ class _Ring:
                 part = self._geometry(rows, chunk[piece])
                 part.start()
                 for some in self._parts(rows):
-                    given = slopes[some, span]
-                    part.carry(some, measure[some, span], given if part.sign == self.facts.sign else -given)
+                    given = gradients[some, span]
+                    part.accumulate_grad(some, scores[some, span], given if part.sign == self.facts.sign else -given)
                 for total, found in zip((self.by_row[block], gathering[piece]), part.gradients(), strict=True):
                     if found is not None:
                         total.add_(found)
@@ -157,16 +157,16 @@ class _Ring:
             gathering = arriving
         self.by_column += gathering
 
-    def _work(self, there: slice, measure: Tensor, slopes: Tensor, factors: Tensor | None) -> None:
+    def _work(self, there: slice, scores: Tensor, gradients: Tensor, factors: Tensor | None) -> None:
         row, pair_labels, facts = self.job.row, self.job.pair_labels, self.facts
         if row.softmax:
-            found, given, _ = SoftmaxRows(row, pair_labels, facts, slopes)(there, None, measure, factors)
+            found, given, _ = SoftmaxRows(row, pair_labels, facts, gradients)(there, None, scores, factors)
         else:
-            found, given, _ = WholeRows(row, pair_labels, facts)(there, None, measure, factors)
+            found, given, _ = WholeRows(row, pair_labels, facts)(there, None, scores, factors)
         self.values[there] = found.values.detach()
         self.counts[there] = 1.0 if found.counts is None else found.counts
-        if given is not None and given.data_ptr() != slopes.data_ptr():
-            slopes.copy_(given)
+        if given is not None and given.data_ptr() != gradients.data_ptr():
+            gradients.copy_(given)
 
     def _visits(self) -> Iterator[tuple[int, Tensor]]:
         """Everybody's columns, this rank's first; the next ones travel while those at hand are worked on."""

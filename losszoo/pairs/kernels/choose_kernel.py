@@ -25,14 +25,14 @@ class Careful(Geometry):
         super().__init__(rows, columns, wanted)
         self.temperature, self.similarity = temperature, similarity
 
-    def measure(self, block: slice, out: Tensor) -> Tensor:
+    def scores(self, block: slice, out: Tensor) -> Tensor:
         return out.copy_(pairwise_logits(self.rows[block], self.columns, self.similarity, self.temperature))
 
-    def carry(self, block: slice, measure: Tensor, slopes: Tensor, nearest: Tensor | None = None) -> None:
+    def accumulate_grad(self, block: slice, scores: Tensor, gradients: Tensor, nearest: Tensor | None = None) -> None:
         with torch.enable_grad():
             x, y = self.rows[block].detach().requires_grad_(), self.columns.detach().requires_grad_()
             logits = pairwise_logits(x, y, self.similarity, self.temperature)
-        by_row, by_column = torch.autograd.grad(logits, (x, y), slopes)
+        by_row, by_column = torch.autograd.grad(logits, (x, y), gradients)
         if self.by_row is not None:
             self.by_row[block] = by_row
         if self.by_column is not None:

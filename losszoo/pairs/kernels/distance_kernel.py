@@ -15,9 +15,9 @@ class Distances(Geometry):
     """Distances, or their squares, over the temperature, by one matrix product in float64.
 
     The product |x|^2 + |y|^2 - 2xy cancels: in float32, two rows a thousand times closer to each other than to the
-    centre keep no digit of their distance. In float64 they keep all that float32 can hold. The slopes are carried back
-    by products too, each point times the sum of its slopes minus the sum over the others, which cancel in the same way;
-    in float32 where nearest neighbours are not much closer than all others, else in float64.
+    centre keep no digit of their distance. In float64 they keep all that float32 can hold. The gradients are carried
+    back by products too, each point times the sum of its gradients minus the sum over the others, which cancel in the
+    same way; in float32 where nearest neighbours are not much closer than all others, else in float64.
     """
 
     sign = -1.0
@@ -26,7 +26,7 @@ class Distances(Geometry):
         self, rows: Tensor, columns: Tensor, wanted: tuple[bool, bool], temperature: float, squared: bool
     ) -> None:
         super().__init__(rows, columns, wanted)
-        self.keeps_measure = not squared
+        self.keeps_scores = not squared
         self.squared, self.factor = squared, temperature**-0.5 if squared else 1 / temperature
         # The mean is taken off in float64, where that rounds nothing that the rows hold.
         centre = columns.sum(0, dtype=torch.float64) / max(columns.shape[0], 1)
@@ -55,32 +55,32 @@ class Distances(Geometry):
         super().start()
         self._fine = None
 
-    def measure(self, block: slice, out: Tensor) -> Tensor:
+    def scores(self, block: slice, out: Tensor) -> Tensor:
         product = torch.mm(self.left[block], self.right, out=self._wide(out))
         out.copy_(product).clamp_(min=0.0)
         return out if self.squared else out.sqrt_()
 
-    def carry(self, block: slice, measure: Tensor, slopes: Tensor, nearest: Tensor | None = None) -> None:
-        fine = slopes.dtype != torch.float64 and self._close(nearest)
+    def accumulate_grad(self, block: slice, scores: Tensor, gradients: Tensor, nearest: Tensor | None = None) -> None:
+        fine = gradients.dtype != torch.float64 and self._close(nearest)
         if not self.squared:
             # Infinity for distance 0, so that the pair's gradient is 0.
-            slopes.div_(torch.threshold_(measure, 0.0, torch.inf))
+            gradients.div_(torch.threshold_(scores, 0.0, torch.inf))
         if not fine:
-            self._add(block, slopes, self.x)
+            self._add(block, gradients, self.x)
             return
         if self._fine is None:
             self._fine = Sums(self.wide_x, self.wide_y, self.wanted)
-        self._fine.add(block, self._wide(slopes).copy_(slopes))
+        self._fine.add(block, self._wide(gradients).copy_(gradients))
         if self.by_row is not None:
             self.by_row[block] = 0.0
 
     def gradients(self) -> Gradients:
-        slope = 2 * self.factor if self.squared else self.factor
+        gradient = 2 * self.factor if self.squared else self.factor
         found = [_apart(self.by_row, self.x), _apart(self.by_column, self.y)]
         if self._fine is not None:
             fine = _apart(self._fine.by_row, self.wide_x), _apart(self._fine.by_column, self.wide_y)
             found = [x if y is None else y if x is None else x + y for x, y in zip(found, fine, strict=True)]
-        by_row, by_column = (None if x is None else (x * slope).to(self.rows.dtype) for x in found)
+        by_row, by_column = (None if x is None else (x * gradient).to(self.rows.dtype) for x in found)
         if self.same and by_row is not None and by_column is not None:
             return by_row.add_(by_column), None
         return by_row, by_column
@@ -108,7 +108,7 @@ class FewDistances(Distances):
             self.left = self.rows if self.factor == 1 else self.rows * self.factor
         self._product = None
 
-    def measure(self, block: slice, out: Tensor) -> Tensor:
+    def scores(self, block: slice, out: Tensor) -> Tensor:
         distances = torch.cdist(self.left[block], self.right, compute_mode="donot_use_mm_for_euclid_dist")
         # An infinite row would pass for one that is merely far.
         distances.nan_to_num_(nan=torch.nan, posinf=torch.nan)
@@ -119,7 +119,7 @@ class FewDistances(Distances):
 
 
 class Sums:
-    """What slopes in float64 add up to.
+    """What gradients in float64 add up to.
 
     Args:
         x: (N, D + 1), rows with a column of ones.
@@ -132,23 +132,23 @@ class Sums:
         self.by_row = torch.zeros_like(x) if wanted[0] else None
         self.by_column = torch.zeros_like(y) if wanted[1] else None
 
-    def add(self, block: slice, slopes: Tensor) -> None:
-        """A block of slopes."""
+    def add(self, block: slice, gradients: Tensor) -> None:
+        """A block of gradients."""
         if self.by_row is not None:
-            torch.mm(slopes, self.y, out=self.by_row[block])
+            torch.mm(gradients, self.y, out=self.by_row[block])
         if self.by_column is not None:
-            self.by_column.addmm_(slopes.T, self.x[block])
+            self.by_column.addmm_(gradients.T, self.x[block])
 
 
 def _apart(sums: Tensor | None, points: Tensor) -> Tensor | None:
-    """Slopes times the differences: each point times the sum of its slopes, minus the sum over the others."""
+    """Gradients times the differences: each point times the sum of its gradients, minus the sum over the others."""
     return None if sums is None else torch.addcmul(-sums[:, :-1], points[:, :-1], sums[:, -1:])
 
 
 def _prepared(points: Tensor, centre: Tensor, factor: float) -> Tensor:
     """(N, D + 2) in float64: points about the centre, a column of ones, and their squared lengths.
 
-    A product with slopes turns the ones into the sum of the slopes.
+    A product with gradients turns the ones into the sum of the gradients.
     """
     made = torch.empty(points.shape[0], points.shape[1] + 2, dtype=torch.float64, device=points.device)
     inner = made[:, :-2].copy_(points).sub_(centre).mul_(factor)

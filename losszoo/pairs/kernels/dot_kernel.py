@@ -27,11 +27,11 @@ class Products(Geometry):
             self.bound = cosine_bound(temperature)
         self.left = self.x / temperature
 
-    def measure(self, block: slice, out: Tensor) -> Tensor:
+    def scores(self, block: slice, out: Tensor) -> Tensor:
         return torch.mm(self.left[block], self.y.T, out=out)
 
-    def carry(self, block: slice, measure: Tensor, slopes: Tensor, nearest: Tensor | None = None) -> None:
-        self._add(block, slopes, self.left)
+    def accumulate_grad(self, block: slice, scores: Tensor, gradients: Tensor, nearest: Tensor | None = None) -> None:
+        self._add(block, gradients, self.left)
 
     def gradients(self) -> Gradients:
         by_row = None if self.by_row is None else self.by_row.div_(self.temperature)
@@ -40,11 +40,11 @@ class Products(Geometry):
         return self._along(by_row, self.x, self.lengths), self._along(self.by_column, self.y, self.column_lengths)
 
     @staticmethod
-    def _along(slopes: Tensor | None, units: Tensor, lengths: Tensor | None) -> Tensor | None:
+    def _along(gradients: Tensor | None, units: Tensor, lengths: Tensor | None) -> Tensor | None:
         """Through the division by the length: what points along the row has no effect."""
-        if slopes is None or lengths is None:
-            return slopes
-        across = slopes.addcmul_(units, (slopes * units).sum(1, keepdim=True), value=-1)
+        if gradients is None or lengths is None:
+            return gradients
+        across = gradients.addcmul_(units, (gradients * units).sum(1, keepdim=True), value=-1)
         return across.div_(lengths)
 
 
@@ -54,9 +54,9 @@ def cosine_bound(temperature: float) -> float | None:
 
 
 def _unit(rows: Tensor) -> tuple[Tensor, Tensor]:
-    """Rows divided by their length, and the length; where that cannot be represented the row is 0, as its slopes."""
+    """Rows divided by their length, and the length; where that cannot be represented the row is 0, as its gradients."""
     # In float64 the squares of small entries do not vanish.
     lengths = torch.linalg.vector_norm(rows, dim=1, keepdim=True, dtype=torch.float64).to(rows.dtype)
-    # An infinite length makes the row zero, and its slopes.
+    # An infinite length makes the row zero, and its gradients.
     lengths = torch.where(lengths < torch.finfo(rows.dtype).tiny, torch.inf, lengths)
     return rows / lengths, lengths

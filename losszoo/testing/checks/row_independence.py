@@ -45,7 +45,7 @@ def _against_candidates(loss: PairwiseLoss) -> PairwiseLoss:
         raise NotApplicable("no signature of queries against candidates is installed")
     params = {key: value for key, value in loss.identity.params.items() if key != "symmetric"}
     identity = replace(loss.identity, signature=against, params=params)
-    return PairwiseLoss(loss.core, identity, Policy("none"), loss.validate, loss.streaming, loss.relation)
+    return PairwiseLoss(loss.function, identity, Policy("none"), loss.validate, loss.streaming, loss.relation)
 
 
 def _batches(loss: PairwiseLoss, inputs: Batch) -> Iterator[Batch]:
@@ -58,5 +58,5 @@ def _batches(loss: PairwiseLoss, inputs: Batch) -> Iterator[Batch]:
         own = torch.full_like(places, -1) if found.own is None else found.own
         inputs = found.rows, found.row_labels, found.columns, found.column_labels, own
     yield inputs
-    if contract_of(loss.core).numbers is not None:
+    if contract_of(loss.function).numbers is not None:
         yield changed(inputs, lambda targets: targets.to(inputs[0].dtype), (1, 3))

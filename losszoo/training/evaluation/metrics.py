@@ -20,7 +20,10 @@ def accuracy(labels: Array, predicted: Array) -> float:
     >>> accuracy(np.array([0, 1, 2, 2]), np.array([0, 1, 2, 0]))
     0.75
     """
-    return _mean(np.asarray(labels) == np.asarray(predicted))
+    from sklearn.metrics import accuracy_score  # type: ignore[import-untyped, unused-ignore]
+
+    labels, predicted = np.asarray(labels), np.asarray(predicted)
+    return float(accuracy_score(labels.ravel(), predicted.ravel())) if labels.size else math.nan
 
 
 def rmse(targets: Array, predicted: Array) -> float:
@@ -48,7 +51,7 @@ def average_precision(labels: Array, scores: Array) -> float:
 
     Args:
         labels: (N,) in {0, 1}.
-        scores: (N,), larger means more positive.
+        scores: (N,), larger means more positive; NaN means less than anything else.
 
     Returns:
         In [0, 1]; NaN without a positive.
@@ -57,14 +60,14 @@ def average_precision(labels: Array, scores: Array) -> float:
         >>> average_precision(np.array([1, 0, 1]), np.array([0.9, 0.8, 0.7]))
         0.8333333333333333
     """
+    from sklearn.metrics import average_precision_score
+
     labels, scores = np.asarray(labels).astype(bool), np.asarray(scores)
     if not labels.any():
         return math.nan
-    order = np.argsort(-scores, kind="stable")
-    found = np.cumsum(labels[order])
-    last = np.append(np.flatnonzero(np.diff(scores[order])), len(order) - 1)  # of each run of equal scores
-    new = np.diff(found[last], prepend=0)
-    return float(np.sum(new / found[-1] * found[last] / (last + 1)))
+    # The order is all that counts, and ranks are finite where scores are not.
+    _, order = np.unique(np.where(np.isnan(scores), -np.inf, scores), return_inverse=True)
+    return float(average_precision_score(labels, order))
 
 
 def iou(masks: Array, predicted: Array) -> float:

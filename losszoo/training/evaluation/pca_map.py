@@ -70,20 +70,19 @@ def _chosen(rows: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
 
 def _principal(rows: Tensor) -> Tensor:
     """(N, 2) coordinates; an axis on which the rows differ by rounding alone is 0."""
-    if not len(rows):
-        return rows.new_zeros(0, 2)
-    scale = rows.abs().amax().clamp_min(torch.finfo(rows.dtype).tiny) if rows.numel() else rows.new_ones(())
-    # One row or one column still has a plane to lie in.
-    scaled = F.pad(rows / scale, (0, max(0, 2 - rows.shape[1]), 0, max(0, 2 - len(rows))))
-    centred = torch.zeros_like(scaled)
-    centred[: len(rows)] = scaled[: len(rows)] - scaled[: len(rows)].mean(0)
-    _, spread, directions = torch.linalg.svd(centred, full_matrices=False)
-    axes = directions[:2]
-    axes = axes * axes.gather(1, axes.abs().argmax(1, keepdim=True)).sign()
-    noise = torch.finfo(rows.dtype).eps * max(centred.shape)
-    told = (spread[:2] > noise).to(rows.dtype)
-    plane: Tensor = centred[: len(rows)] @ axes.T * told * scale
-    return plane
+    if len(rows) < 2 or bool((rows == rows[0]).all()):  # in one point there are no directions
+        return rows.new_zeros(len(rows), 2)
+    from sklearn.decomposition import PCA  # type: ignore[import-untyped, unused-ignore]
+
+    scale = rows.abs().amax().clamp_min(torch.finfo(rows.dtype).tiny)
+    # One column still has a plane to lie in.
+    scaled = F.pad(rows / scale, (0, max(0, 2 - rows.shape[1])))
+    model = PCA(n_components=2, svd_solver="full")
+    plane = torch.from_numpy(model.fit_transform(scaled.numpy()))
+    noise = torch.finfo(rows.dtype).eps * max(scaled.shape)
+    told = torch.from_numpy(model.singular_values_) > noise
+    result: Tensor = torch.where(told, plane, 0.0) * scale
+    return result
 
 
 def _rounded(values: Tensor) -> list[float]:

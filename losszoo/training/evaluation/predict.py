@@ -175,8 +175,8 @@ class Prediction:
         buffer = queries.new_empty(size, len(train))
         for start in range(0, len(queries), size):
             block = slice(start, min(start + size, len(queries)))
-            measure = prepared.measure(block, buffer[: block.stop - start])
-            yield block, measure if prepared.sign > 0 else measure.neg_()
+            scores = prepared.scores(block, buffer[: block.stop - start])
+            yield block, scores if prepared.sign > 0 else scores.neg_()
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from losszoo.common.memory_limit import bound_data
+from losszoo.common.process_memory import bound_data
 from losszoo.common.text import in_one_line
 from losszoo.common.timeouts import TimeUpError, alarm
 from losszoo.doctor.examine import examine
