@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from losszoo.errors import LosszooError as LosszooError
     from losszoo.errors import NonFiniteError as NonFiniteError
     from losszoo.errors import UsageError as UsageError
-    from losszoo.losses import checks as checks
     from losszoo.losses.declare import Floats as Floats
     from losszoo.losses.declare import Range as Range
     from losszoo.losses.declare import loss as loss
@@ -42,6 +41,7 @@ if TYPE_CHECKING:
     from losszoo.losses.numerics import masked_logsumexp as masked_logsumexp
     from losszoo.losses.numerics import safe_sqrt as safe_sqrt
     from losszoo.losses.sampling import sample_neighbors as sample_neighbors
+    from losszoo.losses.signatures import checks as checks
     from losszoo.losses.signatures.example_source import Source as Source
     from losszoo.losses.signatures.kind import Kind as Kind
     from losszoo.losses.signatures.paired_rows import PairedRows as PairedRows
@@ -59,11 +59,11 @@ if TYPE_CHECKING:
     from losszoo.pairs.row_functions import pairwise as pairwise
     from losszoo.pairs.row_functions import softmax_row as softmax_row
     from losszoo.pairs.streaming import Streaming as Streaming
+    from losszoo.registry.from_source.source import losses_in as losses_in
     from losszoo.registry.hookspecs import hookimpl as hookimpl
     from losszoo.registry.params import Param as Param
     from losszoo.registry.signature_specs import KindSpec as KindSpec
     from losszoo.registry.signature_specs import SignatureSpec as SignatureSpec
-    from losszoo.registry.source import losses_in as losses_in
     from losszoo.registry.specs import LossSpec as LossSpec
     from losszoo.registry.specs import TaskSpec as TaskSpec
     from losszoo.reporting.report import report as report
@@ -137,7 +137,7 @@ _HOME = {
     "load_task": "losszoo.api",
     "log_odds": "losszoo.pairs.log_odds",
     "loss": "losszoo.losses.declare",
-    "losses_in": "losszoo.registry.source",
+    "losses_in": "losszoo.registry.from_source.source",
     "masked_logsumexp": "losszoo.losses.numerics",
     "pairwise": "losszoo.pairs.row_functions",
     "pairwise_logits": "losszoo.losses.similarity",
@@ -153,7 +153,7 @@ _HOME = {
 
 # Modules that are public as a whole.
 _ROOMS = {
-    "checks": "losszoo.losses.checks",
+    "checks": "losszoo.losses.signatures.checks",
     "metrics": "losszoo.training.evaluation.metrics",
     "sklearn": "losszoo.sklearn",
     "testing": "losszoo.testing",

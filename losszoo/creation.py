@@ -14,7 +14,6 @@ from losszoo.common.text import in_one_line, message_of
 from losszoo.errors import UsageError, nearest, suggest
 from losszoo.losses.configured_loss import LossInfo
 from losszoo.losses.declare import declared
-from losszoo.losses.idle import refuse_idle
 from losszoo.losses.introspection import (
     check_is_loss,
     fitting_signatures,
@@ -26,6 +25,7 @@ from losszoo.losses.introspection import (
 )
 from losszoo.losses.loss import Loss
 from losszoo.losses.reduction import Policy
+from losszoo.losses.sums.idle import refuse_idle
 from losszoo.losses.sums.leaves import leaves as single_losses
 from losszoo.losses.sums.sum_loss import SumLoss, Term
 from losszoo.pairs.pair_labels import Relation

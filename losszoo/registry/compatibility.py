@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from losszoo.common.text import shown
 from losszoo.errors import UnknownNameError, UsageError, suggest
-from losszoo.losses.idle import refuse_idle
+from losszoo.losses.sums.idle import refuse_idle
 from losszoo.registry.expressions import Call, Weighted, parse
 from losszoo.registry.registry import Registry, installed
 from losszoo.registry.specs import LossSpec, TaskSpec

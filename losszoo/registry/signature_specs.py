@@ -7,9 +7,9 @@ from typing import Any, TypeVar
 
 from losszoo.errors import UsageError
 from losszoo.registry.announcing import announcement
+from losszoo.registry.from_source.static_class import NotLiteral, class_attributes
 from losszoo.registry.params import is_strings
 from losszoo.registry.specs import EXPECTS, NAME, TARGET
-from losszoo.registry.static_class import NotLiteral, class_attributes
 
 Spec = TypeVar("Spec", "SignatureSpec", "KindSpec")
 

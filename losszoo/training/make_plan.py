@@ -14,8 +14,8 @@ from torch import nn
 from losszoo._version import __version__
 from losszoo.common.seeding import Randomness, seed_all
 from losszoo.errors import UsageError, suggest
-from losszoo.losses.idle import idle_in_run
 from losszoo.losses.sums.data_sizes import set_sizes
+from losszoo.losses.sums.idle import idle_in_run
 from losszoo.losses.sums.sum_loss import SumLoss
 from losszoo.pairs.distributed.collectives import World
 from losszoo.registry.compatibility import leaves as calls_of

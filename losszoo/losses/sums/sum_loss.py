@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 from losszoo.common.text import shown
 from losszoo.errors import UsageError
-from losszoo.losses.idle import warn_of_idle
 from losszoo.losses.parameters import refuse_inside
 from losszoo.losses.signatures.signature import Signature, interchangeable
+from losszoo.losses.sums.idle import warn_of_idle
 from losszoo.losses.sums.schedules import Schedule, number_text
 from losszoo.losses.sums.training_clock import Clock
 

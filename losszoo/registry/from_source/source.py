@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from losszoo.errors import UsageError, suggest
 from losszoo.losses.similarity_names import SIMILARITIES
 from losszoo.registry.announcing import collecting, faulty
-from losszoo.registry.docstring import Docstring, read_docstring
+from losszoo.registry.from_source.docstring import Docstring, read_docstring
 from losszoo.registry.params import Param
 from losszoo.registry.specs import LossSpec
 
