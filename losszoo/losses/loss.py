@@ -255,7 +255,8 @@ class Loss(ConfiguredLoss):
             # The sum of nothing is 0 by itself, and weights that are all 0 keep their gradient.
             return total
         divisor = torch.where(present, count, 1.0)
-        looked = divisor.is_cpu and not traced()
+        followed = torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()
+        looked = divisor.is_cpu and not followed
         if not looked or not torch.finfo(divisor.dtype).tiny <= divisor.item() < math.inf:
             if looked and reduction == "mean" and counts is not None and denominator is None:
                 # Of weights as large, or so small that the inverse is infinite, only the ratio matters.

@@ -33,14 +33,25 @@ class Binary(Signature):
     learns = "predictions where the target is 1 over those where it is 0"
 
     def check(self, inputs: tuple[Any, ...], context: checks.CheckContext) -> tuple[Any, ...]:
-        return _shared.alike(*inputs)
+        # What is in order is looked at once, here; anything else is converted, or refused, by what follows.
+        predictions, targets = inputs
+        tensors = isinstance(predictions, Tensor) and isinstance(targets, Tensor)
+        in_order = tensors and targets.dtype == predictions.dtype and targets.shape == predictions.shape
+        return inputs if in_order and predictions.dtype in checks.COMPUTED else _shared.alike(*inputs)
 
     def check_values(self, inputs: tuple[Any, ...], context: checks.CheckContext) -> None:
         predictions, targets = inputs
-        if not checks.within(targets, 0, 1):
-            checks.require((targets >= 0) & (targets <= 1), "targets", "be in [0, 1]", targets)
+        if targets.numel():
+            smallest, largest = torch.aminmax(targets.detach())
+            # NaN compares as False.
+            if not (smallest.item() >= 0 and largest.item() <= 1):
+                checks.require((targets >= 0) & (targets <= 1), "targets", "be in [0, 1]", targets)
         if context.expects == "probabilities":
             checks.probabilities("predictions", predictions, context)
+
+    def element_shape(self, inputs: tuple[Any, ...]) -> torch.Size:
+        shape: torch.Size = inputs[0].shape
+        return shape
 
     def example(self, source: Source) -> tuple[Any, ...]:
         return self.link(source.normal(source.rows), source.expects), source.bits(source.rows)

@@ -53,6 +53,10 @@ class Embedding(Signature):
         if labels.ndim == 2 and not context.any_labels:
             checks.require((labels == 0) | (labels == 1), "labels", "be 0 or 1 where they are multi-hot", labels)
 
+    def element_shape(self, inputs: tuple[Any, ...]) -> torch.Size:
+        shape: torch.Size = inputs[0].shape
+        return shape[:1]
+
     def pairs(self, inputs: tuple[Any, ...]) -> PairedRows:
         return PairedRows(inputs[0], inputs[1])
 

@@ -51,11 +51,13 @@ class Multiclass(Signature):
             checks.require(targets >= 0, "targets", "be probabilities", targets)
             total = targets.sum(1)
             checks.require((total - 1).abs() < 1e-3, "targets", "sum to 1 over the classes", total)
-        elif not checks.within(targets, 0, classes - 1):
-            legal = (targets >= 0) & (targets < classes)
-            if context.ignore_index is not None:
-                legal |= targets == context.ignore_index
-            checks.require(legal, "targets", f"be labels from 0 to {classes - 1}", targets)
+        elif targets.numel():
+            smallest, largest = torch.aminmax(targets)
+            if smallest.item() < 0 or largest.item() >= classes:
+                legal = (targets >= 0) & (targets < classes)
+                if context.ignore_index is not None:
+                    legal |= targets == context.ignore_index
+                checks.require(legal, "targets", f"be labels from 0 to {classes - 1}", targets)
         if context.expects == "probabilities":
             checks.probabilities("logits", logits, context)
 

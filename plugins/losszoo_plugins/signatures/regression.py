@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
@@ -30,12 +31,23 @@ class Regression(Signature):
     learns = "minus the mean error"
 
     def check(self, inputs: tuple[Any, ...], context: checks.CheckContext) -> tuple[Any, ...]:
-        return _shared.alike(*inputs)
+        # What is in order is looked at once, here; anything else is converted, or refused, by what follows.
+        predictions, targets = inputs
+        tensors = isinstance(predictions, Tensor) and isinstance(targets, Tensor)
+        in_order = tensors and targets.dtype == predictions.dtype and targets.shape == predictions.shape
+        return inputs if in_order and predictions.dtype in checks.COMPUTED else _shared.alike(*inputs)
 
     def check_values(self, inputs: tuple[Any, ...], context: checks.CheckContext) -> None:
-        limits = torch.finfo(inputs[1].dtype)
-        if not checks.within(inputs[1], limits.min, limits.max):
-            checks.require(torch.isfinite(inputs[1]), "targets", "be finite", inputs[1])
+        targets = inputs[1].detach()
+        # One pass, and no tensor of the size of the numbers; NaN is both the smallest and the largest.
+        if targets.numel():
+            smallest, largest = torch.aminmax(targets)
+            if not (math.isfinite(smallest.item()) and math.isfinite(largest.item())):
+                checks.require(torch.isfinite(targets), "targets", "be finite", targets)
+
+    def element_shape(self, inputs: tuple[Any, ...]) -> torch.Size:
+        shape: torch.Size = inputs[0].shape
+        return shape
 
     def example(self, source: Source) -> tuple[Any, ...]:
         return source.normal(source.rows), source.normal(source.rows)
