@@ -76,10 +76,10 @@ def test_what_breaks_is_told_as_in_one_process(tmp_path: Path, bundle: str, monk
 @pytest.mark.parametrize(
     ("body", "said"),
     [
-        ("if calls > 5: time.sleep(1e6)", "broken off after 3 s, the time limit (--budget)"),
+        ("if calls > 5: time.sleep(1e6)", "broken off after 15 s, the time limit (--budget)"),
         (
             f"if calls > 5: {IN_C}",
-            "broken off after 3 s, the time limit (--budget), within a call that does not return",
+            "broken off after 15 s, the time limit (--budget), within a call that does not return",
         ),
         ("if calls > 5: os.abort()", "the process that the step ran in was ended by SIGABRT"),
         ("if calls > 5: os._exit(0)", "the step has ended the process that it ran in, with exit code 0"),
@@ -89,7 +89,7 @@ def test_what_breaks_is_told_as_in_one_process(tmp_path: Path, bundle: str, monk
 def test_a_doctor_that_is_ended_leaves_what_the_step_has_shown(
     tmp_path: Path, bundle: str, body: str, said: str
 ) -> None:
-    code, document, stderr = replayed(tmp_path, bundle, body, "--budget", "3")
+    code, document, stderr = replayed(tmp_path, bundle, body, "--budget", "15")
     assert (code, document["reproduced"], document["op"], document["findings"]) == (1, True, "log", [])
     assert f"the doctor gave no answer: {said}" in document["notes"]
     assert said in stderr
