@@ -18,7 +18,8 @@ import losszoo
 from losszoo import Guard
 from losszoo.registry.import_target import resolve
 
-# The step runs five times: twice as it was, beside that in float64, then in float32 and in float64. What comes after is the doctor's.
+# The step runs five times: twice as it was, beside that in float64, then in float32 and in float64. What comes after is
+# the doctor's.
 STEP = """
 import os, time
 import torch
