@@ -93,7 +93,7 @@ def test_a_doctor_that_is_ended_leaves_what_the_step_has_shown(
     code, document, stderr = replayed(tmp_path, bundle, body, "--budget", "15")
     assert (code, document["reproduced"], document["op"], document["findings"]) == (1, True, "log", [])
     assert f"the doctor gave no answer: {said}" in document["notes"]
-    assert said in stderr
+    assert said in " ".join(stderr.split())
 
 
 @pytest.mark.parametrize("asks", ["bytearray(10**11)", "torch.ones(25 * 10**9)"], ids=["outside torch", "torch"])
