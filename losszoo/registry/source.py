@@ -10,7 +10,7 @@ from importlib.machinery import ModuleSpec
 from typing import Any, NamedTuple
 
 from losszoo.errors import UsageError, suggest
-from losszoo.losses.similarity_names import SIMILARITIES
+from losszoo.losses.words import SIMILARITIES
 from losszoo.registry.announcing import collecting, faulty
 from losszoo.registry.docstring import Docstring, read_docstring
 from losszoo.registry.params import Param
@@ -129,16 +129,19 @@ def _heads(lines: list[bytes]) -> Iterator[bytes]:
     """As many lines, empty where they cannot matter: to parse all code of all losses takes several times longer."""
     kept = decorated = head = inside = False
     for line in lines:
-        if not inside and line[:1] not in b" )]}":  # a new statement; an empty line is in any bytes
+        indented = line[:1] in b" )]}"  # an empty line is in any bytes
+        if indented and not kept and b'"""' not in line:
+            yield b""
+            continue
+        if not indented and not inside:  # a new statement
             declares = line.startswith((b"def ", b"class "))
             kept = line.startswith(b"@") or (decorated if declares else b"=" in line)
             head = kept and line.startswith(b"def ")
             decorated = line.startswith(b"@")
         yield line if kept else b""
-        if line.count(b'"""') % 2:
-            inside = not inside
-        if head and not inside and b'"""' in line:
-            kept = head = False
+        if b'"""' in line:
+            inside = inside != (line.count(b'"""') % 2 == 1)
+            kept = kept and (inside or not head)
 
 
 def _assignments(body: list[ast.stmt]) -> Iterator[tuple[str, ast.expr]]:

@@ -6,8 +6,7 @@ import math
 from dataclasses import dataclass
 
 from losszoo.errors import UsageError
-
-KINDS = ("linear", "cosine", "step", "constant")
+from losszoo.losses.words import KINDS
 
 
 @dataclass(frozen=True)
