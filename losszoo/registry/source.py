@@ -7,7 +7,7 @@ import math
 import sys
 from collections.abc import Iterator
 from importlib.machinery import ModuleSpec
-from typing import Any, NamedTuple
+from typing import Any
 
 from losszoo.errors import UsageError, suggest
 from losszoo.losses.words import SIMILARITIES
@@ -45,12 +45,11 @@ class _UnreadableError(Exception):
         self.line = getattr(node, "lineno", 1)
 
 
-class _Module(NamedTuple):
+class _Module:
     """A module as text: its name, where it lies, and what its names stand for where that is one assignment."""
 
-    name: str
-    place: str
-    names: dict[str, ast.expr]
+    def __init__(self, name: str, place: str, names: dict[str, ast.expr]) -> None:
+        self.name, self.place, self.names = name, place, names
 
     def resolved(self, node: ast.expr) -> ast.expr:
         """What a name of this module stands for; anything else as it is."""
@@ -127,21 +126,26 @@ def _parsed(text: bytes) -> list[ast.stmt]:
 
 def _heads(lines: list[bytes]) -> Iterator[bytes]:
     """As many lines, empty where they cannot matter: to parse all code of all losses takes several times longer."""
-    kept = decorated = head = inside = False
+    kept = decorated = inside = False
+    head = b""  # of what is written, a function or a class
     for line in lines:
         indented = line[:1] in b" )]}"  # an empty line is in any bytes
-        if indented and not kept and b'"""' not in line:
+        if indented and not kept and not head and b'"""' not in line:
             yield b""
             continue
-        if not indented and not inside:  # a new statement
-            declares = line.startswith((b"def ", b"class "))
-            kept = line.startswith(b"@") or (decorated if declares else b"=" in line)
-            head = kept and line.startswith(b"def ")
-            decorated = line.startswith(b"@")
+        if not inside:
+            if not indented:  # a new statement
+                declares = line.startswith((b"def ", b"class "))
+                kept = line.startswith(b"@") or (decorated if declares else b"=" in line)
+                head = line[:3] if kept and declares else b""
+                decorated = line.startswith(b"@")
+            elif head == b"cla" and line.startswith((b"    def ", b"    @")):
+                kept = line.startswith(b"    def __init__(")
         yield line if kept else b""
         if b'"""' in line:
             inside = inside != (line.count(b'"""') % 2 == 1)
-            kept = kept and (inside or not head)
+            if head == b"def" and not inside:
+                kept, head = False, b""
 
 
 def _assignments(body: list[ast.stmt]) -> Iterator[tuple[str, ast.expr]]:
