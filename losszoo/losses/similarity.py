@@ -11,8 +11,8 @@ from torch import Tensor
 
 from losszoo.errors import UsageError
 from losszoo.losses.numerics import differentiable_again, safe_sqrt
+from losszoo.losses.sums.words import SIMILARITIES
 from losszoo.losses.traced import transformed
-from losszoo.losses.words import SIMILARITIES
 
 # Up to this many multiplications the differences are formed one by one, which is exact; beyond it the matrix
 # product |x|^2 + |y|^2 - 2xy pays.

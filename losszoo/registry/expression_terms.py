@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from losszoo.losses.sums.schedules import Schedule, number_text
-from losszoo.losses.words import KINDS, WORDS
+from losszoo.losses.sums.words import KINDS, WORDS
 
 TOKENS = re.compile(
     r"""(?P<target>(?:(?:[A-Za-z]:(?=[\\/]))?[^\s()*+,="'\[\]:-][^\s()*+,="'\[\]:]*\.py|[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)

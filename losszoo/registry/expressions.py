@@ -24,7 +24,7 @@ from typing import Any, NoReturn
 
 from losszoo.errors import UsageError
 from losszoo.losses.sums.schedules import Schedule
-from losszoo.losses.words import KINDS, WORDS
+from losszoo.losses.sums.words import KINDS, WORDS
 from losszoo.registry.expression_terms import TOKENS
 from losszoo.registry.expression_terms import Call as Call
 from losszoo.registry.expression_terms import Weighted as Weighted

@@ -14,7 +14,7 @@ import pluggy
 from losszoo.common.foreign_code import foreign_code
 from losszoo.common.text import in_one_line, printable
 from losszoo.errors import NO_ALIASES, UnknownNameError, UsageError, suggest
-from losszoo.losses.words import KINDS, WORDS
+from losszoo.losses.sums.words import KINDS, WORDS
 from losszoo.registry import hookspecs
 from losszoo.registry.announcing import collecting, fault_of
 from losszoo.registry.discovery import FILE, UNKNOWN, announced, declared

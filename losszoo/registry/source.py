@@ -10,7 +10,7 @@ from importlib.machinery import ModuleSpec
 from typing import Any
 
 from losszoo.errors import UsageError, suggest
-from losszoo.losses.words import SIMILARITIES
+from losszoo.losses.sums.words import SIMILARITIES
 from losszoo.registry.announcing import collecting, faulty
 from losszoo.registry.docstring import Docstring, read_docstring
 from losszoo.registry.params import Param

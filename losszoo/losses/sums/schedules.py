@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from losszoo.errors import UsageError
-from losszoo.losses.words import KINDS
+from losszoo.losses.sums.words import KINDS
 
 
 @dataclass(frozen=True)
