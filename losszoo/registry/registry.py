@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import sys
-import threading
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from importlib.metadata import EntryPoint
@@ -16,12 +14,12 @@ import pluggy
 from losszoo.common.foreign_code import foreign_code
 from losszoo.common.text import in_one_line, printable
 from losszoo.errors import NO_ALIASES, UnknownNameError, UsageError, suggest
-from losszoo.losses.sums.schedules import KINDS
+from losszoo.losses.sums.words import KINDS, WORDS
 from losszoo.registry import hookspecs
 from losszoo.registry.announcing import collecting, fault_of
 from losszoo.registry.discovery import FILE, UNKNOWN, announced, declared
-from losszoo.registry.expression_terms import WORDS
 from losszoo.registry.params import Param
+from losszoo.registry.slow_plugins import SlowPlugins
 from losszoo.registry.specs import LossSpec, TaskSpec
 
 Spec = TypeVar("Spec", LossSpec, TaskSpec)
@@ -31,8 +29,6 @@ OWN_DISTRIBUTION = "losszoo"
 RESERVED = frozenset({*KINDS, *WORDS})
 # A hook that yields for ever must not hang `losszoo list`.
 _MOST_SPECS = 10_000
-# Nothing else can be done about a plugin that hangs than to name it.
-_PATIENCE_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -99,7 +95,7 @@ class Registry:
         origin = _origin(entry_point)
         self.plugins.append(origin)
         before = len(self.origins), len(self.failures)
-        with _named_when_slow(origin), collecting(), self._recorded(origin, "load"):
+        with collecting(), self._recorded(origin, "load"):
             plugin = entry_point.load()
             with self._recorded(origin, "register"):
                 hooks = _register(plugin, origin)
@@ -181,19 +177,6 @@ class Registry:
         else:
             shelf[spec.name] = spec
             self.origins[kind, spec.name] = origin
-
-
-@contextlib.contextmanager
-def _named_when_slow(origin: Origin) -> Iterator[None]:
-    """Says on stderr, once, which plugin is waited for."""
-    said = f"{origin} is still being loaded after {_PATIENCE_SECONDS:g} s; Ctrl-C ends the waiting"
-    timer = threading.Timer(_PATIENCE_SECONDS, lambda: print(said, file=sys.stderr, flush=True))
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
 
 
 def _get(shelf: dict[str, Spec], kind: str, name: str, aliases: Mapping[str, str] = NO_ALIASES) -> Spec:
@@ -278,8 +261,10 @@ def build(points: Iterable[EntryPoint]) -> Registry:
     unique = {(point.name, point.value, _origin(point).distribution): point for point in points}
     own_first = sorted(unique, key=lambda key: (key[2] != OWN_DISTRIBUTION, key[2], key[0]))
     registry = Registry()
-    for key in own_first:
-        registry.add(unique[key])
+    with SlowPlugins() as slow:
+        for key in own_first:
+            with slow.loading(_origin(unique[key])):
+                registry.add(unique[key])
     registry.settle_aliases()
     return registry
 
