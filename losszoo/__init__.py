@@ -10,11 +10,14 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from losszoo._version import __version__
+from losszoo.losses import signatures as _signatures
 
 if TYPE_CHECKING:
     from losszoo import sklearn as sklearn
     from losszoo import testing as testing
+    from losszoo.api import list_kinds as list_kinds
     from losszoo.api import list_losses as list_losses
+    from losszoo.api import list_signatures as list_signatures
     from losszoo.api import list_tasks as list_tasks
     from losszoo.api import load_task as load_task
     from losszoo.common.data_files import data_file as data_file
@@ -38,6 +41,13 @@ if TYPE_CHECKING:
     from losszoo.losses.numerics import masked_logsumexp as masked_logsumexp
     from losszoo.losses.numerics import safe_sqrt as safe_sqrt
     from losszoo.losses.sampling import sample_neighbors as sample_neighbors
+    from losszoo.losses.signatures import checks as checks
+    from losszoo.losses.signatures.example_source import Source as Source
+    from losszoo.losses.signatures.kind import Kind as Kind
+    from losszoo.losses.signatures.paired_rows import PairedRows as PairedRows
+    from losszoo.losses.signatures.signature import EdgeCase as EdgeCase
+    from losszoo.losses.signatures.signature import Signature as Signature
+    from losszoo.losses.signatures.signature import Sizes as Sizes
     from losszoo.losses.similarity import pairwise_logits as pairwise_logits
     from losszoo.losses.sums.sum_loss import SumLoss as SumLoss
     from losszoo.losses.unreduced import Unreduced as Unreduced
@@ -49,9 +59,11 @@ if TYPE_CHECKING:
     from losszoo.pairs.row_functions import pairwise as pairwise
     from losszoo.pairs.row_functions import softmax_row as softmax_row
     from losszoo.pairs.streaming import Streaming as Streaming
+    from losszoo.registry.from_source.source import losses_in as losses_in
     from losszoo.registry.hookspecs import hookimpl as hookimpl
     from losszoo.registry.params import Param as Param
-    from losszoo.registry.source import losses_in as losses_in
+    from losszoo.registry.signature_specs import KindSpec as KindSpec
+    from losszoo.registry.signature_specs import SignatureSpec as SignatureSpec
     from losszoo.registry.specs import LossSpec as LossSpec
     from losszoo.registry.specs import TaskSpec as TaskSpec
     from losszoo.reporting.report import report as report
@@ -60,6 +72,8 @@ if TYPE_CHECKING:
     from losszoo.tasks.task import Split as Split
     from losszoo.tasks.task import Splits as Splits
     from losszoo.tasks.task import Task as Task
+    from losszoo.training.data.batch_inputs import Batch as Batch
+    from losszoo.training.evaluation import metrics as metrics
     from losszoo.training.gradient_cache import accumulate as accumulate
     from losszoo.training.guard.guard import Budget as Budget
     from losszoo.training.guard.guard import Guard as Guard
@@ -70,18 +84,23 @@ if TYPE_CHECKING:
     from losszoo.tuning.tuning_result import Tuning as Tuning
 
 _HOME = {
+    "Batch": "losszoo.training.data.batch_inputs",
     "Budget": "losszoo.training.guard.guard",
     "Comparison": "losszoo.comparison.comparison",
     "DataError": "losszoo.errors",
+    "EdgeCase": "losszoo.losses.signatures.signature",
     "Examination": "losszoo.doctor.report.examination",
     "Finding": "losszoo.doctor.report.examination",
     "Floats": "losszoo.losses.declare",
     "Guard": "losszoo.training.guard.guard",
+    "Kind": "losszoo.losses.signatures.kind",
+    "KindSpec": "losszoo.registry.signature_specs",
     "Loss": "losszoo.losses.loss",
     "LossSpec": "losszoo.registry.specs",
     "LosszooError": "losszoo.errors",
     "MemoryBank": "losszoo.memory_bank",
     "NonFiniteError": "losszoo.errors",
+    "PairedRows": "losszoo.losses.signatures.paired_rows",
     "PairwiseLoss": "losszoo.pairs.pairwise_loss",
     "Param": "losszoo.registry.params",
     "Range": "losszoo.losses.declare",
@@ -89,6 +108,10 @@ _HOME = {
     "Recipe": "losszoo.tasks.task",
     "RunResult": "losszoo.training.run_result",
     "Setup": "losszoo.tasks.task",
+    "Signature": "losszoo.losses.signatures.signature",
+    "SignatureSpec": "losszoo.registry.signature_specs",
+    "Sizes": "losszoo.losses.signatures.signature",
+    "Source": "losszoo.losses.signatures.example_source",
     "Split": "losszoo.tasks.task",
     "Splits": "losszoo.tasks.task",
     "StepReport": "losszoo.training.guard.guard",
@@ -107,12 +130,14 @@ _HOME = {
     "examine": "losszoo.doctor.examine",
     "finish": "losszoo.losses.unreduced",
     "hookimpl": "losszoo.registry.hookspecs",
+    "list_kinds": "losszoo.api",
     "list_losses": "losszoo.api",
+    "list_signatures": "losszoo.api",
     "list_tasks": "losszoo.api",
     "load_task": "losszoo.api",
     "log_odds": "losszoo.pairs.log_odds",
     "loss": "losszoo.losses.declare",
-    "losses_in": "losszoo.registry.source",
+    "losses_in": "losszoo.registry.from_source.source",
     "masked_logsumexp": "losszoo.losses.numerics",
     "pairwise": "losszoo.pairs.row_functions",
     "pairwise_logits": "losszoo.losses.similarity",
@@ -126,15 +151,32 @@ _HOME = {
     "wide": "losszoo.losses.unreduced",
 }
 
-# Rooms that are public as a whole.
-_ROOMS = ("sklearn", "testing")
+# Modules that are public as a whole.
+_ROOMS = {
+    "checks": "losszoo.losses.signatures.checks",
+    "metrics": "losszoo.training.evaluation.metrics",
+    "sklearn": "losszoo.sklearn",
+    "testing": "losszoo.testing",
+}
 
 __all__ = ["__version__", *sorted([*_HOME, *_ROOMS])]
 
 
+def _installed() -> Any:
+    """The registry. It stands above the room of the losses, which asks it for a signature by name."""
+    return importlib.import_module("losszoo.registry.registry").installed()
+
+
+_signatures.ask(
+    lambda name: _installed().signature(name),
+    lambda: _installed().loadable_signatures(),
+    lambda name: str(_installed().origin("signature", name)),
+)
+
+
 def __getattr__(name: str) -> Any:
     if name in _ROOMS:
-        return importlib.import_module(f"losszoo.{name}")
+        return importlib.import_module(_ROOMS[name])
     home = _HOME.get(name)
     if home is None:
         raise AttributeError(f"module 'losszoo' has no attribute {name!r}; its public names are {', '.join(__all__)}")

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from losszoo.errors import UnknownNameError, suggest
 from losszoo.registry.registry import installed
-from losszoo.registry.specs import SIGNATURES, LossSpec, TaskSpec
+from losszoo.registry.signature_specs import KindSpec, SignatureSpec
+from losszoo.registry.specs import LossSpec, TaskSpec
 
 if TYPE_CHECKING:
     from losszoo.tasks.task import Task
@@ -34,7 +35,7 @@ def list_losses(
         ['quantile']
     """
     registry = installed()
-    _known("signature", signature, SIGNATURES)
+    _known("signature", signature, registry.signatures)
     _known("tag", tag, {word for spec in registry.losses.values() for word in spec.tags})
     _known("plugin", plugin, {name for o in registry.plugins for name in (o.distribution, o.entry_point)})
     return [
@@ -55,6 +56,26 @@ def _holds(spec: LossSpec, text: str) -> bool:
 def _known(what: str, name: str | None, names: Collection[str]) -> None:
     if name is not None and name not in names:
         raise UnknownNameError(f"unknown {what} {name!r}: {suggest(name, sorted(names))}")
+
+
+def list_signatures() -> list[SignatureSpec]:
+    """The installed signatures: what losses are called with, and the kinds of task that they fit.
+
+    Example:
+        >>> [spec.arguments for spec in list_signatures() if spec.name == "triplet"]
+        [('anchors', 'positives', 'negatives')]
+    """
+    return list(installed().signatures.values())
+
+
+def list_kinds() -> list[KindSpec]:
+    """The installed kinds of task: what they naturally feed a loss, and the metrics that judge them.
+
+    Example:
+        >>> [spec.metrics for spec in list_kinds() if spec.name == "regression"]
+        [('rmse', 'mae')]
+    """
+    return list(installed().kinds.values())
 
 
 def list_tasks() -> list[TaskSpec]:

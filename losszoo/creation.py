@@ -14,7 +14,6 @@ from losszoo.common.text import in_one_line, message_of
 from losszoo.errors import UsageError, nearest, suggest
 from losszoo.losses.configured_loss import LossInfo
 from losszoo.losses.declare import declared
-from losszoo.losses.idle import refuse_idle
 from losszoo.losses.introspection import (
     check_is_loss,
     fitting_signatures,
@@ -26,6 +25,7 @@ from losszoo.losses.introspection import (
 )
 from losszoo.losses.loss import Loss
 from losszoo.losses.reduction import Policy
+from losszoo.losses.sums.idle import refuse_idle
 from losszoo.losses.sums.leaves import leaves as single_losses
 from losszoo.losses.sums.sum_loss import SumLoss, Term
 from losszoo.pairs.pair_labels import Relation
@@ -35,10 +35,7 @@ from losszoo.registry.compatibility import COMBINER, check_params, leaves, own_n
 from losszoo.registry.expressions import Call, Weighted, parse
 from losszoo.registry.import_target import resolve
 from losszoo.registry.registry import installed
-from losszoo.registry.specs import EXPECTS, SIGNATURES, LossSpec
-
-# The signature that a loss over embeddings can also be made with.
-AGAINST = "neighbors"
+from losszoo.registry.specs import EXPECTS, LossSpec
 
 
 def create(
@@ -62,7 +59,7 @@ def create(
         empty: what a reduction over nothing gives: "zero", "nan" or "raise".
         validate: look at the numbers of the inputs too; None does so on the CPU.
         signature: of a target or object that is not in the registry; read off its argument names when left out.
-            "neighbors" also turns a registered loss over embeddings into one of queries against candidates.
+            neighbors also turns a registered loss over embeddings into one of queries against candidates.
         expects: what such a loss expects: "logits", "probabilities" or "log-probabilities".
         streaming: how losses over pairs work through their pairs.
         relation: who is positive to whom, instead of equal labels: see :class:`losszoo.PairwiseLoss`.
@@ -103,14 +100,18 @@ def _made(maker: Maker, loss: str | Callable[..., Any], params: Mapping[str, Any
 
 
 def _check_registered(terms: tuple[Weighted, ...], text: str, options: CreateOptions) -> None:
-    """What is registered says itself what it is; only an embedding loss may be set against other candidates."""
+    """What is registered says itself what it is; only a loss over embeddings may be set against other candidates."""
     calls = list(leaves(installed(), terms, alone=True))
     if any(":" in call.name for call in calls):
         return
-    if options.signature not in (None, AGAINST) or options.expects:
+    against = {one.against for one in installed().signatures.values() if one.against}
+    if (options.signature is not None and options.signature not in against) or options.expects:
         raise UsageError(f"signature and expects must go with a loss of your own, however: {text!r} is registered")
-    if options.signature == AGAINST and "embedding" not in {installed().loss(call.name).signature for call in calls}:
-        raise UsageError(f"signature={AGAINST!r} must go with a loss over embeddings, however: {text!r} is none")
+    own = {installed().signatures[installed().loss(call.name).signature].against for call in calls}
+    if options.signature is not None and options.signature not in own:
+        raise UsageError(
+            f"signature={options.signature!r} must go with a loss over embeddings, however: {text!r} is none"
+        )
 
 
 def _with_params(terms: tuple[Weighted, ...], text: str, params: Mapping[str, Any]) -> Call:
@@ -134,7 +135,7 @@ class CreateOptions:
     relation: Relation | None
 
     def __post_init__(self) -> None:
-        _check_one_of("signature", self.signature, SIGNATURES)
+        _check_one_of("signature", self.signature, tuple(installed().signatures))
         _check_one_of("expects", self.expects, EXPECTS)
         if self.streaming is not None and not isinstance(self.streaming, Streaming):
             raise UsageError(f"streaming must be a losszoo.Streaming, however: streaming={self.streaming!r}")
@@ -168,8 +169,9 @@ class Maker:
     def from_spec(self, spec: LossSpec, arguments: Mapping[str, Any]) -> Loss:
         origin = installed().origin("loss", spec.name)
         check_params(spec, arguments, owner=str(origin))
-        against = self.options.signature == AGAINST and spec.signature == "embedding"
-        signature = AGAINST if against else spec.signature
+        against = installed().signatures[spec.signature].against
+        turned = bool(against) and self.options.signature == against
+        signature = against if turned else spec.signature
         check = partial(check_params, spec, owner=str(origin))
         identity = LossInfo(spec.name, signature, spec.expects, str(origin), dict(arguments), check)
         try:
@@ -177,9 +179,9 @@ class Maker:
         except UsageError as error:
             raise UsageError(f"loss {spec.name} of {origin} cannot be loaded: {error}") from error
         check_is_loss(function, f"{spec.name} of {origin}")
-        if against and not hasattr(function, "__losszoo_row__"):
+        if turned and not hasattr(function, "__losszoo_row__"):
             raise UsageError(
-                f"{spec.name}: the signature {AGAINST} must go with a row function, however: this loss is none"
+                f"{spec.name}: the signature {against} must go with a row function, however: this loss is none"
             )
         return self._wrap(function, identity)
 
@@ -197,7 +199,7 @@ class Maker:
             raise UsageError(unknown_signature(thing, name, fitting_signatures(thing), ways))
         declaration = declared(thing)
         if declaration is not None and self.options.signature is None:
-            _check_one_of(f"signature of {name}", signature, SIGNATURES)
+            _check_one_of(f"signature of {name}", signature, tuple(installed().signatures))
         expects = self.options.expects or (declaration.expects if declaration else "logits")
         return self._wrap(thing, LossInfo(name, signature, expects, "", dict(params)))
 

@@ -16,12 +16,10 @@ from losszoo.losses.loss import Loss
 from losszoo.losses.older_rows import OlderRows
 from losszoo.losses.parameters import refuse_inside
 from losszoo.losses.reduction import expand
+from losszoo.losses.signatures import TABLE
 from losszoo.losses.sums.leaves import leaves
 from losszoo.losses.sums.sum_loss import SumLoss
 from losszoo.pairs.pairwise_loss import PairwiseLoss
-
-# The signatures whose rows can meet those of earlier batches.
-REMEMBERED = ("embedding", "views")
 
 
 class MemoryBank(nn.Module):
@@ -83,7 +81,8 @@ class MemoryBank(nn.Module):
         self._leaf = _leaf_of(self.loss)
         self.size, self.warmup = size, warmup
         self.register_buffer("embeddings", torch.empty(size, 0))
-        self.register_buffer("labels", None if self.signature == "views" else torch.empty(size, 0, dtype=torch.long))
+        labelled = not self._leaf[0].rules.two_ways
+        self.register_buffer("labels", torch.empty(size, 0, dtype=torch.long) if labelled else None)
         self.reset()
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -171,10 +170,9 @@ class MemoryBank(nn.Module):
     def _remember(self, inputs: tuple[Any, ...], how: Mapping[str, Any]) -> None:
         """Put a batch in, over the oldest rows."""
         leaf = self._leaf[0]
-        rules = leaf._rules
+        rules = leaf.rules
         named = {name: how[name] for name in rules.arguments if name in how}
-        first, second = rules.prepare(rules.bind(inputs, named), leaf._context)
-        rows, labels = (second, None) if self.labels is None else (first, second)
+        rows, labels = rules.remembered(rules.check(rules.bind(inputs, named), leaf._context))
         OlderRows(self.embeddings[: self._filled], self.labels).check(rows, labels)
         keep = torch.isfinite(rows).all(1)
         if how.get("mask") is not None:
@@ -202,15 +200,14 @@ def _leaf_of(loss: Loss | SumLoss) -> tuple[Loss]:
     Raises:
         UsageError: there is none, or another one beside it.
     """
-    found = [leaf for leaf in leaves(loss) if leaf.signature != "penalty"]
+    found = [leaf for leaf in leaves(loss) if not leaf.rules.on_parameters]
     signatures = {leaf.signature for leaf in found}
-    if len(signatures) != 1 or not signatures <= set(REMEMBERED):
-        came = " and ".join(sorted(signatures)) or "penalty"
-        raise UsageError(
-            f"a memory bank must be given a loss of the signature {' or '.join(REMEMBERED)}, however: {came}"
-        )
+    if len(signatures) != 1 or not found[0].rules.keeps_rows:
+        came = " and ".join(sorted(signatures or {leaf.signature for leaf in leaves(loss)}))
+        able = " or ".join(name for name, rules in TABLE.items() if rules.keeps_rows)
+        raise UsageError(f"a memory bank must be given a loss of the signature {able}, however: {came}")
     for leaf in found:
-        if leaf.signature == "views" and not isinstance(leaf, PairwiseLoss):
+        if leaf.rules.two_ways and not isinstance(leaf, PairwiseLoss):
             raise UsageError(
                 f"{leaf.identity.name}: with a memory bank, a loss over views must be a row function "
                 "(losszoo.pairwise), as older keys have no queries"

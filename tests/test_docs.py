@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from doc_blocks import DOCS, ROOT, blocks
 
-# Followed step by step in an environment of their own: tests/test_plugin_tutorial.py.
-TUTORIAL = ("write-a-plugin.md", "more-kinds-of-loss.md", "add-a-task.md")
+# Followed step by step in an environment of their own: tests/test_plugin_tutorial.py, test_signature_tutorial.py.
+TUTORIAL = ("write-a-plugin.md", "more-kinds-of-loss.md", "add-a-task.md", "write-a-signature.md")
 PAGES = [*sorted(DOCS.glob("*.md")), *sorted(ROOT.glob("*.md"))]
 # The README has a test file of its own.
 RUN_HERE = [page for page in PAGES if page.name not in (*TUTORIAL, "README.md")]

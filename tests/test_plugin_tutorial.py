@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
-import os
-import subprocess
 import sys
-import sysconfig
-import venv
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,93 +11,15 @@ from typing import Any
 
 import pytest
 import torch
-from doc_blocks import DOCS, ROOT, Block, blocks
+from doc_blocks import DOCS, ROOT, blocks
 from torch import Tensor, nn
 from torch.autograd import gradcheck
+from workshop import Workshop, kept_in, made_by
 
 import losszoo
 
 PAGES = ("write-a-plugin.md", "more-kinds-of-loss.md", "add-a-task.md")
 EXAMPLE = ROOT / "examples" / "losszoo-hello"
-
-
-@dataclass(frozen=True)
-class Workshop:
-    """A folder in which a package grows, and a virtual environment that it is installed into."""
-
-    folder: Path
-    environment: Path
-
-    def __post_init__(self) -> None:
-        """Torch and the rest are borrowed from the running interpreter."""
-        self.folder.mkdir()
-        venv.create(self.environment, with_pip=importlib.util.find_spec("pip") is None)
-        scripts = self.environment / "bin"
-        # `addsitedir` also follows the .pth file by which losszoo itself may be installed.
-        borrowed = [path for path in sys.path if Path(path).name in ("site-packages", "dist-packages")]
-        lines = "".join(f"import site; site.addsitedir({path!r})\n" for path in borrowed)
-        place = sysconfig.get_path("purelib", vars={"base": str(self.environment)})
-        (Path(place) / "borrowed.pth").write_text(lines)
-        command = scripts / "losszoo"
-        command.write_text(f'#!/bin/sh\nexec "{scripts / "python"}" -m losszoo "$@"\n')
-        command.chmod(0o755)
-
-    def run(self, command: str) -> tuple[int, str]:
-        """Exit code and output of a shell command, stdout and stderr as they come in a terminal."""
-        # Offline: the build backend is there already, and so is everything that the package depends on.
-        command = command.replace("pip install", "pip install --no-build-isolation --no-deps --no-index")
-        done = subprocess.run(
-            ["/bin/sh", "-c", command],
-            cwd=self.folder,
-            env={
-                **os.environ,
-                "PATH": f"{self.environment / 'bin'}{os.pathsep}{os.environ['PATH']}",
-                "COLUMNS": "110",
-                "OMP_NUM_THREADS": "1",
-                "PIP_ROOT_USER_ACTION": "ignore",
-                "PYTHONDONTWRITEBYTECODE": "1",  # files change faster than its time stamps
-            },
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-            timeout=1800,
-        )
-        return done.returncode, done.stdout.replace(str(self.folder), "/home/me/losszoo-hello")
-
-    def follow(self, block: Block) -> list[str]:
-        """Do what a block says; what came out differently."""
-        if block.title:
-            path = self.folder / block.title
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("a", encoding="utf-8") as stream:
-                stream.write(block.text)
-            return []
-        if block.language != "console":
-            return []
-        before = {edit.path: (self.folder / edit.path).read_text() for edit in block.edits}
-        for edit in block.edits:
-            text = (self.folder / edit.path).read_text()
-            assert edit.old in text, f"{block}: {edit.path} does not hold {edit.old!r}"
-            (self.folder / edit.path).write_text(text.replace(edit.old, edit.new))
-        wrong = [complaint for pair in block.commands for complaint in self._compare(block, *pair)]
-        for name, text in before.items():
-            (self.folder / name).write_text(text)
-        return wrong
-
-    def _compare(self, block: Block, command: str, shown: str) -> list[str]:
-        code, output = self.run(command)
-        if not shown and code != 0:
-            return [f"{block}: $ {command}\nexit code {code}:\n{output}"]
-        differs = shown and output != shown
-        return [f"{block}: $ {command}\nshown:\n{shown}\ncame:\n{output}"] if differs else []
-
-    def doctest(self, page: list[Block]) -> list[str]:
-        """What came out differently of the page's Python sessions."""
-        session = "\n".join(block.text for block in page if block.language == "pycon")
-        (self.folder.parent / "session.txt").write_text(session)
-        code, output = self.run("python -m doctest -o ELLIPSIS ../session.txt")
-        return [f"{page[0].page}: {output}"] if code else []
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the commands are those of a POSIX shell")
@@ -118,14 +35,7 @@ def test_the_tutorial_does_what_it_says(tmp_path: Path) -> None:
 
 
 def test_the_example_is_what_the_tutorial_makes() -> None:
-    made: dict[str, str] = {}
-    for name in PAGES:
-        for block in blocks(DOCS / name):
-            if block.title:
-                made[block.title] = made.get(block.title, "") + block.text
-    files = [path for path in EXAMPLE.rglob("*") if path.is_file() and path.suffix != ".pyc"]
-    kept = {path.relative_to(EXAMPLE).as_posix(): path.read_text(encoding="utf-8") for path in files}
-    assert kept == made
+    assert kept_in(EXAMPLE) == made_by([DOCS / name for name in PAGES])
 
 
 def hello(target: str) -> Any:

@@ -15,7 +15,8 @@ import pytest
 
 import losszoo
 from losszoo import LossSpec, TaskSpec
-from losszoo.registry.compatibility import COMBINER, NATURAL
+from losszoo.registry.compatibility import COMBINER
+from losszoo.registry.registry import installed
 
 # A loss for each kind of task, to stand beside a penalty or inside a combiner.
 BESIDE = {
@@ -48,12 +49,12 @@ SMALL = [
 
 def expressions(loss: LossSpec, task: TaskSpec) -> Iterator[str]:
     """How a loss is written to be trained on a task; nothing where it does not fit."""
-    first, second = BESIDE[NATURAL[task.kind]]
+    first, second = BESIDE[installed().kinds[task.kind].natural]
     if COMBINER in loss.tags:
         yield f"{loss.name}({first}, {second})"
     elif loss.signature == "penalty":
         yield f"{first} + 1e-4*{loss.name}"
-    elif task.fits(loss.signature):
+    elif installed().fits(loss.signature, task.kind):
         yield loss.name
 
 

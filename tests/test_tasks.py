@@ -14,7 +14,7 @@ import torch
 
 import losszoo_tasks
 from losszoo import DataError, Split, Splits, Task, TaskSpec, UsageError
-from losszoo.registry.specs import FITS
+from losszoo.registry.registry import installed
 from losszoo.training.models.trunks import build_trunk, trunk_options
 from losszoo_tasks.abalone import Abalone, AbaloneAge, age_group, parse
 from losszoo_tasks.digits import Digits, DigitsRare, DigitsRetrieval, DigitsViews, varied
@@ -36,7 +36,7 @@ def make(name: str, **options: Any) -> Task:
 
 
 def signatures(spec: TaskSpec) -> tuple[str, ...]:
-    return FITS[spec.kind]
+    return installed().taken_by(spec.kind)
 
 
 def rows(split: Split) -> set[bytes]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from losszoo.bench.bench_result import LEAST_BYTES, Cell, Row
 from losszoo.bench.cost_model import FEWEST, Forecast, Point, check, fit
-from losszoo.bench.subjects import WIDE
+from losszoo.bench.subjects import is_wide
 
 # What is predicted, from which field, and below which cost it is noise. The fastest sample: another program makes a
 # size slower by a factor, which a model would take for growth.
@@ -49,7 +49,7 @@ def _points(cells: Iterable[tuple[Row, Cell]], field: str) -> list[Point]:
     for row, cell in cells:
         cost = getattr(cell, field)
         if cost is not None:
-            place = row.first if row.signature in WIDE else row.first * (row.second or 1), row.dim or 1
+            place = row.first if is_wide(row.signature) else row.first * (row.second or 1), row.dim or 1
             points[place] = min(cost, points.get(place, cost))
     return [Point(rows, dim, cost) for (rows, dim), cost in points.items()]
 

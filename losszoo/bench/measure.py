@@ -14,7 +14,7 @@ from losszoo.bench.contender import ZOO
 from losszoo.bench.forecast import forecasts_of
 from losszoo.bench.machine import describe
 from losszoo.bench.peers import Peer, every_peer, peer_of
-from losszoo.bench.subjects import WIDE, Subject
+from losszoo.bench.subjects import Subject, is_wide
 from losszoo.bench.workload import Size, Workload, parse_sizes
 from losszoo.errors import UsageError
 
@@ -116,7 +116,7 @@ class _Session:
     def rows(self, subject: Subject, peers: Iterable[Peer]) -> Iterable[Row]:
         """One for every size and peer; one alone where no peer answers."""
         answering = list(self._answering(subject, peers))
-        for dim in self.settings.dims if subject.signature in WIDE else self.settings.dims[:1]:
+        for dim in self.settings.dims if is_wide(subject.signature) else self.settings.dims[:1]:
             self.hopeless = {}
             for size in parse_sizes(self.settings.sizes, subject.signature):
                 yield from self._at(subject, size, dim, answering)
@@ -141,7 +141,7 @@ class _Session:
             str(size),
             workload.first,
             workload.second,
-            dim if subject.signature in WIDE else None,
+            dim if is_wide(subject.signature) else None,
             measured[ZOO],
         )
         rows = [dataclasses.replace(blank, peer=measured[name]) for name in peers if name not in silent]

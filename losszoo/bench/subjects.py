@@ -9,12 +9,15 @@ from typing import Any
 from losszoo.api import list_losses
 from losszoo.bench.workload import Size, Workload, labels_of, second_of
 from losszoo.errors import UsageError, suggest
+from losszoo.losses.signatures import TABLE
 from losszoo.registry.compatibility import COMBINER, check_params, own_names
 from losszoo.registry.expressions import Call, parse
 from losszoo.registry.registry import installed
 
-# The signatures whose inputs have a width.
-WIDE = ("embedding", "pair", "triplet", "views", "neighbors")
+
+def is_wide(signature: str) -> bool:
+    """Whether the inputs have a width."""
+    return TABLE[signature].sizes.wide
 
 
 @dataclass(frozen=True)

@@ -8,34 +8,11 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from losszoo.errors import UsageError
+from losszoo.losses.signatures import TABLE
 
 _SIZE = re.compile(r"([0-9]+)(?:x([0-9]+))?")
 _LARGEST = 10**12
 
-# What the second number of a size counts, for the signatures that have one.
-SECOND = {"multiclass": "classes", "neighbors": "candidates", "segmentation": "pixels along a side"}
-_SECOND_DEFAULT = {"multiclass": 1000, "segmentation": 64}
-# What the first number counts.
-FIRST = {
-    "binary": "elements",
-    "regression": "elements",
-    "multiclass": "rows",
-    "segmentation": "maps",
-    "penalty": "parameters",
-    "pair": "pairs",
-    "triplet": "triplets",
-    "neighbors": "queries",
-}
-_DEFAULT_SIZES = {
-    "binary": "10000,100000,800000",
-    "regression": "10000,100000,800000",
-    "penalty": "10000,100000,800000",
-    "multiclass": "512x1000,256x32000",
-    "segmentation": "4x64,16x64,64x64",
-    "pair": "1024,8192,65536",
-    "triplet": "1024,8192,65536",
-}
-_OVER_PAIRS = "256,1024,4096"
 _CLASSES = 10
 
 
@@ -109,7 +86,7 @@ def parse_sizes(text: str | None, signature: str) -> tuple[Size, ...]:
         ['512x1000', '8192']
     """
     if text is None:
-        return parse_sizes(_DEFAULT_SIZES.get(signature, _OVER_PAIRS), signature)
+        return parse_sizes(TABLE[signature].sizes.usual, signature)
     sizes = tuple(dict.fromkeys(_parse_size(part.strip(), signature) for part in text.split(",")))
     return tuple(sorted(sizes, key=lambda size: size.first * (second_of(size, signature, None) or 1)))
 
@@ -122,7 +99,7 @@ def _parse_size(text: str, signature: str) -> Size:
             "sizes must be whole numbers from 1 to 1e12 such as 8192, or 512x1000, with commas between, "
             f"however: {text!r}"
         )
-    if len(numbers) == 2 and signature not in SECOND:
+    if len(numbers) == 2 and not TABLE[signature].sizes.second:
         raise UsageError(f"sizes must be one number each for {signature} losses, however: {text!r}")
     return Size(*numbers)
 
@@ -142,10 +119,11 @@ def parse_numbers(name: str, text: str) -> tuple[int, ...]:
 
 def second_of(size: Size, signature: str, classes: int | None) -> int | None:
     """The second number of a size, from ``--classes`` or the usual one where it was not written."""
-    if signature not in SECOND:
+    counts = TABLE[signature].sizes
+    if not counts.second:
         return None
-    usual = size.first if signature == "neighbors" else _SECOND_DEFAULT[signature]
-    return size.second or (classes if signature == "multiclass" and classes else usual)
+    given = classes if counts.second == "classes" else None
+    return size.second or given or counts.second_default or size.first
 
 
 def labels_of(classes: int | None) -> int:
@@ -155,5 +133,5 @@ def labels_of(classes: int | None) -> int:
 
 def axis_of(signature: str, sizes: Sequence[Size]) -> str:
     """What the sizes of a plot count."""
-    first = FIRST.get(signature, "rows")
-    return f"{first} x {SECOND[signature]}" if any(size.second for size in sizes) else first
+    counts = TABLE[signature].sizes
+    return f"{counts.first} x {counts.second}" if any(size.second for size in sizes) else counts.first

@@ -10,6 +10,8 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from losszoo.registry.registry import installed
+
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
@@ -20,14 +22,6 @@ if TYPE_CHECKING:
     Array = npt.NDArray[np.float64]
     Outputs = dict[str, Tensor]
 
-# Which kinds of task a baseline can be computed on.
-FITS: Mapping[str, tuple[str, ...]] = {
-    "logistic-regression": ("multiclass", "binary"),
-    "ridge": ("regression",),
-    "knn": ("multiclass", "binary", "regression", "retrieval", "views"),
-    "gradient-boosting": ("multiclass", "binary", "regression"),
-    "nca-knn": ("multiclass", "binary", "retrieval"),
-}
 PARTS = ("train", "val", "test")
 # Strengths of the penalty that validation chooses from.
 _STRENGTHS = (0.001, 0.01, 0.1, 1.0, 10.0, 100.0, 1000.0)
@@ -38,8 +32,8 @@ def compute(name: str, task_name: str, options: Mapping[str, Any]) -> dict[str, 
     """Metrics of a baseline on a task, by part.
 
     Args:
-        name: one of :data:`FITS`.
-        task_name: of a task of a kind that it fits.
+        name: one of :data:`NAMES`.
+        task_name: of a task whose kind has it among its ``baselines``.
         options: ``set``, of which the ``task.`` settings count.
     """
     import time
@@ -96,7 +90,7 @@ def _tensor(predicted: Any, data: Prepared, classes: Iterable[int]) -> Tensor:
     import torch
 
     tensor = torch.as_tensor(predicted)
-    if data.kind == "regression":
+    if not data.classes:
         return tensor.reshape(-1, 1)
     full = tensor.new_zeros(len(tensor), data.classes)
     full[:, list(classes)] = tensor
@@ -126,7 +120,7 @@ def _ridge(data: Prepared, deciding: tuple[str, str]) -> dict[str, dict[str, flo
 
 
 def _knn(data: Prepared, deciding: tuple[str, str]) -> dict[str, dict[str, float]]:
-    if data.kind == "regression":
+    if not data.classes:
         return _best(_knn_regressions(data), data, deciding)
     return _neighbors({part: getattr(data, part).inputs.flatten(1) for part in PARTS}, data, deciding)
 
@@ -149,16 +143,16 @@ def _neighbors(
     features: Mapping[str, Tensor], data: Prepared, deciding: tuple[str, str]
 ) -> dict[str, dict[str, float]]:
     """The nearest training rows vote; in retrieval the rows of a part find each other."""
-    from losszoo.training.evaluation.predict import best_k, knn_votes, retrieval_metrics
+    from losszoo.training.evaluation.outputs import vote_metrics
+    from losszoo.training.evaluation.predict import best_k, knn_votes
 
-    if data.kind == "retrieval":
-        return {part: retrieval_metrics(features[part], getattr(data, part).targets) for part in PARTS}
+    kind = installed().kind(data.kind)
+    among = {part: kind.score_features(features[part], getattr(data, part).targets) for part in PARTS}
+    if None not in among.values():
+        return among
     k = best_k(features, data, deciding)
     votes = {part: knn_votes(features[part], features["train"], data, (k,), own=part == "train")[0] for part in PARTS}
-    found = _scored(votes, data)
-    if data.kind == "views":
-        return {part: {"knn_accuracy": metrics["accuracy"]} for part, metrics in found.items()}
-    return found
+    return {part: vote_metrics(votes[part], getattr(data, part), data) for part in votes}
 
 
 def _boosting(data: Prepared, deciding: tuple[str, str]) -> dict[str, dict[str, float]]:
@@ -166,7 +160,7 @@ def _boosting(data: Prepared, deciding: tuple[str, str]) -> dict[str, dict[str, 
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
     settings = {"max_iter": _TREES, "early_stopping": False, "random_state": 0}
-    numbers = data.kind == "regression"
+    numbers = not data.classes
     kind = HistGradientBoostingRegressor if numbers else HistGradientBoostingClassifier
     model = kind(**settings).fit(_rows(data.train), data.train.targets.numpy())
     staged = model.staged_predict if numbers else model.staged_predict_proba
@@ -194,3 +188,4 @@ _COMPUTE: Mapping[str, Callable[[Any, tuple[str, str]], dict[str, dict[str, floa
     "gradient-boosting": _boosting,
     "nca-knn": _nca,
 }
+NAMES = tuple(_COMPUTE)

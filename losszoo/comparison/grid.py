@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from losszoo._version import __version__
-from losszoo.comparison.baselines import FITS
+from losszoo.comparison.baselines import NAMES
 from losszoo.comparison.cell import Cell
 from losszoo.comparison.compare_options import DECIDING, FREE, Checked, Request, check
 from losszoo.registry.compatibility import leaves
@@ -45,8 +45,9 @@ def make_grid(request: Request) -> Grid:
     for task in members.tasks:
         cells += [_loss_cell(loss, task, seed, request) for seed in members.seeds for loss in members.losses]
         if request.baselines:
-            cells += [_baseline_cell(name, task, request) for name in FITS if task.kind in FITS[name]]
-            left_out = ", ".join(name for name in FITS if task.kind not in FITS[name])
+            fitting = installed().kinds[task.kind].baselines
+            cells += [_baseline_cell(name, task, request) for name in NAMES if name in fitting]
+            left_out = ", ".join(name for name in NAMES if name not in fitting)
             notes += [f"baselines that do not fit {task.name}, a {task.kind} task: {left_out}"] if left_out else []
     return Grid(members, tuple(cells), tuple(notes))
 

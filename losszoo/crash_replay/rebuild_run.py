@@ -14,6 +14,7 @@ from losszoo.common.seeding import Randomness
 from losszoo.common.text import in_one_line
 from losszoo.errors import LosszooError, UsageError
 from losszoo.losses.sums.data_sizes import set_sizes
+from losszoo.losses.sums.leaves import leaves
 from losszoo.registry.registry import installed
 from losszoo.tasks.make_task import make_task, registered_task
 from losszoo.training.build_loss import make_loss, make_model
@@ -68,7 +69,7 @@ class Rebuilder:
         spec = installed().task(config["task"])
         how = config["loss_options"], config["signature"], config["expects"]
         loss = make_loss(copy.deepcopy(self.loss), spec, *how, targets=self.targets)
-        rows, data = self._rows_and_data("neighbors" in loss.signatures, batch)
+        rows, data = self._rows_and_data(any(leaf.rules.draws_candidates for leaf in leaves(loss)), batch)
         model = make_model(config["trunk"], config["model"], self.task.numeric, data, loss.signatures).to(device)
         set_sizes(loss, data.classes, model.dim)
         loss = loss.to(device)

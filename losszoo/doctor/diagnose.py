@@ -20,9 +20,9 @@ from losszoo.doctor.effort import EFFORT, SECONDS, Effort
 from losszoo.doctor.report.examination import Finding
 from losszoo.doctor.subject.dtypes import quiet
 from losszoo.doctor.subject.subject import Leaves, Subject, evaluate, make_subject
-from losszoo.losses.example_inputs import example_inputs
 from losszoo.losses.introspection import positional_names
 from losszoo.losses.signatures import TABLE
+from losszoo.losses.signatures.example_inputs import example_inputs
 
 
 def diagnose(
@@ -99,4 +99,4 @@ def _subject(
         return subject if named else replace(subject, trained=floating)
     row = TABLE[signature]
     usual = example_inputs(signature, expects=expects, seed=seed)[: len(inputs)]
-    return make_subject(loss, usual, (*row.arguments, *row.optional), signature, expects, target, seed)
+    return make_subject(loss, usual, row.names, signature, expects, target, seed)

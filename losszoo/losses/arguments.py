@@ -14,6 +14,10 @@ from losszoo.losses.traced import differentiated, traced
 Inputs = tuple[Any, ...]
 
 
+# The dtypes that are computed in; narrower ones are converted.
+COMPUTED = (torch.float32, torch.float64)
+
+
 class BrokenRule(Exception):  # noqa: N818 (a message in transit: Loss turns it into a UsageError with its own name)
     """An argument that breaks the rule of its signature: which one, the rule, and what came."""
 
@@ -129,6 +133,21 @@ def same_rows(first_name: str, first: Any, name: str, value: Any) -> Tensor:
     if tensor.shape != first.shape:
         raise BrokenRule(name, f"have the shape of {first_name}, {tuple(first.shape)}", shape_of(tensor))
     return tensor
+
+
+def one_each(name: str, value: Any, of: Tensor) -> Tensor:
+    """Any tensor with one entry for each row of another; it decides, and so gets no gradient."""
+    if not isinstance(value, Tensor) or value.shape[:1] != of.shape[:1]:
+        raise BrokenRule(name, f"have one entry for each of the {of.shape[0]} rows", shape_of(value))
+    checked: Tensor = undifferentiated(name, value)
+    return checked
+
+
+def probabilities(name: str, value: Tensor, context: CheckContext) -> None:
+    """Predictions in [0, 1] where a loss expects probabilities."""
+    # Written so that NaN passes: a NaN prediction is an event for the guard, not a wrong argument.
+    if context.expects == "probabilities":
+        require(~((value < 0) | (value > 1)), name, "hold probabilities in [0, 1]", value)
 
 
 def within(value: Tensor, low: float, high: float) -> bool:

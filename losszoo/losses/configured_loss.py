@@ -12,7 +12,7 @@ from losszoo.errors import UsageError
 from losszoo.losses.arguments import CheckContext
 from losszoo.losses.parameters import attributes_of, defaults_of, refuse_misspelt, remake, set_attribute
 from losszoo.losses.reduction import Policy
-from losszoo.losses.signatures import Signature
+from losszoo.losses.signatures.signature import Signature
 from losszoo.losses.sums.sum_loss import Summable
 from losszoo.losses.sums.training_clock import as_count
 
@@ -23,7 +23,7 @@ class LossInfo:
 
     Args:
         name: as in the registry, or the target the user gave.
-        signature: one of the table.
+        signature: name of one that is installed.
         expects: what the predictions are.
         owner: plugin and distribution, in words; "" for a user's own.
         params: hyperparameters it was made with.
@@ -139,6 +139,11 @@ class ConfiguredLoss(Summable):
     def signature(self) -> str:
         """Name of the signature."""
         return self.identity.signature
+
+    @property
+    def rules(self) -> Signature:
+        """The signature itself: what the loss is called with, and how a task is joined to it."""
+        return self._rules
 
     def extra_repr(self) -> str:
         """Shown by ``print(loss)``."""

@@ -12,6 +12,7 @@ from losszoo.common.text import shown
 from losszoo.errors import UsageError
 from losszoo.losses.declare import declared
 from losszoo.losses.signatures import TABLE
+from losszoo.losses.signatures.signature import Signature
 
 
 def name_of(loss: Any) -> str:
@@ -61,6 +62,8 @@ def parameters_of(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
 def infer_signature(thing: Any) -> str | None:
     """The signature that a callable is declared with, or whose argument names it has; None where several fit, or none.
 
+    A row function over pairs says nothing of it, and has the first signature that forms pairs.
+
     Example:
         >>> infer_signature(lambda logits, labels: 0) is None
         True
@@ -71,15 +74,31 @@ def infer_signature(thing: Any) -> str | None:
     if declaration is not None:
         return declaration.signature
     if hasattr(thing, "__losszoo_row__"):
-        return "embedding"
+        return next((name for name, rules in TABLE.items() if rules.forms_pairs), None)
     fitting = fitting_signatures(thing)
     return fitting[0] if len(fitting) == 1 else None
 
 
 def fitting_signatures(thing: Any) -> tuple[str, ...]:
-    """Every signature whose argument names a callable has: ``binary`` and ``regression`` share theirs."""
+    """Every signature whose argument names a callable has, else every one whose synonyms it has.
+
+    Example:
+        >>> fitting_signatures(lambda predictions, targets: 0)
+        ('binary', 'regression')
+        >>> fitting_signatures(lambda feats, label: 0)
+        ('embedding',)
+    """
     names = positional_names(thing)
-    return tuple(name for name, row in TABLE.items() if names[: len(row.arguments)] == row.arguments)
+    exact = tuple(name for name, rules in TABLE.items() if names[: len(rules.arguments)] == rules.arguments)
+    return exact or tuple(name for name, rules in TABLE.items() if _are_synonyms(names, rules))
+
+
+def _are_synonyms(names: tuple[str, ...], rules: Signature) -> bool:
+    """Whether a callable begins with the arguments of a signature, by these or other names of the field."""
+    if len(names) < len(rules.arguments):
+        return False
+    pairs = zip(names, rules.arguments, strict=False)
+    return all(name == argument or name in rules.synonyms.get(argument, ()) for name, argument in pairs)
 
 
 def unknown_signature(thing: Any, name: str, fitting: Sequence[str], ways: str) -> str:
@@ -93,7 +112,7 @@ def unknown_signature(thing: Any, name: str, fitting: Sequence[str], ways: str) 
     """
     named = ", ".join(positional_names(thing)) or "none by name"
     whose = f"those of {' and of '.join(fitting)}" if fitting else "those of no signature"
-    how = ways.replace("{}", fitting[0] if fitting else "multiclass")
+    how = ways.replace("{}", fitting[0] if fitting else next(iter(TABLE), "NAME"))
     known = (
         "" if fitting else "; known: " + ", ".join(f"{key} ({', '.join(row.arguments)})" for key, row in TABLE.items())
     )

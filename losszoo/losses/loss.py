@@ -23,9 +23,6 @@ from losszoo.losses.signatures import TABLE
 from losszoo.losses.traced import differentiated, traced
 from losszoo.losses.unreduced import Unreduced
 
-# The signatures whose rows are each other's candidates.
-OVER_PAIRS = ("embedding", "views")
-
 
 class Loss(ConfiguredLoss):
     r"""A loss of the zoo: ``loss(*inputs, weight=None, mask=None, denominator=None)``.
@@ -63,7 +60,8 @@ class Loss(ConfiguredLoss):
         self._rules = TABLE[identity.signature]
         # How many inputs are in order as they come; with optional ones they are always sorted by name.
         self._arity = None if self._rules.optional else len(self._rules.arguments)
-        self._over_pairs = identity.signature in OVER_PAIRS
+        # Whether the other rows of a batch are the candidates of a row.
+        self._over_pairs = self._rules.rows_interact
         self._takes_mask = "mask" in parameters_of(function.forward if isinstance(function, nn.Module) else function)
         self._wide: bool = getattr(function, "__losszoo_wide__", False)
         self._finish: Callable[[Tensor], Tensor] | None = getattr(function, "__losszoo_finish__", None)
@@ -135,10 +133,8 @@ class Loss(ConfiguredLoss):
                 device = x.device if device is None else device
                 plain &= x.layout is torch.strided and x.device == device and not (x.is_nested or x.is_quantized)
         if not plain:
-            check_tensors(
-                zip((*rules.arguments, *rules.optional, "weight", "mask"), (*given, weight, mask), strict=True)
-            )
-        inputs = rules.prepare(given, self._context)
+            check_tensors(zip((*rules.names, "weight", "mask"), (*given, weight, mask), strict=True))
+        inputs = rules.check(given, self._context)
         elements = rules.element_shape(inputs)
         if weight is None and mask is None:
             return self._answer(inputs, None, None, elements, older)
@@ -177,7 +173,10 @@ class Loss(ConfiguredLoss):
             if changes:
                 raise changed_in_place()
         if unreduced.values.ndim == 0:
-            unreduced = self._of_something(unreduced, inputs, elements)
+            if self._rules.is_empty(inputs):
+                # One number made of nothing, such as a mean over no sample, is left to the policy.
+                flat = inputs[0] if isinstance(inputs[0], Tensor) else torch.zeros(())
+                unreduced = Unreduced(flat.sum(), torch.zeros_like(unreduced.values))
             if elements:
                 check_reduced({"weight": weight, "mask": mask}, self.policy.reduction)
         elif elements and unreduced.values.shape[0] != elements[0]:
@@ -306,14 +305,6 @@ class Loss(ConfiguredLoss):
         with torch.no_grad(), full_precision(inputs):
             unreduced = self._unreduced(inputs, {}, None, None)
         return unreduced.values.ndim > 0 or unreduced.counts is not None
-
-    def _of_something(self, unreduced: Unreduced, inputs: Inputs, elements: torch.Size) -> Unreduced:
-        """One number made of nothing, such as a mean over no sample, is left to the policy."""
-        some = elements.numel() if self.signature != "penalty" else any(x.numel() for x in inputs[0])
-        if some:
-            return unreduced
-        flat = inputs[0] if isinstance(inputs[0], Tensor) else torch.zeros(())
-        return Unreduced(flat.sum(), torch.zeros_like(unreduced.values))
 
     def _check_maskable(self) -> None:
         if self._over_pairs and not (self._takes_mask or self._leaves_rows_out):

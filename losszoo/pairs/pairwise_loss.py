@@ -17,6 +17,7 @@ from losszoo.losses.configured_loss import LossInfo
 from losszoo.losses.loss import Loss
 from losszoo.losses.older_rows import OlderRows
 from losszoo.losses.reduction import Policy, expand, scale
+from losszoo.losses.signatures import TABLE
 from losszoo.losses.similarity import check_similarity
 from losszoo.losses.traced import traced, transformed
 from losszoo.losses.unreduced import Unreduced
@@ -31,13 +32,9 @@ from losszoo.pairs.streaming import Streaming
 from losszoo.pairs.two_way import mutual
 from losszoo.tracing.whole_matrix import WHOLE, whole_matrix_wanted
 
-# The signatures whose pairs a row function can be given.
-PAIRED = ("embedding", "views", "neighbors")
 # Whose candidates come from other processes.
 SHARED = ("gather", "ring")
 UNTRACED: dict[str, Callable[..., Unreduced]] = {}
-# Their arguments that are no points.
-LABELLED = ("labels", "query_targets", "candidate_targets")
 
 
 class PairwiseLoss(Loss):
@@ -49,10 +46,10 @@ class PairwiseLoss(Loss):
     Args:
         function: row function ``f(logits, positive, negative, **params) -> (rows,)``, marked by
             :func:`losszoo.pairwise` or :func:`losszoo.softmax_row`, or not.
-        identity: its signature is "embedding" (positive = same label, or a shared one where labels are multi-hot),
-            "views" (positive = the same row of the other view) or "neighbors" (queries against candidates). Its params
-            may hold ``similarity``, ``temperature`` and, for views, ``symmetric``: the mean of queries-to-keys and
-            keys-to-queries.
+        identity: its signature forms pairs: embedding (positive = same label, or a shared one where labels are
+            multi-hot), views (positive = the same row of the other view), neighbors (queries against candidates), or
+            one of a plugin. Its params may hold ``similarity``, ``temperature`` and, for two views, ``symmetric``: the
+            mean of queries-to-keys and keys-to-queries.
         policy: reduction and empty policy.
         validate: as in :class:`losszoo.Loss`; True also names embeddings that are not finite, which else pass through
             as NaN for a guard to find.
@@ -86,9 +83,10 @@ class PairwiseLoss(Loss):
         streaming: Streaming = Streaming(),  # noqa: B008 (frozen)
         relation: Relation | None = None,
     ) -> None:
-        if identity.signature not in PAIRED:
+        if not TABLE[identity.signature].forms_pairs:
+            *first, last = (name for name, rules in TABLE.items() if rules.forms_pairs)
             raise UsageError(
-                f"{identity.name}: a row function must have the signature {', '.join(PAIRED[:-1])} or {PAIRED[-1]}, "
+                f"{identity.name}: a row function must have the signature {', '.join(first)} or {last}, "
                 f"however: signature={identity.signature!r}"
             )
         _check_relation(identity, relation)
@@ -101,7 +99,7 @@ class PairwiseLoss(Loss):
         contract = contract_of(self.function)
         own: dict[str, Any] = {"similarity": contract.similarity}
         own |= {} if contract.temperature is None else {"temperature": contract.temperature}
-        own |= {"symmetric": contract.symmetric} if identity.signature == "views" else {}
+        own |= {"symmetric": contract.symmetric} if self._rules.two_ways else {}
         return {**super()._known_parameters(identity), **own}
 
     def _adopt(self, identity: LossInfo) -> None:
@@ -152,7 +150,7 @@ class PairwiseLoss(Loss):
 
     def stream_by(self, streaming: Streaming) -> None:
         """Work through the pair matrix in another way from now on."""
-        distributed_call.check_ranks(self.identity.name, self.identity.signature, streaming)
+        distributed_call.check_ranks(self.identity.name, self._rules, streaming)
         self._streaming = streaming
         if streaming.ranks in SHARED:
             # Here and not above, as it loads torch's compiler.
@@ -206,7 +204,7 @@ class PairwiseLoss(Loss):
     def _group(self) -> World | None:
         """The ranks whose rows are candidates too. Who watches the operations sees those of this rank."""
         group = None if whole_matrix_wanted() else world()
-        if group is None or self.identity.signature == "neighbors" or self.streaming.ranks == "local":
+        if group is None or not self._rules.rows_interact or self.streaming.ranks == "local":
             return None
         if self.streaming.ranks is not None:
             distributed_call.refuse_tracing()
@@ -219,20 +217,19 @@ class PairwiseLoss(Loss):
     def _values(self, inputs: Inputs, mask: Tensor | None, older: OlderRows | None = None) -> Unreduced:
         """The whole matrix at once, by plain operations."""
         rows, columns, pair_labels = self._pair_labels(inputs, older)
-        row = self._whole_rows[self._numbers(inputs)]
+        row = self._whole_rows[pair_labels.row_labels.is_floating_point()]
         job = streamed.Job(row, pair_labels, self._similarity, self._temperature, rows.shape[0])
         columns = rows if columns is None else columns
-        both = self.identity.signature != "neighbors"
         twice = self.streaming.dense or transformed()
-        how = {"twice": twice, "symmetric": self._symmetric and older is None, "hides_columns": both}
-        return dense(rows, columns, job, mask, **how)
+        symmetric, hides_columns = self._symmetric and older is None, self._rules.rows_interact
+        return dense(rows, columns, job, mask, twice=twice, symmetric=symmetric, hides_columns=hides_columns)
 
     def _values_with(self, older: OlderRows, inputs: Inputs, mask: Tensor | None) -> Unreduced:
         """The whole matrix with the older rows as columns, without the rows and candidates that are left out."""
         if mask is None:
             return self._values(inputs, None, older)
         kept = mask.nonzero().squeeze(1)
-        return in_place(self._values(self._picked(inputs, kept), None, older), kept, mask.shape)
+        return in_place(self._values(self._rules.rows_of(inputs, kept), None, older), kept, mask.shape)
 
     def _leaves_float32(self, inputs: Inputs) -> bool:
         """Numbers as labels meet a gradient that is as large: their product is infinite, and NaN where it meets a 0."""
@@ -254,9 +251,9 @@ class PairwiseLoss(Loss):
         older: OlderRows | None,
     ) -> Unreduced:
         if self.validate and self._validates(inputs):
-            for name, points in zip(self._rules.arguments, inputs, strict=False):
-                if points.ndim == 2 and name not in LABELLED:
-                    _check_finite(name, points)
+            for place in self._rules.trained:
+                if inputs[place].ndim == 2:
+                    _check_finite(self._rules.names[place], inputs[place])
         # A compiler or a function transform follows operations only; who watches them wants all of them.
         followed = torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()
         if self._streaming.dense or followed or WHOLE.get():
@@ -270,14 +267,14 @@ class PairwiseLoss(Loss):
             return self._streamed(inputs, weight, older)
         # What is left out is not there: neither as a row nor as a candidate.
         kept = mask.nonzero().squeeze(1)
-        found = self._streamed(self._picked(inputs, kept), None if weight is None else weight[kept], older)
+        found = self._streamed(self._rules.rows_of(inputs, kept), None if weight is None else weight[kept], older)
         if self.policy.reduction != "none":
             return found
         return in_place(found, kept, elements)
 
     def _streamed(self, inputs: Inputs, weight: Tensor | None, older: OlderRows | None) -> Unreduced:
         rows, columns, pair_labels = self._pair_labels(inputs, older)
-        row, way = self._rows[self._numbers(inputs)], self._streaming
+        row, way = self._rows[pair_labels.row_labels.is_floating_point()], self._streaming
         if way.compile and not row.softmax:
             row = replace(row, function=compiled(row.function))
         symmetric = self._symmetric and older is None
@@ -321,7 +318,7 @@ class PairwiseLoss(Loss):
             f"D={rows.shape[1]}, {rows.dtype}, labels (N{''.join(f', {k}' for k in labels.shape[1:])}) {labels.dtype}"
         )
         agreement = call.agree(alike, pair_labels.shape, (rows, columns), way, separate=self.policy.reduction == "none")
-        pair_labels = agreement.pair_labels(pair_labels, places=self.identity.signature == "views")
+        pair_labels = agreement.pair_labels(pair_labels, places=self._rules.two_ways)
         size = way.block_rows(pair_labels.shape[1], rows.dtype, rows.device, softmax=row.softmax)
         pair_labels = pair_labels.sorted() if row.softmax and not agreement.ring else pair_labels
         job = streamed.Job(row, pair_labels, self._similarity, self._temperature, size)
@@ -354,23 +351,10 @@ class PairwiseLoss(Loss):
         return rows, older.below(rows if columns is None else columns), labels
 
     def _own_pair_labels(self, inputs: Inputs) -> tuple[Tensor, Tensor | None, PairLabels]:
-        rows = inputs[0]
-        if self.identity.signature == "embedding":
-            return rows, None, PairLabels(inputs[1], inputs[1], diagonal=True, relation=self._relation)
-        if self.identity.signature == "views":
-            places = torch.arange(rows.shape[0], device=rows.device)
-            return rows, inputs[1], PairLabels(places, places)
-        _, targets, columns, column_targets, own = inputs
-        return rows, columns, PairLabels(targets, column_targets, own, relation=self._relation)
-
-    def _picked(self, inputs: Inputs, kept: Tensor) -> Inputs:
-        if self.identity.signature != "neighbors":
-            return tuple(x[kept] for x in inputs)
-        own = inputs[4]
-        return inputs[0][kept], inputs[1][kept], inputs[2], inputs[3], None if own is None else own[kept]
-
-    def _numbers(self, inputs: Inputs) -> bool:
-        return self.identity.signature != "views" and inputs[1].is_floating_point()
+        rows, row_labels, columns, column_labels, own = self._rules.pairs(inputs)
+        if columns is None or column_labels is None:
+            return rows, None, PairLabels(row_labels, row_labels, diagonal=True, relation=self._relation)
+        return rows, columns, PairLabels(row_labels, column_labels, own, relation=self._relation)
 
 
 def in_place(found: Unreduced, kept: Tensor, elements: torch.Size) -> Unreduced:
@@ -380,7 +364,7 @@ def in_place(found: Unreduced, kept: Tensor, elements: torch.Size) -> Unreduced:
 
 
 def _check_relation(identity: LossInfo, relation: Relation | None) -> None:
-    if relation is not None and identity.signature == "views":
+    if relation is not None and TABLE[identity.signature].two_ways:
         raise UsageError(f"{identity.name}: relation must be left out where the positives are the two views")
 
 
@@ -393,8 +377,9 @@ def _check_row_params(identity: LossInfo, contract: RowContract) -> None:
         check_similarity(params.get("similarity", contract.similarity), params.get("temperature", 1.0))
     except UsageError as error:
         raise UsageError(f"{name}: {error}") from None
-    if "symmetric" in params and identity.signature != "views":
-        raise UsageError(f"{name}: symmetric must go with views, however: the signature is {identity.signature}")
+    if "symmetric" in params and not TABLE[identity.signature].two_ways:
+        two = " or ".join(one for one, rules in TABLE.items() if rules.two_ways)
+        raise UsageError(f"{name}: symmetric must go with {two}, however: the signature is {identity.signature}")
 
 
 def _check_finite(name: str, rows: Tensor) -> None:

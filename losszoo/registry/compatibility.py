@@ -7,22 +7,12 @@ from typing import Any, TypeVar
 
 from losszoo.common.text import shown
 from losszoo.errors import UnknownNameError, UsageError, suggest
-from losszoo.losses.idle import refuse_idle
+from losszoo.losses.sums.idle import refuse_idle
 from losszoo.registry.expressions import Call, Weighted, parse
 from losszoo.registry.registry import Registry, installed
-from losszoo.registry.specs import FITS, LossSpec, TaskSpec
+from losszoo.registry.specs import LossSpec, TaskSpec
 
 L = TypeVar("L")
-
-# What a task's kind feeds a loss of the user's own whose signature cannot be read off its arguments.
-NATURAL = {
-    "multiclass": "multiclass",
-    "binary": "binary",
-    "regression": "regression",
-    "segmentation": "segmentation",
-    "retrieval": "embedding",
-    "views": "views",
-}
 
 # The tag of a loss that is made of other losses: uncertainty(bce, dice).
 COMBINER = "combiner"
@@ -46,12 +36,12 @@ def check_params(spec: LossSpec, arguments: Mapping[str, Any], owner: str) -> No
 
 def tasks_for(registry: Registry, signature: str) -> list[str]:
     """Names of the tasks that a loss of that signature can be trained on by itself."""
-    return [name for name, task in registry.tasks.items() if task.fits(signature)]
+    return [name for name, task in registry.tasks.items() if registry.fits(signature, task.kind)]
 
 
 def losses_for(registry: Registry, task: TaskSpec) -> list[str]:
     """Names of the losses that can be trained on a task by themselves."""
-    return [name for name, loss in registry.losses.items() if task.fits(loss.signature)]
+    return [name for name, loss in registry.losses.items() if registry.fits(loss.signature, task.kind)]
 
 
 def check_fit(registry: Registry, terms: tuple[Weighted, ...], task: TaskSpec) -> None:
@@ -68,7 +58,7 @@ def check_fit(registry: Registry, terms: tuple[Weighted, ...], task: TaskSpec) -
             _check_one(registry, call.name, task)
             check_params(registry.loss(call.name), call.arguments, str(registry.origin("loss", call.name)))
     known = [registry.loss(name).signature for name in names if ":" not in name]
-    if len(known) == len(names) and set(known) == {"penalty"}:
+    if len(known) == len(names) and all(map(registry.penalizes, known)):
         raise UsageError(
             "a penalty must stand in a sum with a loss of the data, however: "
             f"{' + '.join(names)} stands alone; try {example_for(registry, task)} + 1e-4*{names[0]}"
@@ -77,20 +67,21 @@ def check_fit(registry: Registry, terms: tuple[Weighted, ...], task: TaskSpec) -
 
 def _check_one(registry: Registry, name: str, task: TaskSpec) -> None:
     signature = registry.loss(name).signature
-    if signature == "penalty" or task.fits(signature):
+    if registry.penalizes(signature) or registry.fits(signature, task.kind):
         return
     fitting = tasks_for(registry, signature)
     article = "an" if signature.startswith("e") else "a"
     raise UsageError(
         f"{name} is {article} {signature} loss and does not fit {task.name}, a {task.kind} task; "
         f"it fits {', '.join(fitting) or 'no task that is installed'}. "
-        f"{task.name} takes losses of {', '.join(FITS[task.kind])}, such as {example_for(registry, task)}"
+        f"{task.name} takes losses of {', '.join(registry.taken_by(task.kind))}, such as {example_for(registry, task)}"
     )
 
 
 def example_for(registry: Registry, task: TaskSpec) -> str:
     """A stable loss that fits, to name in an error."""
-    names = [n for n, s in registry.losses.items() if s.signature == NATURAL[task.kind] and s.status == "stable"]
+    natural = registry.kinds[task.kind].natural if task.kind in registry.kinds else ""
+    names = [n for n, s in registry.losses.items() if s.signature == natural and s.status == "stable"]
     return names[0] if names else "a loss"
 
 

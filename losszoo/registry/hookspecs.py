@@ -1,4 +1,4 @@
-"""The two hooks of a losszoo plugin.
+"""The four hooks of a losszoo plugin.
 
 A plugin is a module, or an object in one, that a distribution names in the entry-point group ``losszoo``.
 """
@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 import pluggy
 
+from losszoo.registry.signature_specs import KindSpec, SignatureSpec
 from losszoo.registry.specs import LossSpec, TaskSpec
 
 GROUP = "losszoo"
@@ -29,3 +30,22 @@ def losszoo_losses() -> Iterable[LossSpec]:  # type: ignore[empty-body]
 @hookspec
 def losszoo_tasks() -> Iterable[TaskSpec]:  # type: ignore[empty-body]
     """The tasks that this plugin offers, announced like losses and loaded like them: when used."""
+
+
+@hookspec
+def losszoo_signatures() -> Iterable[SignatureSpec | str | type]:  # type: ignore[empty-body]
+    """The signatures that this plugin offers: what losses of a further field are called with.
+
+    Each is "package.module:Class" of a :class:`losszoo.Signature`, whose attributes (``name``, ``arguments``, ``fits``
+    and so on) are read from its source as literals, so that ``losszoo list`` imports nothing; or a
+    :class:`losszoo.SignatureSpec`; or the class itself, where the plugin imports it anyway. The signatures and kinds
+    of all plugins are known before any loss or task is checked against them.
+    """
+
+
+@hookspec
+def losszoo_kinds() -> Iterable[KindSpec | str | type]:  # type: ignore[empty-body]
+    """The kinds of task that this plugin offers: what their targets are and which metrics judge them.
+
+    Each is "package.module:Class" of a :class:`losszoo.Kind`, a :class:`losszoo.KindSpec`, or the class itself.
+    """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Iterator
 
 from losszoo.common.text import in_one_line
 from losszoo.errors import LosszooError, UsageError, suggest
@@ -12,7 +13,8 @@ from losszoo.registry.specs import LossSpec, TaskSpec
 
 
 def target_failures(registry: Registry) -> list[Failure]:
-    """A failure for every target that cannot be loaded or called, and every stable twin that is missing.
+    """A failure for every target that cannot be loaded or called, every stable twin that is missing, and every
+    signature and kind that cannot be made.
 
     Raises:
         LosszooError: torch itself cannot be imported; asking it again for every loss would crash Python.
@@ -21,7 +23,7 @@ def target_failures(registry: Registry) -> list[Failure]:
         importlib.import_module("torch")
     except Exception as error:
         raise LosszooError(f"nothing can be loaded: torch cannot be imported: {in_one_line(error)}") from error
-    failures = []
+    failures = [*_class_failures(registry)]
     announced: list[tuple[str, LossSpec | TaskSpec]] = [("loss", spec) for spec in registry.losses.values()]
     announced += [("task", spec) for spec in registry.tasks.values()]
     for kind, spec in announced:
@@ -29,6 +31,15 @@ def target_failures(registry: Registry) -> list[Failure]:
             if reason:
                 failures.append(Failure(registry.origin(kind, spec.name), stage, f"{kind} {spec.name}: {reason}"))
     return failures
+
+
+def _class_failures(registry: Registry) -> Iterator[Failure]:
+    """Of the signatures and kinds that cannot be made, which the registry records when they are used too."""
+    before = list(registry.failures)
+    registry.loadable_signatures(), registry.loadable_kinds()
+    found = [failure for failure in registry.failures if failure not in before]
+    registry.failures[:] = before
+    yield from found
 
 
 def _target_fault(spec: LossSpec | TaskSpec) -> str:

@@ -1,4 +1,7 @@
-"""From entry points to specs, one plugin at a time: whatever one does wrong is recorded and stops nobody."""
+"""From entry points to specs, one plugin at a time: whatever one does wrong is recorded and stops nobody.
+
+The signatures and kinds of all plugins are known before any loss or task is checked against them.
+"""
 
 from __future__ import annotations
 
@@ -18,11 +21,13 @@ from losszoo.losses.sums.words import KINDS, WORDS
 from losszoo.registry import hookspecs
 from losszoo.registry.announcing import collecting, fault_of
 from losszoo.registry.discovery import FILE, UNKNOWN, announced, declared
+from losszoo.registry.loaded_classes import loaded
 from losszoo.registry.params import Param
+from losszoo.registry.signature_specs import KindSpec, SignatureSpec, spec_of
 from losszoo.registry.slow_plugins import SlowPlugins
 from losszoo.registry.specs import LossSpec, TaskSpec
 
-Spec = TypeVar("Spec", LossSpec, TaskSpec)
+Spec = TypeVar("Spec", LossSpec, TaskSpec, SignatureSpec, KindSpec)
 
 OWN_DISTRIBUTION = "losszoo"
 # Words with a meaning of their own in an expression.
@@ -50,7 +55,7 @@ class Origin:
 @dataclass(frozen=True)
 class Failure:
     """Something a plugin did wrong: at which stage ("metadata", "load", "register", "call", "offer",
-    "spec", "target"), and why."""
+    "spec", "target", "check"), and why."""
 
     origin: Origin
     stage: str
@@ -63,16 +68,28 @@ class Failure:
         return f"{self.origin}: {self.reason}"
 
 
+@dataclass(frozen=True)
+class Plugin:
+    """A plugin that could be loaded: where it comes from, what it is, and its hooks."""
+
+    origin: Origin
+    plugin: Any
+    hooks: Any
+
+
 @dataclass
 class Registry:
-    """All losses and tasks that are installed, with their origins, and everything that failed."""
+    """Everything that is installed, with its origin, and everything that failed."""
 
     losses: dict[str, LossSpec] = field(default_factory=dict)
     tasks: dict[str, TaskSpec] = field(default_factory=dict)
     aliases: dict[str, str] = field(default_factory=dict)
+    signatures: dict[str, SignatureSpec] = field(default_factory=dict)
+    kinds: dict[str, KindSpec] = field(default_factory=dict)
     origins: dict[tuple[str, str], Origin] = field(default_factory=dict)
     plugins: list[Origin] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
+    _objects: dict[tuple[str, str], Any] = field(default_factory=dict, repr=False)
 
     def loss(self, name: str) -> LossSpec:
         """The loss of that name or alias; an unknown name raises with the nearest ones."""
@@ -87,27 +104,103 @@ class Registry:
         return self.aliases.get(name, name)
 
     def origin(self, kind: str, name: str) -> Origin:
-        """Who offers the ``kind`` ("loss" or "task") of that name."""
+        """Who offers the ``kind`` ("loss", "task", "signature" or "kind") of that name."""
         return self.origins[kind, name]
 
-    def add(self, entry_point: EntryPoint) -> None:
-        """Load one plugin and take what it offers; never raises for what the plugin does."""
+    def signature(self, name: str) -> Any:
+        """The :class:`losszoo.Signature` of that name, loaded.
+
+        Raises:
+            UnknownNameError: there is none of that name.
+            UsageError: it cannot be loaded; says whose it is.
+        """
+        return self._named("signature", _get(self.signatures, "signature", name))
+
+    def kind(self, name: str) -> Any:
+        """The :class:`losszoo.Kind` of that name, loaded; raises as :meth:`signature`."""
+        return self._named("kind", _get(self.kinds, "kind", name))
+
+    def loadable_signatures(self) -> list[str]:
+        """Names of the signatures that can be loaded; for each of the others a failure is recorded."""
+        return self._loadable("signature", list(self.signatures.values()))
+
+    def loadable_kinds(self) -> list[str]:
+        """The same of the kinds of task."""
+        return self._loadable("kind", list(self.kinds.values()))
+
+    def fits(self, signature: str, kind: str) -> bool:
+        """Whether a loss of that signature can be trained by itself on a task of that kind."""
+        return signature in self.taken_by(kind)
+
+    def taken_by(self, kind: str) -> tuple[str, ...]:
+        """The signatures that fit a kind of task, its natural one first."""
+        spec = self.kinds[kind]
+        fitting = [name for name, one in self.signatures.items() if kind in one.fits or name in spec.takes]
+        return tuple(sorted(fitting, key=lambda name: name != spec.natural))
+
+    def penalizes(self, signature: str) -> bool:
+        """Whether losses of that signature are penalties on parameters, which join any loss of the data."""
+        return signature in self.signatures and self.signatures[signature].on_parameters
+
+    def _named(self, kind: str, spec: SignatureSpec | KindSpec) -> Any:
+        """The object; an error says whose it is."""
+        try:
+            return self._made(kind, spec)
+        except UsageError as error:
+            raise UsageError(f"{kind} {spec.name} of {self.origins[kind, spec.name]}: {error}") from error
+
+    def _made(self, kind: str, spec: SignatureSpec | KindSpec) -> Any:
+        key = kind, spec.name
+        if key not in self._objects:
+            self._objects[key] = loaded(spec)
+        return self._objects[key]
+
+    def _loadable(self, kind: str, specs: Iterable[SignatureSpec | KindSpec]) -> list[str]:
+        names = []
+        for spec in specs:
+            try:
+                self._made(kind, spec)
+            except UsageError as error:
+                self._fail(self.origins[kind, spec.name], "target", f"{kind} {spec.name}: {error}")
+            else:
+                names.append(spec.name)
+        return names
+
+    def load(self, entry_point: EntryPoint) -> Plugin | None:
+        """Load one plugin and find its hooks; never raises for what the plugin does."""
         origin = _origin(entry_point)
         self.plugins.append(origin)
-        before = len(self.origins), len(self.failures)
         with collecting(), self._recorded(origin, "load"):
             plugin = entry_point.load()
             with self._recorded(origin, "register"):
-                hooks = _register(plugin, origin)
-                for hook in (hooks.losszoo_losses, hooks.losszoo_tasks):
-                    with self._recorded(origin, "call"):
-                        for spec in _offers(hook):
-                            # Nothing of ours raises; a subclass may, whatever is looked at.
-                            ours = type(spec) in (LossSpec, TaskSpec)
-                            with contextlib.nullcontext() if ours else self._recorded(origin, "spec"):
-                                self._take(spec, origin)
-                if before == (len(self.origins), len(self.failures)):
-                    self._fail(origin, "offer", why_nothing(plugin, hooks))
+                return Plugin(origin, plugin, _register(plugin, origin))
+        return None
+
+    def take(self, plugin: Plugin, hooks: tuple[str, ...]) -> None:
+        """Take what these hooks of a plugin offer; never raises for what the plugin does."""
+        with collecting():
+            for name in hooks:
+                with self._recorded(plugin.origin, "call"):
+                    for offered in _offers(getattr(plugin.hooks, name)):
+                        # Nothing of ours raises; a subclass may, whatever is looked at.
+                        ours = type(offered) in (LossSpec, TaskSpec)
+                        with contextlib.nullcontext() if ours else self._recorded(plugin.origin, "spec"):
+                            self._take(offered, name, plugin.origin)
+
+    def check_kinds(self) -> None:
+        """Leave out every kind whose natural signature is not installed."""
+        for name, spec in list(self.kinds.items()):
+            if spec.natural not in self.signatures:
+                origin = self.origins.pop(("kind", name))
+                del self.kinds[name]
+                self._fail(origin, "spec", f"kind {name}: natural {self._unknown('signature', spec.natural)}")
+
+    def check_offers(self, plugin: Plugin) -> None:
+        """Say of a plugin that offers nothing, and has not failed, why that may be."""
+        failed = any(failure.origin == plugin.origin for failure in self.failures)
+        if not failed and plugin.origin not in self.origins.values():
+            with self._recorded(plugin.origin, "offer"):
+                self._fail(plugin.origin, "offer", why_nothing(plugin.plugin, plugin.hooks))
 
     def settle_aliases(self) -> None:
         """Give each alias to its loss, once all names are known: a name wins, and of two losses the first."""
@@ -145,7 +238,10 @@ class Registry:
         if failure not in self.failures:  # a hook that repeats a fault without end tells it once
             self.failures.append(failure)
 
-    def _take(self, spec: Any, origin: Origin) -> None:
+    def _take(self, spec: Any, hook: str, origin: Origin) -> None:
+        if hook in _CLASSES:
+            self._take_class(spec, hook, origin)
+            return
         if not isinstance(spec, LossSpec | TaskSpec):
             reason = f"a hook must return LossSpec or TaskSpec objects, however: a {type(spec).__name__}"
             self._fail(origin, "spec", reason)
@@ -156,6 +252,7 @@ class Registry:
         try:
             with collecting(False):
                 spec = _checked(spec)
+            self._check_known(spec)
         except UsageError as error:
             self._fail(origin, "spec", str(error))
             return
@@ -178,12 +275,61 @@ class Registry:
             shelf[spec.name] = spec
             self.origins[kind, spec.name] = origin
 
+    def _take_class(self, offered: Any, hook: str, origin: Origin) -> None:
+        """A signature or a kind."""
+        what, kind = _CLASSES[hook]
+        if (fault := fault_of(offered) if isinstance(offered, kind) else None) is not None:
+            self._fail(origin, "spec", fault)
+            return
+        try:
+            with collecting(False):
+                spec = spec_of(offered, kind)
+        except UsageError as error:
+            self._fail(origin, "spec", str(error))
+            return
+        shelf: dict[str, Any] = self.signatures if what == "signature" else self.kinds
+        if spec.name in shelf:
+            owner = self.origins[what, spec.name]
+            self._fail(origin, "spec", f"{what} {spec.name}: the name belongs to {owner}; rename yours")
+        else:
+            shelf[spec.name] = spec
+            self.origins[what, spec.name] = origin
+
+    def _check_known(self, spec: LossSpec | TaskSpec) -> None:
+        """Its signature, or its kind, is installed, and the loss may expect what it does.
+
+        Raises:
+            UsageError: names the rule, the value and the nearest name.
+        """
+        if isinstance(spec, TaskSpec):
+            if spec.kind not in self.kinds:
+                raise UsageError(f"{spec.name}: kind {self._unknown('kind', spec.kind)}")
+            return
+        if spec.signature not in self.signatures:
+            raise UsageError(f"{spec.name}: signature {self._unknown('signature', spec.signature)}")
+        allowed = self.signatures[spec.signature].expects
+        if spec.expects not in allowed:
+            rule = f"expects must be one of {', '.join(allowed)} for the signature {spec.signature}"
+            raise UsageError(f"{spec.name}: {rule}, got {spec.expects!r}")
+
+    def _unknown(self, what: str, name: str) -> str:
+        known = list(self.signatures if what == "signature" else self.kinds)
+        return f"must be one of {', '.join(known) or 'none installed'}, got {name!r}; {suggest(name, known)}"
+
+
+# Hook, what it offers, and its spec.
+_CLASSES: dict[str, tuple[str, Any]] = {
+    "losszoo_signatures": ("signature", SignatureSpec),
+    "losszoo_kinds": ("kind", KindSpec),
+}
+_SPECS = ("losszoo_losses", "losszoo_tasks")
+
 
 def _get(shelf: dict[str, Spec], kind: str, name: str, aliases: Mapping[str, str] = NO_ALIASES) -> Spec:
     if name not in shelf:
-        listing = "list" if kind == "loss" else "tasks"
+        listing = {"loss": " (losszoo list shows all)", "task": " (losszoo tasks shows all)"}.get(kind, "")
         near = in_a_file(name) or suggest(name, list(shelf), aliases)
-        raise UnknownNameError(f"unknown {kind} {name!r}: {near} (losszoo {listing} shows all)")
+        raise UnknownNameError(f"unknown {kind} {name!r}: {near}{listing}")
     return shelf[name]
 
 
@@ -221,7 +367,8 @@ def _register(plugin: Any, origin: Origin) -> Any:
         manager.register(plugin, name=origin.entry_point)
         manager.check_pending()
     except pluggy.PluginValidationError as error:
-        raise UsageError(f"{error}; the hooks are losszoo_losses() and losszoo_tasks(), without arguments") from error
+        names = ", ".join(f"{name}()" for name in (*_SPECS, *_CLASSES))
+        raise UsageError(f"{error}; the hooks are {names}, without arguments") from error
     return manager.hook
 
 
@@ -238,7 +385,7 @@ def _offers(hook: Any) -> Iterator[Any]:
 
 def why_nothing(plugin: Any, hooks: Any) -> str:
     """What is wrong with a plugin that loads, raises nothing, and offers nothing."""
-    names = ("losszoo_losses", "losszoo_tasks")
+    names = (*_SPECS, *_CLASSES)
     called = [name for name in names if getattr(hooks, name).get_hookimpls()]
     if called:
         return f"offers no loss and no task: {' and '.join(called)} returned no spec"
@@ -262,9 +409,18 @@ def build(points: Iterable[EntryPoint]) -> Registry:
     own_first = sorted(unique, key=lambda key: (key[2] != OWN_DISTRIBUTION, key[2], key[0]))
     registry = Registry()
     with SlowPlugins() as slow:
+        plugins = []
         for key in own_first:
             with slow.loading(_origin(unique[key])):
-                registry.add(unique[key])
+                plugins += [plugin] if (plugin := registry.load(unique[key])) is not None else []
+        for plugin in plugins:
+            with slow.loading(plugin.origin):
+                registry.take(plugin, tuple(_CLASSES))
+        registry.check_kinds()
+        for plugin in plugins:
+            with slow.loading(plugin.origin):
+                registry.take(plugin, _SPECS)
+                registry.check_offers(plugin)
     registry.settle_aliases()
     return registry
 

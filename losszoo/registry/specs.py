@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -12,40 +11,14 @@ from losszoo.errors import UsageError
 from losszoo.registry.announcing import announcement, fault_of
 from losszoo.registry.params import Param, is_a, is_strings, require
 
-SIGNATURES = (
-    "binary",
-    "multiclass",
-    "regression",
-    "segmentation",
-    "embedding",
-    "pair",
-    "triplet",
-    "views",
-    "neighbors",
-    "penalty",
-)
 EXPECTS = ("logits", "probabilities", "log-probabilities")
 STATUSES = ("stable", "exhibit")
-KINDS = ("multiclass", "binary", "regression", "segmentation", "retrieval", "views")
-
 # The tag of a task whose data are not part of a package.
 DOWNLOAD = "download"
 
-_EMBEDDED = ("embedding", "pair", "triplet", "views", "neighbors")
-
-# Which signatures can be joined to which kind of task; a penalty joins any of them, but only inside a sum.
-FITS: Mapping[str, tuple[str, ...]] = {
-    "multiclass": ("multiclass", "binary", "regression", *_EMBEDDED),
-    "binary": ("binary", "multiclass", "regression", *_EMBEDDED),
-    "regression": ("regression", "neighbors"),
-    "segmentation": ("segmentation", "binary"),
-    "retrieval": _EMBEDDED,
-    "views": ("views",),
-}
-
 _PLAIN = "in printable letters"
-_NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
-_TARGET = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
+NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+TARGET = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 
 
 @announcement
@@ -56,7 +29,7 @@ class LossSpec:
     Args:
         name: kebab-case, unique in the zoo.
         target: "package.module:name" of a pure function, a row function or an ``nn.Module`` class.
-        signature: one of :data:`SIGNATURES`.
+        signature: name of one that is installed.
         summary: one line.
         formula: LaTeX.
         reference: author, title, year, link.
@@ -93,7 +66,7 @@ class LossSpec:
         object.__setattr__(self, "params", tuple(self.params))
         for param in self.params:
             _check_texts(self.name, param)
-        require(self.signature in SIGNATURES, self, "signature", f"one of {', '.join(SIGNATURES)}")
+        require(_is_printable(self.signature) and bool(self.signature), self, "signature", "the name of a signature")
         require(self.expects in EXPECTS, self, "expects", f"one of {', '.join(EXPECTS)}")
         require(self.status in STATUSES, self, "status", f"one of {', '.join(STATUSES)}")
         require(self.stable_twin is None or _is_printable(self.stable_twin), self, "stable_twin", "a name")
@@ -121,7 +94,7 @@ class TaskSpec:
     Args:
         name: kebab-case, unique in the zoo.
         target: "package.module:name" of a :class:`losszoo.Task` subclass.
-        kind: one of :data:`KINDS`; it decides which losses fit (see :data:`FITS`).
+        kind: name of one that is installed; it decides which losses fit.
         summary: one line.
         metric: name of the metric that decides, as it appears in the result.
         direction: "max" or "min".
@@ -143,15 +116,11 @@ class TaskSpec:
     def __post_init__(self) -> None:
         _check_announcement(self, "task")
         require(_is_printable(self.metric) and bool(self.metric), self, "metric", "the name of a metric")
-        require(self.kind in KINDS, self, "kind", f"one of {', '.join(KINDS)}")
+        require(_is_printable(self.kind) and bool(self.kind), self, "kind", "the name of a kind of task")
         require(self.direction in ("max", "min"), self, "direction", "max or min")
         rows = f"rows of (method, value, spread or None, source), with texts {_PLAIN}"
         require(_is_published(self.published), self, "published", rows)
         object.__setattr__(self, "published", tuple(tuple(row) for row in self.published))
-
-    def fits(self, signature: str) -> bool:
-        """Whether a loss of that signature can be trained on this task by itself."""
-        return signature in FITS[self.kind]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, for JSON."""
@@ -161,10 +130,10 @@ class TaskSpec:
 
 def _check_announcement(spec: Any, what: str) -> None:
     """What losses and tasks have in common."""
-    if not isinstance(spec.name, str) or not _NAME.fullmatch(spec.name):
+    if not isinstance(spec.name, str) or not NAME.fullmatch(spec.name):
         raise UsageError(f"name of a {what} must be kebab-case (a-z, 0-9, -), however: name={spec.name!r}")
     target, summary = spec.target, spec.summary
-    require(isinstance(target, str) and bool(_TARGET.fullmatch(target)), spec, "target", "'package.module:name'")
+    require(isinstance(target, str) and bool(TARGET.fullmatch(target)), spec, "target", "'package.module:name'")
     one_line = _is_printable(summary) and bool(summary.strip())
     require(one_line, spec, "summary", f"one line of text {_PLAIN}")
     require(_is_printable(spec.reference), spec, "reference", f"text {_PLAIN}")
@@ -174,7 +143,7 @@ def _check_announcement(spec: Any, what: str) -> None:
 
 
 def _check_aliases(spec: LossSpec) -> None:
-    named = is_strings(spec.aliases) and all(map(_NAME.fullmatch, spec.aliases)) and spec.name not in spec.aliases
+    named = is_strings(spec.aliases) and all(map(NAME.fullmatch, spec.aliases)) and spec.name not in spec.aliases
     require(named, spec, "aliases", "a tuple of other names, kebab-case (a-z, 0-9, -)")
     object.__setattr__(spec, "aliases", tuple(dict.fromkeys(spec.aliases)))
 

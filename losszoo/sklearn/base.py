@@ -22,7 +22,7 @@ from losszoo.errors import NonFiniteError, UsageError
 from losszoo.registry.specs import TaskSpec
 from losszoo.sklearn.compat import validate_data
 from losszoo.sklearn.fitted import Fitted
-from losszoo.sklearn.losses import LossLike, check_fits, fresh, signature_of_own, with_arguments
+from losszoo.sklearn.losses import LossLike, check_fits, fitting_kind, fresh, signature_of_own, with_arguments
 from losszoo.sklearn.rows import Array, Columns, Rows, held_out
 from losszoo.training.build_loss import device_of
 from losszoo.training.data.prepared_data import Part
@@ -107,8 +107,13 @@ class LossEstimator(BaseEstimator):  # type: ignore[misc]
     verbose: int = 0
 
     # The signatures that fit, and what a loss of one's own is taken for that does not say its own.
-    _fitting: ClassVar[tuple[str, ...]]
+    _kind: ClassVar[str]
     _default: ClassVar[str]
+
+    @property
+    def _fitting(self) -> tuple[str, ...]:
+        """The signatures that fit."""
+        return fitting_kind(self._kind)
 
     def set_params(self, **params: Any) -> Any:
         """As in scikit-learn; ``loss__gamma=0.5`` is an argument of a loss that is given by its name.

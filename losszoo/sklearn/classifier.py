@@ -9,10 +9,10 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.metaestimators import available_if
 
 from losszoo.errors import LosszooError
+from losszoo.losses.signatures import TABLE
 from losszoo.sklearn.labels import LabelEstimator
-from losszoo.sklearn.losses import CLASSIFYING, predicting
+from losszoo.sklearn.losses import LABELS, predicting
 from losszoo.sklearn.rows import Array
-from losszoo.training.data.batch_inputs import HEADED
 from losszoo.training.evaluation.outputs import labels_of
 
 
@@ -27,11 +27,14 @@ def _signature(estimator: LossClassifier) -> str | None:
 
 
 def _has_probabilities(estimator: LossClassifier) -> bool:
-    return _signature(estimator) != "regression"
+    signature = _signature(estimator)
+    rules = TABLE[signature] if signature else None
+    return rules is None or not rules.has_head or "probabilities" in rules.expects
 
 
 def _has_scores(estimator: LossClassifier) -> bool:
-    return _signature(estimator) in (None, *HEADED)
+    signature = _signature(estimator)
+    return signature is None or TABLE[signature].has_head
 
 
 class LossClassifier(ClassifierMixin, LabelEstimator):  # type: ignore[misc]
@@ -54,8 +57,8 @@ class LossClassifier(ClassifierMixin, LabelEstimator):  # type: ignore[misc]
         True
     """
 
-    _fitting: ClassVar[tuple[str, ...]] = CLASSIFYING
-    _default: ClassVar[str] = "multiclass"
+    _kind: ClassVar[str] = LABELS
+    _default: ClassVar[str] = LABELS
 
     def predict(self, X: Any) -> Array:  # noqa: N803
         """(N,) labels."""

@@ -10,6 +10,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from losszoo.errors import UsageError
 from losszoo.registry.specs import TaskSpec
 from losszoo.sklearn.base import LossEstimator
+from losszoo.sklearn.losses import LABELS, TWO_LABELS
 from losszoo.sklearn.rows import Array
 
 
@@ -42,7 +43,7 @@ def _spec(classes: int) -> TaskSpec:
     return TaskSpec(
         name="rows-with-labels",
         target="losszoo.sklearn.rows:Rows",
-        kind="binary" if classes == 2 else "multiclass",
+        kind=TWO_LABELS if classes == 2 else LABELS,
         summary="The rows of an estimator.",
         metric="accuracy",
     )

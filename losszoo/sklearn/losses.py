@@ -10,20 +10,29 @@ from typing import Any
 from losszoo.errors import UsageError
 from losszoo.losses.introspection import fitting_signatures, infer_signature
 from losszoo.losses.loss import Loss
+from losszoo.losses.signatures import TABLE
 from losszoo.losses.sums.leaves import leaves
 from losszoo.losses.sums.sum_loss import SumLoss
 from losszoo.registry.compatibility import leaves as calls_of
 from losszoo.registry.expressions import parse
 from losszoo.registry.import_target import resolve
 from losszoo.registry.registry import installed
-from losszoo.registry.specs import FITS
-from losszoo.training.data.batch_inputs import HEADED, predicting_signature
+from losszoo.training.data.batch_inputs import predicting_signature
 
 LossLike = str | Callable[..., Any]
 
-CLASSIFYING = FITS["multiclass"]
-REGRESSING = FITS["regression"]
-EMBEDDING = tuple(name for name in CLASSIFYING if name not in HEADED)
+# The kinds of task that the estimators make of labels, of two labels, and of numbers, and what they learn to embed by.
+LABELS, TWO_LABELS, NUMBERS, EMBEDDING = "multiclass", "binary", "regression", "embedding"
+
+
+def fitting_kind(kind: str) -> tuple[str, ...]:
+    """The signatures that can be trained on a kind of task."""
+    return installed().taken_by(kind)
+
+
+def without_head() -> tuple[str, ...]:
+    """The signatures that learn an embedding from labels."""
+    return tuple(name for name in fitting_kind(LABELS) if not TABLE[name].has_head)
 
 
 def fresh(loss: LossLike) -> LossLike:
@@ -82,7 +91,7 @@ def check_fits(loss: LossLike, fitting: tuple[str, ...], estimator: str) -> None
     if not isinstance(loss, str) and not callable(loss):
         raise UsageError(f"loss must be a name, an expression or a callable, however: loss={loss!r}")
     for name, found in _signatures(loss):
-        if found and not set(found) & {"penalty", *fitting}:
+        if found and not any(one in fitting or installed().penalizes(one) for one in found):
             raise UsageError(
                 f"loss of {estimator} must have one of the signatures {', '.join(fitting)}, however: {name} is of the "
                 f"signature {' or '.join(found)}; those that fit: {', '.join(_names(fitting))}"

@@ -9,14 +9,14 @@ from sklearn.base import RegressorMixin
 
 from losszoo.registry.specs import TaskSpec
 from losszoo.sklearn.base import LossEstimator, check_range
-from losszoo.sklearn.losses import REGRESSING
+from losszoo.sklearn.losses import NUMBERS
 from losszoo.sklearn.rows import Array
 from losszoo.training.evaluation.outputs import numbers_of
 
 _SPEC = TaskSpec(
     name="rows-with-numbers",
     target="losszoo.sklearn.rows:Rows",
-    kind="regression",
+    kind=NUMBERS,
     summary="The rows of an estimator.",
     metric="rmse",
     direction="min",
@@ -38,8 +38,8 @@ class LossRegressor(RegressorMixin, LossEstimator):  # type: ignore[misc]
         True
     """
 
-    _fitting: ClassVar[tuple[str, ...]] = REGRESSING
-    _default: ClassVar[str] = "regression"
+    _kind: ClassVar[str] = NUMBERS
+    _default: ClassVar[str] = NUMBERS
 
     def fit(self, X: Any, y: Any) -> Self:  # noqa: N803
         """Train.

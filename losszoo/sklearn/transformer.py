@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 
 from losszoo.sklearn.labels import LabelEstimator
-from losszoo.sklearn.losses import EMBEDDING, LossLike
+from losszoo.sklearn.losses import EMBEDDING, LABELS, LossLike, without_head
 from losszoo.sklearn.rows import Array
 from losszoo.training.build_loss import device_of
 
@@ -35,8 +35,12 @@ class LossTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, LabelEs
 
     loss: LossLike = "nca-stable"
 
-    _fitting: ClassVar[tuple[str, ...]] = EMBEDDING
-    _default: ClassVar[str] = "embedding"
+    _kind: ClassVar[str] = LABELS
+    _default: ClassVar[str] = EMBEDDING
+
+    @property
+    def _fitting(self) -> tuple[str, ...]:
+        return without_head()
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

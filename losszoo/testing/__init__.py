@@ -38,6 +38,7 @@ from losszoo.testing.checks.row_independence import check_rows_independent
 from losszoo.testing.checks.values import check_battery, check_gradcheck, check_more_dimensions, check_ordinary_batch
 from losszoo.testing.front_doors import check_loss, parametrize_losses
 from losszoo.testing.loss_under_test import NotApplicable, Subject, subject_of
+from losszoo.testing.signature_checks import check_signature
 from losszoo.testing.suite import list_checks
 from losszoo.testing.suite_report import Outcome, Report
 
@@ -76,6 +77,7 @@ __all__ = [
     "check_repeatable",
     "check_rows_independent",
     "check_shrinking",
+    "check_signature",
     "check_state_dict",
     "check_strides",
     "check_sum_and_mean",

@@ -8,7 +8,8 @@ from typing import Any
 
 from losszoo.common.text import in_one_line
 from losszoo.errors import LosszooError
-from losszoo.registry.specs import SIGNATURES
+from losszoo.losses.signatures import TABLE
+from losszoo.losses.signatures.signature import Signature
 from losszoo.testing.loss_under_test import NotApplicable, Subject, subject_of
 
 NO_SAMPLES = "a penalty has no samples"
@@ -23,7 +24,7 @@ class Check:
 
     Args:
         function: looks at a subject and raises :class:`ConformanceError`; the first line of its docstring is the rule.
-        signatures: those that the rule concerns.
+        concerns: whether the rule concerns losses of a signature.
         without: tags of losses that it does not concern.
         because: why it does not concern the others; of a penalty that is plain.
     """
@@ -31,11 +32,11 @@ class Check:
     def __init__(
         self,
         function: Callable[[Subject], None],
-        signatures: tuple[str, ...],
+        concerns: Callable[[Signature], bool],
         without: tuple[str, ...],
         because: str,
     ) -> None:
-        self.function, self.signatures, self.without, self.because = function, signatures, without, because
+        self.function, self.concerns, self.without, self.because = function, concerns, without, because
         functools.update_wrapper(self, function)
         self.name = function.__name__
 
@@ -69,19 +70,21 @@ class Check:
 
     def reason_against(self, signature: str, tags: tuple[str, ...] = ()) -> str | None:
         """Why the rule does not concern a loss of that signature and those tags; None where it does."""
-        if signature in self.signatures and not set(self.without) & set(tags):
+        rules = TABLE[signature]
+        concerned = self.concerns(rules)
+        if concerned and not set(self.without) & set(tags):
             return None
-        return NO_SAMPLES if signature == "penalty" and "penalty" not in self.signatures else self.because
+        return NO_SAMPLES if rules.on_parameters and not concerned else self.because
 
 
 def check(
     *,
-    signatures: tuple[str, ...] = SIGNATURES,
+    concerns: Callable[[Signature], bool] = lambda signature: True,
     without: tuple[str, ...] = (),
     because: str = "",
 ) -> Callable[[Callable[[Subject], None]], Check]:
     """Make a function a rule of the suite; the arguments are those of :class:`Check`."""
-    return lambda function: Check(function, signatures, without, because)
+    return lambda function: Check(function, concerns, without, because)
 
 
 def require(holds: bool, rule: str, came: str, advice: str) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from losszoo.losses.example_inputs import Batch
+from losszoo.losses.signatures.example_inputs import Batch
 from losszoo.testing.loss_under_test import Subject
 from losszoo.testing.ordinary_inputs import to_dtype, value_and_gradients
 

@@ -13,10 +13,10 @@ from torch import nn
 
 from losszoo.creation import create
 from losszoo.errors import NotApplicableError, UsageError
-from losszoo.losses.example_inputs import Batch, example_inputs
 from losszoo.losses.introspection import name_of
 from losszoo.losses.loss import Loss
 from losszoo.losses.reduction import Policy
+from losszoo.losses.signatures.example_inputs import Batch, example_inputs
 from losszoo.losses.sums.data_sizes import set_sizes
 from losszoo.registry.expressions import parse
 from losszoo.registry.registry import installed

@@ -8,27 +8,24 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from losszoo.losses.example_inputs import Batch
-from losszoo.losses.loss import OVER_PAIRS
-from losszoo.registry.specs import SIGNATURES
+from losszoo.losses.signatures import TABLE
+from losszoo.losses.signatures.example_inputs import Batch
+from losszoo.losses.signatures.signature import Signature
 
-# Signatures with samples; a penalty has none.
-SAMPLED = tuple(name for name in SIGNATURES if name != "penalty")
-# Those whose samples do not see each other.
-ALONE = tuple(name for name in SAMPLED if name not in OVER_PAIRS)
 
-# Places of the inputs that come out of a model; the first one elsewhere.
-_LEARNED = {"pair": (0, 1), "triplet": (0, 1, 2), "views": (0, 1), "neighbors": (0, 2)}
+def sampled(signature: Signature) -> bool:
+    """Whether it has samples; a penalty has none."""
+    return not signature.on_parameters
+
+
+def alone(signature: Signature) -> bool:
+    """Whether it has samples, and they do not see each other."""
+    return sampled(signature) and not signature.rows_interact
 
 
 def learned_places(signature: str) -> tuple[int, ...]:
     """Which inputs come out of a model, and so get a gradient."""
-    return _LEARNED.get(signature, (0,))
-
-
-def sample_places(signature: str, count: int) -> tuple[int, ...]:
-    """Which inputs have one row per sample: the candidates of a ``neighbors`` loss have not."""
-    return (0, 1, 4) if signature == "neighbors" else tuple(range(count))
+    return TABLE[signature].trained
 
 
 def changed(inputs: Batch, change: Callable[[Tensor], Tensor], places: Sequence[int] | None = None) -> Batch:
@@ -54,7 +51,7 @@ def tensors_of(inputs: Batch) -> list[Tensor]:
 
 def rows_of(inputs: Batch, rows: Tensor, signature: str) -> Batch:
     """Those samples only."""
-    return changed(inputs, lambda x: x[rows], sample_places(signature, len(inputs)))
+    return tuple(TABLE[signature].rows_of(inputs, rows))
 
 
 def spoiled(inputs: Batch, mask: Tensor, signature: str, change: Callable[[Tensor], Tensor]) -> Batch:
@@ -64,7 +61,8 @@ def spoiled(inputs: Batch, mask: Tensor, signature: str, change: Callable[[Tenso
         wide = mask.reshape(*mask.shape, *[1] * (x.ndim - mask.ndim))
         return torch.where(wide, x, change(x))
 
-    places = (0, 1) if signature == "neighbors" else None
+    rules = TABLE[signature]
+    places = [place for place in rules.per_sample if place < len(rules.arguments)]
     return changed(inputs, under_mask, places)
 
 

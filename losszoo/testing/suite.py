@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from losszoo.errors import UnknownNameError, UsageError, suggest
-from losszoo.registry.specs import SIGNATURES
+from losszoo.registry.registry import installed
 from losszoo.testing.check import Check
 from losszoo.testing.checks import (
     bad_arguments,
@@ -77,8 +77,9 @@ def list_checks(signature: str | None = None, tags: tuple[str, ...] = ()) -> tup
     """
     if signature is None:
         return tuple(check for check in CHECKS if not set(check.without) & set(tags))
-    if signature not in SIGNATURES:
-        raise UnknownNameError(f"unknown signature {signature!r}: {suggest(signature, list(SIGNATURES))}")
+    if signature not in installed().signatures:
+        near = suggest(signature, list(installed().signatures))
+        raise UnknownNameError(f"unknown signature {signature!r}: {near}")
     return tuple(check for check in CHECKS if check.reason_against(signature, tags) is None)
 
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from losszoo.common.seeding import Randomness
 from losszoo.losses.loss import Loss
 from losszoo.losses.sums.sum_loss import SumLoss
-from losszoo.training.data.batch_inputs import HEADED, Step, arguments
+from losszoo.training.data.batch_inputs import Step, arguments
 from losszoo.training.gradient_cache import GradientCache
 from losszoo.training.models.forward import Forward, ForwardPass, Outputs
 
@@ -35,10 +35,12 @@ def counts_of(loss: SumLoss, parts: Sequence[Step]) -> dict[str, Tensor] | None:
     found: dict[str, Tensor] = {}
     for term in loss.terms:
         leaf = term.loss
-        if not isinstance(leaf, Loss) or leaf.signature not in (*HEADED, "penalty"):
+        if not isinstance(leaf, Loss):
             return None
-        if leaf.signature == "penalty":
+        if leaf.rules.on_parameters:
             continue
+        if leaf.rules.rows_interact or not leaf.rules.has_head:
+            return None
         given = [arguments(part, leaf.signature, leaf.identity.expects) for part in parts]
         if not leaf.adds_up(*given[0]):
             return None

@@ -15,7 +15,7 @@ from losszoo.losses.loss import Loss
 from losszoo.losses.sums.leaves import leaves
 from losszoo.losses.sums.sum_loss import SumLoss, Term
 from losszoo.pairs.pairwise_loss import PairwiseLoss
-from losszoo.registry.compatibility import NATURAL, check_fit, example_for, targets_of, tasks_for
+from losszoo.registry.compatibility import check_fit, example_for, targets_of, tasks_for
 from losszoo.registry.compatibility import leaves as calls_of
 from losszoo.registry.expressions import Weighted, parse
 from losszoo.registry.import_target import resolve
@@ -90,7 +90,7 @@ def make_loss(
         raise UsageError(f"a parameter must be given once, got {', '.join(twice)} in {loss!r} and in loss.{twice[0]}")
     made = create(loss, signature=signature or _natural(own, spec), expects=expects, **params)
     for leaf in leaves(made):
-        if leaf.signature != "penalty" and not spec.fits(leaf.signature):
+        if not leaf.rules.on_parameters and not installed().fits(leaf.signature, spec.kind):
             raise UsageError(
                 f"{leaf.identity.name} is a {leaf.signature} loss and does not fit {spec.name}, a {spec.kind} task; "
                 f"it fits {', '.join(tasks_for(installed(), leaf.signature))}. "
@@ -109,7 +109,7 @@ def _refuse_targets(terms: tuple[Weighted, ...]) -> None:
 def _natural(own: Iterable[Any], spec: TaskSpec) -> str | None:
     """What the task naturally feeds, for losses of one's own of which none says by its arguments what it takes."""
     found = {infer_signature(thing) for thing in own}
-    return NATURAL[spec.kind] if found == {None} else None
+    return installed().kinds[spec.kind].natural if found == {None} else None
 
 
 def text_of(loss: str | Callable[..., Any]) -> str:

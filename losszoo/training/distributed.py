@@ -135,10 +135,6 @@ def shared(loss: SumLoss, others: World | None, *, by_share: bool = True) -> Sum
         return loss
     for leaf in leaves(loss):
         if isinstance(leaf, PairwiseLoss) and leaf.streaming.ranks is None:
-            way = (
-                "gather"
-                if by_share and leaf.signature in ("embedding", "views") and not leaf.streaming.dense
-                else "local"
-            )
+            way = "gather" if by_share and leaf.rules.rows_interact and not leaf.streaming.dense else "local"
             leaf.stream_by(replace(leaf.streaming, ranks=way))
     return loss

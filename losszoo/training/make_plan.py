@@ -13,9 +13,9 @@ from torch import nn
 
 from losszoo._version import __version__
 from losszoo.common.seeding import Randomness, seed_all
-from losszoo.errors import UsageError
-from losszoo.losses.idle import idle_in_run
+from losszoo.errors import UsageError, suggest
 from losszoo.losses.sums.data_sizes import set_sizes
+from losszoo.losses.sums.idle import idle_in_run
 from losszoo.losses.sums.sum_loss import SumLoss
 from losszoo.pairs.distributed.collectives import World
 from losszoo.registry.compatibility import leaves as calls_of
@@ -29,7 +29,6 @@ from losszoo.training.build_loss import device_of, make_loss, make_model, make_o
 from losszoo.training.data.batch_inputs import predicting_signature
 from losszoo.training.data.prepared_data import Prepared, prepare, proposed
 from losszoo.training.distributed import shared
-from losszoo.training.evaluation.predict import METRICS
 from losszoo.training.guard.guard import Budget, Guard
 from losszoo.training.models.forward import Precision, make_forward
 from losszoo.training.plan import Plan
@@ -260,7 +259,10 @@ def _sha256(path: str) -> str:
 
 
 def _check_metric(spec: TaskSpec) -> None:
-    known = METRICS[spec.kind]
+    if spec.kind not in installed().kinds:
+        near = suggest(spec.kind, list(installed().kinds))
+        raise UsageError(f"{owner_of(spec)}: kind must be an installed one, got {spec.kind!r}; {near}")
+    known = installed().kinds[spec.kind].metrics
     if spec.metric not in known:
         raise UsageError(
             f"{owner_of(spec)}: metric of a {spec.kind} task must be one of {', '.join(known)}, "

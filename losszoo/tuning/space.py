@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from losszoo.losses.sums.leaves import leaves
 from losszoo.registry.params import Param
 from losszoo.registry.registry import installed
 from losszoo.training.make_plan import Choice
@@ -131,7 +132,8 @@ class Settable:
         for name, param in RECIPE.items():
             proposed = getattr(self._chosen.setup.recipe, name)
             key = f"recipe.{name}"
-            unfit = name == "sample_rate" and "neighbors" not in self._chosen.built.signatures
+            drawing = any(leaf.rules.draws_candidates for leaf in leaves(self._chosen.built))
+            unfit = name == "sample_rate" and not drawing
             own = None if param.search is None or unfit else _around(key, param, proposed)
             yield key, Known(param, proposed, own)
 

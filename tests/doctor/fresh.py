@@ -43,7 +43,7 @@ def _drawn(leaf: Leaf, scale: float, generator: torch.Generator) -> Tensor:
             return (normal * min(scale, 1.0)).log_softmax(leaf.dim)
         case "unit":
             return F.normalize(normal, dim=leaf.dim)
-        case "binary" | "bool" | "label":
+        case "bits" | "bool" | "label":
             return x.flatten()[torch.randperm(x.numel(), generator=generator)].reshape(x.shape)
         case _:
             return x

@@ -35,7 +35,7 @@ LEAVES = [
     leaf("unit", torch.nn.functional.normalize(normal(6, 3), dim=1)),
     leaf("rotation", torch.eye(3).expand(4, 3, 3)),
     leaf("rotation", torch.eye(2).expand(4, 2, 2)),
-    leaf("binary", (normal(6) > 0).float()),
+    leaf("bits", (normal(6) > 0).float()),
     leaf("bool", normal(6) > 0),
     leaf("label", LABELS, classes=3),
     leaf("label", torch.tensor([0, -1, 1, 2]), classes=3),
@@ -57,7 +57,7 @@ MEANS: dict[str, Callable[[Tensor, Leaf], bool]] = {
     "log-probability": lambda x, leaf: bool((x <= 0).all()),
     "unit": lambda x, leaf: near_one(x.square().sum(-1)),
     "rotation": lambda x, leaf: near_one((x @ x.mT).diagonal(dim1=-2, dim2=-1)),
-    "binary": lambda x, leaf: set(x.flatten().tolist()) <= {0.0, 1.0},
+    "bits": lambda x, leaf: set(x.flatten().tolist()) <= {0.0, 1.0},
     "bool": lambda x, leaf: x.dtype == torch.bool,
     "label": lambda x, leaf: min(0, int(leaf.tensor.min())) <= int(x.min()) and int(x.max()) < leaf.classes,
 }
@@ -144,7 +144,7 @@ def test_sure_scores_of_pixels_and_of_bits() -> None:
     pixels = leaf("label", LABELS.view(2, 3), 1, classes=3)
     shapes = {x.shape for _, x, _ in scores_for(leaf("real", normal(2, 3, 3)), pixels)}
     assert shapes == {torch.Size([2, 3, 3])}
-    bits = leaf("binary", torch.tensor([0.0, 1.0, 1.0]), 1)
+    bits = leaf("bits", torch.tensor([0.0, 1.0, 1.0]), 1)
     probabilities = [x.tolist() for _, x, _ in scores_for(leaf("probability", uniform(3)), bits)]
     assert probabilities == [[0.0, 1.0, 1.0], [1.0, 0.0, 0.0]]
     assert list(scores_for(leaf("real", normal(5)), bits)) == []

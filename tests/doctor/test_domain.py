@@ -9,8 +9,8 @@ from torch import Tensor
 
 from losszoo.doctor.subject.input_kinds import KINDS, Leaf, kind_of, leaves_of
 from losszoo.doctor.subject.subject import Subject, make_subject
-from losszoo.losses.example_inputs import example_inputs
 from losszoo.losses.signatures import TABLE
+from losszoo.losses.signatures.example_inputs import example_inputs
 
 LABELS = torch.tensor([0, 1, 2, 0, 1, 2])
 
@@ -39,7 +39,7 @@ def named(**inputs: Tensor) -> dict[str, Leaf]:
         (normal(8).exp(), ("positive", -1)),
         (torch.tensor(2.0), ("positive", -1)),
         (normal(6, 4).tanh(), ("bounded", -1)),
-        (torch.tensor([1.0, 0.0, 1.0]), ("binary", -1)),
+        (torch.tensor([1.0, 0.0, 1.0]), ("bits", -1)),
         (torch.tensor([True, False]), ("bool", -1)),
         (LABELS, ("label", -1)),
         (torch.tensor([0, -1, 2]), ("label", -1)),
@@ -62,7 +62,7 @@ def test_the_signature_knows_better_than_the_numbers() -> None:
     targets = torch.tensor([0.0, 1.0, 1.0, 0.0, 1.0, 0.0])
     for expects, kind in (("logits", "real"), ("probabilities", "probability")):
         subject = make_subject(zero, (inside, targets), TABLE["binary"].arguments, "binary", expects)
-        assert [leaf.kind for leaf in leaves_of(subject)] == [kind, "binary"]
+        assert [leaf.kind for leaf in leaves_of(subject)] == [kind, "bits"]
 
 
 @pytest.mark.parametrize("signature", TABLE)
@@ -95,7 +95,7 @@ LEGAL = {
     "probability": (torch.tensor([0.0, 1.0]), torch.tensor([0.5, 1.1])),
     "positive": (torch.tensor([0.0, 1e30]), torch.tensor([-1e-9, 1.0])),
     "bounded": (torch.tensor([-1.0, 1.0]), torch.tensor([1.1, 0.0])),
-    "binary": (torch.tensor([0.0, 1.0]), torch.tensor([0.5, 1.0])),
+    "bits": (torch.tensor([0.0, 1.0]), torch.tensor([0.5, 1.0])),
     "simplex": (torch.tensor([[0.0, 1.0]]), torch.tensor([[0.4, 0.4]])),
     "log-probability": (torch.tensor([[0.0, -104.0]]), torch.tensor([[0.1, -1.0]])),
     "unit": (torch.tensor([[0.0, -1.0]]), torch.tensor([[0.0, 0.0]])),

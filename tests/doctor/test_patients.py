@@ -166,7 +166,7 @@ REFUSED: dict[str, Message] = {
     ),
     "unknown signature": (
         lambda: one(ordinary, signature="multi"),
-        r"signature must be one of .*multiclass.*, however: signature='multi'",
+        r"unknown signature 'multi': did you mean multiclass",
     ),
     "no callable": (lambda: one(3), r"a loss must be a name, .* or an nn\.Module, got 3 of type int"),  # type: ignore[arg-type]
     "makes no callable": (

@@ -26,9 +26,9 @@ from losszoo.doctor.inputs.probes import (
 )
 from losszoo.doctor.subject.input_kinds import leaves_of
 from losszoo.doctor.subject.subject import Subject, make_subject
-from losszoo.losses.example_inputs import example_inputs
 from losszoo.losses.introspection import positional_names
 from losszoo.losses.signatures import TABLE
+from losszoo.losses.signatures.example_inputs import example_inputs
 
 MOST = 3000
 FEW = ("one row, ", "two rows, ", "the same row twice, ")
@@ -154,7 +154,7 @@ def test_a_battery_is_of_its_signature_and_legal(name: str, expects: str) -> Non
         for leaf in leaves_of(subject):
             x = flat[leaf.index]
             assert not bool(x.isnan().any()), label
-            if leaf.kind in ("probability", "log-probability", "binary", "label") and "excluded" not in label:
+            if leaf.kind in ("probability", "log-probability", "bits", "label") and "excluded" not in label:
                 limit = leaf.classes + len(x) if leaf.kind == "label" else 1
                 assert bool((x <= limit).all()), label
                 assert leaf.kind != "probability" or bool((x >= 0).all()), label

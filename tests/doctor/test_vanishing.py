@@ -12,8 +12,8 @@ from torch import Tensor
 from losszoo.doctor.diagnosis.vanished_gradient import WithoutEpsilon, is_epsilon, lost_pull, vanished, wrong_answers
 from losszoo.doctor.effort import Effort
 from losszoo.doctor.subject.subject import Subject, evaluate, make_subject
-from losszoo.losses.example_inputs import example_inputs
 from losszoo.losses.signatures import TABLE
+from losszoo.losses.signatures.example_inputs import example_inputs
 
 Loss = Callable[..., Tensor]
 

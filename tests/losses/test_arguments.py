@@ -12,7 +12,7 @@ from torch import Tensor
 
 import losszoo
 from losszoo import UsageError
-from losszoo.losses.example_inputs import example_inputs
+from losszoo.losses.signatures.example_inputs import example_inputs
 
 # A loss of each signature.
 LOSSES = {

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 import losszoo
 from losszoo import MemoryBank
-from losszoo.losses.example_inputs import example_inputs
+from losszoo.losses.signatures.example_inputs import example_inputs
 
 
 class Head(nn.Module):

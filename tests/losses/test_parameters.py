@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 import losszoo
 from losszoo import MemoryBank, UsageError
-from losszoo.losses.example_inputs import example_inputs
+from losszoo.losses.signatures.example_inputs import example_inputs
 
 # (loss, parameter, a value that is not the default)
 SETTABLE = [

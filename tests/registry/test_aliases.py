@@ -159,7 +159,7 @@ def test_a_name_wins_over_an_alias_and_the_first_alias_over_the_second(
 ) -> None:
     (tmp_path / "alias_plugin.py").write_text(PLUGIN)
     monkeypatch.syspath_prepend(tmp_path)
-    ours = [EntryPoint(name, f"losszoo_{name}", "losszoo") for name in ("tasks",)]
+    ours = [EntryPoint(name, f"losszoo_{name}", "losszoo") for name in ("tasks", "plugins.signatures")]
     regression = EntryPoint("regression", "losszoo_plugins.regression", "losszoo")
     registry = build([*ours, regression, EntryPoint("alias", "alias_plugin", "losszoo")])
     assert registry.aliases["shared"] == "first"

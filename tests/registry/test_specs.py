@@ -46,7 +46,7 @@ def test_six_fields_are_enough_for_a_loss() -> None:
         ("target", "pkg.mod", r"mine: target must be 'package.module:name', however: target='pkg.mod'"),
         ("target", "file.py:X y", "target must be"),
         ("target", None, "target must be .*target=None"),
-        ("signature", "bianry", "mine: signature must be one of binary, multiclass, .*signature='bianry'"),
+        ("signature", "", "mine: signature must be the name of a signature, however: signature=''"),
         ("summary", "two\nlines", "mine: summary must be one line of text"),
         ("summary", " ", "summary must be one line"),
         ("formula", None, "mine: formula must be text in printable letters, however: formula=None"),
@@ -78,7 +78,7 @@ def test_a_loss_that_cannot_be_is_refused(field: str, value: object, said: str) 
     ("field", "value", "said"),
     [
         ("name", "Rows", "name of a task must be kebab-case"),
-        ("kind", "ranking", "rows: kind must be one of multiclass, binary"),
+        ("kind", 3, "rows: kind must be the name of a kind of task, however: kind=3"),
         ("direction", "up", "rows: direction must be max or min, however: direction='up'"),
         ("metric", "", "rows: metric must be the name of a metric"),
         ("reference", None, "rows: reference must be text"),

@@ -11,11 +11,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+import losszoo
+from losszoo.registry.registry import installed
 from losszoo.training.data.batch_inputs import Model
 from losszoo.training.data.prepared_data import Part, Prepared
 from losszoo.training.evaluation.knn import best_k
 from losszoo.training.evaluation.outputs import labels_of, numbers_of, output_metrics
-from losszoo.training.evaluation.predict import METRICS, Prediction
+from losszoo.training.evaluation.predict import Prediction
 
 ACCURACY = ("accuracy", "max")
 
@@ -55,11 +57,11 @@ def test_a_part_without_rows_has_no_metrics(signature: str) -> None:
         assert all(scores[name]["accuracy"] > 0 for name in parts[:-1])
 
 
-@pytest.mark.parametrize("kind", sorted(METRICS))
+@pytest.mark.parametrize("kind", sorted(spec.name for spec in losszoo.list_kinds()))
 def test_nothing_is_measured_of_nothing(kind: str) -> None:
     nothing = Part(torch.zeros(0, 2), torch.zeros(0))
     scores = Prediction("embedding").score(model(), Prepared(nothing, nothing, nothing, kind, 0), ("test",), ACCURACY)
-    assert list(scores["test"]) == list(METRICS[kind])
+    assert list(scores["test"]) == list(installed().kinds[kind].metrics)
     assert all(map(math.isnan, scores["test"].values()))
 
 

@@ -10,16 +10,16 @@ import torch
 from tiny import Tiny, labelled, prepared, table
 from torch import Tensor, nn
 
+import losszoo
 from losszoo import UsageError
 from losszoo.losses.signatures import TABLE
-from losszoo.registry.specs import FITS
+from losszoo.registry.registry import installed
 from losszoo.training.data.batch_inputs import (
     Model,
     Step,
     arguments,
     link,
     make_head,
-    outputs,
     partners,
     predicting_signature,
     shuffled,
@@ -70,7 +70,6 @@ def test_width_of_the_head(signature: str, kind: str) -> None:
     head = make_head(signature, 7, data_of(kind))
     assert isinstance(head, nn.Linear)
     assert (head.in_features, head.out_features) == (7, WIDTHS[signature, kind])
-    assert outputs(signature, data_of(kind)) == WIDTHS[signature, kind]
 
 
 @pytest.mark.parametrize("signature", ["segmentation", "binary"])
@@ -86,22 +85,20 @@ def test_others_have_no_head(signature: str) -> None:
 
 
 @pytest.mark.parametrize("rows", [[3], [0, 3], list(range(12)), [1, 4, 7]], ids=len)
-@pytest.mark.parametrize(("kind", "signature"), [(kind, signature) for kind in FITS for signature in FITS[kind]])
+@pytest.mark.parametrize(("kind", "signature"), [(kind, name) for kind in DATA for name in installed().taken_by(kind)])
 def test_what_is_fed_is_what_the_signature_asks_for(kind: str, signature: str, rows: list[int]) -> None:
     """On every kind of task that it fits, down to a batch of one row and to one of one class."""
     step = step_of(kind, rows, signature)
     given = arguments(step, signature, "logits")
     row = TABLE[signature]
-    checked = row.prepare(row.bind(given, {}), _context())
+    checked = row.check(row.bind(given, {}), _context())
     row.check_values(checked, _context())
     if signature not in ("pair", "triplet"):
         assert len(checked[0]) == len(rows)
 
 
 def _context() -> Any:
-    from losszoo.losses.signatures import Context
-
-    return Context("logits")
+    return losszoo.checks.CheckContext("logits")
 
 
 def test_numbers_and_one_hot_targets() -> None:

@@ -12,10 +12,10 @@ from sklearn.metrics import accuracy_score, average_precision_score, mean_absolu
 from sklearn.neighbors import KNeighborsClassifier
 from torch import Tensor, nn
 
-from losszoo.registry.specs import KINDS
+from losszoo.registry.registry import installed
 from losszoo.training.data.batch_inputs import Model
 from losszoo.training.data.prepared_data import Part, Prepared
-from losszoo.training.evaluation.predict import METRICS, Prediction, best_k, knn_votes, output_metrics, probe
+from losszoo.training.evaluation.predict import Prediction, best_k, knn_votes, output_metrics, probe
 
 ACCURACY = ("accuracy", "max")
 
@@ -98,7 +98,7 @@ def test_k_is_chosen_on_validation_by_the_metric_that_decides(kind: str) -> None
     classes = 2 if kind == "binary" else 3
     data = data_of(kind, classes, spread=2.0)
     choices = (1, 3, 5, 7, 11, 15, 21, 31, 51)
-    for metric in METRICS[kind]:
+    for metric in installed().kinds[kind].metrics:
         measured = []
         for k in choices:
             votes = knn_votes(data.val.inputs, data.train.inputs, data, (k,), own=False)[0]
@@ -241,7 +241,7 @@ def test_retrieval_looks_into_its_own_part_only() -> None:
     assert scores["test"] == {"recall_at_1": 0.75, "map_at_r": 0.75}
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", installed().kinds)
 def test_every_kind_is_measured_by_what_is_announced(kind: str) -> None:
     classes = {"binary": 2, "regression": 0, "segmentation": 0}.get(kind, 3)
     maps = Part(torch.randn(4, 1, 4, 4), torch.ones(4, 1, 4, 4))
@@ -250,5 +250,5 @@ def test_every_kind_is_measured_by_what_is_announced(kind: str) -> None:
     data = Prepared(rows, rows, rows, kind, classes)
     signature = {"segmentation": "segmentation", "regression": "neighbors"}.get(kind, "embedding")
     model = Model(nn.Identity(), {"segmentation": nn.Identity()})
-    scores = Prediction(signature).score(model, data, ("train", "val"), (METRICS[kind][0], "max"))
-    assert tuple(scores["train"]) == tuple(scores["val"]) == METRICS[kind]
+    scores = Prediction(signature).score(model, data, ("train", "val"), (installed().kinds[kind].metrics[0], "max"))
+    assert tuple(scores["train"]) == tuple(scores["val"]) == installed().kinds[kind].metrics

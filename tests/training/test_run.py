@@ -20,7 +20,6 @@ from losszoo import RunResult, UsageError
 from losszoo.common.files import read_json
 from losszoo.losses.sums.sum_loss import Term
 from losszoo.registry.registry import Origin, installed
-from losszoo.registry.specs import FITS
 from losszoo.tasks.make_task import make_task
 from losszoo.training.data.prepared_data import prepare
 from losszoo.training.run import Options, make_plan
@@ -518,7 +517,7 @@ BY_SIGNATURE = {
 }
 
 
-@pytest.mark.parametrize("signature", FITS["multiclass"])
+@pytest.mark.parametrize("signature", installed().taken_by("multiclass"))
 def test_a_class_with_one_row(run: Run, odd: Callable[..., None], signature: str) -> None:
     odd("multiclass", labelled([0, 0, 0, 0, 1, 1, 1, 1, 2]))
     result = run(BY_SIGNATURE[signature], "odd", epochs=3, set={"recipe.batch_size": 4})

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import losszoo
-from losszoo.losses.example_inputs import example_inputs
+from losszoo.losses.signatures.example_inputs import example_inputs
 from losszoo.losses.sums.data_sizes import set_sizes
 from losszoo.testing import Check, Subject, parametrize_losses
 from losszoo.testing.ordinary_inputs import changed, value_and_gradients

@@ -17,7 +17,7 @@ from torch import Generator, Tensor
 
 import losszoo
 from losszoo import LossSpec, Param
-from losszoo.losses.example_inputs import example_inputs
+from losszoo.losses.signatures.example_inputs import example_inputs
 from losszoo.losses.sums.data_sizes import set_sizes
 from losszoo.testing.ordinary_inputs import value_and_gradients
 

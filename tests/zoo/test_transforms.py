@@ -13,7 +13,7 @@ from torch.func import functional_call, grad, hessian, jacrev, vmap
 
 import losszoo
 from losszoo import LossSpec, UsageError
-from losszoo.losses.example_inputs import example_inputs
+from losszoo.losses.signatures.example_inputs import example_inputs
 from losszoo.losses.sums.data_sizes import set_sizes
 
 SPECS = {spec.name: spec for spec in losszoo.list_losses(plugin="losszoo")}

@@ -17,8 +17,6 @@ from losszoo.registry.specs import LossSpec, TaskSpec
 
 # Text is read more easily in lines no longer than this.
 _WIDEST = 100
-# The signatures whose first argument is a model's output, which may be logits or probabilities.
-OUTPUTS = ("binary", "multiclass", "segmentation")
 
 
 @make_command("info")
@@ -43,7 +41,7 @@ def loss_page(registry: Registry, spec: LossSpec) -> str:
     """The page of a loss, for people: formulas as a terminal shows them."""
     facts = [
         ("signature", spec.signature),
-        *([("expects", spec.expects)] if spec.signature in OUTPUTS else []),
+        *([("expects", spec.expects)] if len(registry.signatures[spec.signature].expects) > 1 else []),
         ("fits", _fits(registry, spec)),
         *([("also called", ", ".join(spec.aliases))] if spec.aliases else []),
         ("tags", ", ".join(spec.tags) or "none"),
@@ -66,7 +64,7 @@ def loss_page(registry: Registry, spec: LossSpec) -> str:
 def _fits(registry: Registry, spec: LossSpec) -> str:
     if COMBINER in spec.tags:
         return f"any task, around losses that fit it: {spec.name}(loss, another loss)"
-    if spec.signature == "penalty":
+    if registry.penalizes(spec.signature):
         return f"any task, inside a sum: cross-entropy + 1e-4*{spec.name}"
     return ", ".join(tasks_for(registry, spec.signature)) or "no task that is installed"
 

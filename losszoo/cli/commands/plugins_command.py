@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from typing import Any
 
@@ -14,11 +15,13 @@ from losszoo.registry.registry import Failure, Origin, Registry, installed
 
 
 @make_command("plugins")
-@click.option("--check", is_flag=True, help="Exit with 1 where anything is broken.")
+@click.option(
+    "--check", is_flag=True, help="Try the rules of every signature too, and exit with 1 where anything is broken."
+)
 def command(check: bool, as_json: bool) -> None:
     """Every plugin, what it offers, and every failure. Loads every target to try it."""
     registry = installed()
-    failures = [*registry.failures, *target_failures(registry)]
+    failures = [*registry.failures, *target_failures(registry), *(_broken_rules(registry) if check else ())]
     if as_json:
         print_json(
             {
@@ -40,17 +43,33 @@ def command(check: bool, as_json: bool) -> None:
         exit_with(1)
 
 
+def _broken_rules(registry: Registry) -> Iterator[Failure]:
+    """Of the signatures that can be loaded: a wrong example, illegal edge cases, and so on."""
+    from losszoo.testing.signature_checks import signature_faults  # imports torch
+
+    for name in registry.loadable_signatures():
+        for fault in signature_faults(name):
+            yield Failure(registry.origin("signature", name), "check", f"signature {name}: {fault}")
+
+
 def _plugin(registry: Registry, origin: Origin) -> dict[str, Any]:
-    return {
-        **asdict(origin),
-        "losses": [n for n in registry.losses if registry.origin("loss", n) == origin],
-        "tasks": [n for n in registry.tasks if registry.origin("task", n) == origin],
+    shelves: dict[str, tuple[str, Iterable[str]]] = {
+        "losses": ("loss", registry.losses),
+        "tasks": ("task", registry.tasks),
+        "signatures": ("signature", registry.signatures),
+        "kinds": ("kind", registry.kinds),
     }
+    offered = {
+        shelf: [name for name in names if registry.origin(kind, name) == origin]
+        for shelf, (kind, names) in shelves.items()
+    }
+    return {**asdict(origin), **offered}
 
 
 def _offer(registry: Registry, origin: Origin) -> str:
     plugin = _plugin(registry, origin)
-    counts = [(len(plugin["losses"]), "loss"), (len(plugin["tasks"]), "task")]
+    nouns = {"losses": "loss", "tasks": "task", "signatures": "signature", "kinds": "kind"}
+    counts = [(len(plugin[shelf]), noun) for shelf, noun in nouns.items()]
     return ", ".join(counted(count, noun) for count, noun in counts if count) or "nothing"
 
 

@@ -8,7 +8,7 @@ from losszoo.cli.shared_options import columns, counted, hanging, print_json, wa
 from losszoo.cli.shared_options import command as make_command
 from losszoo.registry.compatibility import losses_for
 from losszoo.registry.registry import Registry, installed
-from losszoo.registry.specs import FITS, TaskSpec
+from losszoo.registry.specs import TaskSpec
 
 DIRECTIONS = {"max": "higher is better", "min": "lower is better"}
 
@@ -31,7 +31,7 @@ def describe(registry: Registry, task: TaskSpec) -> dict[str, object]:
     origin = registry.origin("task", task.name)
     return {
         **task.to_dict(),
-        "signatures": list(FITS[task.kind]),
+        "signatures": list(registry.taken_by(task.kind)),
         "losses": losses_for(registry, task),
         "plugin": origin.entry_point,
         "distribution": origin.distribution,
@@ -45,6 +45,6 @@ def lines(registry: Registry, task: TaskSpec) -> list[str]:
     facts = [
         ("kind", task.kind),
         ("metric", f"{task.metric} ({DIRECTIONS[task.direction]})"),
-        ("takes", f"{', '.join(FITS[task.kind])}: {fitting}"),
+        ("takes", f"{', '.join(registry.taken_by(task.kind))}: {fitting}"),
     ]
     return [click.style(task.name, bold=True), *hanging("  ", task.summary), *columns(facts)]

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
 from losszoo.doctor.effort import Effort
-from losszoo.doctor.inputs.edge_cases import battery
+from losszoo.doctor.inputs.edge_cases import edge_cases
 from losszoo.doctor.inputs.probes import Probe
 from losszoo.doctor.subject.dtypes import computing_in
 from losszoo.doctor.subject.subject import Leaves, Outcome, Subject, evaluate, forward
@@ -43,9 +43,9 @@ def wrong_answers(subject: Subject) -> Iterator[Probe]:
     """Inputs of the signature's battery on which the loss should pull hardest."""
     if subject.expects != "logits":
         return
-    for label, inputs in battery(subject.signature, subject.expects, subject.seed):
-        if "wrong" in label or "mixed up" in label:
-            yield Probe(label, tree_leaves(inputs))
+    for case in edge_cases(subject.signature, subject.expects, subject.seed):
+        if case.wrong:
+            yield Probe(case.label, tree_leaves(case.inputs))
 
 
 def vanished(subject: Subject, clock: Effort) -> Iterator[Vanished]:

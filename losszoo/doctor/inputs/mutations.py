@@ -175,7 +175,7 @@ def _rotation(leaf: Leaf) -> Iterator[Made]:
     yield from _repeats(x)
 
 
-def _binary(leaf: Leaf) -> Iterator[Made]:
+def _bits(leaf: Leaf) -> Iterator[Made]:
     x = leaf.tensor
     yield from _fill(x, 0.0, 1.0)
     yield from _first(x, 0.0, 1.0)
@@ -187,7 +187,7 @@ def _binary(leaf: Leaf) -> Iterator[Made]:
 
 
 def _bool(leaf: Leaf) -> Iterator[Made]:
-    for change in (Change(*made) for made in _binary(Leaf(leaf.index, leaf.name, "binary", leaf.tensor.float()))):
+    for change in (Change(*made) for made in _bits(Leaf(leaf.index, leaf.name, "bits", leaf.tensor.float()))):
         yield change.label.replace("1", "True").replace("0", "False"), change.tensor.bool()
 
 
@@ -214,7 +214,7 @@ MAKERS: Mapping[str, Callable[[Leaf], Iterator[Made]]] = {
     "log-probability": _log_probability,
     "unit": _unit,
     "rotation": _rotation,
-    "binary": _binary,
+    "bits": _bits,
     "bool": _bool,
     "label": _label,
 }

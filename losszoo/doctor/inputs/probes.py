@@ -143,7 +143,7 @@ def outliers(subject: Subject) -> Iterator[Probe]:
     """One residual whose square no float32 holds, where a row's part of the loss is its own."""
     leaves = leaves_of(subject)
     real = [leaf for leaf in leaves if leaf.kind == "real" and leaf.tensor.numel() > 1]
-    present = [_Edit(x.index, "", torch.ones_like(x.tensor)) for x in leaves if x.kind in ("binary", "bool")]
+    present = [_Edit(x.index, "", torch.ones_like(x.tensor)) for x in leaves if x.kind in ("bits", "bool")]
     for leaf in filter(lambda leaf: is_separable(subject, leaf), real):
         if any(leaf.tensor.shape == other.tensor.shape for other in real if other is not leaf):
             changed = leaf.tensor.clone()

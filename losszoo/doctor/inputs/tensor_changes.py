@@ -48,7 +48,7 @@ def copies_of(leaf: Leaf, other: Leaf) -> Iterator[Change]:
     x, y = leaf.tensor, other.tensor
     if x.shape != y.shape or leaf.index == other.index or not leaf.floating:
         return
-    opposite = 1 - y.double() if leaf.kind in ("probability", "binary", "simplex") else -y.to(x.dtype)
+    opposite = 1 - y.double() if leaf.kind in ("probability", "bits", "simplex") else -y.to(x.dtype)
     nearly = Change("nearly", y.to(x.dtype) * (1 + 1e-5), frozenset({Tag.NEARLY}))
     for label, tensor, tags in (Change("equal to", y), Change("the opposite of", opposite), nearly):
         if leaf.legal(tensor):
@@ -69,7 +69,7 @@ def scores_for(leaf: Leaf, labels: Leaf) -> Iterator[Change]:
 
 
 def _sure(leaf: Leaf, hot: Tensor) -> Iterator[Change]:
-    if leaf.kind in ("probability", "simplex", "binary"):
+    if leaf.kind in ("probability", "simplex", "bits"):
         yield Change(f"{leaf.name} right with probability 1", hot.to(leaf.tensor.dtype))
         wrong = hot.roll(1, 1) if leaf.kind == "simplex" else 1 - hot
         yield Change(f"{leaf.name} wrong with probability 1", wrong.to(leaf.tensor.dtype))
@@ -85,7 +85,7 @@ def _one_hot(leaf: Leaf, labels: Leaf) -> Tensor | None:
     x, y = leaf.tensor, labels.tensor
     if not leaf.floating or leaf.index == labels.index:
         return None
-    if labels.kind in ("binary", "simplex", "bool") and x.shape == y.shape:
+    if labels.kind in ("bits", "simplex", "bool") and x.shape == y.shape:
         return y.double()
     if labels.kind == "label" and labels.classes == 2 and x.shape == y.shape:
         return y.clamp(0, 1).double()

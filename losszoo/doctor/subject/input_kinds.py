@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from losszoo.doctor.subject.subject import Subject, is_given
+from losszoo.losses.signatures import TABLE
 
 # So few numbers of one sign, or within [-1, 1], are chance.
 _FEW = 6
@@ -25,7 +26,7 @@ KINDS = (
     "log-probability",
     "unit",
     "rotation",
-    "binary",
+    "bits",
     "bool",
     "label",
     "other",
@@ -90,8 +91,8 @@ def _leaf(subject: Subject, index: int, name: str, tensor: Tensor) -> Leaf:
     kind, dim = kind_of(tensor)
     if kind in _BY_CHANCE and index in subject.trained and not _is_within_one(subject, index, name):
         kind = _BY_CHANCE[kind]
-    if subject.signature in _SCORES and index == 0:
-        kind = _SCORES[subject.signature].get(subject.expects, kind)
+    if subject.signature:
+        kind = TABLE[subject.signature].leaf_kinds(subject.expects).get(name, kind)
     classes = int(tensor.max()) + 1 if kind == "label" and tensor.numel() else 0
     given = is_given(name) or index not in subject.trained
     may_be_nan, ignored = index in subject.may_be_nan, subject.ignored.get(index)
@@ -106,16 +107,6 @@ _BOUNDED_NAMES = ("prob", "conf", "cosine", "corr", "alpha", "gate", "sigmoid")
 def _is_within_one(subject: Subject, index: int, name: str) -> bool:
     named = any(word in name.lower() for word in _BOUNDED_NAMES) or name.lower() in ("p", "q")
     return index in subject.within_one or named
-
-
-_ELEMENTWISE = {"logits": "real", "probabilities": "probability", "log-probabilities": "log-probability"}
-_SCORES = {
-    "binary": _ELEMENTWISE,
-    "segmentation": _ELEMENTWISE,
-    "multiclass": {"logits": "real"},
-    "regression": {"logits": "real"},
-    "embedding": {"logits": "real"},
-}
 
 
 def kind_of(tensor: Tensor) -> tuple[str, int]:
@@ -139,7 +130,7 @@ def kind_of(tensor: Tensor) -> tuple[str, int]:
 
 def _floating_kind(x: Tensor) -> tuple[str, int]:
     if bool(((x == 0) | (x == 1)).all()):
-        return "binary", -1
+        return "bits", -1
     if bool((x >= 0).all()):
         return _nonnegative_kind(x)
     if bool((x <= 0).all()) and x.numel() >= _FEW:
@@ -245,7 +236,7 @@ def _is_of(leaf: Leaf, x: Tensor) -> bool:
 
 _CHECKS: dict[str, Any] = {
     "bool": lambda x, dim: True,
-    "binary": lambda x, dim: bool(((x == 0) | (x == 1)).all()),
+    "bits": lambda x, dim: bool(((x == 0) | (x == 1)).all()),
     "positive": lambda x, dim: bool((x >= 0).all()),
     "bounded": lambda x, dim: bool((x.abs() <= 1).all()),
     "probability": lambda x, dim: bool(((x >= 0) & (x <= 1)).all()),

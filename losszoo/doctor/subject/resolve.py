@@ -22,7 +22,6 @@ from losszoo.doctor.subject.hints import with_hints
 from losszoo.doctor.subject.resource_use import MOST_BYTES, Use, growth, in_gigabytes, numbers_of
 from losszoo.doctor.subject.subject import NoValueError, Outcome, Subject, evaluate, make_subject
 from losszoo.errors import UsageError, is_out_of_memory
-from losszoo.losses.example_inputs import example_inputs
 from losszoo.losses.introspection import (
     check_is_loss,
     fitting_signatures,
@@ -33,11 +32,11 @@ from losszoo.losses.introspection import (
 )
 from losszoo.losses.loss import Loss
 from losszoo.losses.signatures import TABLE
+from losszoo.losses.signatures.example_inputs import DIM, ROWS, example_inputs
 from losszoo.losses.sums.data_sizes import set_sizes
 from losszoo.losses.sums.sum_loss import SumLoss
 from losszoo.registry.expressions import parse
 from losszoo.registry.import_target import resolve
-from losszoo.registry.specs import SIGNATURES
 
 Example = Callable[[], Any]
 
@@ -154,16 +153,13 @@ def _of_uncompiled(
     if isinstance(thing, Loss):
         signature, expects = thing.identity.signature, thing.identity.expects
     signature = signature or _inferred(thing, label, seed)
-    if signature not in TABLE:
-        raise UsageError(f"signature must be one of {', '.join(SIGNATURES)}, however: signature={signature!r}")
+    rules = TABLE[signature]
     inputs = example_inputs(signature, expects=expects or "logits", seed=seed)
-    if isinstance(thing, Loss) and signature == "embedding":
-        # No case has more labels than rows.
-        set_sizes(thing, classes=len(inputs[0]), dim=inputs[0].shape[1])
-    row = TABLE[signature]
-    inputs = inputs[: len(row.arguments)] if not isinstance(thing, Loss) and row.optional else inputs
-    names = (*row.arguments, *row.optional)
-    return make_subject(thing, inputs, names, signature, expects or "logits", label, seed)
+    if isinstance(thing, Loss):
+        set_sizes(thing, classes=ROWS, dim=DIM)  # no case has more labels than rows
+    else:
+        inputs = inputs[: len(rules.arguments)]
+    return make_subject(thing, inputs, rules.names, signature, expects or "logits", label, seed)
 
 
 def _names(thing: Any) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
 from losszoo.doctor.effort import Effort
 from losszoo.doctor.subject.dtypes import computing_in
 from losszoo.doctor.subject.resource_use import Use
+from losszoo.losses.signatures import TABLE
 from losszoo.tracing.whole_matrix import whole_matrix
 
 Leaves = list[Any]
@@ -126,7 +127,7 @@ def make_subject(
     leaves = [leaf.detach().contiguous().clone() if isinstance(leaf, Tensor) else leaf for leaf in leaves]
     labels = _padded(names, len(inputs))
     owners = [index for index, value in enumerate(inputs) for _ in tree_flatten(value)[0]]
-    trained = _trained(tree_flatten(inputs)[0], [labels[owner] for owner in owners], signature)
+    trained = _trained(tree_flatten(inputs)[0], owners, labels, signature)
     return Subject(call, inputs, labels, signature, expects, target, seed, trained, leaves, tree)
 
 
@@ -134,15 +135,22 @@ def _padded(names: Sequence[str], count: int) -> tuple[str, ...]:
     return tuple(names[i] if i < len(names) else f"input{i}" for i in range(count))
 
 
-def _trained(leaves: Sequence[Any], names: Sequence[str], signature: str) -> tuple[int, ...]:
-    """The leaves that a user would train: those that say so, else those that are not given by the data."""
+def _trained(leaves: Sequence[Any], owners: Sequence[int], names: Sequence[str], signature: str) -> tuple[int, ...]:
+    """The leaves that a user would train: those that say so, else those that are not given by the data.
+
+    Args:
+        leaves: of the inputs.
+        owners: place of the input that each belongs to.
+        names: of the inputs.
+        signature: name of one that is installed, which says which are given; "" where only the names may tell.
+    """
     floating = [i for i, x in enumerate(leaves) if isinstance(x, Tensor) and x.is_floating_point()]
     said = [i for i in floating if leaves[i].requires_grad]
     if said or not floating:
         return tuple(said)
-    if signature in ("binary", "multiclass", "regression", "segmentation"):
-        return (floating[0],)
-    chosen = [i for i in floating if not is_given(names[i]) and not _is_binary(leaves[i])]
+    if signature:
+        return tuple(i for i in floating if owners[i] in TABLE[signature].trained)
+    chosen = [i for i in floating if not is_given(names[owners[i]]) and not _is_binary(leaves[i])]
     # Of two distributions the second is what the first is compared with.
     chosen = [i for i in chosen if i == chosen[0] or not _is_distribution(leaves[i])]
     return tuple(chosen or floating[:1])

@@ -14,13 +14,11 @@ from torch import Tensor, nn
 
 from losszoo.common.text import shown
 from losszoo.errors import UsageError
-from losszoo.losses.idle import warn_of_idle
 from losszoo.losses.parameters import refuse_inside
+from losszoo.losses.signatures.signature import Signature, interchangeable
+from losszoo.losses.sums.idle import warn_of_idle
 from losszoo.losses.sums.schedules import Schedule, number_text
 from losszoo.losses.sums.training_clock import Clock
-
-# Signatures called with the same two tensors, the later one being the stricter.
-_INTERCHANGEABLE = ("binary", "regression", "segmentation")
 
 
 class Summable(nn.Module):
@@ -36,6 +34,11 @@ class Summable(nn.Module):
     @property
     def signature(self) -> str:
         """Name of the signature."""
+        raise NotImplementedError
+
+    @property
+    def rules(self) -> Signature:
+        """The signature itself: what the loss is called with, and how a task is joined to it."""
         raise NotImplementedError
 
     def __mul__(self, scale: Any) -> SumLoss:
@@ -142,10 +145,12 @@ class SumLoss(Summable):
     @property
     def signature(self) -> str:
         """The one signature that the inputs of a direct call have."""
-        own = [name for name in self.signatures if name != "penalty"] or ["penalty"]
-        if len(own) > 1 and all(name in _INTERCHANGEABLE for name in own):
-            return max(own, key=_INTERCHANGEABLE.index)
+        rules = {leaf.signature: leaf.rules for _, leaf in self._labelled()}
+        own = [name for name, rule in rules.items() if not rule.on_parameters] or list(rules)[:1]
         if len(own) > 1:
+            strictest = interchangeable([rules[name] for name in own])
+            if strictest is not None:
+                return strictest.name
             raise UsageError(
                 f"a sum that is called with one tuple of inputs must have one signature, however: {' and '.join(own)}; "
                 "use loss.evaluate(inputs), which takes inputs by signature"
@@ -200,10 +205,11 @@ class SumLoss(Summable):
     def forward(self, *inputs: Any, parameters: Iterable[Tensor] | None = None, **how: Any) -> Tensor:
         """The total. ``parameters`` feeds the penalties; weight, mask and denominator go to every other term."""
         given = list(parameters) if parameters is not None else None
-        signature = self.signature
+        only_penalties = not self._data_terms
+        _ = self.signature  # refuses a sum whose terms are called with different inputs
 
         def inputs_of(loss: Summable) -> tuple[Any, ...]:
-            if loss.signature != "penalty" or signature == "penalty":
+            if not loss.rules.on_parameters or only_penalties:
                 return inputs
             if given is None:
                 raise UsageError(
@@ -327,7 +333,7 @@ class SumLoss(Summable):
 
     @property
     def _data_terms(self) -> int:
-        return sum(leaf.signature != "penalty" for _, leaf in self._labelled())
+        return sum(not leaf.rules.on_parameters for _, leaf in self._labelled())
 
     def _value(
         self, term: Term, clock: Clock, inputs_of: Callable[[Term, Summable], tuple[Any, ...]], how: Mapping[str, Any]
@@ -338,7 +344,7 @@ class SumLoss(Summable):
             loss = term.loss
             if isinstance(loss, SumLoss):
                 return loss._combined(loss._values_at(clock, inputs_of, how), clock)
-            own = {} if loss.signature == "penalty" else _own(how, term.label)
+            own = {} if loss.rules.on_parameters else _own(how, term.label)
             value: Tensor = loss(*inputs_of(term, loss), **own)
             return value
 

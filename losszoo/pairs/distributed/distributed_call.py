@@ -15,6 +15,7 @@ from losszoo.common.foreign_code import level_of_user
 from losszoo.common.text import in_one_line
 from losszoo.errors import UsageError
 from losszoo.losses.arguments import BrokenRule
+from losszoo.losses.signatures.signature import Signature
 from losszoo.losses.traced import traced
 from losszoo.pairs.distributed.collectives import World, by_rank, others_failed
 from losszoo.pairs.distributed.gather import Agreement
@@ -99,7 +100,7 @@ def current_call() -> DistributedCall | None:
     return None if held is None or held.agreed else held
 
 
-def check_ranks(name: str, signature: str, streaming: Streaming) -> None:
+def check_ranks(name: str, signature: Signature, streaming: Streaming) -> None:
     """Refuse what cannot go with the candidates of all ranks.
 
     Raises:
@@ -107,9 +108,9 @@ def check_ranks(name: str, signature: str, streaming: Streaming) -> None:
     """
     if streaming.ranks not in ("gather", "ring"):
         return
-    if signature == "neighbors":
+    if not signature.rows_interact:
         raise UsageError(
-            f"{name}: ranks must be 'local' where the candidates are given (signature neighbors), "
+            f"{name}: ranks must be 'local' where the candidates are given (signature {signature.name}), "
             f"however: ranks={streaming.ranks!r}"
         )
     if streaming.dense:

@@ -3,34 +3,30 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 
 from losszoo.errors import UsageError
-from losszoo.losses.example_inputs import Batch
 from losszoo.losses.signatures import TABLE
 from losszoo.testing.check import check, require
 from losszoo.testing.loss_under_test import NotApplicable, Subject
-from losszoo.testing.ordinary_inputs import SAMPLED, learned_places
-
-# The argument at fault, what is wrong with it, and the inputs.
-Case = tuple[str, str, Batch]
+from losszoo.testing.ordinary_inputs import sampled
 
 
 @check()
 def check_wrong_shapes(subject: Subject) -> None:
     """An input of a wrong shape or type is refused by its name."""
     loss = subject.make()
-    for name, what, inputs in _misshapen(subject.signature, subject.batch()):
+    for name, what, inputs in TABLE[subject.signature].misshapen(subject.batch()):
         must_refuse(name, what, lambda inputs=inputs: loss(*inputs))  # type: ignore[misc]
 
 
 @check()
 def check_wrong_numbers(subject: Subject) -> None:
     """A number that is out of range is refused by the name of its input, where a loss looks at numbers."""
-    cases = list(_out_of_range(subject))
+    cases = list(TABLE[subject.signature].illegal_values(subject.batch(), subject.expects))
     if not cases:
         raise NotApplicable("every number is legal")
     loss = subject.make()
@@ -38,7 +34,7 @@ def check_wrong_numbers(subject: Subject) -> None:
         must_refuse(name, what, lambda inputs=inputs: loss(*inputs))  # type: ignore[misc]
 
 
-@check(signatures=SAMPLED)
+@check(concerns=sampled)
 def check_wrong_weights(subject: Subject) -> None:
     """A wrong weight, mask or denominator is refused by its name."""
     loss, inputs = subject.make(), subject.batch()
@@ -89,50 +85,3 @@ def _takes(subject: Subject, name: str, value: Any) -> bool:
     except NotApplicable:
         return False
     return True
-
-
-def _misshapen(signature: str, inputs: Batch) -> Iterator[Case]:
-    names = TABLE[signature].arguments
-    if signature == "penalty":
-        yield "parameters", "a number", (3,)
-        yield "parameters", "whole numbers", ([torch.ones(2, dtype=torch.int64)],)
-        return
-    yield "inputs", "one too many", (*inputs, *inputs, *inputs)
-    yield "inputs", "none", ()
-    for place, name in enumerate(names):
-        yield name, "a list", _with(inputs, place, [1.0])
-        if place in learned_places(signature):
-            yield name, "whole numbers", _with(inputs, place, inputs[place].long())
-        if name == "candidates":
-            yield name, "one column less", _with(inputs, place, inputs[place][:, :-1])
-        elif place > 0:
-            yield name, "one row less", _with(inputs, place, inputs[place][:-1])
-        if inputs[place].ndim > 1 and place == 0:
-            yield name, "one dimension only", _with(inputs, place, inputs[place].flatten())
-
-
-def _out_of_range(subject: Subject) -> Iterator[Case]:
-    inputs = subject.batch()
-    names = (*TABLE[subject.signature].arguments, *TABLE[subject.signature].optional)
-    for place, what, value in _NUMBERS.get(subject.signature, ()):
-        yield names[place], what, _with(inputs, place, torch.full_like(inputs[place], value))
-    if subject.signature == "multiclass":
-        yield "targets", "probabilities that do not sum to 1", (inputs[0], torch.full_like(inputs[0], 0.9))
-    if subject.signature == "embedding":
-        yield "labels", "multi-hot, of 2", (inputs[0], torch.full((6, 3), 2))
-    if subject.expects == "probabilities":
-        yield names[0], "a probability of 1.5", _with(inputs, 0, torch.full_like(inputs[0], 1.5))
-
-
-_NUMBERS: Mapping[str, tuple[tuple[int, str, float], ...]] = {
-    "binary": ((1, "a target of 1.5", 1.5), (1, "a target of -1", -1.0)),
-    "multiclass": ((1, "a label of 93", 93), (1, "a label of -7", -7)),
-    "regression": ((1, "a target of NaN", torch.nan),),
-    "segmentation": ((1, "a target of 0.5", 0.5),),
-    "pair": ((2, "a 2", 2.0),),
-    "neighbors": ((4, "an index of 93", 93), (4, "an index of -2", -2)),
-}
-
-
-def _with(inputs: Batch, place: int, value: Any) -> Batch:
-    return (*inputs[:place], value, *inputs[place + 1 :])

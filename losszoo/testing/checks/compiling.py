@@ -7,7 +7,7 @@ import torch
 from losszoo.testing.check import check
 from losszoo.testing.equal import agree
 from losszoo.testing.loss_under_test import Subject
-from losszoo.testing.ordinary_inputs import SAMPLED, value_and_gradients
+from losszoo.testing.ordinary_inputs import sampled, value_and_gradients
 
 _ADVICE = "no .item(), no numpy, and no branch on data in the loss"
 
@@ -26,7 +26,7 @@ def check_compile(subject: Subject) -> None:
         agree("the compiled gradient", gradient, "the gradient", other, _ADVICE)
 
 
-@check(signatures=SAMPLED)
+@check(concerns=sampled)
 def check_compile_masked(subject: Subject) -> None:
     """torch.compile(fullgraph=True) takes a mask and a weight, too."""
     mask = torch.tensor([True, True, False, True, True, True])

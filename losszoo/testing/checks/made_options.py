@@ -37,16 +37,16 @@ def check_announced_parameters(subject: Subject) -> None:
 
 def _keywords(spec: LossSpec) -> dict[str, Any]:
     """Keywords and defaults of a target, those that losszoo adds to a row function included."""
-    target = resolve(spec.target)
+    target, rules = resolve(spec.target), TABLE[spec.signature]
     called = target.__init__ if inspect.isclass(target) else target
-    given = {"self", "mask", *TABLE[spec.signature].optional}
+    given = {"self", "mask", *rules.optional}
     parameters = inspect.signature(called).parameters.values()
     keywords = {p.name: p.default for p in parameters if p.default is not p.empty and p.name not in given}
     row = getattr(target, "__losszoo_row__", None)
     if row is not None:
         keywords["similarity"] = row.similarity
         keywords |= {} if row.temperature is None else {"temperature": row.temperature}
-        keywords |= {"symmetric": False} if spec.signature == "views" else {}
+        keywords |= {"symmetric": False} if rules.two_ways else {}
     return keywords
 
 

@@ -8,13 +8,13 @@ from losszoo.errors import EmptyBatchError, UsageError
 from losszoo.testing.check import check, require
 from losszoo.testing.equal import agree
 from losszoo.testing.loss_under_test import NotApplicable, Subject
-from losszoo.testing.ordinary_inputs import ALONE, SAMPLED, rows_of, spoiled, value_and_gradients
+from losszoo.testing.ordinary_inputs import alone, rows_of, sampled, spoiled, value_and_gradients
 
 SEEN = "its value for a sample depends on the others"
 _PURE = "let a value depend on its own sample only, and leave the mean to losszoo"
 
 
-@check(signatures=SAMPLED)
+@check(concerns=sampled)
 def check_unreduced(subject: Subject) -> None:
     """A loss returns its values, and leaves the reduction to losszoo."""
     rule, advice = "a loss must return unreduced values", "drop the mean or sum in it"
@@ -26,7 +26,7 @@ def check_unreduced(subject: Subject) -> None:
     require(shape != (), rule, f"reduction='none' gives the shape {shape}", advice)
 
 
-@check(signatures=SAMPLED)
+@check(concerns=sampled)
 def check_sum_and_mean(subject: Subject) -> None:
     """A sum is that of the unreduced values, and a mean is the sum over the count."""
     subject.must_take(reduction="none")
@@ -40,7 +40,7 @@ def check_sum_and_mean(subject: Subject) -> None:
     agree("reduction='none'", subject.make("none")(*inputs), "the values", last(values), _PURE)
 
 
-@check(signatures=ALONE, because=SEEN)
+@check(concerns=alone, because=SEEN)
 def check_weight_two(subject: Subject) -> None:
     """A weight of 2 is the sample twice."""
     weight = torch.tensor([1.0, 1.0, 2.0, 1.0, 1.0, 1.0])
@@ -50,7 +50,7 @@ def check_weight_two(subject: Subject) -> None:
     agree("weight 2", loss(*inputs, weight=weight), "the sample twice", loss(*twice), _PURE)
 
 
-@check(signatures=ALONE, because=SEEN)
+@check(concerns=alone, because=SEEN)
 def check_weight_zero(subject: Subject) -> None:
     """A weight of 0 is absence."""
     weight = torch.tensor([1.0, 1.0, 0.0, 1.0, 1.0, 1.0])
@@ -62,7 +62,7 @@ def check_weight_zero(subject: Subject) -> None:
     agree("weight 0 on NaN", loss(*nothing, weight=weight), "absence", loss(*without), _PURE)
 
 
-@check(signatures=ALONE, because=SEEN)
+@check(concerns=alone, because=SEEN)
 def check_micro_batches(subject: Subject) -> None:
     """Parts of a batch with one denominator add up to the whole."""
     subject.must_take(denominator=1.0)
@@ -73,7 +73,7 @@ def check_micro_batches(subject: Subject) -> None:
     agree("the sum over the parts", total, "the whole", loss(*inputs), _PURE)
 
 
-@check(signatures=SAMPLED)
+@check(concerns=sampled)
 def check_permutation(subject: Subject) -> None:
     """The order of the samples changes nothing."""
     inputs, loss = subject.batch(), subject.make()
@@ -81,7 +81,7 @@ def check_permutation(subject: Subject) -> None:
     agree("the loss of a shuffled batch", loss(*shuffled), "that of the batch", loss(*inputs), _PURE)
 
 
-@check(signatures=SAMPLED)
+@check(concerns=sampled)
 def check_no_sample(subject: Subject) -> None:
     """A batch without samples gives what the empty policy says, and a zero gradient."""
     nothing = rows_of(subject.batch(), torch.arange(0), subject.signature)

@@ -55,14 +55,12 @@ def check_gradcheck(subject: Subject) -> None:
     torch.autograd.gradcheck(value, (*leaves, *own.values()))
 
 
-@check(signatures=("binary", "multiclass", "regression"), because="the shape of its inputs is fixed")
+@check(concerns=lambda signature: signature.any_shape, because="the shape of its inputs is fixed")
 def check_more_dimensions(subject: Subject) -> None:
     """A loss takes further dimensions: the values are those of the flat batch."""
     subject.must_take(reduction="none")
     loss, flat = subject.make("none"), subject.batch()
     wide = rows_of(flat, torch.tensor([[0, 1], [2, 3], [4, 5]]), subject.signature)
-    if subject.signature == "multiclass":
-        wide = wide[0].movedim(-1, 1), wide[1]
     values, expected = loss(*wide), loss(*flat)
     if values.shape == (3,):
         return  # one value per sample is what such a loss may give

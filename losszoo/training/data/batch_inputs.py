@@ -1,8 +1,8 @@
-"""Signature -> head, loss arguments. What joins any loss to any task it fits."""
+"""Model and batch as a signature sees them: what joins any loss to any task that it fits."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -13,23 +13,12 @@ from torch import Generator, Tensor, nn
 
 from losszoo.errors import UsageError
 from losszoo.losses.sampling import sample_neighbors
+from losszoo.losses.signatures import TABLE
+from losszoo.losses.signatures.example_inputs import whose
+from losszoo.losses.signatures.signature import Signature, predicting_of
 from losszoo.tasks.task import Task
 from losszoo.training.data.prepared_data import Part, Prepared
 from losszoo.training.models.forward import Forward, ForwardPass, Outputs
-
-# The signature that predicts, where a sum holds several: the first of these that it has.
-PREDICTING = (
-    "multiclass",
-    "segmentation",
-    "binary",
-    "regression",
-    "neighbors",
-    "embedding",
-    "triplet",
-    "pair",
-    "views",
-)
-HEADED = ("multiclass", "binary", "regression", "segmentation")
 
 
 class Model(nn.Module):
@@ -53,19 +42,16 @@ class Model(nn.Module):
 
 
 def make_head(signature: str, dim: int, data: Prepared) -> nn.Module | None:
-    """The head that a loss of this signature needs on this data; None where it works on the features."""
-    if signature not in HEADED:
-        return None
-    if data.kind == "segmentation":
-        return nn.Conv2d(dim, data.train.targets.shape[1], kernel_size=1)
-    return nn.Linear(dim, outputs(signature, data))
+    """The head that a loss of this signature needs on this data; None where it works on the features.
 
-
-def outputs(signature: str, data: Prepared) -> int:
-    """Width of the head: one for a number or a yes/no by ``binary`` losses, else one per class."""
-    if data.kind == "regression" or (data.kind == "binary" and signature == "binary"):
-        return 1
-    return data.classes
+    Raises:
+        UsageError: the signature makes something else.
+    """
+    with whose(signature, "head"):
+        head = TABLE[signature].head(dim, data)
+    if head is not None and not isinstance(head, nn.Module):
+        raise UsageError(f"signature {signature}: head must return a module or None, got a {type(head).__name__}")
+    return head
 
 
 @dataclass
@@ -132,106 +118,107 @@ class Step:
         return features, train.targets[drawn], torch.arange(len(self.rows), device=self.rows.device)
 
 
+@dataclass(frozen=True)
+class Batch:
+    """What :meth:`losszoo.Signature.loss_inputs` is given: one batch, as one loss sees it.
+
+    Args:
+        step: computes what is asked for, once for all losses.
+        signature: of the loss.
+        expects: what the loss expects of the predictions.
+    """
+
+    step: Step
+    signature: Signature
+    expects: str = "logits"
+
+    @property
+    def outputs(self) -> Tensor:
+        """The predictions of the signature's head, as the loss expects them."""
+        return self.signature.link(self.step.outputs[self.signature.name], self.expects)
+
+    @property
+    def features(self) -> Tensor:
+        """(N, D) of the trunk: the embedding of each row."""
+        return self.step.features
+
+    @property
+    def targets(self) -> Tensor:
+        """Of the rows, as the task's kind prepares them."""
+        return self.step.targets
+
+    @property
+    def one_hot_targets(self) -> Tensor:
+        """Labels as (N, C) floating numbers of 0 and 1."""
+        return one_hot(self.step.targets, self.data.classes)
+
+    @property
+    def data(self) -> Prepared:
+        """The prepared data: ``kind``, ``classes``, and the parts ``train``, ``val`` and ``test``."""
+        return self.step.data
+
+    @property
+    def rows(self) -> Tensor:
+        """Indices of the batch among the training rows."""
+        return self.step.rows
+
+    @property
+    def views(self) -> tuple[Tensor, Tensor]:
+        """Features (N, D) of two random views of each row."""
+        first, second = self.step.views
+        return first["features"], second["features"]
+
+    @property
+    def candidates(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Features and targets of rows drawn from all training rows, the batch first, and the place of each row."""
+        return self.step.neighbors
+
+    @cached_property
+    def partners(self) -> tuple[Tensor, Tensor]:
+        """(n, 2) indices of rows and a random one of their label, and the same of another label."""
+        return partners(self.step.targets, self.step.generator)
+
+    @property
+    def parameters(self) -> list[Tensor]:
+        """Of the model."""
+        return list(self.step.model.parameters())
+
+
 def arguments(step: Step, signature: str, expects: str) -> tuple[Any, ...]:
     """What a loss of this signature is called with on this batch."""
-    return _ARGUMENTS[signature](step, expects)
+    rules = TABLE[signature]
+    return tuple(rules.loss_inputs(Batch(step, rules, expects)))
 
 
 def link(outputs: Tensor, expects: str, signature: str) -> Tensor:
     """The head's output as the loss expects it: logits, probabilities or log-probabilities."""
-    if expects == "logits":
-        return outputs
-    if signature == "multiclass":
-        return F.log_softmax(outputs, 1) if expects == "log-probabilities" else F.softmax(outputs, 1)
-    return F.logsigmoid(outputs) if expects == "log-probabilities" else torch.sigmoid(outputs)
+    return TABLE[signature].link(outputs, expects)
 
 
-def _head(step: Step, signature: str, expects: str) -> Tensor:
-    return link(step.outputs[signature], expects, signature)
+class _Share:
+    """The rows of a step that this rank computes itself, where a loss over pairs meets the others by itself."""
 
+    def __init__(self, step: Step) -> None:
+        self._step = step
+        self.targets = step.passing.rows(step.targets)
 
-def _multiclass(step: Step, expects: str) -> tuple[Any, ...]:
-    return _head(step, "multiclass", expects), step.targets
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._step, name)
 
+    @property
+    def features(self) -> Tensor:
+        return self._step.passing.own(self._step.outputs)["features"]
 
-def _binary(step: Step, expects: str) -> tuple[Any, ...]:
-    predictions = _head(step, "binary", expects)
-    if step.data.kind == "binary":
-        return predictions.squeeze(1), step.targets.to(predictions.dtype)
-    if step.data.kind == "segmentation":
-        return predictions, step.targets
-    return predictions, one_hot(step.targets, step.data.classes)
-
-
-def _regression(step: Step, expects: str) -> tuple[Any, ...]:
-    predictions = _head(step, "regression", expects)
-    if step.data.kind == "regression":
-        return predictions.squeeze(1), step.targets
-    return predictions, one_hot(step.targets, step.data.classes)
-
-
-def _segmentation(step: Step, expects: str) -> tuple[Any, ...]:
-    return _head(step, "segmentation", expects), step.targets
-
-
-def _embedding(step: Step, expects: str) -> tuple[Any, ...]:
-    return step.features, step.targets
-
-
-def _pair(step: Step, expects: str) -> tuple[Any, ...]:
-    """Every row of the batch twice: with a row of its label, and with one of another label."""
-    positive, negative = partners(step.targets, step.generator)
-    first = torch.cat((positive[:, 0], negative[:, 0]))
-    second = torch.cat((positive[:, 1], negative[:, 1]))
-    same = step.targets[first] == step.targets[second]
-    return step.features[first], step.features[second], same.to(step.features.dtype)
-
-
-def _triplet(step: Step, expects: str) -> tuple[Any, ...]:
-    """Every row that has both, with a row of its label and one of another label."""
-    positive, negative = partners(step.targets, step.generator)
-    size = len(step.targets)
-    near, far = torch.full((2, size), -1, device=step.targets.device)
-    near[positive[:, 0]], far[negative[:, 0]] = positive[:, 1], negative[:, 1]
-    whole = ((near >= 0) & (far >= 0)).nonzero().squeeze(1)
-    return step.features[whole], step.features[near[whole]], step.features[far[whole]]
-
-
-def _views(step: Step, expects: str) -> tuple[Any, ...]:
-    first, second = step.views
-    return first["features"], second["features"]
-
-
-def _neighbors(step: Step, expects: str) -> tuple[Any, ...]:
-    features, targets, own = step.neighbors
-    size = len(step.rows)
-    return features[:size], targets[:size], features, targets, own
+    @property
+    def views(self) -> tuple[Outputs, Outputs]:
+        first, second = (self._step.passing.own(outputs) for outputs in self._step.views)
+        return first, second
 
 
 def own_arguments(step: Step, signature: str) -> tuple[Any, ...]:
     """What a loss over pairs is called with that sees the rows of all ranks by itself: the share of this one."""
-    if signature == "views":
-        first, second = (step.passing.own(outputs) for outputs in step.views)
-        return first["features"], second["features"]
-    return step.passing.own(step.outputs)["features"], step.passing.rows(step.targets)
-
-
-def _penalty(step: Step, expects: str) -> tuple[Any, ...]:
-    return (list(step.model.parameters()),)
-
-
-_ARGUMENTS: Mapping[str, Callable[[Step, str], tuple[Any, ...]]] = {
-    "multiclass": _multiclass,
-    "binary": _binary,
-    "regression": _regression,
-    "segmentation": _segmentation,
-    "embedding": _embedding,
-    "pair": _pair,
-    "triplet": _triplet,
-    "views": _views,
-    "neighbors": _neighbors,
-    "penalty": _penalty,
-}
+    rules = TABLE[signature]
+    return tuple(rules.loss_inputs(Batch(_Share(step), rules)))  # type: ignore[arg-type]
 
 
 def one_hot(labels: Tensor, classes: int) -> Tensor:
@@ -258,10 +245,10 @@ def predicting_signature(signatures: tuple[str, ...]) -> str:
     Raises:
         UsageError: only penalties.
     """
-    for signature in PREDICTING:
-        if signature in signatures:
-            return signature
-    raise UsageError("a penalty must stand in a sum with a loss of the data, however: nothing else is there")
+    found = predicting_of([TABLE[name] for name in signatures])
+    if found is None:
+        raise UsageError("a penalty must stand in a sum with a loss of the data, however: nothing else is there")
+    return found.name
 
 
 def shuffled(part: Part, generator: Generator) -> Tensor:

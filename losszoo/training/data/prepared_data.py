@@ -12,6 +12,7 @@ from torch import Tensor
 
 from losszoo.common.text import in_one_line
 from losszoo.errors import DataError, LosszooError, MissingDataError, UsageError
+from losszoo.losses.signatures.kind import Kind, count_classes
 from losszoo.registry.registry import installed
 from losszoo.registry.specs import DOWNLOAD
 from losszoo.tasks.task import Array, Setup, Split, Splits, Task
@@ -59,25 +60,25 @@ def prepare(task: Task, seed: int, device: torch.device) -> Prepared:
     Raises:
         DataError: NaN or infinite entries (row and column), labels out of range, too few rows or classes.
     """
-    kind, name = task.spec.kind, task.spec.name
+    kind, name = installed().kind(task.spec.kind), task.spec.name
     splits = _arrays(name, _given(task, seed))
     for part, split in zip(Splits._fields, splits, strict=True):
         _check_split(f"{name}: {part}", kind, split, splits.train)
-    classes = 0 if kind in ("regression", "segmentation") else _count_classes(task, splits)
+    classes = count_classes(kind, name, task.class_names, _targets(splits)) if kind.labels else 0
     mean, deviation = _moments(task, splits.train.inputs)
     center, scale = 0.0, 1.0
-    if kind == "regression":
+    if kind.standardised:
         center = float(splits.train.targets.mean(dtype=np.float64))
         scale = float(splits.train.targets.std(dtype=np.float64)) or 1.0
 
     def tensors(split: Split) -> Part:
         inputs = ((split.inputs - mean) / deviation).astype(np.float32)
-        targets = (split.targets - center) / scale if kind == "regression" else split.targets
+        targets = (split.targets - center) / scale if kind.standardised else split.targets
         typed = np.array(targets, dtype=np.int64 if classes else np.float32)
         return Part(torch.from_numpy(inputs).to(device), torch.from_numpy(typed).to(device))
 
     train, val, test = (tensors(split) for split in splits)
-    return Prepared(train, val, test, kind, classes, center, scale)
+    return Prepared(train, val, test, kind.name, classes, center, scale)
 
 
 def proposed(task: Task, signature: str) -> Setup:
@@ -140,7 +141,7 @@ def _arrays(name: str, given: Any) -> Splits:
     return Splits(train, val, test)
 
 
-def _check_split(where: str, kind: str, split: Split, train: Split) -> None:
+def _check_split(where: str, kind: Kind, split: Split, train: Split) -> None:
     """Numbers, all of them finite; as many targets as rows; shaped as in training."""
     rows = len(split.inputs) if split.inputs.ndim else 0
     if rows == 0 or split.targets.shape[:1] != (rows,):
@@ -149,9 +150,7 @@ def _check_split(where: str, kind: str, split: Split, train: Split) -> None:
     if split.inputs.ndim < 2 or split.inputs.shape[1:] != train.inputs.shape[1:]:
         shape = f"(N, {', '.join(map(str, train.inputs.shape[1:])) or 'columns'})"
         _refuse(where, f"inputs must have shape {shape}", f"{split.inputs.shape}")
-    if (split.targets.ndim != 1) != (kind == "segmentation"):
-        shape = "(N, C, H, W)" if kind == "segmentation" else "(N,)"
-        _refuse(where, f"targets must have shape {shape}", f"{split.targets.shape}")
+    kind.check_targets(where, split.targets)
     for what, values in (("inputs", split.inputs), ("targets", split.targets)):
         _check_finite(f"{where} {what}", values)
 
@@ -167,26 +166,9 @@ def _check_finite(where: str, values: Array) -> None:
         _refuse(where, "must be finite in float32", f"{came}; drop or impute them before training")
 
 
-def _count_classes(task: Task, splits: Splits) -> int:
-    """How many labels there are: as many as have a name, else as training holds."""
-    kind, name = task.spec.kind, task.spec.name
-    for part, split in zip(Splits._fields, splits, strict=True):
-        if not np.issubdtype(split.targets.dtype, np.integer):
-            _refuse(f"{name}: {part} labels", "must be whole numbers", f"dtype {split.targets.dtype}")
-    labels = splits.train.targets
-    seen = np.unique(labels)
-    if len(seen) < 2:
-        came = f"only class {seen[0]} ({len(labels)} rows)"
-        _refuse(f"{name}: train", "must hold at least two classes", came)
-    classes = len(task.class_names) or (2 if kind == "binary" else int(min(seen.max() + 1, len(labels))))
-    for part, split in zip(Splits._fields, splits, strict=True):
-        strange = (split.targets < 0) | (split.targets >= classes)
-        # Retrieval is of classes that training has not seen.
-        if strange.any() and (kind != "retrieval" or part == "train"):
-            row = int(np.argmax(strange))
-            rule = f"must be from 0 to {classes - 1}"
-            _refuse(f"{name}: {part} labels", rule, f"row {row} holds {split.targets[row]}")
-    return classes
+def _targets(splits: Splits) -> dict[str, Array]:
+    """The targets of each part."""
+    return {part: split.targets for part, split in zip(Splits._fields, splits, strict=True)}
 
 
 def _moments(task: Task, inputs: Array) -> tuple[Array, Array]:

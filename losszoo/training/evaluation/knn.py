@@ -11,7 +11,7 @@ from torch import Tensor
 
 from losszoo.losses.similarity import pairwise_logits
 from losszoo.training.data.prepared_data import Prepared
-from losszoo.training.evaluation.outputs import output_metrics
+from losszoo.training.evaluation.outputs import vote_metrics
 
 # The numbers of neighbors that validation chooses from.
 K_CHOICES = (1, 3, 5, 7, 11, 15, 21, 31, 51)
@@ -42,8 +42,8 @@ def best_k(features: Mapping[str, Tensor], data: Prepared, deciding: tuple[str, 
     part = "train" if own else "val"
     values = []
     for votes in knn_votes(features[part], features["train"], data, choices, own):
-        measured = output_metrics(votes, getattr(data, part), data, "probabilities")
-        value = measured.get(metric, measured["accuracy"])
+        measured = vote_metrics(votes, getattr(data, part), data)
+        value = measured.get(metric, next(iter(measured.values())))
         values.append(-math.inf if math.isnan(value) else value if direction == "max" else -value)
     return max(k for k, value in zip(choices, values, strict=True) if value == max(values))
 

@@ -150,3 +150,36 @@ def _difference(targets: Array, predicted: Array) -> Array:
 def _mean(values: Any) -> float:
     values = np.asarray(values, dtype=np.float64)
     return float(values.mean()) if values.size else math.nan
+
+
+# Above it a single output says yes.
+_THRESHOLDS = {"logits": 0.0, "probabilities": 0.5, "log-probabilities": math.log(0.5)}
+
+
+def positives_of(outputs: torch.Tensor, expects: str) -> torch.Tensor:
+    """Boolean: where a single output says yes.
+
+    Args:
+        outputs: scores of any shape.
+        expects: what they are: "logits", "probabilities" or "log-probabilities".
+    """
+    above: torch.Tensor = outputs > _THRESHOLDS[expects]
+    return above
+
+
+def labels_of(outputs: torch.Tensor, expects: str) -> torch.Tensor:
+    """(N,) labels of (N, 1) or (N, C) scores; arguments as of :func:`positives_of`."""
+    one = outputs.shape[1] == 1
+    labels: torch.Tensor = positives_of(outputs[:, 0], expects).long() if one else outputs.argmax(1)
+    return labels
+
+
+def numbers_of(outputs: torch.Tensor, data: Any) -> torch.Tensor:
+    """(N,) numbers in the unit of the targets, in float64, of (N, 1) or (N,) standardised ones.
+
+    Args:
+        outputs: standardised numbers.
+        data: the prepared data, for ``center`` and ``scale`` of the training targets.
+    """
+    numbers: torch.Tensor = outputs.reshape(len(outputs)).double() * data.scale + data.center
+    return numbers

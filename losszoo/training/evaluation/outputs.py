@@ -1,45 +1,49 @@
-"""What the outputs of a model say: labels, numbers, and how good they are."""
+"""How good the outputs of a model are, by the kind of its task."""
 
 from __future__ import annotations
 
-import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
-import torch
 from torch import Tensor
 
+from losszoo.common.text import in_one_line
+from losszoo.errors import LosszooError, UsageError
+from losszoo.registry.registry import installed
 from losszoo.training.data.prepared_data import Part, Prepared
-from losszoo.training.evaluation import metrics
-
-# Above it a single output says yes.
-_THRESHOLDS = {"logits": 0.0, "probabilities": 0.5, "log-probabilities": math.log(0.5)}
-
-
-def labels_of(outputs: Tensor, expects: str) -> Tensor:
-    """(N,) labels of (N, 1) or (N, C) scores.
-
-    Args:
-        outputs: scores.
-        expects: what they are: "logits", "probabilities" or "log-probabilities".
-    """
-    return (outputs[:, 0] > _THRESHOLDS[expects]).long() if outputs.shape[1] == 1 else outputs.argmax(1)
-
-
-def numbers_of(outputs: Tensor, data: Prepared) -> Tensor:
-    """(N,) numbers in the unit of the targets, in float64, of (N, 1) or (N,) standardised ones."""
-    return outputs.reshape(len(outputs)).double() * data.scale + data.center
+from losszoo.training.evaluation.metrics import labels_of as labels_of
+from losszoo.training.evaluation.metrics import numbers_of as numbers_of
 
 
 def output_metrics(outputs: Tensor, part: Part, data: Prepared, expects: str) -> dict[str, float]:
-    """Metrics of outputs: (N, 1) or (N, C) scores, (N, 1) standardised numbers, (N, C, H, W) maps."""
-    if data.kind == "regression":
-        numbers, wanted = (numbers_of(x, data).cpu().numpy() for x in (outputs, part.targets))
-        return {"rmse": metrics.rmse(wanted, numbers), "mae": metrics.mae(wanted, numbers)}
-    truth = part.targets.cpu().numpy()
-    if data.kind == "segmentation":
-        return {"iou": metrics.iou(truth > 0.5, (outputs > _THRESHOLDS[expects]).cpu().numpy())}
-    found = {"accuracy": metrics.accuracy(truth, labels_of(outputs, expects).cpu().numpy())}
-    if data.kind == "binary":
-        positive = outputs[:, 0] if outputs.shape[1] == 1 else outputs[:, 1] - outputs[:, 0]
-        scores = torch.nan_to_num(positive).cpu().numpy()
-        found["average_precision"] = metrics.average_precision(truth, scores)
-    return found
+    """Metrics of outputs: (N, 1) or (N, C) scores, (N, 1) standardised numbers, (N, C, H, W) maps.
+
+    Raises:
+        UsageError: the kind of the task raises, or gives something else; says whose it is.
+    """
+    kind = installed().kind(data.kind)
+    with _whose(kind.name, "score"):
+        return _as_floats(kind.score(outputs, part.targets, data, expects))
+
+
+def vote_metrics(votes: Tensor, part: Part, data: Prepared) -> dict[str, float]:
+    """Metrics of votes of the training rows: (N, C) shares, or (N, 1) standardised numbers; raises alike."""
+    kind = installed().kind(data.kind)
+    with _whose(kind.name, "score_votes"):
+        return _as_floats(kind.score_votes(votes, part.targets, data))
+
+
+def _as_floats(scores: Mapping[str, float]) -> dict[str, float]:
+    return {name: float(value) for name, value in scores.items()}
+
+
+@contextmanager
+def _whose(kind: str, method: str) -> Iterator[None]:
+    """A block that says, of what a method of a kind raises, whose kind it is."""
+    try:
+        yield
+    except (LosszooError, MemoryError):
+        raise
+    except (Exception, SystemExit) as error:
+        owner = installed().origin("kind", kind)
+        raise UsageError(f"kind {kind} of {owner}: {method} raised {in_one_line(error)}") from error

@@ -10,10 +10,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from losszoo.losses.signatures import TABLE
+from losszoo.losses.signatures.example_inputs import whose
 from losszoo.losses.similarity import unit
 from losszoo.pairs.kernels.choose_kernel import geometry
 from losszoo.pairs.streaming import Streaming
-from losszoo.training.data.batch_inputs import HEADED, Model, link, one_hot
+from losszoo.registry.registry import installed
+from losszoo.training.data.batch_inputs import Model, one_hot
 from losszoo.training.data.prepared_data import Part, Prepared
 from losszoo.training.evaluation import metrics
 from losszoo.training.evaluation.knn import CHUNK, Known, without_own
@@ -21,16 +24,7 @@ from losszoo.training.evaluation.knn import K_CHOICES as K_CHOICES
 from losszoo.training.evaluation.knn import best_k as best_k
 from losszoo.training.evaluation.knn import knn_votes as knn_votes
 from losszoo.training.evaluation.outputs import output_metrics as output_metrics
-
-# What is measured, by kind of task; the one that decides is among them.
-METRICS: Mapping[str, tuple[str, ...]] = {
-    "multiclass": ("accuracy",),
-    "binary": ("accuracy", "average_precision"),
-    "regression": ("rmse", "mae"),
-    "segmentation": ("iou",),
-    "retrieval": ("recall_at_1", "map_at_r"),
-    "views": ("knn_accuracy", "probe_accuracy"),
-}
+from losszoo.training.evaluation.outputs import vote_metrics as vote_metrics
 
 
 @dataclass(frozen=True)
@@ -68,16 +62,21 @@ class Prediction:
             thorough: also what takes long and decides nothing (the linear probe).
         """
         filled = tuple(name for name in parts if len(getattr(data, name)))
-        nothing = {name: dict.fromkeys(METRICS[data.kind], math.nan) for name in parts if name not in filled}
+        kind = installed().kind(data.kind)
+        nothing = {name: dict.fromkeys(kind.metrics, math.nan) for name in parts if name not in filled}
         if not filled:
             return nothing
         with _evaluated(model):
             if not self.by_neighbors:
                 scored = {name: self._scored_head(model, data, getattr(data, name)) for name in filled}
             else:
-                needed = filled if data.kind == "retrieval" else dict.fromkeys(("train", "val", *filled))
-                features = {name: self._embed(model, getattr(data, name).inputs) for name in needed}
-                scored = self._scored_features(features, data, filled, deciding, thorough)
+                features = {name: self._embed(model, getattr(data, name).inputs) for name in filled}
+                scored = {name: kind.score_features(features[name], getattr(data, name).targets) for name in filled}
+                if None in scored.values():
+                    for name in ("train", "val"):
+                        if name not in features:
+                            features[name] = self._embed(model, getattr(data, name).inputs)
+                    scored = self._scored_votes(features, data, filled, deciding, thorough)
         return {**nothing, **scored}
 
     def known(self, model: Model, data: Prepared, deciding: tuple[str, str]) -> Known | None:
@@ -116,30 +115,33 @@ class Prediction:
     @property
     def by_neighbors(self) -> bool:
         """Whether it predicts from the training rows nearby, and not by a head."""
-        return self.signature not in HEADED
+        return not TABLE[self.signature].has_head
 
     def _head(self, model: Model, inputs: Tensor) -> Tensor:
-        head = model.heads[self.signature]
-        return torch.cat([link(head(model(rows)), self.expects, self.signature) for rows in _chunks(inputs)])
+        head, rules = model.heads[self.signature], TABLE[self.signature]
+        return torch.cat([rules.link(head(model(rows)), self.expects) for rows in _chunks(inputs)])
 
     def _embed(self, model: Model, inputs: Tensor) -> Tensor:
         features = torch.cat([model(rows) for rows in _chunks(inputs)])
         return unit(features) if self.similarity == "cosine" else features
 
     def _known(self, features: Mapping[str, Tensor], data: Prepared, deciding: tuple[str, str]) -> Known:
-        k = 0 if self.signature == "neighbors" else best_k(features, data, deciding)
+        k = 0 if TABLE[self.signature].draws_candidates else best_k(features, data, deciding)
         return Known(features["train"], k)
 
     def _mixed(self, features: Tensor, known: Known, data: Prepared, own: bool = False) -> Tensor:
         """From the targets of the training rows; ``own``: the rows are those, and none of them sees itself."""
-        if self.signature == "neighbors":
+        if TABLE[self.signature].draws_candidates:
             return self._soft(features, known.features, data, own)
         return knn_votes(features, known.features, data, (known.k,), own)[0]
 
     def _scored_head(self, model: Model, data: Prepared, part: Part) -> dict[str, float]:
-        return output_metrics(self._head(model, part.inputs), part, data, self.expects)
+        outputs = self._head(model, part.inputs)
+        with whose(self.signature, "predict"):
+            outputs = TABLE[self.signature].predict(outputs, data)
+        return output_metrics(outputs, part, data, self.expects)
 
-    def _scored_features(
+    def _scored_votes(
         self,
         features: Mapping[str, Tensor],
         data: Prepared,
@@ -147,23 +149,19 @@ class Prediction:
         deciding: tuple[str, str],
         thorough: bool,
     ) -> dict[str, dict[str, float]]:
-        if data.kind == "retrieval":
-            return {name: retrieval_metrics(features[name], getattr(data, name).targets) for name in parts}
         known = self._known(features, data, deciding)
         votes = {name: self._mixed(features[name], known, data, own=name == "train") for name in parts}
-        found = {name: output_metrics(votes[name], getattr(data, name), data, "probabilities") for name in parts}
-        if data.kind != "views":
+        found = {name: vote_metrics(votes[name], getattr(data, name), data) for name in parts}
+        metric = installed().kind(data.kind).probe
+        if not metric or not thorough:
             return found
-        probed = probe(features, parts, data) if thorough else {}
-        return {
-            name: {"knn_accuracy": found[name]["accuracy"]} | ({"probe_accuracy": probed[name]} if thorough else {})
-            for name in parts
-        }
+        probed = probe(features, parts, data)
+        return {name: {**found[name], metric: probed[name]} for name in parts}
 
     def _soft(self, queries: Tensor, train: Tensor, data: Prepared, own: bool) -> Tensor:
         """Soft nearest neighbors over all training rows."""
         targets = data.train.targets
-        mixed_of = targets[:, None] if data.kind == "regression" else one_hot(targets, data.classes).to(queries.dtype)
+        mixed_of = one_hot(targets, data.classes).to(queries.dtype) if data.classes else targets[:, None]
         mixed = [
             torch.softmax(without_own(logits, block.start if own else None), 1) @ mixed_of
             for block, logits in self._to_training(queries, train)
@@ -211,9 +209,3 @@ def probe(features: Mapping[str, Tensor], parts: tuple[str, ...], data: Prepared
     return {
         name: metrics.accuracy(getattr(data, name).targets.cpu().numpy(), model.predict(arrays[name])) for name in parts
     }
-
-
-def retrieval_metrics(features: Tensor, labels: Tensor) -> dict[str, float]:
-    """Recall@1 and MAP@R of every row against all others of its part."""
-    rows, truth = features.cpu().numpy(), labels.cpu().numpy()
-    return {"recall_at_1": metrics.recall_at_1(rows, truth), "map_at_r": metrics.map_at_r(rows, truth)}

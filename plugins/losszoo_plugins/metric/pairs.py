@@ -60,7 +60,7 @@ def contrastive(
     Args:
         first: (N, D) embeddings.
         second: (N, D) embeddings.
-        same: (N,), s: 1 (True) where a pair belongs together, 0 where not.
+        same: (N,), s: 1 (True) where a pair belongs together, 0 where not; a degree between where it is graded.
         margin: m, the distance from which on a pair that does not belong together costs nothing.
 
     Returns:
@@ -75,7 +75,7 @@ def contrastive(
         Hadsell, Chopra, LeCun, "Dimensionality Reduction by Learning an Invariant Mapping", CVPR 2006,
         https://doi.org/10.1109/CVPR.2006.100.
     """
-    d = distance(first, second)
-    # One square of whichever counts: d^2 may overflow where the hinge is 0.
-    length = torch.where(same != 0, d, (margin - d).relu())
-    return 0.5 * length * length
+    d, same = distance(first, second), same.to(first.dtype)
+    # A square that has no weight is that of 0: d^2 may overflow where only the hinge counts, and 0 * inf is NaN.
+    together, apart = torch.where(same > 0, d, 0.0), torch.where(same < 1, (margin - d).relu(), 0.0)
+    return 0.5 * same * together * together + 0.5 * (1 - same) * apart * apart

@@ -81,7 +81,7 @@ def idle_in_run(terms: Iterable[Any], epochs: int, steps: int) -> list[str]:
     terms = tuple(terms)
     run = f"the run of {counted(epochs, 'epoch')} ({counted(steps, 'step')})"
     told = list(_told(terms, epochs, steps))
-    if all(idle or term.loss.signature == "penalty" for term, idle in told):
+    if all(idle or term.loss.rules.on_parameters for term, idle in told):
         raise UsageError(
             f"at least one loss of the data must have a weight other than 0 in {run}, got "
             f"'{' + '.join(map(str, terms))}', which would learn nothing from the data; change the weight, or train "

@@ -1,0 +1,1 @@
+"""What is read from the source of a plugin, without importing it."""

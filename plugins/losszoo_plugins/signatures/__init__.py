@@ -1,0 +1,33 @@
+"""The signatures and the kinds of task that come with losszoo, like anybody's. Nothing here imports torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from losszoo import hookimpl
+
+_HERE = "losszoo_plugins.signatures"
+
+
+@hookimpl
+def losszoo_signatures() -> Iterable[str]:
+    """Ten signatures, each in the file of its name."""
+    return (
+        f"{_HERE}.binary:Binary",
+        f"{_HERE}.multiclass:Multiclass",
+        f"{_HERE}.regression:Regression",
+        f"{_HERE}.segmentation:Segmentation",
+        f"{_HERE}.embedding:Embedding",
+        f"{_HERE}.pair:Pair",
+        f"{_HERE}.triplet:Triplet",
+        f"{_HERE}.views:Views",
+        f"{_HERE}.neighbors:Neighbors",
+        f"{_HERE}.penalty:Penalty",
+    )
+
+
+@hookimpl
+def losszoo_kinds() -> Iterable[str]:
+    """Six kinds of task."""
+    names = ("MulticlassTask", "BinaryTask", "RegressionTask", "SegmentationTask", "RetrievalTask", "ViewsTask")
+    return tuple(f"{_HERE}.kinds:{name}" for name in names)

@@ -1,0 +1,78 @@
+"""What several of our signatures have in common: certain predictions, and places where a distance has no gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from losszoo import EdgeCase, Source, checks
+
+
+def alike(predictions: Any, targets: Any) -> tuple[Tensor, Tensor]:
+    """Predictions in the dtype that is computed in, and targets of their shape and dtype."""
+    # What is in order is looked at once, here; anything else is converted, or refused, below.
+    if not isinstance(predictions, Tensor) or predictions.dtype not in checks.COMPUTED:
+        predictions = checks.floating("predictions", predictions)
+    if not isinstance(targets, Tensor) or targets.dtype != predictions.dtype or targets.shape != predictions.shape:
+        targets = checks.like("targets", targets, predictions, "predictions")
+    return predictions, targets
+
+
+def sure(targets: Tensor, expects: str) -> Iterator[tuple[str, Tensor, bool]]:
+    """Predictions that are certain, right and wrong."""
+    sizes = (20.0, 30.0, 89.0, 104.0, 1e4) if expects == "logits" else (torch.inf,)
+    for size in sizes:
+        right = torch.where(targets > 0.5, size, -size)
+        for label, logits in (("right", right), ("wrong", -right)):
+            yield f"saturated, {label}, by {size:g}", _expected(logits, expects), label == "wrong"
+
+
+def _expected(logits: Tensor, expects: str) -> Tensor:
+    if expects == "logits":
+        return logits
+    probabilities = (logits > 0).to(logits.dtype)
+    return probabilities if expects == "probabilities" else torch.where(logits > 0, 0.0, -1e4)
+
+
+def geometry(rows: Tensor) -> Iterator[tuple[str, Tensor]]:
+    """Places where distances and angles have no derivative, or no value."""
+    yield "identical rows", rows[:1].expand_as(rows).clone()
+    yield "a duplicated row", torch.cat([rows[:1], rows[:1], rows[2:]])
+    yield "zero rows", torch.zeros_like(rows)
+    yield "a zero row", torch.cat([torch.zeros_like(rows[:1]), rows[1:]])
+    for size in (1e-20, 1e-4, 1e3, 1e4):
+        yield f"rows times {size:g}", rows * size
+    yield "rows far from the origin", rows + 1e3
+
+
+def contrast(scores: Tensor, mine: Tensor) -> Tensor:
+    """Mean score of what is mine minus the mean of the rest."""
+    return scores[mine].mean() - scores[~mine].mean()
+
+
+def nearness(first: Tensor, second: Tensor, same: Tensor, other: Tensor) -> Tensor:
+    """How near pairs of one kind are, in units of the distance of the others."""
+    distances = torch.cdist(first, second)
+    return -distances[same].mean() / distances[other].mean()
+
+
+def embedded(source: Source) -> Tensor:
+    """Embeddings of every row."""
+    return source.normal(source.rows, source.dim)
+
+
+def wrong_numbers(
+    inputs: tuple[Any, ...], name: str, place: int, cases: tuple[tuple[str, float], ...]
+) -> Iterator[tuple[str, str, tuple[Any, ...]]]:
+    """The inputs with one argument full of a number that is out of range."""
+    for what, value in cases:
+        yield name, what, (*inputs[:place], torch.full_like(inputs[place], value), *inputs[place + 1 :])
+
+
+def cases(first: str, of: Iterator[tuple[str, Tensor]], *rest: Any) -> Iterator[EdgeCase]:
+    """Edge cases of the first argument, beside the others as they are."""
+    for label, changed in of:
+        yield EdgeCase(f"{first}{label}", (changed, *rest))

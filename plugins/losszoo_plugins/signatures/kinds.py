@@ -1,0 +1,94 @@
+"""Six kinds of task: what their targets are, and the metrics that judge a prediction."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from losszoo import Kind, metrics
+
+
+class MulticlassTask(Kind):
+    """A label of several for each row."""
+
+    name = "multiclass"
+    natural = "multiclass"
+    metrics: tuple[str, ...] = ("accuracy",)
+    baselines: tuple[str, ...] = ("logistic-regression", "knn", "gradient-boosting", "nca-knn")
+    labels = True
+
+    def score(self, outputs: Tensor, targets: Tensor, data: Any, expects: str) -> dict[str, float]:
+        labels = metrics.labels_of(outputs, expects).cpu().numpy()
+        return {"accuracy": metrics.accuracy(targets.cpu().numpy(), labels)}
+
+
+class BinaryTask(MulticlassTask):
+    """Yes or no for each row; the rarer answer is often the one that counts."""
+
+    name = "binary"
+    natural = "binary"
+    metrics = ("accuracy", "average_precision")
+    classes = 2
+
+    def score(self, outputs: Tensor, targets: Tensor, data: Any, expects: str) -> dict[str, float]:
+        positive = outputs[:, 0] if outputs.shape[1] == 1 else outputs[:, 1] - outputs[:, 0]
+        scores = torch.nan_to_num(positive).cpu().numpy()
+        found = super().score(outputs, targets, data, expects)
+        return {**found, "average_precision": metrics.average_precision(targets.cpu().numpy(), scores)}
+
+
+class RegressionTask(Kind):
+    """A number for each row."""
+
+    name = "regression"
+    natural = "regression"
+    metrics = ("rmse", "mae")
+    baselines = ("ridge", "knn", "gradient-boosting")
+    standardised = True
+
+    def score(self, outputs: Tensor, targets: Tensor, data: Any, expects: str) -> dict[str, float]:
+        numbers, wanted = (metrics.numbers_of(x, data).cpu().numpy() for x in (outputs, targets))
+        return {"rmse": metrics.rmse(wanted, numbers), "mae": metrics.mae(wanted, numbers)}
+
+
+class SegmentationTask(Kind):
+    """A mask for each map."""
+
+    name = "segmentation"
+    natural = "segmentation"
+    metrics = ("iou",)
+    target_shape = "(N, C, H, W)"
+    target_dims = 4
+
+    def score(self, outputs: Tensor, targets: Tensor, data: Any, expects: str) -> dict[str, float]:
+        masks = metrics.positives_of(outputs, expects).cpu().numpy()
+        return {"iou": metrics.iou(targets.cpu().numpy() > 0.5, masks)}
+
+
+class RetrievalTask(MulticlassTask):
+    """Rows of one label find each other; validation and test rows are of labels that training has not seen."""
+
+    name = "retrieval"
+    natural = "embedding"
+    metrics = ("recall_at_1", "map_at_r")
+    baselines = ("knn", "nca-knn")
+    new_classes = True
+
+    def score_features(self, features: Tensor, targets: Tensor) -> dict[str, float]:
+        rows, truth = features.cpu().numpy(), targets.cpu().numpy()
+        return {"recall_at_1": metrics.recall_at_1(rows, truth), "map_at_r": metrics.map_at_r(rows, truth)}
+
+
+class ViewsTask(MulticlassTask):
+    """Features learned without labels, judged by the labels of the nearest training rows and by a linear probe."""
+
+    name = "views"
+    natural = "views"
+    metrics = ("knn_accuracy", "probe_accuracy")
+    baselines = ("knn",)
+    probe = "probe_accuracy"
+
+    def score_votes(self, votes: Tensor, targets: Tensor, data: Any) -> dict[str, float]:
+        return {"knn_accuracy": self.score(votes, targets, data, "probabilities")["accuracy"]}
