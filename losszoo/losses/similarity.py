@@ -12,7 +12,7 @@ from torch import Tensor
 from losszoo.common.text import shown
 from losszoo.errors import UsageError
 from losszoo.losses.numerics import differentiable_again, safe_sqrt
-from losszoo.losses.similarity_names import SIMILARITIES
+from losszoo.losses.sums.words import SIMILARITIES
 from losszoo.losses.traced import traced, transformed
 
 # Up to this many multiplications the differences are formed one by one, which is exact; beyond it the matrix

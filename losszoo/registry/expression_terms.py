@@ -6,7 +6,8 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from losszoo.losses.sums.schedules import KINDS, Schedule, number_text
+from losszoo.losses.sums.schedules import Schedule, number_text
+from losszoo.losses.sums.words import KINDS, WORDS
 
 TOKENS = re.compile(
     r"""(?P<target>(?:(?:[A-Za-z]:(?=[\\/]))?[^\s()*+,="'\[\]:-][^\s()*+,="'\[\]:]*\.py|[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)
@@ -16,7 +17,6 @@ TOKENS = re.compile(
       | (?P<mark>[()*+,=\[\]-])""",
     re.VERBOSE,
 )
-WORDS = {"true": True, "false": False, "none": None}
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,9 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from losszoo.errors import UsageError
-from losszoo.losses.sums.schedules import KINDS, Schedule
-from losszoo.registry.expression_terms import TOKENS, WORDS
+from losszoo.losses.sums.schedules import Schedule
+from losszoo.losses.sums.words import KINDS, WORDS
+from losszoo.registry.expression_terms import TOKENS
 from losszoo.registry.expression_terms import Call as Call
 from losszoo.registry.expression_terms import Weighted as Weighted
 

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import sys
-import threading
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from importlib.metadata import EntryPoint
@@ -19,14 +17,14 @@ import pluggy
 from losszoo.common.foreign_code import foreign_code
 from losszoo.common.text import in_one_line, printable
 from losszoo.errors import NO_ALIASES, UnknownNameError, UsageError, suggest
-from losszoo.losses.sums.schedules import KINDS
+from losszoo.losses.sums.words import KINDS, WORDS
 from losszoo.registry import hookspecs
 from losszoo.registry.announcing import collecting, fault_of
 from losszoo.registry.discovery import FILE, UNKNOWN, announced, declared
-from losszoo.registry.expression_terms import WORDS
 from losszoo.registry.loaded_classes import loaded
 from losszoo.registry.params import Param
 from losszoo.registry.signature_specs import KindSpec, SignatureSpec, spec_of
+from losszoo.registry.slow_plugins import SlowPlugins
 from losszoo.registry.specs import LossSpec, TaskSpec
 
 Spec = TypeVar("Spec", LossSpec, TaskSpec, SignatureSpec, KindSpec)
@@ -36,8 +34,6 @@ OWN_DISTRIBUTION = "losszoo"
 RESERVED = frozenset({*KINDS, *WORDS})
 # A hook that yields for ever must not hang `losszoo list`.
 _MOST_SPECS = 10_000
-# Nothing else can be done about a plugin that hangs than to name it.
-_PATIENCE_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -174,7 +170,7 @@ class Registry:
         """Load one plugin and find its hooks; never raises for what the plugin does."""
         origin = _origin(entry_point)
         self.plugins.append(origin)
-        with _named_when_slow(origin), collecting(), self._recorded(origin, "load"):
+        with collecting(), self._recorded(origin, "load"):
             plugin = entry_point.load()
             with self._recorded(origin, "register"):
                 return Plugin(origin, plugin, _register(plugin, origin))
@@ -182,7 +178,7 @@ class Registry:
 
     def take(self, plugin: Plugin, hooks: tuple[str, ...]) -> None:
         """Take what these hooks of a plugin offer; never raises for what the plugin does."""
-        with _named_when_slow(plugin.origin), collecting():
+        with collecting():
             for name in hooks:
                 with self._recorded(plugin.origin, "call"):
                     for offered in _offers(getattr(plugin.hooks, name)):
@@ -329,19 +325,6 @@ _CLASSES: dict[str, tuple[str, Any]] = {
 _SPECS = ("losszoo_losses", "losszoo_tasks")
 
 
-@contextlib.contextmanager
-def _named_when_slow(origin: Origin) -> Iterator[None]:
-    """Says on stderr, once, which plugin is waited for."""
-    said = f"{origin} is still being loaded after {_PATIENCE_SECONDS:g} s; Ctrl-C ends the waiting"
-    timer = threading.Timer(_PATIENCE_SECONDS, lambda: print(said, file=sys.stderr, flush=True))
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
-
-
 def _get(shelf: dict[str, Spec], kind: str, name: str, aliases: Mapping[str, str] = NO_ALIASES) -> Spec:
     if name not in shelf:
         listing = {"loss": " (losszoo list shows all)", "task": " (losszoo tasks shows all)"}.get(kind, "")
@@ -425,13 +408,19 @@ def build(points: Iterable[EntryPoint]) -> Registry:
     unique = {(point.name, point.value, _origin(point).distribution): point for point in points}
     own_first = sorted(unique, key=lambda key: (key[2] != OWN_DISTRIBUTION, key[2], key[0]))
     registry = Registry()
-    plugins = [plugin for key in own_first if (plugin := registry.load(unique[key])) is not None]
-    for plugin in plugins:
-        registry.take(plugin, tuple(_CLASSES))
-    registry.check_kinds()
-    for plugin in plugins:
-        registry.take(plugin, _SPECS)
-        registry.check_offers(plugin)
+    with SlowPlugins() as slow:
+        plugins = []
+        for key in own_first:
+            with slow.loading(_origin(unique[key])):
+                plugins += [plugin] if (plugin := registry.load(unique[key])) is not None else []
+        for plugin in plugins:
+            with slow.loading(plugin.origin):
+                registry.take(plugin, tuple(_CLASSES))
+        registry.check_kinds()
+        for plugin in plugins:
+            with slow.loading(plugin.origin):
+                registry.take(plugin, _SPECS)
+                registry.check_offers(plugin)
     registry.settle_aliases()
     return registry
 

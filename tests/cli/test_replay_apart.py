@@ -18,7 +18,8 @@ import losszoo
 from losszoo import Guard
 from losszoo.registry.import_target import resolve
 
-# The step runs four times: twice as it was, in float32 and in float64. What comes after is the doctor's.
+# The step runs five times: twice as it was, beside that in float64, then in float32 and in float64. What comes after is
+# the doctor's.
 STEP = """
 import os, time
 import torch
@@ -69,36 +70,36 @@ def test_what_breaks_is_told_as_in_one_process(tmp_path: Path, bundle: str, monk
     monkeypatch.chdir(tmp_path)
     here = losszoo.replay(bundle, step=resolve("step.py:make_step")).to_dict()
     assert code == 1
-    assert [finding["op"] for finding in document["findings"]] == ["mul"]
+    assert [finding["op"] for finding in document["findings"]] == ["log"]
     assert document == json.loads(json.dumps(here))
 
 
 @pytest.mark.parametrize(
     ("body", "said"),
     [
-        ("if calls > 4: time.sleep(1e6)", "broken off after 3 s, the time limit (--budget)"),
+        ("if calls > 5: time.sleep(1e6)", "broken off after 15 s, the time limit (--budget)"),
         (
-            f"if calls > 4: {IN_C}",
-            "broken off after 3 s, the time limit (--budget), within a call that does not return",
+            f"if calls > 5: {IN_C}",
+            "broken off after 15 s, the time limit (--budget), within a call that does not return",
         ),
-        ("if calls > 4: os.abort()", "the process that the step ran in was ended by SIGABRT"),
-        ("if calls > 4: os._exit(0)", "the step has ended the process that it ran in, with exit code 0"),
+        ("if calls > 5: os.abort()", "the process that the step ran in was ended by SIGABRT"),
+        ("if calls > 5: os._exit(0)", "the step has ended the process that it ran in, with exit code 0"),
     ],
     ids=["hangs", "hangs in C", "aborts", "leaves"],
 )
 def test_a_doctor_that_is_ended_leaves_what_the_step_has_shown(
     tmp_path: Path, bundle: str, body: str, said: str
 ) -> None:
-    code, document, stderr = replayed(tmp_path, bundle, body, "--budget", "3")
+    code, document, stderr = replayed(tmp_path, bundle, body, "--budget", "15")
     assert (code, document["reproduced"], document["op"], document["findings"]) == (1, True, "log", [])
     assert f"the doctor gave no answer: {said}" in document["notes"]
-    assert said in stderr
+    assert said in " ".join(stderr.split())
 
 
 @pytest.mark.parametrize("asks", ["bytearray(10**11)", "torch.ones(25 * 10**9)"], ids=["outside torch", "torch"])
 def test_memory_is_refused_to_a_loss_under_the_doctor(tmp_path: Path, bundle: str, asks: str) -> None:
     """A hundred gigabytes."""
-    code, document, _ = replayed(tmp_path, bundle, f"if calls > 4: {asks}")
+    code, document, _ = replayed(tmp_path, bundle, f"if calls > 5: {asks}")
     assert (code, document["op"], document["findings"]) == (1, "log", [])
     assert document["notes"][0].startswith("./step.py:core is not examined: by itself it raises ")
     assert any(words in document["notes"][0] for words in ("MemoryError", "allocate memory"))
@@ -108,7 +109,7 @@ def test_memory_is_refused_to_a_loss_under_the_doctor(tmp_path: Path, bundle: st
 @pytest.mark.parametrize("asks", ["bytearray(2 * 10**9)", "torch.ones(5 * 10**8)"], ids=["outside torch", "torch"])
 def test_the_doctor_has_less_memory_than_the_machine(tmp_path: Path, bundle: str, asks: str) -> None:
     """Two gigabytes: most machines have them, and an examination may not."""
-    _, document, _ = replayed(tmp_path, bundle, f"if calls > 5: {asks}")
+    _, document, _ = replayed(tmp_path, bundle, f"if calls > 6: {asks}")
     assert document["findings"] == []
     assert document["notes"][0].startswith("the doctor could not examine ./step.py:core: ")
 

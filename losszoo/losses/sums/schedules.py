@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from losszoo.common.text import shown
 from losszoo.errors import UsageError
+from losszoo.losses.sums.words import KINDS
 
 # Up to here a float tells every whole number from the next.
 _TOO_LONG = 2**53 + 1
-KINDS = ("linear", "cosine", "step", "constant")
 
 
 @dataclass(frozen=True)

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import re
-from typing import NamedTuple
-
 _MATH = ".. math::"
 _SECTIONS = ("Arg", "Return", "Raise", "Yield", "Attribute", "Example", "Note", "Reference")
-# ``code`` and :role:`~package.thing` as they are read aloud; mathematics keep a mark.
-_MARKUP = re.compile(r"``([^`]+)``|:math:`([^`]+)`|:\w+:`~?(?:[\w.]*\.)?([^`.]+)`")
 
 
-class Docstring(NamedTuple):
+class Docstring:
     """The parts that a card shows; empty where there is none.
 
     Args:
@@ -22,11 +17,9 @@ class Docstring(NamedTuple):
         reference: in one line, without the full stop.
     """
 
-    summary: str
-    formula: str
-    description: str
-    arguments: dict[str, str]
-    reference: str
+    def __init__(self, summary: str, formula: str, description: str, arguments: dict[str, str], reference: str) -> None:
+        self.summary, self.formula, self.description = summary, formula, description
+        self.arguments, self.reference = arguments, reference
 
 
 def read_docstring(text: str) -> Docstring:
@@ -79,7 +72,15 @@ def _one_line(lines: list[str]) -> str:
 
 
 def _spoken(lines: list[str]) -> str:
+    """``code`` and :role:`~package.thing` as they are read aloud; mathematics between dollars."""
     text = _one_line(lines)
     if "`" not in text:
         return text
-    return _MARKUP.sub(lambda match: match[1] or (match[2] and f"${match[2]}$") or match[3], text)
+    parts = text.replace("``", "`").split("`")
+    for place in range(1, len(parts), 2):
+        before, _, role = parts[place - 1].removesuffix(":").rpartition(":")
+        if parts[place - 1].endswith(":") and role.isidentifier():
+            parts[place - 1] = before
+            inside = parts[place]
+            parts[place] = f"${inside}$" if role == "math" else inside.removeprefix("~").rpartition(".")[2]
+    return "".join(parts)

@@ -7,10 +7,10 @@ import math
 import sys
 from collections.abc import Iterator
 from importlib.machinery import ModuleSpec
-from typing import Any, NamedTuple
+from typing import Any
 
 from losszoo.errors import UsageError, suggest
-from losszoo.losses.similarity_names import SIMILARITIES
+from losszoo.losses.sums.words import SIMILARITIES
 from losszoo.registry.announcing import collecting, faulty
 from losszoo.registry.from_source.docstring import Docstring, read_docstring
 from losszoo.registry.params import Param
@@ -45,12 +45,11 @@ class _UnreadableError(Exception):
         self.line = getattr(node, "lineno", 1)
 
 
-class _Module(NamedTuple):
+class _Module:
     """A module as text: its name, where it lies, and what its names stand for where that is one assignment."""
 
-    name: str
-    place: str
-    names: dict[str, ast.expr]
+    def __init__(self, name: str, place: str, names: dict[str, ast.expr]) -> None:
+        self.name, self.place, self.names = name, place, names
 
     def resolved(self, node: ast.expr) -> ast.expr:
         """What a name of this module stands for; anything else as it is."""
@@ -127,18 +126,26 @@ def _parsed(text: bytes) -> list[ast.stmt]:
 
 def _heads(lines: list[bytes]) -> Iterator[bytes]:
     """As many lines, empty where they cannot matter: to parse all code of all losses takes several times longer."""
-    kept = decorated = head = inside = False
+    kept = decorated = inside = False
+    head = b""  # of what is written, a function or a class
     for line in lines:
-        if not inside and line[:1] not in b" )]}":  # a new statement; an empty line is in any bytes
-            declares = line.startswith((b"def ", b"class "))
-            kept = line.startswith(b"@") or (decorated if declares else b"=" in line)
-            head = kept and line.startswith(b"def ")
-            decorated = line.startswith(b"@")
+        indented = line[:1] in b" )]}"  # an empty line is in any bytes
+        if indented and not kept and not head and b'"""' not in line:
+            yield b""
+            continue
+        if not inside:
+            if not indented:  # a new statement
+                declares = line.startswith((b"def ", b"class "))
+                kept = line.startswith(b"@") or (decorated if declares else b"=" in line)
+                head = line[:3] if kept and declares else b""
+                decorated = line.startswith(b"@")
+            elif head == b"cla" and line.startswith((b"    def ", b"    @")):
+                kept = line.startswith(b"    def __init__(")
         yield line if kept else b""
-        if line.count(b'"""') % 2:
-            inside = not inside
-        if head and not inside and b'"""' in line:
-            kept = head = False
+        if b'"""' in line:
+            inside = inside != (line.count(b'"""') % 2 == 1)
+            if head == b"def" and not inside:
+                kept, head = False, b""
 
 
 def _assignments(body: list[ast.stmt]) -> Iterator[tuple[str, ast.expr]]:

@@ -10,4 +10,4 @@ from losszoo import LossSpec, hookimpl, losses_in
 @hookimpl
 def losszoo_losses() -> Iterable[LossSpec]:
     """The losses of this family."""
-    return losses_in(__name__)
+    return losses_in(f"{__name__}.norms", f"{__name__}.uncertainty")

@@ -1,3 +1,0 @@
-"""The similarities of two rows by name; without torch, as `losszoo list` shows them."""
-
-SIMILARITIES = ("euclidean", "squared-euclidean", "cosine", "dot")
