@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from numbers import Real
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -36,10 +36,12 @@ class Summable(nn.Module):
         """Name of the signature."""
         raise NotImplementedError
 
-    @property
-    def rules(self) -> Signature:
-        """The signature itself: what the loss is called with, and how a task is joined to it."""
-        raise NotImplementedError
+    # TorchScript reads every property, and a sum has no such one.
+    if TYPE_CHECKING:
+
+        @property
+        def rules(self) -> Signature:
+            """The signature itself: what the loss is called with, and how a task is joined to it."""
 
     def __mul__(self, scale: Any) -> SumLoss:
         if isinstance(scale, bool) or not isinstance(scale, Real):
