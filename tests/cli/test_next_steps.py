@@ -168,7 +168,7 @@ def test_a_folder_of_runs_names_those_inside_as_commands(ask: Callable[..., Resu
         (["mine.py:SPEC"], "a task must be a name, a losszoo.Task or its class, got 'mine.py:SPEC'"),
         (["mine.py:FromDataset"], "splits must be arrays of inputs and targets, got a torch.utils.data.Dataset (Lazy)"),
         (["digits", "--set", "model.trunk=nan"], "trunk must be one of linear, mlp, plr, conv, unet, got nan"),
-        (["digits", "--set", "model.dim=9223372036854775808"], "trunk conv must be one that fits into memory"),
+        (["digits", "--set", "model.dim=4611686018427387904"], "trunk conv must be one that fits into memory"),
         (["digits", "--device", "privateuseone"], "device must be one that this machine has, got 'privateuseone'"),
         (["digits", "--device", "meta"], "device must be one that computes, got 'meta'"),
     ],
