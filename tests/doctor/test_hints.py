@@ -10,6 +10,7 @@ from sick_losses import normal, subject_of
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+import losszoo
 from losszoo.doctor.subject.input_kinds import leaves_of
 
 LABELS = torch.tensor([0, 1, 2, 0, 1, 2])
@@ -96,3 +97,14 @@ def test_a_loss_that_raises_gives_no_hints() -> None:
 
 def test_a_loss_without_a_readable_signature_is_watched_all_the_same() -> None:
     assert subject_of(torch.nan_to_num, normal(6)).may_be_nan == {0}
+
+
+def test_labels_that_are_compared_with_each_other_hide_none() -> None:
+    def risk_set(scores: Tensor, times: Tensor) -> Tensor:
+        still_there = times[None, :] >= times[:, None]
+        return torch.where(still_there, scores, -torch.inf).logsumexp(1).mean() - scores.mean()
+
+    def example() -> tuple[Tensor, Tensor]:
+        return torch.tensor([0.5, -0.3, 0.1]), torch.tensor([3, 1, 2])
+
+    assert losszoo.examine(risk_set, example=example).verdict == "healthy"

@@ -118,7 +118,8 @@ def _learn(record: Record, index: int, hints: Hints) -> None:
     compared = name in ("ne", "eq") and len(args) > 1 and isinstance(args[1], int)
     if compared and not isinstance(args[1], bool) and not args[0].is_floating_point():
         hints.ignored.setdefault(index, args[1])
-    if name == "ge" and len(args) > 1 and args[1] == 0 and not args[0].is_floating_point():
+    zero = len(args) > 1 and isinstance(args[1], int | float) and args[1] == 0
+    if name == "ge" and zero and not args[0].is_floating_point():
         hints.ignored.setdefault(index, -1)
 
 
