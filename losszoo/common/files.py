@@ -28,7 +28,7 @@ LARGEST_JSON = 64 * 2**20
 # What is written here is five deep; whoever walks through a nest calls himself at every level.
 DEEPEST_JSON = 64
 # What a study or a comparison begins with has less: a disk that is full is told before anything is computed.
-_ROOM = 2**20
+_ROOM = 2**17
 _KEY = "sha256"
 _BLANK = "0" * 64
 _JSON_END = re.compile(rb'"sha256": "([0-9a-f]{64})"\n\}')

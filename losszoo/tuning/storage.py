@@ -79,6 +79,18 @@ def shown(url: str) -> str:
     return f"{scheme}{mark}{safe}"
 
 
+def check_storage(url: str) -> str:
+    """The kind of storage at a URL, which is of its form and whose host answers.
+
+    Raises:
+        UsageError: it is not, or does not.
+    """
+    kind = url.partition("://")[0].partition("+")[0]
+    _check_form(url, kind)
+    _check_host(url, kind)
+    return kind
+
+
 def open_storage(url: str) -> BaseStorage:
     """The storage at a URL.
 
@@ -87,9 +99,7 @@ def open_storage(url: str) -> BaseStorage:
     """
     import optuna
 
-    kind = url.partition("://")[0].partition("+")[0]
-    _check_form(url, kind)
-    _check_host(url, kind)
+    kind = check_storage(url)
     try:
         with _quiet():
             return optuna.storages.get_storage(_patiently(url, kind))

@@ -17,7 +17,7 @@ from losszoo.errors import UsageError
 from losszoo.training.run_folder.resume import differences
 from losszoo.tuning.heartbeat import is_silent
 from losszoo.tuning.seal import damaged
-from losszoo.tuning.storage import is_of_database, open_storage, shown
+from losszoo.tuning.storage import check_storage, is_of_database, open_storage, shown
 from losszoo.tuning.trial import DEFAULT, FAILED, folder_of
 from losszoo.tuning.tuning_plan import StudyPlan
 
@@ -55,6 +55,7 @@ def open_study(plan: StudyPlan) -> Study:
     """
     import optuna
 
+    check_storage(plan.storage)
     made_folder(plan.options.out)
     storage = open_storage(plan.storage)
     directions = optuna.study.StudyDirection

@@ -171,7 +171,7 @@ def test_findings_are_shown() -> None:
     event = {"step": 3, "epoch": None, "where": "loss"}
     found = Replay("b.pt", 2, True, "loss", None, None, None, None, event, {}, (finding, Finding(**long)), ("so\x1b",))
     written = StringIO()
-    show(found, Console(file=written, width=40))
+    show(found, Console(file=written, width=60))
     lines = written.getvalue().splitlines()
     assert lines[2:4] == ["  now         non-finite loss", "  kind        not known"]
     assert "doctor: 2 findings" in lines

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from losszoo.losses.arguments import BrokenRule, CheckContext, Inputs
 from losszoo.losses.signatures.example_source import Source
 from losszoo.losses.signatures.paired_rows import PairedRows
+from losszoo.tracing.authors import joins
 
 if TYPE_CHECKING:
     Data = Any  # losszoo.training's prepared data and batch: rooms above this one
@@ -132,6 +133,9 @@ class Signature(ABC):
     def is_empty(self, inputs: Inputs) -> bool:
         """Whether there is nothing that a mean could be taken over."""
         return self.element_shape(inputs).numel() == 0
+
+    def __init_subclass__(cls) -> None:
+        joins(cls)
 
     def bind(self, args: Inputs, named: Mapping[str, Any]) -> Inputs:
         """Positional and named inputs in order; optional ones that were left out are None."""
