@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-import numpy as np
 import numpy.typing as npt
 from torch import Generator, Tensor
 
@@ -100,8 +99,3 @@ class Task(ABC):
         donors = torch.rand(inputs.shape, generator=generator).argsort(0).to(inputs.device)
         corrupted = torch.rand(inputs.shape, generator=generator).to(inputs.device) < 1 / 3
         return torch.where(corrupted, inputs.gather(0, donors), inputs)
-
-
-def class_count(targets: Array) -> int:
-    """Number of classes of integer labels 0..C-1."""
-    return int(np.max(targets)) + 1
