@@ -132,6 +132,15 @@ def _check_identity(study: Study, plan: StudyPlan) -> None:
         )
 
 
+def snapshot(study: Study) -> Study:
+    """The study as it stands now, in memory: what other processes add later does not change it."""
+    import optuna
+
+    copy = optuna.create_study(storage=optuna.storages.InMemoryStorage(), direction=study.direction)
+    copy.add_trials(study.get_trials(deepcopy=False))
+    return copy
+
+
 def count(study: Study) -> Counts:
     """The trials by how they ended."""
     from optuna.trial import TrialState

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from losszoo.errors import UsageError, suggest
 from losszoo.tuning.storage import require_optuna
-from losszoo.tuning.study import Counts, best_of, clear_dead, count, database, enqueue_default, open_study
+from losszoo.tuning.study import Counts, best_of, clear_dead, count, database, enqueue_default, open_study, snapshot
 from losszoo.tuning.trial import folder_of
 from losszoo.tuning.tuning_options import TuneOptions
 from losszoo.tuning.tuning_plan import StudyPlan, make_study_plan
@@ -80,12 +80,15 @@ def search(plan: StudyPlan, on_trial: OnTrial | None = None) -> Tuning:
         study = open_study(plan)
         try:
             _until_enough(study, plan, until, on_trial)
-            status = _status(study, plan, until)
+            interrupted = False
         except KeyboardInterrupt:
-            status = "interrupted"
+            interrupted = True
             clear_dead(study, plan, ours=True)
         _keep_best(study, plan)
-        return tuning_of(study, plan, status, time.perf_counter() - started)
+        # Other processes may go on: status, counts and best are of one moment.
+        now = snapshot(study)
+        status = "interrupted" if interrupted else _status(now, plan, until)
+        return tuning_of(now, plan, status, time.perf_counter() - started)
 
 
 def _status(study: Study, plan: StudyPlan, until: float) -> str:

@@ -51,6 +51,23 @@ def test_a_dead_trial_does_not_count_and_a_live_one_does(out: str) -> None:
     assert study.count(opened) == study.Counts(0, 0, 0, 3)
 
 
+def test_what_a_tuning_says_is_of_one_moment(out: str) -> None:
+    """A trial that another process ends a moment later does not make twelve of the eleven that were counted."""
+    quick(out, trials=2)
+    opened = study.open_study(plan_of(out, trials=3))
+    number = marked(opened, "elsewhere", "1:1:x:", time.time())
+    now = study.snapshot(opened)
+    opened.tell(number, -1.0)
+    assert (study.count(now), study.count(opened)) == (study.Counts(2, 0, 0, 1), study.Counts(3, 0, 0, 0))
+    assert [(t.number, t.params, t.value) for t in now.trials[:2]] == [
+        (t.number, t.params, t.value) for t in opened.trials[:2]
+    ]
+    assert study.running_elsewhere(now) == ("elsewhere",)
+    best = study.best_of(now)
+    assert best is not None
+    assert best.number != number
+
+
 def test_a_tuning_waits_for_another_machine_until_that_is_silent(out: str) -> None:
     """As when a container was killed, and the next one has another name."""
     made = plan_of(out, trials=2)
