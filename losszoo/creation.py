@@ -81,7 +81,7 @@ def create(
     if (streaming or relation) and not any(isinstance(leaf, PairwiseLoss) for leaf in single_losses(made)):
         raise UsageError(
             "streaming and relation must go with a row function over pairs (losszoo.pairwise), "
-            f"however: {loss!r} has none"
+            f"got {loss!r}, which has none"
         )
     return made
 
@@ -106,18 +106,16 @@ def _check_registered(terms: tuple[Weighted, ...], text: str, options: CreateOpt
         return
     against = {one.against for one in installed().signatures.values() if one.against}
     if (options.signature is not None and options.signature not in against) or options.expects:
-        raise UsageError(f"signature and expects must go with a loss of your own, however: {text!r} is registered")
+        raise UsageError(f"signature and expects must go with a loss of your own, got {text!r}, which is registered")
     own = {installed().signatures[installed().loss(call.name).signature].against for call in calls}
     if options.signature is not None and options.signature not in own:
-        raise UsageError(
-            f"signature={options.signature!r} must go with a loss over embeddings, however: {text!r} is none"
-        )
+        raise UsageError(f"signature={options.signature!r} must go with a loss over embeddings, got {text!r}")
 
 
 def _with_params(terms: tuple[Weighted, ...], text: str, params: Mapping[str, Any]) -> Call:
     if len(terms) > 1 or terms[0].scale != 1 or terms[0].schedules:
         raise UsageError(
-            f"parameters must go with a single loss, however: {text!r} with {', '.join(params)}; write them inside"
+            f"parameters must go with a single loss, got {text!r} with {', '.join(params)}; write them inside"
         )
     call = terms[0].call
     return Call(call.name, {**call.arguments, **params}, call.inner, call.position)
@@ -138,9 +136,9 @@ class CreateOptions:
         _check_one_of("signature", self.signature, tuple(installed().signatures))
         _check_one_of("expects", self.expects, EXPECTS)
         if self.streaming is not None and not isinstance(self.streaming, Streaming):
-            raise UsageError(f"streaming must be a losszoo.Streaming, however: streaming={self.streaming!r}")
+            raise UsageError(f"streaming must be a losszoo.Streaming, got {self.streaming!r}")
         if self.relation is not None and not callable(self.relation):
-            raise UsageError(f"relation must be a function, however: relation={self.relation!r}")
+            raise UsageError(f"relation must be a function, got {self.relation!r}")
 
 
 class Maker:
@@ -160,9 +158,9 @@ class Maker:
         if not call.inner:
             return self.from_spec(spec, call.arguments)
         if COMBINER not in spec.tags:
-            raise UsageError(f"{spec.name} takes arguments by name, {_names(spec)}, however: {call}")
+            raise UsageError(f"arguments of {spec.name} must be given by name, {_names(spec)}, got {call}")
         if "tasks" in call.arguments:
-            raise UsageError(f"{spec.name}: tasks must be left out where losses stand inside, however: {call}")
+            raise UsageError(f"{spec.name}: tasks must be left out where losses stand inside, got {call}")
         combiner = self.from_spec(spec, {**call.arguments, "tasks": len(call.inner)})
         return self.sum_of(call.inner, combiner)
 
@@ -181,7 +179,7 @@ class Maker:
         check_is_loss(function, f"{spec.name} of {origin}")
         if turned and not hasattr(function, "__losszoo_row__"):
             raise UsageError(
-                f"{spec.name}: the signature {against} must go with a row function, however: this loss is none"
+                f"{spec.name}: the signature {against} must go with a row function, got a loss that is none"
             )
         return self._wrap(function, identity)
 
@@ -223,7 +221,7 @@ class Maker:
 def _check_one_of(name: str, value: str | None, allowed: tuple[str, ...]) -> None:
     if value is not None and value not in allowed:
         near = f"; {suggest(value, list(allowed))}" if nearest(value, list(allowed)) else ""
-        raise UsageError(f"{name} must be one of {', '.join(allowed)}, however: {name}={value!r}{near}")
+        raise UsageError(f"{name} must be one of {', '.join(allowed)}, got {value!r}{near}")
 
 
 def _construct(function: type, identity: LossInfo) -> Any:
@@ -239,14 +237,14 @@ def _construct(function: type, identity: LossInfo) -> Any:
     except SystemExit as error:
         raise UsageError(f"{identity.name} cannot be made: {in_one_line(error)}") from error
     if not callable(made):
-        raise UsageError(f"{identity.name} must make something callable, however: a {type(made).__name__}")
+        raise UsageError(f"{identity.name} must make something callable, got a {type(made).__name__}")
     return made
 
 
 def _refuse_params(function: nn.Module, identity: LossInfo) -> None:
     if identity.params:
         raise UsageError(
-            f"{identity.name} is already made, so it takes no parameters, however: {', '.join(identity.params)}; "
+            f"parameters of {identity.name}, made already, must be left out, got {', '.join(identity.params)}; "
             f"make it with them, or pass the class {type(function).__name__}"
         )
 

@@ -74,7 +74,7 @@ class MemoryBank(nn.Module):
         super().__init__()
         for name, value, least in (("size", size, 1), ("warmup", warmup, 0)):
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
-                raise UsageError(f"{name} must be an integer >= {least}, however: {name}={value!r}")
+                raise UsageError(f"{name} must be an integer >= {least}, got {value!r}")
             if value >= 2**63:
                 raise UsageError(f"{name} must be an integer that fits 64 bits, got {shown(value)}")
         self.loss = create(loss, **options)
@@ -121,7 +121,7 @@ class MemoryBank(nn.Module):
     def count(self, *inputs: Any, **how: Any) -> Tensor:
         """What a mean over this batch divides by, with the bank as it is; nothing is put in."""
         if isinstance(self.loss, SumLoss):
-            raise UsageError("count must be asked of one loss, however: this is a sum, whose terms have one each")
+            raise UsageError("count must be asked of one loss, got a sum, whose terms have one each")
         return self.loss.count(*inputs, older=self._older(), **how)
 
     def reset(self) -> None:
@@ -150,12 +150,12 @@ class MemoryBank(nn.Module):
                 continue  # torch says which one is missing
             if saved.shape[0] != self.size:
                 raise UsageError(
-                    f"size must be that of the memory bank that was saved, {saved.shape[0]}, however: size={self.size}"
+                    f"size must be that of the memory bank that was saved, {saved.shape[0]}, got {self.size}"
                 )
             if name == "embeddings" and self._filled and own.shape[1] != saved.shape[1]:
                 raise UsageError(
                     f"embeddings must have the width of those in the memory bank, D={own.shape[1]}, "
-                    f"however: D={saved.shape[1]} was saved; reset() forgets them"
+                    f"got D={saved.shape[1]} in what was saved; reset() forgets them"
                 )
             setattr(self, name, torch.empty_like(saved, device=own.device))
         super()._load_from_state_dict(state_dict, prefix, *args)
@@ -205,7 +205,7 @@ def _leaf_of(loss: Loss | SumLoss) -> tuple[Loss]:
     if len(signatures) != 1 or not found[0].rules.keeps_rows:
         came = " and ".join(sorted(signatures or {leaf.signature for leaf in leaves(loss)}))
         able = " or ".join(name for name, rules in TABLE.items() if rules.keeps_rows)
-        raise UsageError(f"a memory bank must be given a loss of the signature {able}, however: {came}")
+        raise UsageError(f"a memory bank must be given a loss of the signature {able}, got {came}")
     for leaf in found:
         if leaf.rules.two_ways and not isinstance(leaf, PairwiseLoss):
             raise UsageError(

@@ -53,7 +53,7 @@ def test_no_measured_number_stands_outside_the_parts() -> None:
 
 
 def test_a_page_without_a_part_is_refused(scripts: Any) -> None:
-    with pytest.raises(SystemExit, match=r"abalone.md must have a part 'answer', however: it has none"):
+    with pytest.raises(SystemExit, match=r"abalone.md must have a part 'answer', got none"):
         scripts.page.filled("", RESULTS)
 
 
@@ -151,13 +151,13 @@ def test_one_seed_makes_no_interval(
     monkeypatch.setattr(sys, "argv", ["abalone.py", "--seeds", "1"])
     with pytest.raises(SystemExit, match="2"):
         scripts.run.main()
-    assert "an interval needs two seeds and two splits, however: 1 and 5" in capsys.readouterr().err
+    assert "an interval needs two seeds and two splits, got 1 and 5" in capsys.readouterr().err
 
 
 @pytest.mark.needs_abalone
 def test_a_watched_run_that_is_another_is_refused(scripts: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scripts.nan, "watched", lambda *_: (7, []))
-    with pytest.raises(RuntimeError, match="a watched run must stop where the other does, however: 7 and 84 steps"):
+    with pytest.raises(RuntimeError, match="a watched run must stop where the other does, got 7 and 84 steps"):
         scripts.nan.stop_of("quotient", 0, {**scripts.trainings.PLAIN, "recipe.epochs": 1})
 
 
@@ -181,5 +181,5 @@ def test_sex_is_left_out() -> None:
 @pytest.mark.parametrize("sex", ["no", 0, None])
 def test_sex_is_checked(sex: Any) -> None:
     for task in (Abalone, AbaloneAge):
-        with pytest.raises(UsageError, match=f"tasks of abalone: sex must be true or false, however: sex={sex!r}"):
+        with pytest.raises(UsageError, match=f"tasks of abalone: sex must be true or false, got {sex!r}"):
             task(sex=sex)

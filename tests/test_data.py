@@ -110,7 +110,7 @@ def test_empty_variable_means_not_set(places: dict[str, Path], monkeypatch: pyte
 def test_altered_file_is_named(places: dict[str, Path], place: str) -> None:
     path = put(places[place], CONTENT[:5])
     actual = hashlib.sha256(CONTENT[:5]).hexdigest()
-    with pytest.raises(DataError, match=rf"{path} must have sha256 {SHA}, however: sha256={actual}, 5 bytes") as caught:
+    with pytest.raises(DataError, match=rf"{path} must have sha256 {SHA}, got {actual}, 5 bytes") as caught:
         get()
     assert f"replace it with a copy of {CLOSED}" in str(caught.value)
     assert local_file("toy", "rows.csv", sha256=SHA) is None
@@ -152,7 +152,7 @@ def test_download_replaces_an_altered_cache(places: dict[str, Path], serve: Serv
 
 def test_altered_download_is_not_kept(places: dict[str, Path], serve: Serve) -> None:
     url = serve(b"something else")
-    with pytest.raises(DataError, match=f"what {url} serves must have sha256 {SHA}, however"):
+    with pytest.raises(DataError, match=f"what {url} serves must have sha256 {SHA}, got"):
         get(url)
     assert left_in(places["cache"]) == []
 
@@ -181,7 +181,7 @@ def test_unreadable_file(places: dict[str, Path], monkeypatch: pytest.MonkeyPatc
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(Path, "open", refuse)
-    with pytest.raises(DataError, match="must be readable, however: Permission denied"):
+    with pytest.raises(DataError, match="must be readable, got Permission denied"):
         get()
 
 

@@ -2,7 +2,7 @@ r"""How cost grows: a model fitted to measurements, from which sizes that nobody
 
 .. math:: t(N, D) = a\,N^2 D + b\,N^2 + c\,N D + d
 
-Each coefficient is >= 0, and the fit is relative: a size counts as much as any other, however long it takes.
+Each coefficient is >= 0, and the fit is relative: a size counts as much as any other, no matter how long it takes.
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ def check(points: Sequence[Point], least: float = 0.0) -> Check:
     """
     sizes = sorted({point.rows for point in points})
     if len(sizes) < FEWEST:
-        raise UsageError(f"--predict must have at least {FEWEST} sizes to fit and to check, however: {len(sizes)}")
+        raise UsageError(f"--predict must have at least {FEWEST} sizes to fit and to check, got {len(sizes)}")
     largest = max(points, key=lambda point: (point.rows, point.dim))
     smaller = [point for point in points if point.rows < largest.rows]
     return Check(largest.rows, largest.dim, largest.cost, fit(smaller, least).at(largest.rows, largest.dim))

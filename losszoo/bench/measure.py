@@ -92,7 +92,7 @@ def choose(against: Sequence[str] | None, subjects: Sequence[Subject]) -> tuple[
     missing = [peer for peer in useful if peer.version is None]
     notes = [f"{peer.name}: {peer.distribution} is not installed; {_how(peer)}" for peer in missing]
     if against and len(missing) == len(peers):
-        raise UsageError(f"against must name a peer that is installed, however: {'; '.join(notes)}")
+        raise UsageError(f"against must name a peer that is installed, got none: {'; '.join(notes)}")
     return [peer for peer in useful if peer.version is not None], notes
 
 

@@ -64,7 +64,7 @@ def limit_of(text: str | None, device: str) -> int:
     match = _SIZE.fullmatch(text.strip())
     number = float(match[1]) if match else 0.0
     if match is None or number <= 0 or (not match[2] and 1 < number < 2**20):
-        raise UsageError(f"memory-limit must be a size such as 4GB, or a share such as 0.5, however: {text!r}")
+        raise UsageError(f"memory-limit must be a size such as 4GB, or a share such as 0.5, got {text!r}")
     if not match[2] and number <= 1:
         return int(number * available(device))
     factor = _UNITS[match[2].lower()]

@@ -69,16 +69,16 @@ def subject_of(text: str, signature: str | None = None, expects: str | None = No
     text = own_names(text)
     terms = parse(text)
     if len(terms) != 1 or terms[0].scale != 1 or terms[0].schedules or terms[0].call.inner:
-        raise UsageError(f"bench must have single losses, however: {text!r}; measure its terms one by one")
+        raise UsageError(f"bench must have single losses, got {text!r}; measure its terms one by one")
     call = terms[0].call
     if ":" in call.name:
         return _own(text, call, signature, expects)
     if signature or expects:
-        raise UsageError(f"signature and expects must go with a loss of your own, however: {text!r} is registered")
+        raise UsageError(f"signature and expects must go with a loss of your own, got {text!r}, which is registered")
     spec = installed().loss(call.name)
     check_params(spec, call.arguments, str(installed().origin("loss", spec.name)))
     if COMBINER in spec.tags:
-        raise UsageError(f"bench must have losses with inputs of their own, however: {spec.name} combines others")
+        raise UsageError(f"bench must have losses with inputs of their own, got {spec.name}, which combines others")
     params = {param.name: param.default for param in spec.params} | call.arguments
     return Subject(text, spec.name, spec.signature, spec.expects, params, dict(call.arguments))
 
@@ -103,6 +103,6 @@ def _own(text: str, call: Call, signature: str | None, expects: str | None) -> S
 
     loss = create(text, signature=signature, expects=expects)
     if not isinstance(loss, Loss):
-        raise UsageError(f"bench must have single losses, however: {text!r} is a sum; measure its terms one by one")
+        raise UsageError(f"bench must have single losses, got {text!r}, a sum; measure its terms one by one")
     identity = loss.identity
     return Subject(text, call.name, identity.signature, identity.expects, dict(call.arguments), dict(call.arguments))

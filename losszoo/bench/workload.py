@@ -96,11 +96,10 @@ def _parse_size(text: str, signature: str) -> Size:
     numbers = [int(number) for number in match.groups() if number] if match else []
     if not numbers or not all(1 <= number <= _LARGEST for number in numbers):
         raise UsageError(
-            "sizes must be whole numbers from 1 to 1e12 such as 8192, or 512x1000, with commas between, "
-            f"however: {text!r}"
+            f"sizes must be whole numbers from 1 to 1e12 such as 8192, or 512x1000, with commas between, got {text!r}"
         )
     if len(numbers) == 2 and not TABLE[signature].sizes.second:
-        raise UsageError(f"sizes must be one number each for {signature} losses, however: {text!r}")
+        raise UsageError(f"sizes must be one number each for {signature} losses, got {text!r}")
     return Size(*numbers)
 
 
@@ -113,7 +112,7 @@ def parse_numbers(name: str, text: str) -> tuple[int, ...]:
     """
     parts = [part.strip() for part in text.split(",")]
     if not all(re.fullmatch(r"[0-9]{1,12}", part) and int(part) for part in parts):
-        raise UsageError(f"{name} must be whole numbers >= 1 with commas between, however: {name}={text!r}")
+        raise UsageError(f"{name} must be whole numbers >= 1 with commas between, got {text!r}")
     return tuple(dict.fromkeys(int(part) for part in parts))
 
 

@@ -82,7 +82,7 @@ def _hash(path: Path) -> str:
             return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
         raise DataError(
-            f"data file {path} must be readable, however: {error.strerror}; change its permissions or remove it"
+            f"data file {path} must be readable, got {error.strerror}; change its permissions or remove it"
         ) from error
 
 
@@ -90,7 +90,7 @@ def _verified(path: Path, sha256: str, url: str) -> Path:
     actual = _hash(path)
     if actual != sha256:
         raise DataError(
-            f"data file {path} must have sha256 {sha256}, however: sha256={actual}, "
+            f"data file {path} must have sha256 {sha256}, got {actual}, "
             f"{path.stat().st_size} bytes (truncated or altered?); replace it with a copy of {url}, "
             "or remove it and the next place is looked in"
         )
@@ -109,7 +109,7 @@ def _download(task: str, filename: str, sha256: str, url: str) -> Path:
             got = pooch.retrieve(url, known_hash=f"sha256:{sha256}", fname=filename, path=folder, downloader=downloader)
     except ValueError as error:
         raise DataError(
-            f"what {url} serves must have sha256 {sha256}, however: {error} Nothing was kept; {_where(task, filename)}"
+            f"what {url} serves must have sha256 {sha256}, got {error} Nothing was kept; {_where(task, filename)}"
         ) from error
     except OSError as error:
         raise MissingDataError(

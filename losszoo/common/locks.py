@@ -1,4 +1,4 @@
-"""Who is at work in a folder: a lock of the operating system, which it lets go of however the process ends."""
+"""Who is at work in a folder: a lock of the operating system, let go of when the process ends, in whatever way."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def locked(path: Path, tries: int = _TRIES) -> BaseFileLock | None:
 
 def _no_locks(path: Path, said: str) -> NoLocksError:
     return NoLocksError(
-        f"a comparison must lie on a file system with locks, however: {said}: {path.parent}; "
+        f"a comparison must lie on a file system with locks, got {path.parent} ({said}); "
         "choose another --out, or mount it with locks"
     )
 

@@ -118,9 +118,9 @@ class How:
             UsageError: jobs, timeout, backend or address.
         """
         if self.jobs is not None and (isinstance(self.jobs, bool) or not isinstance(self.jobs, int) or self.jobs < 1):
-            raise UsageError(f"jobs must be a whole number >= 1, however: jobs={self.jobs!r}")
+            raise UsageError(f"jobs must be a whole number >= 1, got {self.jobs!r}")
         if self.timeout is not None and not (math.isfinite(self.timeout) and self.timeout > 0):
-            raise UsageError(f"timeout must be a number of seconds > 0, however: timeout={self.timeout!r}")
+            raise UsageError(f"timeout must be a number of seconds > 0, got {self.timeout!r}")
         check_pool(self.backend, self.address)
 
 
@@ -131,7 +131,7 @@ def _folder(out: str | Path) -> Path:
         UsageError: it cannot be made, or processes cannot share it.
     """
     if not str(out).strip():
-        raise UsageError(f"out must be the path of a folder, however: out={str(out)!r}")
+        raise UsageError(f"out must be the path of a folder, got {str(out)!r}")
     folder = made_folder(out)
     try:
         check_locks(folder)

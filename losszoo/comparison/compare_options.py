@@ -50,7 +50,7 @@ class Request:
         tasks: names.
         seeds: how many (0, 1, ...), or which.
         baselines: compute those of scikit-learn too.
-        threads: of torch in every cell, however many cells run beside it.
+        threads: of torch in every cell, no matter how many cells run beside it.
         out: folder of the comparison.
         options: of :func:`losszoo.run`.
     """
@@ -112,7 +112,7 @@ def parse_seeds(text: str) -> int | tuple[int, ...]:
     if len(parts) > 1 and not parts[-1].strip():
         parts.pop()
     if not all(part.strip().isdecimal() for part in parts):
-        raise UsageError(f"seeds must be how many (5) or which (3,7,11), however: seeds={text!r}")
+        raise UsageError(f"seeds must be how many (5) or which (3,7,11), got {text!r}")
     numbers = tuple(int(part) for part in parts)
     return numbers if "," in text else numbers[0]
 
@@ -121,13 +121,13 @@ def _seeds(given: int | Sequence[int], problems: list[str]) -> list[int]:
     if isinstance(given, int) and not isinstance(given, bool):
         if 1 <= given <= _MOST_SEEDS:
             return list(range(given))
-        problems.append(f"seeds must be from 1 to {_MOST_SEEDS}, however: seeds={given}")
+        problems.append(f"seeds must be from 1 to {_MOST_SEEDS}, got {given}")
         return []
     seeds = [] if isinstance(given, bool | str) else list(dict.fromkeys(given))
     legal = all(isinstance(seed, int) and not isinstance(seed, bool) and 0 <= seed < 2**32 for seed in seeds)
     if not seeds or not legal:
         rule = "how many, or a list of whole numbers in [0, 2^32)"
-        problems.append(f"seeds must be {rule}, however: seeds={given!r}")
+        problems.append(f"seeds must be {rule}, got {given!r}")
     return seeds if legal else []
 
 
@@ -137,7 +137,7 @@ def _check_options(request: Request, problems: list[str]) -> None:
         if key not in known:
             problems.append(f"compare has no option {key!r}: {suggest(key, known)}")
     if isinstance(request.threads, bool) or not isinstance(request.threads, int) or request.threads < 1:
-        problems.append(f"threads must be a whole number >= 1, however: threads={request.threads!r}")
+        problems.append(f"threads must be a whole number >= 1, got {request.threads!r}")
 
 
 def _distinct(
@@ -147,12 +147,12 @@ def _distinct(
     if isinstance(given, str):
         given = [given]
     if not given:
-        problems.append(f"a comparison must have a {what}, however: none is given")
+        problems.append(f"a comparison must have a {what}, got none")
     found: dict[str, str] = {}
     for member in given:
         if not isinstance(member, str):
             came = f"{type(member).__name__} {getattr(member, '__name__', '')}".strip()
-            problems.append(f"a {what} must be text, for workers make it anew, however: {came}; {_NAMES[what]}")
+            problems.append(f"a {what} must be text, for workers make it anew, got {came}; {_NAMES[what]}")
             continue
         same = key(member)
         if same in found:
@@ -234,4 +234,4 @@ def _refuse(problems: list[str]) -> None:
     shown = problems[:_MOST_PROBLEMS]
     more = [f"and {len(problems) - len(shown)} more"] if len(shown) < len(problems) else []
     lines = "".join("\n  - " + "\n    ".join(problem.split("\n")) for problem in [*shown, *more])
-    raise UsageError(f"nothing is started: the grid must hold only what can be run, however:{lines}")
+    raise UsageError(f"nothing is started: the grid must hold only what can be run, got:{lines}")

@@ -53,6 +53,6 @@ def _refusal(other: dict[tuple[str, ...], list[Cell]], out: Path) -> UsageError:
         who = "; ".join(f"{name}, seed {some_of(seeds)}" for name, seeds in names.items())
         lines += [f"\n  - {who}", *(f"\n      {difference}" for difference in differences)]
     return UsageError(
-        f"out must hold results of the same config, however: {out} was made with another one (there -> here):"
+        f"out must hold results of the same config, got {out}, which was made with another one (there -> here):"
         f"{''.join(lines)}\nchoose another --out, or compute these cells anew with --fresh"
     )

@@ -253,9 +253,9 @@ def check_pool(backend: str, address: str | None) -> None:
         UsageError: an unknown backend, Ray that is missing or does not answer.
     """
     if backend not in BACKENDS:
-        raise UsageError(f"backend must be one of {', '.join(BACKENDS)}, however: backend={backend!r}")
+        raise UsageError(f"backend must be one of {', '.join(BACKENDS)}, got {backend!r}")
     if address is not None and backend != "ray":
-        raise UsageError(f"address must be given with --backend ray, however: backend={backend!r}, address={address!r}")
+        raise UsageError(f"address must be given with --backend ray, got address={address!r} with --backend {backend}")
     if backend == "ray":
         _require_ray()
         if address is not None:
@@ -266,7 +266,7 @@ def _require_ray() -> None:
     import importlib.util
 
     if importlib.util.find_spec("ray") is None:
-        raise UsageError('backend ray must have Ray installed, however: it is not; pip install "losszoo[ray]"')
+        raise UsageError('backend ray must have Ray installed: pip install "losszoo[ray]"')
 
 
 def _import_ray() -> Any:
@@ -305,7 +305,7 @@ def _check_token(address: str) -> None:
         GcsClient(address=address)
     except AuthenticationError as error:
         raise UsageError(
-            f"the token of the Ray cluster must be known here, however: {address} answers, and this process is not "
+            f"the token of the Ray cluster must be known here, got an answer from {address} that this process is not "
             "authenticated; set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN to what `ray get-auth-token` prints on the "
             "head node"
         ) from error
@@ -319,7 +319,7 @@ def _check_address(address: str) -> None:
     if address == "auto":
         return
     if not separator or not port.isdigit():
-        raise UsageError(f"address must be HOST:PORT, ray://HOST:PORT or auto, however: address={address!r}")
+        raise UsageError(f"address must be HOST:PORT, ray://HOST:PORT or auto, got {address!r}")
     _check_listening(address, address.removeprefix("ray://"))
 
 
@@ -350,6 +350,6 @@ def _check_listening(address: str, found: str) -> None:
 
 def _unreachable(address: str, said: str) -> UsageError:
     return UsageError(
-        f"address must be that of a Ray cluster, however: {address} does not answer ({said}); "
+        f"address must be that of a Ray cluster, got {address}, which does not answer ({said}); "
         "start one with: ray start --head"
     )

@@ -59,7 +59,7 @@ def paired(first: Mapping[Any, float], second: Mapping[Any, float]) -> Differenc
     .. math:: \bar d \pm t_{0.975, n-1} \, s_d / \sqrt n
 
     It speaks of the seeds (weights, batches, draws) on one split of the data, not of other splits. One pair has no
-    interval. Nor have differences that are all equal: with s_d = 0 it would have no width, however few the pairs.
+    interval. Nor have differences that are all equal: with s_d = 0 it would have no width, even for few pairs.
 
     Args:
         first: values by seed.

@@ -159,7 +159,7 @@ def _result(cell: Cell, orders: Orders) -> dict[str, Any]:
     import torch
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped, unused-ignore]
 
-    # As many threads as were asked for, however many cells run beside this one: sums are added up in the same order.
+    # As many threads as were asked for, whatever runs beside this cell: sums are added up in the same order.
     torch.set_num_threads(orders.threads)
     with threadpool_limits(orders.threads):
         if cell.kind == "baseline":
@@ -176,7 +176,9 @@ def _check_code(cell: Cell) -> None:
         from losszoo.training.make_plan import code_of
 
         if code_of(cell.loss) != cell.config["code"]:
-            raise UsageError(f"{cell.loss} must stay as it is until all cells are done, however: its file has changed")
+            raise UsageError(
+                f"the file of {cell.loss} must stay as it is until all cells are done, got a new one; start again"
+            )
 
 
 def _run(cell: Cell) -> dict[str, Any]:

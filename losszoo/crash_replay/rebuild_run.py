@@ -52,7 +52,7 @@ class Rebuilder:
             if not isinstance(bundle.get(part), dict):
                 lost = [line for line in bundle["left_out"] if line.startswith(part)]
                 raise UsageError(
-                    f"a step cannot be repeated without its {part}, however: {'; '.join(lost) or 'it is missing'}"
+                    f"a bundle must hold the {part} of its step to be replayed, got {'; '.join(lost) or 'none'}"
                 )
         self.config, self.randomness = config, randomness
         self.loss = config["loss"] if loss is None else loss
@@ -94,8 +94,8 @@ class Rebuilder:
         data, rows = self._data, batch["rows"].to(device)
         if len(rows) and int(rows.max()) >= len(data.train):
             raise UsageError(
-                f"the data of {self.config['task']} must be those of the run, however: row {int(rows.max())} of the "
-                f"batch is not among {len(data.train)}"
+                f"the data of {self.config['task']} must be those of the run, got {len(data.train)} rows, and "
+                f"the batch has row {int(rows.max())}"
             )
         train = Part(data.train.inputs.clone(), data.train.targets.clone())
         train.inputs[rows], train.targets[rows] = inputs, targets
@@ -127,6 +127,6 @@ def _load(module: nn.Module, state: Mapping[str, Any], what: str) -> None:
         module.load_state_dict(state)
     except (LosszooError, RuntimeError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(
-            f"the state of the {what} in the bundle must fit the {what} that its config makes, however: "
-            f"{in_one_line(error)}; has the code changed since?"
+            f"the state of the {what} in the bundle must fit the {what} that its config makes, got "
+            f"{in_one_line(error)}; replay it with the code that wrote it"
         ) from error

@@ -45,7 +45,7 @@ class Repetition:
         """A fresh step."""
         made = self.make(content)
         if not callable(made):
-            raise UsageError(f"make_step must return a function without arguments, however: {type(made).__name__}")
+            raise UsageError(f"make_step must return a function without arguments, got a {type(made).__name__}")
         return made
 
     def _placed(self, value: Any) -> Any:
@@ -62,7 +62,7 @@ class Repetition:
             loss = step()
         if not isinstance(loss, Tensor) or loss.numel() != 1 or not loss.requires_grad:
             came = f"shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else f"a {type(loss).__name__}"
-            raise UsageError(f"a step must give one number in a tensor with a graph, however: {came}")
+            raise UsageError(f"a step must give one number in a tensor with a graph, got {came}; return the loss")
         return loss
 
     def ready(self) -> Step:

@@ -86,7 +86,7 @@ def _maker(content: dict[str, Any], step: MakeStep | None, loss: Any, randomness
         return step
     if content["config"] is None:
         raise UsageError(
-            "the bundle of a losszoo.Guard must be replayed with a function that makes its step, however: "
+            "the bundle of a losszoo.Guard must be replayed with a function that makes its step, got "
             f"step=None; write make_step(bundle), which returns a function that computes the loss, and pass it as "
             f"step=make_step (on the command line, --step file.py:make_step). {holdings(content)}"
         )

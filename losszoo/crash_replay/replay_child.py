@@ -56,8 +56,6 @@ def _made_by(target: str | None) -> MakeStep | None:
         return None
     found = resolve(target)
     if not callable(found):
-        raise UsageError(
-            f"--step must name a function that takes the bundle, however: {target} is of type {type(found).__name__}"
-        )
+        raise UsageError(f"--step must name a function that takes the bundle, got {target}, a {type(found).__name__}")
     make: MakeStep = found
     return make

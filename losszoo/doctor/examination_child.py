@@ -57,7 +57,7 @@ def example_of(target: str | None) -> Callable[[], Any] | None:
     example = None if target is None else resolve(target)
     if not (example is None or callable(example)):
         kind = type(example).__name__
-        raise UsageError(f"example must be a function without arguments, however: {target} is of type {kind}")
+        raise UsageError(f"example must be a function without arguments, got {target}, a {kind}")
     return example
 
 

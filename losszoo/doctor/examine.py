@@ -87,9 +87,9 @@ def examine(
     started = time.perf_counter()
     wanted = [_dtype(name) for name in dtypes]
     if not wanted:
-        raise UsageError(f"dtypes must name at least one of {', '.join(DTYPES)}, however: dtypes={dtypes!r}")
+        raise UsageError(f"dtypes must name at least one of {', '.join(DTYPES)}, got {dtypes!r}")
     if expects is not None and expects not in EXPECTS:
-        raise UsageError(f"expects must be one of {', '.join(EXPECTS)}, however: expects={expects!r}")
+        raise UsageError(f"expects must be one of {', '.join(EXPECTS)}, got {expects!r}")
     if not effort >= 1:
         raise UsageError(f"effort must be a number of evaluations >= 1, got {effort}")
     if not budget > 0:
@@ -108,7 +108,7 @@ def _dtype(name: str | torch.dtype) -> torch.dtype:
     text = str(name).removeprefix("torch.")
     if text not in DTYPES:
         near = f"; {suggest(text, list(DTYPES))}" if nearest(text, list(DTYPES)) else ""
-        raise UsageError(f"dtypes must be of {', '.join(DTYPES)}, however: {name!r}{near}")
+        raise UsageError(f"dtypes must be of {', '.join(DTYPES)}, got {name!r}{near}")
     found: torch.dtype = getattr(torch, text)
     return found
 

@@ -22,7 +22,7 @@ class BrokenRule(Exception):  # noqa: N818 (a message in transit: Loss turns it 
     """An argument that breaks the rule of its signature: which one, the rule, and what came."""
 
     def __init__(self, argument: str, rule: str, came: str) -> None:
-        super().__init__(f"{argument} must {rule}, however: {argument} {came}")
+        super().__init__(f"{argument} must {rule}, got {came}")
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,8 @@ class CheckContext:
 
 
 def shape_of(value: Any) -> str:
-    """``has shape (2, 3)`` for a tensor, ``is a list`` for anything else."""
-    return f"has shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"is a {type(value).__name__}"
+    """``shape (2, 3)`` for a tensor, ``a list`` for anything else."""
+    return f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
 
 
 def check_tensors(named: Iterable[tuple[str, Any]]) -> None:
@@ -51,19 +51,19 @@ def check_tensors(named: Iterable[tuple[str, Any]]) -> None:
         if value.layout is not torch.strided or value.is_nested or value.is_quantized:
             kind = "quantized" if value.is_quantized else "nested" if value.is_nested else str(value.layout)
             remedy = "dequantize" if value.is_quantized else "to_dense"
-            raise BrokenRule(name, f"be a dense tensor, as {name}.{remedy}() gives it", f"is {kind}")
+            raise BrokenRule(name, f"be a dense tensor, as {name}.{remedy}() gives it", kind)
         if value.is_cpu and value.ndim == 0:
             continue
         if first is None:
             first = name, value.device
         elif value.device != first[1]:
-            raise BrokenRule(name, f"be on the device of {first[0]}, {first[1]}", f"is on {value.device}")
+            raise BrokenRule(name, f"be on the device of {first[0]}, {first[1]}", f"one on {value.device}")
 
 
 def as_mask(mask: Any) -> Tensor:
     """A mask as booleans: integers of 0 and 1, as tokenizers give them, mean the same."""
     if not isinstance(mask, Tensor) or mask.is_floating_point() or mask.is_complex():
-        came = f"has dtype {mask.dtype}" if isinstance(mask, Tensor) else shape_of(mask)
+        came = f"dtype {mask.dtype}" if isinstance(mask, Tensor) else shape_of(mask)
         raise BrokenRule("mask", "be a boolean tensor, as mask.bool() gives it (or integers of 0 and 1)", came)
     if mask.dtype == torch.bool:
         return mask
@@ -81,7 +81,7 @@ def in_compute_dtype(tensor: Tensor) -> Tensor:
 def floating(name: str, value: Any) -> Tensor:
     """The tensor in its compute dtype; anything not floating breaks the rule."""
     if not isinstance(value, Tensor) or not value.is_floating_point():
-        came = f"has dtype {value.dtype}" if isinstance(value, Tensor) else shape_of(value)
+        came = f"dtype {value.dtype}" if isinstance(value, Tensor) else shape_of(value)
         raise BrokenRule(name, "be a floating point tensor", came)
     return in_compute_dtype(value)
 
@@ -89,7 +89,7 @@ def floating(name: str, value: Any) -> Tensor:
 def real(name: str, value: Any) -> Tensor:
     """A tensor of real numbers, integers or booleans: of complex ones a cast would drop the imaginary part."""
     if not isinstance(value, Tensor) or value.is_complex():
-        came = f"has dtype {value.dtype}" if isinstance(value, Tensor) else shape_of(value)
+        came = f"dtype {value.dtype}" if isinstance(value, Tensor) else shape_of(value)
         raise BrokenRule(name, "be a real tensor", came)
     return value
 
@@ -97,7 +97,7 @@ def real(name: str, value: Any) -> Tensor:
 def undifferentiated(name: str, value: Any) -> Any:
     """What decides who belongs to whom, and so has no gradient: a gradient that is wanted would be 0, or None."""
     if isinstance(value, Tensor) and differentiated(value):
-        raise BrokenRule(name, f"be a decision, which has no gradient ({name}.detach())", "requires one")
+        raise BrokenRule(name, f"be a decision, which has no gradient ({name}.detach())", "one that requires it")
     return value
 
 
@@ -112,7 +112,7 @@ def like(name: str, value: Any, other: Tensor, other_name: str) -> Tensor:
 def integers(name: str, value: Any, shape: torch.Size | tuple[int, ...]) -> Tensor:
     """An integer tensor of that shape, as int64."""
     if not isinstance(value, Tensor) or value.is_floating_point() or value.is_complex():
-        came = f"has dtype {value.dtype}" if isinstance(value, Tensor) else shape_of(value)
+        came = f"dtype {value.dtype}" if isinstance(value, Tensor) else shape_of(value)
         raise BrokenRule(name, f"be an integer tensor, as {name}.long() gives it of whole numbers", came)
     if value.shape != shape:
         raise BrokenRule(name, f"have shape {tuple(shape)}", shape_of(value))
@@ -162,5 +162,5 @@ def within(value: Tensor, low: float, high: float) -> bool:
 def require(condition: Tensor, name: str, rule: str, value: Tensor) -> None:
     """Break the rule with the first offending number."""
     if not bool(condition.all()):
-        offender = value[~condition].flatten()[0].item() if value.shape == condition.shape else "elsewhere"
-        raise BrokenRule(name, rule, f"holds {offender}")
+        same = value.shape == condition.shape
+        raise BrokenRule(name, rule, f"{value[~condition].flatten()[0].item()}" if same else "others")

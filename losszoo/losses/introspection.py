@@ -43,7 +43,7 @@ def check_is_loss(thing: Any, name: str) -> None:
                 "derive it from torch.nn.Module"
             )
     elif not callable(thing):
-        raise UsageError(f"a loss must be callable, however: {name} is of type {type(thing).__name__}")
+        raise UsageError(f"a loss must be callable, got {name}, a {type(thing).__name__}")
 
 
 def parameters_of(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:

@@ -215,7 +215,7 @@ class Loss(ConfiguredLoss):
         if values.ndim == 0:
             raise UsageError(
                 "a loss with a memory bank must return one value per row, so that those of older rows can be left "
-                "out, however: it returned one number; return unreduced values"
+                "out, got one number; return unreduced values"
             )
         return Unreduced(values[:count], None if counts is None else counts[:count])
 
@@ -330,14 +330,14 @@ class Loss(ConfiguredLoss):
             weight = torch.where(left_out, 0.0, weight)
         if self._validates((weight,)) and not bool((torch.isfinite(weight) & (weight >= 0)).all()):
             offender = weight[~(torch.isfinite(weight) & (weight >= 0))][0].item()
-            raise UsageError(f"weight must be finite and >= 0, however: weight holds {offender}")
+            raise UsageError(f"weight must be finite and >= 0, got {offender}")
         return weight
 
     def _checked_denominator(self, denominator: float | Tensor, unreduced: Unreduced) -> Tensor:
         if unreduced.values.ndim == 0 and unreduced.counts is None:
             check_reduced({"denominator": denominator}, self.policy.reduction)
         if self.policy.reduction != "mean":
-            raise UsageError(f"denominator must go with reduction='mean', however: reduction={self.policy.reduction!r}")
+            raise UsageError(f"denominator must go with reduction='mean', got reduction={self.policy.reduction!r}")
         if self._finish is not None:
             raise NotApplicableError(
                 "denominator must be left out, as parts of this loss do not add up: it ends in a last step"

@@ -33,14 +33,14 @@ class OlderRows:
         if rows.shape[1] != self.rows.shape[1]:
             raise UsageError(
                 f"embeddings must have the width of those in the memory bank, D={self.rows.shape[1]}, "
-                f"however: D={rows.shape[1]}; reset() forgets them"
+                f"got D={rows.shape[1]}; reset() forgets them"
             )
         if self.labels is None or labels is None:
             return
         if labels.shape[1:] != self.labels.shape[1:] or labels.dtype != self.labels.dtype:
             raise UsageError(
                 f"labels must be like those in the memory bank, {_kind(self.labels)}, "
-                f"however: {_kind(labels)}; reset() forgets them"
+                f"got {_kind(labels)}; reset() forgets them"
             )
 
     def below(self, rows: Tensor) -> Tensor:

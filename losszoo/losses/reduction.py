@@ -23,9 +23,9 @@ class Policy:
 
     def __post_init__(self) -> None:
         if self.reduction not in REDUCTIONS:
-            raise UsageError(f"reduction must be one of {', '.join(REDUCTIONS)}, however: reduction={self.reduction!r}")
+            raise UsageError(f"reduction must be one of {', '.join(REDUCTIONS)}, got {self.reduction!r}")
         if self.empty not in EMPTY_POLICIES:
-            raise UsageError(f"empty must be one of {', '.join(EMPTY_POLICIES)}, however: empty={self.empty!r}")
+            raise UsageError(f"empty must be one of {', '.join(EMPTY_POLICIES)}, got {self.empty!r}")
 
 
 def expand(tensor: Tensor, shape: torch.Size, name: str) -> Tensor:
@@ -71,7 +71,7 @@ def expand_leading(tensor: Tensor, shape: torch.Size, name: str) -> Tensor:
 
 def _check_tensor(tensor: Tensor, name: str) -> None:
     if not isinstance(tensor, Tensor):
-        raise UsageError(f"{name} must be a tensor, however: {name} is of type {type(tensor).__name__}")
+        raise UsageError(f"{name} must be a tensor, got a {type(tensor).__name__}")
 
 
 def _broadcasts(given: torch.Size, shape: torch.Size) -> bool:

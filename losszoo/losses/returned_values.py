@@ -22,13 +22,13 @@ def as_unreduced(result: Any) -> Unreduced:
             if isinstance(values, Tensor)
             else f"something of type {type(values).__name__}"
         )
-        raise UsageError(f"a loss must return a floating point tensor, however: it returned {kind}")
+        raise UsageError(f"a loss must return a floating point tensor, got {kind}")
     values = in_compute_dtype(values)
     if counts is None:
         return Unreduced(values)
     if not isinstance(counts, Tensor) or counts.shape != values.shape:
         came = tuple(counts.shape) if isinstance(counts, Tensor) else type(counts).__name__
-        raise UsageError(f"counts must have the shape of the values, {tuple(values.shape)}, however: {came}")
+        raise UsageError(f"counts must have the shape of the values, {tuple(values.shape)}, got {came}")
     return Unreduced(values, counts.to(values.dtype))
 
 
@@ -36,7 +36,7 @@ def wrong_shape(values: Tensor, elements: torch.Size) -> UsageError:
     """One value for every sample, or for something within it, is right. A sum over the wrong dimension is seen here."""
     return UsageError(
         f"a loss must return one number, or values for each of the {elements[0]} samples, "
-        f"however: it returned the shape {tuple(values.shape)}"
+        f"got the shape {tuple(values.shape)}"
     )
 
 
@@ -66,7 +66,7 @@ def as_denominator(value: float | Tensor, values: Tensor, looking: bool) -> Tens
     if denominator.device.type == "meta" and values.device.type != "meta":
         raise UsageError("denominator must hold a number, got a tensor on the meta device, which has none")
     if looking and not bool(torch.isfinite(denominator) & (denominator >= 0)):
-        raise UsageError(f"denominator must be finite and >= 0, however: denominator={denominator.item()}")
+        raise UsageError(f"denominator must be finite and >= 0, got {denominator.item()}")
     limits = torch.finfo(values.dtype)
     if looking and not bool((denominator == 0) | ((denominator >= limits.tiny) & (denominator <= limits.max))):
         raise UsageError(
@@ -78,4 +78,4 @@ def as_denominator(value: float | Tensor, values: Tensor, looking: bool) -> Tens
 
 def changed_in_place() -> UsageError:
     """A loss leaves its inputs as they are: the next term of a sum, and the metrics, read them too."""
-    return UsageError("a loss must not change its inputs, however: one was changed in place; work on a copy")
+    return UsageError("a loss must leave its inputs as they are, got one that was changed in place; work on a copy")

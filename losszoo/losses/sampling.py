@@ -28,9 +28,9 @@ def sample_neighbors(count: int, rate: float, generator: torch.Generator | None 
         tensor([0, 1, 2, 3])
     """
     if count < 1:
-        raise ValueError(f"count must be >= 1, however: count={count!r}")
+        raise ValueError(f"count must be >= 1, got {count!r}")
     if not 0 < rate <= 1:
-        raise ValueError(f"rate must be in (0, 1], however: rate={rate!r}")
+        raise ValueError(f"rate must be in (0, 1], got {rate!r}")
     device = "cpu" if generator is None else generator.device
     drawn = torch.randperm(count, generator=generator, device=device)[: max(1, round(rate * count))]
     return drawn.sort().values

@@ -117,10 +117,10 @@ def check_similarity(similarity: str, temperature: float = 1.0) -> None:
         UsageError: otherwise.
     """
     if similarity not in SIMILARITIES:
-        raise UsageError(f"similarity must be one of {', '.join(SIMILARITIES)}, however: {similarity!r}")
+        raise UsageError(f"similarity must be one of {', '.join(SIMILARITIES)}, got {similarity!r}")
     number = isinstance(temperature, int | float) and not isinstance(temperature, bool)
     if not number or not 0 < temperature < float("inf"):
-        raise UsageError(f"temperature must be a finite number > 0, however: {temperature!r}")
+        raise UsageError(f"temperature must be a finite number > 0, got {temperature!r}")
     limits = torch.finfo(torch.float32)
     if not limits.tiny <= temperature <= limits.max:
         raise UsageError(

@@ -145,7 +145,7 @@ class PairLabels:
             return positive, ~positive
         answer = self.relation(rows, columns)
         if isinstance(answer, tuple) and len(answer) != 2:
-            raise UsageError(f"relation must return one mask or two, (positive, negative), however: {len(answer)}")
+            raise UsageError(f"relation must return one mask or two, (positive, negative), got {len(answer)}")
         positive, negative = answer if isinstance(answer, tuple) else (answer, None)
         positive = _checked("positive", positive, rows, columns)
         return positive, ~positive if negative is None else _checked("negative", negative, rows, columns) & ~positive
@@ -167,7 +167,7 @@ def _checked(name: str, mask: Any, rows: Tensor, columns: Tensor) -> Tensor:
     shape = (rows.shape[0], columns.shape[0])
     if not isinstance(mask, Tensor) or mask.dtype != torch.bool or mask.shape != shape:
         came = f"{mask.dtype} of shape {tuple(mask.shape)}" if isinstance(mask, Tensor) else type(mask).__name__
-        raise UsageError(f"relation must return {name} as a boolean tensor of shape {shape}, however: {came}")
+        raise UsageError(f"relation must return {name} as a boolean tensor of shape {shape}, got {came}")
     return mask.clone()
 
 

@@ -87,7 +87,7 @@ class PairwiseLoss(Loss):
             *first, last = (name for name, rules in TABLE.items() if rules.forms_pairs)
             raise UsageError(
                 f"{identity.name}: a row function must have the signature {', '.join(first)} or {last}, "
-                f"however: signature={identity.signature!r}"
+                f"got {identity.signature!r}"
             )
         _check_relation(identity, relation)
         super().__init__(function, identity, policy, validate)
@@ -310,7 +310,7 @@ class PairwiseLoss(Loss):
         labels, way = pair_labels.row_labels, self.streaming
         if weight is not None and weight.requires_grad and torch.is_grad_enabled():
             raise UsageError(
-                "weight must not require a gradient where candidates come from all ranks, however: it does"
+                "weight must not require a gradient where candidates come from all ranks, got one that does; detach it"
             )
         alike = (
             f"{self.identity}, {self.identity.signature}, {self._similarity} over {self._temperature:g}, "
@@ -372,18 +372,18 @@ def _check_row_params(identity: LossInfo, contract: RowContract) -> None:
     params, name = identity.params, identity.name
     if "temperature" in params and contract.temperature is None:
         came = params["temperature"]
-        raise UsageError(f"{name}: temperature must be left out, as this loss has none, however: {came!r}")
+        raise UsageError(f"{name}: temperature must be left out, as this loss has none, got {came!r}")
     try:
         check_similarity(params.get("similarity", contract.similarity), params.get("temperature", 1.0))
     except UsageError as error:
         raise UsageError(f"{name}: {error}") from None
     if "symmetric" in params and not TABLE[identity.signature].two_ways:
         two = " or ".join(one for one, rules in TABLE.items() if rules.two_ways)
-        raise UsageError(f"{name}: symmetric must go with {two}, however: the signature is {identity.signature}")
+        raise UsageError(f"{name}: symmetric must go with {two}, got {identity.signature}")
 
 
 def _check_finite(name: str, rows: Tensor) -> None:
     """Names the rows that hold NaN or infinity."""
     bad = (~torch.isfinite(rows).all(1)).nonzero().squeeze(1).tolist()
     if bad:
-        raise UsageError(f"{name} must be finite, however: NaN or infinity in row {some_of(bad)}")
+        raise UsageError(f"{name} must be finite, got NaN or infinity in row {some_of(bad)}")

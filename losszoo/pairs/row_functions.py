@@ -201,16 +201,15 @@ def answer(row: Row, *inputs: Tensor, **extras: Tensor) -> Unreduced:
     rows = inputs[0].shape[:1]
     if unreduced.values.shape != rows:
         raise UsageError(
-            f"a row function must return one value per row, {tuple(rows)}, "
-            f"however: it returned {tuple(unreduced.values.shape)}"
+            f"a row function must return one value per row, {tuple(rows)}, got {tuple(unreduced.values.shape)}"
         )
     if unreduced.counts is not None and unreduced.counts.requires_grad:
         raise UsageError(
-            "the counts of a row function must not depend on its logits, however: they carry a gradient; detach them"
+            "the counts of a row function must not depend on its logits, got counts with a gradient; detach them"
         )
     if torch.is_grad_enabled() and inputs[0].requires_grad and not unreduced.values.requires_grad:
         raise UsageError(
-            "a row function must be differentiable in its logits, however: its values carry no gradient; "
+            "a row function must be differentiable in its logits, got values without a gradient; "
             "look for detach(), item(), argmax, a comparison, or torch.no_grad()"
         )
     return unreduced
@@ -252,5 +251,5 @@ def wants_spread(function: Callable[..., Any]) -> bool:
 def _checked(similarity: str, temperature: float | None, needs: tuple[str, ...], symmetric: bool | None) -> RowContract:
     check_similarity(similarity, 1.0 if temperature is None else temperature)
     if not set(needs) <= set(PAIRS):
-        raise UsageError(f"needs must be of {' and '.join(PAIRS[:2])}, or candidate, however: needs={needs!r}")
+        raise UsageError(f"needs must be of {' and '.join(PAIRS[:2])}, or candidate, got {needs!r}")
     return RowContract(similarity, temperature, tuple(needs), symmetric=bool(symmetric))

@@ -166,7 +166,7 @@ class _Once(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> Tensor:
         raise UsageError(
-            "a second derivative must be asked of the whole matrix, however: this loss was streamed; "
+            "a second derivative must be asked of the whole matrix, got a streamed loss; "
             "make it with streaming=losszoo.Streaming(dense=True)"
         )
 

@@ -74,17 +74,17 @@ class Streaming:
     def __post_init__(self) -> None:
         number = isinstance(self.memory, int | float) and not isinstance(self.memory, bool)
         if not number or not 0 < self.memory <= sys.float_info.max:
-            raise UsageError(f"memory must be a finite number of MiB > 0, however: memory={shown(self.memory)}")
+            raise UsageError(f"memory must be a finite number of MiB > 0, got {shown(self.memory)}")
         for name in ("dense", "compile"):
             if not isinstance(getattr(self, name), bool):
-                raise UsageError(f"{name} must be True or False, however: {name}={getattr(self, name)!r}")
+                raise UsageError(f"{name} must be True or False, got {getattr(self, name)!r}")
         if self.dense and self.compile:
             raise UsageError(
                 "compile must be False with dense=True, got True: a row function is compiled for blocks, and the whole "
                 "matrix has none"
             )
         if self.ranks is not None and self.ranks not in RANKS:
-            raise UsageError(f"ranks must be one of {', '.join(RANKS)}, however: ranks={self.ranks!r}")
+            raise UsageError(f"ranks must be one of {', '.join(RANKS)}, got {self.ranks!r}")
 
     def block_rows(self, columns: int, dtype: torch.dtype, device: torch.device, *, softmax: bool) -> int:
         """How many rows a block takes.
@@ -98,7 +98,7 @@ class Streaming:
         if rows < 1:
             raise UsageError(
                 f"memory must suffice for one row of {columns} pairs, at least {_rounded_up(row / MEBIBYTE)} MiB, "
-                f"however: memory={self.memory!r}"
+                f"got {self.memory!r}"
             )
         wanted = TUNING.cpu_rows if device.type == "cpu" else TUNING.other_rows
         return min(rows, max(wanted, TUNING.block_pairs // max(columns, 1)))

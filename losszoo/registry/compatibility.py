@@ -31,7 +31,7 @@ def check_params(spec: LossSpec, arguments: Mapping[str, Any], owner: str) -> No
             raise UsageError(f"{spec.name} has no parameter {name!r}: {near} (a loss of {owner})")
         complaint = param.complaint(value)
         if complaint:
-            raise UsageError(f"{spec.name}: {name} {complaint}, however: {name}={shown(value)} (a loss of {owner})")
+            raise UsageError(f"{spec.name}: {name} {complaint}, got {shown(value)} (a loss of {owner})")
 
 
 def tasks_for(registry: Registry, signature: str) -> list[str]:
@@ -60,8 +60,8 @@ def check_fit(registry: Registry, terms: tuple[Weighted, ...], task: TaskSpec) -
     known = [registry.loss(name).signature for name in names if ":" not in name]
     if len(known) == len(names) and all(map(registry.penalizes, known)):
         raise UsageError(
-            "a penalty must stand in a sum with a loss of the data, however: "
-            f"{' + '.join(names)} stands alone; try {example_for(registry, task)} + 1e-4*{names[0]}"
+            "a penalty must stand in a sum with a loss of the data, got "
+            f"{' + '.join(names)} alone; try {example_for(registry, task)} + 1e-4*{names[0]}"
         )
 
 
@@ -145,9 +145,7 @@ def leaves(registry: Registry, terms: tuple[Weighted, ...], alone: bool = False)
         name, inner = term.call.name, term.call.inner
         combines = ":" not in name and COMBINER in _known(registry, name, terms).tags
         if combines and not inner and not alone:
-            raise UsageError(
-                f"{name} must have losses inside, however: it stands alone; write {name}(loss, another loss)"
-            )
+            raise UsageError(f"{name} must have losses inside, got none; write {name}(loss, another loss)")
         if inner:
             yield from leaves(registry, inner, alone)
         else:

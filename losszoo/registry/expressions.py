@@ -58,7 +58,7 @@ def parse(text: str) -> tuple[Weighted, ...]:
         ['0.5*bce', 'dice(smooth=0.1)']
     """
     if len(text) > _LONGEST:
-        raise UsageError(f"a loss expression must have at most {_LONGEST} characters, however: {len(text)}")
+        raise UsageError(f"a loss expression must have at most {_LONGEST} characters, got {len(text)}")
     return _Parser(text).whole()
 
 
@@ -145,7 +145,7 @@ class _Parser:
         shown += "..." if len(self.text) > start + 100 else ""
         caret = f"\n  {shown}\n  {' ' * (len(lead) + position - start)}^"
         where = f"cannot read the loss expression at position {position + 1}"
-        raise UsageError(f"{where}: expected {expected}, however: {came}{_unquoted(self.text, position)}{caret}")
+        raise UsageError(f"{where}: expected {expected}, got {came}{_unquoted(self.text, position)}{caret}")
 
     def _unexpected(self, expected: str) -> NoReturn:
         token = self.tokens[self.at]

@@ -59,7 +59,7 @@ class Param:
             object.__setattr__(self, name, None if value is None else tuple(value))
         complaint = self.complaint(self.default)
         if complaint:
-            raise UsageError(f"{self.name}: default {complaint}, however: default={self.default!r}")
+            raise UsageError(f"{self.name}: default {complaint}, got {self.default!r}")
 
     @property
     def interval(self) -> str:
@@ -146,7 +146,7 @@ def require(holds: bool, spec: Any, field_name: str, rule: str) -> None:
     """The one sentence of every announcement that is not of its form."""
     if not holds:
         value = getattr(spec, field_name)
-        raise UsageError(f"{spec.name}: {field_name} must be {rule}, however: {field_name}={value!r}")
+        raise UsageError(f"{spec.name}: {field_name} must be {rule}, got {value!r}")
 
 
 def is_strings(value: Any) -> bool:

@@ -63,4 +63,4 @@ def _twin_fault(registry: Registry, spec: LossSpec | TaskSpec) -> str:
     if twin is None or twin in registry.losses:
         return ""
     near = suggest(twin, list(registry.losses))
-    return f"its stable_twin must be an installed loss, however: stable_twin={twin!r}; {near}"
+    return f"its stable_twin must be an installed loss, got {twin!r}; {near}"

@@ -243,7 +243,7 @@ class Registry:
             self._take_class(spec, hook, origin)
             return
         if not isinstance(spec, LossSpec | TaskSpec):
-            reason = f"a hook must return LossSpec or TaskSpec objects, however: a {type(spec).__name__}"
+            reason = f"a hook must return LossSpec or TaskSpec objects, got a {type(spec).__name__}"
             self._fail(origin, "spec", reason)
             return
         if (fault := fault_of(spec)) is not None:
@@ -376,10 +376,10 @@ def _offers(hook: Any) -> Iterator[Any]:
     """What a hook returns, one by one: what came before an error is kept."""
     for answer in hook():
         if isinstance(answer, str) or not isinstance(answer, Iterable):
-            raise UsageError(f"{hook.name} must return an iterable of specs, however: a {type(answer).__name__}")
+            raise UsageError(f"{hook.name} must return an iterable of specs, got a {type(answer).__name__}")
         for count, spec in enumerate(answer):
             if count == _MOST_SPECS:
-                raise UsageError(f"{hook.name} must return at most {_MOST_SPECS} specs, however: it goes on")
+                raise UsageError(f"{hook.name} must return at most {_MOST_SPECS} specs, got more")
             yield spec
 
 

@@ -72,7 +72,7 @@ class LossSpec:
         require(self.stable_twin is None or _is_printable(self.stable_twin), self, "stable_twin", "a name")
         if (self.status == "exhibit") != (self.stable_twin is not None):
             raise UsageError(
-                f"loss {self.name}: an exhibit, and nothing else, names its stable_twin, however: "
+                f"loss {self.name}: an exhibit, and nothing else, must name its stable_twin, got "
                 f"status={self.status!r}, stable_twin={self.stable_twin!r}"
             )
 
@@ -131,7 +131,7 @@ class TaskSpec:
 def _check_announcement(spec: Any, what: str) -> None:
     """What losses and tasks have in common."""
     if not isinstance(spec.name, str) or not NAME.fullmatch(spec.name):
-        raise UsageError(f"name of a {what} must be kebab-case (a-z, 0-9, -), however: name={spec.name!r}")
+        raise UsageError(f"name of a {what} must be kebab-case (a-z, 0-9, -), got {spec.name!r}")
     target, summary = spec.target, spec.summary
     require(isinstance(target, str) and bool(TARGET.fullmatch(target)), spec, "target", "'package.module:name'")
     one_line = _is_printable(summary) and bool(summary.strip())
@@ -157,7 +157,7 @@ def _check_texts(owner: str, param: Param) -> None:
     shown = ("summary", param.summary), ("choices", "".join(param.choices)), ("default", param.default)
     for name, text in shown:
         if not (_is_printable(text) or (name == "default" and not isinstance(text, str))):
-            raise UsageError(f"{owner}: {name} of {param.name} must be text {_PLAIN}, however: {name}={text!r}")
+            raise UsageError(f"{owner}: {name} of {param.name} must be text {_PLAIN}, got {text!r}")
 
 
 def _check_made(spec: LossSpec) -> None:

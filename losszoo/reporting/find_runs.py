@@ -38,16 +38,14 @@ def search(root: Path) -> Found:
         UsageError: it is no folder, or holds no run.
     """
     if not root.is_dir():
-        raise UsageError(
-            f"DIR must be a folder, however: {'it is a file' if root.exists() else 'no such folder'}: {root}"
-        )
+        raise UsageError(f"DIR must be a folder, got {root} ({'a file' if root.exists() else 'no such folder'})")
     reader = Reader(root)
     found = [run for read, folder in _walk(root, reader) if (run := read(folder, reader)) is not None]
     if not found:
         also = "".join(f"\n  {note}" for note in reader.notes[:5])
         raise UsageError(
             "DIR must be a comparison folder (losszoo compare), a run folder (losszoo run) or a folder of them, "
-            f"however: no cell.json, and no config.json or result.json of a run, lies in {root}{also}"
+            f"got {root}, which holds no cell.json and no config.json or result.json of a run{also}"
         )
     return Found(root, found, reader.notes)
 

@@ -78,12 +78,12 @@ def make_report(
 ) -> Report:
     """The same, with what stands on the page; ``on_bundle`` is told which bundle the doctor is asked about."""
     if not str(dir).strip():
-        raise UsageError(f"dir must be the path of a folder, however: dir={str(dir)!r}")
+        raise UsageError(f"dir must be the path of a folder, got {str(dir)!r}")
     root = Path(dir)
     path = root / "report.html" if html is None else Path(html)
     check_target(path, given=html is not None)
     if find_spec("plotly") is None:
-        raise UsageError('plotly must be installed, however: it is not; pip install "losszoo[report]"')
+        raise UsageError('plotly must be installed: pip install "losszoo[report]"')
     from losszoo.reporting.find_runs import search
     from losszoo.reporting.leaderboard_data import boards
     from losszoo.reporting.replay_bundles import ask_doctor
@@ -109,7 +109,7 @@ def _write(path: Path, text: str) -> None:
         write_atomically(path, text.encode("utf-8", "backslashreplace"))
     except OSError as error:
         raise UsageError(
-            f"the page must go to a file that can be written, however: {error.strerror or error}: {path}; "
+            f"the page must go to a file that can be written, got {path} ({error.strerror or error}); "
             "choose another with --html"
         ) from error
 
@@ -117,4 +117,4 @@ def _write(path: Path, text: str) -> None:
 def check_target(path: Path, given: bool) -> None:
     """What can be refused before anything is read."""
     if given and (path.suffix.lower() not in _SUFFIXES or not path.absolute().parent.is_dir()):
-        raise UsageError(f"html must be a file.html in a folder that exists, however: html={str(path)!r}")
+        raise UsageError(f"html must be a file.html in a folder that exists, got {str(path)!r}")

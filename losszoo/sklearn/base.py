@@ -160,9 +160,7 @@ class LossEstimator(BaseEstimator):  # type: ignore[misc]
     def _fraction(self) -> float | None:
         fraction = _plain(self.validation_fraction)
         if fraction is not None and not (isinstance(fraction, int | float) and 0 <= fraction < 1):
-            raise UsageError(
-                f"validation_fraction must be None or a number in [0, 1), however: validation_fraction={fraction!r}"
-            )
+            raise UsageError(f"validation_fraction must be None or a number in [0, 1), got {fraction!r}")
         return fraction
 
     def _plan(self, task: Rows, seed: int) -> Plan:

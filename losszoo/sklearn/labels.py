@@ -33,7 +33,7 @@ class LabelEstimator(LossEstimator):
         check_classification_targets(labels)
         classes, targets = np.unique(labels, return_inverse=True)
         if len(classes) < 2:
-            raise UsageError(f"y must hold at least two classes, however: only one class, {classes[0]!r}")
+            raise UsageError(f"y must hold at least two classes, got only {classes[0]!r}")
         self._fit(inputs, targets.astype(np.int64), _spec(len(classes)), len(classes))
         self.classes_: Array = classes
         return self

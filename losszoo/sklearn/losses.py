@@ -89,11 +89,11 @@ def check_fits(loss: LossLike, fitting: tuple[str, ...], estimator: str) -> None
         UsageError: names the loss, its signature, and the losses that fit.
     """
     if not isinstance(loss, str) and not callable(loss):
-        raise UsageError(f"loss must be a name, an expression or a callable, however: loss={loss!r}")
+        raise UsageError(f"loss must be a name, an expression or a callable, got {loss!r}")
     for name, found in _signatures(loss):
         if found and not any(one in fitting or installed().penalizes(one) for one in found):
             raise UsageError(
-                f"loss of {estimator} must have one of the signatures {', '.join(fitting)}, however: {name} is of the "
+                f"loss of {estimator} must have one of the signatures {', '.join(fitting)}, got {name} of the "
                 f"signature {' or '.join(found)}; those that fit: {', '.join(_names(fitting))}"
             )
 

@@ -66,7 +66,7 @@ def _places(numeric: Any, width: int, names: Array | None) -> Array:
         return np.unique(wanted).astype(np.int64)
     raise UsageError(
         f"numeric must be None, how many leading columns are numbers, or the mask, the places or the names of the "
-        f"numeric ones among {width} columns, however: numeric={numeric!r}"
+        f"numeric ones among {width} columns, got {numeric!r}"
     )
 
 

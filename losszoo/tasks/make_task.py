@@ -87,8 +87,8 @@ def make_task(given: Any, options: Mapping[str, Any]) -> Task:
             raise UsageError(f"{owner} cannot be loaded: {error}") from error
     # Looked at before it is called: what is no task is not made.
     if not (inspect.isclass(found) and issubclass(found, Task)):
-        came = f"{spec.target} is a {'class' if inspect.isclass(found) else type(found).__name__}"
-        raise UsageError(f"{owner} must be a losszoo.Task, however: {came}")
+        came = f"a {'class' if inspect.isclass(found) else type(found).__name__} at {spec.target}"
+        raise UsageError(f"{owner} must be a losszoo.Task, got {came}")
     _check_options(spec.name, owner, found, options)
     try:
         task = found(**options)

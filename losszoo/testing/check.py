@@ -58,7 +58,7 @@ class Check:
         except ConformanceError as error:
             raise ConformanceError(f"{self.name}[{subject}]: {error}") from None  # it is the same error, with a name
         except (Exception, SystemExit) as error:  # whatever the author's code raises is an answer too
-            raise ConformanceError(f"{self.name}[{subject}]: {self.rule} However, {in_one_line(error)}") from error
+            raise ConformanceError(f"{self.name}[{subject}]: {self.rule} Got {in_one_line(error)}") from error
 
     def __repr__(self) -> str:
         return f"<{self.name}: {self.rule}>"
@@ -90,4 +90,4 @@ def check(
 def require(holds: bool, rule: str, came: str, advice: str) -> None:
     """Break the rule, with what came instead and the next step."""
     if not holds:
-        raise ConformanceError(f"{rule}, however: {came}; {advice}")
+        raise ConformanceError(f"{rule}, got {came}; {advice}")

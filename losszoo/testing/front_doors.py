@@ -68,7 +68,7 @@ def _outcome(check: Check, subject: Subject, reasons: Mapping[str, str], left_ou
         return Outcome(check.name, FAILED, str(error)) if known is None else Outcome(check.name, KNOWN, known)
     if check.name not in reasons:
         return Outcome(check.name, PASSED)
-    said = f"{check.name}[{subject}]: a known failure must fail, however: it passes; take it off known_failures"
+    said = f"{check.name}[{subject}]: a known failure must fail, got a pass; take it off known_failures"
     return Outcome(check.name, FAILED, said)
 
 
@@ -118,7 +118,7 @@ def parametrize_losses(
 
 def _subjects(losses: Iterable[Any], signature: str | None, expects: str | None) -> list[Subject]:
     if isinstance(losses, str):
-        raise UsageError(f"losses must be a list, however: losses={losses!r}; write [{losses!r}]")
+        raise UsageError(f"losses must be a list, got {losses!r}; write [{losses!r}]")
     return [subject_of(loss, signature=signature, expects=expects) for loss in losses]
 
 
@@ -140,10 +140,10 @@ def _reasons_by_loss(known: Mapping[str, Mapping[str, str]], losses: list[str]) 
 def _reasons(known: Mapping[str, str] | None, what: str) -> Mapping[str, str]:
     """Reasons by name of the check, each of which there is."""
     if not isinstance(known or {}, Mapping):
-        raise UsageError(f"{what} must be {{check: reason}}, however: {known!r}")
+        raise UsageError(f"{what} must be {{check: reason}}, got {known!r}")
     reasons = dict(known or {})
     known_checks(reasons, what)
     for name, reason in reasons.items():
         if not isinstance(reason, str) or not reason.strip():
-            raise UsageError(f"{what}: {name} must have a reason, however: {reason!r}; say why it fails")
+            raise UsageError(f"{what}: {name} must have a reason, got {reason!r}; say why it fails")
     return reasons

@@ -125,5 +125,5 @@ def _make(target: Any, options: Mapping[str, Any], reduction: str = "mean", empt
         # As many classes as an ordinary batch has rows: no label of a check is beyond.
         set_sizes(made, classes=6, dim=4)
     if not isinstance(made, Loss):
-        raise UsageError(f"the suite must be given one loss, however: {target!r} is a sum; give it the terms")
+        raise UsageError(f"the suite must be given one loss, got {target!r}, a sum; give it the terms")
     return made

@@ -82,7 +82,7 @@ def _outcome(rule: Rule, signature: Signature) -> Outcome:
     except (ConformanceError, LosszooError, BrokenRule) as error:
         return Outcome(name, FAILED, f"{name}[{signature.name}]: {error}")
     except (Exception, SystemExit) as error:  # whatever the author's code raises is an answer too
-        return Outcome(name, FAILED, f"{name}[{signature.name}]: {text} However, {in_one_line(error)}")
+        return Outcome(name, FAILED, f"{name}[{signature.name}]: {text} Got {in_one_line(error)}")
     return Outcome(name, PASSED)
 
 
@@ -368,7 +368,7 @@ def _naming(what: str) -> Iterator[None]:
         yield
     except BrokenRule as error:
         rule = f"{what} must be accepted by its own check"
-        raise ConformanceError(f"{rule}, however: {error}; make example and check agree") from error
+        raise ConformanceError(f"{rule}, got the error {error}; make example and check agree") from error
 
 
 def _tensors(inputs: tuple[Any, ...]) -> list[Tensor]:

@@ -94,7 +94,7 @@ def known_checks(names: object, what: str) -> frozenset[str]:
         UsageError: there is no such rule.
     """
     if isinstance(names, str) or not hasattr(names, "__iter__"):
-        raise UsageError(f"{what} must hold names of checks, however: {what}={names!r}")
+        raise UsageError(f"{what} must hold names of checks, got {names!r}")
     known = [check.name for check in CHECKS]
     for name in names:
         if name not in known:

@@ -81,7 +81,7 @@ def make_loss(
     else:
         own = [] if isinstance(loss, Loss | SumLoss) else [loss]
         if params and isinstance(loss, nn.Module):
-            raise UsageError(f"loss. settings must be left out for a loss that is made, however: {', '.join(params)}")
+            raise UsageError(f"loss. settings must be left out for a loss that is made, got {', '.join(params)}")
     for name in params:
         if name in _OPTIONS:
             raise UsageError(f"loss.{name} must be a parameter of the loss, got {name}, an option of losszoo.create")

@@ -84,11 +84,11 @@ def agreed(others: World | None, choose: Callable[[], C]) -> C:
     answers = [json.loads(text) for text in told]
     failed = [f"{error}" if error else "" for error, _ in answers]
     if any(failed):
-        raise SharedError(f"every rank must be able to train, however: {by_rank(failed)}")
+        raise SharedError(f"every rank must be able to train, got {by_rank(failed)}")
     differing = _differing([config for _, config in answers])
     if differing:
         # Every rank knows it, and one of them saying so is enough.
-        raise SharedError(f"all ranks must train the same, however: {'; '.join(differing)}")
+        raise SharedError(f"all ranks must train the same, got {'; '.join(differing)}")
     assert chosen is not None
     return chosen
 

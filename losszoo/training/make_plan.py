@@ -166,7 +166,7 @@ def new_record(chosen: Choice) -> Record:
     if options.run_dir is not None:
         if Path(options.run_dir, "config.json").exists():
             raise UsageError(
-                f"run_dir must be a folder without a run, however: {options.run_dir} holds one; resume= goes on with it"
+                f"run_dir must be a folder without a run, got {options.run_dir}; resume= goes on with the run in it"
             )
         return Record(Path(options.run_dir))
     return Record.fresh(Path(options.out), chosen.task.spec.name, chosen.text, options.seed)
@@ -236,7 +236,7 @@ def _overrides(options: Options) -> Overrides:
     if options.epochs is None:
         return overrides
     if "epochs" in overrides.recipe:
-        raise UsageError("epochs must be given once, however: epochs and recipe.epochs are both set")
+        raise UsageError("epochs must be given once, got epochs and recipe.epochs; leave one out")
     return replace(overrides, recipe={**overrides.recipe, "epochs": options.epochs})
 
 
@@ -265,6 +265,5 @@ def _check_metric(spec: TaskSpec) -> None:
     known = installed().kinds[spec.kind].metrics
     if spec.metric not in known:
         raise UsageError(
-            f"{owner_of(spec)}: metric of a {spec.kind} task must be one of {', '.join(known)}, "
-            f"however: metric={spec.metric!r}"
+            f"{owner_of(spec)}: metric of a {spec.kind} task must be one of {', '.join(known)}, got {spec.metric!r}"
         )

@@ -90,7 +90,7 @@ def run(
     if resume is not None:
         result = _resumed(Path(resume), loss, task, options, trust, Told(on_epoch, on_stage, on_note))
     elif loss is None or task is None:
-        raise UsageError(f"run must be given a loss and a task, or resume=, however: loss={loss!r}, task={task!r}")
+        raise UsageError(f"run must be given a loss and a task, or resume=, got loss={loss!r}, task={task!r}")
     elif trust:
         raise UsageError("trust must go with resume=, got trust=True: a loss that you name is trusted already")
     else:
@@ -182,7 +182,7 @@ def _goes_on(plan: Plan, chosen: Choice) -> Iterator[None]:
         said = (str(error).splitlines() or [""])[0]
         reason = f" ({said})" if said else ""
         raise UsageError(
-            f"memory must suffice for a step, however: it ran out in training{reason}; choose a smaller "
+            f"memory must suffice for a step, got too little in training{reason}; choose a smaller "
             f"recipe.batch_size with --accumulate, or a smaller model{again}"
         ) from error
 
@@ -216,7 +216,7 @@ def _record(make: Callable[[], Record], world: World | None) -> Record:
     if failure is not None:
         raise failure
     if said:
-        raise UsageError(f"the first rank must be able to write, however: {said}")
+        raise UsageError(f"the first rank must be able to write, got {said}")
     return record or NoRecord(folder)
 
 

@@ -80,4 +80,4 @@ class Options:
 
 def _require(holds: bool, name: str, rule: str, came: Any) -> None:
     if not holds:
-        raise UsageError(f"{name} must be {rule}, however: {name}={shown(came)}")
+        raise UsageError(f"{name} must be {rule}, got {shown(came)}")

@@ -54,7 +54,7 @@ def parse_overrides(items: Iterable[str] | Mapping[str, Any]) -> Overrides:
     for key, value in pairs:
         group, dot, name = key.partition(".")
         if not dot or not name or group not in GROUPS:
-            raise UsageError(f"a setting must start with {', '.join(f'{g}.' for g in GROUPS)}, however: {key}={value}")
+            raise UsageError(f"a setting must start with {', '.join(f'{g}.' for g in GROUPS)}, got {key}={value}")
         groups[group][name] = value
     return Overrides(**groups)
 
@@ -62,7 +62,7 @@ def parse_overrides(items: Iterable[str] | Mapping[str, Any]) -> Overrides:
 def _split(item: str) -> tuple[str, Any]:
     key, equals, text = item.partition("=")
     if not equals:
-        raise UsageError(f"a setting must be group.key=value (model.dim=64), however: {item!r}")
+        raise UsageError(f"a setting must be group.key=value (model.dim=64), got {item!r}")
     return key.strip(), read_value(text.strip())
 
 
@@ -86,7 +86,7 @@ def read_value(text: str) -> Any:
 def split_seed(value: Any) -> int:
     """The ``task.split`` key."""
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**32:
-        raise UsageError(f"task.split must be a whole number in [0, 2^32), however: task.split={value!r}")
+        raise UsageError(f"task.split must be a whole number in [0, 2^32), got {value!r}")
     return value
 
 
@@ -118,5 +118,5 @@ def _recipe(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
             raise UnknownNameError(f"there is no recipe.{key}: {_legal('recipe', key, list(LEGAL))}")
         complaint = LEGAL[key].complaint(value)
         if complaint:
-            raise UsageError(f"recipe.{key} {complaint}, however: recipe.{key}={shown(value)}")
+            raise UsageError(f"recipe.{key} {complaint}, got {shown(value)}")
     return replace(recipe, **changes)

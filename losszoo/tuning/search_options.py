@@ -32,9 +32,9 @@ def split_items(items: Iterable[str] | Mapping[str, str]) -> dict[str, str]:
         key, equals, text = item.partition("=")
         key = key.strip()
         if not equals or not key or not text.strip():
-            raise UsageError(f"search must be {_FORM}, however: {item!r}")
+            raise UsageError(f"search must be {_FORM}, got {item!r}")
         if key in found:
-            raise UsageError(f"search must name a key once, however: {key} comes twice")
+            raise UsageError(f"search must name a key once, got {key} twice")
         found[key] = text.strip()
     return found
 
@@ -53,7 +53,7 @@ def read_dimension(key: str, text: str, known: Mapping[str, Known], fixed: Itera
         UsageError: an unknown key, a range that is none, or one that leaves what is legal.
     """
     if key in fixed:
-        raise UsageError(f"{key} must be either set or searched, however: it is both")
+        raise UsageError(f"{key} must be either set or searched, got both; leave one out")
     if key.startswith("task."):
         raise UsageError(
             f"{key} must not be searched: other data give values that cannot be compared; set it with --set {key}=..."
@@ -73,19 +73,19 @@ def _range(key: str, text: str, param: Param | None) -> Dimension:
         steps = ends.pop().strip()
     numbers = [read_value(end.strip()) for end in ends]
     if len(ends) != 2 or not all(map(_is_finite, numbers)) or steps not in ("", *_STEPS):
-        raise UsageError(f"search of {key} must be {_FORM.replace('KEY', key)}, however: {key}={text}")
+        raise UsageError(f"search of {key} must be {_FORM.replace('KEY', key)}, got {text}")
     low, high = numbers
     if not low < high:
-        raise UsageError(f"search of {key} must have LOW < HIGH, however: {key}={text}")
+        raise UsageError(f"search of {key} must have LOW < HIGH, got {text}")
     if param is not None and (param.choices or param.type not in ("float", "int")):
-        raise UsageError(f"search of {key} must be choices out of {param.interval or 'a,b,c'}, however: {key}={text}")
+        raise UsageError(f"search of {key} must be choices out of {param.interval or 'a,b,c'}, got {text}")
     whole = all(isinstance(end, int) for end in numbers) and (param is None or param.type == "int")
     if param is not None and param.type == "int" and not whole:
-        raise UsageError(f"search of {key} must have whole ends, however: {key}={text}")
+        raise UsageError(f"search of {key} must have whole ends, got {text}")
     # A weight or a parameter of an unknown loss is no count: 1:10 means every number between.
     whole = whole and param is not None
     if steps == "log" and low <= 0:
-        raise UsageError(f"search of {key} in the logarithm must have LOW > 0, however: {key}={text}")
+        raise UsageError(f"search of {key} in the logarithm must have LOW > 0, got {text}")
     log = steps == "log" or (not steps and low > 0 and param is not None and param.log)
     return Dimension(key, low, high, log, whole)
 
@@ -95,7 +95,7 @@ def _choices(key: str, text: str, param: Param | None) -> Dimension:
     plain = param is not None and param.type == "str"
     values = tuple(word if plain else read_value(word) for word in words)
     if len(set(map(str, values))) < max(2, len(values)) or "" in words:
-        raise UsageError(f"search of {key} must have two different choices or more, however: {key}={text}")
+        raise UsageError(f"search of {key} must have two different choices or more, got {text}")
     return Dimension(key, choices=values)
 
 
@@ -105,7 +105,7 @@ def _check_legal(made: Dimension, param: Param | None) -> None:
         if made.key.startswith("weight.") and not _is_finite(value):
             complaint = "must be a number"
         if complaint:
-            raise UsageError(f"search of {made.key} {complaint}, however: {made.key}={value!r}")
+            raise UsageError(f"search of {made.key} {complaint}, got {value!r}")
 
 
 def _end(made: Dimension, number: float) -> float:

@@ -107,7 +107,7 @@ def open_storage(url: str) -> BaseStorage:
         raise UsageError(f"storage {shown(url)} needs a driver: pip install {_package(url)}") from None
     except Exception as error:
         raise UsageError(
-            f"storage must be a database that can be opened, however: {shown(url)}: {_said(error, url)}; "
+            f"storage must be a database that can be opened, got {shown(url)} ({_said(error, url)}); "
             f"check {_what_to_check(kind)}"
         ) from None
 
@@ -169,12 +169,12 @@ def _check_form(url: str, kind: str) -> None:
     if "://" not in url or not kind:
         raise UsageError(
             "storage must be a URL such as sqlite:///study.db or postgresql://user:password@host/database, "
-            f"however: {shown(url)}"
+            f"got {shown(url)}"
         )
     if kind == "postgres":
         raise UsageError(f"storage must begin with postgresql://, got {shown(url)}")
     if url.rstrip("/") == "sqlite:" or url.endswith(":memory:"):
-        raise UsageError(f"storage must outlive the process, however: {shown(url)} is kept in memory only")
+        raise UsageError(f"storage must outlive the process, got {shown(url)}, which is kept in memory only")
 
 
 def _check_host(url: str, kind: str) -> None:
@@ -183,7 +183,7 @@ def _check_host(url: str, kind: str) -> None:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port or _PORTS.get(kind)
     except ValueError as error:
-        raise UsageError(f"storage must be a URL with a port in digits, however: {shown(url)} ({error})") from None
+        raise UsageError(f"storage must be a URL with a port in digits, got {shown(url)} ({error})") from None
     if kind == "sqlite" or not host or port is None:
         return
     try:
@@ -191,7 +191,7 @@ def _check_host(url: str, kind: str) -> None:
     except OSError as error:
         said = "no answer" if isinstance(error, TimeoutError) else error.strerror or str(error)
         raise UsageError(
-            f"storage must be reachable, however: {shown(url)}: {said} from {host} port {port}; check that the "
+            f"storage must be reachable, got {said} from {host} port {port} ({shown(url)}); check that the "
             "database runs, that host and port are right, and that a firewall lets this machine through"
         ) from None
 

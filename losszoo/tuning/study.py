@@ -89,7 +89,7 @@ def _check(study: Study, plan: StudyPlan) -> None:
 
 def _damage(plan: StudyPlan, what: str) -> UsageError:
     return UsageError(
-        f"study {plan.study_name} in {shown(plan.storage)} must be as it was written, however: {what}; restore the "
+        f"study {plan.study_name} in {shown(plan.storage)} must be as it was written, got {what}; restore the "
         "database from a copy, or choose another --study"
     )
 

@@ -65,7 +65,7 @@ def tune(
     chosen = TuneOptions(trials=trials, **options)
     require_optuna()
     if chosen.jobs > 1 and not isinstance(loss, str):
-        raise UsageError(f"jobs must be 1 for a loss without a name, however: jobs={chosen.jobs}; say file.py:NAME")
+        raise UsageError(f"jobs must be 1 for a loss without a name, got {chosen.jobs}; say file.py:NAME")
     tuning = search(make_study_plan(loss, task, chosen), on_trial)
     if tuning.status == "interrupted" and raise_interrupt:
         raise KeyboardInterrupt(f"interrupted; study {tuning.study} in {tuning.storage} is kept")

@@ -66,14 +66,14 @@ class TuneOptions:
         for name in ("trials", "seeds", "splits", "jobs", "threads", "epochs"):
             value = getattr(self, name)
             if value is not None and not (_is_whole(value) and value >= 1):
-                raise UsageError(f"{name} must be a whole number >= 1, however: {name}={value!r}")
+                raise UsageError(f"{name} must be a whole number >= 1, got {value!r}")
         if not (_is_whole(self.seed) and 0 <= self.seed <= _LARGEST_SEED):
-            raise UsageError(f"seed must be a whole number in [0, 2^32), however: seed={self.seed!r}")
+            raise UsageError(f"seed must be a whole number in [0, 2^32), got {self.seed!r}")
         if self.timeout is not None and not self.timeout > 0:
-            raise UsageError(f"timeout must be a number of seconds > 0, however: timeout={self.timeout!r}")
+            raise UsageError(f"timeout must be a number of seconds > 0, got {self.timeout!r}")
         for name in ("study", "storage", "out"):
             if getattr(self, name) is not None and not str(getattr(self, name)).strip():
-                raise UsageError(f"{name} must be a name that is not empty, however: {name}={getattr(self, name)!r}")
+                raise UsageError(f"{name} must be a name that is not empty, got {getattr(self, name)!r}")
 
     def of_runs(self) -> dict[str, Any]:
         """Those that a run takes as they are; it checks them too."""

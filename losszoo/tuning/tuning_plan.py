@@ -103,7 +103,7 @@ def make_study_plan(loss: str | Callable[..., Any], task: str, options: TuneOpti
     loss = own_names(loss)
     fixed = _flat(parse_overrides(options.set))
     if options.splits > 1 and "task.split" in fixed:
-        raise UsageError(f"splits must be 1 where task.split is set, however: splits={options.splits}")
+        raise UsageError(f"splits must be 1 where task.split is set, got {options.splits}")
     chosen = choose(loss, task, Options(set=fixed, epochs=options.epochs, **options.of_runs()), targets=True)
     expression = Expression(loss) if isinstance(loss, str) else None
     settled = {**fixed, **({"recipe.epochs": options.epochs} if options.epochs else {})}
@@ -135,7 +135,7 @@ def _searched(
         key: read_dimension(key, text, settable.known, settled, own) for key, text in named.items()
     }
     if not space:
-        raise UsageError("there must be something to search, however: everything is set; name a range with --search")
+        raise UsageError("a search must have at least one key, got none: everything is set; name a range with --search")
     return space, {key: settable.known[key].default for key in space if key in settable.known}
 
 

@@ -44,7 +44,7 @@ def parse(text: str) -> tuple[Array, Array]:
     """
     lines = text.splitlines()
     if not lines:
-        raise DataError("abalone.data must have rows, however: rows=0; get a fresh copy of the file")
+        raise DataError("abalone.data must have rows, got 0; get a fresh copy of the file")
     rows = [_parse_row(line, number) for number, line in enumerate(lines, start=1)]
     inputs = np.array([features for features, _ in rows], dtype=np.float32)
     return inputs, np.array([rings for _, rings in rows], dtype=np.int64)
@@ -75,7 +75,7 @@ def _number(cell: str, row: int, column: str) -> float:
 
 def _unreadable(row: int, column: str, rule: str, cell: str) -> DataError:
     return DataError(
-        f"abalone.data, row {row}, column {column}, must be {rule}, however: {cell!r}; get a fresh copy of the file"
+        f"abalone.data, row {row}, column {column}, must be {rule}, got {cell!r}; get a fresh copy of the file"
     )
 
 
@@ -109,7 +109,7 @@ class Abalone(Task):
 
     def __init__(self, *, sex: bool = True) -> None:
         if not isinstance(sex, bool):
-            raise UsageError(f"tasks of abalone: sex must be true or false, however: sex={sex!r}")
+            raise UsageError(f"tasks of abalone: sex must be true or false, got {sex!r}")
         self.sex = sex
 
     def splits(self, seed: int = 0) -> Splits:

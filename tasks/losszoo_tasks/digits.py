@@ -91,11 +91,9 @@ class DigitsRare(Digits):
 
     def __init__(self, *, digit: int = 8, positives: float = 0.01) -> None:
         if not isinstance(digit, int) or isinstance(digit, bool) or not 0 <= digit <= 9:
-            raise UsageError(f"task digits-rare: digit must be a whole number in [0, 9], however: digit={digit!r}")
+            raise UsageError(f"task digits-rare: digit must be a whole number in [0, 9], got {digit!r}")
         if not isinstance(positives, float) or not 0 < positives <= MOST:
-            raise UsageError(
-                f"task digits-rare: positives must be a number in (0, {MOST}], however: positives={positives!r}"
-            )
+            raise UsageError(f"task digits-rare: positives must be a number in (0, {MOST}], got {positives!r}")
         self.digit = digit
         self.positives = positives
 

@@ -63,9 +63,7 @@ class DigitsSegmentation(Task):
 
     def __init__(self, *, clutter: float = 0.8) -> None:
         if not isinstance(clutter, int | float) or isinstance(clutter, bool) or not 0 <= clutter <= 1:
-            raise UsageError(
-                f"task digits-segmentation: clutter must be a number in [0, 1], however: clutter={clutter!r}"
-            )
+            raise UsageError(f"task digits-segmentation: clutter must be a number in [0, 1], got {clutter!r}")
         self.clutter = float(clutter)
 
     def splits(self, seed: int = 0) -> Splits:

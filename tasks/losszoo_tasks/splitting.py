@@ -40,7 +40,7 @@ def halves(rows: Array, strata: Array | int, seed: int) -> tuple[Array, Array]:
 def check_seed(seed: int) -> None:
     """A seed that numpy takes, or UsageError."""
     if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**32:
-        raise UsageError(f"the seed of a split must be a whole number in [0, 2**32), however: split={seed!r}")
+        raise UsageError(f"the seed of a split must be a whole number in [0, 2**32), got {seed!r}")
 
 
 def frozen(values: Array) -> Array:

@@ -30,7 +30,7 @@ def test_wrong_sizes(text: str) -> None:
 
 
 def test_a_second_number_needs_a_signature_that_has_one() -> None:
-    with pytest.raises(UsageError, match=r"sizes must be one number each for embedding losses, however: '512x10'"):
+    with pytest.raises(UsageError, match=r"sizes must be one number each for embedding losses, got '512x10'"):
         parse_sizes("512x10", "embedding")
 
 
@@ -64,7 +64,7 @@ def test_inputs_are_what_the_signature_takes(signature: str) -> None:
         ("0.7*bce + 0.3*mse", "bench must have single losses"),
         ("2*bce", "bench must have single losses"),
         ("uncertainty(bce, mse)", "bench must have single losses"),
-        ("uncertainty", "losses with inputs of their own, however: uncertainty combines others"),
+        ("uncertainty", "losses with inputs of their own, got uncertainty combines others"),
         ("ncaa", "unknown loss 'ncaa': did you mean nca"),
         ("nca(temperature=-1)", "temperature"),
     ],
@@ -162,7 +162,7 @@ def test_a_check_uses_no_point_of_the_largest_size() -> None:
     found = check([*points, Point(16384, 64, 2 * cost(16384, 64))])
     assert found.predicted == pytest.approx(cost(16384, 64), rel=1e-6)
     assert found.error == pytest.approx(-0.5, rel=1e-6)
-    with pytest.raises(UsageError, match="must have at least 4 sizes to fit and to check, however: 3"):
+    with pytest.raises(UsageError, match="must have at least 4 sizes to fit and to check, got 3"):
         check(points)
 
 

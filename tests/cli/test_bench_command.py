@@ -143,12 +143,12 @@ def test_an_exhibit_and_a_penalty_side_by_side() -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ((), "bench must have a NAME or --family, however: neither is given"),
-        (("nca", "--family", "nca"), "bench must have a NAME or --family, however: both are given"),
+        ((), "bench must have a NAME or --family, got given"),
+        (("nca", "--family", "nca"), "bench must have a NAME or --family, got given"),
         (("ncaa",), "unknown loss 'ncaa': did you mean nca"),
         (("--family", "nac"), "unknown family 'nac': did you mean nca?"),
         (("uncertainty",), "uncertainty combines others"),
-        (("bce + mse",), "bench must have single losses, however: 'bce + mse'"),
+        (("bce + mse",), "bench must have single losses, got 'bce + mse'"),
         (("nca(tau=1)",), "nca"),
         (("nca", "--sizes", "0"), "sizes must be whole numbers from 1 to 1e12"),
         (("nca", "--sizes", "-3"), "sizes must be whole numbers from 1 to 1e12"),
@@ -190,7 +190,7 @@ def test_peers_that_are_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert notes == ["pml: no-such-distribution is not installed; pip install 'losszoo[bench]'"]
     code, stderr = ask("nca", "--against", "pml")
     assert code == 2
-    assert "against must name a peer that is installed, however: pml: no-such-distribution is not installed" in stderr
+    assert "against must name a peer that is installed, got pml: no-such-distribution is not installed" in stderr
     assert choose(None, [subject_of("mse")])[1] == []  # nobody needs it there
 
 

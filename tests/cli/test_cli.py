@@ -162,7 +162,7 @@ MISTAKES = [
     ("run --loss bce --task digits --epochs 0", "0 is not in the range x>=1"),
     ("run --loss bce --task digits --on-nonfinite hope", "'raise', 'skip', 'rollback'"),
     ("run --loss 'focal(gama=1)' --task digits-rare", "focal has no parameter 'gama': did you mean gamma"),
-    ("run --loss 'focal(gamma=-1)' --task digits-rare", "gamma must be in [0, inf), however: gamma=-1"),
+    ("run --loss 'focal(gamma=-1)' --task digits-rare", "gamma must be in [0, inf), got -1"),
     (
         "run --loss bce --task digits --set recipe.lrr=1",
         "did you mean lr?; known: recipe.optimizer, recipe.lr",
@@ -172,7 +172,7 @@ MISTAKES = [
     ("run --loss focal --task digits-rare --set loss.gama=1", "did you mean gamma"),
     (
         "run --loss bce --task digits --set lr=1",
-        "must start with model., recipe., loss., task., however: lr=1",
+        "must start with model., recipe., loss., task., got 1",
     ),
     (
         "run --loss bce --task digits --set model.xyzzy=1",
@@ -180,7 +180,7 @@ MISTAKES = [
     ),
     (
         "doctor ./my_losses.py:Mine --expects xyzzy",
-        "expects must be one of logits, probabilities, log-probabilities, however: expects='xyzzy'\n",
+        "expects must be one of logits, probabilities, log-probabilities, got 'xyzzy'\n",
     ),
     ("run --loss bce --task digits --set recipe.lr", "a setting must be group.key=value"),
     ("run --loss bce --task digits --device abacus", "device must be one that this machine has"),
@@ -190,7 +190,7 @@ MISTAKES = [
         "run --loss bce --task digits --epochs 3 --set recipe.epochs=4",
         "epochs is given twice: say one of --epochs 3 and --set recipe.epochs=4",
     ),
-    ("run --loss bce --task digits --out ''", "out must be the path of a folder, however: out=''"),
+    ("run --loss bce --task digits --out ''", "out must be the path of a folder, got ''"),
     ("run --loss bce --task digits --out my_losses.py/runs", "Not a directory"),
 ]
 

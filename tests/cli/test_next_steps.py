@@ -138,7 +138,7 @@ def test_a_folder_of_runs_names_those_inside_as_commands(ask: Callable[..., Resu
     )
     losszoo.run("cross-entropy", "digits", epochs=1, out="my runs")
     alone = ask("--resume", "my runs").stderr
-    assert "resume must be given the folder of a run, however: it holds no config.json: my runs; inside it:\n" in alone
+    assert "resume must be given the folder of a run, got no config.json: my runs; inside it:\n" in alone
     assert alone.count("losszoo run --resume") == 1
     losszoo.run("with.py:loss", "digits", epochs=1, out="my runs", signature="multiclass")
     Path("my runs", "other").mkdir()
@@ -227,6 +227,6 @@ def test_a_disk_that_takes_no_more_is_told(ask: Callable[..., Result], tmp_path:
     )
     assert done.returncode == 2, done.stderr
     message: Any = json.loads(done.stdout)["error"]["message"]
-    assert message.startswith("the run folder must be writable, however: ")
+    assert message.startswith("the run folder must be writable, got ")
     assert "; to go on: losszoo run --resume runs/mine/" in message
     assert done.stderr == f"error: {message}\n"

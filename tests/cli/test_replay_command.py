@@ -119,7 +119,7 @@ def test_a_guard_needs_a_step(cli: Cli, of_a_guard: str) -> None:
         (["nowhere.pt"], "there is no file nowhere.pt"),
         (["."], "it is a folder"),
         (["own.py"], "it is no file of torch"),
-        (["{bundle}", "--step", "step.py:NUMBER"], "--step must name a function that takes the bundle, however: "),
+        (["{bundle}", "--step", "step.py:NUMBER"], "--step must name a function that takes the bundle, got "),
         (["{bundle}", "--step", "step.py:make_stp"], "step.py has no 'make_stp': did you mean make_step?"),
         (["{bundle}", "--step", "nowhere.py:make_step"], "there is no file"),
         (["{bundle}", "--device", "cuda:99"], "device must be one that this machine has"),

@@ -88,11 +88,11 @@ def test_open(runs: Path, monkeypatch: pytest.MonkeyPatch, code: int, said: bool
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("nowhere",), "DIR must be a folder, however: no such folder: nowhere"),
+        (("nowhere",), "DIR must be a folder, got no such folder: nowhere"),
         (("empty",), "DIR must be a comparison folder (losszoo compare)"),
-        (("runs", "--html", "page.pdf"), "html must be a file.html in a folder that exists, however: html='page.pdf'"),
+        (("runs", "--html", "page.pdf"), "html must be a file.html in a folder that exists, got 'page.pdf'"),
         (("runs", "--html", "no/page.html"), "html must be a file.html in a folder that exists"),
-        (("runs", "--html", "folder.html"), "the page must go to a file that can be written, however: Is a directory"),
+        (("runs", "--html", "folder.html"), "the page must go to a file that can be written, got Is a directory"),
     ],
 )
 def test_what_is_refused(runs: Path, arguments: tuple[str, ...], said: str) -> None:
@@ -111,7 +111,7 @@ def test_a_missing_extra(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("losszoo.reporting.report.find_spec", lambda name: None if name == "plotly" else real(name))
     answer = call("runs")
     assert answer.exit_code == 2
-    assert 'plotly must be installed, however: it is not; pip install "losszoo[report]"' in answer.stderr
+    assert 'plotly must be installed, got not; pip install "losszoo[report]"' in answer.stderr
 
 
 def test_from_python_quietly(runs: Path, capfd: pytest.CaptureFixture[str]) -> None:

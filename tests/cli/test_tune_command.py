@@ -109,7 +109,7 @@ def test_a_trial_takes_every_option_of_a_run_that_decides_a_result() -> None:
         (("--loss", "dice"), "does not fit breast-cancer"),
         (("--search", "recipe.lrr=1:2"), "did you mean recipe.lr"),
         (("--search", "recipe.lr=2:1"), "must have LOW < HIGH"),
-        (("--search", "recipe.lr=-1:1"), "must be in (0, inf), however: recipe.lr=-1"),
+        (("--search", "recipe.lr=-1:1"), "must be in (0, inf), got -1"),
         (("--search", "task.split=0,1"), "task.split must not be searched"),
         (("--set", "recipe.epochs=3"), "epochs is given twice"),
         (("--set", "model.dimm=3"), "trunk mlp has no option 'dimm'"),

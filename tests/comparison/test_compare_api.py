@@ -96,9 +96,9 @@ def test_a_run_that_somebody_else_goes_on_with_is_left_alone(tmp_path: Path, epo
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"jobs": 0}, "jobs must be a whole number >= 1, however: jobs=0"),
+        ({"jobs": 0}, "jobs must be a whole number >= 1, got 0"),
         ({"jobs": True}, "jobs must be a whole number"),
-        ({"timeout": float("nan")}, "timeout must be a number of seconds > 0, however: timeout=nan"),
+        ({"timeout": float("nan")}, "timeout must be a number of seconds > 0, got nan"),
         ({"out": ""}, "out must be the path of a folder"),
         ({"backend": "dask"}, "backend must be one of local, ray"),
         ({"epoch": 3}, "compare has no option 'epoch': did you mean epochs"),

@@ -53,9 +53,9 @@ def test_every_fault_is_in_one_error() -> None:
         options={"epoch": 3, "set": ["model.wdth=3"]},
     )
     for part in (
-        r"nothing is started: the grid must hold only what can be run, however:",
-        "seeds must be from 1 to 10000, however: seeds=0",
-        "threads must be a whole number >= 1, however: threads=0",
+        r"nothing is started: the grid must hold only what can be run, got ",
+        "seeds must be from 1 to 10000, got 0",
+        "threads must be a whole number >= 1, got 0",
         "compare has no option 'epoch': did you mean epochs",
         "unknown task 'abalon': did you mean abalone",
         "unknown loss 'focl': did you mean focal",
@@ -75,10 +75,10 @@ def test_one_fault_stands_alone() -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"losses": []}, "a comparison must have a loss, however: none is given"),
-        ({"tasks": []}, "a comparison must have a task, however: none is given"),
-        ({"losses": [max]}, "a loss must be text, for workers make it anew, however: builtin_function_or_method max"),
-        ({"seeds": [1, -1]}, r"seeds must be how many, or a list of whole numbers in \[0, 2\^32\), however"),
+        ({"losses": []}, "a comparison must have a loss, got given"),
+        ({"tasks": []}, "a comparison must have a task, got given"),
+        ({"losses": [max]}, "a loss must be text, for workers make it anew, got builtin_function_or_method max"),
+        ({"seeds": [1, -1]}, r"seeds must be how many, or a list of whole numbers in \[0, 2\^32\), got"),
         ({"seeds": []}, "seeds must be how many"),
         ({"seeds": True}, "seeds must be how many"),
         ({"seeds": 100_000}, "seeds must be from 1 to 10000"),

@@ -49,7 +49,7 @@ def test_a_cell_that_hangs_is_ended_on_ray(tmp_path: Path) -> None:
     ("address", "said"),
     [
         ("127.0.0.1:1", r"127.0.0.1:1 does not answer \(.*; start one with: ray start --head"),
-        ("nowhere", "address must be HOST:PORT, ray://HOST:PORT or auto, however: address='nowhere'"),
+        ("nowhere", "address must be HOST:PORT, ray://HOST:PORT or auto, got 'nowhere'"),
         ("ray://127.0.0.1:1", "does not answer"),
     ],
 )
@@ -81,5 +81,5 @@ def test_a_missing_ray_is_told_with_the_command_that_installs_it(monkeypatch: py
 
 
 def test_an_unknown_backend_is_refused() -> None:
-    with pytest.raises(UsageError, match="backend must be one of local, ray, however: backend='dask'"):
+    with pytest.raises(UsageError, match="backend must be one of local, ray, got 'dask'"):
         pool.check_pool("dask", None)

@@ -394,8 +394,8 @@ def test_unreduced_and_empty_values() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"dtypes": ("float31",)}, r"dtypes must be of float32, .*, however: 'float31'; did you mean float32"),
-        ({"dtypes": (torch.int64,)}, r"however: torch.int64"),
+        ({"dtypes": ("float31",)}, r"dtypes must be of float32, .*, got 'float31'; did you mean float32"),
+        ({"dtypes": (torch.int64,)}, r"got torch.int64"),
         ({"budget": 0}, r"budget must be a number of seconds > 0, got 0"),
         ({"budget": float("nan")}, r"got nan"),
         ({"effort": 0}, r"effort must be a number of evaluations >= 1, got 0"),

@@ -204,7 +204,7 @@ def test_an_odd_text_can_be_written(tmp_path: Path) -> None:
 
 
 def test_a_page_that_cannot_be_written_is_told(tmp_path: Path) -> None:
-    with pytest.raises(losszoo.UsageError, match="the page must go to a file that can be written, however: "):
+    with pytest.raises(losszoo.UsageError, match="the page must go to a file that can be written, got "):
         write_page([SICK], tmp_path / "no" / "page.html")
     (tmp_path / "folder.html").mkdir()
     with pytest.raises(losszoo.UsageError, match="directory"):

@@ -185,11 +185,11 @@ REFUSED: dict[str, Message] = {
     "unknown name": (lambda: one("mze"), r"did you mean mse"),
     "example raises": (
         lambda: one(ordinary, raises),
-        r"the example must return a tuple of inputs, however: it raises ValueError: no, never",
+        r"the example must return a tuple of inputs, got it raises ValueError: no, never",
     ),
     "example returns nothing": (
         lambda: one(ordinary, lambda: None),
-        r"the example must return one ordinary tuple of inputs, however: .* of type NoneType",
+        r"the example must return one ordinary tuple of inputs, got .* of type NoneType",
     ),
     "example returns an empty tuple": (
         lambda: one(ordinary, tuple),
@@ -197,7 +197,7 @@ REFUSED: dict[str, Message] = {
     ),
     "example without a floating tensor": (
         lambda: one(ordinary, lambda: (LABELS, 3)),
-        r"must hold a floating torch tensor, however: it holds none",
+        r"must hold a floating torch tensor, got none",
     ),
     "always raises": (
         lambda: one(raises, lambda: (normal(2),)),

@@ -131,7 +131,7 @@ def test_integers_of_0_and_1_are_a_mask() -> None:
     mask = torch.tensor([[1, 1, 0]] * 4 + [[0, 0, 1]])
     for dtype in (torch.int64, torch.uint8, torch.int32):
         assert torch.equal(loss(X, T, mask=mask.to(dtype)), loss(X, T, mask=mask.bool()))
-    with pytest.raises(UsageError, match=r"mask must hold 0 and 1 .*mask\.bool\(\)\), however: mask holds 2"):
+    with pytest.raises(UsageError, match=r"mask must hold 0 and 1 .*mask\.bool\(\)\), got 2"):
         loss(X, T, mask=mask * 2)
     with pytest.raises(UsageError, match=r"as mask\.bool\(\) gives it"):
         loss(X, T, mask=mask.float())

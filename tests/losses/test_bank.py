@@ -195,11 +195,11 @@ def test_a_copy_keeps_rows_of_its_own() -> None:
 
 def test_a_state_that_does_not_fit_is_refused() -> None:
     state = bank_of("nca").state_dict()
-    with pytest.raises(UsageError, match="size must be that of the memory bank that was saved, 16, however: size=8"):
+    with pytest.raises(UsageError, match="size must be that of the memory bank that was saved, 16, got 8"):
         MemoryBank("nca", size=8).load_state_dict(state)
     wide = MemoryBank("nca", size=16)
     wide(torch.zeros(2, 4), LABELS[:2])
-    with pytest.raises(UsageError, match=r"memory bank, D=4, however: D=3 was saved; reset\(\) forgets them"):
+    with pytest.raises(UsageError, match=r"memory bank, D=4, got 3 was saved; reset\(\) forgets them"):
         wide.load_state_dict(state)
     wide.reset()
     wide.load_state_dict(state)
@@ -271,7 +271,7 @@ def test_a_sum_of_losses() -> None:
     value = penalised(ROWS, LABELS, parameters=[parameter])
     penalty = losszoo.create("l2")([parameter])
     torch.testing.assert_close(value, 0.5 * losszoo.create("nca")(ROWS, LABELS) + 0.1 * penalty)
-    with pytest.raises(UsageError, match="count must be asked of one loss, however: this is a sum"):
+    with pytest.raises(UsageError, match="count must be asked of one loss, got a sum"):
         bank.count(ROWS, LABELS)
 
 
@@ -290,23 +290,23 @@ def plain_views(queries: Tensor, keys: Tensor) -> Tensor:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: MemoryBank("nca", size=0), "size must be an integer >= 1, however: size=0"),
-        (lambda: MemoryBank("nca", size=2.5), r"size must be an integer >= 1, however: size=2\.5"),
-        (lambda: MemoryBank("nca", warmup=-1), "warmup must be an integer >= 0, however: warmup=-1"),
-        (lambda: MemoryBank("bce"), "must be given a loss of the signature embedding or views, however: binary"),
-        (lambda: MemoryBank("l2"), "must be given a loss of the signature embedding or views, however: penalty"),
-        (lambda: MemoryBank("nca + info-nce"), "embedding or views, however: embedding and views"),
-        (lambda: MemoryBank("nca", signature="neighbors"), "embedding or views, however: neighbors"),
+        (lambda: MemoryBank("nca", size=0), "size must be an integer >= 1, got 0"),
+        (lambda: MemoryBank("nca", size=2.5), r"size must be an integer >= 1, got 2\.5"),
+        (lambda: MemoryBank("nca", warmup=-1), "warmup must be an integer >= 0, got -1"),
+        (lambda: MemoryBank("bce"), "must be given a loss of the signature embedding or views, got binary"),
+        (lambda: MemoryBank("l2"), "must be given a loss of the signature embedding or views, got penalty"),
+        (lambda: MemoryBank("nca + info-nce"), "embedding or views, got embedding and views"),
+        (lambda: MemoryBank("nca", signature="neighbors"), "embedding or views, got neighbors"),
         (lambda: MemoryBank(losszoo.create("nca"), reduction="sum"), "is a loss of the zoo already"),
         (lambda: MemoryBank(plain_views), r"a loss over views must be a row function \(losszoo\.pairwise\)"),
         (lambda: MemoryBank(one_number)(ROWS, LABELS), "must return one value per row, .*: it returned one number"),
-        (lambda: bank_of("nca")(draw(0, 5)[:, :2], LABELS), r"bank, D=3, however: D=2; reset\(\) forgets them"),
+        (lambda: bank_of("nca")(draw(0, 5)[:, :2], LABELS), r"bank, D=3, got 2; reset\(\) forgets them"),
         (
             lambda: bank_of("nca")(ROWS, F.one_hot(LABELS)),
-            r"labels must be like those in the memory bank, \(N,\) of torch\.int64, however: \(N, 3\) of torch\.int64",
+            r"labels must be like those in the memory bank, \(N,\) of torch\.int64, got \(N, 3\) of torch\.int64",
         ),
-        (lambda: bank_of("nca", warmup=9).train()(draw(0, 5)[:, :2], LABELS), r"bank, D=3, however: D=2"),
-        (lambda: bank_of("nca")(ROWS), "inputs must be embeddings, labels, however: inputs lack labels"),
+        (lambda: bank_of("nca", warmup=9).train()(draw(0, 5)[:, :2], LABELS), r"bank, D=3, got 2"),
+        (lambda: bank_of("nca")(ROWS), "inputs must be embeddings, labels, got inputs lack labels"),
     ],
 )
 def test_what_cannot_be_is_refused(make: Callable[[], Any], message: str) -> None:

@@ -97,7 +97,7 @@ def test_terms_of_unlike_signatures_take_inputs_by_signature() -> None:
     }
     expected = math.log(2) + 0.1 * losszoo.create("nca")(*inputs["embedding"])
     torch.testing.assert_close(loss.evaluate(inputs), expected)
-    with pytest.raises(UsageError, match="must have one signature, however: multiclass and embedding"):
+    with pytest.raises(UsageError, match="must have one signature, got multiclass and embedding"):
         loss(*inputs["multiclass"])
 
 
@@ -135,8 +135,8 @@ def test_learned_weights() -> None:
         ("mse + mae", {"delta": 1.0}, "parameters must go with a single loss"),
         ("2*mse", {"delta": 1.0}, "parameters must go with a single loss"),
         ("hubr", {}, r"unknown loss 'hubr': did you mean huber\?"),
-        ("huber(delta=-1)", {}, r"huber: delta must be in \(0, inf\), however: delta=-1"),
-        ("huber(delta=x)", {}, "huber: delta must be a number, however: delta='x'"),
+        ("huber(delta=-1)", {}, r"huber: delta must be in \(0, inf\), got -1"),
+        ("huber(delta=x)", {}, "huber: delta must be a number, got 'x'"),
         ("huber(dleta=1)", {}, r"huber has no parameter 'dleta': did you mean delta\?"),
     ],
 )
@@ -162,9 +162,7 @@ def test_a_schedule_alone_that_starts_at_zero_keeps_its_graph() -> None:
 
 def test_terms_that_count_different_things() -> None:
     maps, masks = torch.randn(4, 4, 4, 4), torch.ones(4, 4, 4, 4)
-    with pytest.raises(
-        UsageError, match=r"unreduced terms of a sum must have one shape, however: \(4, 4\), \(4, 4, 4, 4\)"
-    ):
+    with pytest.raises(UsageError, match=r"unreduced terms of a sum must have one shape, got \(4, 4\), \(4, 4, 4, 4\)"):
         losszoo.create("bce + smoothness", reduction="none")(maps, masks)
     loss = losszoo.create("bce + smoothness")
     with pytest.raises(UsageError, match=r"denominator must be a mapping by label \(bce, smoothness\)"):

@@ -96,19 +96,19 @@ BAD_CALLS = [
         "cross-entropy",
         (LOGITS, LABELS[:3]),
         {},
-        r"targets must have shape \(4,\), however: targets has shape \(3,\)",
+        r"targets must have shape \(4,\), got shape \(3,\)",
     ),
     (
         "cross-entropy",
         (LOGITS, torch.tensor([0, 1, 2, 3])),
         {},
-        r"targets must be labels from 0 to 2, however: targets holds 3",
+        r"targets must be labels from 0 to 2, got 3",
     ),
     (
         "cross-entropy",
         (LOGITS, torch.tensor([0, 1, -1, 2])),
         {},
-        r"targets must be labels from 0 to 2, however: targets holds -1",
+        r"targets must be labels from 0 to 2, got -1",
     ),
     ("cross-entropy", (LOGITS, torch.full((4, 3), 0.5)), {}, r"targets must sum to 1 over the classes"),
     ("cross-entropy", (LOGITS[0], LABELS), {}, r"logits must have shape \(N, C, \.\.\.\)"),
@@ -116,29 +116,29 @@ BAD_CALLS = [
         "cross-entropy",
         (LOGITS.long(), LABELS),
         {},
-        r"logits must be a floating point tensor, however: logits has dtype torch.int64",
+        r"logits must be a floating point tensor, got dtype torch.int64",
     ),
     (
         "cross-entropy",
         ([1.0], LABELS),
         {},
-        r"logits must be a floating point tensor, however: logits is a list",
+        r"logits must be a floating point tensor, got a list",
     ),
-    ("bce", (LOGITS, LOGITS), {}, r"targets must be in \[0, 1\], however: targets holds 2.0"),
+    ("bce", (LOGITS, LOGITS), {}, r"targets must be in \[0, 1\], got 2.0"),
     ("bce-probabilities", (LOGITS, torch.ones(4, 3)), {}, r"predictions must hold probabilities in \[0, 1\]"),
     ("mse", (LOGITS[:, :1], LOGITS[:, 0]), {}, r"targets must have the shape of predictions, \(4, 1\)"),
-    ("mse", (LOGITS, LOGITS * torch.nan), {}, r"targets must be finite, however: targets holds nan"),
+    ("mse", (LOGITS, LOGITS * torch.nan), {}, r"targets must be finite, got nan"),
     ("dice", (LOGITS, LOGITS), {}, r"logits must have shape \(N, C, H, W\)"),
     (
         "dice",
         (torch.zeros(1, 1, 2, 2), torch.full((1, 1, 2, 2), 0.5)),
         {},
-        r"targets must be 0 or 1, however: targets holds 0.5",
+        r"targets must be 0 or 1, got 0.5",
     ),
     ("nca", (LOGITS, LABELS.float()), {}, r"labels must be an integer tensor"),
     ("nca", (LOGITS[:, 0], LABELS), {}, r"embeddings must have shape \(N, D\)"),
     ("nca", (LOGITS, torch.full((4, 2), 0.5)), {}, r"labels must be 0 or 1 where they are multi-hot"),
-    ("contrastive", (LOGITS, LOGITS, LABELS), {}, r"same must be in \[0, 1\], however: same holds 2"),
+    ("contrastive", (LOGITS, LOGITS, LABELS), {}, r"same must be in \[0, 1\], got 2"),
     ("contrastive", (LOGITS, LOGITS[:3], LABELS), {}, r"second must have the shape of first"),
     ("contrastive", (LOGITS, LOGITS, LABELS[:2]), {}, r"same must have shape \(4,\)"),
     ("triplet", (LOGITS, LOGITS, LOGITS[:2]), {}, r"negatives must have the shape of anchors"),
@@ -158,19 +158,19 @@ BAD_CALLS = [
     ),
     ("l2", (3.0,), {}, r"parameters must be an iterable of tensors"),
     ("l2", ([LOGITS],), {"mask": torch.ones(4, dtype=torch.bool)}, r"mask must"),
-    ("mse", (LOGITS,), {}, r"inputs must be predictions, targets, however: inputs lack targets"),
-    ("mse", (LOGITS, LOGITS, LOGITS), {}, r"inputs must be predictions, targets, however: inputs are 3"),
+    ("mse", (LOGITS,), {}, r"inputs must be predictions, targets, got inputs lack targets"),
+    ("mse", (LOGITS, LOGITS, LOGITS), {}, r"inputs must be predictions, targets, got 3"),
     (
         "mse",
         (LOGITS, LOGITS),
         {"target": LOGITS},
-        r"inputs must be predictions, targets, however: inputs hold target",
+        r"inputs must be predictions, targets, got inputs hold target",
     ),
     (
         "mse",
         (LOGITS, LOGITS),
         {"mask": torch.ones(4)},
-        r"mask must be a boolean tensor, as mask\.bool\(\) gives it .*, however: mask has dtype torch.float32",
+        r"mask must be a boolean tensor, as mask\.bool\(\) gives it .*, got dtype torch.float32",
     ),
     (
         "mse",
@@ -194,7 +194,7 @@ BAD_CALLS = [
         "mse",
         (LOGITS, LOGITS),
         {"denominator": -1},
-        r"denominator must be finite and >= 0, however: denominator=-1",
+        r"denominator must be finite and >= 0, got -1",
     ),
 ]
 
@@ -268,11 +268,11 @@ def test_a_module_of_ones_own_that_reduces_is_taken_as_it_is() -> None:
     [
         (
             lambda predictions, targets: 3.0,
-            "must return a floating point tensor, however: it returned something of type float",
+            "must return a floating point tensor, got something of type float",
         ),
         (
             lambda predictions, targets: predictions > 0,
-            "must return a floating point tensor, however: it returned a tensor of torch.bool",
+            "must return a floating point tensor, got a tensor of torch.bool",
         ),
     ],
 )
@@ -333,7 +333,7 @@ def test_a_loss_shows_who_it_is() -> None:
 @pytest.mark.parametrize("name", ["multiclass", "embedding", "regression"])
 def test_values_for_something_else_than_samples_are_refused(name: str) -> None:
     inputs = (torch.randn(4, 3), torch.randn(4, 3)) if name == "regression" else (LOGITS, LABELS)
-    with pytest.raises(UsageError, match=r"values for each of the 4 samples, however: it returned the shape \(3,\)"):
+    with pytest.raises(UsageError, match=r"values for each of the 4 samples, got the shape \(3,\)"):
         losszoo.create(lambda x, y: x.sum(0), signature=name)(*inputs)
 
 
@@ -342,7 +342,7 @@ def test_a_loss_that_changes_its_inputs_is_refused() -> None:
         targets.fill_(0)
         return F.cross_entropy(logits, targets)
 
-    with pytest.raises(UsageError, match="must not change its inputs, however: one was changed in place"):
+    with pytest.raises(UsageError, match="must not change its inputs, got one was changed in place"):
         losszoo.create(spoils, signature="multiclass")(LOGITS, LABELS.clone())
 
 
@@ -354,9 +354,7 @@ def test_what_a_loss_that_reduces_by_itself_cannot_do() -> None:
 
 
 def test_parameters_for_a_module_that_is_made_already() -> None:
-    with pytest.raises(
-        UsageError, match=r"is already made, so it takes no parameters, however: width; .*pass the class"
-    ):
+    with pytest.raises(UsageError, match=r"is already made, so it takes no parameters, got width; .*pass the class"):
         losszoo.create(NeedsArgument(2), signature="embedding", width=3)
 
 
@@ -387,8 +385,8 @@ def test_a_nan_count_is_not_nothing() -> None:
     ("denominator", "message"),
     [
         (torch.tensor([2.0, 4.0]), r"denominator must be one real number, got shape \(2,\)"),
-        (torch.tensor(-1.0), "denominator must be finite and >= 0, however: denominator=-1.0"),
-        (torch.tensor(torch.nan), "denominator must be finite and >= 0, however: denominator=nan"),
+        (torch.tensor(-1.0), "denominator must be finite and >= 0, got -1.0"),
+        (torch.tensor(torch.nan), "denominator must be finite and >= 0, got nan"),
     ],
 )
 def test_a_denominator_is_one_number(denominator: Tensor, message: str) -> None:
@@ -436,7 +434,7 @@ def test_the_last_step_is_not_taken_on_nothing() -> None:
         (lambda x: losszoo.Unreduced(x, [1.0]), "counts must have the shape of the values"),
         (
             lambda x: losszoo.Unreduced([1.0]),
-            "must return a floating point tensor, however: it returned something of type list",
+            "must return a floating point tensor, got something of type list",
         ),
     ],
 )
@@ -471,7 +469,7 @@ def test_rows_that_see_each_other_cannot_be_masked_from_outside() -> None:
             "is a loss of the zoo already and takes no options",
         ),
         (lambda: losszoo.create(losszoo.create("focal"), gamma=5.0), "is a loss of the zoo already"),
-        (lambda: losszoo.create("bce", expects="probabilities"), "must go with a loss of your own, however: 'bce'"),
+        (lambda: losszoo.create("bce", expects="probabilities"), "must go with a loss of your own, got 'bce'"),
         (lambda: losszoo.create("uncertainty(mse, mae, tasks=5)"), "tasks must be left out where losses stand inside"),
     ],
 )
@@ -483,7 +481,7 @@ def test_an_option_that_could_not_act_is_refused(make: object, message: str) -> 
 def test_an_error_of_the_core_carries_the_name_of_the_loss() -> None:
     with pytest.raises(UsageError, match=r"^cross-entropy: .*\(a loss of plugin classification, losszoo 0"):
         losszoo.create("cross-entropy", weight=[1.0] * 9)(LOGITS, torch.softmax(LOGITS, 1))
-    with pytest.raises(UsageError, match=r"^mse: weight must be a real tensor, however: weight is a list"):
+    with pytest.raises(UsageError, match=r"^mse: weight must be a real tensor, got a list"):
         losszoo.create("mse")(LOGITS, LOGITS, weight=[1, 2, 3, 4])
 
 

@@ -75,7 +75,7 @@ def test_a_row_function_returns_one_value_per_row() -> None:
 
     with pytest.raises(
         UsageError,
-        match=r"a row function must return one value per row, \(5,\), however: it returned \(5, 5\)",
+        match=r"a row function must return one value per row, \(5,\), got \(5, 5\)",
     ):
         losszoo.create(wrong)(ROWS, torch.zeros(5).long())
 
@@ -87,7 +87,7 @@ def test_a_row_function_joins_only_rows() -> None:
 
     with pytest.raises(
         UsageError,
-        match="a row function must have the signature embedding, views or neighbors, however: signature='regression'",
+        match="a row function must have the signature embedding, views or neighbors, got 'regression'",
     ):
         losszoo.create(right, signature="regression")
     with pytest.raises(UsageError, match="similarity must be one of"):
@@ -116,8 +116,8 @@ def test_similarity_and_temperature_of_a_row_function_are_checked() -> None:
     for function, params, message in (
         (plain, {"similarity": "cosinus"}, "similarity must be one of"),
         (plain, {"temperature": 3.0}, "has no parameter 'temperature'"),
-        (warm, {"temperature": 0}, "temperature must be a finite number > 0, however: 0"),
-        (warm, {"temperature": "a"}, "temperature must be a finite number > 0, however: 'a'"),
+        (warm, {"temperature": 0}, "temperature must be a finite number > 0, got 0"),
+        (warm, {"temperature": "a"}, "temperature must be a finite number > 0, got 'a'"),
         (warm, {"symmetric": True}, "symmetric must go with views"),
     ):
         with pytest.raises(UsageError, match=message):
@@ -127,5 +127,5 @@ def test_similarity_and_temperature_of_a_row_function_are_checked() -> None:
 def test_what_a_row_needs_is_spelt_right() -> None:
     with pytest.raises(UsageError, match="needs must be of positive and negative"):
         losszoo.pairwise(needs=("postive",))
-    with pytest.raises(UsageError, match="temperature must be a finite number > 0, however: -1"):
+    with pytest.raises(UsageError, match="temperature must be a finite number > 0, got -1"):
         losszoo.pairwise(temperature=-1)

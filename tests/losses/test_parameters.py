@@ -73,7 +73,7 @@ def test_every_announced_parameter_can_be_read_set_and_is_shown_or_says_why_not(
 @pytest.mark.parametrize(
     ("name", "parameter", "value", "message"),
     [
-        ("focal", "gamma", -1.0, r"focal: gamma must be in \[0, inf\), however: gamma=-1.0 \(a loss of plugin"),
+        ("focal", "gamma", -1.0, r"focal: gamma must be in \[0, inf\), got -1.0 \(a loss of plugin"),
         ("focal", "gamma", "2", "focal: gamma must be a number"),
         ("sup-con", "temperature", 0.0, r"sup-con: temperature must be in \(0, inf\)"),
         ("sup-con", "similarity", "l3", "sup-con: similarity must be one of"),

@@ -87,14 +87,14 @@ def test_what_overflows_keeps_its_order_and_its_slope(similarity: str, scale: fl
 
 @pytest.mark.parametrize("similarity", ["manhattan", "", None])
 def test_an_unknown_similarity_is_refused(similarity: Any) -> None:
-    rule = "similarity must be one of euclidean, squared-euclidean, cosine, dot, however: "
+    rule = "similarity must be one of euclidean, squared-euclidean, cosine, dot, got "
     with pytest.raises(UsageError, match=rule):
         pairwise_logits(torch.ones(1, 1), torch.ones(1, 1), similarity)
 
 
 @pytest.mark.parametrize("temperature", [0, -1.0, math.inf, math.nan, True, "1", None, torch.tensor(1.0)])
 def test_a_temperature_is_a_finite_number_above_zero(temperature: Any) -> None:
-    with pytest.raises(UsageError, match="temperature must be a finite number > 0, however: "):
+    with pytest.raises(UsageError, match="temperature must be a finite number > 0, got "):
         pairwise_logits(torch.ones(1, 1), torch.ones(1, 1), "cosine", temperature)
 
 

@@ -28,12 +28,12 @@ def drawn(requires_grad: bool = True) -> Tensor:
 
 
 WRONG: dict[str, tuple[Callable[..., Any], str]] = {
-    "a matrix": (lambda logits, *_: logits, r"one value per row, \((3|7),\), however: it returned \((3|7), 7\)"),
-    "one number": (lambda logits, *_: logits.sum(), r"one value per row, \((3|7),\), however: it returned \(\)"),
-    "one per column": (lambda logits, *_: logits.sum(0, keepdim=True), "one value per row, .*however: it returned"),
-    "nothing": (lambda *_: None, "must return a floating point tensor, however: .*NoneType"),
-    "a list": (lambda logits, *_: logits.sum(1).tolist(), "must return a floating point tensor, however: .*list"),
-    "whole numbers": (lambda _, positive, __: positive.sum(1), "a floating point tensor, however: .*torch.int64"),
+    "a matrix": (lambda logits, *_: logits, r"one value per row, \((3|7),\), got \((3|7), 7\)"),
+    "one number": (lambda logits, *_: logits.sum(), r"one value per row, \((3|7),\), got \(\)"),
+    "one per column": (lambda logits, *_: logits.sum(0, keepdim=True), "one value per row, .*got it returned"),
+    "nothing": (lambda *_: None, "must return a floating point tensor, got .*NoneType"),
+    "a list": (lambda logits, *_: logits.sum(1).tolist(), "must return a floating point tensor, got .*list"),
+    "whole numbers": (lambda _, positive, __: positive.sum(1), "a floating point tensor, got .*torch.int64"),
     "counts of another shape": (
         lambda logits, positive, _: losszoo.Unreduced(logits.sum(1), positive.sum()),
         "counts must have the shape of the values",
@@ -51,7 +51,7 @@ def test_an_answer_of_another_kind(kind: str, reduction: str, way: Streaming) ->
 
 def test_a_function_of_the_odds_of_another_shape(way: Streaming) -> None:
     function = losszoo.softmax_row()(lambda odds: odds.sum())
-    with pytest.raises(UsageError, match=r"must return one value per row, \(\d,\), however: it returned \(\)"):
+    with pytest.raises(UsageError, match=r"must return one value per row, \(\d,\), got \(\)"):
         losszoo.create(function, streaming=way)(drawn(), LABELS)
 
 
@@ -72,7 +72,7 @@ def _without_grad(logits: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
     ids=["detach", "argmax", "comparison", "item", "no_grad"],
 )
 def test_a_row_function_without_a_gradient(row: Callable[..., Any], way: Streaming) -> None:
-    message = "a row function must be differentiable in its logits, however: its values carry no gradient; look for"
+    message = "a row function must be differentiable in its logits, got its values carry no gradient; look for"
     with pytest.raises(UsageError, match=message):
         made(row, way)(drawn(), LABELS)
     with pytest.raises(UsageError, match=message):
@@ -148,7 +148,7 @@ def test_rows_that_are_no_numbers_are_named_where_asked() -> None:
     rows = drawn(requires_grad=False)
     rows[2, 1] = torch.nan
     loss = losszoo.create("nca", validate=True)
-    with pytest.raises(UsageError, match="nca: embeddings must be finite, however: NaN or infinity in row 2"):
+    with pytest.raises(UsageError, match="nca: embeddings must be finite, got NaN or infinity in row 2"):
         loss(rows, LABELS)
     rows[:] = torch.inf
     with pytest.raises(UsageError, match="NaN or infinity in row 0, 1, 2, 3, 4 and 2 more"):
@@ -165,7 +165,7 @@ def test_a_budget_too_small_for_a_row_says_the_least_that_works(name: str) -> No
     inputs = torch.zeros(2, 1), labels[:2], torch.zeros(3000, 1), labels
     with pytest.raises(UsageError, match="memory must suffice for one row of 3000 pairs, at least") as caught:
         losszoo.create(name, signature="neighbors", streaming=Streaming(memory=0.001))(*inputs)
-    least = re.search(r"at least ([\d.]+) MiB, however: memory=0.001", str(caught.value))
+    least = re.search(r"at least ([\d.]+) MiB, got 0.001", str(caught.value))
     assert least is not None
     wide = losszoo.create(name, signature="neighbors", streaming=Streaming(memory=float(least[1])))
     assert bool(wide(*inputs).isfinite())

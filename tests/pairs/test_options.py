@@ -25,14 +25,14 @@ def drawn(count: int = 7, dim: int = 3) -> Tensor:
 
 @pytest.mark.parametrize("memory", [0, -1, float("inf"), float("nan"), True, "256", None])
 def test_a_wrong_budget(memory: Any) -> None:
-    with pytest.raises(UsageError, match="memory must be a finite number of MiB > 0, however: memory="):
+    with pytest.raises(UsageError, match="memory must be a finite number of MiB > 0, got "):
         Streaming(memory=memory)
 
 
 @pytest.mark.parametrize("name", ["dense", "compile"])
 @pytest.mark.parametrize("value", ["no", 1, None])
 def test_a_wrong_choice(name: str, value: Any) -> None:
-    with pytest.raises(UsageError, match=f"{name} must be True or False, however: {name}={value!r}"):
+    with pytest.raises(UsageError, match=f"{name} must be True or False, got {value!r}"):
         Streaming(**{name: value})
 
 
@@ -42,16 +42,16 @@ def test_a_matrix_at_once_has_no_blocks_to_compile() -> None:
 
 
 def test_wrong_ranks() -> None:
-    with pytest.raises(UsageError, match="ranks must be one of local, gather, ring, however: ranks='all'"):
+    with pytest.raises(UsageError, match="ranks must be one of local, gather, ring, got 'all'"):
         Streaming(ranks="all")
 
 
 def test_streaming_goes_with_losses_over_pairs() -> None:
-    with pytest.raises(UsageError, match=r"streaming must be a losszoo.Streaming, however: streaming=True"):
+    with pytest.raises(UsageError, match=r"streaming must be a losszoo.Streaming, got True"):
         losszoo.create("nca", streaming=True)  # type: ignore[arg-type]
     with pytest.raises(
         UsageError,
-        match=r"with a row function over pairs .*however: 'huber' has none",
+        match=r"with a row function over pairs .*got 'huber' has none",
     ):
         losszoo.create("huber", streaming=Streaming())
     with pytest.raises(UsageError, match="streaming and relation must go with a row function"):

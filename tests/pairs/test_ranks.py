@@ -21,9 +21,9 @@ from losszoo import UsageError
 from losszoo.pairs.distributed import collectives, distributed_call
 
 WORKER = Path(__file__).with_name("rank_worker.py")
-ALIKE = r"UsageError: {loss}: the ranks must all call the same loss, with rows of one width and dtype, however: {of}"
+ALIKE = r"UsageError: {loss}: the ranks must all call the same loss, with rows of one width and dtype, got {of}"
 OTHERS = "(rank 0|ranks 0 and 2 and 3)"
-ABLE = "UsageError: {loss}: every rank must be able to take part, however: rank 1: {of}"
+ABLE = "UsageError: {loss}: every rank must be able to take part, got rank 1: {of}"
 # What every rank says; where rank 1 says something of its own, the second.
 SAID = {
     "width": [ALIKE.format(loss="nca-stable", of=f"{OTHERS}: .*D=3, .*; rank 1: .*D=4, ")],
@@ -32,7 +32,7 @@ SAID = {
     "no gradient": [ALIKE.format(loss="nca-stable", of=f"{OTHERS}: .*with a gradient; rank 1: .*without a gradient")],
     "shape": [
         ABLE.format(loss="nca-stable", of=r"embeddings must have shape \(N, D\)"),
-        r"UsageError: nca-stable: embeddings must have shape \(N, D\), however: embeddings has shape \(4,\)",
+        r"UsageError: nca-stable: embeddings must have shape \(N, D\), got shape \(4,\)",
     ],
     "row function": [ABLE.format(loss="fails", of="RuntimeError: out of luck"), "RuntimeError: out of luck"],
     "nan": ["nan, False"],
@@ -80,15 +80,15 @@ def launched(ranks: int, out: Path) -> dict[str, list[Any]]:
     [
         (
             lambda way: losszoo.create("nca", signature="neighbors", streaming=losszoo.Streaming(ranks=way)),
-            r"nca: ranks must be 'local' where the candidates are given \(signature neighbors\), however: ranks='",
+            r"nca: ranks must be 'local' where the candidates are given \(signature neighbors\), got '",
         ),
         (
             lambda way: losszoo.create("nca", streaming=losszoo.Streaming(ranks=way, dense=True)),
-            "nca: ranks must be 'local' with dense=True, however: ranks='",
+            "nca: ranks must be 'local' with dense=True, got '",
         ),
         (
             lambda way: losszoo.Streaming(ranks=f"{way}ed"),
-            "ranks must be one of local, gather, ring, however: ranks='",
+            "ranks must be one of local, gather, ring, got '",
         ),
     ],
 )

@@ -160,16 +160,16 @@ def test_the_answer_of_a_relation_is_not_changed(way: Streaming) -> None:
 @pytest.mark.parametrize(
     ("answer", "message"),
     [
-        ([torch.ones(5, 5, dtype=torch.bool)] * 2, "relation must return positive as a boolean .*however: list"),
-        (None, r"relation must return positive as a boolean tensor of shape \(\d, 5\), however: NoneType"),
-        (torch.ones(5, 5), r"relation must return positive as a boolean .*however: torch.float32 of shape \(5, 5\)"),
-        (torch.ones(2, 2, dtype=torch.bool), r"relation must return positive .*however: torch.bool of shape \(2, 2\)"),
+        ([torch.ones(5, 5, dtype=torch.bool)] * 2, "relation must return positive as a boolean .*got list"),
+        (None, r"relation must return positive as a boolean tensor of shape \(\d, 5\), got NoneType"),
+        (torch.ones(5, 5), r"relation must return positive as a boolean .*got torch.float32 of shape \(5, 5\)"),
+        (torch.ones(2, 2, dtype=torch.bool), r"relation must return positive .*got torch.bool of shape \(2, 2\)"),
         ((torch.ones(5, 5, dtype=torch.bool), 3), "relation must return positive|relation must return negative .*int"),
         (
             (torch.ones(5, 5, dtype=torch.bool),),
-            r"relation must return one mask or two, \(positive, negative\), however: 1",
+            r"relation must return one mask or two, \(positive, negative\), got 1",
         ),
-        ((torch.ones(5, 5, dtype=torch.bool),) * 3, "relation must return one mask or two, .*however: 3"),
+        ((torch.ones(5, 5, dtype=torch.bool),) * 3, "relation must return one mask or two, .*got 3"),
     ],
     ids=["a list", "nothing", "numbers", "shape", "negative", "one", "three"],
 )
@@ -188,7 +188,7 @@ def test_what_a_relation_raises_comes_out_as_it_is(way: Streaming) -> None:
 def test_a_relation_goes_with_labels() -> None:
     with pytest.raises(UsageError, match="relation must be left out where the positives are the two views"):
         losszoo.create("info-nce", relation=nearby)
-    with pytest.raises(UsageError, match="relation must be a function, however: relation=3"):
+    with pytest.raises(UsageError, match="relation must be a function, got 3"):
         losszoo.create("nca", relation=3)  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="labels must have one entry for each of the 3 rows"):
         losszoo.create("nca", relation=nearby)(drawn(3), torch.zeros(4))

@@ -74,26 +74,26 @@ def test_grammar(text: str, terms: list[Weighted]) -> None:
 @pytest.mark.parametrize(
     ("text", "position", "said"),
     [
-        ("", 1, r"a loss, a number or '\(', however: the expression ends there"),
+        ("", 1, r"a loss, a number or '\(', got the expression ends there"),
         ("bce +", 6, "a loss, a number .* the expression ends there"),
-        ("bce l2", 5, r"\+, -, \* or the end, however: 'l2'"),
-        ("bce $ l2", 5, r"one of \+ - \* \( \), however: '\$'"),
-        ("2", 1, "a loss in every term, however: only numbers and schedules"),
+        ("bce l2", 5, r"\+, -, \* or the end, got 'l2'"),
+        ("bce $ l2", 5, r"one of \+ - \* \( \), got '\$'"),
+        ("2", 1, "a loss in every term, got only numbers and schedules"),
         ("bce + 2*linear(0, 1, 5)", 7, "a loss in every term"),
-        ("bce*l2", 5, r"a number or a schedule \(a product holds one loss\), however: a second loss"),
+        ("bce*l2", 5, r"a number or a schedule \(a product holds one loss\), got a second loss"),
         ("(bce + l2)*(bce)", 12, "a number or a schedule"),
-        ("(bce", 5, r"'\)', however: the expression ends there"),
-        ("bce)", 4, r"the end, however: '\)'"),
-        ("f(a=)", 5, r"a number \(a value\), however: '\)'"),
+        ("(bce", 5, r"'\)', got the expression ends there"),
+        ("bce)", 4, r"the end, got '\)'"),
+        ("f(a=)", 5, r"a number \(a value\), got '\)'"),
         ("f(a=1", 6, r"',' or '\)'"),
-        ("f(a=1 b=2)", 7, r"',' or '\)', however: 'b'"),
-        ("f(a=1, a=2)", 8, "each argument once, however: a"),
+        ("f(a=1 b=2)", 7, r"',' or '\)', got 'b'"),
+        ("f(a=1, a=2)", 8, "each argument once, got a"),
         ("f(a=[])", 6, r"a number \(in a list\)"),
-        ("f(a=[1; 2])", 7, "however: ';'"),
-        ("f(a='x)", 5, 'however: "\'"'),
+        ("f(a=[1; 2])", 7, "got ';'"),
+        ("f(a='x)", 5, 'got "\'"'),
         ("f(,)", 3, "a loss, a number"),
-        ("linear(0, 1)*bce", 12, r"', epochs', as in linear\(start, end, epochs\), however: '\)'"),
-        ("focal(2)", 7, "an argument by name, such as gamma=2, however: '2'"),
+        ("linear(0, 1)*bce", 12, r"', epochs', as in linear\(start, end, epochs\), got '\)'"),
+        ("focal(2)", 7, "an argument by name, such as gamma=2, got '2'"),
         ("my_loss.py:", 1, r"the loss in the file, my_loss\.py:NAME"),
         ("./my_loss.py", 1, r"the loss in the file, \./my_loss\.py:NAME"),
         ("2*my_loss.py + bce", 3, r"the loss in the file, my_loss\.py:NAME"),
@@ -103,10 +103,10 @@ def test_grammar(text: str, terms: list[Weighted]) -> None:
             "a schedule that is possible, .*epochs must be a whole number >= 1",
         ),
         ("linear(0, 1, epochs=1.5)*bce", 1, "epochs must be a whole number"),
-        ("linear(a, 1, 5)*bce", 8, r"a number \(start\), however: 'a'"),
-        ("linear", 7, r"'\(', however: the expression ends there"),
-        ("1e999*bce", 1, "a finite number, however: 1e999"),
-        ("1e200*1e200*bce", 1, "a finite weight, however: a product that overflows"),
+        ("linear(a, 1, 5)*bce", 8, r"a number \(start\), got 'a'"),
+        ("linear", 7, r"'\(', got the expression ends there"),
+        ("1e999*bce", 1, "a finite number, got 1e999"),
+        ("1e200*1e200*bce", 1, "a finite weight, got a product that overflows"),
         ("1e200*(bce + 1e200*l2)", 1, "a finite weight"),
         ("''", 1, "the name of a loss"),
         ("--bce", 2, "a loss, a number"),
@@ -124,7 +124,7 @@ def test_what_is_malformed_is_told_where(text: str, position: int, said: str) ->
 
 
 def test_long_texts_are_refused_and_shown_in_part() -> None:
-    with pytest.raises(UsageError, match="must have at most 10000 characters, however: 10001"):
+    with pytest.raises(UsageError, match="must have at most 10000 characters, got 10001"):
         parse("b" * 10_001)
     with pytest.raises(UsageError, match="at position 601") as caught:
         parse("bce + " * 100 + "$" + " + bce" * 100)

@@ -74,12 +74,12 @@ CASES = {
     "with-arguments": Case("@hookimpl\ndef losszoo_losses(config): return []", "register", "'config'"),
     "empty": Case("", "offer", "offers no loss and no task: define losszoo_losses() or losszoo_tasks()"),
     "returns-nothing": Case(HOOK + "pass", "offer", "losszoo_losses returned no spec"),
-    "not-iterable": Case(HOOK + "return 3", "call", "losszoo_losses must return an iterable of specs, however: a int"),
-    "returns-text": Case(HOOK + "return 'bce'", "call", "must return an iterable of specs, however: a str"),
+    "not-iterable": Case(HOOK + "return 3", "call", "losszoo_losses must return an iterable of specs, got a int"),
+    "returns-text": Case(HOOK + "return 'bce'", "call", "must return an iterable of specs, got a str"),
     "wrong-objects": Case(
         HOOK + "return [{'name': 'x'}, spec('beside-the-dict')]",
         "spec",
-        "a hook must return LossSpec or TaskSpec objects, however: a dict",
+        "a hook must return LossSpec or TaskSpec objects, got a dict",
         ("beside-the-dict",),
     ),
     "endless": Case(
@@ -106,7 +106,7 @@ CASES = {
     "invalid-spec": Case(
         HOOK + "return [spec('Bad Name')]",
         "spec",
-        "name of a loss must be kebab-case (a-z, 0-9, -), however: name='Bad Name' (plugin_invalid_spec/__",
+        "name of a loss must be kebab-case (a-z, 0-9, -), got 'Bad Name' (plugin_invalid_spec/__",
     ),
     "one-bad-of-four": Case(
         HOOK + "return [spec('before-the-bad'), spec('Bad Name'), LossSpec(nmae='x'), spec('after-the-bad')]",
@@ -117,7 +117,7 @@ CASES = {
     "one-bad-at-import": Case(
         "SPECS = [spec('Bad Name'), spec('beside-the-bad')]\n" + HOOK + "return SPECS",
         "spec",
-        "name of a loss must be kebab-case (a-z, 0-9, -), however: name='Bad Name' (plugin_one_bad_at_import/__",
+        "name of a loss must be kebab-case (a-z, 0-9, -), got 'Bad Name' (plugin_one_bad_at_import/__",
         ("beside-the-bad",),
     ),
     "bad-param": Case(
@@ -222,7 +222,7 @@ CASES = {
     "not-callable": Case(
         HOOK + "return [spec('t-not-callable', 'math:pi')]",
         "target",
-        "loss t-not-callable: a loss must be callable, however: math:pi is of type float",
+        "loss t-not-callable: a loss must be callable, got math:pi is of type float",
         ("t-not-callable",),
     ),
     "exits-late": Case(
@@ -234,7 +234,7 @@ CASES = {
     "no-twin": Case(
         HOOK + "return [spec('t-no-twin', status='exhibit', stable_twin='bcee')]",
         "spec",
-        "loss t-no-twin: its stable_twin must be an installed loss, however: stable_twin='bcee'; did you",
+        "loss t-no-twin: its stable_twin must be an installed loss, got 'bcee'; did you",
         ("t-no-twin",),
     ),
     "bad-task": Case(
@@ -432,9 +432,7 @@ def test_a_hook_that_never_ends_is_cut_off(tmp_path: Path, monkeypatch: pytest.M
     install(tmp_path, "counting", HOOK + "\n    k = 0\n    while True: yield spec(f'n{(k := k + 1)}')")
     registry = build([*OURS, *points(tmp_path, "counting")])
     assert len(registry.losses) == 10_000
-    assert [f.reason for f in registry.failures] == [
-        "losszoo_losses must return at most 10000 specs, however: it goes on"
-    ]
+    assert [f.reason for f in registry.failures] == ["losszoo_losses must return at most 10000 specs, got it goes on"]
 
 
 def test_unknown_names_come_with_the_nearest() -> None:

@@ -184,14 +184,14 @@ def test_a_folder_that_may_not_be_read(tmp_path: Path) -> None:
 
 
 def test_nothing_found(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"DIR must be a comparison folder .*, however: no cell\.json"):
+    with pytest.raises(UsageError, match=r"DIR must be a comparison folder .*, got no cell\.json"):
         search(tmp_path)
     write(tmp_path / "cell.json", "{")
     with pytest.raises(UsageError, match=r"\n  cell.json: damaged: "):
         search(tmp_path)
-    with pytest.raises(UsageError, match="DIR must be a folder, however: it is a file"):
+    with pytest.raises(UsageError, match="DIR must be a folder, got a file"):
         search(tmp_path / "cell.json")
-    with pytest.raises(UsageError, match="DIR must be a folder, however: no such folder"):
+    with pytest.raises(UsageError, match="DIR must be a folder, got no such folder"):
         search(tmp_path / "nowhere")
 
 

@@ -116,9 +116,9 @@ def changed(name: str, **changes: Any) -> Callable[[Path], None]:
 @pytest.mark.parametrize(
     ("damage", "match"),
     [
-        (broken_state, r"the state in .*checkpoint\.pt must fit the run that config\.json tells of, however: "),
-        (other_state, r"must fit the run that config\.json tells of, however: KeyError.*the run begins again"),
-        (no_state, "must be a whole checkpoint, however: it holds a list, and no state of a run"),
+        (broken_state, r"the state in .*checkpoint\.pt must fit the run that config\.json tells of, got "),
+        (other_state, r"must fit the run that config\.json tells of, got KeyError.*the run begins again"),
+        (no_state, "must be a whole checkpoint, got a list, and no state of a run"),
         (
             changed("config.json", task=3, model=[]),
             r"config\.json is damaged: its part 'task' is missing or of another",
@@ -128,8 +128,8 @@ def changed(name: str, **changes: Any) -> Callable[[Path], None]:
             changed("config.json", threads="2"),
             r"config\.json is damaged: its part 'threads' is missing or of another kind",
         ),
-        (changed("result.json", status="completed"), r"result\.json must be the result of a run, however: KeyError"),
-        (changed("result.json", metrics=[]), r"result\.json must be the result of a run, however: AttributeError"),
+        (changed("result.json", status="completed"), r"result\.json must be the result of a run, got KeyError"),
+        (changed("result.json", metrics=[]), r"result\.json must be the result of a run, got AttributeError"),
     ],
 )
 def test_a_whole_file_that_does_not_fit_is_a_sentence(folder: Path, damage: Callable[[Path], None], match: str) -> None:

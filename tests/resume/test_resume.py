@@ -211,15 +211,15 @@ def edit(folder: str, **changes: Any) -> None:
 @pytest.mark.parametrize(
     ("changes", "match"),
     [
-        ({"torch": "1.0"}, r"as it was started, however: torch: '1.0' there, '.*' here"),
+        ({"torch": "1.0"}, r"as it was started, got torch: '1.0' there, '.*' here"),
         (
             {"losszoo": "0.0.1", "world": 2},
             r"losszoo: '0.0.1' there.*world: 2 there, 1 here.*torchrun --nproc-per-node 2",
         ),
-        ({"format": 1}, r"must be of format 4, however: .* is of format 1"),
+        ({"format": 1}, r"must be of format 4, got .* is of format 1"),
         (
             {"code": {"a.py": "0"}},
-            r"the file a.py must be where it was, however: it is not in .*; go on in the folder",
+            r"the file a.py must be where it was, got not in .*; go on in the folder",
         ),
     ],
 )
@@ -236,24 +236,24 @@ def test_a_changed_loss_file_is_refused(start: Start, tmp_path: Path) -> None:
     (folder / "result.json").unlink()
     (tmp_path / "jittery.py").write_text(LOSS + "\n# another one\n")
     process = start("--resume", str(folder))
-    assert "however: ./jittery.py has changed since" in process.communicate(timeout=1800)[1]
+    assert "got ./jittery.py has changed since" in process.communicate(timeout=1800)[1]
     assert process.returncode == 2
 
 
 def test_what_is_no_run_folder(tmp_path: Path, done: RunResult) -> None:
-    with pytest.raises(UsageError, match="resume must be given the folder of a run, however: there is no such folder"):
+    with pytest.raises(UsageError, match="resume must be given the folder of a run, got no such folder"):
         losszoo.run(resume=tmp_path / "nowhere")
-    with pytest.raises(UsageError, match=r"however: it holds no config\.json"):
+    with pytest.raises(UsageError, match=r"got no config\.json"):
         losszoo.run(resume=tmp_path)
     shutil.copytree(done.run_dir, tmp_path / "damaged")
     for name, text, match in (
         (
             "checkpoint.pt",
             "PK",
-            "must be a whole checkpoint, however: it is cut off.*no checksum; without this file the run begins again",
+            "must be a whole checkpoint, got cut off.*no checksum; without this file the run begins again",
         ),
-        ("config.json", "{", "must be a whole JSON file, however: it is cut off or damaged"),
-        ("config.json", "[" * 100_000, "must be a whole JSON file, however: it must be nested at most 64 deep"),
+        ("config.json", "{", "must be a whole JSON file, got cut off or damaged"),
+        ("config.json", "[" * 100_000, "must be a whole JSON file, got it must be nested at most 64 deep"),
     ):
         (tmp_path / "damaged" / "result.json").unlink(missing_ok=True)
         (tmp_path / "damaged" / name).write_text(text)
@@ -288,7 +288,7 @@ def test_a_run_that_is_under_way_is_left_alone(start: Start, tmp_path: Path, mon
     process = start("--loss", "waits.py:waits", "--signature", "multiclass")
     folder = folder_of(tmp_path / "runs")
     wait_for_a_new_checkpoint(folder, process)
-    with pytest.raises(UsageError, match="must be trained by one process, however: another one is at work in"):
+    with pytest.raises(UsageError, match="must be trained by one process, got another one is at work in"):
         losszoo.run(resume=folder, trust=True)
     Path("go on").touch()
     out, err = process.communicate(timeout=1800)
@@ -347,5 +347,5 @@ def test_only_the_parts_that_are_asked_for_are_scored(tmp_path: Path) -> None:
     result = losszoo.run("nca", "digits", epochs=1, out=tmp_path, parts=("train", "val"))
     assert sorted(result.metrics) == ["train", "val"]
     assert not Path(result.run_dir, "embedding.json").exists()
-    with pytest.raises(UsageError, match="parts must be some of train, val, test, however: parts='val'"):
+    with pytest.raises(UsageError, match="parts must be some of train, val, test, got 'val'"):
         losszoo.run("nca", "digits", epochs=1, out=tmp_path, parts="val")

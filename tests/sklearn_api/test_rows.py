@@ -39,13 +39,13 @@ def test_a_constant_column_is_0() -> None:
 
 @pytest.mark.parametrize("numeric", [5, -1, [4], [-1], ["age", "weight"], [True, False], 1.5, True, [[0]], "age"])
 def test_columns_that_are_not_there(numeric: Any) -> None:
-    rule = "numeric must be None, how many leading columns .* among 4 columns, however: numeric="
+    rule = "numeric must be None, how many leading columns .* among 4 columns, got "
     with pytest.raises(UsageError, match=rule):
         Columns.fitted(INPUTS, numeric, NAMES)
 
 
 def test_names_need_names() -> None:
-    with pytest.raises(UsageError, match=r"numeric must be .*, however: numeric=\['age'\]"):
+    with pytest.raises(UsageError, match=r"numeric must be .*, got \['age'\]"):
         Columns.fitted(INPUTS, ["age"], None)
 
 

@@ -171,19 +171,19 @@ def test_two_rows_and_one_column() -> None:
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        (LossClassifier("dice"), "loss of LossClassifier must have one of the signatures multiclass, .*, however: dice "
+        (LossClassifier("dice"), "loss of LossClassifier must have one of the signatures multiclass, .*, got dice "
          "is of the signature segmentation; those that fit: .*cross-entropy"),
-        (LossClassifier("bce + 0.1*dice"), "however: dice is of the signature segmentation"),
+        (LossClassifier("bce + 0.1*dice"), "got of the signature segmentation"),
         (LossTransformer("cross-entropy"), "loss of LossTransformer must .*multiclass; those that fit: .*nca-stable"),
-        (LossTransformer("cross-entropy + sup-con"), "however: cross-entropy is of the signature multiclass"),
+        (LossTransformer("cross-entropy + sup-con"), "got cross-entropy is of the signature multiclass"),
         (LossClassifier(lambda logits, targets, extra=1: logits, epochs=1, dim=0), "option dim of trunk mlp must be"),
         (LossClassifier("l2"), "a penalty must stand in a sum"),
-        (LossClassifier(3), r"loss must be a name, an expression or a callable, however: loss=3"),
-        (LossClassifier(lr=-1), r"recipe.lr must be .*, however: recipe.lr=-1"),
-        (LossClassifier(epochs=2.5), r"recipe.epochs must be .*, however: recipe.epochs=2.5"),
-        (LossClassifier(validation_fraction=1.0), r"validation_fraction must be None or a number in \[0, 1\), however"),
-        (LossClassifier(validation_fraction="0.1"), r"validation_fraction must be .*, however: .*='0.1'"),
-        (LossClassifier(numeric=5), "numeric must be .* among 4 columns, however: numeric=5"),
+        (LossClassifier(3), r"loss must be a name, an expression or a callable, got 3"),
+        (LossClassifier(lr=-1), r"recipe.lr must be .*, got -1"),
+        (LossClassifier(epochs=2.5), r"recipe.epochs must be .*, got 2.5"),
+        (LossClassifier(validation_fraction=1.0), r"validation_fraction must be None or a number in \[0, 1\), got"),
+        (LossClassifier(validation_fraction="0.1"), r"validation_fraction must be .*, got .*='0.1'"),
+        (LossClassifier(numeric=5), "numeric must be .* among 4 columns, got 5"),
         (LossClassifier(on_nonfinite="ignore"), "on_nonfinite must be one of raise, skip, rollback"),
         (LossClassifier(device="nowhere"), "device must be one that this machine has"),
         (LossClassifier(clip_norm=-1.0), "clip_norm must be"),
@@ -196,7 +196,7 @@ def test_what_cannot_be(model: Any, message: str) -> None:
 
 def test_a_regressor_says_what_fits_it() -> None:
     for loss in ("cross-entropy", "triplet", brier):
-        rule = "loss of LossRegressor must have one of the signatures regression, neighbors, however: "
+        rule = "loss of LossRegressor must have one of the signatures regression, neighbors, got "
         with pytest.raises(UsageError, match=rule):
             LossRegressor(loss).fit(*DIABETES)
 
@@ -215,7 +215,7 @@ def test_a_wrong_loss_does_not_hide_its_methods() -> None:
 
 
 def test_one_class_is_none() -> None:
-    with pytest.raises(ValueError, match="y must hold at least two classes, however: only one class"):
+    with pytest.raises(ValueError, match="y must hold at least two classes, got only one class"):
         LossClassifier().fit(IRIS[0], np.zeros(150))
 
 

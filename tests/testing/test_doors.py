@@ -117,7 +117,7 @@ def test_a_known_failure_is_reported_with_its_reason() -> None:
 
 
 def test_a_known_failure_that_passes_is_an_error() -> None:
-    with pytest.raises(testing.ConformanceError, match="a known failure must fail, however: it passes; take"):
+    with pytest.raises(testing.ConformanceError, match="a known failure must fail, got it passes; take"):
         testing.check_loss(sound, signature="regression", known_failures={"check_pickle": "once"}, skip=QUICK)
 
 
@@ -128,13 +128,13 @@ def test_a_known_failure_that_passes_is_an_error() -> None:
             {"known_failures": {"check_pikle": "x"}},
             "unknown check 'check_pikle': did you mean check_pickle",
         ),
-        ({"known_failures": {"check_pickle": " "}}, "check_pickle must have a reason, however: ' '; say why"),
+        ({"known_failures": {"check_pickle": " "}}, "check_pickle must have a reason, got ' '; say why"),
         (
             {"known_failures": ["check_pickle"]},
-            r"known_failures must be \{check: reason\}, however: \[",
+            r"known_failures must be \{check: reason\}, got \[",
         ),
         ({"skip": ["pickle"]}, "skip: unknown check 'pickle': did you mean check_pickle"),
-        ({"skip": "check_pickle"}, "skip must hold names of checks, however: skip='check_pickle'"),
+        ({"skip": "check_pickle"}, "skip must hold names of checks, got 'check_pickle'"),
     ],
 )
 def test_wrong_options_are_refused(options: dict[str, Any], said: str) -> None:
@@ -146,7 +146,7 @@ def test_wrong_options_are_refused(options: dict[str, Any], said: str) -> None:
     ("target", "said"),
     [
         ("focl", "did you mean focal"),
-        ("bce + dice", "must be given one loss, however: 'bce \\+ dice' is a sum; give it the terms"),
+        ("bce + dice", "must be given one loss, got 'bce \\+ dice' is a sum; give it the terms"),
         (3, "a loss must be a name, .* or an nn\\.Module, got 3 of type int"),
         (sound, "those of binary and of regression: say which, .*signature='binary'"),
     ],
@@ -262,7 +262,7 @@ def test_known_failures_are_strict_under_pytest(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("losses", "options", "said"),
     [
-        ("focal", {}, r"losses must be a list, however: losses='focal'; write \['focal'\]"),
+        ("focal", {}, r"losses must be a list, got 'focal'; write \['focal'\]"),
         (["focal"], {"known_failures": {"focl": {}}}, "'focl' is not among the losses: did you mean focal"),
         (["focal"], {"known_failures": {"focal": {"check_x": "r"}}}, r"known_failures\['focal'\]: unknown check"),
         (["focl"], {}, "did you mean focal"),

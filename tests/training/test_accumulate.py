@@ -101,7 +101,7 @@ def test_a_step_counts_once(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("accumulate", [0, -1, 1.5, True])
 def test_what_cannot_be_accumulated(accumulate: object, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="accumulate must be a whole number >= 1, however: accumulate="):
+    with pytest.raises(UsageError, match="accumulate must be a whole number >= 1, got "):
         losszoo.run("bce", "digits", accumulate=accumulate, out=tmp_path)
 
 

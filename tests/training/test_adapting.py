@@ -86,8 +86,8 @@ def test_it_goes_on_from_its_state(text: str, seen: int) -> None:
         ("auto(", "clip must be auto or zscore"),
         ("", "clip must be auto or zscore"),
         ("auto(percentil=3)", "clip auto has no argument 'percentil': did you mean percentile"),
-        ("auto(percentile=101)", r"clip auto: percentile must be in \[0, 100\], however: percentile=101"),
-        ("zscore(threshold=0)", r"clip zscore: threshold must be in \(0, inf\), however"),
+        ("auto(percentile=101)", r"clip auto: percentile must be in \[0, 100\], got 101"),
+        ("zscore(threshold=0)", r"clip zscore: threshold must be in \(0, inf\), got"),
         ("zscore(warmup=1)", "clip zscore: warmup must be in"),
     ],
 )

@@ -197,7 +197,7 @@ def test_foreign_files_are_refused_and_nothing_in_them_runs(tmp_path: Path, monk
         "state.pt": r"something else \(a dict of 'weight'\)",
         "list.pt": r"something else \(a list\)",
         "event.pt": "its part 'event' is missing or damaged",
-        "old.pt": f"must be of format {FORMAT}, however: old.pt is of format 1; replay it with the version",
+        "old.pt": f"must be of format {FORMAT}, got old.pt is of format 1; replay it with the version",
         "odd.pt": "something else",
         "nowhere.pt": "there is no file nowhere.pt",
         ".": "it is a folder",

@@ -90,7 +90,7 @@ def test_gradients_of_several_types() -> None:
 
 @pytest.mark.parametrize("bound", [0.0, -1.0, math.inf, math.nan])
 def test_bounds_are_checked(bound: float) -> None:
-    with pytest.raises(UsageError, match="clip_norm must be a number > 0, however: clip_norm="):
+    with pytest.raises(UsageError, match="clip_norm must be a number > 0, got "):
         Clip(norm=bound)
-    with pytest.raises(UsageError, match="clip_value must be a number > 0, however: clip_value="):
+    with pytest.raises(UsageError, match="clip_value must be a number > 0, got "):
         Clip(value=bound)

@@ -320,9 +320,9 @@ def test_the_first_event_is_kept() -> None:
 @pytest.mark.parametrize(
     ("loss", "match"),
     [
-        (lambda model: model(ROWS), r"must be one number in a tensor, however: its shape is \(6, 3\); take its mean"),
-        (lambda model: 0.5, "must be one number in a tensor, however: a float"),
-        (lambda model: good(model).detach(), "must have a graph, however: requires_grad=False; it was detached"),
+        (lambda model: model(ROWS), r"must be one number in a tensor, got shape \(6, 3\); take its mean"),
+        (lambda model: 0.5, "must be one number in a tensor, got a float"),
+        (lambda model: good(model).detach(), "must have a graph, got False; it was detached"),
         (lambda model: model(ROWS).argmax(1).float().mean(), "must have a graph"),
     ],
 )
@@ -342,8 +342,8 @@ def test_one_number_may_have_a_shape() -> None:
 @pytest.mark.parametrize(
     ("options", "match"),
     [
-        ({"policy": "ignore"}, "policy must be one of raise, skip, rollback, however: policy='ignore'"),
-        ({"snapshot_every": 0}, "snapshot_every must be >= 1, however: snapshot_every=0"),
+        ({"policy": "ignore"}, "policy must be one of raise, skip, rollback, got 'ignore'"),
+        ({"snapshot_every": 0}, "snapshot_every must be >= 1, got 0"),
         ({"clip_norm": 0.0}, "clip_norm must be a number > 0"),
     ],
 )
@@ -412,7 +412,7 @@ def test_the_error_holds_the_report() -> None:
 @pytest.mark.parametrize("options", [{"clip_norm": "a"}, {"clip_value": True}, {"clip": 5}])
 def test_a_bound_of_another_type(options: dict[str, Any]) -> None:
     model, optimizer = make()
-    with pytest.raises(UsageError, match=r"clip.* must be .*, however: clip"):
+    with pytest.raises(UsageError, match=r"clip.* must be .*, got clip"):
         Guard(model, optimizer, **options)
 
 
@@ -420,7 +420,7 @@ def test_apply_without_backward() -> None:
     model, optimizer = make()
     with pytest.raises(UsageError, match="or backward not called before apply"):
         Guard(model, optimizer, bundles=None).apply(1.0)
-    with pytest.raises(UsageError, match="the loss of a step must be one number in a tensor, however: a float"):
+    with pytest.raises(UsageError, match="the loss of a step must be one number in a tensor, got a float"):
         Guard(model, optimizer, bundles=None).backward(1.0)
 
 

@@ -86,7 +86,7 @@ def test_the_norm_that_is_clipped_has_no_scale() -> None:
 
 
 def test_an_unknown_precision(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="precision must be one of fp32, bf16, fp16, however: precision='fp8'"):
+    with pytest.raises(UsageError, match="precision must be one of fp32, bf16, fp16, got 'fp8'"):
         losszoo.run("bce", "digits", precision="fp8", out=tmp_path)
 
 

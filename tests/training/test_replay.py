@@ -201,8 +201,8 @@ def test_what_cannot_be_rebuilt(run: Run) -> None:
         ({"config": {}}, "the config of the bundle is damaged: KeyError"),
         ({"config__trunk": 7}, "trunk must be one of linear, mlp, .*, got 7"),
         ({"config__model": {"dim": 3}}, "the state of the model in the bundle must fit .* has the code changed since"),
-        ({"model": None}, "a step cannot be repeated without its model, however: it is missing"),
-        ({"batch": None, "left_out": ["batch (9 MiB): big"]}, r"without its batch, however: batch \(9 MiB\): big"),
+        ({"model": None}, "a step cannot be repeated without its model, got missing"),
+        ({"batch": None, "left_out": ["batch (9 MiB): big"]}, r"without its batch, got batch \(9 MiB\): big"),
         ({"batch": {}}, "cannot be repeated: KeyError"),
         ({"batch__inputs": torch.zeros(2, 99)}, "the state of the model in the bundle must fit"),
         ({"random": {}}, "cannot be repeated: KeyError"),
@@ -223,7 +223,7 @@ def test_candidates_must_be_there(run: Run) -> None:
     Path("penalty.py").write_text("def broken(parameters):\n    return sum(p.sum() for p in parameters) / 0.0\n")
     first = run("modern-nca + penalty.py:broken")
     path = tampered(first, batch__rows=torch.full_like(read(first["bundle"])["batch"]["rows"], 10**6))
-    with pytest.raises(UsageError, match="must be those of the run, however: row 1000000 of the batch"):
+    with pytest.raises(UsageError, match="must be those of the run, got row 1000000 of the batch"):
         trusted(path)
 
 
@@ -299,9 +299,9 @@ def test_a_guard_alone_needs_its_step(half_bundle: str) -> None:
 @pytest.mark.parametrize(
     ("step", "match"),
     [
-        (lambda bundle: 3, "make_step must return a function without arguments, however: int"),
-        (lambda bundle: lambda: 3.0, "must give one number in a tensor with a graph, however: a float"),
-        (lambda bundle: lambda: torch.ones(2), r"one number in a tensor with a graph, however: shape \(2,\)"),
+        (lambda bundle: 3, "make_step must return a function without arguments, got int"),
+        (lambda bundle: lambda: 3.0, "must give one number in a tensor with a graph, got a float"),
+        (lambda bundle: lambda: torch.ones(2), r"one number in a tensor with a graph, got shape \(2,\)"),
         (lambda bundle: bundle["nothing"], "cannot be repeated: KeyError: 'nothing'"),
         (lambda: None, "cannot be repeated: TypeError"),
     ],

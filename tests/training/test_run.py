@@ -156,9 +156,7 @@ def test_run_folder(run: Run, tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_written(run: Run, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(
-        UsageError, match=r"the run folder must be writable, however: Not a directory.*choose another --out"
-    ):
+    with pytest.raises(UsageError, match=r"the run folder must be writable, got Not a directory.*choose another --out"):
         run("bce", out=tmp_path / "file")
 
 
@@ -331,10 +329,10 @@ def test_where_a_loss_of_ones_own_divides_by_zero(run: Run, mine: str) -> None:
 @pytest.mark.parametrize(
     ("loss", "match"),
     [
-        (lambda x, y: None, "a loss must return a floating point tensor, however: it returned .*NoneType"),
-        (lambda x, y: 0.5, "a loss must return a floating point tensor, however: it returned .*float"),
-        (lambda x, y: y.sum(), "a loss must return a floating point tensor, however: .*int64"),
-        (lambda x, y: (x.argmax(1) == y).float().mean(), "must have a graph, however: requires_grad=False"),
+        (lambda x, y: None, "a loss must return a floating point tensor, got .*NoneType"),
+        (lambda x, y: 0.5, "a loss must return a floating point tensor, got .*float"),
+        (lambda x, y: y.sum(), "a loss must return a floating point tensor, got .*int64"),
+        (lambda x, y: (x.argmax(1) == y).float().mean(), "must have a graph, got False"),
         (lambda x, y: x.detach().mean(), "must have a graph"),
     ],
 )
@@ -344,7 +342,7 @@ def test_a_loss_that_returns_something_else(run_own: Run, loss: Any, match: str)
 
 
 def test_settings_of_a_loss_that_is_made_already(run: Run) -> None:
-    with pytest.raises(UsageError, match=r"loss. settings must be left out for a loss that is made, however: power"):
+    with pytest.raises(UsageError, match=r"loss. settings must be left out for a loss that is made, got power"):
         run(Ten(), set={"loss.power": 2})
 
 

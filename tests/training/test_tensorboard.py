@@ -147,8 +147,8 @@ def test_a_missing_extra(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
 
 
 def test_what_cannot_be(folder: Path) -> None:
-    with pytest.raises(UsageError, match="every must be >= 1, however: every=0"):
+    with pytest.raises(UsageError, match="every must be >= 1, got 0"):
         Scalars(folder, every=0)
     folder.write_text("a file")
-    with pytest.raises(UsageError, match="log_dir must be a folder that can be written, however: "):
+    with pytest.raises(UsageError, match="log_dir must be a folder that can be written, got "):
         Scalars(folder)

@@ -63,8 +63,8 @@ def test_no_damage_of_a_study_is_read_in_silence(tuned: Path, tmp_path: Path) ->
     [
         ("UPDATE trial_values SET value = value + 0.001 WHERE trial_id = 2", r"trial 1: the checksum does not fit"),
         ("UPDATE trial_params SET param_value = param_value * 2 WHERE trial_id = 3", r"trial 2: the checksum"),
-        ("UPDATE trial_user_attributes SET value_json = '[' WHERE key = 'values'", r"however: JSONDecodeError"),
-        ("UPDATE trials SET state = 'COMPLETF' WHERE trial_id = 3", r"however: LookupError"),
+        ("UPDATE trial_user_attributes SET value_json = '[' WHERE key = 'values'", r"got JSONDecodeError"),
+        ("UPDATE trials SET state = 'COMPLETF' WHERE trial_id = 3", r"got LookupError"),
         ("DELETE FROM trials WHERE trial_id = 4", r"trial 3: the checksum does not fit, or there is none"),
     ],
 )

@@ -39,15 +39,15 @@ def test_the_password_is_hidden(url: str, safe: str) -> None:
 @pytest.mark.parametrize(
     ("url", "said"),
     [
-        ("study.db", r"storage must be a URL such as sqlite:///study\.db .*, however: study\.db"),
-        ("sqlite://", r"must outlive the process, however: sqlite:// is kept in memory only"),
+        ("study.db", r"storage must be a URL such as sqlite:///study\.db .*, got study\.db"),
+        ("sqlite://", r"must outlive the process, got sqlite:// is kept in memory only"),
         ("sqlite:///:memory:", r"must outlive the process"),
         ("sqlite:////dev/null/study.db", r"sqlite:////dev/null/study\.db: unable to open .*; check that the file"),
         ("postgresql://me:secret@localhost:1/x", r"postgresql://me:\*\*\*@localhost:1/x: .* port 1; check that"),
-        ("postgresql://me:secret@no-such-host.invalid/x", r"reachable, however: postgresql://me:\*\*\*@no-such-host"),
+        ("postgresql://me:secret@no-such-host.invalid/x", r"reachable, got postgresql://me:\*\*\*@no-such-host"),
         ("postgresql://me:secret@host:port/x", r"must be a URL with a port in digits"),
         ("postgres://me:secret@localhost/x", r"must begin with postgresql://, got postgres://me:\*\*\*@localhost/x"),
-        ("redis://localhost", r"must be a database that can be opened, however: redis://localhost"),
+        ("redis://localhost", r"must be a database that can be opened, got redis://localhost"),
     ],
 )
 def test_what_cannot_be_opened_is_said_in_one_sentence(url: str, said: str) -> None:

@@ -103,7 +103,7 @@ def test_a_loss_that_is_an_object_is_tuned_without_a_command(out: str) -> None:
     tuning = quick(out, torch.nn.HuberLoss(), trials=2)
     assert tuning.best is not None
     assert (tuning.loss, tuning.best.command) == ("HuberLoss", None)
-    with pytest.raises(UsageError, match="jobs must be 1 for a loss without a name, however: jobs=2"):
+    with pytest.raises(UsageError, match="jobs must be 1 for a loss without a name, got 2"):
         quick(out, torch.nn.HuberLoss(), jobs=2)
 
 

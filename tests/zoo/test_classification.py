@@ -437,7 +437,7 @@ def test_softmax_focal_without_discount_is_cross_entropy_and_weighs_like_it():
 @each([cross_entropy, nll, softmax_focal])
 @pytest.mark.parametrize("weight", [[1.0, 2.0], torch.ones(4)])
 def test_a_wrong_number_of_class_weights_is_refused(loss, weight):
-    with pytest.raises(UsageError, match=f"weight must have one entry per class, C=3, however: {len(weight)}"):
+    with pytest.raises(UsageError, match=f"weight must have one entry per class, C=3, got {len(weight)}"):
         loss(torch.zeros(2, 3), torch.tensor([0, 1]), weight=weight)
 
 

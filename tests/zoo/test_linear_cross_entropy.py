@@ -88,7 +88,7 @@ def test_memory_is_that_of_a_chunk(monkeypatch):
 
 def test_sizes_left_open_are_those_of_the_data():
     loss = create("linear-cross-entropy", classes=3)
-    with pytest.raises(UsageError, match=r"classes and dim must be given .* however: classes=3, dim=None"):
+    with pytest.raises(UsageError, match=r"classes and dim must be given .* got 3, dim=None"):
         loss(torch.zeros(2, 5), torch.tensor([0, 1]))
     set_sizes(loss, classes=9, dim=5)
     assert loss.function.layer.weight.shape == (3, 5)
@@ -106,10 +106,10 @@ def test_sizes_reach_every_loss_of_a_sum_that_asks():
 @pytest.mark.parametrize(
     ("rows", "labels", "rule"),
     [
-        (torch.zeros(2, 3), torch.tensor([0, 1]), r"embeddings must have shape \(N, 4\), however: \(2, 3\)"),
+        (torch.zeros(2, 3), torch.tensor([0, 1]), r"embeddings must have shape \(N, 4\), got \(2, 3\)"),
         (torch.zeros(2, 4), torch.ones(2, 7).long(), "labels must be class indices"),
-        (torch.zeros(2, 4), torch.tensor([0, 7]), "labels must be from 0 to 7-1, however: 7"),
-        (torch.zeros(2, 4), torch.tensor([-1, 1]), "labels must be from 0 to 7-1, however: -1"),
+        (torch.zeros(2, 4), torch.tensor([0, 7]), "labels must be from 0 to 7-1, got 7"),
+        (torch.zeros(2, 4), torch.tensor([-1, 1]), "labels must be from 0 to 7-1, got -1"),
     ],
 )
 def test_what_does_not_fit_the_layer_is_refused(rows, labels, rule):
@@ -119,7 +119,7 @@ def test_what_does_not_fit_the_layer_is_refused(rows, labels, rule):
 
 @pytest.mark.parametrize("name", ["classes", "dim", "chunk"])
 def test_sizes_are_at_least_one(name):
-    with pytest.raises(UsageError, match=f"{name} must be at least 1, however: {name}=0"):
+    with pytest.raises(UsageError, match=f"{name} must be at least 1, got 0"):
         LinearCrossEntropy(**{name: 0})
 
 

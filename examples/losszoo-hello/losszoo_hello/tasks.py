@@ -18,7 +18,7 @@ class TwoMoons(losszoo.Task):
 
     def __init__(self, *, noise: float = 0.2) -> None:
         if not 0 < noise <= 1:
-            raise losszoo.UsageError(f"task two-moons: noise must be in (0, 1], however: noise={noise!r}")
+            raise losszoo.UsageError(f"task two-moons: noise must be in (0, 1], got {noise!r}")
         self.noise = noise
 
     def splits(self, seed: int = 0) -> losszoo.Splits:

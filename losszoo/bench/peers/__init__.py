@@ -54,7 +54,7 @@ def peer_of(name: str) -> Peer:
     if ":" in name:
         function = resolve(name)
         if not callable(function):
-            raise UsageError(f"a peer must be callable, however: {name} is of type {type(function).__name__}")
+            raise UsageError(f"a peer must be callable, got {name}, a {type(function).__name__}")
         return OwnPeer(name, "", function=function)
     if name not in _HOME:
         raise UsageError(f"unknown peer {name!r}: {suggest(name, list(_HOME))}")

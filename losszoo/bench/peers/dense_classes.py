@@ -48,7 +48,7 @@ def sparsemax(logits: Tensor, targets: Tensor) -> Tensor:
 
 def entmax(*, alpha: float) -> Call:
     if alpha not in (1.5, 2):
-        raise NoAnswerError(f"dense solves entmax by sorting, at alpha=1.5 and 2 alone, however: alpha={alpha}")
+        raise NoAnswerError(f"dense solves entmax by sorting, at alpha=1.5 and 2 alone, got {alpha}")
     return sparsemax if alpha == 2 else _entmax15
 
 

@@ -75,14 +75,14 @@ def command(names: tuple[str, ...], family: str | None, plot: str | None, as_jso
 def check_options(names: tuple[str, ...], family: str | None, plot: str | None, budget: float, timeout: float) -> None:
     """What can be refused without any loss."""
     if bool(names) == bool(family):
-        came = "both are" if names else "neither is"
-        raise UsageError(f"bench must have a NAME or --family, however: {came} given; losszoo list shows the names")
+        came = "both" if names else "neither"
+        raise UsageError(f"bench must have a NAME or --family, got {came}; losszoo list shows the names")
     for name, value in (("budget", budget), ("timeout", timeout)):
         if not (math.isfinite(value) and value > 0):
-            raise UsageError(f"{name} must be a number of seconds > 0, however: {name}={value}")
+            raise UsageError(f"{name} must be a number of seconds > 0, got {value}")
     if plot is not None and (Path(plot).suffix not in _PICTURES or not Path(plot).absolute().parent.is_dir()):
         kinds = ", ".join(f"file{kind}" for kind in _PICTURES)
-        raise UsageError(f"plot must be one of {kinds} in a folder that exists, however: plot={plot!r}")
+        raise UsageError(f"plot must be one of {kinds} in a folder that exists, got {plot!r}")
 
 
 def announce(subjects: Iterable[Subject]) -> None:

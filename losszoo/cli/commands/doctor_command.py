@@ -91,16 +91,16 @@ def command(target: str | None, everything: bool, as_json: bool, **given: Any) -
 def check_options(target: str | None, everything: bool, budget: float, html: str | None, **given: Any) -> None:
     """What can be refused without any loss."""
     if everything == (target is not None):
-        both = "both are" if everything else "neither is"
-        raise UsageError(f"doctor must have a TARGET or --all, however: {both} given; losszoo list shows the names")
+        both = "both" if everything else "neither"
+        raise UsageError(f"doctor must have a TARGET or --all, got {both}; losszoo list shows the names")
     for name in _OF_TARGET if everything else _OF_ALL:
         if given[name] is not None:
             which = "a TARGET" if everything else "--all"
-            raise UsageError(f"--{name} must go with {which}, however: {name}={given[name]!r}; leave it out")
+            raise UsageError(f"--{name} must go with {which}, got {given[name]!r}; leave it out")
     if not (math.isfinite(budget) and budget > 0):
         raise UsageError(f"budget must be a number of seconds > 0, got {budget}")
     if html is not None and (Path(html).suffix not in (".html", ".htm") or not Path(html).absolute().parent.is_dir()):
-        raise UsageError(f"html must be a file.html in a folder that exists, however: html={html!r}")
+        raise UsageError(f"html must be a file.html in a folder that exists, got {html!r}")
 
 
 def announce(target: str) -> None:

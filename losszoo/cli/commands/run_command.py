@@ -99,7 +99,7 @@ def command(
     """
     if resume is not None:
         if not resume.strip():
-            raise UsageError(f"--resume must be the folder of a run, however: {resume!r}")
+            raise UsageError(f"--resume must be the folder of a run, got {resume!r}")
         resume_run(resume, loss, task, trust, as_json, options)
     elif trust:
         raise UsageError("--trust must go with --resume, got --trust alone: a loss that you name is trusted already")
@@ -205,7 +205,7 @@ def answer(result: RunResult, spec: TaskSpec, twins: Mapping[str, str], as_json:
 def check_options(settings: tuple[str, ...], epochs: int | None, out: str, **_: Any) -> None:
     """What can be refused without any loss or task."""
     if not out.strip():
-        raise UsageError(f"out must be the path of a folder, however: out={out!r}")
+        raise UsageError(f"out must be the path of a folder, got {out!r}")
     again = [item for item in settings if item.partition("=")[0].strip() == "recipe.epochs"]
     if epochs is not None and again:
         raise UsageError(f"epochs is given twice: say one of --epochs {epochs} and --set {again[-1]}")

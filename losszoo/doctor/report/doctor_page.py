@@ -40,7 +40,7 @@ def write_page(examinations: Sequence[Examination | Patient], path: str | os.Pat
         write_atomically(Path(path), _page(patients, title).encode("utf-8", "backslashreplace"))
     except OSError as error:
         raise UsageError(
-            f"the page must go to a file that can be written, however: {error.strerror or error}: {path}"
+            f"the page must go to a file that can be written, got {path} ({error.strerror or error}); choose another"
         ) from error
 
 

@@ -123,7 +123,7 @@ def _made(kind: type, name: str, params: dict[str, Any]) -> Any:
             + (f"; {hint}" if required else "")
         ) from error
     if not callable(made):
-        raise UsageError(f"a loss must be callable, however: {name}() is of type {type(made).__name__}")
+        raise UsageError(f"a loss must be callable, got a {type(made).__name__} from {name}()")
     return made
 
 
@@ -220,18 +220,14 @@ def _example_inputs(example: Example) -> tuple[Any, ...]:
         with foreign_code():
             made = example()
     except (Exception, SystemExit) as error:
-        raise UsageError(
-            f"the example must return a tuple of inputs, however: it raises {in_one_line(error)}"
-        ) from error
+        raise UsageError(f"the example must return a tuple of inputs, got {in_one_line(error)}") from error
     for x in tree_leaves(made):
         if isinstance(x, Tensor) and (x.layout != torch.strided or x.is_meta):
-            raise UsageError(
-                f"the example must hold dense tensors with values, however: one is {x.layout} on {x.device}"
-            )
+            raise UsageError(f"the example must hold dense tensors with values, got {x.layout} on {x.device}")
     inputs = (made,) if isinstance(made, Tensor) else tuple(made) if isinstance(made, list) else made
     if not isinstance(inputs, tuple) or not inputs:
         raise UsageError(
-            "the example must return one ordinary tuple of inputs, however: it returns "
+            "the example must return one ordinary tuple of inputs, got "
             f"{'an empty one' if made == () else f'something of type {type(made).__name__}'}"
         )
     return inputs
@@ -245,7 +241,7 @@ def _ready(subject: Subject) -> Subject:
     """
     if not any(isinstance(leaf, Tensor) and leaf.is_floating_point() for leaf in subject.leaves):
         raise UsageError(
-            f"the ordinary input of {subject.target} must hold a floating torch tensor, however: it holds none"
+            f"the ordinary input of {subject.target} must hold a floating torch tensor, got none; give --example"
         )
     subject = _moderate(subject)
     use = measured(subject, subject.leaves, own_dtype(subject))

@@ -97,7 +97,7 @@ def refuse(where: str, rule: str, came: str) -> None:
     Raises:
         DataError: always.
     """
-    raise DataError(f"task {where} {rule}, however: {came}")
+    raise DataError(f"task {where} {rule}, got {came}")
 
 
 def count_classes(kind: Kind, name: str, class_names: tuple[str, ...], parts: dict[str, Array]) -> int:

@@ -143,19 +143,15 @@ class Signature(ABC):
         if len(args) == len(names) and not named:
             return args
         if len(args) > len(names):
-            raise BrokenRule("inputs", f"be {', '.join(names)}", f"are {len(args)}")
+            raise BrokenRule("inputs", f"be {', '.join(names)}", f"{len(args)} of them")
         values = dict(zip(names, args, strict=False))
         for key, value in named.items():
             if key not in names or key in values:
-                raise BrokenRule(
-                    "inputs",
-                    f"be {', '.join(names)}",
-                    f"hold {key} {'twice' if key in values else ''}".rstrip(),
-                )
+                raise BrokenRule("inputs", f"be {', '.join(names)}", f"{key}{' twice' if key in values else ''}")
             values[key] = value
         missing = [name for name in self.arguments if name not in values]
         if missing:
-            raise BrokenRule("inputs", f"be {', '.join(self.arguments)}", f"lack {', '.join(missing)}")
+            raise BrokenRule("inputs", f"be {', '.join(self.arguments)}", f"none for {', '.join(missing)}")
         return tuple(values.get(name) for name in names)
 
     def pairs(self, inputs: Inputs) -> PairedRows:

@@ -40,9 +40,9 @@ class Schedule:
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
-            raise UsageError(f"a schedule must be one of {', '.join(KINDS)}, however: {self.kind!r}")
+            raise UsageError(f"a schedule must be one of {', '.join(KINDS)}, got {self.kind!r}")
         if not all(math.isfinite(x) for x in (self.start, self.end)):
-            raise UsageError(f"{self.kind}: start and end must be finite, however: {self.start}, {self.end}")
+            raise UsageError(f"{self.kind}: start and end must be finite, got {self.start} and {self.end}")
         if self.epochs is not None and self.steps is not None:
             raise UsageError(f"{self.kind} must have a length in epochs or in steps, got both")
         if self.steps is None and self.epochs is None:

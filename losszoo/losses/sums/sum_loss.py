@@ -154,7 +154,7 @@ class SumLoss(Summable):
             if strictest is not None:
                 return strictest.name
             raise UsageError(
-                f"a sum that is called with one tuple of inputs must have one signature, however: {' and '.join(own)}; "
+                f"a sum that is called with one tuple of inputs must have one signature, got {' and '.join(own)}; "
                 "use loss.evaluate(inputs), which takes inputs by signature"
             )
         return own[0]
@@ -215,7 +215,7 @@ class SumLoss(Summable):
                 return inputs
             if given is None:
                 raise UsageError(
-                    "a sum with a penalty must be called with parameters=model.parameters(), however: parameters=None"
+                    "a sum with a penalty must be called with parameters=model.parameters(), got parameters=None"
                 )
             return (given,)
 
@@ -315,7 +315,7 @@ class SumLoss(Summable):
         shapes = {tuple(value.shape) for value in weighted if value.ndim > 0}
         if len(shapes) > 1:
             raise UsageError(
-                f"the unreduced terms of a sum must have one shape, however: {', '.join(map(str, sorted(shapes)))}"
+                f"the unreduced terms of a sum must have one shape, got {', '.join(map(str, sorted(shapes)))}"
             )
         total = weighted[0]
         for value in weighted[1:]:
@@ -329,7 +329,7 @@ class SumLoss(Summable):
         if given is not None and not isinstance(given, Mapping) and self._data_terms > 1:
             raise UsageError(
                 f"denominator must be a mapping by label ({', '.join(t.label for t in self._terms)}), as each term has "
-                f"its own count, however: denominator={given}"
+                f"its own count, got {given}"
             )
         return {term.label: self._value(term, clock, inputs_of, how) for term in self._terms}
 

@@ -72,7 +72,7 @@ class DistributedCall:
         if any(failed):
             raise others_failed([text if bad else "" for text, bad in zip(told, failed, strict=True)])
         raise UsageError(
-            "the ranks must all call the same loss, with rows of one width and dtype, however: " + by_rank(told)
+            "the ranks must all call the same loss, with rows of one width and dtype, got " + by_rank(told)
         )
 
 
@@ -111,10 +111,10 @@ def check_ranks(name: str, signature: Signature, streaming: Streaming) -> None:
     if not signature.rows_interact:
         raise UsageError(
             f"{name}: ranks must be 'local' where the candidates are given (signature {signature.name}), "
-            f"however: ranks={streaming.ranks!r}"
+            f"got {streaming.ranks!r}"
         )
     if streaming.dense:
-        raise UsageError(f"{name}: ranks must be 'local' with dense=True, however: ranks={streaming.ranks!r}")
+        raise UsageError(f"{name}: ranks must be 'local' with dense=True, got {streaming.ranks!r}")
 
 
 def refuse_tracing() -> None:

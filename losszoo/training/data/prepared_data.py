@@ -120,7 +120,7 @@ def _given(task: Task, seed: int) -> Any:
 
 
 def _refuse(where: str, rule: str, came: str) -> NoReturn:
-    raise DataError(f"task {where} {rule}, however: {came}")
+    raise DataError(f"task {where} {rule}, got {came}")
 
 
 def _arrays(name: str, given: Any) -> Splits:
@@ -137,7 +137,7 @@ def _arrays(name: str, given: Any) -> Splits:
         train, val, test = (Split(np.asarray(inputs), np.asarray(targets)) for inputs, targets in given)
     except (TypeError, ValueError) as error:
         rule = "splits must be train, val and test, each of inputs and targets"
-        raise DataError(f"task {name}: {rule}, however: {error}") from error
+        raise DataError(f"task {name}: {rule}, got {error}") from error
     return Splits(train, val, test)
 
 

@@ -44,8 +44,8 @@ def embedding_map(features: Tensor, targets: Tensor, classes: Sequence[str]) -> 
     """
     if features.ndim != 2 or targets.shape != features.shape[:1]:
         raise UsageError(
-            "features and targets must be (N, D) and (N,), however: "
-            f"features {tuple(features.shape)}, targets {tuple(targets.shape)}"
+            "features and targets must have the shapes (N, D) and (N,), got "
+            f"{tuple(features.shape)} and {tuple(targets.shape)}"
         )
     rows, wanted = _chosen(features.detach().cpu().double(), targets.detach().cpu())
     plane = _principal(rows)

@@ -156,8 +156,7 @@ def adaptive(text: str | None) -> Adapting | None:
     call = _call(text) if isinstance(text, str) else None
     if call is None:
         raise UsageError(
-            f"clip must be {' or '.join(ADAPTIVE)}, or one with arguments as in zscore(threshold=3), "
-            f"however: clip={text!r}"
+            f"clip must be {' or '.join(ADAPTIVE)}, or one with arguments as in zscore(threshold=3), got {text!r}"
         )
     kind = ADAPTIVE[call.name]
     known = {param.name: param for param in kind.params}
@@ -166,7 +165,7 @@ def adaptive(text: str | None) -> Adapting | None:
             raise UsageError(f"clip {call.name} has no argument {name!r}: {suggest(name, list(known))}")
         complaint = known[name].complaint(value)
         if complaint:
-            raise UsageError(f"clip {call.name}: {name} {complaint}, however: {name}={shown(value)}")
+            raise UsageError(f"clip {call.name}: {name} {complaint}, got {shown(value)}")
     return kind(**call.arguments)
 
 

@@ -37,7 +37,7 @@ class Clip:
         for name, bound in (("clip_norm", self.norm), ("clip_value", self.value)):
             number = isinstance(bound, int | float) and not isinstance(bound, bool)
             if bound is not None and not (number and 0 < bound < math.inf):
-                raise UsageError(f"{name} must be a number > 0, however: {name}={bound!r}")
+                raise UsageError(f"{name} must be a number > 0, got {bound!r}")
             # A float32 gradient times less is 0: nothing would be trained.
             if bound is not None and not torch.finfo(torch.float32).tiny <= bound <= sys.float_info.max:
                 raise UsageError(f"{name} must be a number from 1.2e-38 to 1.8e308, got {shown(bound)}")

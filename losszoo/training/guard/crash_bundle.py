@@ -154,21 +154,21 @@ def read(path: str | Path) -> dict[str, Any]:
     try:
         content = load(path, _MOST_PICKLED)
     except DamagedError as error:
-        raise UsageError(f"{_rule(path)}: {error}; {_NEXT}") from error
+        raise UsageError(f"{_rule(path)} {error}; {_NEXT}") from error
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror or error}") from error
     if not isinstance(content, dict) or "event" not in content or type(content.get("format")) is not int:
-        raise UsageError(f"{_rule(path)}: it is a file of torch, and something else ({_told(content)}); {_NEXT}")
+        raise UsageError(f"{_rule(path)} another file of torch ({_told(content)}); {_NEXT}")
     if content["format"] != FORMAT:
         raise UsageError(
-            f"a bundle must be of format {FORMAT}, however: {path} is of format {content['format']}; "
+            f"a bundle must be of format {FORMAT}, got format {content['format']} in {path}; "
             "replay it with the version of losszoo that wrote it"
         )
     if size_of(content) > MOST_BYTES + _OVERHEAD:
-        raise UsageError(f"{_rule(path)}: its tensors have more than {MOST_BYTES // 2**20} MiB; {_NEXT}")
+        raise UsageError(f"{_rule(path)} tensors of more than {MOST_BYTES // 2**20} MiB; {_NEXT}")
     for name, kind in _PARTS.items():
         if not isinstance(content.get(name), kind):
-            raise UsageError(f"{_rule(path)}: its part {name!r} is missing or damaged; {_NEXT}")
+            raise UsageError(f"{_rule(path)} a missing or damaged part {name!r}; {_NEXT}")
     return content
 
 
@@ -176,7 +176,7 @@ _NEXT = "pass a file bundles/step-N.pt as losszoo run or losszoo.Guard wrote it"
 
 
 def _rule(path: Path) -> str:
-    return f"{path} must be a crash bundle of losszoo, however"
+    return f"{path} must be a crash bundle of losszoo, got"
 
 
 def _check_file(path: Path) -> None:
@@ -185,7 +185,7 @@ def _check_file(path: Path) -> None:
         if not path.exists():
             raise UsageError(f"there is no file {path}; {_NEXT}")
         if not path.is_file():
-            raise UsageError(f"{_rule(path)}: it is {'a folder' if path.is_dir() else 'no file'}; {_NEXT}")
+            raise UsageError(f"{_rule(path)} {'a folder' if path.is_dir() else 'no file'}; {_NEXT}")
         size = path.stat().st_size
         with path.open("rb") as file:
             start = file.read(len(_ZIP))
@@ -194,11 +194,13 @@ def _check_file(path: Path) -> None:
             raise
         raise UsageError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
     if start != _ZIP:
-        came = "it is empty" if not size else "it is cut off" if _ZIP.startswith(start) else "it is no file of torch"
-        raise UsageError(f"{_rule(path)}: {came}; {_NEXT}")
+        came = (
+            "an empty file" if not size else "a file that is cut off" if _ZIP.startswith(start) else "no file of torch"
+        )
+        raise UsageError(f"{_rule(path)} {came}; {_NEXT}")
     if size > MOST_BYTES + _OVERHEAD:
         most = f"{MOST_BYTES // 2**20} MiB"
-        raise UsageError(f"{_rule(path)}: it has {size / 2**20:.0f} MiB, and a bundle at most {most}; {_NEXT}")
+        raise UsageError(f"{_rule(path)} {size / 2**20:.0f} MiB, where a bundle has at most {most}; {_NEXT}")
 
 
 def _told(content: Any) -> str:

@@ -100,9 +100,9 @@ class Guard:
         ranks: bool | None = None,
     ) -> None:
         if policy not in POLICIES:
-            raise UsageError(f"policy must be one of {', '.join(POLICIES)}, however: policy={policy!r}")
+            raise UsageError(f"policy must be one of {', '.join(POLICIES)}, got {policy!r}")
         if snapshot_every < 1:
-            raise UsageError(f"snapshot_every must be >= 1, however: snapshot_every={snapshot_every}")
+            raise UsageError(f"snapshot_every must be >= 1, got {snapshot_every}")
         modules = model if isinstance(model, list) else [model]
         if not all(isinstance(module, nn.Module) for module in modules):
             kinds = ", ".join(type(module).__name__ for module in modules)
@@ -289,7 +289,7 @@ class Guard:
         parameters = [p for group in self.optimizer.param_groups for p in group["params"] if p.grad is not None]
         if not parameters:
             raise UsageError(
-                "the loss must reach a parameter of the optimizer, however: none of them has a gradient; "
+                "the loss must reach a parameter of the optimizer, got a gradient in none of them; "
                 "was the optimizer made for another model, or backward not called before apply?"
             )
         for parameter in parameters:
@@ -368,10 +368,10 @@ class Guard:
 
 def _check_steppable(loss: Any) -> None:
     if not isinstance(loss, Tensor) or loss.numel() != 1:
-        came = f"its shape is {tuple(loss.shape)}" if isinstance(loss, Tensor) else f"a {type(loss).__name__}"
-        raise UsageError(f"the loss of a step must be one number in a tensor, however: {came}; take its mean")
+        came = f"shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else f"a {type(loss).__name__}"
+        raise UsageError(f"the loss of a step must be one number in a tensor, got {came}; take its mean")
     if not loss.requires_grad:
         raise UsageError(
-            "the loss of a step must have a graph, however: requires_grad=False; it was detached, computed "
+            "the loss of a step must have a graph, got requires_grad=False; it was detached, computed "
             "under no_grad, or from nothing that is trained (an argmax has no gradient)"
         )

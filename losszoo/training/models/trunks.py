@@ -81,10 +81,10 @@ def plr(
         arXiv:2407.03257.
     """
     if len(shape) != 1:
-        raise UsageError(f"trunk plr needs tabular inputs of shape (columns,), however: shape={shape}")
+        raise UsageError(f"inputs of trunk plr must be tabular, of shape (columns,), got {shape}")
     numeric = shape[0] if numeric is None else numeric
     if not 1 <= numeric <= shape[0]:
-        raise UsageError(f"trunk plr needs 1 to {shape[0]} numeric columns, however: numeric={numeric}")
+        raise UsageError(f"numeric of trunk plr must be from 1 to {shape[0]} columns, got {numeric}")
     embedding = PeriodicEmbedding(numeric, width, frequencies, scale)
     return Trunk(dim, nn.Sequential(embedding, nn.Linear(numeric * width + shape[0] - numeric, dim)))
 
@@ -114,7 +114,9 @@ def unet(shape: Shape, numeric: int | None = None, *, dim: int = 16, width: int 
     """
     channels, height, breadth = _image("unet", shape)
     if min(height, breadth) >> depth < 1:
-        raise UsageError(f"trunk unet halves an image of {height} x {breadth} at most, however: depth={depth}")
+        raise UsageError(
+            f"depth of trunk unet must leave a pixel of an image of {height} x {breadth}, got {depth} halvings"
+        )
     return Trunk(dim, UNet(channels, dim, width, depth))
 
 
@@ -187,7 +189,7 @@ def build_trunk(name: str, shape: Shape, numeric: int | None = None, **options: 
             raise UnknownNameError(f"trunk {name} has no option {option!r}; {suggest(option, list(known))}")
         complaint = LEGAL[option].complaint(value)
         if complaint:
-            raise UsageError(f"option {option} of trunk {name} {complaint}, however: {option}={shown(value)}")
+            raise UsageError(f"option {option} of trunk {name} {complaint}, got {shown(value)}")
     return TRUNKS[name](tuple(shape), numeric, **options)
 
 
@@ -195,6 +197,6 @@ def _image(name: str, shape: Shape) -> Shape:
     if len(shape) != 3 or min(shape[1:]) < SMALLEST_IMAGE:
         raise UsageError(
             f"trunk {name} needs images of shape (channels, height, width), "
-            f"height and width >= {SMALLEST_IMAGE}, however: shape={shape}"
+            f"height and width >= {SMALLEST_IMAGE}, got {shape}"
         )
     return shape

@@ -144,7 +144,7 @@ class Kept:
         for path in self.config["code"]:
             if not Path(path).expanduser().is_file():
                 raise NotResumableError(
-                    f"the file {path} must be where it was, however: it is not in {Path.cwd()}; go on in the "
+                    f"the file {path} must be where it was, got none in {Path.cwd()}; go on in the "
                     "folder in which the run was begun"
                 )
         try:
@@ -158,13 +158,13 @@ class Kept:
         differing = differences(self.config, now)
         if differing:
             raise NotResumableError(
-                f"a run must be gone on with as it was started, however: {'; '.join(differing)} ({self.folder}); "
+                f"a run must be resumed with the options of its start, got {'; '.join(differing)} ({self.folder}); "
                 f"{self._next_step(now)}"
             )
         if self.checkpoint is not None and jsonable(self.checkpoint.get("config")) != self.config:
             raise NotResumableError(
-                f"{self.folder / CHECKPOINT} must be of the run that config.json tells of, however: it is of another "
-                "one; without this file the run begins again"
+                f"{self.folder / CHECKPOINT} must be of the run that config.json tells of, got that of another "
+                "run; without this file the run begins again"
             )
         return chosen
 
@@ -185,7 +185,7 @@ class Kept:
             return go_on(plan, self.checkpoint)
         except (KeyError, TypeError, AttributeError, ValueError, IndexError, RuntimeError) as error:
             raise NotResumableError(
-                f"the state in {self.folder / CHECKPOINT} must fit the run that config.json tells of, however: "
+                f"the state in {self.folder / CHECKPOINT} must fit the run that config.json tells of, got "
                 f"{in_one_line(error)}; without this file the run begins again"
             ) from error
 
@@ -244,12 +244,12 @@ def read_run(folder: Path) -> Kept:
         what = "it holds no config.json" if folder.is_dir() else "there is no such folder"
         what = "this is a file" if folder.is_file() else what
         raise NotResumableError(
-            f"resume must be given the folder of a run, however: {what}: {folder}{_runs_inside(folder)}"
+            f"resume must be given the folder of a run, got {folder} ({what}){_runs_inside(folder)}"
         )
     if not isinstance(config, dict) or config.get("format") != FORMAT:
         came = config.get("format") if isinstance(config, dict) else type(config).__name__
         raise NotResumableError(
-            f"a run folder must be of format {FORMAT}, however: {folder} is of format {came}; go on with the version "
+            f"a run folder must be of format {FORMAT}, got format {came} in {folder}; go on with the version "
             "of losszoo that wrote it"
         )
     _check_parts(folder, config)
@@ -313,7 +313,7 @@ def _result(record: Any, folder: Path) -> RunResult:
         return RunResult.from_dict(record)
     except (KeyError, TypeError, AttributeError) as error:
         raise NotResumableError(
-            f"{folder / 'result.json'} must be the result of a run, however: {in_one_line(error)}; without this file "
+            f"{folder / 'result.json'} must be the result of a run, got {in_one_line(error)}; without this file "
             "the run goes on from its checkpoint"
         ) from error
 
@@ -326,7 +326,7 @@ def _checkpoint(folder: Path) -> dict[str, Any] | None:
         return read_checkpoint(path)
     except (OSError, DamagedError) as error:
         raise NotResumableError(
-            f"{path} must be a whole checkpoint, however: {error}; without this file the run begins again"
+            f"{path} must be a whole checkpoint, got {error}; without this file the run begins again"
         ) from error
 
 
@@ -337,7 +337,7 @@ def _json(folder: Path, name: str) -> Any:
     try:
         return read_json(path)
     except (OSError, DamagedError) as error:
-        raise NotResumableError(f"{path} must be a whole JSON file, however: {error}") from error
+        raise NotResumableError(f"{path} must be a whole JSON file, got {error}") from error
 
 
 @contextmanager

@@ -78,7 +78,7 @@ class Record:
             return
         if lock is None:
             raise UsageError(
-                f"a run must be trained by one process, however: another one is at work in {self.folder}; "
+                f"a run must be trained by one process, got another one that is at work in {self.folder}; "
                 "wait for it, or end it first"
             )
         try:
@@ -133,5 +133,5 @@ class NoRecord(Record):
 
 def _unwritable(error: OSError, folder: Path, next_step: str = "choose another --out") -> UnwritableError:
     return UnwritableError(
-        f"the run folder must be writable, however: {error.strerror or error}: {error.filename or folder}; {next_step}"
+        f"the run folder must be writable, got {error.filename or folder} ({error.strerror or error}); {next_step}"
     )

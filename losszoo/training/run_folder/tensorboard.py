@@ -41,7 +41,7 @@ class Scalars:
 
     def __init__(self, log_dir: str | Path, every: int = 50, purge_step: int | None = None) -> None:
         if every < 1:
-            raise UsageError(f"every must be >= 1, however: every={every}")
+            raise UsageError(f"every must be >= 1, got {every}")
         self._every = every
         # A run that goes on at the end of an epoch has its last step behind it.
         self._last = None if purge_step is None else purge_step - 1
@@ -98,12 +98,10 @@ def _writer(log_dir: str | Path, purge_step: int | None) -> Any:
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
-        raise UsageError(
-            'tensorboard must be installed, however: it is not; pip install "losszoo[tensorboard]"'
-        ) from error
+        raise UsageError('tensorboard must be installed: pip install "losszoo[tensorboard]"') from error
     try:
         return SummaryWriter(str(log_dir), purge_step=purge_step)
     except OSError as error:
         raise UsageError(
-            f"log_dir must be a folder that can be written, however: {error.strerror or error}: {log_dir}"
+            f"log_dir must be a folder that can be written, got {log_dir} ({error.strerror or error})"
         ) from error

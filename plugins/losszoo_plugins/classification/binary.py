@@ -66,7 +66,7 @@ def bce(
         https://doi.org/10.1111/j.2517-6161.1952.tb00104.x.
     """
     positive = along_classes("pos_weight", pos_weight, predictions) * -logsigmoid(predictions)
-    # Both logarithms from the logit: neither cancels, however certain the prediction.
+    # Both logarithms from the logit: neither cancels, not even for a certain prediction.
     return between(targets, positive, -logsigmoid(-predictions))
 
 

@@ -145,7 +145,7 @@ def _per_class(weight: Floats, logits: Tensor) -> Tensor:
     per_class, classes = _numbers(weight, logits), logits.shape[-1]
     if per_class.shape not in ((), (1,), (classes,)):
         given = per_class.shape[0] if per_class.dim() == 1 else tuple(per_class.shape)
-        raise UsageError(f"weight must have one entry per class, C={classes}, however: {given}")
+        raise UsageError(f"weight must have one entry per class, C={classes}, got {given}")
     return per_class.expand(classes)
 
 

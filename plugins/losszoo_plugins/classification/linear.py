@@ -71,7 +71,7 @@ class LinearCrossEntropy(nn.Module):
         self.layer: nn.Linear | None = None
         for name, value in (("classes", classes), ("dim", dim), ("chunk", chunk)):
             if value is not None and value < 1:
-                raise UsageError(f"{name} must be at least 1, however: {name}={value}")
+                raise UsageError(f"{name} must be at least 1, got {value}")
         self._make_layer()
 
     def set_sizes(self, classes: int, dim: int) -> None:
@@ -99,18 +99,18 @@ class LinearCrossEntropy(nn.Module):
     def _checked_layer(self, embeddings: Tensor, labels: Tensor, mask: Tensor | None) -> nn.Linear:
         if self.layer is None:
             raise UsageError(
-                "classes and dim must be given where no run takes them from its data, however: "
+                "classes and dim must be given where no run takes them from its data, got "
                 f"classes={self.classes}, dim={self.dim}"
             )
         if embeddings.shape[1] != self.dim:
-            raise UsageError(f"embeddings must have shape (N, {self.dim}), however: {tuple(embeddings.shape)}")
+            raise UsageError(f"embeddings must have shape (N, {self.dim}), got {tuple(embeddings.shape)}")
         if labels.ndim != 1:
-            raise UsageError(f"labels must be class indices, of shape (N,), however: {tuple(labels.shape)}")
+            raise UsageError(f"labels must be class indices, of shape (N,), got {tuple(labels.shape)}")
         if embeddings.device.type == "cpu" and not only_plain():
             wrong = ((labels < 0) | (labels >= self.layer.out_features)) & (labels != self.ignore_index)
             wrong = wrong if mask is None else wrong & mask
             if bool(wrong.any()):
-                raise UsageError(f"labels must be from 0 to {self.classes}-1, however: {labels[wrong][0].item()}")
+                raise UsageError(f"labels must be from 0 to {self.classes}-1, got {labels[wrong][0].item()}")
         return self.layer
 
 

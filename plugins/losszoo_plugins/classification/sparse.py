@@ -112,8 +112,8 @@ def _of_learned(logits: Tensor, q: Tensor, alpha: float) -> Tensor:
 class _FenchelYoung(Function):
     """Values, and p where it is not 0, if that is little, with its columns.
 
-    As p is the maximiser the gradient is p - q. That of p is again made of p, so nothing else is kept, however often it
-    is derived.
+    As p is the maximiser the gradient is p - q. That of p is again made of p, so nothing else is kept for any
+    order of derivative.
     """
 
     generate_vmap_rule = True

@@ -154,7 +154,7 @@ def _hinges(logits: Tensor, positive: Tensor, negative: Tensor, margin: float) -
     """Sum over all pairs of a positive and a negative of the hinge of their distances, how many are above 0, slopes.
 
     Only the positives, mostly the fewer, are sorted, by how far they reach. A negative is then within the reach of
-    those of them that come first, however many: as many hinges that pull at it, whose sum is that many times its
+    those of them that come first: as many hinges that pull at it, whose sum is that many times its
     own logit less a prefix sum. How many negatives a positive reaches is read off the same numbers.
     """
     most = _most(positive)

@@ -67,7 +67,7 @@ class Uncertainty(nn.Module):
         losses = [widen(loss).mean() for loss in parameters]
         if len(losses) != self.tasks:
             raise ValueError(
-                f"uncertainty takes one loss per task, however: tasks={self.tasks}, losses={len(losses)}; "
+                f"uncertainty must have one loss per task, got tasks={self.tasks} and {len(losses)} losses; "
                 "give it one each, or create it with the number of them as tasks"
             )
         log_variances = widen(self.log_variances)

@@ -19,11 +19,11 @@ _STRAIGHT_BEYOND = 20.0
     aliases=("mean-absolute-error", "absolute-error", "l1-loss", "least-absolute-deviations"),
 )
 def mae(predictions: Tensor, targets: Tensor) -> Tensor:
-    r"""Absolute error: predicts the median; every outlier pulls alike, however far away.
+    r"""Absolute error: predicts the median; every outlier pulls alike, no matter how far away.
 
     .. math:: \ell = |p - t|
 
-    For targets with outliers, or where the median is wanted. The gradient is 1 however small the error, and 0
+    For targets with outliers, or where the median is wanted. The gradient is 1 for the smallest error too, and 0
     at no error at all.
 
     Args:
