@@ -164,7 +164,7 @@ def answer(book: Book) -> list[str]:
         "The plain ratio goes NaN because it divides by a sum of softmax probabilities, and nothing in it keeps the "
         f"embedding from growing: in {sum('step' in one for one in stops)} of {len(stops)} seeds it stops, in epoch "
         f"{first} to {last}, at the first batch in which ln P_diff of some row is below {limit:.1f}, where "
-        f"the slope of the quotient overflows in float32; the largest distances there are {near:.0f} to {far:.0f}.",
+        f"the gradient of the quotient overflows in float32; the largest distances there are {near:.0f} to {far:.0f}.",
     )
     return [line for sentence in told for line in (*textwrap.wrap(sentence, 120), "")][:-1]
 

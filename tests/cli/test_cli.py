@@ -236,7 +236,7 @@ def test_a_run_that_its_guard_stops_exits_with_1(cli: Cli) -> None:
     assert "stopped-by-guard after 0 epochs, 1 step" in done.stdout
     assert "mul at my_losses.py:12" in done.stdout
     *_, advice, before, last = done.stdout.splitlines()
-    assert advice == "next: --on-nonfinite skip or rollback goes on past a few such steps"
+    assert advice == "next: --on-nonfinite skip or rollback continues past a few such steps"
     assert before == "the failed step once more, and why it failed:"
     assert last.startswith("losszoo replay runs")
     assert cli(*shlex.split(last)[1:]).exit_code == 1  # as it is said: pasted, it reproduces the step

@@ -177,7 +177,7 @@ CASES = {
         SIGNATURES + "['sig_hides_nothing.classes:Sound']",
         of("hides-nothing", "    def head", "    def hide(self, inputs, mask, context): return inputs\n    def head"),
         "check",
-        "what is hidden must make no difference, got NaN there is still seen",
+        "masked elements must make no difference, got a NaN that still counts",
         ("hides-nothing",),
     ),
     "wrong-loss-inputs": Case(

@@ -198,7 +198,9 @@ def test_an_object_has_to_be_given_again(tmp_path: Path) -> None:
     loss = torch.nn.CrossEntropyLoss()
     done = losszoo.run(loss, "digits", epochs=1, out=tmp_path)
     Path(done.run_dir, "result.json").unlink()
-    with pytest.raises(UsageError, match=r"CrossEntropyLoss, was an object.*losszoo.run\(loss=..., resume="):
+    with pytest.raises(
+        UsageError, match=r"loss must be given again, .*an object, CrossEntropyLoss.*losszoo.run\(loss=..., resume="
+    ):
         losszoo.run(resume=done.run_dir)
     assert losszoo.run(loss, resume=done.run_dir).metrics == done.metrics
 
@@ -250,7 +252,7 @@ def test_what_is_no_run_folder(tmp_path: Path, done: RunResult) -> None:
         (
             "checkpoint.pt",
             "PK",
-            "must be a whole checkpoint, got cut off.*no checksum; without this file the run begins again",
+            "must be a whole checkpoint, got cut off.*no checksum; delete it to start the run again",
         ),
         ("config.json", "{", "must be a whole JSON file, got cut off or damaged"),
         ("config.json", "[" * 100_000, "must be a whole JSON file, got it must be nested at most 64 deep"),
@@ -296,7 +298,7 @@ def test_a_run_that_is_under_way_is_left_alone(start: Start, tmp_path: Path, mon
 
 
 def test_a_folder_that_holds_a_run_takes_no_other(done: RunResult) -> None:
-    with pytest.raises(UsageError, match=r"run_dir must be a folder without a run.* holds one; resume= goes on"):
+    with pytest.raises(UsageError, match=r"run_dir must be a folder without a run.* holds one; resume= resumes"):
         losszoo.run("bce", "digits", run_dir=done.run_dir)
 
 

@@ -160,7 +160,7 @@ def _rest_of(tuning: Tuning, asked: int) -> Iterator[str]:
     if tuning.status == "stalled":
         yield "process after process died in a trial; watch the memory, and the code of the loss"
     if tuning.counts.ended < asked:
-        yield "the same command again goes on"
+        yield "repeat the command to continue"
 
 
 def _number(value: float | None) -> str:
