@@ -188,7 +188,7 @@ MISTAKES = [
     ("run --loss ./my_losses.py:Mien --task digits", "has no 'Mien': did you mean Mine?"),
     (
         "run --loss bce --task digits --epochs 3 --set recipe.epochs=4",
-        "epochs is given twice: say one of --epochs 3 and --set recipe.epochs=4",
+        "epochs must be given once, got --epochs 3 and --set recipe.epochs=4",
     ),
     ("run --loss bce --task digits --out ''", "out must be the path of a folder, got ''"),
     ("run --loss bce --task digits --out my_losses.py/runs", "Not a directory"),

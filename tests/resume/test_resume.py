@@ -265,7 +265,7 @@ def test_what_is_no_run_folder(tmp_path: Path, done: RunResult) -> None:
 
 def test_resume_stands_alone(done: RunResult) -> None:
     with pytest.raises(
-        UsageError, match=r"beside resume may stand only loss, .* task of your own, .* got task, epochs"
+        UsageError, match=r"resume must stand alone, or with loss, .* task of your own, .* got task, epochs"
     ):
         losszoo.run("bce", "digits", resume=done.run_dir, epochs=3)
     with pytest.raises(UsageError, match="run must be given a loss and a task, or resume="):
@@ -275,8 +275,8 @@ def test_resume_stands_alone(done: RunResult) -> None:
 def test_resume_stands_alone_on_the_command_line(start: Start, done: RunResult) -> None:
     _, err = start("--resume", done.run_dir, "--seed", "0", "--set", "model.dim=3").communicate(timeout=1800)
     assert (
-        "beside --resume may stand only --loss, --trust, --checkpoint-seconds, --tensorboard and a --task of your own, "
-        "as the run folder holds every setting, got --set and --seed"
+        "--resume must stand alone, or with --loss, --trust, --checkpoint-seconds, --tensorboard and a --task of your "
+        "own, as the run folder holds every setting, got --set and --seed"
     ) in " ".join(err.split())
 
 

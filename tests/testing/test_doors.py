@@ -92,7 +92,7 @@ def test_a_module_with_sizes_and_draws_of_its_own_passes() -> None:
     ("check", "target", "said"),
     [
         (testing.check_wrong_weights, reduced, "it takes no weight, mask or denominator"),
-        (testing.check_micro_batches, "rmse", "parts of this loss do not add up"),
+        (testing.check_micro_batches, "rmse", "this loss has a last step"),
         (testing.check_wrong_numbers, "triplet", "every number is legal"),
         (testing.check_state_dict, "mse", "it has no state"),
         (testing.check_legal_options, "mse", "no parameter has an end or a choice"),
