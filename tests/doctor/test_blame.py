@@ -166,7 +166,7 @@ def test_in_place_operations_are_watched() -> None:
         (lambda x: (x - x).mean(), torch.inf, "sub of infinities"),
         (lambda x: x[:0].mean(), 1.0, "mean of an empty tensor is not defined"),
         (lambda x: (x * torch.full_like(x, torch.inf)).mean(), 0.0, "mul of infinities: inf - inf, 0 * inf"),
-        (lambda x: (x**0.5).mean(), -1.0, "pow is not defined for what it gets"),
+        (lambda x: (x**0.5).mean(), -1.0, "pow is not defined for all of its arguments"),
     ],
 )
 def test_causes_in_words(loss: object, value: float, words: str) -> None:
@@ -192,7 +192,7 @@ def test_what_rearranges_an_infinity_of_the_input_is_not_blamed() -> None:
 
 
 def test_a_failure_that_torch_does_not_show() -> None:
-    assert "outside of what torch shows" in cause_of(None, "nan-loss")
+    assert "none of the recorded torch operations" in cause_of(None, "nan-loss")
 
 
 @functools.singledispatch

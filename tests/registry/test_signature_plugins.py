@@ -152,7 +152,7 @@ CASES = {
         SIGNATURES + "['sig_wrong_example.classes:Sound']",
         of("wrong-example", "source.normal(source.rows), source", "source.normal(source.rows, 2), source"),
         "check",
-        "the example of the usual size must be accepted by its own check, got scores must have shape (N,)",
+        "the example of the usual size must be accepted by its own check, got the error scores must have shape (N,)",
         ("wrong-example",),
     ),
     "illegal-edge-case": Case(
@@ -184,7 +184,7 @@ CASES = {
         SIGNATURES + "['sig_wrong_loss_inputs.classes:Sound']",
         of("wrong-loss-inputs", "batch.outputs.squeeze(1), batch", "batch.outputs, batch"),
         "check",
-        "loss_inputs on diabetes must be accepted by its own check, got scores must have shape (N,)",
+        "loss_inputs on diabetes must be accepted by its own check, got the error scores must have shape (N,)",
         ("wrong-loss-inputs",),
     ),
     "unnatural-kind": Case(

@@ -238,7 +238,7 @@ def _rows(check: str, target: Any, said: str) -> Case:
 
 
 CASES = (
-    Case("check_ordinary_batch", log_of_a_difference, "value and gradient must be finite, got nan"),
+    Case("check_ordinary_batch", log_of_a_difference, "value and gradient must be finite, got value=nan"),
     Case("check_ordinary_batch", constant, "gradient must not be zero everywhere, got .*detach"),
     _multiclass("check_battery", log_of_softmax, "must be finite, got on 'saturated, .*nan .and so on"),
     Case("check_gradcheck", half_detached, "finite differences.*Jacobian mismatch"),
@@ -258,7 +258,7 @@ CASES = (
     _segmentation("check_masked_sample", deaf_to_mask, "with a masked sample must be that without it.*take a keyword"),
     Case("check_masked_element", Bare, "the value with another number under the mask must be that without"),
     Case("check_nan_under_mask", Bare, "the value with NaN under the mask must be that without, got nan"),
-    _segmentation("check_everything_masked", deaf_to_mask, "must be 0 with a zero gradient .*got 0"),
+    _segmentation("check_everything_masked", deaf_to_mask, "must be 0 with a zero gradient .*got value=0"),
     Case("check_half_precision", always_double, "must be torch.float32 for torch.float16 inputs, got torch"),
     Case("check_double", always_single, "must be torch.float64 for float64 inputs, got torch.float32"),
     Case("check_autocast", Bare, "must be torch.float32 for autocast, got torch.bfloat16"),
@@ -281,5 +281,5 @@ CASES = (
     Case("check_wrong_weights", Bare, r"weight \(a list\) must be refused .*got no error"),
     Case("check_wrong_options", swallowing, "unknown parameter must be refused, got no error for .*; name every"),
     Case("check_announced_parameters", ANNOUNCED, r"parameters must be \{'scale': 1.0\}, got ", None),
-    Case("check_legal_options", ANNOUNCED, "wherever a parameter is legal, got 0.0 gives the value inf", None),
+    Case("check_legal_options", ANNOUNCED, "wherever a parameter is legal, got scale=0.0 gives the value inf", None),
 )
