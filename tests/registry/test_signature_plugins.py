@@ -163,7 +163,7 @@ CASES = {
             "    def edge_cases(self, inputs, expects): yield 'one more', (inputs[0][:-1], inputs[1])\n    def head",
         ),
         "check",
-        "the edge case 'one more' must be accepted by its own check, got marks must have the shape of scores",
+        "the edge case 'one more' must be accepted by its own check, got the error marks must have the shape of scores",
         ("illegal-edge-case",),
     ),
     "example-raises": Case(
