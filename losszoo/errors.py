@@ -20,7 +20,7 @@ class UsageError(LosszooError, ValueError):
 
 
 class SharedError(UsageError):
-    """What every rank of a run is told alike; the first one says it."""
+    """An error that is the same on every rank of a run; the first rank prints it."""
 
 
 class NotApplicableError(UsageError):
@@ -28,15 +28,15 @@ class NotApplicableError(UsageError):
 
 
 class EmptyBatchError(UsageError):
-    """A reduction over nothing, where ``empty="raise"``."""
+    """An empty batch, where ``empty="raise"``."""
 
 
 class UnknownNameError(UsageError, LookupError):
-    """A loss, task, trunk or key that nobody offers; the message carries the nearest known names."""
+    """A loss, task, trunk or key that is not known; the message carries the nearest known names."""
 
 
 class UntrustedError(UsageError):
-    """Text from a file that names code outside the registry, which nobody on this machine has asked to run."""
+    """Text from a file that names code outside the registry, which the user has not allowed to run."""
 
 
 class DataError(LosszooError):

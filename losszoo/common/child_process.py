@@ -1,4 +1,4 @@
-"""Work in a process of its own, with an end that nothing in it can put off; what it may hold it bounds itself."""
+"""Work in a child process with a time limit that it cannot delay, and a memory limit that it sets itself."""
 
 from __future__ import annotations
 
@@ -167,7 +167,7 @@ def _read(process: subprocess.Popen[bytes], answers: queue.Queue[Any]) -> None:
 
 
 def _drain(stream: IO[bytes], noise: list[bytes]) -> None:
-    """Keep the last lines: a pipe that nobody reads would stop the process."""
+    """Keep the last lines: a pipe that is not read would stop the process."""
     with stream:
         for line in stream:
             noise.append(line)

@@ -25,7 +25,7 @@ from losszoo.errors import UsageError
 
 # A history of a long run has a megabyte; what is larger than this is none.
 LARGEST_JSON = 64 * 2**20
-# What is written here is five deep; whoever walks through a nest calls himself at every level.
+# The data written here are five levels deep; a recursive function calls itself at every level.
 DEEPEST_JSON = 64
 # What a study or a comparison begins with has less: a disk that is full is told before anything is computed.
 _ROOM = 2**17
@@ -53,7 +53,7 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 
 def made_folder(out: str | Path) -> Path:
-    """The folder that results go to, made where it is not there; it takes a file of :data:`_ROOM` bytes.
+    """The folder for results, made if it is not there; it takes a file of :data:`_ROOM` bytes.
 
     Raises:
         UsageError: it cannot be made or written, or its disk is full.
@@ -214,7 +214,7 @@ def _under_temporary_name(path: Path) -> Iterator[Path]:
 
 
 def temporary_name(path: Path) -> Path:
-    """A name of this process beside a file: whoever finds it can tell whether its writer still lives."""
+    """A name of this process beside a file, from which others can tell whether its writer still runs."""
     return path.with_name(f".{path.name}.{mark().replace(':', '-')}.part")
 
 

@@ -1,4 +1,4 @@
-"""Text of anybody's, made harmless for each place on the page where it stands."""
+"""Text from any source, escaped for its place on the page."""
 
 from __future__ import annotations
 

@@ -28,5 +28,5 @@ class Interrupt:
 
     def __exit__(self, *exception: object) -> None:
         for number, handler in self._old.items():
-            # None: whoever set it did so outside Python, and it cannot be put back from here.
+            # None: the handler was set outside Python, and cannot be restored from here.
             signal.signal(number, signal.SIG_DFL if handler is None else handler)

@@ -35,7 +35,7 @@ def plain(value: Any, where: str, left_out: list[str]) -> Any:
 
 
 class _Copies:
-    """Copies of the containers gone through so far, each with its original, which keeps its identity its own."""
+    """Copies of the containers visited so far, each with its original, so that no identity is used twice."""
 
     def __init__(self, left_out: list[str]) -> None:
         self.left_out = left_out

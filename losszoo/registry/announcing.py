@@ -1,6 +1,6 @@
 """Announcements made while a registry collects them: one that is not of its form keeps its fault to itself.
 
-A hook returns a list of specs. If a spec raised where it is made, as it does for everybody else, the list would never
+A hook returns a list of specs. If a spec raised where it is made, as it does elsewhere, the list would never
 come to be, and one typing error would cost a plugin all its losses.
 """
 
@@ -40,7 +40,7 @@ def fault_of(announcement: Any) -> str | None:
 
 
 def faulty(kind: type[T], reason: str) -> T:
-    """An announcement that could not be made, with why; outside of :func:`collecting` it is raised."""
+    """A spec that could not be made, with the reason; outside of :func:`collecting` it is raised."""
     if not _COLLECTING.get():
         raise UsageError(reason)
     spec = object.__new__(kind)

@@ -1,4 +1,4 @@
-"""Which distributions declare a plugin. Their metadata are read one by one: a broken one stops nobody."""
+"""Which distributions declare a plugin. Their metadata are read one by one: a broken one does not stop the others."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ UNKNOWN = "unknown distribution"
 
 
 def declared(group: str) -> tuple[list[EntryPoint], list[tuple[Distribution, Exception]]]:
-    """The entry points of a group, and the distributions that name the group in metadata nobody can read.
+    """The entry points of a group, and the distributions that name the group in metadata that cannot be read.
 
     ``importlib.metadata.entry_points`` parses every distribution's file, and fails where one is malformed.
     Here a file that does not hold the group's name is not parsed at all.

@@ -57,7 +57,7 @@ def _kind_of(offered: Any) -> str:
 
 
 def _check_alike(spec: SignatureSpec | KindSpec, made: Any) -> None:
-    """What was announced is what is there."""
+    """The loaded class must be as its spec says."""
     for name, announced in vars(spec).items():
         if name in ("target", "made") or name.startswith("_"):
             continue

@@ -1,4 +1,4 @@
-"""Whether everything that plugins announce can be loaded. Loads every target, so it imports torch."""
+"""Whether everything that plugins offer can be loaded. Loads every target, so it imports torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From entry points to specs, one plugin at a time: whatever one does wrong is recorded and stops nobody.
+"""From entry points to specs, one plugin at a time: an error of one is recorded and does not stop the others.
 
 The signatures and kinds of all plugins are known before any loss or task is checked against them.
 """
@@ -38,7 +38,7 @@ _MOST_SPECS = 10_000
 
 @dataclass(frozen=True)
 class Origin:
-    """Who offers something: the entry point and the distribution that declares it."""
+    """The plugin that offers something: the entry point and the distribution that declares it."""
 
     entry_point: str
     distribution: str
@@ -104,7 +104,7 @@ class Registry:
         return self.aliases.get(name, name)
 
     def origin(self, kind: str, name: str) -> Origin:
-        """Who offers the ``kind`` ("loss", "task", "signature" or "kind") of that name."""
+        """The plugin that offers the ``kind`` ("loss", "task", "signature" or "kind") of that name."""
         return self.origins[kind, name]
 
     def signature(self, name: str) -> Any:
@@ -224,11 +224,11 @@ class Registry:
 
     @contextlib.contextmanager
     def _recorded(self, origin: Origin, stage: str) -> Iterator[None]:
-        """What is raised becomes a failure; only a pressed Ctrl-C goes on."""
+        """An exception becomes a failure; only a pressed Ctrl-C is raised again."""
         with foreign_code() as pressed:
             try:
                 yield
-            except BaseException as error:  # a plugin that calls sys.exit() stops nobody either
+            except BaseException as error:  # a plugin that calls sys.exit() must not end the process
                 if pressed and isinstance(error, KeyboardInterrupt):
                     raise
                 self._fail(origin, stage, in_one_line(error))
@@ -360,7 +360,7 @@ def _values(spec: Any, kind: type[Any]) -> dict[str, Any]:
 
 
 def _register(plugin: Any, origin: Origin) -> Any:
-    """The hooks of a manager of its own: a misspelt hook is nobody else's, and a call reaches it alone."""
+    """The hooks of one plugin with its own manager: a misspelt hook is its own, and a call reaches only it."""
     manager = pluggy.PluginManager(hookspecs.GROUP)
     manager.add_hookspecs(hookspecs)
     try:
@@ -404,7 +404,7 @@ def _origin(entry_point: EntryPoint) -> Origin:
 
 
 def build(points: Iterable[EntryPoint]) -> Registry:
-    """A registry of these entry points; our own distribution first, so that nobody takes a built-in name."""
+    """A registry of these entry points; our own distribution first, so that no plugin takes a built-in name."""
     unique = {(point.name, point.value, _origin(point).distribution): point for point in points}
     own_first = sorted(unique, key=lambda key: (key[2] != OWN_DISTRIBUTION, key[2], key[0]))
     registry = Registry()

@@ -17,7 +17,7 @@ Spec = TypeVar("Spec", "SignatureSpec", "KindSpec")
 @announcement
 @dataclass(frozen=True, kw_only=True)
 class SignatureSpec:
-    """A signature as its plugin announces it; the attributes are those of :class:`losszoo.Signature`.
+    """A signature as its plugin offers it; the attributes are those of :class:`losszoo.Signature`.
 
     Args:
         name: kebab-case, unique in the zoo.
@@ -63,7 +63,7 @@ class SignatureSpec:
 @announcement
 @dataclass(frozen=True, kw_only=True)
 class KindSpec:
-    """A kind of task as its plugin announces it; the attributes are those of :class:`losszoo.Kind`.
+    """A kind of task as its plugin offers it; the attributes are those of :class:`losszoo.Kind`.
 
     Args:
         name: kebab-case, unique in the zoo.

@@ -24,7 +24,7 @@ TARGET = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)
 @announcement
 @dataclass(frozen=True, kw_only=True)
 class LossSpec:
-    r"""A loss as its plugin announces it.
+    r"""The spec of a loss: what its plugin says of it, without importing torch.
 
     Args:
         name: kebab-case, unique in the zoo.
@@ -89,7 +89,7 @@ class LossSpec:
 @announcement
 @dataclass(frozen=True, kw_only=True)
 class TaskSpec:
-    """A task as its plugin announces it.
+    """The spec of a task: what its plugin says of it, without importing torch.
 
     Args:
         name: kebab-case, unique in the zoo.

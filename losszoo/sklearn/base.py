@@ -194,7 +194,7 @@ class LossEstimator(BaseEstimator):  # type: ignore[misc]
         return progress
 
     def _teller(self, plan: Plan) -> Callable[[Mapping[str, Any]], None] | None:
-        """Prints a line for every epoch, where somebody wants to see them."""
+        """Prints a line for every epoch if ``verbose`` is set."""
         if not self.verbose:
             return None
         metric = plan.deciding[0]

@@ -1,4 +1,4 @@
-"""A peer: somebody else's way to compute the same loss."""
+"""A peer: another implementation of the same loss."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class NoAnswerError(UsageError):
 
 @dataclass(frozen=True)
 class Peer:
-    """Somebody else's way to compute some of the losses.
+    """Another implementation of some of the losses.
 
     Args:
         name: as in ``--against``.

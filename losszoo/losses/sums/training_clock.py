@@ -14,7 +14,7 @@ from losszoo.common.foreign_code import level_of_user
 from losszoo.common.text import shown
 from losszoo.errors import UsageError
 
-# Training calls after which a schedule over epochs that nobody moves is told of.
+# Training calls without set_epoch after which a schedule over epochs warns.
 _PATIENCE = 3
 
 
@@ -29,8 +29,8 @@ class Clock:
         epoch: told by ``set_epoch``.
         step: of the next call.
         now: of the latest call.
-        epoch_told: somebody tells the epochs.
-        step_told: somebody tells the steps, so that calls do not count.
+        epoch_told: set_epoch was called.
+        step_told: set_step was called, so that calls do not count.
         weighed: a training call has looked whether all weights are 0.
     """
 

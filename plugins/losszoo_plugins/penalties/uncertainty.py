@@ -33,7 +33,7 @@ class Uncertainty(nn.Module):
     paper has for regression. For classification the paper leaves it out, :math:`e^{-s_i} L_i + \tfrac12 s_i`: that is
     this loss of twice the value.
 
-    Below :math:`s = -40` the factor :math:`e^{-s}` goes on as its tangent, :math:`e^{40} (-39 - s)`. So a bad
+    Below :math:`s = -40` the factor :math:`e^{-s}` continues as its tangent, :math:`e^{40} (-39 - s)`. So a bad
     step cannot overflow it (the tangent is finite down to :math:`s = -10^{20}`), and unlike a clamp it leaves
     a gradient that leads back.
 
