@@ -26,7 +26,7 @@ def declared(group: str) -> tuple[list[EntryPoint], list[tuple[Distribution, Exc
         except Exception as error:  # undecodable or malformed metadata are the distribution's fault, and recorded
             broken.append((distribution, error))
             continue
-        name = announced(distribution)[0] if found else UNKNOWN
+        name = name_and_version(distribution)[0] if found else UNKNOWN
         if name == UNKNOWN or (name not in seen and not _shadowed(name, text)):
             seen.add(name)
             points += found
@@ -34,7 +34,7 @@ def declared(group: str) -> tuple[list[EntryPoint], list[tuple[Distribution, Exc
 
 
 @functools.cache
-def announced(distribution: Distribution) -> tuple[str, str]:
+def name_and_version(distribution: Distribution) -> tuple[str, str]:
     """Name and version of a distribution; both may be missing in a broken one."""
     try:
         fields = distribution.metadata  # parsed at every access

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from losszoo.errors import UsageError
-from losszoo.registry.announcing import announcement
+from losszoo.registry.faulty_specs import keeps_fault
 
 PARAM_TYPES = ("float", "int", "bool", "str", "floats")
 BOUNDS = ("[]", "()", "[)", "(]")
 
 
-@announcement
+@keeps_fault
 @dataclass(frozen=True, kw_only=True)
 class Param:
     """One hyperparameter of a loss.

@@ -19,8 +19,8 @@ from losszoo.common.text import in_one_line, printable
 from losszoo.errors import NO_ALIASES, UnknownNameError, UsageError, suggest
 from losszoo.losses.sums.words import KINDS, WORDS
 from losszoo.registry import hookspecs
-from losszoo.registry.announcing import collecting, fault_of
-from losszoo.registry.discovery import FILE, UNKNOWN, announced, declared
+from losszoo.registry.discovery import FILE, UNKNOWN, declared, name_and_version
+from losszoo.registry.faulty_specs import collecting, fault_of
 from losszoo.registry.loaded_classes import loaded
 from losszoo.registry.params import Param
 from losszoo.registry.signature_specs import KindSpec, SignatureSpec, spec_of
@@ -400,7 +400,7 @@ def why_nothing(plugin: Any, hooks: Any) -> str:
 
 def _origin(entry_point: EntryPoint) -> Origin:
     distribution = entry_point.dist
-    return Origin(entry_point.name, *(announced(distribution) if distribution else (UNKNOWN, "")))
+    return Origin(entry_point.name, *(name_and_version(distribution) if distribution else (UNKNOWN, "")))
 
 
 def build(points: Iterable[EntryPoint]) -> Registry:
@@ -431,6 +431,6 @@ def installed() -> Registry:
     points, broken = declared(hookspecs.GROUP)
     registry = build(points)
     for distribution, error in broken:
-        origin = Origin(FILE, *announced(distribution))
+        origin = Origin(FILE, *name_and_version(distribution))
         registry.failures.append(Failure(origin, "metadata", f"cannot be read: {in_one_line(error)}"))
     return registry

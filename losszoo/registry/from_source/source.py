@@ -11,7 +11,7 @@ from typing import Any
 
 from losszoo.errors import UsageError, suggest
 from losszoo.losses.sums.words import SIMILARITIES
-from losszoo.registry.announcing import collecting, faulty
+from losszoo.registry.faulty_specs import collecting, faulty
 from losszoo.registry.from_source.docstring import Docstring, read_docstring
 from losszoo.registry.params import Param
 from losszoo.registry.specs import LossSpec
