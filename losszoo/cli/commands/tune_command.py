@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,7 @@ import click
 
 from losszoo.cli.commands.run_command import check_options, told_own_names, warn_of_exhibits
 from losszoo.cli.commands.run_command import command as run_command
+from losszoo.cli.progress_bar import progress_bar
 from losszoo.cli.shared_options import command as make_command
 from losszoo.cli.shared_options import counted, exit_with, print_json, warn_of_failures
 from losszoo.cli.threads import wait_politely
@@ -107,8 +107,15 @@ def command(
     from losszoo.tuning.tuning_plan import make_study_plan
 
     plan = make_study_plan(loss, task, TuneOptions(set=settings, search=search, **options))
-    with trial_display(f"{loss} on {task}", options["trials"], plan.metric) as display:
-        tuning = run_search(plan, display.show)
+    with progress_bar(f"{loss} on {task}", options["trials"], "first trial") as update:
+
+        def on_trial(counts: Counts, best: float | None) -> None:
+            line = "" if best is None else f"best val {plan.metric} {best:.4f}"
+            line += f"  pruned {counts.pruned}" if counts.pruned else ""
+            line += f"  failed {counts.failed}" if counts.failed else ""
+            update(completed=counts.ended, line=line)
+
+        tuning = run_search(plan, on_trial)
     if as_json:
         print_json(tuning.to_dict())
     for line in lines_of(tuning, options["trials"]):
@@ -165,31 +172,3 @@ def _rest_of(tuning: Tuning, asked: int) -> Iterator[str]:
 
 def _number(value: float | None) -> str:
     return "has no value" if value is None else f"{value:.4f}"
-
-
-class trial_display:  # noqa: N801 (used as a context manager, like a function)
-    """A progress bar of the trials on a terminal, nothing in a pipe."""
-
-    def __init__(self, title: str, trials: int, metric: str) -> None:
-        self.title, self.trials, self.metric = title, trials, metric
-        self.bar: Any = None
-        self.bar_task: Any = None
-
-    def __enter__(self) -> trial_display:
-        if sys.stderr.isatty():
-            from losszoo.cli.console import started_bar
-
-            self.bar, self.bar_task = started_bar(self.title, self.trials, "first trial")
-        return self
-
-    def show(self, counts: Counts, best: float | None) -> None:
-        """A trial has ended."""
-        if self.bar is not None:
-            line = "" if best is None else f"best val {self.metric} {best:.4f}"
-            line += f"  pruned {counts.pruned}" if counts.pruned else ""
-            line += f"  failed {counts.failed}" if counts.failed else ""
-            self.bar.update(self.bar_task, completed=counts.ended, line=line)
-
-    def __exit__(self, *exception: object) -> None:
-        if self.bar is not None:
-            self.bar.stop()
