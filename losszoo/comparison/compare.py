@@ -155,7 +155,7 @@ def _computed(
 def _interrupted(grid: Grid, out: Path) -> KeyboardInterrupt:
     done = sum((cell.peek() or {}).get("status") == "done" for cell in grid.cells)
     kept = f"{done} of {len(grid.cells)} cells are done and kept in {out}"
-    return KeyboardInterrupt(f"interrupted: {kept}; the same command goes on with the others")
+    return KeyboardInterrupt(f"interrupted: {kept}; the same command computes the others")
 
 
 def _conclude(

@@ -41,8 +41,8 @@ def _columns(board: Board, compared: bool) -> list[Column]:
         *(Column(_words(name), tip="mean over the seeds, test part") for name in board.metrics[1:]),
         Column("n", tip="runs with a result"),
         Column("non-finite", tip="steps with a loss or gradient that is NaN or infinite"),
-        Column("seconds", tip="mean of a run"),
-        Column("peak MB", tip="memory of the run that took most"),
+        Column("seconds", tip="mean over the runs"),
+        Column("peak MB", tip="largest peak memory of a run"),
     ]
 
 

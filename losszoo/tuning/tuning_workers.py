@@ -131,7 +131,7 @@ def _check(workers: Sequence[subprocess.Popen[str]], logs: Sequence[IO[str]]) ->
 
 def _last_line(text: str) -> str:
     lines = text.strip().splitlines()
-    return lines[-1] if lines else "it said nothing"
+    return lines[-1] if lines else "it printed nothing"
 
 
 def main() -> int:

@@ -189,7 +189,7 @@ MISTAKES = [
     ("run --loss ./my_losses.py:Mien --task digits", "has no 'Mien': did you mean Mine?"),
     (
         "run --loss bce --task digits --epochs 3 --set recipe.epochs=4",
-        "epochs is given twice: say one of --epochs 3 and --set recipe.epochs=4",
+        "epochs must be given once, got --epochs 3 and --set recipe.epochs=4",
     ),
     ("run --loss bce --task digits --out ''", "out must be the path of a folder, got ''"),
     ("run --loss bce --task digits --out my_losses.py/runs", "Not a directory"),
@@ -237,7 +237,7 @@ def test_a_run_that_its_guard_stops_exits_with_1(cli: Cli) -> None:
     assert "stopped-by-guard after 0 epochs, 1 step" in done.stdout
     assert "mul at my_losses.py:12" in done.stdout
     *_, advice, before, last = done.stdout.splitlines()
-    assert advice == "next: --on-nonfinite skip or rollback goes on past a few such steps"
+    assert advice == "next: --on-nonfinite skip or rollback continues past a few such steps"
     assert before == "the failed step once more, and why it failed:"
     assert last.startswith("losszoo replay runs")
     assert cli(*shlex.split(last)[1:]).exit_code == 1  # as it is said: pasted, it reproduces the step

@@ -26,17 +26,31 @@ _MOST_SHOWN = 4
 
 
 @make_command("compare")
-@click.option("--task", "tasks", multiple=True, required=True, help="Name of a task; again for another one.")
-@click.option("--loss", "losses", multiple=True, required=True, help="Name, expression or target; again for each.")
-@click.option("--seeds", default="5", show_default=True, metavar="N|A,B,...", help="How many (0, 1, ...), or which.")
-@click.option("--baselines", is_flag=True, help="Those of scikit-learn on the same rows too.")
-@click.option("--jobs", type=click.IntRange(min=1), help="Runs at a time: 1, or with Ray the CPUs of the cluster.")
+@click.option("--task", "tasks", multiple=True, required=True, help="Name of a task; may be repeated.")
+@click.option("--loss", "losses", multiple=True, required=True, help="Name, expression or target; may be repeated.")
+@click.option(
+    "--seeds",
+    default="5",
+    show_default=True,
+    metavar="N|A,B,...",
+    help="Number of seeds (5: 0 to 4), or a list of seeds.",
+)
+@click.option("--baselines", is_flag=True, help="Also train baselines of scikit-learn on the same rows.")
+@click.option(
+    "--jobs", type=click.IntRange(min=1), help="Runs at the same time; by default 1, with Ray the CPUs of the cluster."
+)
 @click.option("--backend", default="local", show_default=True, type=click.Choice(["local", "ray"]))
-@click.option("--address", metavar="HOST:PORT", help="Of a Ray cluster; without it one is started on this machine.")
-@click.option("--timeout", type=float, metavar="SECONDS", help="That a run may take.")
-@click.option("--threads", default=1, show_default=True, type=click.IntRange(min=1), help="Of torch in every run.")
-@click.option("--out", default="comparisons", show_default=True, help="Folder of the results; used again, it goes on.")
-@click.option("--fresh", is_flag=True, help="Compute anew what was made with another config.")
+@click.option(
+    "--address", metavar="HOST:PORT", help="Address of a Ray cluster; by default one is started on this machine."
+)
+@click.option("--timeout", type=float, metavar="SECONDS", help="Time limit of a run.")
+@click.option(
+    "--threads", default=1, show_default=True, type=click.IntRange(min=1), help="Threads of torch in every run."
+)
+@click.option(
+    "--out", default="comparisons", show_default=True, help="Folder of the results; a second call continues there."
+)
+@click.option("--fresh", is_flag=True, help="Compute cells again that have another config.")
 def command(
     tasks: tuple[str, ...],
     losses: tuple[str, ...],

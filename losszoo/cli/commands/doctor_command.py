@@ -35,9 +35,9 @@ _OF_ALL = ("plugin", "jobs")
 
 @make_command("doctor")
 @click.argument("target", required=False)
-@click.option("--all", "everything", is_flag=True, help="Every installed loss; exhibits should be sick.")
-@click.option("--signature", help="Of a loss of your own, where its argument names do not say.")
-@click.option("--expects", help="Of a loss of your own: logits, probabilities or log-probabilities.")
+@click.option("--all", "everything", is_flag=True, help="Examine every installed loss; an exhibit should be sick.")
+@click.option("--signature", help="Signature of your own loss, if its argument names do not show it.")
+@click.option("--expects", help="What your own loss takes: logits, probabilities or log-probabilities.")
 @click.option("--example", metavar="FILE:NAME", help="Function that returns one ordinary tuple of inputs.")
 @click.option(
     "--dtype",
@@ -47,16 +47,22 @@ _OF_ALL = ("plugin", "jobs")
     metavar="DTYPE",
     help=f"{', '.join(DTYPES)}; may be repeated.",
 )
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(0, 2**32 - 1), help="Of all draws.")
+@click.option(
+    "--seed", default=0, show_default=True, type=click.IntRange(0, 2**32 - 1), help="Seed of all random draws."
+)
 @click.option(
     "--effort",
     default=EFFORT,
     show_default=True,
     type=click.IntRange(min=1),
-    help="Evaluations for each loss; decides what is tried.",
+    help="Evaluations for each loss; it decides which inputs are tried.",
 )
 @click.option(
-    "--budget", default=SECONDS, show_default=True, metavar="SECONDS", help="Time limit for each loss, for emergencies."
+    "--budget",
+    default=SECONDS,
+    show_default=True,
+    metavar="SECONDS",
+    help="Time limit for each loss; only for emergencies.",
 )
 @click.option("--plugin", help="With --all: only losses of this distribution or entry point.")
 @click.option("--jobs", type=click.IntRange(min=1), help=f"With --all: processes; {_JOBS} by default.")

@@ -12,10 +12,10 @@ from losszoo.common.text import printable
 
 @make_command("report")
 @click.argument("folder", metavar="DIR")
-@click.option("--html", metavar="FILE", help="Of the page; DIR/report.html by default.")
-@click.option("--title", default="", help="Of the page; the name of DIR by default.")
+@click.option("--html", metavar="FILE", help="File of the page; DIR/report.html by default.")
+@click.option("--title", default="", help="Title of the page; the name of DIR by default.")
 @click.option("--no-doctor", is_flag=True, help="Do not ask the doctor about non-finite steps.")
-@click.option("--open", "open_it", is_flag=True, help="Show it in the browser.")
+@click.option("--open", "open_it", is_flag=True, help="Open the page in the browser.")
 def command(folder: str, html: str | None, title: str, no_doctor: bool, open_it: bool, as_json: bool) -> None:
     """Write one self-contained HTML page about the runs in DIR.
 

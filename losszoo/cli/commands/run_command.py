@@ -28,7 +28,11 @@ EXIT_CODES = {"completed": 0, "stopped-early": 0, "stopped-by-guard": 1, "interr
 @click.option("--loss", help="Name, expression (0.7*bce + 0.3*smoothness) or target (file.py:MyLoss).")
 @click.option("--task", help="Name of a task (losszoo tasks lists them), or a target (file.py:MyTask).")
 @click.option(
-    "--seed", default=0, show_default=True, type=click.IntRange(0, 2**32 - 1), help="Of weights, batches and draws."
+    "--seed",
+    default=0,
+    show_default=True,
+    type=click.IntRange(0, 2**32 - 1),
+    help="Seed of the weights, batches and random draws.",
 )
 @click.option(
     "--set",
@@ -37,18 +41,18 @@ EXIT_CODES = {"completed": 0, "stopped-early": 0, "stopped-by-guard": 1, "interr
     metavar="KEY=VALUE",
     help="model., recipe., loss. or task. keys: model.dim=64.",
 )
-@click.option("--epochs", type=click.IntRange(min=1), help="Short for --set recipe.epochs=N.")
+@click.option("--epochs", type=click.IntRange(min=1), help="The same as --set recipe.epochs=N.")
 @click.option("--clip-norm", type=float, help="Largest gradient norm.")
-@click.option("--clip-value", type=float, help="Largest absolute gradient entry.")
+@click.option("--clip-value", type=float, help="Largest absolute value of a gradient entry.")
 @click.option(
-    "--clip", metavar="auto|zscore", help="A largest norm that adapts: auto(percentile=90), zscore(threshold=3)."
+    "--clip", metavar="auto|zscore", help="Adaptive bound of the norm: auto(percentile=90), zscore(threshold=3)."
 )
 @click.option(
     "--on-nonfinite",
     default="raise",
     show_default=True,
     type=click.Choice(["raise", "skip", "rollback"]),
-    help="Stop, leave the step out, or go back to the last good state at half the rate.",
+    help="Stop, skip the step, or roll back to the last good state with half the learning rate.",
 )
 @click.option(
     "--accumulate", default=1, show_default=True, type=click.IntRange(min=1), help="Batches that make one step."
@@ -58,22 +62,24 @@ EXIT_CODES = {"completed": 0, "stopped-early": 0, "stopped-by-guard": 1, "interr
     default="fp32",
     show_default=True,
     type=click.Choice(["fp32", "bf16", "fp16"]),
-    help="Of the model's forward pass.",
+    help="Precision of the model's forward pass.",
 )
 @click.option("--compile", is_flag=True, help="Compile the model with torch.compile.")
-@click.option("--tensorboard", is_flag=True, help="Scalars and gradient histograms into the run folder.")
+@click.option("--tensorboard", is_flag=True, help="Write scalars and gradient histograms into the run folder.")
 @click.option("--out", default="runs", show_default=True, help="Folder of the run folders.")
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, ...")
-@click.option("--signature", help="Of a loss of your own, where its argument names do not say.")
-@click.option("--expects", help="Of a loss of your own: logits, probabilities or log-probabilities.")
-@click.option("--resume", metavar="RUN_DIR", help="Go on with a run that was killed or interrupted; stands alone.")
+@click.option("--signature", help="Signature of your own loss, if its argument names do not show it.")
+@click.option("--expects", help="What your own loss takes: logits, probabilities or log-probabilities.")
+@click.option(
+    "--resume", metavar="RUN_DIR", help="Resume a run that was killed or interrupted; it takes no other settings."
+)
 @click.option("--trust", is_flag=True, help="With --resume: run the code that the folder names, file.py:NAME.")
 @click.option(
     "--checkpoint-seconds",
     default=10.0,
     show_default=True,
     type=click.FloatRange(min=0),
-    help="How much work a killed run may lose.",
+    help="Save a checkpoint after this number of seconds.",
 )
 def command(
     loss: str | None,
@@ -86,7 +92,7 @@ def command(
 ) -> None:
     """Train a loss on a task, guarded, and score it.
 
-    A run folder makes losses of the registry alone: to resume a run on a loss of your own, say --trust or its text.
+    A run folder makes only registered losses: to resume a run on a loss of your own, say --trust or its text.
 
     \b
     losszoo run --loss nca-stable --task abalone
@@ -162,8 +168,8 @@ def resume_run(
     if given:
         named = " and ".join(given).replace("--settings", "--set")
         raise UsageError(
-            "beside --resume may stand only --loss, --trust, --checkpoint-seconds, --tensorboard and a --task of your "
-            f"own, as the run folder holds every setting, got {named}"
+            "--resume must stand alone, or with --loss, --trust, --checkpoint-seconds, --tensorboard and a --task of "
+            f"your own, as the run folder holds every setting, got {named}"
         )
     wait_politely()
     with progress_bar(f"resuming {folder}", None, "loading torch") as update:
@@ -206,7 +212,7 @@ def check_options(settings: tuple[str, ...], epochs: int | None, out: str, **_: 
         raise UsageError(f"out must be the path of a folder, got {out!r}")
     again = [item for item in settings if item.partition("=")[0].strip() == "recipe.epochs"]
     if epochs is not None and again:
-        raise UsageError(f"epochs is given twice: say one of --epochs {epochs} and --set {again[-1]}")
+        raise UsageError(f"epochs must be given once, got --epochs {epochs} and --set {again[-1]}; leave one out")
 
 
 def told_own_names(loss: str) -> str:

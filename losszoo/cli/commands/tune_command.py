@@ -52,37 +52,41 @@ _DONE = ("completed", "timeout")
     default=50,
     show_default=True,
     type=_AT_LEAST_ONE,
-    help="In all, those of earlier calls and of other machines included.",
-)
-@click.option("--storage", metavar="URL", help="By default an SQLite file in --out; postgresql://..., mysql://...")
-@click.option("--study", metavar="NAME", help="By default made from task and loss.")
-@click.option(
-    "--seeds", default=1, show_default=True, type=_AT_LEAST_ONE, help="Trainings a trial; their mean is its value."
+    help="Number of trials, with those of earlier calls and of other machines.",
 )
 @click.option(
-    "--splits", default=1, show_default=True, type=_AT_LEAST_ONE, help="Splits of the data for each of these."
+    "--storage", metavar="URL", help="Database: an SQLite file in --out by default; postgresql://..., mysql://..."
+)
+@click.option("--study", metavar="NAME", help="Name of the study; made from task and loss by default.")
+@click.option(
+    "--seeds", default=1, show_default=True, type=_AT_LEAST_ONE, help="Runs of a trial; its value is their mean."
+)
+@click.option(
+    "--splits", default=1, show_default=True, type=_AT_LEAST_ONE, help="Splits of the data for each of these runs."
 )
 @click.option("--jobs", default=1, show_default=True, type=_AT_LEAST_ONE, help="Processes, with one thread each.")
-@click.option("--epochs", type=_AT_LEAST_ONE, help="Short for --set recipe.epochs=N.")
-@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Fixed, not searched: model.dim=64.")
+@click.option("--epochs", type=_AT_LEAST_ONE, help="The same as --set recipe.epochs=N.")
+@click.option(
+    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Set a key, which is then not searched: model.dim=64."
+)
 @click.option(
     "--search",
     multiple=True,
     metavar="KEY=RANGE",
-    help="LOW:HIGH, LOW:HIGH:log or a,b,c: replaces a range, or adds one.",
+    help="Range to search: LOW:HIGH, LOW:HIGH:log or a,b,c; may be repeated.",
 )
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(0, 2**32 - 1), help="Of the sampler.")
-@click.option("--timeout", type=float, metavar="SECONDS", help="Start no trial after so long.")
-@click.option("--threads", type=_AT_LEAST_ONE, help="Of torch in each process.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0, 2**32 - 1), help="Seed of the sampler.")
+@click.option("--timeout", type=float, metavar="SECONDS", help="Start no trial after this time.")
+@click.option("--threads", type=_AT_LEAST_ONE, help="Threads of torch in each process.")
 @click.option("--out", default="tunings", show_default=True, help="Folder of the SQLite file and the run folders.")
-@click.option("--keep", is_flag=True, help="Keep the run folders of all trials, not of the best alone.")
+@click.option("--keep", is_flag=True, help="Keep the run folders of all trials, not only of the best one.")
 def command(
     loss: str, task: str, settings: tuple[str, ...], search: tuple[str, ...], as_json: bool, **options: Any
 ) -> None:
     """Search the settings that are best on the validation rows.
 
     The test rows are never scored.
-    The first trial is what task and loss propose. The same command again goes on where the last one ended, on any
+    The first trial is what task and loss propose. The same command again continues the study, on any
     machine that reaches the storage. Exit code 1: no trial was completed, Ctrl-C, or trials that are missing.
 
     \b
@@ -167,7 +171,7 @@ def _rest_of(tuning: Tuning, asked: int) -> Iterator[str]:
     if tuning.status == "stalled":
         yield "process after process died in a trial; watch the memory, and the code of the loss"
     if tuning.counts.ended < asked:
-        yield "the same command again goes on"
+        yield "repeat the command to continue"
 
 
 def _number(value: float | None) -> str:
