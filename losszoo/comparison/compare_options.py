@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -15,24 +15,10 @@ from losszoo.registry.compatibility import check_fit, own_names
 from losszoo.registry.expressions import parse
 from losszoo.registry.registry import installed
 from losszoo.registry.specs import TaskSpec
+from losszoo.training.result_options import ResultOptions
 
 # The options of a run that decide its result, as they are where nobody sets them.
-DECIDING: Mapping[str, Any] = MappingProxyType(
-    {
-        "set": (),
-        "epochs": None,
-        "clip_norm": None,
-        "clip_value": None,
-        "clip": None,
-        "on_nonfinite": "raise",
-        "accumulate": 1,
-        "precision": "fp32",
-        "compile": False,
-        "device": "cpu",
-        "signature": None,
-        "expects": None,
-    }
-)
+DECIDING: Mapping[str, Any] = MappingProxyType({"set": (), "epochs": None, **asdict(ResultOptions())})
 # Options of a run that may differ without another result.
 FREE: Mapping[str, Any] = MappingProxyType({"tensorboard": False})
 _MOST_SEEDS = 10_000
