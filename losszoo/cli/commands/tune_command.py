@@ -17,6 +17,7 @@ from losszoo.common.text import printable
 from losszoo.registry.compatibility import check_fit
 from losszoo.registry.expressions import parse
 from losszoo.registry.registry import installed
+from losszoo.training.result_options import RESULT_OPTIONS
 
 if TYPE_CHECKING:
     from losszoo.tuning.study import Counts
@@ -27,19 +28,6 @@ _AT_LEAST_ONE = click.IntRange(min=1)
 _MOST_IMPORTANT = 5
 # So many reasons show what is wrong; the study holds all of them.
 _MOST_FAILURES = 3
-# Options of losszoo run that decide a result, word for word as they are there.
-_OF_RUNS = (
-    "clip_norm",
-    "clip_value",
-    "clip",
-    "on_nonfinite",
-    "accumulate",
-    "precision",
-    "compile",
-    "device",
-    "signature",
-    "expects",
-)
 # A timeout is an end that was asked for.
 _DONE = ("completed", "timeout")
 
@@ -128,7 +116,7 @@ def command(
 
 
 # Before --json and --debug, the last of every command.
-command.params[-2:-2] = [param for param in run_command.params if param.name in _OF_RUNS]
+command.params[-2:-2] = [param for param in run_command.params if param.name in RESULT_OPTIONS]
 
 
 def lines_of(tuning: Tuning, asked: int) -> Iterator[str]:
