@@ -224,7 +224,7 @@ def _put(page: str, name: str, lines: Iterable[str]) -> str:
     text = "".join(f"{line}\n" for line in ("", *lines, ""))
     pattern = re.compile(_PART.format(name=re.escape(name)), re.DOTALL)
     if not pattern.search(page):
-        raise SystemExit(f"{PAGE.name} must have a part {name!r}, however: it has none")
+        raise SystemExit(f"{PAGE.name} must have a part {name!r}, got none")
     return pattern.sub(lambda match: match[1] + text + match[2], page)
 
 

@@ -8,7 +8,7 @@ import sqlite3
 import time
 import warnings
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from losszoo.common import processes
 from losszoo.common.files import made_folder
@@ -17,7 +17,7 @@ from losszoo.errors import UsageError
 from losszoo.training.run_folder.resume import differences
 from losszoo.tuning.heartbeat import is_silent
 from losszoo.tuning.seal import damaged
-from losszoo.tuning.storage import check_storage, is_of_database, open_storage, shown
+from losszoo.tuning.storage import check_storage, is_of_database, open_storage, origin_of, shown
 from losszoo.tuning.trial import DEFAULT, FAILED, folder_of
 from losszoo.tuning.tuning_plan import StudyPlan
 
@@ -96,8 +96,7 @@ def _damage(plan: StudyPlan, what: str) -> UsageError:
 
 def lost(plan: StudyPlan, error: BaseException) -> str:
     """What is said of a storage that answered once and then no more."""
-    cause: Any = error.__cause__ or error
-    origin = getattr(cause, "orig", None) or cause
+    origin = origin_of(error)
     if getattr(origin, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
         place = shown(plan.storage) if plan.options.storage else plan.options.out
         return f"the disk of {place} is full, and what was written is kept; make room, and repeat the command"

@@ -20,8 +20,9 @@ from rich.console import Console
 import losszoo
 from losszoo import RunResult, list_losses, list_tasks
 from losszoo.cli.commands import run_command
-from losszoo.cli.commands.run_command import epoch_display
+from losszoo.cli.commands.run_command import hooks
 from losszoo.cli.main import COMMANDS, main
+from losszoo.cli.progress_bar import progress_bar
 from losszoo.cli.shared_options import counted
 from losszoo.cli.tables.result_table import show
 from losszoo.common.files import read_json
@@ -420,9 +421,9 @@ def test_a_terminal_sees_the_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
     stream = io.StringIO()
     stream.isatty = lambda: True  # type: ignore[method-assign]
     monkeypatch.setattr(sys, "stderr", stream)
-    with epoch_display("[mine] on digits", 2) as display:
-        display.say("reading the data")
-        display.show({"epoch": 0, "epochs": 2, "loss": 1.5, "val": {"accuracy": 0.25}, "bad_steps": 3})
+    with progress_bar("[mine] on digits", 2, "loading torch") as update:
+        hooks(update)["on_stage"]("reading the data")
+        hooks(update)["on_epoch"]({"epoch": 0, "epochs": 2, "loss": 1.5, "val": {"accuracy": 0.25}, "bad_steps": 3})
     assert all(
         word in stream.getvalue()
         for word in ("[mine] on digits", "loading torch", "1/2", "loss 1.5000", "val accuracy 0.2500", "bad steps 3")

@@ -13,11 +13,12 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from losszoo.cli.commands.tune_command import _OF_RUNS, command, lines_of
+from losszoo.cli.commands.tune_command import command, lines_of
 from losszoo.cli.main import main
+from losszoo.training.result_options import RESULT_OPTIONS
 from losszoo.tuning.heartbeat import BEAT
 from losszoo.tuning.study import HOST, PROCESS, Counts, open_study
-from losszoo.tuning.tuning_options import RUN_OPTIONS, TuneOptions
+from losszoo.tuning.tuning_options import TuneOptions
 from losszoo.tuning.tuning_plan import make_study_plan
 from losszoo.tuning.tuning_result import Best, Tuning
 
@@ -97,8 +98,7 @@ def test_exit_code_1_while_another_machine_runs_what_is_missing(tmp_path: Path) 
 
 
 def test_a_trial_takes_every_option_of_a_run_that_decides_a_result() -> None:
-    assert _OF_RUNS == RUN_OPTIONS
-    assert set(_OF_RUNS) < {param.name for param in command.params}
+    assert set(RESULT_OPTIONS) < {param.name for param in command.params}
 
 
 @pytest.mark.parametrize(

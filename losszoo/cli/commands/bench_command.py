@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from losszoo.cli.commands.run_command import warn_of_exhibits
+from losszoo.cli.progress_bar import status_line
 from losszoo.cli.shared_options import command as make_command
 from losszoo.cli.shared_options import exit_with, print_json, warn_of_failures
 from losszoo.cli.threads import wait_politely
@@ -132,7 +132,7 @@ def _run(subjects: list[Subject], settings: Settings, plot: str | None, as_json:
         from losszoo.bench.plot import check_plotting
 
         check_plotting()
-    with waiting() as on_cell:
+    with status_line("measuring") as on_cell:
         report = bench(subjects, settings, on_cell)
     if as_json:
         print_json(jsonable({"command": _typed(), **report.to_dict()}))
@@ -151,16 +151,3 @@ def _typed() -> str:
     import shlex
 
     return shlex.join(["losszoo", *sys.argv[1:]])
-
-
-@contextlib.contextmanager
-def waiting() -> Iterator[Callable[[str], None]]:
-    """What is measured now, on a terminal; nothing in a pipe."""
-    if not sys.stderr.isatty():
-        yield lambda text: None
-        return
-    from rich.console import Console
-    from rich.markup import escape
-
-    with Console(stderr=True).status("measuring") as status:
-        yield lambda text: status.update(escape(text))

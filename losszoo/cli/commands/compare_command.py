@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from losszoo.cli.commands.run_command import check_options, warn_of_exhibits
 from losszoo.cli.commands.run_command import command as run_command
+from losszoo.cli.progress_bar import is_shown, progress_bar
 from losszoo.cli.shared_options import command as make_command
 from losszoo.cli.shared_options import exit_with, print_error, print_json, say_error, warn_of_failures
 from losszoo.cli.threads import wait_politely
@@ -109,37 +108,17 @@ def _compared(
 ) -> Comparison:
     from losszoo.comparison.compare import compare
 
-    with cell_display() as on_progress:
-        return compare(losses, tasks, seeds, set=settings, on_progress=on_progress, on_grid=_announce, **options)
+    with progress_bar("cells", None, "checking the grid") as update:
+
+        def on_progress(standing: Standing) -> None:
+            more = len(standing.running) - _MOST_SHOWN
+            running = "; ".join(standing.running[:_MOST_SHOWN]) + (f"; and {more} more" if more > 0 else "")
+            update(total=standing.total, completed=standing.ended, line=running)
+
+        watch = on_progress if is_shown() else None
+        return compare(losses, tasks, seeds, set=settings, on_progress=watch, on_grid=_announce, **options)
 
 
 def _announce(grid: Grid) -> None:
     for loss in grid.members.losses:
         warn_of_exhibits(parse(loss))
-
-
-@contextlib.contextmanager
-def cell_display() -> Iterator[Callable[[Standing], None] | None]:
-    """A bar over the cells with what is running, on a terminal; nothing in a pipe."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (
-        TextColumn("cells"),
-        BarColumn(bar_width=24),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.description}", markup=False),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("checking the grid", total=None)
-
-        def tell(standing: Standing) -> None:
-            more = len(standing.running) - _MOST_SHOWN
-            running = "; ".join(standing.running[:_MOST_SHOWN]) + (f"; and {more} more" if more > 0 else "")
-            bar.update(task, total=standing.total, completed=standing.ended, description=running)
-
-        yield tell

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from losszoo.cli.progress_bar import Update, progress_bar
 from losszoo.cli.shared_options import command as make_command
 from losszoo.cli.shared_options import exit_with, print_json, warn_of_failures
 from losszoo.cli.threads import is_first, wait_politely
@@ -127,11 +127,10 @@ def start_run(loss: str, task: str, settings: tuple[str, ...], as_json: bool, op
         warn_of_exhibits(terms)
         warn_of_failures(registry)
     wait_politely()
-    with epoch_display(f"{loss} on {task}", options["epochs"]) as display:
+    with progress_bar(f"{loss} on {task}", options["epochs"], "loading torch") as update:
         from losszoo.training.run import run
 
-        options |= {"on_epoch": display.show, "on_stage": display.say, "on_note": say_note}
-        result = run(loss, task, set=settings, raise_interrupt=False, **options)
+        result = run(loss, task, set=settings, raise_interrupt=False, **options, **hooks(update))
     answer(result, spec, twins_of(terms), as_json, task if ":" in task else "")
 
 
@@ -173,15 +172,14 @@ def resume_run(
             f"your own, as the run folder holds every setting, got {named}"
         )
     wait_politely()
-    with epoch_display(f"resuming {folder}") as display:
+    with progress_bar(f"resuming {folder}", None, "loading torch") as update:
         from losszoo.training.run import run
         from losszoo.training.run_folder.resume import read_run
 
         kept = read_run(Path(folder))
         spec = announced(kept.task_of(task))
         beside = {name: options[name] for name in ("checkpoint_seconds", "tensorboard")}
-        beside |= {"on_epoch": display.show, "on_stage": display.say, "on_note": say_note}
-        result = run(loss, task, resume=folder, trust=trust, raise_interrupt=False, **beside)
+        result = run(loss, task, resume=folder, trust=trust, raise_interrupt=False, **beside, **hooks(update))
     if kept.result is not None and is_first():
         click.echo(f"note: this run had ended ({kept.result.status}); nothing was trained", err=True)
     answer(result, spec, twins_of(parse(result.loss)), as_json, task or "")
@@ -237,43 +235,17 @@ def warn_of_exhibits(terms: tuple[Weighted, ...]) -> None:
         click.echo(f"note: {name} is an exhibit, unstable on purpose; {twin} is its stable form", err=True)
 
 
-def say_note(note: str) -> None:
-    """What will do nothing, before the time is spent."""
-    click.echo(f"note: {note}", err=True)
+def hooks(update: Update) -> dict[str, Any]:
+    """What a run calls: a stage and an epoch change the bar; what will do nothing is said before time is spent."""
 
+    def on_epoch(line: Mapping[str, Any]) -> None:
+        metrics = "  ".join(f"val {name} {value:.4f}" for name, value in line["val"].items())
+        bad = f"  bad steps {line['bad_steps']}" if line["bad_steps"] else ""
+        text = f"loss {line['loss']:.4f}  {metrics}{bad}"
+        update(total=line["epochs"], completed=line["epoch"] + 1, line=text)
 
-class epoch_display:  # noqa: N801 (used as a context manager, like a function)
-    """A progress bar on a terminal, nothing in a pipe."""
-
-    def __init__(self, title: str, epochs: int | None = None) -> None:
-        self.title, self.epochs = title, epochs
-        self.bar: Any = None
-        self.bar_task: Any = None
-
-    def __enter__(self) -> epoch_display:
-        if sys.stderr.isatty() and is_first():
-            from losszoo.cli.console import started_bar
-
-            self.bar, self.bar_task = started_bar(self.title, self.epochs, "loading torch")
-        return self
-
-    def say(self, stage: str) -> None:
-        """What is done before the first epoch has ended."""
-        if self.bar is not None:
-            self.bar.update(self.bar_task, line=stage)
-
-    def show(self, line: Mapping[str, Any]) -> None:
-        """One epoch has ended."""
-        if self.bar is not None:
-            metrics = "  ".join(f"val {name} {value:.4f}" for name, value in line["val"].items())
-            bad = f"  bad steps {line['bad_steps']}" if line["bad_steps"] else ""
-            self.bar.update(
-                self.bar_task,
-                total=line["epochs"],
-                completed=line["epoch"] + 1,
-                line=f"loss {line['loss']:.4f}  {metrics}{bad}",
-            )
-
-    def __exit__(self, *exception: object) -> None:
-        if self.bar is not None:
-            self.bar.stop()
+    return {
+        "on_epoch": on_epoch,
+        "on_stage": lambda stage: update(line=stage),
+        "on_note": lambda note: click.echo(f"note: {note}", err=True),
+    }

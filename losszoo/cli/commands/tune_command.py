@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,7 @@ import click
 
 from losszoo.cli.commands.run_command import check_options, told_own_names, warn_of_exhibits
 from losszoo.cli.commands.run_command import command as run_command
+from losszoo.cli.progress_bar import progress_bar
 from losszoo.cli.shared_options import command as make_command
 from losszoo.cli.shared_options import counted, exit_with, print_json, warn_of_failures
 from losszoo.cli.threads import wait_politely
@@ -17,6 +17,7 @@ from losszoo.common.text import printable
 from losszoo.registry.compatibility import check_fit
 from losszoo.registry.expressions import parse
 from losszoo.registry.registry import installed
+from losszoo.training.result_options import RESULT_OPTIONS
 
 if TYPE_CHECKING:
     from losszoo.tuning.study import Counts
@@ -27,19 +28,6 @@ _AT_LEAST_ONE = click.IntRange(min=1)
 _MOST_IMPORTANT = 5
 # So many reasons show what is wrong; the study holds all of them.
 _MOST_FAILURES = 3
-# Options of losszoo run that decide a result, word for word as they are there.
-_OF_RUNS = (
-    "clip_norm",
-    "clip_value",
-    "clip",
-    "on_nonfinite",
-    "accumulate",
-    "precision",
-    "compile",
-    "device",
-    "signature",
-    "expects",
-)
 # A timeout is an end that was asked for.
 _DONE = ("completed", "timeout")
 
@@ -111,8 +99,15 @@ def command(
     from losszoo.tuning.tuning_plan import make_study_plan
 
     plan = make_study_plan(loss, task, TuneOptions(set=settings, search=search, **options))
-    with trial_display(f"{loss} on {task}", options["trials"], plan.metric) as display:
-        tuning = run_search(plan, display.show)
+    with progress_bar(f"{loss} on {task}", options["trials"], "first trial") as update:
+
+        def on_trial(counts: Counts, best: float | None) -> None:
+            line = "" if best is None else f"best val {plan.metric} {best:.4f}"
+            line += f"  pruned {counts.pruned}" if counts.pruned else ""
+            line += f"  failed {counts.failed}" if counts.failed else ""
+            update(completed=counts.ended, line=line)
+
+        tuning = run_search(plan, on_trial)
     if as_json:
         print_json(tuning.to_dict())
     for line in lines_of(tuning, options["trials"]):
@@ -121,7 +116,7 @@ def command(
 
 
 # Before --json and --debug, the last of every command.
-command.params[-2:-2] = [param for param in run_command.params if param.name in _OF_RUNS]
+command.params[-2:-2] = [param for param in run_command.params if param.name in RESULT_OPTIONS]
 
 
 def lines_of(tuning: Tuning, asked: int) -> Iterator[str]:
@@ -169,31 +164,3 @@ def _rest_of(tuning: Tuning, asked: int) -> Iterator[str]:
 
 def _number(value: float | None) -> str:
     return "has no value" if value is None else f"{value:.4f}"
-
-
-class trial_display:  # noqa: N801 (used as a context manager, like a function)
-    """A progress bar of the trials on a terminal, nothing in a pipe."""
-
-    def __init__(self, title: str, trials: int, metric: str) -> None:
-        self.title, self.trials, self.metric = title, trials, metric
-        self.bar: Any = None
-        self.bar_task: Any = None
-
-    def __enter__(self) -> trial_display:
-        if sys.stderr.isatty():
-            from losszoo.cli.console import started_bar
-
-            self.bar, self.bar_task = started_bar(self.title, self.trials, "first trial")
-        return self
-
-    def show(self, counts: Counts, best: float | None) -> None:
-        """A trial has ended."""
-        if self.bar is not None:
-            line = "" if best is None else f"best val {self.metric} {best:.4f}"
-            line += f"  pruned {counts.pruned}" if counts.pruned else ""
-            line += f"  failed {counts.failed}" if counts.failed else ""
-            self.bar.update(self.bar_task, completed=counts.ended, line=line)
-
-    def __exit__(self, *exception: object) -> None:
-        if self.bar is not None:
-            self.bar.stop()

@@ -93,6 +93,8 @@ class Kept:
             UsageError: it is the state of another model.
         """
         modules = {path: module for module, path in self._paths().items()}
+        # The function of a loss was once called its core; the names of today win.
+        modules = {path.replace(".function.", ".core."): module for path, module in modules.items()} | modules
         device = next((parameter.device for parameter in self.modules.parameters()), torch.device("cpu"))
         self.buffers = {}
         for path, kept in state["buffers"].items():
