@@ -173,7 +173,7 @@ MISTAKES = [
     ("run --loss focal --task digits-rare --set loss.gama=1", "did you mean gamma"),
     (
         "run --loss bce --task digits --set lr=1",
-        "must start with model., recipe., loss., task., got 1",
+        "must start with model., recipe., loss., task., got lr=1",
     ),
     (
         "run --loss bce --task digits --set model.xyzzy=1",
