@@ -239,7 +239,7 @@ def test_sizes_that_come_from_the_data_stay() -> None:
     assert loss.function.chunk == 2
     torch.testing.assert_close(loss(embeddings, labels), before)
     for name, value in (("classes", 5), ("bias", False)):
-        with pytest.raises(UsageError, match=f"{name} cannot be set to {value}: what the loss learns"):
+        with pytest.raises(UsageError, match=f"{name} cannot be set to {value}: parameters of the loss would change"):
             setattr(loss, name, value)
 
 

@@ -222,7 +222,7 @@ CASES = {
     "not-callable": Case(
         HOOK + "return [spec('t-not-callable', 'math:pi')]",
         "target",
-        "loss t-not-callable: a loss must be callable, got math:pi is of type float",
+        "loss t-not-callable: a loss must be callable, got math:pi, a float",
         ("t-not-callable",),
     ),
     "exits-late": Case(

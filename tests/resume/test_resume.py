@@ -244,7 +244,7 @@ def test_a_changed_loss_file_is_refused(start: Start, tmp_path: Path) -> None:
 
 def test_what_is_no_run_folder(tmp_path: Path, done: RunResult) -> None:
     with pytest.raises(
-        UsageError, match="resume must be given the folder of a run, got .* \(there is no such folder\)"
+        UsageError, match=r"resume must be given the folder of a run, got .* \(there is no such folder\)"
     ):
         losszoo.run(resume=tmp_path / "nowhere")
     with pytest.raises(UsageError, match=r"got no config\.json"):

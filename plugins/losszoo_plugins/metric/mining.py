@@ -20,7 +20,7 @@ Margin = Annotated[float, Range(0, None, search=(0.05, 2))]
 )
 @pairwise(similarity="euclidean", temperature=None, needs=("positive", "negative"))
 def triplet_batch_hard(logits: Tensor, positive: Tensor, negative: Tensor, *, margin: Margin = 1.0) -> Tensor:
-    r"""Triplet of each row with its furthest positive and its closest negative in the batch.
+    r"""Triplet loss of each row with its furthest positive and its closest negative in the batch.
 
     .. math:: \ell_i = \max\bigl(0, \max_{p} d_{ip} - \min_{n} d_{in} + m\bigr)
 
@@ -61,7 +61,7 @@ def triplet_batch_hard(logits: Tensor, positive: Tensor, negative: Tensor, *, ma
 )
 @pairwise(similarity="euclidean", temperature=None, needs=("positive", "negative"))
 def triplet_semi_hard(logits: Tensor, positive: Tensor, negative: Tensor, *, margin: Margin = 1.0) -> Unreduced:
-    r"""Triplet of each positive pair with its closest negative beyond the positive, else the furthest.
+    r"""Triplet loss of each positive pair with the closest negative beyond the positive, else the furthest.
 
     .. math:: \ell_{ip} = \max\bigl(0, d_{ip} - \min_{n: d_{in} > d_{ip}} d_{in} + m\bigr)
 
@@ -115,7 +115,7 @@ def triplet_all(
     margin: Margin = 1.0,
     average: Literal["all", "nonzero"] = "all",
 ) -> Unreduced:
-    r"""Mean over every triplet of the batch, or over those that still violate the margin.
+    r"""Triplet loss over all triplets of the batch, or over those that violate the margin.
 
     .. math:: \ell_i = \sum_{p} \sum_{n} \max(0, d_{ip} - d_{in} + m)
 

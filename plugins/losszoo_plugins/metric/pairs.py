@@ -49,7 +49,7 @@ def contrastive(
     *,
     margin: Annotated[float, Range(0, None, bounds="()", search=(0.05, 2))] = 1.0,
 ) -> Tensor:
-    r"""Squared distance of a pair that belongs together, squared hinge of one that does not.
+    r"""Squared distance of a positive pair, squared hinge of the distance of a negative pair.
 
     .. math:: \ell = \tfrac12 s\, d^2 + \tfrac12 (1 - s) \max(0, m - d)^2
 

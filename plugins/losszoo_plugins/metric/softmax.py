@@ -24,7 +24,7 @@ from losszoo_plugins.pairs import negative_log_share
 )
 @softmax_row(similarity="cosine", temperature=0.1, needs=("positive",), temperature_search=(0.02, 1.0), symmetric=False)
 def info_nce(odds: Tensor) -> Tensor:
-    r"""Cross-entropy of picking a query's own key among all keys.
+    r"""Cross-entropy of the positive key of each query among all keys.
 
     .. math:: \ell_i = -\log \frac{e^{s_{ii}/\tau}}{\sum_j e^{s_{ij}/\tau}}
 
@@ -62,7 +62,7 @@ def info_nce(odds: Tensor) -> Tensor:
 )
 @softmax_row(similarity="cosine", temperature=0.1, needs=("positive",), temperature_search=(0.02, 1.0))
 def sup_con(odds: Tensor, spread: Tensor) -> Tensor:
-    r"""Cross-entropy of picking a row of the own class among all others, mean over the own class.
+    r"""Cross-entropy of each positive among all other rows, averaged over the positives of a row.
 
     .. math:: \ell_i = -\frac{1}{|P_i|} \sum_{p \in P_i} \log \frac{e^{s_{ip}/\tau}}{\sum_{j \ne i} e^{s_{ij}/\tau}}
 

@@ -19,7 +19,7 @@ def triplet(
     *,
     margin: Annotated[float, Range(0, None, search=(0.05, 2))] = 1.0,
 ) -> Tensor:
-    r"""The negative has to be further from the anchor than the positive by a margin.
+    r"""Hinge loss: the negative must be further from the anchor than the positive by a margin.
 
     .. math:: \ell = \max(0,\; \|a - p\| - \|a - n\| + m)
 

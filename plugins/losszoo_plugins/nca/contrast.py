@@ -11,7 +11,7 @@ from losszoo import loss, softmax_row
 @loss(signature="embedding", tags=("nca", "neighbours", "embedding", "unbounded"))
 @softmax_row(similarity="euclidean", temperature=1.0, needs=("positive", "negative"), temperature_search=(0.05, 20.0))
 def nca_stable(odds: Tensor) -> Tensor:
-    r"""Log odds of a neighbour of another class, finite wherever the embedding is.
+    r"""Log odds that a random neighbour has another class; finite for every finite embedding.
 
     .. math:: \ell_i = \log \sum_{j: y_j \ne y_i} e^{s_{ij}/\tau} - \log \sum_{j \ne i: y_j = y_i} e^{s_{ij}/\tau}
 
@@ -46,7 +46,7 @@ def nca_stable(odds: Tensor) -> Tensor:
 @loss(signature="embedding", tags=("nca", "neighbours", "embedding", "bounded"))
 @softmax_row(similarity="euclidean", temperature=1.0, needs=("positive", "negative"), temperature_search=(0.05, 20.0))
 def nca_difference(odds: Tensor) -> Tensor:
-    r"""Probability of the other classes minus that of the own one: bounded, blind to hopeless rows.
+    r"""Probability of the other classes minus that of the own class; the gradient vanishes for very wrong rows.
 
     .. math:: \ell_i = P_i^{\text{diff}} - P_i^{\text{same}}
 

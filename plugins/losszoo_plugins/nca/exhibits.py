@@ -18,7 +18,7 @@ from losszoo import Range, loss, pairwise
 )
 @pairwise(similarity="euclidean", temperature=1.0, needs=("positive", "negative"), temperature_search=(0.05, 20.0))
 def nca_ratio(logits: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
-    r"""Logarithm of a ratio of two softmax sums, taken literally: infinite once a sum underflows.
+    r"""Logarithm of a ratio of two softmax sums, computed literally: infinite once a sum underflows.
 
     .. math:: \ell_i = -\log \frac{P_i^{\text{same}}}{P_i^{\text{diff}}}
 
@@ -66,7 +66,7 @@ def nca_epsilon(
     *,
     eps: Annotated[float, Range(0, 1, bounds="()", log=True, search=(1e-12, 1e-3))] = 1e-10,
 ) -> Tensor:
-    r"""The ratio with an epsilon in both sums: finite, without a gradient where it is needed.
+    r"""The ratio with an epsilon in both sums: finite, but the gradient vanishes for very wrong rows.
 
     .. math:: \ell_i = -\log \frac{P_i^{\text{same}} + \epsilon}{P_i^{\text{diff}} + \epsilon}
 

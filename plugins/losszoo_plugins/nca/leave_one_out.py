@@ -20,7 +20,7 @@ from losszoo_plugins.pairs import negative_log_share
 )
 @softmax_row(similarity="squared-euclidean", temperature=1.0, needs=("positive",), temperature_search=(0.05, 20.0))
 def nca(odds: Tensor) -> Tensor:
-    r"""How unlikely a row's random neighbour is of its class: bounded below, so it has a minimum.
+    r"""Negative log-probability that a random neighbour has the same class; bounded below.
 
     .. math:: \ell_i = -\log p_i, \quad p_i = \sum_{j: y_j = y_i} \operatorname{softmax}_{j \ne i}(s_{ij} / \tau)
 

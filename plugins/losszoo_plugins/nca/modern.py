@@ -52,7 +52,7 @@ def soft_neighbor_error(
     temperature_search=(0.05, 20.0),
 )
 def modern_nca(odds: Tensor) -> Tensor:
-    r"""Soft nearest neighbours over drawn candidates, for classes and for numbers.
+    r"""Soft nearest neighbours over sampled candidates, for classification and regression.
 
     .. math::
         \ell_i = -\log \sum_{j: y_j = y_i} w_{ij} \quad\text{or}\quad \Bigl(\sum_j w_{ij} y_j - y_i\Bigr)^2,

@@ -21,7 +21,7 @@ _LEAST_LOG_VARIANCE = -40.0
     aliases=("uncertainty-weighting", "homoscedastic-uncertainty", "multi-task-uncertainty"),
 )
 class Uncertainty(nn.Module):
-    r"""Learned weights of several losses, one noise level each: uncertainty(bce, dice).
+    r"""Uncertainty weighting: learned weights of several losses, as in uncertainty(bce, dice).
 
     .. math:: \ell = \tfrac12 \sum_i \left( e^{-s_i} L_i + s_i \right)
 

@@ -19,7 +19,7 @@ _STRAIGHT_BEYOND = 20.0
     aliases=("mean-absolute-error", "absolute-error", "l1-loss", "least-absolute-deviations"),
 )
 def mae(predictions: Tensor, targets: Tensor) -> Tensor:
-    r"""Absolute error: predicts the median; every outlier pulls alike, no matter how far away.
+    r"""Absolute error: predicts the median; an outlier has the same gradient however far away it is.
 
     .. math:: \ell = |p - t|
 
@@ -53,7 +53,7 @@ def huber(
     *,
     delta: Annotated[float, Range(0, None, bounds="()", log=True, search=(0.01, 10))] = 1.0,
 ) -> Tensor:
-    r"""Squared within delta, linear beyond: the mean for ordinary errors, the median for outliers.
+    r"""Squared error within delta, linear beyond: robust to outliers.
 
     .. math:: \ell = \begin{cases} \tfrac12 e^2 & |e| \le \delta \\
               \delta (|e| - \tfrac12 \delta) & |e| > \delta \end{cases}, \quad e = p - t
@@ -87,7 +87,7 @@ def huber(
 
 @loss(signature="regression", tags=("robust", "smooth"), aliases=("logcosh",))
 def log_cosh(predictions: Tensor, targets: Tensor) -> Tensor:
-    r"""Logarithm of the hyperbolic cosine: a Huber loss without a kink in any derivative.
+    r"""Logarithm of the hyperbolic cosine: like the Huber loss, with smooth derivatives.
 
     .. math:: \ell = \log \cosh (p - t)
 
@@ -126,7 +126,7 @@ def quantile(
     *,
     quantile: Annotated[float, Range(0, 1, bounds="()", search=(0.05, 0.95))] = 0.5,
 ) -> Tensor:
-    r"""Pinball loss: predicts a quantile, for intervals or where too low costs more than too high.
+    r"""Pinball loss: predicts a quantile, for intervals, or if too low costs more than too high.
 
     .. math:: \ell = \max(q\,e,\ (q - 1)\,e), \quad e = t - p
 
