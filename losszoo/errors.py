@@ -126,14 +126,14 @@ def _folded(name: str) -> str:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether memory has run out: on the CPU torch says so only in the words of a RuntimeError."""
+    """Whether memory has run out: on the CPU torch says so only in the text of a RuntimeError."""
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
     return isinstance(error, RuntimeError) and any(words in str(error).lower() for words in _OF_MEMORY)
 
 
 def bytes_refused(error: BaseException) -> int | None:
-    """How many bytes torch could not allocate on the CPU, which it says in words alone; None where it does not say."""
+    """How many bytes torch could not allocate on the CPU, read from its message; None where it does not say."""
     import re
 
     piece = re.search(r"allocate (\d+) bytes", str(error))

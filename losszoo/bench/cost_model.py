@@ -52,7 +52,7 @@ class Model:
 
 @dataclass(frozen=True)
 class Check:
-    """The largest size that was measured, and what the smaller ones said of it."""
+    """The largest size that was measured, and its prediction from the smaller ones."""
 
     rows: int
     dim: int

@@ -120,7 +120,7 @@ class ChildProcess:
             raise EndedError(f"a process of its own has not started within {_START:g} s") from None
 
     def _send(self, value: Any) -> None:
-        """A process that has ended takes nothing; that it has is read from its answers."""
+        """A process that has ended cannot be written to; its answers tell that it has ended."""
         process = self._process
         if process is None or process.stdin is None:
             return

@@ -1,4 +1,4 @@
-"""A file is written whole or not at all, and read again only as it was written. Torch-free but for its own files.
+"""A file is written whole or not at all, and is read only if it is unchanged. Torch-free but for its own files.
 
 What a run, a comparison or a tuning resumes from carries the SHA-256 of its content: JSON as its last key, a file of
 torch behind its end. A flipped bit or a lost block is refused, and never computed with.
@@ -43,7 +43,7 @@ _WITHOUT = "it is cut off, changed, or not written by this losszoo: it carries n
 
 
 class DamagedError(UsageError):
-    """A file that is not as it was written, or holds what losszoo never writes; the text says which."""
+    """A file that was changed or cut off, or that losszoo never writes; the text says which."""
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -158,7 +158,7 @@ def check_regular(path: Path) -> None:
 
 
 def check_no_links(*paths: Path) -> None:
-    """A folder of a stranger may hold links, and what is written or removed through one lies elsewhere.
+    """A folder of another person may hold links, through which files elsewhere would be written or removed.
 
     Raises:
         UsageError: one of the paths is a link.

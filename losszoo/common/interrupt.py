@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as a request: the step that runs is finished, so what is saved is whole."""
+"""Ctrl-C and SIGTERM as a request: the running step is finished, so the saved state is whole."""
 
 from __future__ import annotations
 

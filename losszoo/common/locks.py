@@ -118,7 +118,7 @@ def _no_locks(path: Path, said: str) -> NoLocksError:
 
 
 def _write(folder: Path, about: dict[str, Any]) -> None:
-    """Best effort: on a full disk the lock still holds, and only what is shown of it is lost."""
+    """Best effort: on a full disk the lock still holds, and only its description is lost."""
     try:
         write_atomically(folder / HOLDER, json.dumps(about).encode())
     except OSError:

@@ -90,7 +90,7 @@ def _described(value: Any, where: str, left_out: list[str]) -> str:
 
 
 def leaves(value: Any) -> Iterator[Any]:
-    """Whatever a nest holds that is no container; what is held twice comes once."""
+    """Every value in nested containers that is no container itself; each object once."""
     seen: dict[int, Any] = {}  # the value too: an object that is gone would give its identity to another
     waiting = [(value, 0)]
     while waiting:

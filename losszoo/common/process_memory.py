@@ -78,7 +78,7 @@ class Peak:
 
 
 def _resident(key: str) -> float:
-    """By Linux; elsewhere the highest of the whole life, told in bytes on macOS and in kilobytes on others."""
+    """By Linux; elsewhere the peak of the whole process, in bytes on macOS and in kilobytes on others."""
     with contextlib.suppress(OSError):
         return status(key)
     if resource is None:

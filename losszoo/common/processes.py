@@ -13,7 +13,7 @@ def host() -> str:
 
 
 def mark() -> str:
-    """This process: its number, when it started, as numbers are given anew, and who sees it by that number.
+    """This process: its number, its start time, as numbers are reused, and the namespace of the number.
 
     Example:
         >>> is_alive(mark())

@@ -27,7 +27,7 @@ class Randomness:
         self.device = device
 
     def state(self) -> State:
-        """As it stands, for a checkpoint or a bundle."""
+        """The current state, for a checkpoint or a bundle."""
         state = {"data": self.generator.get_state(), "torch": torch.get_rng_state()}
         if self.device.type == "cuda":
             state["cuda"] = torch.cuda.get_rng_state(self.device)

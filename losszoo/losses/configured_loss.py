@@ -189,7 +189,7 @@ class ConfiguredLoss(Summable):
 
     @property
     def empty(self) -> str:
-        """What a reduction over nothing gives; can be set."""
+        """The result for an empty batch; can be set."""
         return self.policy.empty
 
     @empty.setter

@@ -1,4 +1,4 @@
-"""Rows of earlier batches, which are candidates of this one and nothing else."""
+"""Rows of earlier batches, which are only candidates of this one."""
 
 from __future__ import annotations
 

@@ -232,7 +232,7 @@ class PairwiseLoss(Loss):
         return in_place(self._values(self._rules.rows_of(inputs, kept), None, older), kept, mask.shape)
 
     def _leaves_float32(self, inputs: Inputs) -> bool:
-        """Numbers as labels meet a gradient that is as large: their product is infinite, and NaN where it meets a 0."""
+        """Large numbers as labels make large gradients: their product may be infinite, and NaN with a factor of 0."""
         room = torch.finfo(torch.float32).max ** 0.2
         for x in inputs:
             if isinstance(x, Tensor) and x.ndim == 1 and x.is_floating_point():

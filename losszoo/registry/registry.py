@@ -196,7 +196,7 @@ class Registry:
                 self._fail(origin, "spec", f"kind {name}: natural {self._unknown('signature', spec.natural)}")
 
     def check_offers(self, plugin: Plugin) -> None:
-        """Say of a plugin that offers nothing, and has not failed, why that may be."""
+        """Record a possible reason for a plugin that offers nothing and has not failed."""
         failed = any(failure.origin == plugin.origin for failure in self.failures)
         if not failed and plugin.origin not in self.origins.values():
             with self._recorded(plugin.origin, "offer"):
@@ -334,7 +334,7 @@ def _get(shelf: dict[str, Spec], kind: str, name: str, aliases: Mapping[str, str
 
 
 def in_a_file(name: str) -> str:
-    """What is to be said of a file, or of what stands in one, where a name must be an installed one; else nothing."""
+    """A hint where a name is a file or a target, but must be an installed name; else empty."""
     if name.endswith(".py"):
         return f"what is in the file must be named too, {name}:NAME"
     if ":" not in name:

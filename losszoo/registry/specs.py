@@ -1,4 +1,4 @@
-"""What a plugin says of its losses and tasks. Frozen and torch-free, so that listing them costs nothing."""
+"""The specs of losses and tasks. Frozen and torch-free, so that listing them is quick."""
 
 from __future__ import annotations
 

@@ -236,7 +236,7 @@ def _plain(value: Any) -> Any:
 
 
 def _without_validation(plan: Plan) -> None:
-    """All epochs are trained, and the last state stays: nothing says which was the best."""
+    """All epochs are trained, and the last state is kept, as no validation rows show the best one."""
     train = plan.data.train
     plan.data = replace(plan.data, val=Part(train.inputs[:0], train.targets[:0]))
     plan.recipe = replace(plan.recipe, patience=0)

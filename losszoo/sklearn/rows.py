@@ -23,7 +23,7 @@ CANDIDATES = 2000
 
 @dataclass(frozen=True)
 class Columns:
-    """The numeric columns, scaled to mean 0 and deviation 1, and after them the others as they are.
+    """The numeric columns, scaled to mean 0 and standard deviation 1, and after them the others as they are.
 
     Args:
         numeric: their places, ascending.
@@ -96,7 +96,7 @@ def held_out(targets: Array, fraction: float | None, seed: int, *, classes: bool
 
 
 def _count(rows: int, fraction: float | None) -> int:
-    """How many rows to hold out; where nothing is said, a hundred or a tenth, but at most a fifth."""
+    """How many rows to hold out; by default a hundred or a tenth, but at most a fifth."""
     if fraction is not None:
         return round(rows * fraction)
     count = round(min(max(ENOUGH, rows / 10), rows / 5))

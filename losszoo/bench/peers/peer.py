@@ -51,7 +51,7 @@ class Peer:
         return (*self.formulas, *self.makers)
 
     def refusal(self, loss: str, given: Mapping[str, Any]) -> str | None:
-        """Why it has no answer, as far as can be said without loading it; None where it may have one.
+        """Why the peer cannot compute the loss, as far as known without loading it; None where it may.
 
         Args:
             loss: name in the zoo.

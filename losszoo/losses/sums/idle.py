@@ -1,4 +1,4 @@
-"""Terms of a sum that train nothing, as their weight is 0 at every epoch and step. Torch-free."""
+"""Terms of a sum with a weight of 0 at every epoch and step. Torch-free."""
 
 from __future__ import annotations
 

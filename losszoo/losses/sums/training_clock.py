@@ -1,4 +1,4 @@
-"""Where training stands, as scheduled weights read it: the epoch, which is told, and the step, which is counted."""
+"""Epoch and step of training, for scheduled weights: set_epoch sets the epoch, calls count the steps."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Clock:
     call that gradient checkpointing repeats in the backward pass is made at the step of the first time.
 
     Args:
-        epoch: told by ``set_epoch``.
+        epoch: set by ``set_epoch``.
         step: of the next call.
         now: of the latest call.
         epoch_told: set_epoch was called.

@@ -1,4 +1,4 @@
-"""Columns passed around a ring of ranks: none of them ever holds more than its share, and the chunk at hand."""
+"""Columns passed around a ring of ranks: each holds only its share and the chunk that it has received."""
 
 from __future__ import annotations
 

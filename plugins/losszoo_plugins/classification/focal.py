@@ -220,7 +220,7 @@ def _discounted(logit: Tensor, gamma: float) -> Tensor:
 
 
 def _decided(targets: Tensor) -> bool:
-    """Whether every target is 0 or 1. On a GPU nobody waits to know."""
+    """Whether every target is 0 or 1. On a GPU this is not checked, to avoid a synchronization."""
     if targets.device.type != "cpu" or not targets.numel():
         return False
     return bool(torch.addcmul(targets, targets, targets, value=-1).abs_().amax() == 0)

@@ -1,4 +1,4 @@
-"""Margin losses: nothing to pay once the target wins by enough."""
+"""Margin losses: 0 once the score of the target exceeds the others by the margin."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Log odds of the other classes against the own one, and what is made of them."""
+"""Losses from the log odds of the other classes against the own class."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Forms of the neighbourhood loss as they are first written, kept to show how they break."""
+"""Plain forms of the neighbourhood loss, kept to show how they break."""
 
 from __future__ import annotations
 
