@@ -24,9 +24,9 @@ def triplet_batch_hard(logits: Tensor, positive: Tensor, negative: Tensor, *, ma
 
     .. math:: \ell_i = \max\bigl(0, \max_{p} d_{ip} - \min_{n} d_{in} + m\bigr)
 
-    For retrieval and re-identification, with several samples a class in each batch. A wrong label is always
-    the hardest one, so it suffers from noisy labels. It can collapse to one point at first, where it is the
-    margin; lower the learning rate or start with ``triplet-all``.
+    For retrieval and re-identification, with several samples a class in each batch. A wrong label is always the
+    hardest one, so it suffers from noisy labels. The embedding can collapse to one point at first, where the loss
+    equals the margin; lower the learning rate or start with ``triplet-all``.
 
     Args:
         embeddings: (N, D).
@@ -65,10 +65,10 @@ def triplet_semi_hard(logits: Tensor, positive: Tensor, negative: Tensor, *, mar
 
     .. math:: \ell_{ip} = \max\bigl(0, d_{ip} - \min_{n: d_{in} > d_{ip}} d_{in} + m\bigr)
 
-    The closest negative that is still further away than the positive; where there is none, the furthest
-    negative. FaceNet looks only at negatives within the margin behind the positive; that band is not applied, so a
-    pair whose negative lies beyond it costs nothing and counts in the mean. Milder than the hardest negative, which
-    early in training collapses the embedding.
+    The closest negative that is still further away than the positive; where there is none, the furthest negative.
+    FaceNet looks only at negatives within the margin behind the positive; that band is not applied, so a pair whose
+    negative lies beyond it costs nothing and counts in the mean. Easier than the hardest negative, which can
+    collapse the embedding early in training.
 
     Args:
         embeddings: (N, D).
@@ -119,9 +119,9 @@ def triplet_all(
 
     .. math:: \ell_i = \sum_{p} \sum_{n} \max(0, d_{ip} - d_{in} + m)
 
-    Smoother than mining. Late in training most triplets are satisfied and wash the mean out; "nonzero" then
-    divides by the triplets that are not. The sum over negatives is read off their sorted distances, so memory
-    and time grow with the pairs, not with the triplets.
+    Smoother than mining. Late in training most triplets are satisfied and make the mean small; "nonzero" then
+    divides by the triplets that are not. The sum over negatives is read off their sorted distances, so memory and
+    time grow with the pairs, not with the triplets.
 
     Args:
         embeddings: (N, D).

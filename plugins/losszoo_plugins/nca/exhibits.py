@@ -70,10 +70,10 @@ def nca_epsilon(
 
     .. math:: \ell_i = -\log \frac{P_i^{\text{same}} + \epsilon}{P_i^{\text{diff}} + \epsilon}
 
-    An exhibit: ``nca-ratio`` with an epsilon, which cures the infinite value and nothing else. The gradient through a
-    sum P is multiplied by P / (P + eps), so it fades as P falls below eps, and is exactly 0 once P underflows: a row
-    that lies among another class, which needs the loss most, gets none, and the loss stands still at
-    -log(eps). In float32 an ``eps`` below 1e-7 also changes nothing in a sum near 1. Use ``nca-stable``.
+    An exhibit: ``nca-ratio`` with an epsilon, which mends only the infinite value. The gradient through a sum P is
+    multiplied by P / (P + eps), so it shrinks as P falls below eps, and is exactly 0 once P underflows: a row inside
+    another class, where the loss matters most, gets no gradient, and the loss stays at -log(eps). In float32 an
+    ``eps`` below 1e-7 also changes nothing in a sum near 1. Use ``nca-stable``.
 
     Args:
         embeddings: (N, D).

@@ -26,8 +26,8 @@ def nca(odds: Tensor) -> Tensor:
 
     For embeddings that a nearest-neighbour rule will classify; s is minus the squared distance, as in the original.
     This is the logarithmic form, the likelihood that all rows are classified right; scikit-learn's NCA maximises the
-    sum of the p. As p <= 1 the loss is bounded below by 0, and a row that is right stops pulling. The ratio
-    P_same / P_diff = p / (1 - p) has no such end: it grows without limit, so the embedding inflates until an
+    sum of the p. As p <= 1 the loss is bounded below by 0, and the gradient of a right row vanishes. The ratio
+    P_same / P_diff = p / (1 - p) has no such bound: it grows without limit, so the embedding grows until an
     exponential underflows, and then the plain form is infinite.
 
     Args:

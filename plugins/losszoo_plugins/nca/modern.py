@@ -17,7 +17,7 @@ def soft_neighbor_error(
 
     .. math:: \ell_i = \Bigl(\sum_j w_{ij} y_j - y_i\Bigr)^2, \quad w_{ij} = \operatorname{softmax}_{j \ne i}(s_{ij})
 
-    What :func:`modern_nca` is where the targets are numbers.
+    :func:`modern_nca` for numeric targets.
 
     Args:
         logits: (rows, M), similarity over temperature.
@@ -58,11 +58,11 @@ def modern_nca(odds: Tensor) -> Tensor:
         \ell_i = -\log \sum_{j: y_j = y_i} w_{ij} \quad\text{or}\quad \Bigl(\sum_j w_{ij} y_j - y_i\Bigr)^2,
         \qquad w_{ij} = \operatorname{softmax}_{j \ne i}(s_{ij} / \tau)
 
-    For tabular data, where it competes with boosted trees: whole-number targets are classes (first form,
-    computed without a probability that could underflow), floating ones are numbers (second form). Stochastic neighbour
-    sampling belongs to the code that draws the candidates: at each
-    step draw a new share of the training rows with :func:`losszoo.sample_neighbors`, encode only those and the
-    batch, and say by ``own`` where each query sits among them. To evaluate, all training rows are candidates.
+    For tabular data, where it competes with boosted trees: whole-number targets are classes (first form, computed
+    without a probability that could underflow), floating ones are numbers (second form). Stochastic neighbour
+    sampling belongs to the code that draws the candidates: at each step draw a new share of the training rows with
+    :func:`losszoo.sample_neighbors`, encode only those and the batch, and give by ``own`` the index of each query
+    among them. To evaluate, all training rows are candidates.
 
     Args:
         queries: (N, D) embeddings.

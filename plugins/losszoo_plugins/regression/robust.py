@@ -19,12 +19,12 @@ _STRAIGHT_BEYOND = 20.0
     aliases=("mean-absolute-error", "absolute-error", "l1-loss", "least-absolute-deviations"),
 )
 def mae(predictions: Tensor, targets: Tensor) -> Tensor:
-    r"""Absolute error: predicts the median; an outlier has the same gradient however far away it is.
+    r"""Absolute error: predicts the median; an outlier has the same gradient at any distance.
 
     .. math:: \ell = |p - t|
 
-    For targets with outliers, or where the median is wanted. The gradient is 1 for the smallest error too, and 0
-    at no error at all.
+    For targets with outliers, or where the median is wanted. The gradient is 1 even for the smallest error, and 0 at
+    an error of 0.
 
     Args:
         predictions: any shape.
@@ -58,9 +58,9 @@ def huber(
     .. math:: \ell = \begin{cases} \tfrac12 e^2 & |e| \le \delta \\
               \delta (|e| - \tfrac12 \delta) & |e| > \delta \end{cases}, \quad e = p - t
 
-    For regression with some outliers: as efficient as the squared error on the rest, and no error pulls
-    harder than ``delta``. Note the factor: inside it is half of ``mse``. The smooth L1 loss of torch, with its beta,
-    is this divided by ``delta``: the same at 1.
+    For regression with some outliers: as efficient as the squared error on the rest, and no gradient exceeds
+    ``delta``. Note the factor: inside it is half of ``mse``. The smooth L1 loss of torch, with its beta, is this
+    divided by ``delta``: the same at 1.
 
     Args:
         predictions: any shape.
@@ -131,8 +131,8 @@ def quantile(
     .. math:: \ell = \max(q\,e,\ (q - 1)\,e), \quad e = t - p
 
     For prediction intervals (train one model per end), and where too low costs more than too high or less. At
-    ``quantile=0.5`` it is half of ``mae``. The gradient is :math:`-q` below the target, :math:`1 - q` above
-    it, and 0 on it, so an exact fit stays put.
+    ``quantile=0.5`` it is half of ``mae``. The gradient is :math:`-q` below the target, :math:`1 - q` above it, and
+    0 on it, so an exact fit does not move.
 
     Args:
         predictions: any shape.

@@ -21,8 +21,8 @@ def mse(predictions: Tensor, targets: Tensor) -> Tensor:
 
     .. math:: \ell = (p - t)^2
 
-    For normal noise of one size. An outlier pulls with the whole of its error; then see ``huber``. No factor of one
-    half, which optax's ``l2_loss`` has.
+    For normal noise of one size. The gradient of an outlier grows with its error; with outliers use ``huber``. No
+    factor of one half, which optax's ``l2_loss`` has.
 
     Args:
         predictions: any shape.
