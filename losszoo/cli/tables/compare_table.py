@@ -131,10 +131,10 @@ def answer(task: TaskSpec, rows: Sequence[Row]) -> str:
     said = f"{best.label} leads on {task.name} with {task.metric} {_number(best.mean)}"
     others = [row for row in rows if row is not best and row.mean is not None]
     if not others:
-        return f"{said}; nothing stands beside it"
+        return f"{said}; there is no other row to compare it with"
     close = [row.label for row in others if row.difference is None or not row.difference.apart]
     if not close:
-        whom = "all others" if len(others) == len(rows) - 1 else "all others that have a number"
+        whom = "all others" if len(others) == len(rows) - 1 else "all others with a result"
         return f"{said}; the intervals tell it apart from {whom}"
     return f"{said}; it is not told apart from {'; '.join(close)}"
 
