@@ -47,6 +47,13 @@ class PairLabels:
         """(N, M)."""
         return self.row_labels.shape[0], self.column_labels.shape[0]
 
+    def back(self) -> PairLabels:
+        """The way back of two views, as they came: from the column of each row to all rows.
+
+        The columns below those are nobody's, so they are no rows on this way.
+        """
+        return replace(self, row_labels=self.column_labels[: self.shape[0]], column_labels=self.row_labels)
+
     def sorted(self) -> PairLabels:
         """The same with rows and columns in the order of their labels, where that pays."""
         rows, columns = self.shape
