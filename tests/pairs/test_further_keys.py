@@ -1,4 +1,4 @@
-"""More keys than queries: the key of each query first, and below them negatives of all, against torch's cross_entropy."""
+"""More keys than queries: those below the first N are negatives of all; against torch's cross_entropy."""
 
 from __future__ import annotations
 
