@@ -13,7 +13,7 @@ from torch import Tensor
 
 from losszoo.errors import UsageError
 from losszoo.pairs import streaming
-from losszoo.pairs.pair_masks import Masks, SelfColumn
+from losszoo.pairs.softmax_block import Masks, SelfColumn
 
 # A caller's own relation: labels of some rows and of all columns to who is positive, or to (positive, negative).
 Relation = Callable[[Tensor, Tensor], Any]

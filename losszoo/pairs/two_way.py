@@ -12,8 +12,7 @@ from losszoo.losses.numerics import full_precision
 from losszoo.losses.reduction import keep
 from losszoo.losses.unreduced import Unreduced
 from losszoo.pairs.dense import halfway
-from losszoo.pairs.kernels.choose_kernel import ordinary
-from losszoo.pairs.kernels.dot_kernel import Products, cosine_bound
+from losszoo.pairs.kernels import Products, cosine_bound, ordinary
 from losszoo.pairs.row_functions import answer, taking_part
 from losszoo.pairs.streamed import Job, once, wanted_of
 
