@@ -51,7 +51,10 @@ class Views(Signature):
     def pairs(self, inputs: tuple[Any, ...]) -> PairedRows:
         queries, keys = inputs
         places = torch.arange(len(queries), device=queries.device)
-        return PairedRows(queries, places, keys, _below(places, places.new_full((len(keys) - len(queries),), -1)))
+        if len(keys) == len(queries):
+            return PairedRows(queries, places, keys, places)
+        nobody = places.new_full((len(keys) - len(queries),), -1)
+        return PairedRows(queries, places, keys, torch.cat([places, nobody]))
 
     def remembered(self, inputs: tuple[Any, ...]) -> tuple[Tensor, Tensor | None]:
         """The keys of this batch's queries, which are gone by then."""
