@@ -34,8 +34,8 @@ class MemoryBank(nn.Module):
 
     Only in training mode are rows put in; in evaluation mode the bank is only looked at. A row that is masked, or that
     holds NaN or infinity, is not put in. What is kept is in the ``state_dict``: a run resumes from it exactly.
-    With ``views`` the keys are kept and are negatives of later queries, as in momentum contrast; where the loss is
-    ``symmetric``, keys meet the queries of their own batch only.
+    With ``views`` the keys of queries are kept and are negatives of later queries, as in momentum contrast; where the
+    loss is ``symmetric``, keys meet the queries of their own batch only. Further keys of a batch are not kept.
     Over several ranks every rank keeps its own rows, and with ``Streaming(ranks="gather")`` or ``"ring"`` the
     candidates are the batches and banks of all ranks. Leave the bank outside of DistributedDataParallel, which would
     overwrite each rank's with that of rank 0.
@@ -107,7 +107,8 @@ class MemoryBank(nn.Module):
         """The loss of one batch, which is then put into the bank.
 
         Args:
-            inputs: embeddings (N, D) and labels (N,) or (N, K), or queries and keys (N, D), by position or by name.
+            inputs: embeddings (N, D) and labels (N,) or (N, K), or queries (N, D) and keys (M, D), by position or by
+                name.
             how: ``weight``, ``mask`` and ``denominator`` of :class:`losszoo.Loss`, for the rows of the batch.
 
         Returns:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-import shutil
 import sys
-import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
@@ -151,6 +149,8 @@ def warn_of_failures(registry: Registry) -> None:
 def width() -> int | None:
     """Columns of the terminal; None in a pipe, where a line stays whole so that grep finds it."""
     if os.environ.get("COLUMNS") or sys.stdout.isatty():
+        import shutil  # here, as its archives are slow to load, and a pipe has no width
+
         return shutil.get_terminal_size().columns
     return None
 
@@ -170,6 +170,8 @@ def hanging(lead: str, text: str, within: int | None = None) -> list[str]:
     room = within or width()
     if room is None or room - len(lead) < _NARROWEST:
         return [(lead + text).rstrip()]
+    import textwrap
+
     lines = textwrap.wrap(text, room - len(lead), break_long_words=False, break_on_hyphens=False) or [""]
     return [((" " * len(lead) if i else lead) + line).rstrip() for i, line in enumerate(lines)]
 

@@ -54,10 +54,6 @@ class OlderRows:
         older = labels.new_full((self.rows.shape[0],), -1) if self.labels is None else self.labels.to(labels.device)
         return torch.cat([labels, older])
 
-    def none(self) -> OlderRows:
-        """The same without any row."""
-        return OlderRows(self.rows[:0], None)
-
 
 def _kind(labels: Tensor) -> str:
     shape = "".join(f", {size}" for size in labels.shape[1:]) or ","

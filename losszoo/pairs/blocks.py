@@ -13,11 +13,10 @@ from torch.nn.functional import hardshrink
 from losszoo.errors import UsageError
 from losszoo.losses.reduction import keep
 from losszoo.losses.unreduced import Unreduced
-from losszoo.pairs.kernels.kernel import Geometry
-from losszoo.pairs.log_odds import SoftmaxBlock
+from losszoo.pairs.kernels import Geometry
 from losszoo.pairs.pair_labels import PairLabels
-from losszoo.pairs.pair_masks import Masks
 from losszoo.pairs.row_functions import Row, answer, taking_part
+from losszoo.pairs.softmax_block import Masks, SoftmaxBlock
 
 
 class Worked(NamedTuple):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
@@ -31,19 +33,23 @@ def dense(
         job: what is done with them; its row function takes whole rows.
         mask: (N,), False where a row takes no part.
         twice: whether the result can be differentiated twice, and transformed.
-        symmetric: the mean over both directions.
-        hides_columns: whether a masked row is no column either, as the columns are the rows or their other view.
+        symmetric: the mean over both directions; the way back begins at the first N columns, the rows' other view.
+        hides_columns: whether a masked row is no column either, as the first N columns are the rows or their other
+            view.
     """
     logits = (plain_logits if twice else pairwise_logits)(rows, columns, job.similarity, job.temperature)
     positive, negative = job.pair_labels.pairs(slice(0, rows.shape[0]))
+    count = rows.shape[0]
     if mask is not None:
-        allowed = mask.unsqueeze(1) & mask if hides_columns else mask.unsqueeze(1)
+        allowed = mask.unsqueeze(1)
+        if hides_columns:
+            allowed = allowed & torch.cat([mask, mask.new_ones(columns.shape[0] - count)])
         positive, negative = positive & allowed, negative & allowed
     there = _directed(job, logits, positive, negative, mask)
     if not symmetric:
         return there
-    back = _directed(job, logits.T, positive.T, negative.T, mask)
-    return halfway(there, back)
+    logits, positive, negative = (x[:, :count].T for x in (logits, positive, negative))
+    return halfway(there, _directed(replace(job, pair_labels=job.pair_labels.back()), logits, positive, negative, mask))
 
 
 def _directed(job: Job, logits: Tensor, positive: Tensor, negative: Tensor, mask: Tensor | None) -> Unreduced:

@@ -13,9 +13,9 @@ from losszoo.losses.reduction import keep
 from losszoo.losses.unreduced import Unreduced
 from losszoo.pairs import streaming as options
 from losszoo.pairs.dense import dense
-from losszoo.pairs.kernels.choose_kernel import geometry
-from losszoo.pairs.log_odds import SoftmaxBlock
+from losszoo.pairs.kernels import geometry
 from losszoo.pairs.row_functions import answer, taking_part
+from losszoo.pairs.softmax_block import SoftmaxBlock
 from losszoo.pairs.streamed import Job, once
 from losszoo.pairs.streaming import MEBIBYTE, SOFTMAX_NUMBERS, Streaming
 

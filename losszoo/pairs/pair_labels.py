@@ -13,7 +13,7 @@ from torch import Tensor
 
 from losszoo.errors import UsageError
 from losszoo.pairs import streaming
-from losszoo.pairs.pair_masks import Masks, SelfColumn
+from losszoo.pairs.softmax_block import Masks, SelfColumn
 
 # A caller's own relation: labels of some rows and of all columns to who is positive, or to (positive, negative).
 Relation = Callable[[Tensor, Tensor], Any]
@@ -46,6 +46,13 @@ class PairLabels:
     def shape(self) -> tuple[int, int]:
         """(N, M)."""
         return self.row_labels.shape[0], self.column_labels.shape[0]
+
+    def back(self) -> PairLabels:
+        """The way back of two views, as they came: from the column of each row to all rows.
+
+        The columns below those are nobody's, so they are no rows on this way.
+        """
+        return replace(self, row_labels=self.column_labels[: self.shape[0]], column_labels=self.row_labels)
 
     def sorted(self) -> PairLabels:
         """The same with rows and columns in the order of their labels, where that pays."""

@@ -25,6 +25,7 @@ from losszoo.pairs import streamed
 from losszoo.pairs.dense import dense, halfway
 from losszoo.pairs.distributed import distributed_call
 from losszoo.pairs.distributed.collectives import World, world
+from losszoo.pairs.distributed.gather import Agreement
 from losszoo.pairs.few_pairs import are_few, at_once
 from losszoo.pairs.pair_labels import PairLabels, Relation
 from losszoo.pairs.row_functions import Row, RowContract, compiled, contract_of, row_of
@@ -108,7 +109,7 @@ class PairwiseLoss(Loss):
         super()._adopt(identity)
         self._similarity: str = self._params.pop("similarity", contract.similarity)
         self._temperature: float = self._params.pop("temperature", contract.temperature or 1.0)
-        self._symmetric: bool = self._params.pop("symmetric", contract.symmetric)
+        self._symmetric: bool = self._params.pop("symmetric", contract.symmetric) and self._rules.two_ways
         self._context = replace(self._context, any_labels=self._any_labels)
         self._prepare_rows()
 
@@ -177,22 +178,14 @@ class PairwiseLoss(Loss):
         mask: Tensor | None,
         older: OlderRows | None = None,
     ) -> Unreduced:
-        if older is None and not (dist.is_available() and dist.is_initialized()):
-            return super()._unreduced(args, named, weight, mask)
-        there = self._among_ranks(args, named, weight, mask, older)
-        if older is None or not self._symmetric:
-            return there
-        # Older keys have no queries: from keys to queries there are no older rows.
-        queries, keys = self._rules.bind(args, named)
-        return halfway(there, self._among_ranks((keys, queries), {}, weight, mask, older.none()))
-
-    def _among_ranks(self, *call: Any) -> Unreduced:
+        if not (dist.is_available() and dist.is_initialized()):
+            return super()._unreduced(args, named, weight, mask, older)
         if self.streaming.ranks in SHARED and not whole_matrix_wanted():
             # Work among ranks cannot be traced: a graph ends before it and begins again after it.
             call_with_ranks: Callable[..., Unreduced] = UNTRACED.get("unreduced", PairwiseLoss._call_with_ranks)
-            return call_with_ranks(self, *call)
+            return call_with_ranks(self, args, named, weight, mask, older)
         self._group()
-        return super()._unreduced(*call)
+        return super()._unreduced(args, named, weight, mask, older)
 
     def _call_with_ranks(self, *call: Any) -> Unreduced:
         group = self._group()
@@ -221,8 +214,8 @@ class PairwiseLoss(Loss):
         job = streamed.Job(row, pair_labels, self._similarity, self._temperature, rows.shape[0])
         columns = rows if columns is None else columns
         twice = self.streaming.dense or transformed()
-        symmetric, hides_columns = self._symmetric and older is None, self._rules.rows_interact
-        return dense(rows, columns, job, mask, twice=twice, symmetric=symmetric, hides_columns=hides_columns)
+        hides_columns = self._rules.rows_interact
+        return dense(rows, columns, job, mask, twice=twice, symmetric=self._symmetric, hides_columns=hides_columns)
 
     def _values_with(self, older: OlderRows, inputs: Inputs, mask: Tensor | None) -> Unreduced:
         """The whole matrix with the older rows as columns, without the rows and candidates that are left out."""
@@ -277,24 +270,23 @@ class PairwiseLoss(Loss):
         row, way = self._rows[pair_labels.row_labels.is_floating_point()], self._streaming
         if way.compile and not row.softmax:
             row = replace(row, function=compiled(row.function))
-        symmetric = self._symmetric and older is None
         if way.ranks in SHARED:
             call = distributed_call.current_call()
             if call is not None:
-                return self._with_group(call, rows, columns, pair_labels, row, weight, symmetric)
+                return self._with_group(call, rows, columns, pair_labels, row, weight)
         few = are_few(rows, pair_labels.column_labels.shape[0], way, softmax=row.softmax)
         size = rows.shape[0]
         if not (few and row.softmax):
             size = way.block_rows(pair_labels.column_labels.shape[0], rows.dtype, rows.device, softmax=row.softmax)
-            pair_labels = pair_labels.sorted() if row.softmax else pair_labels
         job = streamed.Job(row, pair_labels, self._similarity, self._temperature, size)
-        if columns is None or not symmetric:
+        if columns is None or not self._symmetric:
             return self._one_way(rows, columns, job, weight, few)
         both = mutual(rows, columns, job)
         if both is not None:
             return both if weight is None else scale(both, weight)
-        there, back = self._one_way(rows, columns, job, weight, few), self._one_way(columns, rows, job, weight, few)
-        return halfway(there, back)
+        there, own = self._one_way(rows, columns, job, weight, few), columns[: rows.shape[0]]
+        job = replace(job, pair_labels=pair_labels.back())
+        return halfway(there, self._one_way(own, rows, job, weight, few))
 
     def _with_group(
         self,
@@ -304,7 +296,6 @@ class PairwiseLoss(Loss):
         pair_labels: PairLabels,
         row: Row,
         weight: Tensor | None,
-        symmetric: bool,
     ) -> Unreduced:
         """The same with the columns of all ranks."""
         labels, way = pair_labels.row_labels, self.streaming
@@ -318,14 +309,18 @@ class PairwiseLoss(Loss):
             f"D={rows.shape[1]}, {rows.dtype}, labels (N{''.join(f', {k}' for k in labels.shape[1:])}) {labels.dtype}"
         )
         agreement = call.agree(alike, pair_labels.shape, (rows, columns), way, separate=self.policy.reduction == "none")
-        pair_labels = agreement.pair_labels(pair_labels, places=self._rules.two_ways)
-        size = way.block_rows(pair_labels.shape[1], rows.dtype, rows.device, softmax=row.softmax)
-        pair_labels = pair_labels.sorted() if row.softmax and not agreement.ring else pair_labels
-        job = streamed.Job(row, pair_labels, self._similarity, self._temperature, size)
-        there = agreement.answer(rows, columns, job, weight)
-        if not symmetric or columns is None:
+
+        def answer(agreed: Agreement, rows: Tensor, columns: Tensor | None, pair_labels: PairLabels) -> Unreduced:
+            labels = agreed.pair_labels(pair_labels, places=self._rules.two_ways)
+            size = way.block_rows(labels.shape[1], rows.dtype, rows.device, softmax=row.softmax)
+            labels = labels.sorted() if row.softmax and not agreed.ring else labels
+            job = streamed.Job(row, labels, self._similarity, self._temperature, size)
+            return agreed.answer(rows, columns, job, weight)
+
+        there = answer(agreement, rows, columns, pair_labels)
+        if columns is None or not self._symmetric:
             return there
-        return halfway(there, agreement.answer(columns, rows, job, weight))
+        return halfway(there, answer(agreement.back(), columns[: rows.shape[0]], rows, pair_labels.back()))
 
     def _one_way(
         self, rows: Tensor, columns: Tensor | None, job: streamed.Job, weight: Tensor | None, few: bool
@@ -333,6 +328,8 @@ class PairwiseLoss(Loss):
         if few:
             unreduced = at_once(rows, columns, job)
             return unreduced if weight is None else scale(unreduced, weight)
+        if job.row.softmax:
+            job = replace(job, pair_labels=job.pair_labels.sorted())
         if self.policy.reduction != "none":
             return streamed.total(rows, columns, job, weight)
         values = streamed.each(rows, columns, job)

@@ -12,8 +12,7 @@ from losszoo.errors import UsageError
 from losszoo.losses.numerics import full_precision
 from losszoo.losses.unreduced import Unreduced
 from losszoo.pairs.blocks import SoftmaxRows, WholeRows, Worker
-from losszoo.pairs.kernels.choose_kernel import geometry
-from losszoo.pairs.kernels.kernel import Geometry
+from losszoo.pairs.kernels import Geometry, geometry
 from losszoo.pairs.pair_labels import PairLabels
 from losszoo.pairs.row_functions import Row
 

@@ -12,8 +12,7 @@ from losszoo.losses.numerics import full_precision
 from losszoo.losses.reduction import keep
 from losszoo.losses.unreduced import Unreduced
 from losszoo.pairs.dense import halfway
-from losszoo.pairs.kernels.choose_kernel import ordinary
-from losszoo.pairs.kernels.dot_kernel import Products, cosine_bound
+from losszoo.pairs.kernels import Products, cosine_bound, ordinary
 from losszoo.pairs.row_functions import answer, taking_part
 from losszoo.pairs.streamed import Job, once, wanted_of
 
@@ -26,7 +25,8 @@ def mutual(queries: Tensor, keys: Tensor, job: Job) -> Unreduced | None:
 
     Args:
         queries: (N, D).
-        keys: (N, D), row i belonging to row i of the queries.
+        keys: (M, D), row i belonging to row i of the queries; the rows below the first N meet them on the way there
+            and have no way back.
         job: what is done with them.
 
     Returns:
@@ -53,11 +53,12 @@ class _Odds(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, queries: Tensor, keys: Tensor, temperature: float, size: int) -> tuple[Tensor, Tensor]:
         geometry = Products(queries, keys, wanted_of(ctx, keys), temperature, True)
-        rows, columns = queries.new_zeros(2, queries.shape[0]).unbind()
+        count = queries.shape[0]
+        rows, columns = queries.new_zeros(2, count).unbind()
         for block, terms in _blocks(geometry, size):
             torch.sum(terms, 1, out=rows[block])
-            columns += terms.sum(0)
-        own = (geometry.left * geometry.y).sum(1) - 1 / temperature
+            columns += terms[:, :count].sum(0)
+        own = (geometry.left * geometry.y[:count]).sum(1) - 1 / temperature
         ctx.save_for_backward(queries, keys, rows, columns)
         ctx.geometry, ctx.size = geometry, size
         return rows.log() - own, columns.log() - own
@@ -67,10 +68,11 @@ class _Odds(torch.autograd.Function):
         queries, keys, rows, columns = ctx.saved_tensors
         geometry, tiny = ctx.geometry, torch.finfo(rows.dtype).tiny
         with torch.no_grad(), full_precision((there,)):
-            by_row, by_column = (there / rows.clamp(min=tiny)).unsqueeze(1), back / columns.clamp(min=tiny)
+            by_row, by_column = (there / rows.clamp(min=tiny)).unsqueeze(1), rows.new_zeros(keys.shape[0])
+            by_column[: len(back)] = back / columns.clamp(min=tiny)
             own = -(there + back)
             geometry.start()
-            factors = rows.new_empty(min(ctx.size, rows.shape[0]), rows.shape[0])
+            factors = rows.new_empty(min(ctx.size, rows.shape[0]), keys.shape[0])
             for block, terms in _blocks(geometry, ctx.size):
                 terms.mul_(torch.add(by_row[block], by_column, out=factors[: terms.shape[0]]))
                 terms[:, block].diagonal().copy_(own[block])
@@ -84,7 +86,7 @@ def _blocks(geometry: Products, size: int) -> Iterator[tuple[slice, Tensor]]:
     """Exponentials of the logits below their bound, the own places being 0."""
     rows, columns = geometry.rows.shape[0], geometry.columns.shape[0]
     buffer = geometry.rows.new_empty(min(size, rows), columns)
-    for start in range(0, rows, size):
+    for start in range(0, rows, max(size, 1)):
         block = slice(start, min(start + size, rows))
         terms = geometry.scores(block, buffer[: block.stop - start])
         terms.sub_(1 / geometry.temperature).exp_()

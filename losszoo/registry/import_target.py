@@ -7,13 +7,15 @@ import importlib
 import os
 import sys
 from importlib.machinery import ModuleSpec, SourceFileLoader
-from pathlib import Path, PureWindowsPath
 from types import CodeType, ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from losszoo.common.foreign_code import foreign_code
 from losszoo.common.text import in_one_line
 from losszoo.errors import UsageError, suggest
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def resolve(target: str, base: Path | None = None) -> Any:
@@ -65,6 +67,8 @@ def _import(name: str, target: str) -> ModuleType:
 
 
 def _from_file(place: str, base: Path | None) -> ModuleType:
+    from pathlib import Path, PureWindowsPath  # here, since `losszoo list` loads no file
+
     start = base or Path.cwd()
     try:
         path = (start / Path(place).expanduser()).resolve()
@@ -90,7 +94,7 @@ class _FreshLoader(SourceFileLoader):
 @functools.lru_cache(maxsize=64)
 def _load_file(path: Path, version: int) -> ModuleType:
     """Run a file as a module of its own; an edited file is run again. It may import its neighbours."""
-    import hashlib  # here, since `losszoo list` loads no file
+    import hashlib
     import importlib.util
 
     name = f"losszoo_file_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"

@@ -9,8 +9,7 @@ import contextlib
 import functools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
-from importlib.metadata import EntryPoint
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pluggy
 
@@ -19,13 +18,16 @@ from losszoo.common.text import in_one_line, printable
 from losszoo.errors import NO_ALIASES, UnknownNameError, UsageError, suggest
 from losszoo.losses.sums.words import KINDS, WORDS
 from losszoo.registry import hookspecs
-from losszoo.registry.discovery import FILE, UNKNOWN, declared, name_and_version
+from losszoo.registry.discovery import FILE, Declared, declared, name_and_version, owner_of
 from losszoo.registry.faulty_specs import collecting, fault_of
 from losszoo.registry.loaded_classes import loaded
 from losszoo.registry.params import Param
 from losszoo.registry.signature_specs import KindSpec, SignatureSpec, spec_of
 from losszoo.registry.slow_plugins import SlowPlugins
 from losszoo.registry.specs import LossSpec, TaskSpec
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 Spec = TypeVar("Spec", LossSpec, TaskSpec, SignatureSpec, KindSpec)
 
@@ -166,7 +168,7 @@ class Registry:
                 names.append(spec.name)
         return names
 
-    def load(self, entry_point: EntryPoint) -> Plugin | None:
+    def load(self, entry_point: Declared | EntryPoint) -> Plugin | None:
         """Load one plugin and find its hooks; never raises for what the plugin does."""
         origin = _origin(entry_point)
         self.plugins.append(origin)
@@ -398,12 +400,11 @@ def why_nothing(plugin: Any, hooks: Any) -> str:
     return f"offers no loss and no task: {wrong}{right}"
 
 
-def _origin(entry_point: EntryPoint) -> Origin:
-    distribution = entry_point.dist
-    return Origin(entry_point.name, *(name_and_version(distribution) if distribution else (UNKNOWN, "")))
+def _origin(entry_point: Declared | EntryPoint) -> Origin:
+    return Origin(entry_point.name, *owner_of(entry_point))
 
 
-def build(points: Iterable[EntryPoint]) -> Registry:
+def build(points: Iterable[Declared | EntryPoint]) -> Registry:
     """A registry of these entry points; our own distribution first, so that no plugin takes a built-in name."""
     unique = {(point.name, point.value, _origin(point).distribution): point for point in points}
     own_first = sorted(unique, key=lambda key: (key[2] != OWN_DISTRIBUTION, key[2], key[0]))

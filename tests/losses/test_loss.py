@@ -142,7 +142,7 @@ BAD_CALLS = [
     ("contrastive", (LOGITS, LOGITS[:3], LABELS), {}, r"second must have the shape of first"),
     ("contrastive", (LOGITS, LOGITS, LABELS[:2]), {}, r"same must have shape \(4,\)"),
     ("triplet", (LOGITS, LOGITS, LOGITS[:2]), {}, r"negatives must have the shape of anchors"),
-    ("info-nce", (LOGITS, LOGITS[:, :2]), {}, r"keys must have the shape of queries"),
+    ("info-nce", (LOGITS, LOGITS[:, :2]), {}, r"keys must have shape \(M, 3\), M >= 4: the key of each query, then"),
     ("modern-nca", (LOGITS, LABELS, LOGITS[:, :2], LABELS), {}, r"candidates must have shape \(M, 3\)"),
     (
         "modern-nca",

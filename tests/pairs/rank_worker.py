@@ -60,6 +60,7 @@ class Case:
     dtype: torch.dtype = torch.float64
     small: bool = True
     bank: bool = False
+    further: bool = False
 
 
 CASES: dict[str, Case] = {
@@ -79,6 +80,10 @@ CASES: dict[str, Case] = {
     "info-nce, symmetric": Case("info-nce", {"symmetric": True}, views=True, masked=True),
     "info-nce, symmetric, none": Case("info-nce", {"symmetric": True}, views=True, reduction="none"),
     "info-nce, an empty rank": Case("info-nce", {"symmetric": True}, views=True, split="empty", weighted=True),
+    "further keys": Case("info-nce", views=True, further=True, weighted=True),
+    "further keys, symmetric": Case("info-nce", {"symmetric": True}, views=True, further=True, masked=True),
+    "further keys, none": Case("info-nce", {"symmetric": True}, views=True, further=True, reduction="none"),
+    "further keys, a bank": Case("info-nce", {"symmetric": True}, views=True, further=True, bank=True, split="empty"),
     "triplet-all": Case("triplet-all"),
     "triplet-all, float32": Case("triplet-all", dtype=torch.float32),
     "triplet-batch-hard": Case("triplet-batch-hard"),
@@ -160,6 +165,7 @@ def batch_of(case: Case) -> Batch:
         labels = (torch.rand(ROWS, 5) < 0.3).byte()
     weight = torch.arange(ROWS).remainder(3).to(case.dtype)
     batch = {"inputs": inputs, "other": inputs + 0.3 * torch.randn_like(inputs), "labels": labels}
+    batch |= {"further": torch.randn_like(inputs)[: 2 * ROWS // 3]} if case.further else {}
     batch |= {"weight": weight} if case.weighted else {}
     return batch | ({"mask": torch.arange(ROWS) % 4 != 1} if case.masked else {})
 
@@ -181,7 +187,8 @@ def step(case: Case, network: nn.Module, batch: Batch, way: str) -> tuple[Tensor
         before = -batch["inputs"] @ torch.ones(6, 5, dtype=case.dtype).tril()
         loss(before, 2 * before if case.views else batch["labels"])
         loss.eval()
-    out = network(torch.cat([batch["inputs"], batch["other"]]) if case.views else batch["inputs"])
+    parts = ["inputs", "other", "further"] if case.further else ["inputs", "other"] if case.views else ["inputs"]
+    out = network(torch.cat([batch[part] for part in parts]))
     inputs = (out[:rows], out[rows:]) if case.views else (out, batch["labels"])
     value = loss(*inputs, **how)
     value.sum().backward()

@@ -11,8 +11,8 @@ from written_out import EMBEDDING, HARDEST, STABLE, SUP_CON, Case, same_and_othe
 
 import losszoo
 from losszoo import Streaming
-from losszoo.pairs.kernels import choose_kernel
-from losszoo.pairs.kernels.choose_kernel import geometry, ordinary
+from losszoo.pairs import kernels
+from losszoo.pairs.kernels import geometry, ordinary
 
 LABELS = torch.tensor([0, 1, 0, 2, 1, 0, 2, 2, 1])
 # A hinge at its kink has several slopes.
@@ -123,9 +123,9 @@ def test_a_block_and_what_it_carries_back(
     similarity: str, kind: str, same: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Measure and slopes of every form, against autograd over the similarity written out."""
-    monkeypatch.setattr(choose_kernel, "_FEW", 1 << 30 if kind == "few" else 0)
+    monkeypatch.setattr(kernels, "_FEW", 1 << 30 if kind == "few" else 0)
     if kind == "careful":
-        monkeypatch.setattr(choose_kernel, "ordinary", lambda *_: False)
+        monkeypatch.setattr(kernels, "ordinary", lambda *_: False)
     rows = drawn(7, seed=1).requires_grad_()
     columns = rows if same else drawn(5, seed=2).requires_grad_()
     x = rows.detach()

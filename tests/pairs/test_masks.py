@@ -8,7 +8,7 @@ from torch import Tensor
 
 from losszoo.pairs import streaming
 from losszoo.pairs.pair_labels import PairLabels
-from losszoo.pairs.pair_masks import Masks, SelfColumn
+from losszoo.pairs.softmax_block import Masks, SelfColumn
 
 LABELS = torch.tensor([5, 1, 1, 5, 5, 9, 1, 1, 5])
 ROWS = torch.arange(9)

@@ -50,6 +50,15 @@ for target in ("nca-stable", "sup-con", "triplet-batch-hard", hardest_share):
     assert bool(value.isfinite()) and bool(rows.grad.isfinite().all()) and bool((rows.grad != 0).any())
     rows.grad = None
     extra[loss.identity.name] = resident("VmHWM") - before
+for symmetric in (False, True):
+    loss = losszoo.create("info-nce", symmetric=symmetric, streaming=losszoo.Streaming(memory=64))
+    Path("/proc/self/clear_refs").write_text("5")
+    before = resident("VmHWM")
+    value = loss(rows[: count // 10], torch.cat([rows.roll(1, 0)] * 10))
+    value.backward()
+    assert bool(value.isfinite()) and bool(rows.grad.isfinite().all()) and bool((rows.grad != 0).any())
+    rows.grad = None
+    extra[f"further keys, {symmetric}"] = resident("VmHWM") - before
 print(json.dumps(extra))
 """
 
@@ -61,5 +70,6 @@ def test_twenty_thousand_rows_take_a_tenth_of_one_matrix(tmp_path: Path) -> None
     done = subprocess.run([sys.executable, script, str(ROWS)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     extra = json.loads(done.stdout)
-    assert set(extra) == {"nca-stable", "sup-con", "triplet-batch-hard", "hardest_share"}
+    further = {"further keys, False", "further keys, True"}
+    assert set(extra) == {"nca-stable", "sup-con", "triplet-batch-hard", "hardest_share", *further}
     assert max(extra.values()) < LIMIT < MATRIX / 10, extra

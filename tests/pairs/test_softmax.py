@@ -9,8 +9,8 @@ from torch import Tensor
 
 import losszoo
 from losszoo import log_odds
-from losszoo.pairs.log_odds import SoftmaxBlock, spread
-from losszoo.pairs.pair_masks import Masks, SelfColumn
+from losszoo.pairs.log_odds import spread
+from losszoo.pairs.softmax_block import Masks, SelfColumn, SoftmaxBlock
 
 # Two positives, two negatives, and one that is neither.
 POSITIVE = torch.tensor([[True, True, False, False, False]])

@@ -75,7 +75,8 @@ class Signature(ABC):
         rows_interact: the value of a row depends on the other rows, which are its candidates.
         on_parameters: a penalty on parameters, which needs no data.
         any_shape: samples may have further dimensions; one value per element.
-        two_ways: over pairs of two views of the same things, in both directions; the positive is the same place.
+        two_ways: over pairs of two views of the same things, in both directions; the positive is the same place. There
+            may be columns below those of the rows: on the way back they are left out.
         draws_candidates: in training it is given rows drawn from all training rows, and predicts from them.
         against: name of the signature in which its row functions meet other candidates than their own batch.
         stricter_than: signatures called with the same tensors, whose inputs need not be as strict as here; in a sum

@@ -41,6 +41,10 @@ class Agreement:
     memory: float
     separate: bool
 
+    def back(self) -> Agreement:
+        """The same for the way back of two views, where each rank's rows are the columns of all."""
+        return replace(self, columns=self.rows)
+
     def pair_labels(self, pair_labels: PairLabels, *, places: bool) -> PairLabels:
         """The labels of this rank's rows and of all columns; ``places`` are labels that count within a rank."""
         first = starts(self.rows)[self.world.rank] if places else 0

@@ -11,8 +11,7 @@ from torch import Tensor
 from losszoo.pairs import streaming
 from losszoo.pairs.blocks import SoftmaxRows, WholeRows
 from losszoo.pairs.distributed.collectives import World, starts
-from losszoo.pairs.kernels.choose_kernel import geometry
-from losszoo.pairs.kernels.kernel import Geometry
+from losszoo.pairs.kernels import Geometry, geometry
 from losszoo.pairs.streamed import Job, Streamed
 
 # Rows, at least, for which the chunks go around once: enough that the work on a chunk outlasts its journey.

@@ -224,6 +224,8 @@ def _keywords(module: _Module, call: ast.Call, known: tuple[str, ...], what: str
 
 def _literal(module: _Module, node: ast.expr, what: str) -> Any:
     node = module.resolved(node)
+    if isinstance(node, ast.Constant):  # as most are
+        return node.value
     try:
         return ast.literal_eval(node)
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import functools
 import importlib.util
-from pathlib import Path
+import os
 from typing import Any
 
 from losszoo.errors import UsageError
@@ -23,7 +23,7 @@ def class_attributes(target: str) -> dict[str, Any]:
     module, _, name = target.partition(":")
     path = _source_of(module, target)
     try:
-        classes = _classes_of(path, path.stat().st_mtime_ns)
+        classes = _classes_of(path, os.stat(path).st_mtime_ns)
     except (OSError, SyntaxError, ValueError) as error:
         raise UsageError(f"{target} must be Python source, got {path}: {error}") from error
     if name not in classes:
@@ -32,9 +32,10 @@ def class_attributes(target: str) -> dict[str, Any]:
 
 
 @functools.lru_cache(maxsize=64)
-def _classes_of(path: Path, changed: int) -> dict[str, ast.ClassDef]:
+def _classes_of(path: str, changed: int) -> dict[str, ast.ClassDef]:
     """The classes at the top of a file. ``changed`` is its time: an edited file is read again."""
-    text = path.read_text(encoding="utf-8")
+    with open(path, encoding="utf-8") as file:
+        text = file.read()
     try:
         tree = ast.parse(_without_methods(text))
     except SyntaxError:
@@ -43,19 +44,21 @@ def _classes_of(path: Path, changed: int) -> dict[str, ast.ClassDef]:
 
 
 def _without_methods(text: str) -> str:
-    """Empty lines in place of methods, which take most of the time of parsing.
+    """Empty lines in place of methods and functions, which take most of the time of parsing.
 
     Where that leaves no Python, all of it is parsed; where it hides an attribute, the class that is loaded differs from
     what was read, and is refused.
     """
-    kept, inside = [], False
+    kept, inside, function = [], False, False
     for line in text.split("\n"):
-        indent = len(line) - len(line.lstrip())
-        if line.strip():
-            if indent == 4 and line.lstrip().startswith(("def ", "async def ", "@")):
-                inside = True
-            elif indent < 4 or (indent == 4 and not line.startswith("    )")):
-                inside = False
+        bare = line.lstrip()
+        indent = len(line) - len(bare)
+        if bare and bare[0] != ")":  # which may end the head of a function
+            declares = bare.startswith(("def ", "async def ", "@"))
+            if indent == 0:
+                inside = function = declares
+            elif indent <= 4 and not function:
+                inside = indent == 4 and declares
         kept.append("" if inside else line)
     return "\n".join(kept)
 
@@ -92,7 +95,7 @@ def _literal(value: ast.expr) -> Any:
         return NotLiteral(value.lineno)
 
 
-def _source_of(module: str, target: str) -> Path:
+def _source_of(module: str, target: str) -> str:
     """The file of a module, found without importing the packages that it is in."""
     root, *rest = module.split(".")
     spec = importlib.util.find_spec(root)
@@ -101,10 +104,10 @@ def _source_of(module: str, target: str) -> Path:
     if not rest:
         if spec.origin is None or not spec.origin.endswith(".py"):
             raise UsageError(f"{target} must be Python source, got {spec.origin}")
-        return Path(spec.origin)
+        return spec.origin
     for folder in spec.submodule_search_locations or ():
-        base = Path(folder).joinpath(*rest)
-        for path in (base.with_suffix(".py"), base / "__init__.py"):
-            if path.is_file():
+        base = os.path.join(folder, *rest)
+        for path in (f"{base}.py", os.path.join(base, "__init__.py")):
+            if os.path.isfile(path):
                 return path
     raise UsageError(f"{target} must be installed, got no module {module!r}")

@@ -13,7 +13,7 @@ from torch import Tensor
 from losszoo.losses.signatures import TABLE
 from losszoo.losses.signatures.example_inputs import whose
 from losszoo.losses.similarity import unit
-from losszoo.pairs.kernels.choose_kernel import geometry
+from losszoo.pairs.kernels import geometry
 from losszoo.pairs.streaming import Streaming
 from losszoo.registry.registry import installed
 from losszoo.training.data.batch_inputs import Model, one_hot

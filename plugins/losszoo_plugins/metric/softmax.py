@@ -29,16 +29,17 @@ def info_nce(odds: Tensor) -> Tensor:
     .. math:: \ell_i = -\log \frac{e^{s_{ii}/\tau}}{\sum_j e^{s_{ij}/\tau}}
 
     For self-supervised training on two views of the same samples, and for pairs of two kinds such as image and text.
-    More keys make the task harder, so large batches help. With ``symmetric=true`` it is the loss of CLIP; with
+    More keys make the task harder, so large batches help, and so do further keys that belong to no query, such as hard
+    negatives or the queue of momentum contrast. With ``symmetric=true`` it is the loss of CLIP; with
     ``temperature=0.05`` multiple negatives ranking, whose scale is 20. NT-Xent, the loss of SimCLR, sets each view
     against the other view and against the rest of its own one; here the keys are the other view alone.
 
     Args:
-        first: queries, (N, D) embeddings.
-        second: keys, (N, D) embeddings; row i belongs to row i of ``first``.
+        queries: (N, D) embeddings.
+        keys: (M, D) embeddings, M >= N; row i belongs to query i, and the rows below the first N are negatives of all.
         similarity: s, of a query to a key; a distance is its negative.
         temperature: what the similarities are divided by: the lower, the more the hard negatives count.
-        symmetric: mean of queries to keys and keys to queries.
+        symmetric: mean of queries to keys, and of the first N keys to queries.
 
     Returns:
         One value per query, (N,), >= 0; 0 for a query that has only its own key.

@@ -1,4 +1,7 @@
-"""Positives and negatives of one block of rows, as slices where the labels are sorted and as masks where they mix."""
+"""The softmax of one block of rows in closed form, over who is positive and who negative in it.
+
+Positives and negatives are slices where the labels are sorted, and masks where they mix.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,10 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+# A term of e^-60 of the largest counts for nothing, and one that underflowed would cost forty times as much.
+_FLOOR = -60.0
+_NOTHING = torch.empty(0)
 
 
 @dataclass(frozen=True)
@@ -160,3 +167,84 @@ class Masks:
         if peak is None:
             peak = scores.new_full((self.rows, 1), -sign * limit)
         return peak.clamp_(-limit, limit)
+
+
+@dataclass
+class SoftmaxBlock:
+    """Odds and spread of a block of rows, and then the gradients of the loss, in two buffers and few passes.
+
+    Args:
+        scores: (rows, M), logits (``sign`` 1) or their negatives (``sign`` -1). Own places are overwritten.
+        sign: see above.
+        masks: who is positive and who negative.
+        terms: (rows, M), a buffer; the scores themselves where they are not looked at again.
+        bound: what no logit exceeds, and none is further below than an exponential can tell; None where unknown.
+        positive_sum: (rows, 1), sum of the positives' terms, once the values are known.
+        negative_sum: (rows, 1), the same of the negatives.
+        nearest: (rows, 1), the best score of a row, where it was looked for.
+    """
+
+    scores: Tensor
+    sign: float
+    masks: Masks
+    terms: Tensor
+    bound: float | None = None
+    positive_sum: Tensor = _NOTHING
+    negative_sum: Tensor = _NOTHING
+    nearest: Tensor | None = None
+
+    def values(self, spreads: bool) -> tuple[Tensor, ...]:
+        """(rows,) log odds, and the spread where it is asked for."""
+        masks, terms = self.masks, self.terms
+        near, far = self._peaks()
+        if near is not far:
+            self.nearest = torch.maximum(near, far) if self.sign > 0 else torch.minimum(near, far)
+        inside, all_inside = slice(masks.start, masks.stop), masks.stop - masks.start == terms.shape[1]
+        band, measured = terms[:, inside], self.scores[:, inside]
+        if not all_inside:
+            for part, out in zip(masks.outside(self.scores), masks.outside(terms), strict=True):
+                self._below(far, part, out)
+        self._below(near if near is far else masks.choose(near, far), measured, band)
+        gap = self._gap(band) if spreads else None
+        terms.clamp_(_FLOOR, 0.0).exp_()
+        if masks.positive is None or not all_inside:
+            masks.fill_own(terms, 0.0)
+        self.positive_sum, self.negative_sum = masks.positive_sum(band), masks.negative_sum(terms)
+        # Nothing to sum is an infinity of the right sign, whatever stands for its peak.
+        positive_log = self.positive_sum.log()
+        odds = self.negative_sum.log() - positive_log
+        if near is not far:
+            odds += far - near if self.sign > 0 else near - far
+        return (odds.squeeze(1),) if gap is None else (odds.squeeze(1), gap.add_(positive_log).squeeze(1))
+
+    def gradients(self, odds: Tensor, spread: Tensor | None = None) -> Tensor:
+        """Gradients of the loss on the scores, (rows, M), in the buffer, from its gradients on odds and spread."""
+        drawn = odds if spread is None else odds - spread
+        tiny = torch.finfo(odds.dtype).tiny
+        by_negative = (odds if self.sign > 0 else -odds).unsqueeze(1) / self.negative_sum.clamp(min=tiny)
+        by_positive = (-drawn if self.sign > 0 else drawn).unsqueeze(1) / self.positive_sum.clamp(min=tiny)
+        self.masks.scale(self.terms, by_positive, by_negative)
+        if spread is not None:
+            each = (spread if self.sign < 0 else -spread).unsqueeze(1) / self.masks.positive_counts(self.terms)
+            self.masks.add_to_positives(self.terms, each)
+            if self.masks.positive is None:
+                self.masks.fill_own(self.terms, 0.0)
+        return self.terms
+
+    def _peaks(self) -> tuple[Tensor, Tensor]:
+        """The best positive and the best negative of each row; or one bound for all, where none can be far below it."""
+        if self.bound is not None:
+            peak = self.scores.new_full((), self.bound)
+            return peak, peak
+        self.masks.fill_own(self.scores, -self.sign * torch.inf)
+        return self.masks.nearest(self.scores, self.sign), self.masks.furthest(self.scores, self.sign)
+
+    def _below(self, peak: Tensor, scores: Tensor, out: Tensor) -> None:
+        first, second = (scores, peak) if self.sign > 0 else (peak, scores)
+        torch.sub(first, second, out=out)
+
+    def _gap(self, below: Tensor) -> Tensor:
+        """How far the positives are below their peak, on average."""
+        self.masks.fill_own(self.terms, 0.0)
+        # Divided before the sum, which could overflow.
+        return self.masks.positive_sum(below / -self.masks.positive_counts(self.terms))

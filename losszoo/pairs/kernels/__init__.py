@@ -1,1 +1,0 @@
-"""From embeddings to the scores of a block of pairs, and back to gradients."""
