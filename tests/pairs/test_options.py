@@ -51,7 +51,7 @@ def test_streaming_goes_with_losses_over_pairs() -> None:
         losszoo.create("nca", streaming=True)  # type: ignore[arg-type]
     with pytest.raises(
         UsageError,
-        match=r"with a row function over pairs .*got 'huber' has none",
+        match=r"with a row function over pairs .*got 'huber', which has none",
     ):
         losszoo.create("huber", streaming=Streaming())
     with pytest.raises(UsageError, match="streaming and relation must go with a row function"):

@@ -247,7 +247,7 @@ def test_what_is_no_run_folder(tmp_path: Path, done: RunResult) -> None:
         UsageError, match=r"resume must be given the folder of a run, got .* \(there is no such folder\)"
     ):
         losszoo.run(resume=tmp_path / "nowhere")
-    with pytest.raises(UsageError, match=r"got no config\.json"):
+    with pytest.raises(UsageError, match=r"it holds no config\.json"):
         losszoo.run(resume=tmp_path)
     shutil.copytree(done.run_dir, tmp_path / "damaged")
     for name, text, match in (

@@ -129,7 +129,7 @@ def refuse_tracing() -> None:
 def warn_of_local(name: str, others: World) -> None:
     """Say that only this rank's rows are candidates, which its user may not have meant."""
     warnings.warn(
-        f"{name}: candidates come from this rank only, out of {others.size}; say which are meant by "
+        f"{name}: candidates come from this rank only, out of {others.size}; choose with "
         "streaming=losszoo.Streaming(ranks='gather'), 'ring' or 'local'",
         stacklevel=level_of_user(),
     )

@@ -92,5 +92,5 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     """
     state = load(path, MOST_VALUES)
     if not isinstance(state, dict):
-        raise DamagedError(f"it holds a {type(state).__name__}, and no state of a run")
+        raise DamagedError(f"a {type(state).__name__}, and no state of a run")
     return state
