@@ -25,6 +25,8 @@ def loaded(spec: SignatureSpec | KindSpec) -> Any:
             _check_class(spec.target, offered, base, public)
             made = offered() if inspect.isclass(offered) else offered
             _check_alike(spec, made)
+            if isinstance(spec, SignatureSpec) and spec.options and made.forms_pairs:
+                raise UsageError(f"{spec.target}: options must be left out where rows form pairs, got {spec.options!r}")
     except LosszooError:
         raise
     except (Exception, SystemExit) as error:

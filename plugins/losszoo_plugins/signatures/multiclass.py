@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from losszoo import EdgeCase, Signature, Sizes, Source, checks
+from losszoo import EdgeCase, Floats, OptionCase, Signature, Sizes, Source, UsageError, Weighed, checks
 from losszoo_plugins.signatures import _shared
 
 
 class Multiclass(Signature):
-    """Logits (N, C, ...) against labels (N, ...), or against probabilities (N, C, ...)."""
+    """Logits (N, C, ...) against labels (N, ...), or against probabilities (N, C, ...).
+
+    Every loss has an ignored label and weights of classes, torch's. A label y counts w_y times. Probabilities q are
+    labels of which each is drawn with its share, so they count s times as the shares r of what is drawn then:
+
+    .. math:: \\ell_w(z, q) = s \\, \\ell(z, r), \\quad s = \\sum_c w_c q_c, \\quad r_c = w_c q_c / s
+
+    Of an expectation over the label that is the sum of w_c q_c times the loss of c; of cross-entropy what torch gives.
+    """
 
     name = "multiclass"
     arguments = ("logits", "targets")
@@ -27,6 +35,20 @@ class Multiclass(Signature):
     fits = ("multiclass", "binary")
     expects = ("logits", "probabilities", "log-probabilities")
     any_shape = True
+    options: ClassVar = {
+        "weight": {
+            "type": "floats",
+            "default": None,
+            "range": (0, None),
+            "summary": "one number per class, which counts its labels so many times; none counts all alike. A mean over "
+            "labels divides by their weights, one over probabilities by their number, as in torch",
+        },
+        "ignore_index": {
+            "type": "int",
+            "default": -100,
+            "summary": "label that takes no part in value, gradient or mean; probabilities do not know it",
+        },
+    }
     predicting = 90.0
     sizes = Sizes(second="classes", second_default=1000, usual="512x1000,256x32000")
     learns = "the target's logit over the others"
@@ -71,6 +93,34 @@ class Multiclass(Signature):
         alike = 1 / logits.shape[1]
         hidden = torch.where(wide, targets, alike) if targets.is_floating_point() else targets * mask
         return torch.where(wide, logits, alike if context.expects == "probabilities" else 0.0), hidden
+
+    def check_options(self, options: Mapping[str, Any]) -> None:
+        weight = options.get("weight")
+        if weight is None:
+            return
+        numbers = torch.as_tensor(weight, dtype=torch.float64).detach()
+        if not bool((numbers >= 0).all() & numbers.isfinite().all() & (numbers > 0).any()):
+            rule = "be finite and >= 0, with at least one number above 0"
+            raise UsageError(f"weight must {rule}, got {numbers.tolist()}")
+
+    def present(self, inputs: tuple[Any, ...], options: Mapping[str, Any]) -> Tensor | None:
+        targets: Tensor = inputs[1]
+        ignored = options.get("ignore_index")
+        return None if ignored is None or targets.is_floating_point() else targets != ignored
+
+    def weighed(self, inputs: tuple[Any, ...], options: Mapping[str, Any]) -> Weighed:
+        logits, targets = inputs
+        if options.get("weight") is None:
+            return Weighed(inputs)
+        weight = class_weights(options["weight"], logits)
+        if not targets.is_floating_point():
+            times = weight[targets]
+            return Weighed(inputs, times, times)
+        drawn = targets * weight.reshape(-1, *[1] * (targets.ndim - 2))
+        times = drawn.sum(1)
+        some = (times > 0).unsqueeze(1)
+        shares = torch.where(some, drawn / torch.where(some, times.unsqueeze(1), 1.0), targets)
+        return Weighed((logits, shares), times)
 
     def example(self, source: Source) -> tuple[Any, ...]:
         classes = source.second or source.classes
@@ -121,3 +171,17 @@ class Multiclass(Signature):
 
     def loss_inputs(self, batch: Any) -> tuple[Any, ...]:
         return batch.outputs, batch.targets
+
+
+def class_weights(weight: Floats, logits: Tensor) -> Tensor:
+    """One number per class of logits (N, C, ...), as (C,); a single one is that of all classes.
+
+    Raises:
+        UsageError: another number of them than of classes.
+    """
+    classes = logits.shape[1]
+    given = torch.as_tensor(weight, dtype=logits.dtype, device=logits.device)
+    if given.shape not in ((), (1,), (classes,)):
+        came = f"{given.shape[0]} of them" if given.ndim == 1 else f"shape {tuple(given.shape)}"
+        raise UsageError(f"weight must have one entry per class, C={classes}, got {came}")
+    return given.expand(classes)
