@@ -114,7 +114,7 @@ def _extremes(param: Param) -> Iterator[Any]:
 
 @check(concerns=lambda signature: bool(signature.options), because="its signature has no options")
 def check_signature_options(subject: Subject) -> None:
-    """The options of the signature do what it says: calls that must agree have one value and one gradient."""
+    """The options of the signature do what it says: calls that must agree do, in value and gradient."""
     inputs = subject.batch()
     for case in TABLE[subject.signature].option_cases(inputs, subject.expects):
         for reduction in case.reductions:
