@@ -46,8 +46,10 @@ if TYPE_CHECKING:
     from losszoo.losses.signatures.kind import Kind as Kind
     from losszoo.losses.signatures.paired_rows import PairedRows as PairedRows
     from losszoo.losses.signatures.signature import EdgeCase as EdgeCase
+    from losszoo.losses.signatures.signature import OptionCase as OptionCase
     from losszoo.losses.signatures.signature import Signature as Signature
     from losszoo.losses.signatures.signature import Sizes as Sizes
+    from losszoo.losses.signatures.signature import Weighed as Weighed
     from losszoo.losses.similarity import pairwise_logits as pairwise_logits
     from losszoo.losses.sums.sum_loss import SumLoss as SumLoss
     from losszoo.losses.unreduced import Unreduced as Unreduced
@@ -100,6 +102,7 @@ _HOME = {
     "LosszooError": "losszoo.errors",
     "MemoryBank": "losszoo.memory_bank",
     "NonFiniteError": "losszoo.errors",
+    "OptionCase": "losszoo.losses.signatures.signature",
     "PairedRows": "losszoo.losses.signatures.paired_rows",
     "PairwiseLoss": "losszoo.pairs.pairwise_loss",
     "Param": "losszoo.registry.params",
@@ -122,6 +125,7 @@ _HOME = {
     "Tuning": "losszoo.tuning.tuning_result",
     "Unreduced": "losszoo.losses.unreduced",
     "UsageError": "losszoo.errors",
+    "Weighed": "losszoo.losses.signatures.signature",
     "accumulate": "losszoo.training.gradient_cache",
     "compare": "losszoo.comparison.compare",
     "create": "losszoo.creation",

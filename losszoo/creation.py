@@ -19,12 +19,14 @@ from losszoo.losses.introspection import (
     fitting_signatures,
     infer_signature,
     name_of,
+    options_beside,
     parameters_of,
     positional_names,
     unknown_signature,
 )
 from losszoo.losses.loss import Loss
 from losszoo.losses.reduction import Policy
+from losszoo.losses.signatures import TABLE
 from losszoo.losses.sums.idle import refuse_idle
 from losszoo.losses.sums.leaves import leaves as single_losses
 from losszoo.losses.sums.sum_loss import SumLoss, Term
@@ -226,7 +228,8 @@ def _check_one_of(name: str, value: str | None, allowed: tuple[str, ...]) -> Non
 
 def _construct(function: type, identity: LossInfo) -> Any:
     try:
-        made = function(**identity.params)
+        beside = options_beside(TABLE[identity.signature], function)
+        made = function(**{name: value for name, value in identity.params.items() if name not in beside})
     except TypeError as error:
         raise UsageError(
             f"{identity.name} cannot be made with ({', '.join(identity.params)}): {message_of(error)}; "
@@ -257,7 +260,8 @@ def _check_keywords(function: Callable[..., Any], identity: LossInfo) -> None:
     contract = getattr(function, "__losszoo_row__", None)
     row = ["similarity", "symmetric"] if contract else []
     row += ["temperature"] if contract and contract.temperature is not None else []
-    known = [*(name for name in parameters if name not in positional_names(function)), *row]
+    own = [name for name in parameters if name not in positional_names(function)]
+    known = [*own, *row, *options_beside(TABLE[identity.signature], function)]
     for name in identity.params:
         if name not in known:
             raise UsageError(f"{identity.name} has no parameter {name!r}: {suggest(name, known)}")

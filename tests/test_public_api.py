@@ -37,6 +37,7 @@ PUBLIC = [
         "LosszooError",
         "MemoryBank",
         "NonFiniteError",
+        "OptionCase",
         "PairedRows",
         "PairwiseLoss",
         "Param",
@@ -63,6 +64,7 @@ PUBLIC = [
         "Tuning",
         "Unreduced",
         "UsageError",
+        "Weighed",
     ),
     *(
         "accumulate",

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
-from losszoo.errors import UsageError
-from losszoo.losses.arguments import CheckContext
+from losszoo.errors import UsageError, usage_error_like
+from losszoo.losses.arguments import BrokenRule, CheckContext
 from losszoo.losses.parameters import attributes_of, defaults_of, refuse_misspelt, remake, set_attribute
 from losszoo.losses.reduction import Policy
 from losszoo.losses.signatures.signature import Signature
@@ -40,6 +40,11 @@ class LossInfo:
     check: Callable[[Mapping[str, Any]], None] | None = field(default=None, repr=False, compare=False)
     made_by: Callable[..., Any] | None = field(default=None, repr=False, compare=False)
 
+    def named(self, error: Exception) -> UsageError:
+        """The error with the name of the loss, and whose it is."""
+        owner = f" (a loss of {self.owner})" if self.owner else ""
+        return usage_error_like(error)(f"{self.name}: {error}{owner}")
+
     def __str__(self) -> str:
         given = ", ".join(f"{key}={value!r}" for key, value in self.params.items())
         return f"{self.name}({given})" if given else self.name
@@ -58,6 +63,9 @@ class ConfiguredLoss(Summable):
         _defaults: dict[str, Any]
         # What the function is called with.
         _params: dict[str, Any]
+        # Options of the signature that the function does not have itself: their defaults, and their values.
+        _beside: dict[str, Any]
+        _options: dict[str, Any]
         _context: CheckContext
         # Told by set_sizes to a function whose sizes come from the data.
         _sizes: tuple[int, int] | None
@@ -72,20 +80,30 @@ class ConfiguredLoss(Summable):
     def _known_parameters(self, identity: LossInfo) -> dict[str, Any]:
         """Names and defaults of the parameters that the function is called or made with."""
         if identity.made_by is not None:
-            return {**defaults_of(identity.made_by, of_class=True), **dict.fromkeys(identity.params)}
-        if isinstance(self.function, nn.Module):
+            own = defaults_of(identity.made_by, of_class=True)
+        elif isinstance(self.function, nn.Module):
             return {}
-        optional = self._rules.optional
-        known = {**defaults_of(self.function, of_class=False), **dict.fromkeys(identity.params)}
-        return {name: default for name, default in known.items() if name not in optional}
+        else:
+            own = defaults_of(self.function, of_class=False)
+            own = {name: default for name, default in own.items() if name not in self._rules.optional}
+        return {**dict.fromkeys(identity.params), **own, **self._beside}
 
     def _adopt(self, identity: LossInfo) -> None:
         """Take over the parameters of an identity."""
+        try:
+            self._rules.check_options({name: x for name, x in identity.params.items() if name in self._rules.options})
+        except (BrokenRule, ValueError) as error:
+            raise identity.named(error) from error
         self.identity = identity
         called = identity.made_by is None and not isinstance(self.function, nn.Module)
-        self._params = dict(identity.params) if called else {}
+        self._params = self._own(identity.params) if called else {}
+        self._options = {name: identity.params.get(name, default) for name, default in self._beside.items()}
         ignored = getattr(self, "ignore_index", None)
         self._context = CheckContext(identity.expects, ignored if isinstance(ignored, int) else None)
+
+    def _own(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Those that the function is called or made with."""
+        return {name: value for name, value in params.items() if name not in self._beside}
 
     def __getattr__(self, name: str) -> Any:
         """A parameter of the loss; of a module that is called, what stands there."""
@@ -94,7 +112,7 @@ class ConfiguredLoss(Summable):
         if name not in self.__dict__.get("_defaults", ()):
             function = self.__dict__.get("function", self.__dict__.get("_modules", {}).get("function"))
             return getattr(function, name) if name in attributes_of(function) else super().__getattr__(name)
-        if self.identity.made_by is not None and name in attributes_of(self.function):
+        if self.identity.made_by is not None and name not in self._beside and name in attributes_of(self.function):
             return getattr(self.function, name)
         return self.identity.params.get(name, self._defaults[name])
 
@@ -127,7 +145,7 @@ class ConfiguredLoss(Summable):
         before, after = self.identity.params, {**self.identity.params, name: value}
         if self.identity.check is not None:
             self.identity.check(after)
-        if self.identity.made_by is not None:
+        if self.identity.made_by is not None and name not in self._beside:
             try:
                 remake(self.function, self._made, before, after)
             except (UsageError, TypeError, ValueError) as error:
@@ -136,7 +154,7 @@ class ConfiguredLoss(Summable):
 
     def _made(self, params: Mapping[str, Any]) -> Any:
         """A function of the same class, and of the same sizes."""
-        function = self.identity.made_by(**params)  # type: ignore[misc]
+        function = self.identity.made_by(**self._own(params))  # type: ignore[misc]
         if self._sizes is not None:
             function.set_sizes(*self._sizes)
         return function

@@ -59,6 +59,17 @@ def parameters_of(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
         return {}
 
 
+def options_beside(rules: Signature, function: Callable[..., Any]) -> dict[str, Any]:
+    """Options of a signature that a function or class does not have itself, with their defaults.
+
+    A module that is made already has none: it takes no parameters.
+    """
+    if isinstance(function, nn.Module) or not rules.options:
+        return {}
+    own = parameters_of(function)
+    return {name: option.get("default") for name, option in rules.options.items() if name not in own}
+
+
 def infer_signature(thing: Any) -> str | None:
     """The signature that a callable is declared with, or whose argument names it has; None where several fit, or none.
 

@@ -10,17 +10,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from losszoo.errors import EmptyBatchError, NotApplicableError, UsageError, usage_error_like
+from losszoo.errors import EmptyBatchError, NotApplicableError, UsageError
 from losszoo.losses.arguments import BrokenRule, Inputs, as_mask, check_tensors, real, within
 from losszoo.losses.configured_loss import ConfiguredLoss, LossInfo
-from losszoo.losses.introspection import parameters_of
+from losszoo.losses.introspection import options_beside, parameters_of
 from losszoo.losses.numerics import full_precision, in_float64
 from losszoo.losses.older_rows import OlderRows
 from losszoo.losses.parameters import in_single
-from losszoo.losses.reduction import Policy, count_of, expand, expand_leading, in_parts, keep, scale
+from losszoo.losses.reduction import Policy, count_of, expand, expand_leading, in_parts, keep, scale, weigh
 from losszoo.losses.returned_values import as_denominator, as_unreduced, changed_in_place, check_reduced, wrong_shape
 from losszoo.losses.signatures import TABLE
-from losszoo.losses.traced import differentiated, traced
+from losszoo.losses.traced import differentiated, seen_whole, traced
 from losszoo.losses.unreduced import Unreduced
 
 
@@ -67,6 +67,7 @@ class Loss(ConfiguredLoss):
         self._finish: Callable[[Tensor], Tensor] | None = getattr(function, "__losszoo_finish__", None)
         self._sizes = None
         self._set_on_function = ()
+        self._beside = options_beside(self._rules, identity.made_by or function)
         self._defaults = self._known_parameters(identity)
         self._adopt(identity)
 
@@ -114,7 +115,7 @@ class Loss(ConfiguredLoss):
                         value = self._reduced(self._unreduced(inputs, named, weight / most, mask, older), share)
                 return value
         except (BrokenRule, ValueError) as error:
-            raise self._named(error) from error
+            raise self.identity.named(error) from error
 
     def _unreduced(
         self,
@@ -136,19 +137,29 @@ class Loss(ConfiguredLoss):
             check_tensors(zip((*rules.names, "weight", "mask"), (*given, weight, mask), strict=True))
         inputs = rules.check(given, self._context)
         elements = rules.element_shape(inputs)
+        if mask is not None:
+            self._check_maskable()
+            mask = expand(rules.spread(given, as_mask(mask)), elements, "mask")
+        if self._options:
+            mask = self._also_present(inputs, mask)
         if weight is None and mask is None:
             return self._answer(inputs, None, None, elements, older)
         if mask is not None:
-            self._check_maskable()
-            mask = expand(as_mask(mask), elements, "mask")
             inputs = rules.hide(inputs, mask, self._context)
         if weight is not None:
-            weight = real("weight", weight)
+            weight = rules.spread(given, real("weight", weight))
             if not self._over_pairs and not differentiated(weight):
                 # Weight 0 is absence, of the gradient too: what stands there is not even computed with. Only the
                 # gradient of the weight itself is the value that it would multiply.
                 inputs = rules.hide(inputs, expand(weight, elements, "weight") != 0, self._context)
         return self._answer(inputs, mask, weight, elements, older)
+
+    def _also_present(self, inputs: Inputs, mask: Tensor | None) -> Tensor | None:
+        """The mask without what an option leaves out; None where that is nothing."""
+        present = self._rules.present(inputs, self._options)
+        if present is None or seen_whole(present):
+            return mask
+        return present if mask is None else mask & present
 
     def _answer(
         self,
@@ -162,6 +173,12 @@ class Loss(ConfiguredLoss):
         looking, changes = self._validates(inputs), 0
         if looking:
             self._rules.check_values(inputs, self._context)
+        factor = count = None
+        if self._options:
+            inputs, factor, count = self._rules.weighed(inputs, self._options)
+            if factor is not None and not (differentiated(factor) or seen_whole(factor != 0)):
+                inputs = self._rules.hide(inputs, factor != 0, self._context)
+        if looking:
             for x in inputs:
                 if isinstance(x, Tensor) and not x.is_inference():
                     changes -= x._version
@@ -178,11 +195,16 @@ class Loss(ConfiguredLoss):
                 flat = inputs[0] if isinstance(inputs[0], Tensor) else torch.zeros(())
                 unreduced = Unreduced(flat.sum(), torch.zeros_like(unreduced.values))
             if elements:
-                check_reduced({"weight": weight, "mask": mask}, self.policy.reduction)
+                left_out = " and ".join(["mask", *(f"what {name} does" for name in self._options)])
+                check_reduced({"weight": weight, left_out: mask, "weights of an option": factor}, self.policy.reduction)
         elif elements and unreduced.values.shape[0] != elements[0]:
             raise wrong_shape(unreduced.values, elements)
         if mask is not None and not self._takes_mask:
             unreduced = keep(unreduced, self._value_mask(mask, unreduced.values))
+        if factor is not None:
+            shape = unreduced.values.shape
+            count = None if count is None else _at_values(count, shape, elements)
+            unreduced = weigh(unreduced, _at_values(factor, shape, elements), count)
         return unreduced if weight is None else self._weighed(unreduced, weight, mask, elements)
 
     def _values(self, inputs: Inputs, mask: Tensor | None) -> Unreduced:
@@ -297,7 +319,7 @@ class Loss(ConfiguredLoss):
             with torch.no_grad(), full_precision((*inputs, *named.values())):
                 return count_of(self._unreduced(inputs, named, weight, mask, older))
         except (BrokenRule, ValueError) as error:
-            raise self._named(error) from error
+            raise self.identity.named(error) from error
 
     def adds_up(self, *inputs: Any) -> bool:
         """Whether the values of parts of a batch add up to that of the whole, given its ``denominator``."""
@@ -374,10 +396,10 @@ class Loss(ConfiguredLoss):
         fits = low <= abs(value.item()) <= limits.max if value.ndim == 0 else within(value.abs(), low, limits.max)
         return not fits and all(bool(x.isfinite().all()) for x in inputs if isinstance(x, Tensor))
 
-    def _named(self, error: Exception) -> UsageError:
-        """The error with the name of the loss, and whose it is."""
-        owner = f" (a loss of {self.identity.owner})" if self.identity.owner else ""
-        return usage_error_like(error)(f"{self.identity.name}: {error}{owner}")
+
+def _at_values(x: Tensor, shape: torch.Size, elements: torch.Size) -> Tensor:
+    """What an option says of each element, at the values; a loss that mixes elements has one value for several."""
+    return x if shape == elements else expand_leading(x, shape, "the weight of an element")
 
 
 def _overflowed(total: Tensor) -> bool:

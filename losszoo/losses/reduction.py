@@ -92,9 +92,16 @@ def scale(unreduced: Unreduced, weight: Tensor) -> Unreduced:
 
     A finite one is multiplied, as it is the gradient of a weight that is itself differentiated.
     """
+    return weigh(unreduced, weight, weight)
+
+
+def weigh(unreduced: Unreduced, factor: Tensor, count: Tensor | None) -> Unreduced:
+    """Values times the factor, as in :func:`scale`, which count as much as that; None for what they counted before."""
     values, counts = unreduced
-    kept = torch.where((weight == 0) & ~values.isfinite(), 0.0, values)
-    return Unreduced(kept * weight, weight if counts is None else counts * weight)
+    kept = torch.where((factor == 0) & ~values.isfinite(), 0.0, values)
+    if count is not None:
+        counts = count if counts is None else counts * count
+    return Unreduced(kept * factor, counts)
 
 
 def in_parts(values: Tensor, divisor: Tensor | float, reduction: str) -> Tensor:

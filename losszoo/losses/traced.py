@@ -31,6 +31,12 @@ def differentiated(x: Tensor) -> bool:
     return forward and forward_ad.unpack_dual(x).tangent is not None  # type: ignore[no-untyped-call]
 
 
+def seen_whole(mask: Tensor) -> bool:
+    """Whether a mask leaves nothing out, where looking waits for nothing: on the CPU, and not traced."""
+    followed = torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()
+    return mask.is_cpu and not followed and bool(mask.all())
+
+
 def batched(grad: Tensor) -> bool:
     """Whether several gradients come to a backward pass at once, as by ``vectorize=True`` or ``is_grads_batched``."""
     return torch._C._functorch.is_batchedtensor(grad) or torch._C._functorch.is_legacy_batchedtensor(grad)

@@ -57,7 +57,9 @@ def _kind_of(offered: Any) -> str:
 
 
 def _check_alike(spec: SignatureSpec | KindSpec, made: Any) -> None:
-    """The loaded class must be as its spec says."""
+    """The loaded class must be as its spec says. Row functions are streamed, where no option is looked at."""
+    if isinstance(spec, SignatureSpec) and spec.options and made.forms_pairs:
+        raise UsageError(f"{spec.target}: options must be left out where rows form pairs, got {list(spec.options)}")
     for name, said in vars(spec).items():
         if name in ("target", "made") or name.startswith("_"):
             continue

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pluggy
@@ -255,6 +255,8 @@ class Registry:
             with collecting(False):
                 spec = _checked(spec)
             self._check_known(spec)
+            if isinstance(spec, LossSpec):
+                spec = self._with_options(spec)
         except UsageError as error:
             self._fail(origin, "spec", str(error))
             return
@@ -313,6 +315,12 @@ class Registry:
         if spec.expects not in allowed:
             rule = f"expects must be one of {', '.join(allowed)} for the signature {spec.signature}"
             raise UsageError(f"{spec.name}: {rule}, got {spec.expects!r}")
+
+    def _with_options(self, spec: LossSpec) -> LossSpec:
+        """With the options of its signature, which every loss has beside its own parameters."""
+        options = self.signatures[spec.signature].option_params()
+        beside = [option for option in options if spec.param(option.name) is None]
+        return replace(spec, params=(*spec.params, *beside)) if beside else spec
 
     def _unknown(self, what: str, name: str) -> str:
         known = list(self.signatures if what == "signature" else self.kinds)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, TypeVar
 
 from losszoo.errors import UsageError
 from losszoo.registry.faulty_specs import keeps_fault
 from losszoo.registry.from_source.static_class import NotLiteral, class_attributes
-from losszoo.registry.params import is_strings
+from losszoo.registry.params import Param, is_strings
 from losszoo.registry.specs import EXPECTS, NAME, TARGET
 
 Spec = TypeVar("Spec", "SignatureSpec", "KindSpec")
@@ -29,6 +31,7 @@ class SignatureSpec:
         expects: what its losses may expect their predictions to be.
         on_parameters: a penalty on parameters.
         against: the signature in which its row functions meet other candidates.
+        options: fields of a :class:`Param` by name, of the parameters that every loss of the signature has.
         made: the class or object itself, where the plugin has imported it.
     """
 
@@ -41,6 +44,7 @@ class SignatureSpec:
     expects: tuple[str, ...] = ("logits",)
     on_parameters: bool = False
     against: str = ""
+    options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, hash=False)
     made: Any = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -54,6 +58,13 @@ class SignatureSpec:
         _require(known, self, "signature", "expects", f"among {', '.join(EXPECTS)}")
         _require(isinstance(self.on_parameters, bool), self, "signature", "on_parameters", "True or False")
         _require(isinstance(self.against, str), self, "signature", "against", "a name")
+        written = isinstance(self.options, Mapping) and all(isinstance(x, Mapping) for x in self.options.values())
+        _require(written, self, "signature", "options", "a dict of dicts, the fields of losszoo.Param by name")
+        self.option_params()
+
+    def option_params(self) -> tuple[Param, ...]:
+        """The options as parameters; None as an end of a range is no bound."""
+        return tuple(_option(self.name, name, dict(fields)) for name, fields in self.options.items())
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, for JSON."""
@@ -91,6 +102,17 @@ class KindSpec:
     def to_dict(self) -> dict[str, Any]:
         """Plain data, for JSON."""
         return _plain(self)
+
+
+def _option(owner: str, name: str, values: dict[str, Any]) -> Param:
+    ends = values.get("range")
+    if isinstance(ends, tuple | list) and len(ends) == 2:
+        low, high = ends
+        values["range"] = (-math.inf if low is None else low, math.inf if high is None else high)
+    try:
+        return Param(name=name, **values)
+    except TypeError as error:
+        raise UsageError(f"signature {owner}: option {name} must have fields of losszoo.Param, got {error}") from None
 
 
 def spec_of(offered: Any, kind: type[Spec]) -> Spec:

@@ -18,7 +18,12 @@ from losszoo.testing.checks.copies import (
 )
 from losszoo.testing.checks.learning import check_descent, check_learning, check_shrinking
 from losszoo.testing.checks.low_precision import check_autocast, check_double, check_half_precision
-from losszoo.testing.checks.made_options import check_announced_parameters, check_legal_options, check_wrong_options
+from losszoo.testing.checks.made_options import (
+    check_announced_parameters,
+    check_legal_options,
+    check_signature_options,
+    check_wrong_options,
+)
 from losszoo.testing.checks.masking import (
     check_everything_masked,
     check_masked_element,
@@ -78,6 +83,7 @@ __all__ = [
     "check_rows_independent",
     "check_shrinking",
     "check_signature",
+    "check_signature_options",
     "check_state_dict",
     "check_strides",
     "check_sum_and_mean",

@@ -44,6 +44,12 @@ def over_the_last_dimension(logits: Tensor, targets: Tensor) -> Tensor:
     return -logits.log_softmax(-1).gather(1, targets.unsqueeze(1)).squeeze(1)
 
 
+def always_ignoring(logits: Tensor, targets: Tensor, *, ignore_index: int = -100) -> Tensor:
+    """Takes an option and does nothing with it but to stay within the classes."""
+    labels = targets.clamp(0, logits.shape[1] - 1) if not targets.is_floating_point() else targets.argmax(1)
+    return -logits.log_softmax(1).gather(1, labels.unsqueeze(1)).squeeze(1).nan_to_num()
+
+
 def reduced(predictions: Tensor, targets: Tensor) -> Tensor:
     return sound(predictions, targets).mean()
 
@@ -282,4 +288,5 @@ CASES = (
     Case("check_wrong_options", swallowing, "unknown parameter must be refused, got no error for .*; name every"),
     Case("check_announced_parameters", ANNOUNCED, r"parameters must be \{'scale': 1.0\}, got ", None),
     Case("check_legal_options", ANNOUNCED, "wherever a parameter is legal, got scale=0.0 gives the value inf", None),
+    _multiclass("check_signature_options", always_ignoring, "the mean must be the same"),
 )

@@ -49,6 +49,7 @@ def test_a_sound_loss_breaks_no_rule() -> None:
         "check_shrinking",
         "check_announced_parameters",
         "check_legal_options",
+        "check_signature_options",
     }
 
 

@@ -47,3 +47,21 @@ def test_each_of_several_views_is_a_row(name: str, multi_hot: bool) -> None:
 def test_labels_of_views_are_one_for_each_thing() -> None:
     with pytest.raises(losszoo.UsageError, match=r"labels must have shape \(15,\)"):
         losszoo.create("sup-con")(torch.zeros(5, 3, 4), torch.zeros(4, dtype=torch.long))
+
+
+@pytest.mark.parametrize("name", ["sup-con", "nca-stable", "triplet-hard"])
+@pytest.mark.parametrize("what", ["mask", "weight"])
+def test_a_mask_or_weight_of_views_counts_things(name: str, what: str) -> None:
+    """One for each thing, for each view, or for each row, as rows written out one by one say."""
+    views = torch.randn(5, 3, 4, generator=torch.Generator().manual_seed(0))
+    labels = torch.tensor([0, 1, 0, 1, 1])
+    numbers = torch.tensor([1.0, 0.0, 2.0, 1.0, 3.0])
+    each = numbers > 0 if what == "mask" else numbers
+    written_out = torch.stack([each[place] for place in range(5) for _ in range(3)])
+    flat = torch.stack([labels[place] for place in range(5) for _ in range(3)])
+    loss = losszoo.create(name)
+    expected = loss(torch.cat(list(views)), flat, **{what: written_out})
+    for chosen in (each, each.unsqueeze(1), written_out.view(5, 3), written_out):
+        torch.testing.assert_close(loss(views, labels, **{what: chosen}), expected)
+    with pytest.raises(losszoo.UsageError, match=f"{what} must have shape"):
+        loss(views, labels, **{what: each[:4]})

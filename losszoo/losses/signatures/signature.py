@@ -38,6 +38,43 @@ class EdgeCase(NamedTuple):
     wrong: bool = False
 
 
+class Weighed(NamedTuple):
+    """What the options of a signature make of a batch: see :meth:`Signature.weighed`.
+
+    Args:
+        inputs: that the function is called with.
+        factor: what the values are multiplied by, of :meth:`Signature.element_shape`; None for 1.
+        counts: what each value counts in a mean, of the same shape; None for 1.
+    """
+
+    inputs: Inputs
+    factor: Tensor | None = None
+    counts: Tensor | None = None
+
+
+class OptionCase(NamedTuple):
+    """Two calls that must give the same value and gradient, for the conformance suite.
+
+    Args:
+        label: the rule, in a few words.
+        options: the loss is made with them.
+        inputs: it is called with them.
+        other_options: of the other loss.
+        other_inputs: it is called with them.
+        rows: (M,), which sample of ``inputs`` each sample of ``other_inputs`` is; one that is named twice has the
+            gradient of both, one that is not named has none.
+        reductions: that agree.
+    """
+
+    label: str
+    options: Mapping[str, Any]
+    inputs: Inputs
+    other_options: Mapping[str, Any]
+    other_inputs: Inputs
+    rows: Tensor
+    reductions: tuple[str, ...] = ("mean", "sum")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Sizes:
     """What the sizes of ``losszoo bench`` count, such as 8192 or 512x1000.
@@ -82,6 +119,9 @@ class Signature(ABC):
         stricter_than: signatures called with the same tensors, whose inputs need not be as strict as here; in a sum
             with them this one says what is passed.
         predicting: where a sum holds several signatures, the one with the largest number predicts.
+        options: parameters that every loss of the signature has beside its own, by name: the fields of
+            :class:`losszoo.Param`, in literals, with None for an end that is open. A loss that has one of that name
+            itself is given it; see :meth:`present` and :meth:`weighed`.
         sizes: what ``bench`` counts.
         learns: what ten steps of training must raise, in words; see :meth:`rightness`.
     """
@@ -102,6 +142,7 @@ class Signature(ABC):
     against: ClassVar[str] = ""
     stricter_than: ClassVar[tuple[str, ...]] = ()
     predicting: ClassVar[float] = 50.0
+    options: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     sizes: ClassVar[Sizes] = Sizes()
     learns: ClassVar[str] = ""
 
@@ -134,6 +175,27 @@ class Signature(ABC):
     def is_empty(self, inputs: Inputs) -> bool:
         """Whether the batch is empty, so that a mean is not defined."""
         return self.element_shape(inputs).numel() == 0
+
+    def spread(self, inputs: Inputs, chosen: Tensor) -> Tensor:
+        """A mask or weight as it comes, at the rows that :meth:`check` makes of ``inputs``, which are as they came."""
+        return chosen
+
+    # Its options
+
+    def check_options(self, options: Mapping[str, Any]) -> None:  # noqa: B027 (every value is legal)
+        """What the range of an option does not say: a ``losszoo.checks.BrokenRule`` where one is not legal."""
+
+    def present(self, inputs: Inputs, options: Mapping[str, Any]) -> Tensor | None:
+        """A mask of :meth:`element_shape`, False where an option leaves an element out; None where none can."""
+        return None
+
+    def weighed(self, inputs: Inputs, options: Mapping[str, Any]) -> Weighed:
+        """What the options make of inputs that are checked: other inputs, and what their values are multiplied by."""
+        return Weighed(inputs)
+
+    def option_cases(self, inputs: Inputs, expects: str) -> Iterable[OptionCase]:
+        """Calls with options, and without, that must agree; made from an ordinary batch, for the conformance suite."""
+        return ()
 
     def __init_subclass__(cls) -> None:
         joins(cls)

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from losszoo import EdgeCase, Signature, Sizes, Source, checks
+from losszoo import EdgeCase, Floats, OptionCase, Signature, Sizes, Source, UsageError, Weighed, checks
 from losszoo_plugins.signatures import _shared
 
 
 class Multiclass(Signature):
-    """Logits (N, C, ...) against labels (N, ...), or against probabilities (N, C, ...)."""
+    """Logits (N, C, ...) against labels (N, ...), or against probabilities (N, C, ...).
+
+    Every loss has an ignored label and weights of classes, torch's. A label y counts w_y times. Probabilities q are
+    labels of which each is drawn with its share, so they count s times as the shares r of what is drawn then:
+
+    .. math:: \\ell_w(z, q) = s \\, \\ell(z, r), \\quad s = \\sum_c w_c q_c, \\quad r_c = w_c q_c / s
+
+    Of an expectation over the label that is the sum of w_c q_c times the loss of c; of cross-entropy what torch gives.
+    """
 
     name = "multiclass"
     arguments = ("logits", "targets")
@@ -27,6 +35,20 @@ class Multiclass(Signature):
     fits = ("multiclass", "binary")
     expects = ("logits", "probabilities", "log-probabilities")
     any_shape = True
+    options: ClassVar = {
+        "weight": {
+            "type": "floats",
+            "default": None,
+            "range": (0, None),
+            "summary": "how many times a label of each class counts; none counts all alike. A mean over labels divides "
+            "by their weights, one over probabilities by their number, as in torch",
+        },
+        "ignore_index": {
+            "type": "int",
+            "default": -100,
+            "summary": "label that takes no part in value, gradient or mean; probabilities do not know it",
+        },
+    }
     predicting = 90.0
     sizes = Sizes(second="classes", second_default=1000, usual="512x1000,256x32000")
     learns = "the target's logit over the others"
@@ -72,6 +94,34 @@ class Multiclass(Signature):
         hidden = torch.where(wide, targets, alike) if targets.is_floating_point() else targets * mask
         return torch.where(wide, logits, alike if context.expects == "probabilities" else 0.0), hidden
 
+    def check_options(self, options: Mapping[str, Any]) -> None:
+        weight = options.get("weight")
+        if weight is None:
+            return
+        numbers = torch.as_tensor(weight, dtype=torch.float64).detach()
+        if not bool((numbers >= 0).all() & numbers.isfinite().all() & (numbers > 0).any()):
+            rule = "be finite and >= 0, with at least one number above 0"
+            raise UsageError(f"weight must {rule}, got {numbers.tolist()}")
+
+    def present(self, inputs: tuple[Any, ...], options: Mapping[str, Any]) -> Tensor | None:
+        targets: Tensor = inputs[1]
+        ignored = options.get("ignore_index")
+        return None if ignored is None or targets.is_floating_point() else targets != ignored
+
+    def weighed(self, inputs: tuple[Any, ...], options: Mapping[str, Any]) -> Weighed:
+        logits, targets = inputs
+        if options.get("weight") is None:
+            return Weighed(inputs)
+        weight = class_weights(options["weight"], logits)
+        if not targets.is_floating_point():
+            times = weight[targets]
+            return Weighed(inputs, times, times)
+        drawn = targets * weight.reshape(-1, *[1] * (targets.ndim - 2))
+        times = drawn.sum(1)
+        some = (times > 0).unsqueeze(1)
+        shares = torch.where(some, drawn / torch.where(some, times.unsqueeze(1), 1.0), targets)
+        return Weighed((logits, shares), times)
+
     def example(self, source: Source) -> tuple[Any, ...]:
         classes = source.second or source.classes
         return self.link(source.normal(source.rows, classes), source.expects), source.labels(classes=classes)
@@ -92,6 +142,22 @@ class Multiclass(Signature):
             yield EdgeCase("every other class excluded by -inf", (torch.where(hot > 0, outputs, -torch.inf), targets))
             yield EdgeCase("logits offset by 1e4", (outputs + 1e4, targets))
         yield EdgeCase("one class only", (outputs, torch.zeros_like(targets)))
+
+    def option_cases(self, inputs: tuple[Any, ...], expects: str) -> Iterator[OptionCase]:
+        outputs, labels = inputs
+        every, classes, first = torch.arange(len(labels)), outputs.shape[1], labels == 0
+        soft = F.one_hot(labels, classes).to(outputs.dtype)
+        weight = [2.0, *[1.0] * (classes - 1)]
+        yield OptionCase("labels as probabilities", {}, (outputs, soft), {}, inputs, every)
+        left_out = {"ignore_index": classes + 6}
+        gone = torch.where(first.unsqueeze(1), torch.nan, outputs), torch.where(first, classes + 6, labels)
+        rest = every[~first]
+        yield OptionCase("a label that is ignored is absent", left_out, gone, {}, self.rows_of(inputs, rest), rest)
+        twice = torch.cat((every, every[first]))
+        doubled = self.rows_of(inputs, twice)
+        yield OptionCase("a class that counts twice", {"weight": weight}, inputs, {}, doubled, twice)
+        alike = {"weight": weight}, (outputs, soft), {"weight": weight}, inputs, every
+        yield OptionCase("labels as probabilities, weighed", *alike, reductions=("sum",))
 
     def illegal_values(self, inputs: tuple[Any, ...], expects: str) -> Iterator[tuple[str, str, tuple[Any, ...]]]:
         yield from _shared.wrong_numbers(inputs, "targets", 1, (("a label of 93", 93), ("a label of -7", -7)))
@@ -121,3 +187,17 @@ class Multiclass(Signature):
 
     def loss_inputs(self, batch: Any) -> tuple[Any, ...]:
         return batch.outputs, batch.targets
+
+
+def class_weights(weight: Floats, logits: Tensor) -> Tensor:
+    """One number per class of logits (N, C, ...), as (C,); a single one is that of all classes.
+
+    Raises:
+        UsageError: another number of them than of classes.
+    """
+    classes = logits.shape[1]
+    given = torch.as_tensor(weight, dtype=logits.dtype, device=logits.device)
+    if given.shape not in ((), (1,), (classes,)):
+        came = f"{given.shape[0]} of them" if given.ndim == 1 else f"shape {tuple(given.shape)}"
+        raise UsageError(f"weight must have one entry per class, C={classes}, got {came}")
+    return given.expand(classes)
