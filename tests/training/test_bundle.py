@@ -197,7 +197,7 @@ def test_foreign_files_are_refused_and_nothing_in_them_runs(tmp_path: Path, monk
         "state.pt": r"another file of torch \(a dict of 'weight'\)",
         "list.pt": r"another file of torch \(a list\)",
         "event.pt": "a missing or damaged part 'event'",
-        "old.pt": f"must be of format {FORMAT}, got old.pt is of format 1; replay it with the version",
+        "old.pt": f"must be of format {FORMAT}, got format 1 in old.pt; replay it with the version",
         "odd.pt": "another file of torch",
         "nowhere.pt": "there is no file nowhere.pt",
         ".": "it is a folder",
