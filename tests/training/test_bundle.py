@@ -200,7 +200,7 @@ def test_foreign_files_are_refused_and_nothing_in_them_runs(tmp_path: Path, monk
         "old.pt": f"must be of format {FORMAT}, got format 1 in old.pt; replay it with the version",
         "odd.pt": "another file of torch",
         "nowhere.pt": "there is no file nowhere.pt",
-        ".": "it is a folder",
+        ".": "got a folder",
         "a\0b": "(cannot be read|there is no file)",
         "x" * 300: "cannot be read: File name too long",
     }
