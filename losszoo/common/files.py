@@ -38,8 +38,8 @@ _TEMPORARY = re.compile(r"\..+\.(\d+-[0-9a-f-]*)\.part")
 # No write takes as long. Of another machine it is not known whether the process still writes.
 _STALE_SECONDS = 3600.0
 
-_CHANGED = "it was damaged or changed after it was written: its checksum does not fit"
-_WITHOUT = "it is cut off, changed, or not written by this losszoo: it carries no checksum"
+_CHANGED = "a file that was damaged or changed after it was written: its checksum does not fit"
+_WITHOUT = "a file that is cut off, changed, or not written by this losszoo: it carries no checksum"
 
 
 class DamagedError(UsageError):
@@ -121,7 +121,7 @@ def read_json(path: Path, checked: bool = True) -> Any:
     except RecursionError:
         raise DamagedError(f"it must be nested at most {DEEPEST_JSON} deep, got a deeper one") from None
     except ValueError as error:
-        raise DamagedError(f"it is cut off or damaged: {error}") from error
+        raise DamagedError(f"a file that is cut off or damaged: {error}") from error
     if _is_deeper(found, DEEPEST_JSON):
         raise DamagedError(f"it must be nested at most {DEEPEST_JSON} deep, got a deeper one")
     told = _JSON_END.fullmatch(content[-len(_BLANK) - 14 :]) if isinstance(found, dict) else None

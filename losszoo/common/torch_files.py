@@ -18,9 +18,9 @@ from typing import IO, Any
 
 from losszoo.common.files import DamagedError, check_regular, checked_length
 
-DAMAGED = "it is cut off, damaged, or another kind of zip file"
-FOREIGN = "it holds objects that could run code, which are never loaded"
-_ENDLESS = "it refers to its own parts so often that going through them would not end"
+DAMAGED = "a file that is cut off, damaged, or another kind of zip file"
+FOREIGN = "objects that could run code, which are never loaded"
+_ENDLESS = "a file that refers to its own parts so often that going through them would not end"
 # A tensor has one entry.
 _MOST_ENTRIES = 500_000
 _ENTRY = b"PK\x01\x02"

@@ -73,7 +73,7 @@ def test_a_folder_of_another_config_is_refused_with_all_that_differs(tmp_path: P
     with pytest.raises(UsageError) as caught:
         done_already(new, tmp_path, False, [])
     assert str(caught.value) == (
-        f"out must hold results of the same config, got {tmp_path} was made with another one (there -> here):\n"
+        f"out must hold results of the same config, got {tmp_path}, which was made with another one (there -> here):\n"
         "  - nca on digits, seed 0, 1, 2, 3, 4 and 2 more\n"
         "      torch: 2.8 -> 2.9\n"
         "      epochs: 5 -> not set\n"
@@ -137,7 +137,7 @@ def test_a_file_system_without_locks_is_told(tmp_path: Path, monkeypatch: pytest
     with claim(tmp_path, "mine"):
         pass
     monkeypatch.setattr(fcntl, "flock", flock)
-    said = rf"must lie on a file system with locks, got .*: {tmp_path}; choose another --out"
+    said = rf"must lie on a file system with locks, got {tmp_path} .*; choose another --out"
     for meet in (check_locks, is_held, lambda folder: claim(folder, "mine").__enter__()):
         with pytest.raises(NoLocksError, match=said):
             meet(tmp_path)

@@ -254,9 +254,9 @@ def test_what_is_no_run_folder(tmp_path: Path, done: RunResult) -> None:
         (
             "checkpoint.pt",
             "PK",
-            "must be a whole checkpoint, got cut off.*no checksum; delete it to start the run again",
+            "must be a whole checkpoint, got a file that is cut off.*no checksum; delete it to start the run again",
         ),
-        ("config.json", "{", "must be a whole JSON file, got cut off or damaged"),
+        ("config.json", "{", "must be a whole JSON file, got a file that is cut off or damaged"),
         ("config.json", "[" * 100_000, "must be a whole JSON file, got it must be nested at most 64 deep"),
     ):
         (tmp_path / "damaged" / "result.json").unlink(missing_ok=True)
