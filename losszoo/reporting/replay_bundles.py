@@ -66,7 +66,12 @@ def ask_doctor(boards: Sequence[Board], root: Path, on_bundle: Callable[[str], N
         root: of the report; keeps the answers in a file.
         on_bundle: called with the name of a bundle before it is replayed.
     """
-    told, new = _remembered(_wanted(boards), root)
+    events = [(entry.nonfinite, path) for b in boards for entry, run in first_events(b) if (path := bundle_of(run))]
+    paths = [path for _, path in sorted(events, key=lambda pair: -pair[0])[:MOST]]
+    memory = _read(root)
+    records = {path: memory.get(_name(path, root), {}) for path in paths}
+    new = [path for path, record in records.items() if record.get("stamp") != _stamp(path)]
+    told = {path: _told(_name(path, root), record) for path, record in records.items() if path not in new}
     deadline = time.monotonic() + PATIENCE
     running: list[ChildProcess] = []
 
@@ -89,20 +94,6 @@ def ask_doctor(boards: Sequence[Board], root: Path, on_bundle: Callable[[str], N
     if new:
         _write(root, {path: answer for path, answer in told.items() if not answer.error})
     return told
-
-
-def _wanted(boards: Sequence[Board]) -> list[Path]:
-    """The bundles of the losses with most events."""
-    found = [(entry.nonfinite, path) for b in boards for entry, run in first_events(b) if (path := bundle_of(run))]
-    return [path for _, path in sorted(found, key=lambda pair: -pair[0])[:MOST]]
-
-
-def _remembered(paths: Sequence[Path], root: Path) -> tuple[dict[Path, Told], list[Path]]:
-    """What was answered before, and the bundles that are to be asked about."""
-    memory = _read(root)
-    records = {path: memory.get(_name(path, root), {}) for path in paths}
-    known = [path for path, record in records.items() if record.get("stamp") == _stamp(path)]
-    return {path: _told(_name(path, root), records[path]) for path in known}, [p for p in paths if p not in known]
 
 
 def replayed(path: Path, name: str, seconds: float, process: ChildProcess | None = None) -> Told:

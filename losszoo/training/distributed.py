@@ -13,6 +13,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from losszoo.common.files import flattened
 from losszoo.common.text import in_one_line
 from losszoo.errors import SharedError, UsageError
 from losszoo.losses.sums.leaves import leaves
@@ -95,17 +96,10 @@ def agreed(others: World | None, choose: Callable[[], C]) -> C:
 
 def _differing(configs: list[Mapping[str, Any]]) -> list[str]:
     """The keys of which not all ranks have the same: ``recipe.lr: rank 0: 0.1; rank 1: 0.01``."""
-    flat = [_flat(config) for config in configs]
+    flat = [flattened(config) for config in configs]
     names = dict.fromkeys(name for config in flat for name in config)
     told = {name: [repr(config.get(name)) for config in flat] for name in names}
     return [f"{name}: {by_rank(values)}" for name, values in told.items() if len(set(values)) > 1]
-
-
-def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name, value in config.items():
-        found |= _flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
-    return found
 
 
 @torch.no_grad()

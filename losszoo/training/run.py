@@ -130,13 +130,10 @@ def _resumed(
         kept.loss(loss)  # refuses another one, of a run that has ended too
     if kept.result is not None:
         return kept.result
-    chosen = kept.options(**_options_of_resuming(options))
+    checked = _options(options)
+    chosen = kept.options(**{name: getattr(checked, name) for name in options})
     with joined(chosen.device) as world, isolated(chosen.seed, device_of(chosen.device)), same_threads(kept.config):
         return _trained(partial(kept.chosen, loss, task, chosen, world, trust), world, kept, told)
-
-
-def _options_of_resuming(options: dict[str, Any]) -> dict[str, Any]:
-    return {name: getattr(_options(options), name) for name in options}
 
 
 def _trained(choose_it: Callable[[], Any], world: World | None, kept: Kept | None, told: Told) -> RunResult:

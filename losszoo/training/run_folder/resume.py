@@ -157,9 +157,12 @@ class Kept:
         now = jsonable(chosen.config(world))
         differing = differences(self.config, now)
         if differing:
+            next_step = "start a new run, or put back what has changed"
+            if self.config["world"] != now["world"]:
+                next_step = f"start it with {resume_command('...', self.config['world'])}"
             raise NotResumableError(
                 f"a run must be resumed with the options of its start, got {'; '.join(differing)} ({self.folder}); "
-                f"{self._next_step(now)}"
+                f"{next_step}"
             )
         if self.checkpoint is not None and jsonable(self.checkpoint.get("config")) != self.config:
             raise NotResumableError(
@@ -167,11 +170,6 @@ class Kept:
                 "run; without this file the run begins again"
             )
         return chosen
-
-    def _next_step(self, now: Mapping[str, Any]) -> str:
-        if self.config["world"] != now["world"]:
-            return f"start it with {resume_command('...', self.config['world'])}"
-        return "start a new run, or put back what has changed"
 
     def progress(self, plan: Plan) -> Progress:
         """Put a fresh plan into the state of the checkpoint; where there is none, the run begins again.
@@ -257,8 +255,20 @@ def read_run(folder: Path) -> Kept:
     if isinstance(result, dict) and result.get("status") == "interrupted":
         result = None
     if result is not None:
-        return Kept(folder, config, _result(result, folder))
-    return Kept(folder, config, checkpoint=_checkpoint(folder))
+        try:
+            return Kept(folder, config, RunResult.from_dict(result))
+        except (KeyError, TypeError, AttributeError) as error:
+            raise NotResumableError(
+                f"{folder / 'result.json'} must be the result of a run, got {in_one_line(error)}; without this file "
+                "the run goes on from its checkpoint"
+            ) from error
+    path = folder / CHECKPOINT
+    try:
+        return Kept(folder, config, checkpoint=read_checkpoint(path) if path.exists() else None)
+    except (OSError, DamagedError) as error:
+        raise NotResumableError(
+            f"{path} must be a whole checkpoint, got {error}; without this file the run begins again"
+        ) from error
 
 
 def _runs_inside(folder: Path) -> str:
@@ -306,28 +316,6 @@ def _check_parts(folder: Path, config: Mapping[str, Any]) -> None:
 
 def _damaged(folder: Path, what: str) -> NotResumableError:
     return NotResumableError(f"{folder / 'config.json'} is damaged: {what}; start a new run")
-
-
-def _result(record: Any, folder: Path) -> RunResult:
-    try:
-        return RunResult.from_dict(record)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise NotResumableError(
-            f"{folder / 'result.json'} must be the result of a run, got {in_one_line(error)}; without this file "
-            "the run goes on from its checkpoint"
-        ) from error
-
-
-def _checkpoint(folder: Path) -> dict[str, Any] | None:
-    path = folder / CHECKPOINT
-    if not path.exists():
-        return None
-    try:
-        return read_checkpoint(path)
-    except (OSError, DamagedError) as error:
-        raise NotResumableError(
-            f"{path} must be a whole checkpoint, got {error}; without this file the run begins again"
-        ) from error
 
 
 def _json(folder: Path, name: str) -> Any:
