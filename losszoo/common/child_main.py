@@ -1,4 +1,4 @@
-"""The process that works for another one: what it meets there takes nobody else down.
+"""The process that works for another one: a fault in it ends no other process.
 
 It reads requests from its stdin and writes answers to its stdout, both pickled; what a loss prints goes to stderr.
 """
@@ -23,7 +23,7 @@ _PR_SET_PDEATHSIG = 1
 
 
 def serve(requests: IO[bytes], answers: IO[bytes]) -> None:
-    """Answer requests until there are no more, or nobody waits for an answer."""
+    """Answer requests until there are no more, or the parent is gone."""
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     _send(answers, _READY)
     while True:

@@ -238,7 +238,7 @@ def _read(process: subprocess.Popen[bytes], answers: queue.Queue[Any]) -> None:
 
 
 def _drain(stream: IO[bytes], noise: list[bytes]) -> None:
-    """Keep the last lines: a pipe that nobody reads would stop the process."""
+    """Keep the last lines: a full pipe would stop the process."""
     with stream:
         for line in stream:
             noise.append(line)

@@ -1,4 +1,4 @@
-"""Text of anybody's, made harmless for each place on the page where it stands."""
+"""Text from any source, made harmless for each place on the page where it stands."""
 
 from __future__ import annotations
 

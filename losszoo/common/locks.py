@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from filelock import BaseFileLock
 
 LOCK = "lock"
-# Beside the lock, for Windows lets nobody read what is locked.
+# Beside the lock, because a locked file cannot be read on Windows.
 HOLDER = "holder.json"
-# Somebody who looks whether the lock is free holds it for a moment.
+# A process that looks whether the lock is free holds it for a moment.
 _TRIES = 5
 _PAUSE = 0.02
 _NONE = "it has none of the system's"
@@ -126,7 +126,7 @@ def _write(folder: Path, about: dict[str, Any]) -> None:
             (folder / HOLDER).unlink(missing_ok=True)
 
 
-def told(folder: Path) -> dict[str, Any]:
+def holder_of(folder: Path) -> dict[str, Any]:
     """What the last who held the lock has written there."""
     try:
         about = read_json(folder / HOLDER, checked=False)
@@ -137,13 +137,13 @@ def told(folder: Path) -> dict[str, Any]:
 
 def is_running(folder: Path, command: str) -> bool:
     """Whether that comparison began the cell, and has not ended it: it is being computed, or its process is dead."""
-    about = told(folder)
+    about = holder_of(folder)
     return about.get("command") == command and about.get("state") == "running"
 
 
 def is_over(folder: Path, command: str) -> bool:
     """Whether that comparison began the cell, and ended it."""
-    about = told(folder)
+    about = holder_of(folder)
     return about.get("command") == command and about.get("state") == "over"
 
 

@@ -56,7 +56,7 @@ def _exists(number: int) -> bool:
         os.kill(number, 0)
     except ProcessLookupError:
         return False
-    except OSError:  # somebody else's
+    except OSError:  # of another user
         return True
     return not _is_zombie(number)
 

@@ -1,4 +1,4 @@
-"""Where chance comes from in a run, and how it is kept from everybody else's."""
+"""The random sources of a run: their seeds, their states, and how they are kept apart from the caller's."""
 
 from __future__ import annotations
 

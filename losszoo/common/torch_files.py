@@ -92,7 +92,7 @@ def _unpack(file: IO[bytes], length: int, copy: IO[bytes], most_values: int) -> 
 
 
 def _count(file: IO[bytes], length: int) -> int:
-    """Entries in the directory, or more: Python's reader makes an object of each before anybody can ask."""
+    """Entries in the directory, or more: Python's reader makes an object of each before it can be asked."""
     file.seek(0)
     count, before = 0, b""
     while length > 0 and (chunk := file.read(min(length, 2**20))):

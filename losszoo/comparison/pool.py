@@ -183,7 +183,7 @@ def _check_token(address: str) -> None:
 
 
 def _check_address(address: str) -> None:
-    """A port that nobody listens at is told in seconds; Ray itself tries for minutes."""
+    """A port at which no process listens is reported in seconds; Ray itself tries for minutes."""
     _, separator, port = address.removeprefix("ray://").rpartition(":")
     if address == "auto":
         return

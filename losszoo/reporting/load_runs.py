@@ -130,7 +130,7 @@ def read_run(folder: Path, reader: Reader) -> Run | None:
     task, loss = (text(result.get(name)) or text(config.get(name)) for name in ("task", "loss"))
     if not (task and loss):
         if not (folder / "history.json").is_file() and len(reader.notes) == before:
-            return None  # somebody else's config.json
+            return None  # the config.json of another program
         reader.note(folder, "no run: neither config.json nor result.json names a task and a loss")
         return None
     return Run(

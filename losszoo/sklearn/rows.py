@@ -121,7 +121,7 @@ class Rows(Task):
         self.class_names = tuple(str(label) for label in range(classes))
 
     def splits(self, seed: int = 0) -> Splits:
-        """Training and validation rows; a part that nobody asks for holds the first row alone."""
+        """Training and validation rows; the test part, which is not used, holds the first row alone."""
         train = np.setdiff1d(np.arange(len(self.targets)), self.val)
         val = self.val if len(self.val) else train[:1]
         return Splits(*(Split(self.inputs[rows], self.targets[rows]) for rows in (train, val, train[:1])))

@@ -10,8 +10,7 @@ from losszoo.errors import NonFiniteError
 from losszoo.training.data.batch_inputs import shuffled
 from losszoo.training.plan import Plan
 from losszoo.training.run_folder.checkpoint import Saving
-from losszoo.training.run_folder.progress import Epoch
-from losszoo.training.run_folder.progress import Progress as Progress
+from losszoo.training.run_folder.progress import Epoch, Progress
 from losszoo.training.step import BatchLoss
 
 OnEpoch = Callable[[Mapping[str, Any]], None]

@@ -27,7 +27,8 @@ from losszoo.training.build_loss import device_of, make_loss, make_model, make_o
 from losszoo.training.data.batch_inputs import predicting_signature
 from losszoo.training.data.prepared_data import Prepared, prepare, proposed
 from losszoo.training.distributed import shared
-from losszoo.training.guard.guard import Budget, Guard
+from losszoo.training.guard.events import Budget
+from losszoo.training.guard.guard import Guard
 from losszoo.training.models.forward import Precision, make_forward
 from losszoo.training.plan import Plan
 from losszoo.training.result_options import RESULT_OPTIONS
@@ -35,7 +36,7 @@ from losszoo.training.run_folder.run_folder import Record
 from losszoo.training.run_options import Options
 from losszoo.training.settings import apply, parse_overrides, split_seed
 
-# Changes whenever a run folder can no longer be gone on with.
+# Raised whenever run folders of the older number can no longer be resumed.
 FORMAT = 4
 # Options that decide the result, beside those that are resolved into model, recipe, loss and task.
 KEPT = ("seed", *RESULT_OPTIONS)

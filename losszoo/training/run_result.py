@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from losszoo.training.run_folder.run_folder import jsonable
+from losszoo.common.files import jsonable
 
 
 @dataclass(frozen=True)

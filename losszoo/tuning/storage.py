@@ -1,4 +1,4 @@
-"""Where a study is kept: an SQLite file, or any URL that Optuna takes. What cannot be reached is said at once."""
+"""Where a study is kept: an SQLite file, or any URL that Optuna takes. What cannot be reached is reported at once."""
 
 from __future__ import annotations
 
@@ -163,7 +163,7 @@ def _rdb(url: str, kind: str) -> Any:
 
 
 def _closed(storage: Any) -> Any:
-    """With its connections closed when nobody uses it any more: a server counts them, and psycopg warns."""
+    """With its connections closed once it is not used any more: a server counts them, and psycopg warns."""
     weakref.finalize(storage, storage.engine.dispose)
     return storage
 
@@ -197,7 +197,7 @@ def _check_form(url: str, kind: str) -> None:
 
 
 def _check_host(url: str, kind: str) -> None:
-    """Whether somebody listens there."""
+    """Whether a server listens there."""
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port or _PORTS.get(kind)

@@ -60,7 +60,7 @@ def work(
 
 
 def is_missing(study: Study, plan: StudyPlan) -> bool:
-    """Whether the study lacks trials that nobody trains."""
+    """Whether the study lacks trials, beside those that run."""
     counts = count(study)
     return counts.ended + counts.running < plan.options.trials
 
@@ -93,7 +93,7 @@ def _ask(study: Study, plan: StudyPlan, worker: int) -> Trial:
 
 
 def sampler_for(study: Study, plan: StudyPlan, drawn: int, worker: int) -> BaseSampler:
-    """A sampler for one trial, its random state made from what the study has: a study that goes on after a kill draws
+    """A sampler for one trial, its random state made from what the study has: a killed study that resumes draws
     the same trials as one that was never killed. A trial that has killed its process twice is not drawn again."""
     import optuna
     from optuna.trial import TrialState

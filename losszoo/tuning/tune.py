@@ -92,7 +92,7 @@ def search(plan: StudyPlan, on_trial: OnTrial | None = None) -> Tuning:
 
 
 def _status(study: Study, plan: StudyPlan, until: float) -> str:
-    """How a tuning has ended that nobody has interrupted."""
+    """How a tuning has ended that was not interrupted."""
     counts = count(study)
     if counts.ended >= plan.options.trials:
         return "completed"

@@ -14,7 +14,7 @@ from guarding import make, state
 from torch import Tensor, nn
 
 from losszoo import Budget, NonFiniteError
-from losszoo.training.guard.guard import BudgetError, Event
+from losszoo.training.guard.events import BudgetError, Event
 
 
 class Poison(torch.autograd.Function):

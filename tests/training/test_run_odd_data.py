@@ -18,7 +18,8 @@ from losszoo import UsageError
 from losszoo.registry.registry import Origin, installed
 from losszoo.tasks.make_task import make_task
 from losszoo.training.data.prepared_data import prepare
-from losszoo.training.run import Options, make_plan
+from losszoo.training.make_plan import make_plan
+from losszoo.training.run_options import Options
 from losszoo.training.step import BatchLoss
 
 # Odd sizes and odd data.

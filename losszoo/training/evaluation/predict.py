@@ -19,12 +19,8 @@ from losszoo.registry.registry import installed
 from losszoo.training.data.batch_inputs import Model, one_hot
 from losszoo.training.data.prepared_data import Part, Prepared
 from losszoo.training.evaluation import metrics
-from losszoo.training.evaluation.knn import CHUNK, Known, without_own
-from losszoo.training.evaluation.knn import K_CHOICES as K_CHOICES
-from losszoo.training.evaluation.knn import best_k as best_k
-from losszoo.training.evaluation.knn import knn_votes as knn_votes
-from losszoo.training.evaluation.outputs import output_metrics as output_metrics
-from losszoo.training.evaluation.outputs import vote_metrics as vote_metrics
+from losszoo.training.evaluation.knn import CHUNK, Known, best_k, knn_votes, without_own
+from losszoo.training.evaluation.outputs import output_metrics, vote_metrics
 
 
 @dataclass(frozen=True)

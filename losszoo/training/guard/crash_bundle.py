@@ -57,7 +57,7 @@ def pack(kind: str, parts: Mapping[str, Any]) -> dict[str, Any]:
     """The content of a bundle: copies on the CPU, within :data:`MOST_BYTES`, and what was left out of it.
 
     Args:
-        kind: "run" (its config rebuilds the step) or "guard" (a loop of somebody's own).
+        kind: "run" (its config rebuilds the step) or "guard" (a custom training loop).
         parts: model, loss and optimizer states, batch, random state, config and whatever else is plain.
     """
     left_out: list[str] = []

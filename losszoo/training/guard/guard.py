@@ -1,4 +1,4 @@
-"""What happens to a bad step. Stands alone: drops into anybody's training loop."""
+"""What happens to a bad step. Stands alone: fits into any training loop."""
 
 from __future__ import annotations
 
@@ -17,19 +17,24 @@ from losszoo.errors import NonFiniteError, UsageError
 from losszoo.pairs.distributed.collectives import World, world
 from losszoo.training.guard.clip import Clip, gradient_norm
 from losszoo.training.guard.crash_bundle import Bundles
-from losszoo.training.guard.events import Budget as Budget
-from losszoo.training.guard.events import BudgetError as BudgetError
-from losszoo.training.guard.events import Counts as Counts
-from losszoo.training.guard.events import Event as Event
-from losszoo.training.guard.events import StepReport as StepReport
-from losszoo.training.guard.events import agreed, judged, of_weights, with_next_steps
+from losszoo.training.guard.events import (
+    Budget,
+    BudgetError,
+    Counts,
+    Event,
+    StepReport,
+    agreed,
+    judged,
+    of_weights,
+    with_next_steps,
+)
 from losszoo.training.guard.investigate import Failure, Watched
 from losszoo.training.guard.learning_rate import check_optimizer, scaled_rate
 from losszoo.training.guard.snapshot import Kept, Snapshot, Weights
 from losszoo.training.guard.soundness import Soundness
 
 POLICIES = ("raise", "skip", "rollback")
-# In the working folder of whoever trains.
+# In the working folder of the process that trains.
 BUNDLES = "crash-bundles"
 
 

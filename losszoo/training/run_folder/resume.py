@@ -1,4 +1,4 @@
-"""A run folder read again: its result, or all that is needed to go on with it."""
+"""A run folder read again: its result, or all that is needed to resume it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from losszoo.common.files import DamagedError, read_json
+from losszoo.common.files import DamagedError, jsonable, read_json
 from losszoo.common.text import in_one_line
 from losszoo.errors import UntrustedError, UsageError, untrusted
 from losszoo.pairs.distributed.collectives import World
@@ -25,7 +25,7 @@ from losszoo.training.make_plan import FORMAT, KEPT, Choice, choose
 from losszoo.training.plan import Plan
 from losszoo.training.run_folder.checkpoint import begin_again, go_on, read_checkpoint
 from losszoo.training.run_folder.progress import Progress
-from losszoo.training.run_folder.run_folder import CHECKPOINT, jsonable
+from losszoo.training.run_folder.run_folder import CHECKPOINT
 from losszoo.training.run_options import Options
 from losszoo.training.run_result import RunResult
 
@@ -53,7 +53,7 @@ _MOST_NAMED = 5
 
 
 class NotResumableError(UsageError):
-    """A folder that cannot be gone on with: it is damaged, of another version, or of another config."""
+    """A folder that cannot be resumed: it is damaged, of another version, or of another config."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Kept:
         folder: of the run.
         config: that it was started with.
         result: of a run that has ended.
-        checkpoint: to go on from; None where there is none yet.
+        checkpoint: to resume from; None where there is none yet.
     """
 
     folder: Path
@@ -138,7 +138,7 @@ class Kept:
                 it.
 
         Raises:
-            UsageError: names what differs, or the code that nobody has asked to run.
+            UsageError: names what differs, or the code that would run without having been asked for.
         """
         again = self.loss(loss)
         for path in self.config["code"]:
