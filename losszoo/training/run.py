@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from losszoo.common.interrupt import Interrupt
-from losszoo.common.seeding import isolated
+from losszoo.common.seeding import isolated, with_threads
 from losszoo.errors import UsageError, is_out_of_memory, suggest
 from losszoo.pairs.distributed.collectives import World
 from losszoo.tasks.task import Task
@@ -21,7 +21,7 @@ from losszoo.training.loop import OnEpoch, fit
 from losszoo.training.make_plan import Choice, build, choose, new_record
 from losszoo.training.plan import Plan
 from losszoo.training.run_folder.progress import Progress
-from losszoo.training.run_folder.resume import Kept, read_run, resume_command, same_threads
+from losszoo.training.run_folder.resume import Kept, read_run, resume_command
 from losszoo.training.run_folder.run_folder import NoRecord, Record, UnwritableError
 from losszoo.training.run_options import Options
 from losszoo.training.run_result import RunResult
@@ -131,7 +131,11 @@ def _resumed(
         return kept.result
     checked = _options(options)
     chosen = kept.options(**{name: getattr(checked, name) for name in options})
-    with joined(chosen.device) as world, isolated(chosen.seed, device_of(chosen.device)), same_threads(kept.config):
+    with (
+        joined(chosen.device) as world,
+        isolated(chosen.seed, device_of(chosen.device)),
+        with_threads(kept.config["threads"]),
+    ):
         return _trained(partial(kept.chosen, loss, task, chosen, world, trust), world, kept, callbacks)
 
 

@@ -115,19 +115,17 @@ def open_storage(url: str) -> BaseStorage:
         with _quiet():
             return optuna.storages.get_storage(_patiently(url, kind))
     except ImportError:
-        raise UsageError(f"storage {shown(url)} needs a driver: pip install {_package(url)}") from None
+        from sqlalchemy import make_url
+
+        driver = make_url(url).get_driver_name()
+        raise UsageError(f"storage {shown(url)} needs a driver: pip install {_PACKAGES.get(driver, driver)}") from None
     except Exception as error:
+        check = "user, password, the name of the database, and that it exists"
+        if kind == "sqlite":
+            check = "that the file is an SQLite database, in a folder that can be written, on a disk that has room"
         raise UsageError(
-            f"storage must be a database that can be opened, got {shown(url)} ({_said(error, url)}); "
-            f"check {_what_to_check(kind)}"
+            f"storage must be a database that can be opened, got {shown(url)} ({_said(error, url)}); check {check}"
         ) from None
-
-
-def _package(url: str) -> str:
-    from sqlalchemy import make_url
-
-    driver = make_url(url).get_driver_name()
-    return _PACKAGES.get(driver, driver)
 
 
 def _patiently(url: str, kind: str) -> Any:
@@ -213,12 +211,6 @@ def _check_host(url: str, kind: str) -> None:
             f"storage must be reachable, got {said} from {host} port {port} ({shown(url)}); check that the "
             "database runs, that host and port are right, and that a firewall lets this machine through"
         ) from None
-
-
-def _what_to_check(kind: str) -> str:
-    if kind == "sqlite":
-        return "that the file is an SQLite database, in a folder that can be written, on a disk that has room"
-    return "user, password, the name of the database, and that it exists"
 
 
 def _said(error: BaseException, url: str) -> str:

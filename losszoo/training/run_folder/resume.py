@@ -5,13 +5,11 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from losszoo.common.files import DamagedError, jsonable, read_json
 from losszoo.common.text import in_one_line
@@ -326,14 +324,3 @@ def _json(folder: Path, name: str) -> Any:
         return read_json(path)
     except (OSError, DamagedError) as error:
         raise NotResumableError(f"{path} must be a whole JSON file, got {error}") from error
-
-
-@contextmanager
-def same_threads(config: Mapping[str, Any]) -> Iterator[None]:
-    """Sums are parted among threads: another number of them gives other last digits."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(config["threads"])
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
