@@ -86,7 +86,7 @@ class ChildProcess:
             answer = self._answers.get(timeout=None if seconds is None else seconds + grace)
         except queue.Empty:
             self.close()
-            late = f"broken off after {seconds:g} s, the time limit (--budget), within a call that does not return"
+            late = f"stopped after {seconds:g} s, the time limit (--budget), within a call that does not return"
             raise EndedError(late) from None
         except BaseException:  # Ctrl-C
             self.close()

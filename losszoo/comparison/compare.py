@@ -96,7 +96,7 @@ def compare(
     except KeyboardInterrupt:
         done = sum((cell.peek() or {}).get("status") == "done" for cell in grid.cells)
         kept = f"{done} of {len(grid.cells)} cells are done and kept in {request.out}"
-        raise KeyboardInterrupt(f"interrupted: {kept}; the same command goes on with the others") from None
+        raise KeyboardInterrupt(f"interrupted: {kept}; the same command computes the others") from None
     members = grid.members
     ordered = {cell: records[cell] for cell in grid.cells}
     tables = {task.name: make_table(task, ordered, members.seeds) for task in members.tasks}

@@ -136,7 +136,9 @@ def _distinct(
     for member in given:
         if not isinstance(member, str):
             came = f"{type(member).__name__} {getattr(member, '__name__', '')}".strip()
-            problems.append(f"a {what} must be text, for workers make it anew, got {came}; {_NAMES[what]}")
+            problems.append(
+                f"a {what} must be given as text, from which every worker makes it, got {came}; {_NAMES[what]}"
+            )
             continue
         same = key(member)
         if same in found:

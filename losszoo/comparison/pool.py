@@ -145,7 +145,7 @@ def _require_ray() -> None:
     import importlib.util
 
     if importlib.util.find_spec("ray") is None:
-        raise UsageError('backend ray must have Ray installed: pip install "losszoo[ray]"')
+        raise UsageError('Ray is not installed: pip install "losszoo[ray]"')
 
 
 def _connect(ray: Any, jobs: int | None, address: str | None) -> None:

@@ -21,7 +21,7 @@ _MOST_DEATHS = 2
 _MOST_IDLE = 2
 _PAUSE = 0.5
 _FINAL = ("done", "failed", "timeout")
-_KILLED = "its worker process was killed, as by the system where memory runs out"
+_KILLED = "its worker process was killed, perhaps by the system for lack of memory"
 
 
 class Schedule:
@@ -59,7 +59,7 @@ class Schedule:
             after = len(self.records), len(self.deaths), self.deaths.total()
             idle = idle + 1 if before == after and not busy else 0
             if idle > _MOST_IDLE:
-                raise LosszooError("the worker processes end before they begin with a cell; is there memory enough?")
+                raise LosszooError("the worker processes end before their first cell; is there enough memory?")
             elsewhere += busy
             pending = [cell for cell in pending if cell not in self.records and cell not in busy]
         return self.records

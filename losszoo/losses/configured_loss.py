@@ -122,7 +122,7 @@ class ConfiguredLoss(Summable):
     def _set_parameter(self, name: str, value: Any) -> None:
         if hasattr(type(self), name):
             raise UsageError(
-                f"{self.identity.name}: {name} must be given where the loss is made; loss.{name} is its own"
+                f"{self.identity.name}: {name} must be given where the loss is made; loss.{name} is another attribute"
             )
         before, after = self.identity.params, {**self.identity.params, name: value}
         if self.identity.check is not None:

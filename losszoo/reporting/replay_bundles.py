@@ -80,7 +80,7 @@ def ask_doctor(
     def ask(path: Path) -> DoctorAnswer:
         if time.monotonic() > deadline:
             return DoctorAnswer(
-                _name(path, root), error="not examined for want of time; losszoo report goes on with it"
+                _name(path, root), error="not examined for lack of time; run losszoo report again to continue"
             )
         if on_bundle is not None:
             on_bundle(_name(path, root))

@@ -96,9 +96,14 @@ def check_attributes(signature: Signature) -> None:
         require(not strange, f"{attribute} must be among {', '.join(names)}", ", ".join(strange), "correct the name")
     for argument, others in signature.synonyms.items():
         is_tuple = isinstance(others, tuple | list) and all(isinstance(name, str) for name in others)
-        require(is_tuple, f"synonyms of {argument} must be a tuple of names", f"{others!r}", "mind the comma")
+        require(
+            is_tuple,
+            f"synonyms of {argument} must be a tuple of names",
+            f"{others!r}",
+            "write ('name',) with the comma",
+        )
         taken = [name for name in others if name in names]
-        advice = "leave out what is an argument already"
+        advice = "leave out the names of arguments"
         require(not taken, f"synonyms of {argument} must be other names than the arguments", ", ".join(taken), advice)
 
 
@@ -119,7 +124,7 @@ def check_example(signature: Signature) -> None:
                     require(alike, f"{name} must have {source['rows']} rows in the example", came, advice)
             again = _example(signature, **source)
             same = all(torch.equal(a, b) for a, b in zip(_tensors(inputs), _tensors(again), strict=True))
-            require(same, "the same seed must give the same example", "another one", "draw from source only")
+            require(same, "the same seed must give the same example", "a different one", "draw from source only")
 
 
 def _check_trained(name: str, value: Any, dtype: torch.dtype) -> None:
@@ -170,10 +175,12 @@ def check_hide(signature: Signature) -> None:
             torch.equal(a, b)
             for a, b in zip(_tensors(hidden), _tensors(signature.hide(spoilt, mask, context)), strict=True)
         )
-        require(same, "what is hidden must make no difference", "NaN there is still seen", "torch.where it away")
+        require(same, "masked elements must make no difference", "a NaN that still counts", "hide it with torch.where")
         whole = signature.hide(inputs, torch.ones_like(mask), context)
         stays = all(torch.equal(a, b) for a, b in zip(_tensors(inputs), _tensors(whole), strict=True))
-        require(stays, "what is not hidden must stay", "it is changed", "change nothing where the mask is True")
+        require(
+            stays, "elements that are not masked must stay", "changed ones", "change nothing where the mask is True"
+        )
 
 
 def _spoilt(signature: Signature, place: int, x: Any, mask: Tensor) -> Any:
@@ -206,7 +213,7 @@ def check_refusals(signature: Signature) -> None:
                 except Exception as error:  # what a check without this rule raises, somewhere inside
                     require(False, rule, in_one_line(error), advice)
                 else:
-                    require(False, rule, "it was taken", advice)
+                    require(False, rule, "no error", advice)
 
 
 def check_empty(signature: Signature) -> None:
@@ -215,10 +222,10 @@ def check_empty(signature: Signature) -> None:
     shape = signature.element_shape(inputs)
     is_size = isinstance(shape, torch.Size)
     require(is_size, "element_shape must be a torch.Size", f"{shape!r}", "take tensor.shape, or a slice of it")
-    require(not signature.is_empty(inputs), "an ordinary batch must not be empty", "is_empty says so", "")
+    require(not signature.is_empty(inputs), "an ordinary batch must not be empty", "is_empty=True", "")
     if not signature.on_parameters:
         nothing = signature.rows_of(inputs, slice(0))
-        require(signature.is_empty(nothing), "a batch without samples must be empty", "is_empty denies it", "")
+        require(signature.is_empty(nothing), "a batch without samples must be empty", "is_empty=False", "")
 
 
 def check_rightness(signature: Signature) -> None:
@@ -294,7 +301,7 @@ def _check_joined(signature: Signature, task: Any, name: str) -> None:
             named = isinstance(scores, dict) and tuple(scores) == kind.metrics
             require(named, f"predict must give what the metrics of {kind.name} take", came, "compare shapes")
             numbers = all(isinstance(value, float) and not math.isinf(value) for value in scores.values())
-            require(numbers, f"the metrics of {kind.name} must be floating numbers", came, "float(...) them")
+            require(numbers, f"the metrics of {kind.name} must be floating numbers", came, "convert them by float(...)")
 
 
 def _trunk(inputs: Tensor, targets: Tensor) -> tuple[nn.Module, int]:

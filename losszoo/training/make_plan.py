@@ -165,7 +165,7 @@ def new_record(chosen: Choice) -> Record:
     if options.run_dir is not None:
         if Path(options.run_dir, "config.json").exists():
             raise UsageError(
-                f"run_dir must be a folder without a run, got {options.run_dir}; resume= goes on with the run in it"
+                f"run_dir must be a folder without a run, got {options.run_dir}; resume= resumes the run in it"
             )
         return Record(Path(options.run_dir))
     return Record.fresh(Path(options.out), chosen.task.spec.name, chosen.text, options.seed)

@@ -49,7 +49,7 @@ def require_optuna() -> None:
     try:
         import optuna  # noqa: F401
     except ImportError:
-        raise UsageError('tuning needs Optuna: pip install "losszoo[tune]"') from None
+        raise UsageError('Optuna is not installed: pip install "losszoo[tune]"') from None
 
 
 def is_of_database(error: BaseException) -> bool:

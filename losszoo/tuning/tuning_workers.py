@@ -65,7 +65,9 @@ def work_in_processes(study: Study, plan: StudyPlan, until: float, on_trial: Cal
             raise answer
         if isinstance(answer, EndedError):
             if answer.code is None or answer.code >= 0:  # what a signal has killed leaves a trial behind, which says so
-                raise LosszooError(f"a process of the tuning failed: {answer}; {answer.last_line or 'it said nothing'}")
+                raise LosszooError(
+                    f"a process of the tuning failed: {answer}; {answer.last_line or 'it printed nothing'}"
+                )
         elif isinstance(answer, Exception):
             raise LosszooError(f"a process of the tuning failed: {in_one_line(answer)}") from answer
 

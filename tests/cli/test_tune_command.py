@@ -135,7 +135,7 @@ def test_a_study_of_another_config_is_refused(tmp_path: Path) -> None:
     ask(*QUICK, "--out", str(tmp_path))
     done = ask(*QUICK, "--out", str(tmp_path), "--seeds", "2")
     assert done.exit_code == 2
-    assert "was begun with other settings" in done.stderr
+    assert "must keep its settings, got others" in done.stderr
     assert "seeds: 1 there, 2 here" in done.stderr
 
 
@@ -160,7 +160,7 @@ def test_an_exhibit_is_said_before_it_starts(tmp_path: Path) -> None:
                 "huber on abalone-age: 9 of 10 trials (6 complete, 2 pruned, 1 failed) in 3 s; waiting",
                 "still running on node2: 1 trial",
                 "a trial without a sign of life for 10 minutes is given up and done again",
-                "the same command again goes on",
+                "repeat the command to continue",
             ],
         ),
         ({"status": "waiting"}, ["still running in another process: 1 trial"]),

@@ -32,7 +32,7 @@ def test_ctrl_c_keeps_what_is_done_and_says_how_to_go_on(tmp_path: Path, whom: s
     assert process.returncode == 1
     document = json.loads(out)
     assert document["error"]["type"] == "KeyboardInterrupt"
-    assert "interrupted: 1 of 4 cells are done and kept in out; the same command goes on" in err
+    assert "interrupted: 1 of 4 cells are done and kept in out; the same command computes" in err
     assert "Traceback" not in err
     assert ended(tmp_path) == 1
     wait_for(lambda: are_gone(workers))

@@ -146,7 +146,7 @@ def test_a_disk_that_fills_up_is_named_and_the_same_command_goes_on(tmp_path: Pa
     script = f"mount -t tmpfs -o size=1400k none out && ! {tune} && mount -o remount,size=40m out && {tune}"
     command = ["unshare", "-rm", "sh", "-c", script]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
-    said = "the disk of out is full; what is in it is kept: make room there, and the same command goes on"
+    said = "the disk of out is full, and what was written is kept; make room, and repeat the command"
     assert (done.returncode, done.stderr) == (0, f"error: {said}\n")
 
 

@@ -106,7 +106,7 @@ class Search:
         for probe in probes:
             if self.clock.over(share):
                 if needed and not self.clock.time_is_up:
-                    self.leave_undone("the effort does not suffice for all that should be tried; --effort gives more")
+                    self.leave_undone("the effort ended before every input was tried; --effort gives more")
                 return
             if len(self.failures) >= _MOST_FAILURES or self._without_news >= _WITHOUT_NEWS:
                 return
@@ -127,13 +127,13 @@ class Search:
 
     def _infinite(self, probe: Probe) -> None:
         if not self._infinite_noted:
-            self.note(f"the true value is infinite, and no fault of the loss, on: {probe.label}")
+            self.note(f"the true value is infinite, which is no fault of the loss, on: {probe.label}")
         self._infinite_noted = True
 
     def _raised(self, subject: Subject, probe: Probe, error: Exception, dtype: torch.dtype) -> None:
         """A refusal in words is an answer; anything else, on input that is legal for certain, is a failure."""
         if is_out_of_memory(error):
-            self.leave_undone(f"the memory does not suffice for all that should be tried: {in_one_line(error)}")
+            self.leave_undone(f"the memory ended before every input was tried: {in_one_line(error)}")
             return
         if isinstance(error, ValueError | AssertionError | NotImplementedError):
             return
@@ -171,7 +171,7 @@ class Search:
         try:
             return blame(subject, leaves, dtype)
         except Exception as error:
-            self.note(f"which operation is to blame cannot be told, since a recorded call raises {in_one_line(error)}")
+            self.note(f"the operation at fault is not known, since a recorded call raises {in_one_line(error)}")
             return None
 
     def add(self, failure: Failure) -> None:

@@ -329,7 +329,7 @@ def _advice(found: Blame) -> str:
     return _WORDS.get(found.why, GENERAL)
 
 
-GENERAL = "look at this line on the input above; no form of this operation is known that does not break"
+GENERAL = "look at this line on the input above; no stable form of this operation is known"
 _WORDS = {
     "cancellation": "rewrite the difference so that equal parts cancel on paper, or compute it in float64",
     "overflow": "bound the argument, or work with logarithms",
