@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from optuna import Study
 
 from losszoo.common.child_process import EndedError, ask_in_parallel
 from losszoo.common.seeding import with_threads
@@ -14,9 +16,6 @@ from losszoo.errors import LosszooError
 from losszoo.tuning.study import count, database, open_study
 from losszoo.tuning.trial_work import work
 from losszoo.tuning.tuning_plan import StudyPlan, make_study_plan
-
-if TYPE_CHECKING:
-    from optuna import Study
 
 _JOB = "losszoo.tuning.tuning_workers:work_on_request"
 # A step that runs is finished; a longer one is not waited for.
