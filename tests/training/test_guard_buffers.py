@@ -99,7 +99,7 @@ def test_the_operation_that_spoilt_a_buffer_is_named() -> None:
     event = guard.step(good_at(model, 1e20), again=lambda: good_at(model, 1e20)).event
     assert event is not None
     assert event.op == "batch_norm"
-    assert event.source == f"test_guard_restores.py:{good_at.__code__.co_firstlineno + 1}"
+    assert event.source == f"test_guard_buffers.py:{good_at.__code__.co_firstlineno + 1}"
 
 
 def good_at(model: nn.Module, scale: float) -> Tensor:

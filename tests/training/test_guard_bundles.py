@@ -30,7 +30,8 @@ def log_of_softmax(model: nn.Module, rows: Tensor, labels: Tensor) -> Tensor:
 
 
 def line_of(function: Callable[..., Any], offset: int) -> str:
-    return f"test_bundle.py:{function.__code__.co_firstlineno + offset}"
+    code = function.__code__
+    return f"{Path(code.co_filename).name}:{code.co_firstlineno + offset}"
 
 
 def run_guarded(guard: Guard, model: nn.Module, loss: Callable[..., Tensor], steps: int = 3) -> Any:

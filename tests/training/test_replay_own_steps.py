@@ -37,7 +37,7 @@ def half_bundle(tmp_path: Path) -> str:
     rows = torch.ones(4, 2)
     event = guard.step(squares(model, rows), batch=(rows,), again=lambda: squares(model, rows)).event
     assert event is not None
-    assert (event.op, event.source) == ("square", f"test_replay.py:{squares.__code__.co_firstlineno + 1}")
+    assert (event.op, event.source) == ("square", f"test_replay_own_steps.py:{squares.__code__.co_firstlineno + 1}")
     return str(event.bundle)
 
 
@@ -50,7 +50,7 @@ def make_step(bundle: dict[str, Any]) -> Callable[[], Tensor]:
 def test_a_half_precision_overflow(half_bundle: str) -> None:
     found = replay(half_bundle, step=make_step)
     assert (found.reproduced, found.where, found.op) == (True, "loss", "square")
-    assert found.source == f"test_replay.py:{squares.__code__.co_firstlineno + 1}"
+    assert found.source == f"test_replay_own_steps.py:{squares.__code__.co_firstlineno + 1}"
     assert (found.kind, found.term, found.findings) == ("half-precision-overflow", None, ())
     assert any("the step called none" in note for note in found.notes)
     assert found.to_dict()["event"]["loss"] is None  # infinite, which JSON cannot say
