@@ -20,7 +20,7 @@ class UsageError(LosszooError, ValueError):
 
 
 class SharedError(UsageError):
-    """What every rank of a run is told alike; the first one says it."""
+    """An error that is the same on every rank of a run; the first rank prints it."""
 
 
 class NotApplicableError(UsageError):
@@ -28,15 +28,15 @@ class NotApplicableError(UsageError):
 
 
 class EmptyBatchError(UsageError):
-    """A reduction over nothing, where ``empty="raise"``."""
+    """An empty batch, where ``empty="raise"``."""
 
 
 class UnknownNameError(UsageError, LookupError):
-    """A loss, task, trunk or key that nobody offers; the message carries the nearest known names."""
+    """A loss, task, trunk or key that is not known; the message carries the nearest known names."""
 
 
 class UntrustedError(UsageError):
-    """Text from a file that names code outside the registry, which nobody on this machine has asked to run."""
+    """Text from a file that names code outside the registry, which the user has not allowed to run."""
 
 
 class DataError(LosszooError):
@@ -126,14 +126,14 @@ def _folded(name: str) -> str:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether memory has run out: on the CPU torch says so only in the words of a RuntimeError."""
+    """Whether memory has run out: on the CPU torch says so only in the text of a RuntimeError."""
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
     return isinstance(error, RuntimeError) and any(words in str(error).lower() for words in _OF_MEMORY)
 
 
 def bytes_refused(error: BaseException) -> int | None:
-    """How many bytes torch could not allocate on the CPU, which it says in words alone; None where it does not say."""
+    """How many bytes torch could not allocate on the CPU, read from its message; None where it does not say."""
     import re
 
     piece = re.search(r"allocate (\d+) bytes", str(error))

@@ -27,13 +27,13 @@ class MemoryBank(nn.Module):
 
     .. math:: \ell_i = f\bigl((s_{ij})_{j \in B \cup M}\bigr), \quad i \in B
 
-    A row of the batch B meets B and the bank M; a row of the bank meets nobody, and no gradient goes to it. Then B
+    A row of the batch B is compared with B and the bank M; a row of the bank with none, and it gets no gradient. Then B
     takes the place of the oldest rows. For losses that want more candidates than a batch holds, at the cost of a
     matrix product: embeddings drift slowly, so those of earlier batches still serve. Give a network some epochs
     (``warmup``) before its first embeddings are compared with later ones.
 
     Only in training mode are rows put in; in evaluation mode the bank is only looked at. A row that is masked, or that
-    holds NaN or infinity, is not put in. What is kept is in the ``state_dict``: a run goes on exactly from it.
+    holds NaN or infinity, is not put in. What is kept is in the ``state_dict``: a run resumes from it exactly.
     With ``views`` the keys are kept and are negatives of later queries, as in momentum contrast; where the loss is
     ``symmetric``, keys meet the queries of their own batch only.
     Over several ranks every rank keeps its own rows, and with ``Streaming(ranks="gather")`` or ``"ring"`` the

@@ -62,3 +62,23 @@ def test_blocks_name_their_language(page: Path) -> None:
 def test_sessions_show_no_frames(page: Path) -> None:
     """A traceback is shortened to its last line: its frames name files of one machine."""
     assert 'File "' not in page.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_files_of_the_code_that_a_page_names_exist(page: Path) -> None:
+    named = re.findall(
+        r"`((?:losszoo|plugins|tasks/losszoo_tasks|tests|benchmarks|examples)/[\w./-]+\.(?:py|md|json))`",
+        page.read_text("utf-8"),
+    )
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+def test_the_glossary_has_each_word_once_and_is_linked() -> None:
+    glossary = (DOCS / "glossary.md").read_text("utf-8")
+    words = re.findall(r"^\| ([^|]+?) \|", glossary, re.MULTILINE)
+    terms = [word for row in words if row not in ("word", "---") for word in row.split(", ")]
+    assert len(terms) == len(set(terms))
+    for word in ("exhibit", "stable twin", "finding", "remedy", "probe", "heat strip", "spec", "origin", "empty batch"):
+        assert word in terms
+    for page in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"):
+        assert "docs/glossary.md" in (ROOT / page).read_text("utf-8")

@@ -30,7 +30,7 @@ class Agreement:
 
     @property
     def agrees(self) -> bool:
-        """Whether both value and gradient are within their tolerances; what is not finite agrees with nothing."""
+        """Whether both value and gradient are within their tolerances; non-finite numbers never agree."""
         of_value, of_gradient = TOLERANCES[self.dtype]
         # Near a value of 0 the terms of the mean, of the order of 1, set the rounding.
         room = of_value * max(abs(self.peer_value), 1.0)

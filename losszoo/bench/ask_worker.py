@@ -1,4 +1,4 @@
-"""A cell asked of a process of its own, and what becomes of it: an answer, a signal, or no end."""
+"""A cell measured in a child process, and its outcome: an answer, a signal, or a timeout."""
 
 from __future__ import annotations
 

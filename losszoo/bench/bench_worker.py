@@ -1,4 +1,4 @@
-"""What a process of its own does for one cell: it measures, and takes nobody else down."""
+"""A child process that measures one cell; its failure does not end the parent."""
 
 from __future__ import annotations
 

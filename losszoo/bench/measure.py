@@ -82,7 +82,7 @@ def bench(subjects: Sequence[Subject], settings: Settings, on_cell: Callable[[st
 
 
 def choose(against: Sequence[str] | None, subjects: Sequence[Subject]) -> tuple[list[Peer], list[str]]:
-    """The peers that are installed and may answer, and what is to be said of the others.
+    """The peers that are installed and can compute the loss, and notes on the others.
 
     Raises:
         UsageError: an unknown name, or peers of which none is installed.
@@ -103,7 +103,7 @@ def _how(peer: Peer) -> str:
 
 @dataclass
 class _Session:
-    """What is asked of processes, and what their answers said of all of them."""
+    """The requests to child processes, and the facts that hold for all their answers."""
 
     settings: Settings
     on_cell: Callable[[str], None]
@@ -181,7 +181,7 @@ class _Session:
         )
 
     def _zoo_timed_too(self, rows: list[Row], workload: Workload) -> list[Row]:
-        """Beside a peer that did not come to an end the zoo has the time of another row, or one of its own."""
+        """Beside a peer without a result, the zoo has the time of another row, or one measured alone."""
         waiting = [row for row in rows if row.zoo.status == "ok" and row.zoo.seconds is None]
         if not waiting:
             return rows

@@ -34,7 +34,7 @@ _STYLE: dict[Any, Any] = {
     "xtick.color": "#444444",
     "ytick.color": "#444444",
     "legend.frameon": False,
-    # A "$" in somebody's name is a "$".
+    # A "$" in a name is shown as a "$".
     "text.parse_math": False,
     "svg.fonttype": "none",
     "svg.hashsalt": "losszoo",
@@ -186,7 +186,7 @@ def _cells(rows: Sequence[Row], name: str) -> Iterator[tuple[Row, Cell]]:
 
 
 def _end_of(axis: Any, last: tuple[int, float], name: str, found: dict[int, Cell], colour: str) -> _Name:
-    """The end of a line; a side that was lost goes on to a cross at the first size that it did not reach."""
+    """The end of a line; a side that failed ends in a cross at the first size that it did not reach."""
     label = re.sub(r"^.*[/\\](?=[^/\\]+\.py:)", "", name)  # of a target the file and the function
     lost = sorted(size for size, cell in found.items() if cell.status in _LOST and size > last[0])
     if not lost:

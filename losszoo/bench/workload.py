@@ -1,4 +1,4 @@
-"""What is measured: one loss at one size. Plain data, so that a process of its own can be told."""
+"""What is measured: one loss at one size. Plain data, so that it can be sent to a child process."""
 
 from __future__ import annotations
 

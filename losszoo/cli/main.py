@@ -91,11 +91,11 @@ def main() -> None:
     losszoo compare --task digits --loss nca --loss sup-con   which is best
     losszoo tune --loss modern-nca --task abalone             its best settings
     losszoo report comparisons                    many runs on one page
-    losszoo doctor my_loss.py:MyLoss              where it breaks, and the cure
+    losszoo doctor my_loss.py:MyLoss              where it breaks, and a remedy
     losszoo bench nca --sizes 1024,8192           time and memory beside its peers
 
     Exit codes: 0 fine; 1 the answer is bad (a run was stopped by its guard or interrupted, a loss is sick); 2 there is
-    none: wrong usage, an unknown name, missing data, a full disk, an error.
+    no answer: wrong usage, an unknown name, missing data, a full disk, an error.
     """
 
 

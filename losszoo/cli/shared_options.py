@@ -72,7 +72,7 @@ def _stdout_for_the_document() -> Iterator[None]:
     finally:
         document = meta.pop(_STDOUT)
         if before is not None:
-            with contextlib.suppress(OSError):  # nobody reads on, or the disk is full, which was said
+            with contextlib.suppress(OSError):  # the reader has gone, or the disk is full, which was reported
                 document.close()
             put_back(before)
 
@@ -96,7 +96,7 @@ def is_of_stdout(error: BaseException) -> bool:
 
 
 def close_stdout() -> None:
-    """Nobody reads on; what is still in the buffer must not raise at exit."""
+    """The reader has gone; text in the buffer must not raise at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

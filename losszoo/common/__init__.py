@@ -1,1 +1,1 @@
-"""What every room may use: files, locks, processes, memory, seeds, HTML. Knows no loss and no run."""
+"""Tools for every room: files, locks, processes, memory, seeds, HTML. Knows no loss and no run."""

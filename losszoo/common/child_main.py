@@ -1,4 +1,4 @@
-"""The process that works for another one: a fault in it ends no other process.
+"""The main function of a child process: its failure does not end the parent.
 
 It reads requests from its stdin and writes answers to its stdout, both pickled; what a loss prints goes to stderr.
 """
@@ -23,7 +23,7 @@ _PR_SET_PDEATHSIG = 1
 
 
 def serve(requests: IO[bytes], answers: IO[bytes]) -> None:
-    """Answer requests until there are no more, or the parent is gone."""
+    """Answer requests until there are no more, or the parent has ended."""
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     _send(answers, _READY)
     while True:

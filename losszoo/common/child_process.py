@@ -1,4 +1,4 @@
-"""Work in a process of its own, with an end that nothing in it can put off; what it may hold it bounds itself."""
+"""Work in a child process with a time limit that it cannot delay, and a memory limit that it sets itself."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ class ChildProcess:
             raise EndedError(f"a process of its own has not started within {_START:g} s") from None
 
     def _send(self, value: Any) -> None:
-        """A process that has ended takes nothing; that it has is read from its answers."""
+        """A process that has ended cannot be written to; its answers tell that it has ended."""
         process = self._process
         if process is None or process.stdin is None:
             return
@@ -238,7 +238,7 @@ def _read(process: subprocess.Popen[bytes], answers: queue.Queue[Any]) -> None:
 
 
 def _drain(stream: IO[bytes], noise: list[bytes]) -> None:
-    """Keep the last lines: a full pipe would stop the process."""
+    """Keep the last lines: a pipe that is not read would stop the process."""
     with stream:
         for line in stream:
             noise.append(line)

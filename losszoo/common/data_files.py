@@ -135,7 +135,7 @@ def _reason(error: OSError) -> str:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Pooch announces each download; what it says to a person is in our errors."""
+    """Pooch prints a line for each download; our errors say what the user needs."""
     import pooch
 
     logger = pooch.get_logger()

@@ -1,4 +1,4 @@
-"""A file is written whole or not at all, and read again only as it was written. Torch-free but for its own files.
+"""A file is written whole or not at all, and is read only if it is unchanged. Torch-free but for its own files.
 
 What a run, a comparison or a tuning resumes from carries the SHA-256 of its content: JSON as its last key, a file of
 torch behind its end. A flipped bit or a lost block is refused, and never computed with.
@@ -25,7 +25,7 @@ from losszoo.errors import UsageError
 
 # A history of a long run has a megabyte; what is larger than this is none.
 LARGEST_JSON = 64 * 2**20
-# What is written here is five deep; whoever walks through a nest calls himself at every level.
+# The data written here are five levels deep; a recursive function calls itself at every level.
 DEEPEST_JSON = 64
 # What a study or a comparison begins with has less: a disk that is full is told before anything is computed.
 _ROOM = 2**17
@@ -43,7 +43,7 @@ _WITHOUT = "it is cut off, changed, or not written by this losszoo: it carries n
 
 
 class DamagedError(UsageError):
-    """A file that is not as it was written, or holds what losszoo never writes; the text says which."""
+    """A file that was changed or cut off, or that losszoo never writes; the text says which."""
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -53,7 +53,7 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 
 def made_folder(out: str | Path) -> Path:
-    """The folder that results go to, made where it is not there; it takes a file of :data:`_ROOM` bytes.
+    """The folder for results, made if it is not there; it takes a file of :data:`_ROOM` bytes.
 
     Raises:
         UsageError: it cannot be made or written, or its disk is full.
@@ -158,7 +158,7 @@ def check_regular(path: Path) -> None:
 
 
 def check_no_links(*paths: Path) -> None:
-    """A folder of a stranger may hold links, and what is written or removed through one lies elsewhere.
+    """A folder of another person may hold links, through which files elsewhere would be written or removed.
 
     Raises:
         UsageError: one of the paths is a link.
@@ -214,7 +214,7 @@ def _under_temporary_name(path: Path) -> Iterator[Path]:
 
 
 def temporary_name(path: Path) -> Path:
-    """A name of this process beside a file: whoever finds it can tell whether its writer still lives."""
+    """A name of this process beside a file, from which others can tell whether its writer still runs."""
     return path.with_name(f".{path.name}.{mark().replace(':', '-')}.part")
 
 

@@ -1,4 +1,4 @@
-"""Code of a plugin or of the user: what it prints goes to stderr, Ctrl-C is told from what it raises, and a warning
+"""Code of a plugin or of the user: what it prints goes to stderr, Ctrl-C differs from what it raises, and a warning
 names its line."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Text from any source, made harmless for each place on the page where it stands."""
+"""Text from any source, escaped for its place on the page."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def asset(package: str, name: str) -> str:
 
 @cache
 def template(package: str, name: str) -> Template:
-    """A page of a package. Whatever is put into it is text, and harmless, but for what is marked as safe."""
+    """A page of a package. Every value in it is escaped, unless it is marked as safe."""
     from jinja2 import Environment, FunctionLoader, StrictUndefined
 
     pages = Environment(

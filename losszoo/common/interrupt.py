@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as a request: the step that runs is finished, so what is saved is whole."""
+"""Ctrl-C and SIGTERM as a request: the running step is finished, so the saved state is whole."""
 
 from __future__ import annotations
 
@@ -28,5 +28,5 @@ class Interrupt:
 
     def __exit__(self, *exception: object) -> None:
         for number, handler in self._old.items():
-            # None: whoever set it did so outside Python, and it cannot be put back from here.
+            # None: the handler was set outside Python, and cannot be restored from here.
             signal.signal(number, signal.SIG_DFL if handler is None else handler)

@@ -1,4 +1,4 @@
-"""Who is at work in a folder: a lock of the operating system, let go of when the process ends, in whatever way."""
+"""Which process works in a folder: a lock of the operating system, which is released when the process ends."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from filelock import BaseFileLock
 
 LOCK = "lock"
-# Beside the lock, because a locked file cannot be read on Windows.
+# Beside the lock, because on Windows no process can read a locked file.
 HOLDER = "holder.json"
-# A process that looks whether the lock is free holds it for a moment.
+# A process that checks whether the lock is free holds it for a moment.
 _TRIES = 5
 _PAUSE = 0.02
 _NONE = "it has none of the system's"
@@ -118,7 +118,7 @@ def _no_locks(path: Path, said: str) -> NoLocksError:
 
 
 def _write(folder: Path, about: dict[str, Any]) -> None:
-    """Best effort: on a full disk the lock still holds, and only what is shown of it is lost."""
+    """Best effort: on a full disk the lock still holds, and only its description is lost."""
     try:
         write_atomically(folder / HOLDER, json.dumps(about).encode())
     except OSError:
@@ -127,7 +127,7 @@ def _write(folder: Path, about: dict[str, Any]) -> None:
 
 
 def holder_of(folder: Path) -> dict[str, Any]:
-    """What the last who held the lock has written there."""
+    """The text that the last holder of the lock has written."""
     try:
         about = read_json(folder / HOLDER, checked=False)
     except (OSError, DamagedError):

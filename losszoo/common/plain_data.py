@@ -35,7 +35,7 @@ def plain(value: Any, where: str, left_out: list[str]) -> Any:
 
 
 class _Copies:
-    """Copies of the containers gone through so far, each with its original, which keeps its identity its own."""
+    """Copies of the containers visited so far, each with its original, so that no identity is used twice."""
 
     def __init__(self, left_out: list[str]) -> None:
         self.left_out = left_out
@@ -90,7 +90,7 @@ def _described(value: Any, where: str, left_out: list[str]) -> str:
 
 
 def leaves(value: Any) -> Iterator[Any]:
-    """Whatever a nest holds that is no container; what is held twice comes once."""
+    """Every value in nested containers that is no container itself; each object once."""
     seen: dict[int, Any] = {}  # the value too: an object that is gone would give its identity to another
     waiting = [(value, 0)]
     while waiting:

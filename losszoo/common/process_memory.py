@@ -19,7 +19,7 @@ _MB = 1e6
 
 
 def bound_data(limit: int | None) -> bool:
-    """Let this process hold so many bytes more than it does; False where the system knows no such bound, or for None.
+    """Limit this process to so many bytes more than it holds; False where the system knows no such bound, or for None.
 
     Counted is what it may write into (Linux: VmData), not what it has only reserved: every thread reserves much that
     it never touches.
@@ -78,7 +78,7 @@ class Peak:
 
 
 def _resident(key: str) -> float:
-    """By Linux; elsewhere the highest of the whole life, told in bytes on macOS and in kilobytes on others."""
+    """By Linux; elsewhere the peak of the whole process, in bytes on macOS and in kilobytes on others."""
     with contextlib.suppress(OSError):
         return status(key)
     if resource is None:

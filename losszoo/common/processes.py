@@ -13,7 +13,7 @@ def host() -> str:
 
 
 def mark() -> str:
-    """This process: its number, when it started, as numbers are given anew, and who sees it by that number.
+    """This process: its number, its start time, as numbers are reused, and the namespace of the number.
 
     Example:
         >>> is_alive(mark())
@@ -56,7 +56,7 @@ def _exists(number: int) -> bool:
         os.kill(number, 0)
     except ProcessLookupError:
         return False
-    except OSError:  # of another user
+    except OSError:  # a process of another user
         return True
     return not _is_zombie(number)
 

@@ -1,4 +1,4 @@
-"""The random sources of a run: their seeds, their states, and how they are kept apart from the caller's."""
+"""The random states of a run, separate from those of the caller."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ State = dict[str, Tensor]
 
 
 class Randomness:
-    """The two sources of a run: a generator of its own for batches and draws, and torch's for all the rest.
+    """The two random sources of a run: a generator for batches and draws, and torch's global one for the rest.
 
     Args:
         seed: of the generator.
@@ -27,14 +27,14 @@ class Randomness:
         self.device = device
 
     def state(self) -> State:
-        """As it stands, for a checkpoint or a bundle."""
+        """The current state, for a checkpoint or a bundle."""
         state = {"data": self.generator.get_state(), "torch": torch.get_rng_state()}
         if self.device.type == "cuda":
             state["cuda"] = torch.cuda.get_rng_state(self.device)
         return state
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Go on from :meth:`state`."""
+        """Restore what :meth:`state` returned."""
         self.generator.set_state(state["data"])
         torch.set_rng_state(state["torch"])
         if "cuda" in state:
@@ -53,7 +53,7 @@ class Randomness:
         }
 
     def restore_whole(self, state: Mapping[str, Any]) -> None:
-        """Go on from :meth:`whole_state`."""
+        """Restore what :meth:`whole_state` returned."""
         self.restore(state)
         version, numbers, normal = state["python"]
         random.setstate((version, tuple(numbers.tolist()), normal))

@@ -1,4 +1,4 @@
-"""An end to cells that have none: first an exception where Python runs, then the end of the process."""
+"""A time limit: first an exception where Python runs, then the end of the process."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class TimeUpError(BaseException):
 
 @contextlib.contextmanager
 def alarm(seconds: float) -> Iterator[None]:
-    """Break off what runs in Python when the time is up; what runs in C is ended with the process.
+    """Raise in running Python code when the time is up; code in C ends with the process.
 
     Raises:
         TimeUpError: it was broken off, also where a file was being imported, which would take that for its error.

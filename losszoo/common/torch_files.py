@@ -1,4 +1,4 @@
-"""A file of torch, read within bounds: nothing in it is executed, unpacked or gone through without end.
+"""A file of torch, read with limits: nothing in it is executed, unpacked or traversed without end.
 
 ``torch.load(weights_only=True)`` executes nothing, but it trusts the sizes in the archive and the references in its
 pickle. Here both are looked at first. A list of 65,000 references to a list of 65,000 references has 4 billion items
@@ -92,7 +92,7 @@ def _unpack(file: IO[bytes], length: int, copy: IO[bytes], most_values: int) -> 
 
 
 def _count(file: IO[bytes], length: int) -> int:
-    """Entries in the directory, or more: Python's reader makes an object of each before it can be asked."""
+    """Entries in the directory, or more: Python's reader makes an object of each before they can be counted."""
     file.seek(0)
     count, before = 0, b""
     while length > 0 and (chunk := file.read(min(length, 2**20))):
@@ -104,7 +104,7 @@ def _count(file: IO[bytes], length: int) -> int:
 def _check_pickle(pickle: bytes, most_values: int) -> None:
     """Go through the operations of a pickle without carrying them out.
 
-    Of every value on the stack its weight is known: how many values are gone through when it is hashed or copied.
+    The weight of every value on the stack is known: how many values are visited when it is hashed or copied.
     """
     stack: list[list[Any]] = []  # weight, and the name of a global
     marks: list[int] = []
@@ -163,7 +163,7 @@ def _check_call(function: list[Any], arguments: list[Any]) -> None:
 
 
 def _check_nest(content: Any, most_values: int) -> None:
-    """No container holds itself, or is held so often that whoever goes through all of it does not come to an end."""
+    """No container holds itself, or is held so often that visiting all of it does not end."""
     sizes: dict[int, int] = {}
     open_ones: set[int] = set()
     waiting: list[tuple[Any, bool]] = [(content, False)]

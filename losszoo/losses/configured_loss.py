@@ -19,7 +19,7 @@ from losszoo.losses.sums.training_clock import as_count
 
 @dataclass(frozen=True)
 class LossInfo:
-    """Who a loss is: shown in its errors and its ``repr``.
+    """The identity of a loss: shown in its errors and its ``repr``.
 
     Args:
         name: as in the registry, or the target the user gave.
@@ -27,7 +27,7 @@ class LossInfo:
         expects: what the predictions are.
         owner: plugin and distribution, in words; "" for a user's own.
         params: hyperparameters it was made with.
-        check: refuses hyperparameters that are not legal; None where nobody has said what is.
+        check: refuses hyperparameters that are not legal; None where no ranges are known.
         made_by: makes the function from its hyperparameters, where that is a class; None for a function and for an
             object of the user's.
     """
@@ -189,7 +189,7 @@ class ConfiguredLoss(Summable):
 
     @property
     def empty(self) -> str:
-        """What a reduction over nothing gives; can be set."""
+        """The result for an empty batch; can be set."""
         return self.policy.empty
 
     @empty.setter

@@ -62,7 +62,7 @@ def loss(
 ) -> Callable[[F], F]:
     """Declare a function, a row function or an ``nn.Module`` class as a loss. It is called as before, at no cost.
 
-    Summary, formula, parameters and reference stand in its docstring and its annotations. A plugin announces all
+    Summary, formula, parameters and reference stand in its docstring and its annotations. A plugin offers all
     losses of a module with :func:`losszoo.losses_in`, which reads them from the source: so write literals.
 
     Args:

@@ -325,7 +325,7 @@ class Loss(ConfiguredLoss):
         return expand_leading(whole, values.shape, "mask")
 
     def _checked_weight(self, weight: Tensor, left_out: Tensor | None) -> Tensor:
-        """Finite and >= 0, whatever stands where a value is left out."""
+        """The weight, checked to be finite and >= 0 where a value counts."""
         if left_out is not None:
             weight = torch.where(left_out, 0.0, weight)
         if self._validates((weight,)) and not bool((torch.isfinite(weight) & (weight >= 0)).all()):
@@ -345,7 +345,7 @@ class Loss(ConfiguredLoss):
         return as_denominator(denominator, unreduced.values, self._validates((unreduced.values,)))
 
     def _validates(self, tensors: Inputs) -> bool:
-        """Whether the numbers of these tensors are looked at."""
+        """Whether the numbers of these tensors are checked."""
         # A compiler or a function transform follows operations only: no branch can depend on what a tensor holds.
         if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
             return False
@@ -362,7 +362,7 @@ class Loss(ConfiguredLoss):
         return False
 
     def _left_float32(self, value: Tensor, inputs: Inputs) -> bool:
-        """Whether finite inputs gave what is infinite, or before its last step too small to have digits."""
+        """Whether finite inputs gave an infinite value, or one too small for its digits before the last step."""
         if value.dtype != torch.float32 or not value.numel():
             return False
         if not (value.device.type == "cpu" if self.validate is None else self.validate):
@@ -381,7 +381,7 @@ class Loss(ConfiguredLoss):
 
 
 def _overflowed(total: Tensor) -> bool:
-    """Whether a sum is not finite, where looking waits for nothing."""
+    """Whether a sum is not finite, where the check needs no synchronization."""
     if total.device.type != "cpu" or torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
         return False
     return not math.isfinite(total.item())

@@ -66,7 +66,7 @@ def safe_sqrt(x: Tensor) -> Tensor:
 
 
 def differentiable_again(values: Tensor, formula: Callable[..., Tensor], *inputs: Tensor | None) -> Tensor:
-    r"""Values of a closed form whose gradient has no gradient of its own, with that of a plain formula behind it.
+    r"""Values of a closed form whose gradient cannot be differentiated, with the gradient of a plain formula instead.
 
     The first derivative is that of the closed form, and costs nothing more. Where it is asked for with
     ``create_graph=True``, the formula is computed, and differentiated in place of it: a second derivative is right, and

@@ -1,4 +1,4 @@
-"""Rows of earlier batches, which are candidates of this one and nothing else."""
+"""Rows of earlier batches, which are only candidates of this one."""
 
 from __future__ import annotations
 
@@ -48,13 +48,13 @@ class OlderRows:
         return rows if self.rows.shape[0] == 0 else torch.cat([rows, self.rows.to(rows)])
 
     def labels_below(self, labels: Tensor) -> Tensor:
-        """(N + M, ...): their labels below the given ones; -1 where they have none, which is nobody's place."""
+        """(N + M, ...): their labels below the given ones; -1 where they have none, which is the index of no row."""
         if self.rows.shape[0] == 0:
             return labels
         older = labels.new_full((self.rows.shape[0],), -1) if self.labels is None else self.labels.to(labels.device)
         return torch.cat([labels, older])
 
-    def nobody(self) -> OlderRows:
+    def none(self) -> OlderRows:
         """The same without any row."""
         return OlderRows(self.rows[:0], None)
 

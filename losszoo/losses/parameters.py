@@ -1,4 +1,4 @@
-"""The parameters of a loss after it is made: their names, and how a new value reaches what is called."""
+"""The parameters of a loss after it is made: their names, and how a new value takes effect."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def _refuse_of_a_call(name: str, whose: str) -> None:
 
 
 def _refuse_of_others(name: str, whose: str) -> None:
-    """What other losses have, and here would be an attribute that nothing reads."""
+    """Attributes of other losses, which have no effect here."""
     if name in _OF_MAKING:
         raise UsageError(
             f"{whose}: {name} must be given where the loss is made, losszoo.create(..., {name}=...); as an attribute "

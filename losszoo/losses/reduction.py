@@ -1,4 +1,4 @@
-"""From unreduced values to one number: weights, masks, counts, and what nothing reduces to."""
+"""From unreduced values to one number: weights, masks, counts, and the empty batch."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ EMPTY_POLICIES = ("zero", "nan", "raise")
 
 @dataclass(frozen=True)
 class Policy:
-    """How a loss reduces, and what a reduction over nothing gives."""
+    """How a loss reduces, and its result for an empty batch."""
 
     reduction: str = "mean"
     empty: str = "zero"

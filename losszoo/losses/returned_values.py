@@ -41,7 +41,7 @@ def wrong_shape(values: Tensor, elements: torch.Size) -> UsageError:
 
 
 def check_reduced(given: dict[str, Any], reduction: str) -> None:
-    """A function that returns one number has reduced by itself: its values can be neither weighed nor left out."""
+    """A function that returns one number has already reduced: its values can be neither weighed nor left out."""
     refused = [name for name, value in given.items() if value is not None]
     if reduction != "mean":
         refused.append(f"reduction={reduction!r}")

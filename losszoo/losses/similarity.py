@@ -28,7 +28,7 @@ def pairwise_logits(rows: Tensor, columns: Tensor, similarity: str = "euclidean"
     ``euclidean`` is the negative distance, ``squared-euclidean`` its negative square, ``cosine`` the dot
     product of unit vectors (a zero row has similarity 0 to everything), ``dot`` the plain product. Gradients
     are zero, never NaN, at distance zero and at zero rows. Distances do not overflow on the way (float32 to
-    about 1e30). A square or a product beyond 1/256 of the largest number goes on as its logarithm, with the same
+    about 1e30). A square or a product beyond 1/256 of the largest number continues as its logarithm, with the same
     gradient there: finite, in the right order, and with a gradient, which can be differentiated again.
 
     Args:

@@ -1,4 +1,4 @@
-"""Whether a program is only followed, so that it cannot look at a number."""
+"""Whether a program is being traced, so that it cannot read a number."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from torch.autograd import forward_ad
 
 
 def traced() -> bool:
-    """Whether a compiler or a function transform looks on: no branch can depend on what a tensor holds."""
+    """Whether a compiler or a function transform traces: no branch can depend on the values of a tensor."""
     return torch.compiler.is_compiling() or transformed()
 
 
 def transformed() -> bool:
-    """Whether a function transform (``torch.func.vmap``, ``grad``, ``jacrev``) looks on: only operations have rules.
+    """Whether a function transform (``torch.func.vmap``, ``grad``, ``jacrev``) traces: only operations have rules.
 
     Example:
         >>> transformed(), torch.func.vmap(lambda x: x + transformed())(torch.zeros(1))
@@ -23,7 +23,7 @@ def transformed() -> bool:
 
 
 def differentiated(x: Tensor) -> bool:
-    """Whether a derivative by ``x`` is asked for, backward or forward, at the innermost level."""
+    """Whether a derivative by ``x`` is required, backward or forward, at the innermost level."""
     if torch.is_grad_enabled() and x.requires_grad:
         return True
     # Without a level of forward differentiation there is no tangent to unpack.

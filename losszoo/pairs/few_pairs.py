@@ -1,4 +1,4 @@
-"""So few pairs that all their terms are kept: nothing is repeated, as what takes time is the calls themselves."""
+"""So few pairs that all their terms are kept: the calls themselves take the time, so nothing is computed twice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is positive and who negative to whom, asked for a block of rows at a time."""
+"""Which pairs are positive and which are negative, for a block of rows at a time."""
 
 from __future__ import annotations
 

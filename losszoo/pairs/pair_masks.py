@@ -44,9 +44,9 @@ class SelfColumn:
 
 @dataclass(frozen=True)
 class Masks:
-    """Who is positive and who negative to a block of rows, among M columns.
+    """Which of M columns are positive and which are negative for a block of rows.
 
-    All positives lie in the band of columns from ``start`` to ``stop``, and outside of it everybody is negative. Within
+    All positives lie in the band of columns from ``start`` to ``stop``, and all other columns are negative. Within
     the band they are told by factors of 0 and 1, in the numbers' own dtype: a product with them costs a quarter of a
     selection by a boolean mask. Own places are 0 in both.
 
@@ -55,9 +55,9 @@ class Masks:
         start: of the band.
         stop: of the band.
         own: the rows' own places; None where no row is a candidate.
-        positive: (rows, stop - start); None: everybody in the band but the row itself.
-        negative: as ``positive``; None: nobody in the band.
-        partial: whether somebody else than the row itself may be neither.
+        positive: (rows, stop - start); None: every column in the band but the row itself.
+        negative: as ``positive``; None: no column in the band.
+        partial: whether a column other than the row itself may be neither.
     """
 
     rows: int

@@ -130,7 +130,7 @@ class PairwiseLoss(Loss):
 
     @property
     def relation(self) -> Relation | None:
-        """Who is positive to whom, instead of equal labels; can be set."""
+        """Which pairs are positive, instead of those with equal labels; can be set."""
         return self._relation
 
     @relation.setter
@@ -182,9 +182,9 @@ class PairwiseLoss(Loss):
         there = self._among_ranks(args, named, weight, mask, older)
         if older is None or not self._symmetric:
             return there
-        # Older keys have no queries: on the way back, from keys to queries, nobody is older.
+        # Older keys have no queries: from keys to queries there are no older rows.
         queries, keys = self._rules.bind(args, named)
-        return halfway(there, self._among_ranks((keys, queries), {}, weight, mask, older.nobody()))
+        return halfway(there, self._among_ranks((keys, queries), {}, weight, mask, older.none()))
 
     def _among_ranks(self, *call: Any) -> Unreduced:
         if self.streaming.ranks in SHARED and not whole_matrix_wanted():
@@ -202,7 +202,7 @@ class PairwiseLoss(Loss):
             return super()._unreduced(*call)
 
     def _group(self) -> World | None:
-        """The ranks whose rows are candidates too. Who watches the operations sees those of this rank."""
+        """The ranks whose rows are candidates too. While operations are recorded, only this rank."""
         group = None if whole_matrix_wanted() else world()
         if group is None or not self._rules.rows_interact or self.streaming.ranks == "local":
             return None
@@ -232,7 +232,7 @@ class PairwiseLoss(Loss):
         return in_place(self._values(self._rules.rows_of(inputs, kept), None, older), kept, mask.shape)
 
     def _leaves_float32(self, inputs: Inputs) -> bool:
-        """Numbers as labels meet a gradient that is as large: their product is infinite, and NaN where it meets a 0."""
+        """Large numbers as labels make large gradients: their product may be infinite, and NaN with a factor of 0."""
         room = torch.finfo(torch.float32).max ** 0.2
         for x in inputs:
             if isinstance(x, Tensor) and x.ndim == 1 and x.is_floating_point():
@@ -254,7 +254,7 @@ class PairwiseLoss(Loss):
             for place in self._rules.trained:
                 if inputs[place].ndim == 2:
                     _check_finite(self._rules.names[place], inputs[place])
-        # A compiler or a function transform follows operations only; who watches them wants all of them.
+        # A compiler, a function transform or a recorder needs every operation.
         followed = torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()
         if self._streaming.dense or followed or WHOLE.get():
             return super()._answer(inputs, mask, weight, elements, older)

@@ -244,7 +244,7 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
 
 @functools.lru_cache(maxsize=1024)
 def wants_spread(function: Callable[..., Any]) -> bool:
-    """Whether a function of the odds asks for the spread too."""
+    """Whether a function of the odds has an argument ``spread``."""
     return "spread" in parameters_of(function)
 
 

@@ -42,7 +42,7 @@ def mutual(queries: Tensor, keys: Tensor, job: Job) -> Unreduced | None:
 
 
 def _answered(odds: Tensor, job: Job) -> Unreduced:
-    """The loss of one direction. Everybody has a positive, and nobody a negative where the odds are -inf."""
+    """The loss of one direction. Every row has a positive; a row without a negative has odds of -inf."""
     valid = taking_part(job.row, torch.ones_like(odds, dtype=torch.bool), odds != -torch.inf)
     return keep(answer(job.row, torch.where(valid, odds, 0.0)), valid)
 

@@ -1,4 +1,4 @@
-"""Which loss fits which task: decided from the announcements, before anything is loaded."""
+"""Which loss fits which task: decided from the specs, before anything is loaded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which distributions declare a plugin. Their metadata are read one by one: a broken one stops nobody."""
+"""Which distributions declare a plugin. Their metadata are read one by one: a broken one does not stop the others."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ UNKNOWN = "unknown distribution"
 
 
 def declared(group: str) -> tuple[list[EntryPoint], list[tuple[Distribution, Exception]]]:
-    """The entry points of a group, and the distributions that name the group in metadata nobody can read.
+    """The entry points of a group, and the distributions that name the group in metadata that cannot be read.
 
     ``importlib.metadata.entry_points`` parses every distribution's file, and fails where one is malformed.
     Here a file that does not hold the group's name is not parsed at all.
@@ -26,7 +26,7 @@ def declared(group: str) -> tuple[list[EntryPoint], list[tuple[Distribution, Exc
         except Exception as error:  # undecodable or malformed metadata are the distribution's fault, and recorded
             broken.append((distribution, error))
             continue
-        name = announced(distribution)[0] if found else UNKNOWN
+        name = name_and_version(distribution)[0] if found else UNKNOWN
         if name == UNKNOWN or (name not in seen and not _shadowed(name, text)):
             seen.add(name)
             points += found
@@ -34,7 +34,7 @@ def declared(group: str) -> tuple[list[EntryPoint], list[tuple[Distribution, Exc
 
 
 @functools.cache
-def announced(distribution: Distribution) -> tuple[str, str]:
+def name_and_version(distribution: Distribution) -> tuple[str, str]:
     """Name and version of a distribution; both may be missing in a broken one."""
     try:
         fields = distribution.metadata  # parsed at every access

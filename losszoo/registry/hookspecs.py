@@ -29,7 +29,7 @@ def losszoo_losses() -> Iterable[LossSpec]:  # type: ignore[empty-body]
 
 @hookspec
 def losszoo_tasks() -> Iterable[TaskSpec]:  # type: ignore[empty-body]
-    """The tasks that this plugin offers, announced like losses and loaded like them: when used."""
+    """The tasks that this plugin offers, with specs like losses, and loaded like them: when used."""
 
 
 @hookspec

@@ -55,7 +55,7 @@ def _import(name: str, target: str) -> ModuleType:
     with foreign_code() as pressed:
         try:
             return importlib.import_module(name)
-        except BaseException as error:  # sys.exit() on import stops nobody
+        except BaseException as error:  # sys.exit() on import must not end the process
             if pressed and isinstance(error, KeyboardInterrupt):
                 raise
             fault = error

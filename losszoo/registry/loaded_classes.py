@@ -57,11 +57,11 @@ def _kind_of(offered: Any) -> str:
 
 
 def _check_alike(spec: SignatureSpec | KindSpec, made: Any) -> None:
-    """What was announced is what is there."""
-    for name, announced in vars(spec).items():
+    """The loaded class must be as its spec says."""
+    for name, said in vars(spec).items():
         if name in ("target", "made") or name.startswith("_"):
             continue
         value = getattr(made, name, None)
         value = tuple(value) if isinstance(value, list) else value
-        if value != announced:
-            raise UsageError(f"{spec.target}: {name} must be that of its spec, {announced!r}, got {value!r}")
+        if value != said:
+            raise UsageError(f"{spec.target}: {name} must be that of its spec, {said!r}, got {value!r}")

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from losszoo.errors import UsageError
-from losszoo.registry.announcing import announcement
+from losszoo.registry.faulty_specs import keeps_fault
 
 PARAM_TYPES = ("float", "int", "bool", "str", "floats")
 BOUNDS = ("[]", "()", "[)", "(]")
 
 
-@announcement
+@keeps_fault
 @dataclass(frozen=True, kw_only=True)
 class Param:
     """One hyperparameter of a loss.
@@ -143,7 +143,7 @@ def _fits(value: Any, kind: str) -> bool:
 
 
 def require(holds: bool, spec: Any, field_name: str, rule: str) -> None:
-    """The one sentence of every announcement that is not of its form."""
+    """The one sentence for every spec that is not of its form."""
     if not holds:
         value = getattr(spec, field_name)
         raise UsageError(f"{spec.name}: {field_name} must be {rule}, got {value!r}")

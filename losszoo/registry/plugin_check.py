@@ -1,4 +1,4 @@
-"""Whether everything that plugins announce can be loaded. Loads every target, so it imports torch."""
+"""Whether everything that plugins offer can be loaded. Loads every target, so it imports torch."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def target_failures(registry: Registry) -> list[Failure]:
     except Exception as error:
         raise LosszooError(f"nothing can be loaded: torch cannot be imported: {in_one_line(error)}") from error
     failures = [*_class_failures(registry)]
-    announced: list[tuple[str, LossSpec | TaskSpec]] = [("loss", spec) for spec in registry.losses.values()]
-    announced += [("task", spec) for spec in registry.tasks.values()]
-    for kind, spec in announced:
+    specs: list[tuple[str, LossSpec | TaskSpec]] = [("loss", spec) for spec in registry.losses.values()]
+    specs += [("task", spec) for spec in registry.tasks.values()]
+    for kind, spec in specs:
         for stage, reason in (("target", _target_fault(spec)), ("spec", _twin_fault(registry, spec))):
             if reason:
                 failures.append(Failure(registry.origin(kind, spec.name), stage, f"{kind} {spec.name}: {reason}"))

@@ -1,4 +1,4 @@
-"""From entry points to specs, one plugin at a time: whatever one does wrong is recorded and stops nobody.
+"""From entry points to specs, one plugin at a time: an error of one is recorded and does not stop the others.
 
 The signatures and kinds of all plugins are known before any loss or task is checked against them.
 """
@@ -19,8 +19,8 @@ from losszoo.common.text import in_one_line, printable
 from losszoo.errors import NO_ALIASES, UnknownNameError, UsageError, suggest
 from losszoo.losses.sums.words import KINDS, WORDS
 from losszoo.registry import hookspecs
-from losszoo.registry.announcing import collecting, fault_of
-from losszoo.registry.discovery import FILE, UNKNOWN, announced, declared
+from losszoo.registry.discovery import FILE, UNKNOWN, declared, name_and_version
+from losszoo.registry.faulty_specs import collecting, fault_of
 from losszoo.registry.loaded_classes import loaded
 from losszoo.registry.params import Param
 from losszoo.registry.signature_specs import KindSpec, SignatureSpec, spec_of
@@ -38,7 +38,7 @@ _MOST_SPECS = 10_000
 
 @dataclass(frozen=True)
 class Origin:
-    """Who offers something: the entry point and the distribution that declares it."""
+    """The plugin that offers something: the entry point and the distribution that declares it."""
 
     entry_point: str
     distribution: str
@@ -104,7 +104,7 @@ class Registry:
         return self.aliases.get(name, name)
 
     def origin(self, kind: str, name: str) -> Origin:
-        """Who offers the ``kind`` ("loss", "task", "signature" or "kind") of that name."""
+        """The plugin that offers the ``kind`` ("loss", "task", "signature" or "kind") of that name."""
         return self.origins[kind, name]
 
     def signature(self, name: str) -> Any:
@@ -196,7 +196,7 @@ class Registry:
                 self._fail(origin, "spec", f"kind {name}: natural {self._unknown('signature', spec.natural)}")
 
     def check_offers(self, plugin: Plugin) -> None:
-        """Say of a plugin that offers nothing, and has not failed, why that may be."""
+        """Record a possible reason for a plugin that offers nothing and has not failed."""
         failed = any(failure.origin == plugin.origin for failure in self.failures)
         if not failed and plugin.origin not in self.origins.values():
             with self._recorded(plugin.origin, "offer"):
@@ -224,11 +224,11 @@ class Registry:
 
     @contextlib.contextmanager
     def _recorded(self, origin: Origin, stage: str) -> Iterator[None]:
-        """What is raised becomes a failure; only a pressed Ctrl-C goes on."""
+        """An exception becomes a failure; only a pressed Ctrl-C is raised again."""
         with foreign_code() as pressed:
             try:
                 yield
-            except BaseException as error:  # a plugin that calls sys.exit() stops nobody either
+            except BaseException as error:  # a plugin that calls sys.exit() must not end the process
                 if pressed and isinstance(error, KeyboardInterrupt):
                     raise
                 self._fail(origin, stage, in_one_line(error))
@@ -334,7 +334,7 @@ def _get(shelf: dict[str, Spec], kind: str, name: str, aliases: Mapping[str, str
 
 
 def in_a_file(name: str) -> str:
-    """What is to be said of a file, or of what stands in one, where a name must be an installed one; else nothing."""
+    """A hint where a name is a file or a target, but must be an installed name; else empty."""
     if name.endswith(".py"):
         return f"what is in the file must be named too, {name}:NAME"
     if ":" not in name:
@@ -360,7 +360,7 @@ def _values(spec: Any, kind: type[Any]) -> dict[str, Any]:
 
 
 def _register(plugin: Any, origin: Origin) -> Any:
-    """The hooks of a manager of its own: a misspelt hook is nobody else's, and a call reaches it alone."""
+    """The hooks of one plugin with its own manager: a misspelt hook is its own, and a call reaches only it."""
     manager = pluggy.PluginManager(hookspecs.GROUP)
     manager.add_hookspecs(hookspecs)
     try:
@@ -400,11 +400,11 @@ def why_nothing(plugin: Any, hooks: Any) -> str:
 
 def _origin(entry_point: EntryPoint) -> Origin:
     distribution = entry_point.dist
-    return Origin(entry_point.name, *(announced(distribution) if distribution else (UNKNOWN, "")))
+    return Origin(entry_point.name, *(name_and_version(distribution) if distribution else (UNKNOWN, "")))
 
 
 def build(points: Iterable[EntryPoint]) -> Registry:
-    """A registry of these entry points; our own distribution first, so that nobody takes a built-in name."""
+    """A registry of these entry points; our own distribution first, so that no plugin takes a built-in name."""
     unique = {(point.name, point.value, _origin(point).distribution): point for point in points}
     own_first = sorted(unique, key=lambda key: (key[2] != OWN_DISTRIBUTION, key[2], key[0]))
     registry = Registry()
@@ -431,6 +431,6 @@ def installed() -> Registry:
     points, broken = declared(hookspecs.GROUP)
     registry = build(points)
     for distribution, error in broken:
-        origin = Origin(FILE, *announced(distribution))
+        origin = Origin(FILE, *name_and_version(distribution))
         registry.failures.append(Failure(origin, "metadata", f"cannot be read: {in_one_line(error)}"))
     return registry

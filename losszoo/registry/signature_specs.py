@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, TypeVar
 
 from losszoo.errors import UsageError
-from losszoo.registry.announcing import announcement
+from losszoo.registry.faulty_specs import keeps_fault
 from losszoo.registry.from_source.static_class import NotLiteral, class_attributes
 from losszoo.registry.params import is_strings
 from losszoo.registry.specs import EXPECTS, NAME, TARGET
@@ -14,10 +14,10 @@ from losszoo.registry.specs import EXPECTS, NAME, TARGET
 Spec = TypeVar("Spec", "SignatureSpec", "KindSpec")
 
 
-@announcement
+@keeps_fault
 @dataclass(frozen=True, kw_only=True)
 class SignatureSpec:
-    """A signature as its plugin announces it; the attributes are those of :class:`losszoo.Signature`.
+    """A signature as its plugin offers it; the attributes are those of :class:`losszoo.Signature`.
 
     Args:
         name: kebab-case, unique in the zoo.
@@ -60,10 +60,10 @@ class SignatureSpec:
         return _plain(self)
 
 
-@announcement
+@keeps_fault
 @dataclass(frozen=True, kw_only=True)
 class KindSpec:
-    """A kind of task as its plugin announces it; the attributes are those of :class:`losszoo.Kind`.
+    """A kind of task as its plugin offers it; the attributes are those of :class:`losszoo.Kind`.
 
     Args:
         name: kebab-case, unique in the zoo.

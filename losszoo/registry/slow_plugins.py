@@ -15,7 +15,7 @@ _PATIENCE_SECONDS = 5.0
 class SlowPlugins:
     """Says on stderr, once a plugin, that it is still being loaded.
 
-    One thread watches them all: to start one for each costs as much as most plugins take.
+    One thread measures all of them: to start one for each costs as much as most plugins take.
     """
 
     def __init__(self) -> None:

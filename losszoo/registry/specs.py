@@ -1,4 +1,4 @@
-"""What a plugin says of its losses and tasks. Frozen and torch-free, so that listing them costs nothing."""
+"""The specs of losses and tasks. Frozen and torch-free, so that listing them is quick."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from losszoo.errors import UsageError
-from losszoo.registry.announcing import announcement, fault_of
+from losszoo.registry.faulty_specs import fault_of, keeps_fault
 from losszoo.registry.params import Param, is_a, is_strings, require
 
 EXPECTS = ("logits", "probabilities", "log-probabilities")
@@ -21,10 +21,10 @@ NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 TARGET = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 
 
-@announcement
+@keeps_fault
 @dataclass(frozen=True, kw_only=True)
 class LossSpec:
-    r"""A loss as its plugin announces it.
+    r"""The spec of a loss: what its plugin says of it, without importing torch.
 
     Args:
         name: kebab-case, unique in the zoo.
@@ -57,7 +57,7 @@ class LossSpec:
     description: str = ""
 
     def __post_init__(self) -> None:
-        _check_announcement(self, "loss")
+        _check_spec(self, "loss")
         require(_is_printable(self.formula), self, "formula", f"text {_PLAIN}")
         require(_is_printable(self.description), self, "description", f"text {_PLAIN}")
         _check_aliases(self)
@@ -86,10 +86,10 @@ class LossSpec:
         return plain
 
 
-@announcement
+@keeps_fault
 @dataclass(frozen=True, kw_only=True)
 class TaskSpec:
-    """A task as its plugin announces it.
+    """The spec of a task: what its plugin says of it, without importing torch.
 
     Args:
         name: kebab-case, unique in the zoo.
@@ -114,7 +114,7 @@ class TaskSpec:
     tags: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        _check_announcement(self, "task")
+        _check_spec(self, "task")
         require(_is_printable(self.metric) and bool(self.metric), self, "metric", "the name of a metric")
         require(_is_printable(self.kind) and bool(self.kind), self, "kind", "the name of a kind of task")
         require(self.direction in ("max", "min"), self, "direction", "max or min")
@@ -128,7 +128,7 @@ class TaskSpec:
         return plain
 
 
-def _check_announcement(spec: Any, what: str) -> None:
+def _check_spec(spec: Any, what: str) -> None:
     """What losses and tasks have in common."""
     if not isinstance(spec.name, str) or not NAME.fullmatch(spec.name):
         raise UsageError(f"name of a {what} must be kebab-case (a-z, 0-9, -), got {spec.name!r}")

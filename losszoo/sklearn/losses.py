@@ -1,4 +1,4 @@
-"""Which losses an estimator can be trained with, said before anything is trained."""
+"""Which losses an estimator can be trained with, checked before training."""
 
 from __future__ import annotations
 

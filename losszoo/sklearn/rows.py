@@ -23,7 +23,7 @@ CANDIDATES = 2000
 
 @dataclass(frozen=True)
 class Columns:
-    """The numeric columns, scaled to mean 0 and deviation 1, and after them the others as they are.
+    """The numeric columns, scaled to mean 0 and standard deviation 1, and after them the others as they are.
 
     Args:
         numeric: their places, ascending.
@@ -96,7 +96,7 @@ def held_out(targets: Array, fraction: float | None, seed: int, *, classes: bool
 
 
 def _count(rows: int, fraction: float | None) -> int:
-    """How many rows to hold out; where nothing is said, a hundred or a tenth, but at most a fifth."""
+    """How many rows to hold out; by default a hundred or a tenth, but at most a fifth."""
     if fraction is not None:
         return round(rows * fraction)
     count = round(min(max(ENOUGH, rows / 10), rows / 5))
@@ -121,7 +121,7 @@ class Rows(Task):
         self.class_names = tuple(str(label) for label in range(classes))
 
     def splits(self, seed: int = 0) -> Splits:
-        """Training and validation rows; the test part, which is not used, holds the first row alone."""
+        """Training and validation rows; a part that is not used holds only the first row."""
         train = np.setdiff1d(np.arange(len(self.targets)), self.val)
         val = self.val if len(self.val) else train[:1]
         return Splits(*(Split(self.inputs[rows], self.targets[rows]) for rows in (train, val, train[:1])))

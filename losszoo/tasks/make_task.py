@@ -15,7 +15,7 @@ from losszoo.tasks.task import Task
 
 
 def task_of(given: Any) -> tuple[TaskSpec, Task | Callable[..., Any] | None]:
-    """What a task announces, and the task itself, or its class; None where the registry knows it by name.
+    """The spec of a task, and the task itself, or its class; None where the registry knows it by name.
 
     Args:
         given: name of an installed task, "file.py:MyTask", a subclass of :class:`losszoo.Task`, or one that is made.
@@ -41,7 +41,7 @@ def task_of(given: Any) -> tuple[TaskSpec, Task | Callable[..., Any] | None]:
 
 
 def owner_of(spec: TaskSpec) -> str:
-    """Who offers a task: a plugin, or the person who wrote it."""
+    """The owner of a task: a plugin, or the user."""
     known = installed().tasks.get(spec.name) is spec
     return f"task {spec.name} of {installed().origin('task', spec.name)}" if known else f"task {spec.name} of your own"
 
@@ -65,7 +65,7 @@ def registered_task(name: str, where: object) -> str:
 
 
 def make_task(given: Any, options: Mapping[str, Any]) -> Task:
-    """A task with its options, its announcement attached.
+    """A task with its options and its spec.
 
     Args:
         given: see :func:`task_of`; one that is made takes no options.

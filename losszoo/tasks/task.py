@@ -70,7 +70,7 @@ class Task(ABC):
     the seed of the split, belongs to every task.
 
     Attributes:
-        spec: the announcement, set by the registry when the task is loaded.
+        spec: the spec, set by the registry when the task is loaded.
         numeric: tabular inputs: how many leading columns are numbers, standardised with the training rows' mean and
             deviation (the rest, one-hot columns, stay as they are). None: all columns of (N, D) inputs.
         class_names: names of the labels, in order; empty for tasks without classes.

@@ -1,1 +1,1 @@
-"""The losses that come with losszoo, each family a plugin like anybody's."""
+"""The losses that come with losszoo; each family is a plugin like any other."""

@@ -1,4 +1,4 @@
-"""What losses with a gradient of their own share: when the plain formula stands in, and how it is derived."""
+"""Shared by losses with a hand-written gradient: when the plain formula is used, and its derivative."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 def transformed() -> bool:
-    """Whether a function transform (``vmap``, ``grad``, ``jacfwd``) looks on: a number is then not to be looked at."""
+    """Whether a function transform (``vmap``, ``grad``, ``jacfwd``) traces: numbers cannot be read then."""
     return torch._C._are_functorch_transforms_active()
 
 
@@ -29,7 +29,7 @@ def only_plain(*constants: Tensor) -> bool:
 
 
 def batched(grad: Tensor) -> bool:
-    """Whether several gradients come at once (``vectorize=True``): what has only one cannot be multiplied in place."""
+    """Whether several gradients come at once (``vectorize=True``): then no buffer can be multiplied in place."""
     return torch._C._functorch.is_batchedtensor(grad) or torch._C._functorch.is_legacy_batchedtensor(grad)
 
 

@@ -44,6 +44,6 @@ def check_seed(seed: int) -> None:
 
 
 def frozen(values: Array) -> Array:
-    """The same array, read-only: what is cached is shared by all who load it."""
+    """The same array, read-only, because the cached array is shared by all callers."""
     values.setflags(write=False)
     return values

@@ -173,7 +173,7 @@ MISTAKES = [
     ("run --loss focal --task digits-rare --set loss.gama=1", "did you mean gamma"),
     (
         "run --loss bce --task digits --set lr=1",
-        "must start with model., recipe., loss., task., got 1",
+        "must start with model., recipe., loss., task., got lr=1",
     ),
     (
         "run --loss bce --task digits --set model.xyzzy=1",
@@ -238,7 +238,7 @@ def test_a_run_that_its_guard_stops_exits_with_1(cli: Cli) -> None:
     assert "mul at my_losses.py:12" in done.stdout
     *_, advice, before, last = done.stdout.splitlines()
     assert advice == "next: --on-nonfinite skip or rollback continues past a few such steps"
-    assert before == "the failed step once more, and why it failed:"
+    assert before == "to repeat the failed step, and see why it failed:"
     assert last.startswith("losszoo replay runs")
     assert cli(*shlex.split(last)[1:]).exit_code == 1  # as it is said: pasted, it reproduces the step
     assert all(line == line.rstrip() for line in done.stdout.splitlines())
@@ -391,7 +391,7 @@ def test_a_stopped_run_says_what_is_next(monkeypatch: pytest.MonkeyPatch) -> Non
     show(stopped, installed().task("abalone"), console, {"nca-ratio": "nca-stable"})
     assert console.file.getvalue().splitlines()[-3:] == [  # type: ignore[attr-defined]
         "next: nca-stable is the stable form of nca-ratio",
-        "the failed step once more, and why it failed:",
+        "to repeat the failed step, and see why it failed:",
         "losszoo replay 'my runs/bundles/7.pt'",
     ]
 

@@ -68,11 +68,11 @@ def test_who_leads_and_who_is_not_told_apart() -> None:
         "cross-entropy leads on digits with accuracy 0.9712; it is not told apart from nca-stable"
     )
     assert answer(task, [ROWS[0], ROWS[2]]).endswith("; the intervals tell it apart from all others")
-    assert answer(task, [ROWS[0], *ROWS[2:]]).endswith("tell it apart from all others that have a number")
+    assert answer(task, [ROWS[0], *ROWS[2:]]).endswith("tell it apart from all others with a result")
     assert answer(task, [ROWS[0], row("bce", 0.9, Difference(-0.07, None, None, 1))]).endswith(
         "not told apart from bce"
     )
-    assert answer(task, ROWS[:1]).endswith("; nothing stands beside it")
+    assert answer(task, ROWS[:1]).endswith("; there is no other row to compare it with")
     assert answer(task, ROWS[3:]) == "no row has a number for accuracy on digits"
 
 

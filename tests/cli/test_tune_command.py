@@ -159,14 +159,14 @@ def test_an_exhibit_is_said_before_it_starts(tmp_path: Path) -> None:
             [
                 "huber on abalone-age: 9 of 10 trials (6 complete, 2 pruned, 1 failed) in 3 s; waiting",
                 "still running on node2: 1 trial",
-                "a trial without a sign of life for 10 minutes is given up and done again",
+                "a trial without a mark for 10 minutes is given up and run again",
                 "repeat the command to continue",
             ],
         ),
         ({"status": "waiting"}, ["still running in another process: 1 trial"]),
         (
             {"status": "stalled", "counts": Counts(6, 2, 1, 0)},
-            ["process after process died in a trial; watch the memory, and the code of the loss"],
+            ["several processes died in a trial; check the memory and the code of the loss"],
         ),
         ({"best": None}, ["no trial was completed"]),
         ({"failures": dict.fromkeys(range(9), "it raised")}, [f"trial {n} failed: it raised" for n in (0, 1, 2)]),

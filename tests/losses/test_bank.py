@@ -199,7 +199,7 @@ def test_a_state_that_does_not_fit_is_refused() -> None:
         MemoryBank("nca", size=8).load_state_dict(state)
     wide = MemoryBank("nca", size=16)
     wide(torch.zeros(2, 4), LABELS[:2])
-    with pytest.raises(UsageError, match=r"memory bank, D=4, got 3 was saved; reset\(\) forgets them"):
+    with pytest.raises(UsageError, match=r"memory bank, D=4, got D=3 in what was saved; reset\(\) forgets them"):
         wide.load_state_dict(state)
     wide.reset()
     wide.load_state_dict(state)
@@ -299,14 +299,14 @@ def plain_views(queries: Tensor, keys: Tensor) -> Tensor:
         (lambda: MemoryBank("nca", signature="neighbors"), "embedding or views, got neighbors"),
         (lambda: MemoryBank(losszoo.create("nca"), reduction="sum"), "is a loss of the zoo already"),
         (lambda: MemoryBank(plain_views), r"a loss over views must be a row function \(losszoo\.pairwise\)"),
-        (lambda: MemoryBank(one_number)(ROWS, LABELS), "must return one value per row, .*: it returned one number"),
-        (lambda: bank_of("nca")(draw(0, 5)[:, :2], LABELS), r"bank, D=3, got 2; reset\(\) forgets them"),
+        (lambda: MemoryBank(one_number)(ROWS, LABELS), "must return one value per row, .* got one number"),
+        (lambda: bank_of("nca")(draw(0, 5)[:, :2], LABELS), r"bank, D=3, got D=2; reset\(\) forgets them"),
         (
             lambda: bank_of("nca")(ROWS, F.one_hot(LABELS)),
             r"labels must be like those in the memory bank, \(N,\) of torch\.int64, got \(N, 3\) of torch\.int64",
         ),
-        (lambda: bank_of("nca", warmup=9).train()(draw(0, 5)[:, :2], LABELS), r"bank, D=3, got 2"),
-        (lambda: bank_of("nca")(ROWS), "inputs must be embeddings, labels, got inputs lack labels"),
+        (lambda: bank_of("nca", warmup=9).train()(draw(0, 5)[:, :2], LABELS), r"bank, D=3, got D=2"),
+        (lambda: bank_of("nca")(ROWS), "inputs must be embeddings, labels, got none for labels"),
     ],
 )
 def test_what_cannot_be_is_refused(make: Callable[[], Any], message: str) -> None:

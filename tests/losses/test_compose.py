@@ -131,7 +131,7 @@ def test_learned_weights() -> None:
 @pytest.mark.parametrize(
     ("text", "params", "message"),
     [
-        ("focal(bce)", {}, "focal takes arguments by name"),
+        ("focal(bce)", {}, "arguments of focal must be given by name"),
         ("mse + mae", {"delta": 1.0}, "parameters must go with a single loss"),
         ("2*mse", {"delta": 1.0}, "parameters must go with a single loss"),
         ("hubr", {}, r"unknown loss 'hubr': did you mean huber\?"),

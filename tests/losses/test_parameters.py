@@ -211,7 +211,7 @@ def test_a_module_follows_whatever_its_constructor_makes_of_a_parameter() -> Non
     assert loss.function.learned is learned
     assert (loss.scale, loss.root) == (9.0, 3.0)
     assert "Scaled(scale=9.0, weight=(1.0, 2.0))" in repr(loss)
-    with pytest.raises(UsageError, match="width cannot be set to 3: what the loss learns has another shape"):
+    with pytest.raises(UsageError, match="width cannot be set to 3: parameters of the loss would change their shape"):
         loss.width = 3
     with pytest.raises(UsageError, match=r"learned is learned; set loss\.function\.learned, in place"):
         loss.learned = torch.zeros(2)
@@ -239,7 +239,7 @@ def test_sizes_that_come_from_the_data_stay() -> None:
     assert loss.function.chunk == 2
     torch.testing.assert_close(loss(embeddings, labels), before)
     for name, value in (("classes", 5), ("bias", False)):
-        with pytest.raises(UsageError, match=f"{name} cannot be set to {value}: what the loss learns"):
+        with pytest.raises(UsageError, match=f"{name} cannot be set to {value}: parameters of the loss would change"):
             setattr(loss, name, value)
 
 

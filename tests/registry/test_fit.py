@@ -23,9 +23,9 @@ from losszoo.registry.registry import Registry, installed
         ("2*(mse + 0.1*dice)", "diabetes", "dice is a segmentation loss"),
         ("uncertainty(mse, dice)", "diabetes", "dice is a segmentation loss"),
         ("cross-entropy", "digits-views", "does not fit digits-views, a views task; .*such as info-nce"),
-        ("l2", "digits", r"a penalty must stand in a sum .*l2 stands alone; try \S+ \+ 1e-4\*l2"),
-        ("l1 + l2", "digits", r"l1 \+ l2 stands alone"),
-        ("uncertainty(l2)", "digits", "l2 stands alone"),
+        ("l2", "digits", r"a penalty must stand in a sum .*got l2 alone; try \S+ \+ 1e-4\*l2"),
+        ("l1 + l2", "digits", r"got l1 \+ l2 alone"),
+        ("uncertainty(l2)", "digits", "got l2 alone"),
         (
             "uncertainty",
             "digits",

@@ -39,13 +39,13 @@ def test_six_fields_are_enough_for_a_loss() -> None:
 @pytest.mark.parametrize(
     ("field", "value", "said"),
     [
-        ("name", "My Loss", r"name of a loss must be kebab-case .*name='My Loss'"),
+        ("name", "My Loss", r"name of a loss must be kebab-case .*got 'My Loss'"),
         ("name", "", "name of a loss must be kebab-case"),
-        ("name", 3, "name of a loss must be kebab-case .*name=3"),
+        ("name", 3, "name of a loss must be kebab-case .*got 3"),
         ("name", "a--b", "must be kebab-case"),
         ("target", "pkg.mod", r"mine: target must be 'package.module:name', got 'pkg.mod'"),
         ("target", "file.py:X y", "target must be"),
-        ("target", None, "target must be .*target=None"),
+        ("target", None, "target must be .*got None"),
         ("signature", "", "mine: signature must be the name of a signature, got ''"),
         ("summary", "two\nlines", "mine: summary must be one line of text"),
         ("summary", " ", "summary must be one line"),
@@ -64,8 +64,8 @@ def test_six_fields_are_enough_for_a_loss() -> None:
         ("tags", "word", "mine: tags must be a tuple of strings in printable letters, got 'word'"),
         ("expects", "scores", "mine: expects must be one of logits, probabilities, log-probabilities"),
         ("status", "broken", "mine: status must be one of stable, exhibit"),
-        ("status", "exhibit", "an exhibit, and nothing else, names its stable_twin, .*stable_twin=None"),
-        ("stable_twin", "bce", "an exhibit, and nothing else, names its stable_twin"),
+        ("status", "exhibit", "an exhibit, and nothing else, must name its stable_twin, .*stable_twin=None"),
+        ("stable_twin", "bce", "an exhibit, and nothing else, must name its stable_twin"),
         ("stable_twin", 5, "stable_twin must be a name, got 5"),
     ],
 )

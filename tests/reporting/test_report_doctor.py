@@ -146,7 +146,7 @@ def test_the_doctor_has_so_much_time(tmp_path: Path, monkeypatch: pytest.MonkeyP
     with_bundle(tmp_path)
     answering(monkeypatch, ANSWER)
     monkeypatch.setattr(replay_bundles, "PATIENCE", -1.0)
-    assert "not examined for want of time" in report(tmp_path).read_text("utf-8")
+    assert "not examined for lack of time" in report(tmp_path).read_text("utf-8")
     assert not (tmp_path / CACHE).exists() or "slope" not in (tmp_path / CACHE).read_text()
 
 

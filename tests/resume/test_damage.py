@@ -116,8 +116,8 @@ def changed(name: str, **changes: Any) -> Callable[[Path], None]:
 @pytest.mark.parametrize(
     ("damage", "match"),
     [
-        (broken_state, r"the state in .*checkpoint\.pt must fit the run that config\.json tells of, got "),
-        (other_state, r"must fit the run that config\.json tells of, got KeyError.*the run begins again"),
+        (broken_state, r"the state in .*checkpoint\.pt must fit the run of config\.json, got "),
+        (other_state, r"must fit the run of config\.json, got KeyError.*delete it to start the run again"),
         (no_state, "must be a whole checkpoint, got a list, and no state of a run"),
         (
             changed("config.json", task=3, model=[]),

@@ -213,15 +213,15 @@ def edit(folder: str, **changes: Any) -> None:
 @pytest.mark.parametrize(
     ("changes", "match"),
     [
-        ({"torch": "1.0"}, r"as it was started, got torch: '1.0' there, '.*' here"),
+        ({"torch": "1.0"}, r"with the options of its start, got torch: '1.0' there, '.*' here"),
         (
             {"losszoo": "0.0.1", "world": 2},
             r"losszoo: '0.0.1' there.*world: 2 there, 1 here.*torchrun --nproc-per-node 2",
         ),
-        ({"format": 1}, r"must be of format 4, got .* is of format 1"),
+        ({"format": 1}, r"must be of format 4, got format 1 in"),
         (
             {"code": {"a.py": "0"}},
-            r"the file a.py must be where it was, got not in .*; go on in the folder",
+            r"the file a.py must be where it was, got none in .*; resume it in the folder",
         ),
     ],
 )
@@ -243,7 +243,9 @@ def test_a_changed_loss_file_is_refused(start: Start, tmp_path: Path) -> None:
 
 
 def test_what_is_no_run_folder(tmp_path: Path, done: RunResult) -> None:
-    with pytest.raises(UsageError, match="resume must be given the folder of a run, got no such folder"):
+    with pytest.raises(
+        UsageError, match=r"resume must be given the folder of a run, got .* \(there is no such folder\)"
+    ):
         losszoo.run(resume=tmp_path / "nowhere")
     with pytest.raises(UsageError, match=r"got no config\.json"):
         losszoo.run(resume=tmp_path)
@@ -290,7 +292,7 @@ def test_a_run_that_is_under_way_is_left_alone(start: Start, tmp_path: Path, mon
     process = start("--loss", "waits.py:waits", "--signature", "multiclass")
     folder = folder_of(tmp_path / "runs")
     wait_for_a_new_checkpoint(folder, process)
-    with pytest.raises(UsageError, match="must be trained by one process, got another one is at work in"):
+    with pytest.raises(UsageError, match="must be trained by one process, got another one that is at work in"):
         losszoo.run(resume=folder, trust=True)
     Path("go on").touch()
     out, err = process.communicate(timeout=1800)
@@ -298,7 +300,7 @@ def test_a_run_that_is_under_way_is_left_alone(start: Start, tmp_path: Path, mon
 
 
 def test_a_folder_that_holds_a_run_takes_no_other(done: RunResult) -> None:
-    with pytest.raises(UsageError, match=r"run_dir must be a folder without a run.* holds one; resume= resumes"):
+    with pytest.raises(UsageError, match=r"run_dir must be a folder without a run, got .*; resume= resumes"):
         losszoo.run("bce", "digits", run_dir=done.run_dir)
 
 
@@ -306,7 +308,7 @@ def test_a_checkpoint_of_another_run_is_refused(done: RunResult, tmp_path: Path)
     other = losszoo.run("cross-entropy", "digits", epochs=1, seed=5, run_dir=tmp_path / "other")
     Path(other.run_dir, "result.json").unlink()
     shutil.copy(Path(done.run_dir, "checkpoint.pt"), Path(other.run_dir, "checkpoint.pt"))
-    with pytest.raises(UsageError, match=r"must be of the run that config\.json tells of.* it is of another one"):
+    with pytest.raises(UsageError, match=r"must belong to the run of config\.json, got the checkpoint of another"):
         losszoo.run(resume=other.run_dir)
 
 

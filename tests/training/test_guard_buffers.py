@@ -85,7 +85,9 @@ def test_a_running_variance_that_overflows_is_a_bad_step(policy: str) -> None:
         report = error.report
     assert report.event is not None
     assert report.event.where == "loss"
-    said = "non-finite buffer (0.running_var) in step 2: the forward pass has made it so, while loss and gradient are"
+    said = (
+        "non-finite buffer (0.running_var) in step 2: the forward pass made it non-finite, while loss and gradient are"
+    )
     assert str(report.event).startswith(said)
     if policy != "rollback":
         assert same(everything(model, optimizer), before)

@@ -144,7 +144,7 @@ def test_a_weight_is_searched_where_it_is_named() -> None:
         ("model.dropout=0.5:1", r"search of model\.dropout must be in \[0, 1\), got model\.dropout=1"),
         ("recipe.optimizer=adam,lbfgs", r"must be one of adamw, adam, sgd, got recipe\.optimizer='lbfgs'"),
         ("recipe.optimizer=1:2", r"must be choices out of adamw\|adam\|sgd"),
-        ("model.depth=1:2.5", r"must have whole ends"),
+        ("model.depth=1:2.5", r"must have whole numbers as LOW and HIGH"),
         ("recipe.weight_decay=0:1:log", r"must have LOW > 0"),
         ("recipe.lr=1:2:cubic", r"must be recipe\.lr=LOW:HIGH, recipe\.lr=LOW:HIGH:log or recipe\.lr=a,b,c"),
         ("recipe.lr=a:b", r"must be recipe\.lr=LOW:HIGH"),

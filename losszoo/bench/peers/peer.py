@@ -1,4 +1,4 @@
-"""A peer: somebody else's way to compute the same loss."""
+"""A peer: another implementation of the same loss."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class NoAnswerError(UsageError):
 
 @dataclass(frozen=True)
 class Peer:
-    """Somebody else's way to compute some of the losses.
+    """Another implementation of some of the losses.
 
     Args:
         name: as in ``--against``.
@@ -51,7 +51,7 @@ class Peer:
         return (*self.formulas, *self.makers)
 
     def refusal(self, loss: str, given: Mapping[str, Any]) -> str | None:
-        """Why it has no answer, as far as can be said without loading it; None where it may have one.
+        """Why the peer cannot compute the loss, as far as known without loading it; None where it may.
 
         Args:
             loss: name in the zoo.

@@ -50,7 +50,7 @@ _AT_LEAST_ONE = click.IntRange(min=1)
 @click.option("--signature", help="Signature of your own loss, if its argument names do not show it.")
 @click.option("--expects", help="What your own loss takes: logits, probabilities or log-probabilities.")
 def command(names: tuple[str, ...], family: str | None, plot: str | None, as_json: bool, **given: Any) -> None:
-    """Time and peak memory of losses beside their peers.
+    """Time and peak memory of losses beside other implementations.
 
     Forward and backward are measured, beside other implementations of the same.
     NAME is a name, a call, or a loss of your own (file.py:MyLoss). Values and gradients are compared before anything

@@ -68,7 +68,7 @@ _OF_ALL = ("plugin", "jobs")
 @click.option("--jobs", type=click.IntRange(min=1), help=f"With --all: processes; {_JOBS} by default.")
 @click.option("--html", metavar="FILE", help="Write a page with plots as well: report.html.")
 def command(target: str | None, everything: bool, as_json: bool, **given: Any) -> None:
-    """Examine a loss: where it breaks, why, and what cures it.
+    """Examine a loss: where it breaks, why, and the remedy.
 
     TARGET is a name, an expression, or a loss of your own (file.py:MyLoss, package.module:my_loss).
     It is examined in a process of its own, with limits on memory and time.

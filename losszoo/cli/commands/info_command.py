@@ -1,4 +1,4 @@
-"""``losszoo info NAME``: everything that is announced of a loss or a task."""
+"""``losszoo info NAME``: everything that the spec of a loss or a task says."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ def command(search: str | None, signature: str | None, tag: str | None, plugin: 
 
 
 def describe(registry: Registry, spec: LossSpec) -> dict[str, object]:
-    """The announcement of a loss with who offers it."""
+    """The spec of a loss with its origin."""
     origin = registry.origin("loss", spec.name)
     return {
         **spec.to_dict(),

@@ -27,7 +27,7 @@ def command(as_json: bool) -> None:
 
 
 def describe(registry: Registry, task: TaskSpec) -> dict[str, object]:
-    """The announcement of a task with who offers it, and the losses that fit."""
+    """The spec of a task with its origin, and the losses that fit."""
     origin = registry.origin("task", task.name)
     return {
         **task.to_dict(),

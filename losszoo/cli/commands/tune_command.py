@@ -155,9 +155,9 @@ def _rest_of(tuning: Tuning, asked: int) -> Iterator[str]:
         where = f"on {', '.join(tuning.elsewhere)}" if tuning.elsewhere else "in another process"
         yield f"still running {where}: {counted(tuning.counts.running, 'trial')}"
     if tuning.status == "waiting":
-        yield f"a trial without a sign of life for {SILENT_SECONDS / 60:.0f} minutes is given up and done again"
+        yield f"a trial without a mark for {SILENT_SECONDS / 60:.0f} minutes is given up and run again"
     if tuning.status == "stalled":
-        yield "process after process died in a trial; watch the memory, and the code of the loss"
+        yield "several processes died in a trial; check the memory and the code of the loss"
     if tuning.counts.ended < asked:
         yield "repeat the command to continue"
 

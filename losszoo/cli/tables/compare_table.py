@@ -17,8 +17,8 @@ from losszoo.registry.specs import TaskSpec
 
 _NEXT = {
     "failed": "the same command tries it again",
-    "timeout": "a larger --timeout gives it more time, and it goes on where it was ended",
-    "killed": "the same command goes on where it was killed; fewer --jobs need less memory",
+    "timeout": "a larger --timeout gives it more time, and it resumes where it was ended",
+    "killed": "the same command resumes it; fewer --jobs need less memory",
     "missing": "the same command computes it",
 }
 # The answer is name, mean, deviation and interval. It stays; what failed goes last of the rest.
@@ -119,7 +119,7 @@ def _number(value: float | None) -> str:
 
 
 def answer(task: TaskSpec, rows: Sequence[Row]) -> str:
-    """Who leads, and from whom these seeds do not tell it apart.
+    """The loss that leads, and the losses that these seeds do not tell apart from it.
 
     Args:
         task: of the rows.
@@ -131,10 +131,10 @@ def answer(task: TaskSpec, rows: Sequence[Row]) -> str:
     said = f"{best.label} leads on {task.name} with {task.metric} {_number(best.mean)}"
     others = [row for row in rows if row is not best and row.mean is not None]
     if not others:
-        return f"{said}; nothing stands beside it"
+        return f"{said}; there is no other row to compare it with"
     close = [row.label for row in others if row.difference is None or not row.difference.apart]
     if not close:
-        whom = "all others" if len(others) == len(rows) - 1 else "all others that have a number"
+        whom = "all others" if len(others) == len(rows) - 1 else "all others with a result"
         return f"{said}; the intervals tell it apart from {whom}"
     return f"{said}; it is not told apart from {'; '.join(close)}"
 

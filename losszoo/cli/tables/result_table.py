@@ -82,7 +82,7 @@ def next_steps(result: RunResult, twins: Mapping[str, str], target: str) -> Iter
         yield f"next: {twin} is the stable form of {name}"
     bundle = (counts["first"] or {}).get("bundle")
     if bundle:
-        yield "the failed step once more, and why it failed:"
+        yield "to repeat the failed step, and see why it failed:"
         yield replay_command(bundle, result.loss)
     else:
         yield "config.json in the run folder holds every setting"

@@ -1,4 +1,4 @@
-"""Rows, their candidates, and what tells who is positive to whom: what a row function over pairs needs of a batch."""
+"""The inputs of a row function over pairs: rows, candidates, and the labels that decide which pairs are positive."""
 
 from __future__ import annotations
 

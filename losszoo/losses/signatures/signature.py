@@ -131,7 +131,7 @@ class Signature(ABC):
         return tuple(kept)
 
     def is_empty(self, inputs: Inputs) -> bool:
-        """Whether there is nothing that a mean could be taken over."""
+        """Whether the batch is empty, so that a mean is not defined."""
         return self.element_shape(inputs).numel() == 0
 
     def __init_subclass__(cls) -> None:

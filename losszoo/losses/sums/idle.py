@@ -1,4 +1,4 @@
-"""Terms of a sum that train nothing, as their weight is 0 at every epoch and step. Torch-free."""
+"""Terms of a sum with a weight of 0 at every epoch and step. Torch-free."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _largest(schedules: Sequence[Schedule], end: float) -> float:
     """The size of a product of schedules before ``end``, as far as it tells whether that is 0 throughout.
 
     Between two ends of its schedules a product is 0 at single points, or everywhere: what lies beside each end tells.
-    Only where somebody tells the epoch may it lie between two.
+    Only where set_epoch is called may the epoch lie between two.
     """
     ends = {0, *(int(schedule.length) for schedule in schedules)}
     steps = (-2, -1, 0, 1, 2) if end < math.inf else (-1, -0.5, 0, 0.5, 1)

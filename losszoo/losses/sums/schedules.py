@@ -82,5 +82,5 @@ class Schedule:
 
 
 def number_text(number: float) -> str:
-    """All digits, and none that say nothing: 2, not 2.0."""
+    """All digits of a number, without trailing zeros: 2, not 2.0."""
     return repr(int(number)) if number == int(number) and abs(number) < 1e15 else repr(number)

@@ -178,7 +178,7 @@ class SumLoss(Summable):
         self.set_step(step)
 
     def set_epoch(self, epoch: float) -> None:
-        """The epoch, from 0, at which schedules are read; the losses inside are told too."""
+        """The epoch, from 0, at which schedules are read; the losses inside get it too."""
         self.clock.set_epoch(epoch)
         for loss in self.losses:
             loss.set_epoch(epoch)  # type: ignore[operator]

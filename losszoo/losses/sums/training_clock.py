@@ -1,4 +1,4 @@
-"""Where training stands, as scheduled weights read it: the epoch, which is told, and the step, which is counted."""
+"""Epoch and step of training, for scheduled weights: set_epoch sets the epoch, calls count the steps."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from losszoo.common.foreign_code import level_of_user
 from losszoo.common.text import shown
 from losszoo.errors import UsageError
 
-# Training calls after which a schedule over epochs that nobody moves is told of.
+# Training calls without set_epoch after which a schedule over epochs warns.
 _PATIENCE = 3
 
 
@@ -26,11 +26,11 @@ class Clock:
     call that gradient checkpointing repeats in the backward pass is made at the step of the first time.
 
     Args:
-        epoch: told by ``set_epoch``.
+        epoch: set by ``set_epoch``.
         step: of the next call.
         now: of the latest call.
-        epoch_told: somebody tells the epochs.
-        step_told: somebody tells the steps, so that calls do not count.
+        epoch_told: set_epoch was called.
+        step_told: set_step was called, so that calls do not count.
         weighed: a training call has looked whether all weights are 0.
     """
 

@@ -1,4 +1,4 @@
-"""Fixed words of the language of losses, by themselves: `losszoo list` needs them, and nothing that reads them."""
+"""Fixed words of loss expressions, in a file of their own: `losszoo list` needs them without the parser."""
 
 SIMILARITIES = ("euclidean", "squared-euclidean", "cosine", "dot")
 # Kinds of a schedule.

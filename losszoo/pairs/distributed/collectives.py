@@ -101,12 +101,12 @@ def starts(counts: Sequence[int]) -> list[int]:
 
 
 def others_failed(told: list[str]) -> UsageError:
-    """``told`` is empty for a rank that is well."""
+    """``told`` is empty for a rank without an error."""
     return UsageError(f"every rank must be able to take part, got {by_rank(told)}")
 
 
 def by_rank(told: list[str]) -> str:
-    """What the ranks have said, those together that say the same.
+    """The texts of the ranks; ranks with the same text stand together.
 
     Example:
         >>> by_rank(["D=4", "D=8", "D=4", ""])

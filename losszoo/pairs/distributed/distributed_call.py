@@ -1,4 +1,4 @@
-"""A call of a loss by all ranks: what they must have in common, and what becomes of one that cannot take part."""
+"""A call of a loss by all ranks: what they must have in common, and what happens if one cannot take part."""
 
 from __future__ import annotations
 

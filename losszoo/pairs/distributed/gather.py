@@ -71,7 +71,7 @@ class Agreement:
     def run(
         self, rows: Tensor, columns: Tensor | None, job: Job, factors: Tensor | None, wanted: tuple[bool, bool]
     ) -> Streamed:
-        """One pass over this rank's rows and everybody's columns, with the gradients by this rank's own of both."""
+        """One pass over this rank's rows and all ranks' columns, with the gradients of this rank's rows and columns."""
         backwards = factors is not None and self.wanted
         own = rows if columns is None else columns
         if self.ring:
@@ -90,10 +90,10 @@ class Agreement:
     def _gathered(
         self, rows: Tensor, own: Tensor, job: Job, factors: Tensor | None, backwards: bool
     ) -> tuple[Streamed, Exception | None]:
-        everybody = self.world.joined(own, self.columns)
+        all_columns = self.world.joined(own, self.columns)
         try:
-            return streamed.run(rows, everybody, job, factors, (backwards, backwards)), None
-        except Exception as error:  # said to the others before it goes on, as they would wait for this rank
+            return streamed.run(rows, all_columns, job, factors, (backwards, backwards)), None
+        except Exception as error:  # sent to the other ranks first, as they would wait for this one
             nothing = rows.new_zeros(rows.shape[0])
             return Streamed(nothing, nothing), error
 

@@ -1,4 +1,4 @@
-"""Columns passed around a ring of ranks: none of them ever holds more than its share, and the chunk at hand."""
+"""Columns passed around a ring of ranks: each holds only its share and the chunk that it has received."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class RingPlan:
 def passed_around(
     rows: Tensor, columns: Tensor, job: Job, factors: Tensor | None, plan: RingPlan
 ) -> tuple[Streamed, Exception | None]:
-    """One pass over this rank's rows, and what a row function raised; the ring goes on until all have been served.
+    """One pass over this rank's rows, and what a row function raised; the ring continues until all ranks are served.
 
     Args:
         rows: (n, D), this rank's.
@@ -150,7 +150,7 @@ class _Ring:
                 for total, found in zip((self.by_row[block], gathering[piece]), part.gradients(), strict=True):
                     if found is not None:
                         total.add_(found)
-            # What is known of a chunk's gradient travels with it, and comes home with the last step.
+            # The gradient of a chunk so far is sent with it, and returns to its rank with the last step.
             arriving = gathering.new_empty(self.plan.columns[self.plan.held_after(steps + 1)], gathering.shape[1])
             for work in world.hand_on(gathering, arriving):
                 work.wait()
@@ -169,7 +169,7 @@ class _Ring:
             gradients.copy_(given)
 
     def _visits(self) -> Iterator[tuple[int, Tensor]]:
-        """Everybody's columns, this rank's first; the next ones travel while those at hand are worked on."""
+        """The columns of all ranks, those of this rank first; the next ones are sent while these are computed."""
         chunk = self.columns
         for steps in range(self.plan.world.size):
             arriving, works = chunk, []

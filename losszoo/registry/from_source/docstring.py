@@ -33,7 +33,7 @@ def read_docstring(text: str) -> Docstring:
     parts: dict[str, list[str]] = {"formula": [], "": [], "Arg": [], "Reference": []}
     section = place = ""
     for line in rest.split("\n"):
-        if line and not line[0].isspace():  # what is indented, or empty, goes on
+        if line and not line[0].isspace():  # an indented or empty line continues
             heading = line.rstrip().removesuffix(":").removesuffix("s")
             if line.rstrip().endswith(":") and heading in _SECTIONS:
                 section = place = heading
@@ -51,7 +51,7 @@ def read_docstring(text: str) -> Docstring:
 
 
 def _arguments(section: list[str]) -> dict[str, str]:
-    """Each entry begins at the section's own indentation, and goes on deeper."""
+    """Each entry begins at the indentation of the section, and continues on deeper lines."""
     depth = min((_indentation(line) for line in section if line.strip()), default=0)
     found: dict[str, list[str]] = {}
     name = ""

@@ -11,7 +11,7 @@ from typing import Any
 
 from losszoo.errors import UsageError, suggest
 from losszoo.losses.sums.words import SIMILARITIES
-from losszoo.registry.announcing import collecting, faulty
+from losszoo.registry.faulty_specs import collecting, faulty
 from losszoo.registry.from_source.docstring import Docstring, read_docstring
 from losszoo.registry.params import Param
 from losszoo.registry.specs import LossSpec
@@ -61,7 +61,7 @@ class _Module:
 
 
 def losses_in(*modules: str) -> list[LossSpec]:
-    """The losses of modules and whole packages, as their plugin announces them. Imports none of them.
+    """The losses of modules and whole packages, as specs. Imports none of them.
 
     Everything that :func:`losszoo.loss` marks is read from the source: name, summary (the docstring's first line),
     formula (its ``.. math::``), parameters with types, defaults, ranges (``Annotated[float, Range(0, None)]``) and
@@ -73,7 +73,7 @@ def losses_in(*modules: str) -> list[LossSpec]:
 
     Returns:
         One spec a loss, in the order of the modules and their lines. In a plugin's hook a loss that cannot be read is
-        recorded with file and line, and costs nobody else.
+        recorded with file and line; the other losses are kept.
 
     Raises:
         UsageError: outside of a hook, a loss that cannot be read.
@@ -98,7 +98,7 @@ def _losses_of(name: str) -> Iterator[LossSpec]:
 
 def _losses_in_text(name: str, place: str, text: bytes | None) -> Iterator[LossSpec]:
     if text is None:
-        yield faulty(LossSpec, f"module {name} has no source to read; announce its losses with losszoo.LossSpec")
+        yield faulty(LossSpec, f"module {name} has no source to read; give its losses as losszoo.LossSpec")
         return
     if b"@loss" not in text and b".loss(" not in text:
         return

@@ -77,7 +77,7 @@ def bce(
     expects="probabilities",
 )
 def bce_probabilities(predictions: Tensor, targets: Tensor) -> Tensor:
-    r"""Binary cross-entropy on probabilities, at most 100 as in torch.
+    r"""Binary cross-entropy on probabilities; a term is at most 100, as in torch.
 
     .. math:: \ell = -t \max(\log p, -100) - (1 - t) \max(\log(1 - p), -100)
 

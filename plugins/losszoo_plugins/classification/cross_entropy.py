@@ -132,7 +132,7 @@ def nll(logits: Tensor, targets: Tensor, *, weight: ClassWeight = None, ignore_i
 def softmax_nll_eps(
     logits: Tensor, targets: Tensor, *, eps: Annotated[float, Range(0, 1, log=True, search=(1e-12, 1e-3))] = 1e-8
 ) -> Tensor:
-    r"""Cross-entropy in two steps with eps in the logarithm: no gradient where it is most wrong.
+    r"""Cross-entropy as log(softmax + eps): the gradient vanishes for confident wrong predictions.
 
     .. math:: \ell = -\sum_c q_c \log(p_c + \epsilon), \quad p = \operatorname{softmax}(z)
 

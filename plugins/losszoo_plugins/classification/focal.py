@@ -1,4 +1,4 @@
-"""Focal loss: cross-entropy that looks away from easy examples."""
+"""Focal loss: cross-entropy with less weight on easy examples."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def focal(
     gamma: Gamma = 2.0,
     alpha: Annotated[float | None, Range(0, 1, bounds="()")] = None,
 ) -> Tensor:
-    r"""Binary cross-entropy that looks away from easy examples.
+    r"""Binary cross-entropy with less weight on easy examples.
 
     .. math:: \ell = -\alpha_t \, (1 - p_t)^{\gamma} \, \log p_t, \quad p_t = \sigma((2t - 1)\, x)
 
@@ -86,7 +86,7 @@ def softmax_focal(
     weight: ClassWeight = None,
     ignore_index: int = -100,
 ) -> Unreduced:
-    r"""Cross-entropy that looks away from easy examples.
+    r"""Cross-entropy with less weight on easy examples.
 
     .. math:: \ell = -w_y \, (1 - p_y)^{\gamma} \, \log p_y, \quad p = \operatorname{softmax}(z)
 
@@ -220,7 +220,7 @@ def _discounted(logit: Tensor, gamma: float) -> Tensor:
 
 
 def _decided(targets: Tensor) -> bool:
-    """Whether every target is 0 or 1. On a GPU nobody waits to know."""
+    """Whether every target is 0 or 1. On a GPU this is not checked, to avoid a synchronization."""
     if targets.device.type != "cpu" or not targets.numel():
         return False
     return bool(torch.addcmul(targets, targets, targets, value=-1).abs_().amax() == 0)

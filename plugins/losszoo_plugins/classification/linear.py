@@ -23,7 +23,7 @@ _LOGITS = 2**22
     aliases=("cut-cross-entropy", "fused-linear-cross-entropy", "chunked-cross-entropy"),
 )
 class LinearCrossEntropy(nn.Module):
-    r"""Cross-entropy from hidden states; the logits never stand in memory together.
+    r"""Cross-entropy of a linear layer on hidden states, without storing the matrix of logits.
 
     .. math:: \ell = -z_y + \log \sum_c e^{z_c}, \quad z = W h + b
 

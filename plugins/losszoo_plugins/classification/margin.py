@@ -1,4 +1,4 @@
-"""Margin losses: nothing to pay once the target wins by enough."""
+"""Margin losses: 0 once the score of the target exceeds the others by the margin."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def squared_hinge(predictions: Tensor, targets: Tensor, *, margin: Margin = 1.0)
 
 @loss(signature="multiclass", tags=("margin",), aliases=("crammer-singer", "categorical-hinge", "multiclass-svm"))
 def multiclass_hinge(logits: Tensor, targets: Tensor, *, margin: Margin = 1.0) -> Tensor:
-    r"""Hinge loss of the target against its strongest rival.
+    r"""Hinge loss of the target class against the largest other class.
 
     .. math:: \ell = \max\left(0,\; m + \max_{j \ne y} z_j - z_y\right)
 
@@ -105,7 +105,7 @@ def multiclass_hinge(logits: Tensor, targets: Tensor, *, margin: Margin = 1.0) -
 
 @loss(signature="multiclass", tags=("margin",), aliases=("multi-margin", "multiclass-margin"))
 def weston_watkins(logits: Tensor, targets: Tensor, *, margin: Margin = 1.0) -> Tensor:
-    r"""Hinge loss of the target against every rival.
+    r"""Hinge loss of the target class against every other class.
 
     .. math:: \ell = \sum_{j \ne y} \max(0,\; m + z_j - z_y)
 

@@ -17,7 +17,7 @@ from .simplex import at_least, candidates, shares
 
 @loss(signature="multiclass", tags=("sparse", "margin", "fenchel-young"), aliases=("sparsemax-loss",))
 def sparsemax(logits: Tensor, targets: Tensor) -> Tensor:
-    r"""Fenchel-Young loss of the Euclidean projection onto the simplex: sparse predictions.
+    r"""Fenchel-Young loss of sparsemax, the projection onto the simplex: sparse probabilities.
 
     .. math:: \ell = \langle p - q, z \rangle + \tfrac12 \|q\|^2 - \tfrac12 \|p\|^2, \quad
         p = \operatorname*{argmin}_{p \in \Delta} \|p - z\|^2

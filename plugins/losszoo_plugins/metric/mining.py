@@ -20,13 +20,13 @@ Margin = Annotated[float, Range(0, None, search=(0.05, 2))]
 )
 @pairwise(similarity="euclidean", temperature=None, needs=("positive", "negative"))
 def triplet_batch_hard(logits: Tensor, positive: Tensor, negative: Tensor, *, margin: Margin = 1.0) -> Tensor:
-    r"""Triplet of each row with its furthest positive and its closest negative in the batch.
+    r"""Triplet loss of each row with its furthest positive and its closest negative in the batch.
 
     .. math:: \ell_i = \max\bigl(0, \max_{p} d_{ip} - \min_{n} d_{in} + m\bigr)
 
-    For retrieval and re-identification, with several samples a class in each batch. A wrong label is always
-    the hardest one, so it suffers from noisy labels. It can collapse to one point at first, where it is the
-    margin; lower the learning rate or start with ``triplet-all``.
+    For retrieval and re-identification, with several samples a class in each batch. A wrong label is always the
+    hardest one, so it suffers from noisy labels. The embedding can collapse to one point at first, where the loss
+    equals the margin; lower the learning rate or start with ``triplet-all``.
 
     Args:
         embeddings: (N, D).
@@ -61,14 +61,14 @@ def triplet_batch_hard(logits: Tensor, positive: Tensor, negative: Tensor, *, ma
 )
 @pairwise(similarity="euclidean", temperature=None, needs=("positive", "negative"))
 def triplet_semi_hard(logits: Tensor, positive: Tensor, negative: Tensor, *, margin: Margin = 1.0) -> Unreduced:
-    r"""Triplet of each positive pair with its closest negative beyond the positive, else the furthest.
+    r"""Triplet loss of each positive pair with the closest negative beyond the positive, else the furthest.
 
     .. math:: \ell_{ip} = \max\bigl(0, d_{ip} - \min_{n: d_{in} > d_{ip}} d_{in} + m\bigr)
 
-    The closest negative that is still further away than the positive; where there is none, the furthest
-    negative. FaceNet looks only at negatives within the margin behind the positive; that band is not applied, so a
-    pair whose negative lies beyond it costs nothing and counts in the mean. Milder than the hardest negative, which
-    early in training collapses the embedding.
+    The closest negative that is still further away than the positive; where there is none, the furthest negative.
+    FaceNet looks only at negatives within the margin behind the positive; that band is not applied, so a pair whose
+    negative lies beyond it costs nothing and counts in the mean. Easier than the hardest negative, which can
+    collapse the embedding early in training.
 
     Args:
         embeddings: (N, D).
@@ -115,13 +115,13 @@ def triplet_all(
     margin: Margin = 1.0,
     average: Literal["all", "nonzero"] = "all",
 ) -> Unreduced:
-    r"""Mean over every triplet of the batch, or over those that still violate the margin.
+    r"""Triplet loss over all triplets of the batch, or over those that violate the margin.
 
     .. math:: \ell_i = \sum_{p} \sum_{n} \max(0, d_{ip} - d_{in} + m)
 
-    Smoother than mining. Late in training most triplets are satisfied and wash the mean out; "nonzero" then
-    divides by the triplets that are not. The sum over negatives is read off their sorted distances, so memory
-    and time grow with the pairs, not with the triplets.
+    Smoother than mining. Late in training most triplets are satisfied and make the mean small; "nonzero" then
+    divides by the triplets that are not. The sum over negatives is read off their sorted distances, so memory and
+    time grow with the pairs, not with the triplets.
 
     Args:
         embeddings: (N, D).

@@ -49,13 +49,13 @@ def contrastive(
     *,
     margin: Annotated[float, Range(0, None, bounds="()", search=(0.05, 2))] = 1.0,
 ) -> Tensor:
-    r"""Squared distance of a pair that belongs together, squared hinge of one that does not.
+    r"""Squared distance of a positive pair, squared hinge of the distance of a negative pair.
 
     .. math:: \ell = \tfrac12 s\, d^2 + \tfrac12 (1 - s) \max(0, m - d)^2
 
-    For siamese training where all that is known is whether two samples belong together. A pair that does not
-    and stands at distance 0 has no direction to part in, so its gradient is 0. Some call it pairwise ranking loss; it
-    is not torch's ``margin_ranking_loss``, which compares two scores.
+    For siamese training with labels of pairs only. A negative pair at distance 0 has no direction to move apart, so
+    its gradient is 0. Some libraries call it pairwise ranking loss; it is not torch's ``margin_ranking_loss``, which
+    compares two scores.
 
     Args:
         first: (N, D) embeddings.

@@ -24,12 +24,12 @@ from losszoo_plugins.pairs import negative_log_share
 )
 @softmax_row(similarity="cosine", temperature=0.1, needs=("positive",), temperature_search=(0.02, 1.0), symmetric=False)
 def info_nce(odds: Tensor) -> Tensor:
-    r"""Cross-entropy of picking a query's own key among all keys.
+    r"""Cross-entropy of the positive key of each query among all keys.
 
     .. math:: \ell_i = -\log \frac{e^{s_{ii}/\tau}}{\sum_j e^{s_{ij}/\tau}}
 
-    For self-supervised training on two views of the same samples, and for pairs of two kinds such as image
-    and text. More keys make it harder, so it likes large batches. With ``symmetric=true`` it is the loss of CLIP; with
+    For self-supervised training on two views of the same samples, and for pairs of two kinds such as image and text.
+    More keys make the task harder, so large batches help. With ``symmetric=true`` it is the loss of CLIP; with
     ``temperature=0.05`` multiple negatives ranking, whose scale is 20. NT-Xent, the loss of SimCLR, sets each view
     against the other view and against the rest of its own one; here the keys are the other view alone.
 
@@ -62,14 +62,14 @@ def info_nce(odds: Tensor) -> Tensor:
 )
 @softmax_row(similarity="cosine", temperature=0.1, needs=("positive",), temperature_search=(0.02, 1.0))
 def sup_con(odds: Tensor, spread: Tensor) -> Tensor:
-    r"""Cross-entropy of picking a row of the own class among all others, mean over the own class.
+    r"""Cross-entropy of each positive among all other rows, averaged over the positives of a row.
 
     .. math:: \ell_i = -\frac{1}{|P_i|} \sum_{p \in P_i} \log \frac{e^{s_{ip}/\tau}}{\sum_{j \ne i} e^{s_{ij}/\tau}}
 
-    The supervised contrastive loss in the form that its authors call L_out: the mean over the positives stands outside
-    of the logarithm. Their code multiplies it by the temperature over a base temperature of 0.07; here it is as the
-    formula says. Every positive is pulled, where ``nca`` is content with one. It ends at log(number of positives),
-    not at 0.
+    The supervised contrastive loss in the form that its authors call L_out: the mean over the positives stands
+    outside of the logarithm. Their code multiplies it by the temperature over a base temperature of 0.07; here it
+    follows the formula. It attracts every positive, while one near positive is enough for ``nca``. Its minimum is
+    log(number of positives), not 0.
 
     Args:
         embeddings: (N, D).

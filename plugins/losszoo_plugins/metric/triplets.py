@@ -19,12 +19,12 @@ def triplet(
     *,
     margin: Annotated[float, Range(0, None, search=(0.05, 2))] = 1.0,
 ) -> Tensor:
-    r"""The negative has to be further from the anchor than the positive by a margin.
+    r"""Hinge loss: the negative must be further from the anchor than the positive by a margin.
 
     .. math:: \ell = \max(0,\; \|a - p\| - \|a - n\| + m)
 
-    On the Euclidean distance, which is not squared. For triplets that are drawn outside. Where only labels are there,
-    the losses that mine in the batch (``triplet-batch-hard`` and its kin) use each embedding many times.
+    On the Euclidean distance, which is not squared. For triplets that the data loader draws. With labels, the losses
+    that mine triplets in the batch (such as ``triplet-batch-hard``) use each embedding many times.
 
     Args:
         anchors: (N, D) embeddings.

@@ -1,4 +1,4 @@
-"""Log odds of the other classes against the own one, and what is made of them."""
+"""Losses from the log odds of the other classes against the own class."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from losszoo import loss, softmax_row
 @loss(signature="embedding", tags=("nca", "neighbours", "embedding", "unbounded"))
 @softmax_row(similarity="euclidean", temperature=1.0, needs=("positive", "negative"), temperature_search=(0.05, 20.0))
 def nca_stable(odds: Tensor) -> Tensor:
-    r"""Log odds of a neighbour of another class, finite wherever the embedding is.
+    r"""Log odds that a random neighbour has another class; finite for every finite embedding.
 
     .. math:: \ell_i = \log \sum_{j: y_j \ne y_i} e^{s_{ij}/\tau} - \log \sum_{j \ne i: y_j = y_i} e^{s_{ij}/\tau}
 
-    It is ``nca-ratio`` where that is finite, and finite with the right gradient elsewhere: the softmax's
-    normaliser cancels, and the two log-sum-exps that remain do not underflow. Like the ratio it has no lower
-    bound: separated classes are pushed apart for ever, so use it with weight decay, a bounded embedding or
-    few epochs, or use ``nca``.
+    It is ``nca-ratio`` where that is finite, and finite with the right gradient elsewhere: the softmax's normaliser
+    cancels, and the two log-sum-exps that remain do not underflow. Like the ratio it has no lower bound: separated
+    classes are pushed apart without end, so use it with weight decay, a bounded embedding or few epochs, or use
+    ``nca``.
 
     Args:
         embeddings: (N, D).
@@ -46,15 +46,14 @@ def nca_stable(odds: Tensor) -> Tensor:
 @loss(signature="embedding", tags=("nca", "neighbours", "embedding", "bounded"))
 @softmax_row(similarity="euclidean", temperature=1.0, needs=("positive", "negative"), temperature_search=(0.05, 20.0))
 def nca_difference(odds: Tensor) -> Tensor:
-    r"""Probability of the other classes minus that of the own one: bounded, blind to hopeless rows.
+    r"""Probability of the other classes minus that of the own class; the gradient vanishes for very wrong rows.
 
     .. math:: \ell_i = P_i^{\text{diff}} - P_i^{\text{same}}
 
-    P is the softmax of s over the temperature, summed over the other rows of another class, or of the own one. Bounded,
-    so neither outliers nor separated classes dominate. The price is that a row deep among another
-    class has a vanishing gradient, as much as one that is right. Rows without a positive take no part, as in
-    the rest of the family, though the difference would be defined for them. It is
-    :math:`\tanh(\tfrac12 \ell_i)` of ``nca-stable``.
+    P is the softmax of s over the temperature, summed over the other rows of another class, or of the own one.
+    Bounded, so neither outliers nor separated classes dominate. But the gradient vanishes for a row deep inside
+    another class, as it does for a row that is right. Rows without a positive take no part, as in the rest of the
+    family, though the difference would be defined for them. It is :math:`\tanh(\tfrac12 \ell_i)` of ``nca-stable``.
 
     Args:
         embeddings: (N, D).

@@ -1,4 +1,4 @@
-"""Forms of the neighbourhood loss as they are first written, kept to show how they break."""
+"""Plain forms of the neighbourhood loss, kept to show how they break."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from losszoo import Range, loss, pairwise
 )
 @pairwise(similarity="euclidean", temperature=1.0, needs=("positive", "negative"), temperature_search=(0.05, 20.0))
 def nca_ratio(logits: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
-    r"""Logarithm of a ratio of two softmax sums, taken literally: infinite once a sum underflows.
+    r"""Logarithm of a ratio of two softmax sums, computed literally: infinite once a sum underflows.
 
     .. math:: \ell_i = -\log \frac{P_i^{\text{same}}}{P_i^{\text{diff}}}
 
@@ -66,14 +66,14 @@ def nca_epsilon(
     *,
     eps: Annotated[float, Range(0, 1, bounds="()", log=True, search=(1e-12, 1e-3))] = 1e-10,
 ) -> Tensor:
-    r"""The ratio with an epsilon in both sums: finite, without a gradient where it is needed.
+    r"""The ratio with an epsilon in both sums: finite, but the gradient vanishes for very wrong rows.
 
     .. math:: \ell_i = -\log \frac{P_i^{\text{same}} + \epsilon}{P_i^{\text{diff}} + \epsilon}
 
-    An exhibit: ``nca-ratio`` with an epsilon, which cures the infinite value and nothing else. The gradient through a
-    sum P is multiplied by P / (P + eps), so it fades as P falls below eps, and is exactly 0 once P underflows: a row
-    that lies among another class, which needs the loss most, gets none, and the loss stands still at
-    -log(eps). In float32 an ``eps`` below 1e-7 also changes nothing in a sum near 1. Use ``nca-stable``.
+    An exhibit: ``nca-ratio`` with an epsilon, which mends only the infinite value. The gradient through a sum P is
+    multiplied by P / (P + eps), so it shrinks as P falls below eps, and is exactly 0 once P underflows: a row inside
+    another class, where the loss matters most, gets no gradient, and the loss stays at -log(eps). In float32 an
+    ``eps`` below 1e-7 also changes nothing in a sum near 1. Use ``nca-stable``.
 
     Args:
         embeddings: (N, D).

@@ -20,14 +20,14 @@ from losszoo_plugins.pairs import negative_log_share
 )
 @softmax_row(similarity="squared-euclidean", temperature=1.0, needs=("positive",), temperature_search=(0.05, 20.0))
 def nca(odds: Tensor) -> Tensor:
-    r"""How unlikely a row's random neighbour is of its class: bounded below, so it has a minimum.
+    r"""Negative log-probability that a random neighbour has the same class; bounded below.
 
     .. math:: \ell_i = -\log p_i, \quad p_i = \sum_{j: y_j = y_i} \operatorname{softmax}_{j \ne i}(s_{ij} / \tau)
 
     For embeddings that a nearest-neighbour rule will classify; s is minus the squared distance, as in the original.
     This is the logarithmic form, the likelihood that all rows are classified right; scikit-learn's NCA maximises the
-    sum of the p. As p <= 1 the loss is bounded below by 0, and a row that is right stops pulling. The ratio
-    P_same / P_diff = p / (1 - p) has no such end: it grows without limit, so the embedding inflates until an
+    sum of the p. As p <= 1 the loss is bounded below by 0, and the gradient of a right row vanishes. The ratio
+    P_same / P_diff = p / (1 - p) has no such bound: it grows without limit, so the embedding grows until an
     exponential underflows, and then the plain form is infinite.
 
     Args:

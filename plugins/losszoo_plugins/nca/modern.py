@@ -17,12 +17,12 @@ def soft_neighbor_error(
 
     .. math:: \ell_i = \Bigl(\sum_j w_{ij} y_j - y_i\Bigr)^2, \quad w_{ij} = \operatorname{softmax}_{j \ne i}(s_{ij})
 
-    What :func:`modern_nca` is where the targets are numbers.
+    :func:`modern_nca` for numeric targets.
 
     Args:
         logits: (rows, M), similarity over temperature.
         positive: (rows, M), boolean.
-        negative: (rows, M), boolean; with ``positive`` everybody but the row itself.
+        negative: (rows, M), boolean; with ``positive`` every candidate but the row itself.
         row_labels: (rows,), the numbers y_i.
         column_labels: (M,), the numbers y_j.
 
@@ -30,9 +30,9 @@ def soft_neighbor_error(
         (rows,), >= 0. A row without any candidate takes no part.
 
     Example:
-        >>> everybody = torch.ones(1, 2, dtype=torch.bool)
+        >>> everyone = torch.ones(1, 2, dtype=torch.bool)
         >>> numbers = {"row_labels": torch.tensor([0.0]), "column_labels": torch.tensor([1.0, 3.0])}
-        >>> soft_neighbor_error(torch.zeros(1, 2), ~everybody, everybody, **numbers)
+        >>> soft_neighbor_error(torch.zeros(1, 2), ~everyone, everyone, **numbers)
         tensor([4.])
 
     Reference:
@@ -52,17 +52,17 @@ def soft_neighbor_error(
     temperature_search=(0.05, 20.0),
 )
 def modern_nca(odds: Tensor) -> Tensor:
-    r"""Soft nearest neighbours over drawn candidates, for classes and for numbers.
+    r"""Soft nearest neighbours over sampled candidates, for classification and regression.
 
     .. math::
         \ell_i = -\log \sum_{j: y_j = y_i} w_{ij} \quad\text{or}\quad \Bigl(\sum_j w_{ij} y_j - y_i\Bigr)^2,
         \qquad w_{ij} = \operatorname{softmax}_{j \ne i}(s_{ij} / \tau)
 
-    For tabular data, where it competes with boosted trees: whole-number targets are classes (first form,
-    computed without a probability that could underflow), floating ones are numbers (second form). Stochastic neighbour
-    sampling belongs to whoever draws the candidates: at each
-    step draw a new share of the training rows with :func:`losszoo.sample_neighbors`, encode only those and the
-    batch, and say by ``own`` where each query sits among them. To evaluate, all training rows are candidates.
+    For tabular data, where it competes with boosted trees: whole-number targets are classes (first form, computed
+    without a probability that could underflow), floating ones are numbers (second form). Stochastic neighbour
+    sampling belongs to the code that draws the candidates: at each step draw a new share of the training rows with
+    :func:`losszoo.sample_neighbors`, encode only those and the batch, and give by ``own`` the index of each query
+    among them. To evaluate, all training rows are candidates.
 
     Args:
         queries: (N, D) embeddings.

@@ -77,7 +77,7 @@ def l2(parameters: Iterable[Tensor]) -> Tensor:
 def elastic_net(
     parameters: Iterable[Tensor], *, l1_ratio: Annotated[float, Range(0, 1, search=(0, 1))] = 0.5
 ) -> Tensor:
-    r"""Between l1 and l2: sparse, but correlated parameters stay together.
+    r"""A mix of l1 and l2: sparse, but correlated parameters stay together.
 
     .. math:: \ell = r \sum_j |w_j| + \tfrac{1 - r}{2} \sum_j w_j^2
 

@@ -21,19 +21,19 @@ _LEAST_LOG_VARIANCE = -40.0
     aliases=("uncertainty-weighting", "homoscedastic-uncertainty", "multi-task-uncertainty"),
 )
 class Uncertainty(nn.Module):
-    r"""Learned weights of several losses, one noise level each: uncertainty(bce, dice).
+    r"""Uncertainty weighting: learned weights of several losses, as in uncertainty(bce, dice).
 
     .. math:: \ell = \tfrac12 \sum_i \left( e^{-s_i} L_i + s_i \right)
 
     Uncertainty weighting: a sum of losses, each divided by a noise level that is learned. For several losses on one
-    model whose scales differ or drift, in place of weights set by hand: in an expression ``uncertainty(bce, dice)``, in
-    Python ``losszoo.create("uncertainty", tasks=2)([loss_a, loss_b])``. Give the optimiser its ``parameters()`` too,
-    without weight decay. At rest :math:`s_i = \log L_i`, so each loss is divided by its own size; a loss that
-    reaches 0 has no such point, and its :math:`s_i` falls without end. Each loss has the factor of one half that the
-    paper has for regression. For classification the paper leaves it out, :math:`e^{-s_i} L_i + \tfrac12 s_i`: that is
-    this loss of twice the value.
+    model whose scales differ or drift, in place of weights set by hand: in an expression ``uncertainty(bce, dice)``,
+    in Python ``losszoo.create("uncertainty", tasks=2)([loss_a, loss_b])``. Give the optimiser its ``parameters()``
+    too, without weight decay. At the minimum :math:`s_i = \log L_i`, so each loss is divided by its own size. A loss
+    that reaches 0 has no such minimum, and its :math:`s_i` falls without end. Each loss has the factor of one half
+    that the paper has for regression. For classification the paper leaves it out, :math:`e^{-s_i} L_i + \tfrac12
+    s_i`: that is this loss of twice the value.
 
-    Below :math:`s = -40` the factor :math:`e^{-s}` goes on as its tangent, :math:`e^{40} (-39 - s)`. So a bad
+    Below :math:`s = -40` the factor :math:`e^{-s}` continues as its tangent, :math:`e^{40} (-39 - s)`. So a bad
     step cannot overflow it (the tangent is finite down to :math:`s = -10^{20}`), and unlike a clamp it leaves
     a gradient that leads back.
 

@@ -19,12 +19,12 @@ _STRAIGHT_BEYOND = 20.0
     aliases=("mean-absolute-error", "absolute-error", "l1-loss", "least-absolute-deviations"),
 )
 def mae(predictions: Tensor, targets: Tensor) -> Tensor:
-    r"""Absolute error: predicts the median; every outlier pulls alike, no matter how far away.
+    r"""Absolute error: predicts the median; an outlier has the same gradient at any distance.
 
     .. math:: \ell = |p - t|
 
-    For targets with outliers, or where the median is wanted. The gradient is 1 for the smallest error too, and 0
-    at no error at all.
+    For targets with outliers, or where the median is wanted. The gradient is 1 even for the smallest error, and 0 at
+    an error of 0.
 
     Args:
         predictions: any shape.
@@ -53,14 +53,14 @@ def huber(
     *,
     delta: Annotated[float, Range(0, None, bounds="()", log=True, search=(0.01, 10))] = 1.0,
 ) -> Tensor:
-    r"""Squared within delta, linear beyond: the mean for ordinary errors, the median for outliers.
+    r"""Squared error within delta, linear beyond: robust to outliers.
 
     .. math:: \ell = \begin{cases} \tfrac12 e^2 & |e| \le \delta \\
               \delta (|e| - \tfrac12 \delta) & |e| > \delta \end{cases}, \quad e = p - t
 
-    For regression with some outliers: as efficient as the squared error on the rest, and no error pulls
-    harder than ``delta``. Note the factor: inside it is half of ``mse``. The smooth L1 loss of torch, with its beta,
-    is this divided by ``delta``: the same at 1.
+    For regression with some outliers: as efficient as the squared error on the rest, and no gradient exceeds
+    ``delta``. Note the factor: inside it is half of ``mse``. The smooth L1 loss of torch, with its beta, is this
+    divided by ``delta``: the same at 1.
 
     Args:
         predictions: any shape.
@@ -87,7 +87,7 @@ def huber(
 
 @loss(signature="regression", tags=("robust", "smooth"), aliases=("logcosh",))
 def log_cosh(predictions: Tensor, targets: Tensor) -> Tensor:
-    r"""Logarithm of the hyperbolic cosine: a Huber loss without a kink in any derivative.
+    r"""Logarithm of the hyperbolic cosine: like the Huber loss, with smooth derivatives.
 
     .. math:: \ell = \log \cosh (p - t)
 
@@ -126,13 +126,13 @@ def quantile(
     *,
     quantile: Annotated[float, Range(0, 1, bounds="()", search=(0.05, 0.95))] = 0.5,
 ) -> Tensor:
-    r"""Pinball loss: predicts a quantile, for intervals or where too low costs more than too high.
+    r"""Pinball loss: predicts a quantile, for intervals, or if too low costs more than too high.
 
     .. math:: \ell = \max(q\,e,\ (q - 1)\,e), \quad e = t - p
 
     For prediction intervals (train one model per end), and where too low costs more than too high or less. At
-    ``quantile=0.5`` it is half of ``mae``. The gradient is :math:`-q` below the target, :math:`1 - q` above
-    it, and 0 on it, so an exact fit stays put.
+    ``quantile=0.5`` it is half of ``mae``. The gradient is :math:`-q` below the target, :math:`1 - q` above it, and
+    0 on it, so an exact fit does not move.
 
     Args:
         predictions: any shape.

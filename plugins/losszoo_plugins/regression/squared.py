@@ -17,12 +17,12 @@ from losszoo import Range, finish, loss, safe_sqrt, wide
 )
 @wide
 def mse(predictions: Tensor, targets: Tensor) -> Tensor:
-    r"""Squared error: predicts the mean; right for normal noise, led astray by outliers.
+    r"""Squared error: predicts the mean; right for normal noise, sensitive to outliers.
 
     .. math:: \ell = (p - t)^2
 
-    For normal noise of one size. An outlier pulls with the whole of its error; then see ``huber``. No factor of one
-    half, which optax's ``l2_loss`` has.
+    For normal noise of one size. The gradient of an outlier grows with its error; with outliers use ``huber``. No
+    factor of one half, which optax's ``l2_loss`` has.
 
     Args:
         predictions: any shape.
@@ -51,7 +51,7 @@ def custom_mse(
     param1: Annotated[float, Range(None, None, search=(-1, 1))] = 0.1,
     param2: Annotated[float, Range(None, None, search=(-1, 1))] = 0.1,
 ) -> Tensor:
-    r"""Squared error plus multiples of prediction and target: a first loss with parameters.
+    r"""Squared error plus multiples of prediction and target: an example of a loss with parameters.
 
     .. math:: \ell = (p - t)^2 + a\,p + b\,t
 

@@ -31,7 +31,7 @@ def map_mean(values: Tensor, mask: Tensor) -> Tensor:
 
 
 def per_map(values: Tensor, mask: Tensor) -> Unreduced:
-    """One value per map, each counting once; a map without a pixel left is 0 and counts for nothing."""
+    """One value per map, each with count 1; a map without a pixel left is 0 with count 0."""
     some = mask.any(-1).any(-1)
     return Unreduced(torch.where(some, values, 0.0), some.to(values.dtype))
 

@@ -23,7 +23,7 @@ Weight = Annotated[float, Range(0, None, search=(0, 1))]
 def smoothness(
     logits: Tensor, targets: Tensor, *, activation: Activation = "none", mask: Tensor | None = None
 ) -> Unreduced:
-    r"""Mean absolute difference of neighbouring pixels; a term of a sum, blind to the targets.
+    r"""Mean absolute difference of neighbouring pixels; a term of a sum, independent of the targets.
 
     .. math:: \ell = \operatorname{mean}_{i,j} |x_{i+1,j} - x_{i,j}| + \operatorname{mean}_{i,j} |x_{i,j+1} - x_{i,j}|
 
@@ -65,7 +65,7 @@ def smooth_segmentation(
     activation: Activation = "none",
     mask: Tensor | None = None,
 ) -> Unreduced:
-    r"""Binary cross-entropy plus smoothness: right pixels in few, unbroken regions.
+    r"""Binary cross-entropy plus smoothness: favours few, unbroken regions.
 
     .. math:: \ell = a \operatorname{mean}_{i,j} \operatorname{bce}(x_{ij}, t_{ij}) + b \operatorname{smoothness}(x)
 

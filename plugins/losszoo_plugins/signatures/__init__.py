@@ -1,4 +1,4 @@
-"""The signatures and the kinds of task that come with losszoo, like anybody's. Nothing here imports torch."""
+"""The signatures and the kinds of task that come with losszoo, a plugin like any other. Nothing here imports torch."""
 
 from __future__ import annotations
 

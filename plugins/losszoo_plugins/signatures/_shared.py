@@ -49,7 +49,7 @@ def geometry(rows: Tensor) -> Iterator[tuple[str, Tensor]]:
 
 
 def contrast(scores: Tensor, mine: Tensor) -> Tensor:
-    """Mean score of what is mine minus the mean of the rest."""
+    """Mean score of the own class minus the mean of the others."""
     return scores[mine].mean() - scores[~mine].mean()
 
 

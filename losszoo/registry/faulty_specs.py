@@ -1,6 +1,6 @@
-"""Announcements made while a registry collects them: one that is not of its form keeps its fault to itself.
+"""Specs that are made while a registry collects them: a spec that is not of its form keeps its fault.
 
-A hook returns a list of specs. If a spec raised where it is made, as it does for everybody else, the list would never
+A hook returns a list of specs. If a spec raised where it is made, as it does elsewhere, the list would never
 come to be, and one typing error would cost a plugin all its losses.
 """
 
@@ -33,14 +33,14 @@ def collecting(on: bool = True) -> Iterator[None]:
         _COLLECTING.reset(token)
 
 
-def fault_of(announcement: Any) -> str | None:
+def fault_of(spec: Any) -> str | None:
     """What was wrong when it was made, and where; None where nothing was."""
-    fault: str | None = announcement.__dict__.get(_FAULT)
+    fault: str | None = spec.__dict__.get(_FAULT)
     return fault
 
 
 def faulty(kind: type[T], reason: str) -> T:
-    """An announcement that could not be made, with why; outside of :func:`collecting` it is raised."""
+    """A spec that could not be made, with the reason; outside of :func:`collecting` it is raised."""
     if not _COLLECTING.get():
         raise UsageError(reason)
     spec = object.__new__(kind)
@@ -48,7 +48,7 @@ def faulty(kind: type[T], reason: str) -> T:
     return spec
 
 
-def announcement(kind: type[T]) -> type[T]:
+def keeps_fault(kind: type[T]) -> type[T]:
     """A dataclass whose instances can keep their fault."""
     init: Callable[..., None] = kind.__init__
 
