@@ -52,7 +52,7 @@ def test_a_half_precision_overflow(half_bundle: str) -> None:
     assert (found.reproduced, found.where, found.op) == (True, "loss", "square")
     assert found.source == f"test_replay_own_steps.py:{squares.__code__.co_firstlineno + 1}"
     assert (found.kind, found.term, found.findings) == ("half-precision-overflow", None, ())
-    assert any("the step called none" in note for note in found.notes)
+    assert any("the step called no losszoo.Loss" in note for note in found.notes)
     assert found.to_dict()["event"]["loss"] is None  # infinite, which JSON cannot say
 
 
