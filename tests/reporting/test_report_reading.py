@@ -184,7 +184,7 @@ def test_a_folder_that_may_not_be_read(tmp_path: Path) -> None:
 
 
 def test_nothing_found(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"DIR must be a comparison folder .*, holds no cell\.json"):
+    with pytest.raises(UsageError, match=r"DIR must be a comparison folder .*, which holds no cell\.json"):
         search(tmp_path)
     write(tmp_path / "cell.json", "{")
     with pytest.raises(UsageError, match=r"\n  cell.json: damaged: "):
