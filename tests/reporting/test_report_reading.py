@@ -189,9 +189,9 @@ def test_nothing_found(tmp_path: Path) -> None:
     write(tmp_path / "cell.json", "{")
     with pytest.raises(UsageError, match=r"\n  cell.json: damaged: "):
         search(tmp_path)
-    with pytest.raises(UsageError, match="DIR must be a folder, got a file"):
+    with pytest.raises(UsageError, match=r"DIR must be a folder, got .* \(a file\)"):
         search(tmp_path / "cell.json")
-    with pytest.raises(UsageError, match="DIR must be a folder, got no such folder"):
+    with pytest.raises(UsageError, match=r"DIR must be a folder, got .* \(no such folder\)"):
         search(tmp_path / "nowhere")
 
 
