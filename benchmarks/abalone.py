@@ -30,8 +30,9 @@ from losszoo.tasks.make_task import make_task
 from losszoo.training.build_loss import make_model
 from losszoo.training.data.batch_inputs import Model
 from losszoo.training.data.prepared_data import Prepared, prepare
+from losszoo.training.evaluation.knn import knn_votes
 from losszoo.training.evaluation.metrics import accuracy
-from losszoo.training.evaluation.predict import Prediction, knn_votes
+from losszoo.training.evaluation.predict import Prediction
 
 RESULTS = Path(__file__).with_name("abalone_results.json")
 CPU = torch.device("cpu")

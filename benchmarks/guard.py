@@ -26,9 +26,10 @@ from torch.nn import functional as F
 import losszoo
 from losszoo import Guard
 from losszoo.training.data.batch_inputs import Model
+from losszoo.training.make_plan import make_plan
 from losszoo.training.models.forward import Forward
 from losszoo.training.plan import Plan
-from losszoo.training.run import Options, make_plan
+from losszoo.training.run_options import Options
 from losszoo.training.step import BatchLoss
 
 Loss = Callable[[Tensor, Tensor], Tensor]

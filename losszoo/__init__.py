@@ -77,9 +77,9 @@ if TYPE_CHECKING:
     from losszoo.training.data.batch_inputs import Batch as Batch
     from losszoo.training.evaluation import metrics as metrics
     from losszoo.training.gradient_cache import accumulate as accumulate
-    from losszoo.training.guard.guard import Budget as Budget
+    from losszoo.training.guard.events import Budget as Budget
+    from losszoo.training.guard.events import StepReport as StepReport
     from losszoo.training.guard.guard import Guard as Guard
-    from losszoo.training.guard.guard import StepReport as StepReport
     from losszoo.training.run import run as run
     from losszoo.training.run_result import RunResult as RunResult
     from losszoo.tuning.tune import tune as tune

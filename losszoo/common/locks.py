@@ -126,7 +126,7 @@ def _write(folder: Path, about: dict[str, Any]) -> None:
             (folder / HOLDER).unlink(missing_ok=True)
 
 
-def told(folder: Path) -> dict[str, Any]:
+def holder_of(folder: Path) -> dict[str, Any]:
     """The text that the last holder of the lock has written."""
     try:
         about = read_json(folder / HOLDER, checked=False)
@@ -137,13 +137,13 @@ def told(folder: Path) -> dict[str, Any]:
 
 def is_running(folder: Path, command: str) -> bool:
     """Whether that comparison began the cell, and has not ended it: it is being computed, or its process is dead."""
-    about = told(folder)
+    about = holder_of(folder)
     return about.get("command") == command and about.get("state") == "running"
 
 
 def is_over(folder: Path, command: str) -> bool:
     """Whether that comparison began the cell, and ended it."""
-    about = told(folder)
+    about = holder_of(folder)
     return about.get("command") == command and about.get("state") == "over"
 
 

@@ -62,6 +62,18 @@ class Randomness:
 
 
 @contextmanager
+def with_threads(number: int | None) -> Iterator[None]:
+    """A block in which torch computes with so many threads; None leaves them. Sums are parted among threads: another
+    number of them gives other last digits."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(number or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
 def isolated(seed: int, device: torch.device) -> Iterator[None]:
     """A block in which torch, numpy and Python draw from a seed; the caller's own states are as before after it.
 

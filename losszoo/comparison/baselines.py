@@ -63,7 +63,7 @@ def _rows(part: Part) -> Array:
 
 def _best(candidates: Iterable[Outputs], data: Prepared, deciding: tuple[str, str]) -> dict[str, dict[str, float]]:
     """The metrics of the candidate that is best on validation; of equally good ones the first."""
-    from losszoo.training.evaluation.predict import output_metrics
+    from losszoo.training.evaluation.outputs import output_metrics
 
     metric, direction = deciding
     sign = 1.0 if direction == "max" else -1.0
@@ -120,7 +120,7 @@ def _knn_regressions(data: Prepared) -> Iterator[Outputs]:
     """A training row does not vote for itself."""
     from sklearn.neighbors import KNeighborsRegressor
 
-    from losszoo.training.evaluation.predict import K_CHOICES
+    from losszoo.training.evaluation.knn import K_CHOICES
 
     for k in K_CHOICES:
         if k < len(data.train):
@@ -134,8 +134,8 @@ def _neighbors(
     features: Mapping[str, Tensor], data: Prepared, deciding: tuple[str, str]
 ) -> dict[str, dict[str, float]]:
     """The nearest training rows vote; in retrieval the rows of a part find each other."""
+    from losszoo.training.evaluation.knn import best_k, knn_votes
     from losszoo.training.evaluation.outputs import vote_metrics
-    from losszoo.training.evaluation.predict import best_k, knn_votes
 
     kind = installed().kind(data.kind)
     among = {part: kind.score_features(features[part], getattr(data, part).targets) for part in PARTS}

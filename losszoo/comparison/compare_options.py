@@ -16,7 +16,7 @@ from losszoo.registry.registry import installed
 from losszoo.registry.specs import TaskSpec
 from losszoo.training.result_options import ResultOptions
 
-# The options of a run that decide its result, as they are where nobody sets them.
+# The options of a run that decide its result, with their defaults.
 DECIDING: Mapping[str, Any] = MappingProxyType({"set": (), "epochs": None, **asdict(ResultOptions())})
 # Options of a run that may differ without another result.
 FREE: Mapping[str, Any] = MappingProxyType({"tensorboard": False})

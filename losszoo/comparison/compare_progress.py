@@ -28,7 +28,7 @@ class Watch:
         cells: that are to be computed.
         done: how many others are done already.
         command: whose cells they are.
-        tell: called from the thread whenever something has changed; None for nobody.
+        tell: called from the thread whenever something has changed; None for no call.
     """
 
     def __init__(self, cells: Iterable[Cell], done: int, command: str, tell: Callable[[Standing], None] | None) -> None:

@@ -134,8 +134,11 @@ def check_pool(backend: str, address: str | None) -> None:
         raise UsageError(f"address must be given with --backend ray, got address={address!r} with --backend {backend}")
     if backend == "ray":
         _require_ray()
-        if address is not None:
-            _check_address(address)
+        if address is not None and address != "auto":
+            _, separator, port = address.removeprefix("ray://").rpartition(":")
+            if not separator or not port.isdigit():
+                raise UsageError(f"address must be HOST:PORT, ray://HOST:PORT or auto, got {address!r}")
+            _check_listening(address, address.removeprefix("ray://"))
 
 
 def _require_ray() -> None:
@@ -182,16 +185,6 @@ def _check_token(address: str) -> None:
         raise _unreachable(address, in_one_line(error)) from error
 
 
-def _check_address(address: str) -> None:
-    """A port that nobody listens at is told in seconds; Ray itself tries for minutes."""
-    _, separator, port = address.removeprefix("ray://").rpartition(":")
-    if address == "auto":
-        return
-    if not separator or not port.isdigit():
-        raise UsageError(f"address must be HOST:PORT, ray://HOST:PORT or auto, got {address!r}")
-    _check_listening(address, address.removeprefix("ray://"))
-
-
 def _running() -> str:
     """Where the cluster of this machine listens that "auto" means.
 
@@ -210,6 +203,7 @@ def _running() -> str:
 
 
 def _check_listening(address: str, found: str) -> None:
+    """A port at which no process listens is reported in seconds; Ray itself tries for minutes."""
     host, _, port = found.rpartition(":")
     try:
         socket.create_connection((host, int(port)), timeout=_REACHABLE_WITHIN).close()

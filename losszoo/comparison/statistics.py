@@ -117,7 +117,7 @@ def place(value: float | None, direction: str) -> float:
 
 
 def leader(scores: Mapping[K, Scores], direction: str) -> K | None:
-    """The best of those that have most seeds, and of equally good ones the first; None where nobody has a number."""
+    """The best of those that have most seeds, and of equally good ones the first; None where none has a number."""
     most = max((len(own.values) for own in scores.values() if not own.constant), default=0)
     able = [name for name, own in scores.items() if own.values and (own.constant or len(own.values) == most)]
     return min(able, key=lambda name: place(scores[name].mean, direction), default=None)

@@ -1,4 +1,4 @@
-"""What a worker process does with a cell: claims it, computes it or goes on with it, and writes its record."""
+"""What a worker process does with a cell: claims it, computes it or resumes it, and writes its record."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def work(cell: Cell, orders: Orders) -> dict[str, Any] | None:
         fault = unwritable(error, cell.folder) if isinstance(error, OSError) else error
         return cell.new_record("failed", error=_told(fault), ended=now())
     if record is not None and record["status"] == "timeout":
-        # The exception of the alarm may have come amid an import, which leaves half a module to whoever is next.
+        # The exception of the alarm may have come amid an import, which leaves half a module to the next cell.
         os._exit(1)
     return record
 
@@ -76,7 +76,7 @@ def _settle(orders: Orders) -> None:
     from losszoo.common.interrupt import Interrupt
     from losszoo.common.seeding import isolated
     from losszoo.training.loop import fit
-    from losszoo.training.run import make_plan
+    from losszoo.training.make_plan import make_plan
     from losszoo.training.run_folder.run_folder import NoRecord
     from losszoo.training.run_options import Options
 
@@ -161,7 +161,7 @@ def _result(cell: Cell, orders: Orders) -> dict[str, Any]:
 
 
 def _run(cell: Cell) -> dict[str, Any]:
-    """The run, gone on with where one was begun."""
+    """A new run, or the rest of one that was begun."""
     from losszoo.training.run import run
     from losszoo.training.run_folder.resume import NotResumableError
 
@@ -169,7 +169,7 @@ def _run(cell: Cell) -> dict[str, Any]:
         try:
             free = {key: cell.options[key] for key in FREE if key in cell.options}
             return run(cell.loss, resume=cell.run_dir, **free).to_dict()
-        except NotResumableError:  # cut off, of another version or another loss: it is begun anew
+        except NotResumableError:  # damaged, of another version or another loss: a new run
             pass
     _discard(cell.run_dir)
     return run(cell.loss, cell.task, seed=cell.seed, run_dir=cell.run_dir, **cell.options).to_dict()

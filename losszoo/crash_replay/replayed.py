@@ -46,7 +46,7 @@ class Replay:
 
     def to_dict(self) -> dict[str, Any]:
         """The document of ``losszoo replay --json``."""
-        from losszoo.training.run_folder.run_folder import jsonable
+        from losszoo.common.files import jsonable
 
         plain = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "findings"}
         found: dict[str, Any] = jsonable({**plain, "findings": [finding.to_dict() for finding in self.findings]})

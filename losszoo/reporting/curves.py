@@ -167,34 +167,27 @@ def _line(entry: Entry, curve: Curve, points: int, view: str | None, name: str, 
 
 
 def _norms(entry: Entry, points: int) -> Iterator[Trace]:
-    """The first seed in the one view, all of them in the other."""
-    with_steps = [run for run in entry.runs if run.steps is not None]
-    for i, run in enumerate(with_steps):
-        yield from _norm_of(entry, run, points, None if i == 0 else "seeds")
-
-
-def _norm_of(entry: Entry, run: Run, points: int, view: str | None) -> Iterator[Trace]:
-    """The curve, and the marks on it."""
-    steps = run.steps
-    if steps is None:
-        return
-    name = _seed_name(entry, run)
-    curve = [(step, norm) for step, norm in zip(steps.number, steps.norm, strict=True) if norm is not None and norm > 0]
-    yield _line(entry, curve, points, view, name, "step")
-    held = _held(steps.norm)
-    for role, flags, said in (("clipped", steps.clipped, "clipped"), ("bad", steps.bad, "not finite, not taken")):
-        places = [i for i, flag in enumerate(flags) if flag]
-        kept = every(places, points // 2)
-        if kept:
-            of_all = f" ({len(places)} such steps, {len(kept)} shown)" if len(kept) < len(places) else ""
-            yield {
-                **_points([(steps.number[i], held[i]) for i in kept]),
-                "mode": "markers",
-                "name": in_plot(name),
-                "customdata": [steps.epoch[i] for i in kept],
-                "hovertemplate": f"%{{fullData.name}}<br>step %{{x}}, epoch %{{customdata}}: {said}{of_all}{_END}",
-                "meta": meta(entry, role, view),
-            }
+    """The curve of each seed and the marks on it: the first seed in the one view, all of them in the other."""
+    with_steps = [(run, run.steps) for run in entry.runs if run.steps is not None]
+    for number_of, (run, steps) in enumerate(with_steps):
+        view, name = None if number_of == 0 else "seeds", _seed_name(entry, run)
+        norms = zip(steps.number, steps.norm, strict=True)
+        curve = [(step, norm) for step, norm in norms if norm is not None and norm > 0]
+        yield _line(entry, curve, points, view, name, "step")
+        held = _held(steps.norm)
+        for role, flags, words in (("clipped", steps.clipped, "clipped"), ("bad", steps.bad, "not finite, not taken")):
+            places = [i for i, flag in enumerate(flags) if flag]
+            kept = every(places, points // 2)
+            if kept:
+                of_all = f" ({len(places)} such steps, {len(kept)} shown)" if len(kept) < len(places) else ""
+                yield {
+                    **_points([(steps.number[i], held[i]) for i in kept]),
+                    "mode": "markers",
+                    "name": in_plot(name),
+                    "customdata": [steps.epoch[i] for i in kept],
+                    "hovertemplate": f"%{{fullData.name}}<br>step %{{x}}, epoch %{{customdata}}: {words}{of_all}{_END}",
+                    "meta": meta(entry, role, view),
+                }
 
 
 def _held(norms: Sequence[float | None]) -> list[float]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from losszoo.errors import UsageError
-from losszoo.reporting.load_runs import Run, is_cell, is_run, read_cell, read_run
+from losszoo.reporting.load_runs import RUN_FILES, Run, read_cell, read_run
 from losszoo.reporting.read_json import Reader
 
 # A cell stands three folders deep, and a team may keep its comparisons in folders of their own.
@@ -66,16 +66,16 @@ def _walk(root: Path, reader: Reader) -> Iterator[tuple[Callable[[Path, Reader],
             reader.note(folder, error.strerror or type(error).__name__)
             continue
         names = {entry.name for entry in listed if not entry.is_symlink()}
-        if is_cell(names):
+        if "cell.json" in names:
             yield read_cell, folder
-        elif is_run(names) and not _of_somebody_else(folder, names):
+        elif names & RUN_FILES and not _of_another_program(folder, names):
             yield read_run, folder
         elif depth < DEEPEST:
             inner = (e for e in listed if e.is_dir(follow_symlinks=False) and not e.name.startswith("."))
             waiting += [(Path(entry.path), depth + 1) for entry in inner]
 
 
-def _of_somebody_else(folder: Path, names: set[str]) -> bool:
+def _of_another_program(folder: Path, names: set[str]) -> bool:
     """A config.json alone, as many programs have one; a run that has just begun names its loss and task in it."""
     if names & {"history.json", "result.json"}:
         return False

@@ -149,7 +149,7 @@ def _board(task: str, runs: list[Run], found: Found) -> Board:
         metric,
         direction,
         (metric, *(name for name in names if name != metric)),
-        _compared(_in_order(entries, direction), direction),
+        _compared(entries, direction),
         spec.published if spec else (),
     )
 
@@ -161,19 +161,13 @@ def ranks_of(boards: Sequence[Board]) -> dict[str, float]:
 
 
 def _compared(entries: Sequence[Entry], direction: str) -> tuple[Entry, ...]:
-    """Each with its difference to the best of those that are shown."""
-    seeds = {run.seed for entry in entries if entry.kind == "loss" for run in entry.runs if run.seed is not None}
-    scores = {entry.label: entry.scores(seeds or {0}) for entry in entries}
-    differences = to_the_best(scores, direction)
-    return tuple(replace(entry, difference=differences.get(entry.label)) for entry in entries)
-
-
-def _in_order(entries: Sequence[Entry], direction: str) -> tuple[Entry, ...]:
-    """Best first, each with its slot."""
+    """Best first, each with its slot and its difference to the best of those that are shown."""
     ordered = sorted(entries, key=lambda entry: (place(entry.mean(), direction), entry.label))
     # Baselines have no curves: the colours that are easiest to tell apart go to the losses.
     slots = {entry.label: slot for slot, entry in enumerate(sorted(ordered, key=lambda e: e.kind == "baseline"))}
-    return tuple(replace(entry, slot=slots[entry.label]) for entry in ordered)
+    seeds = {run.seed for entry in entries if entry.kind == "loss" for run in entry.runs if run.seed is not None}
+    differences = to_the_best({entry.label: entry.scores(seeds or {0}) for entry in ordered}, direction)
+    return tuple(replace(e, slot=slots[e.label], difference=differences.get(e.label)) for e in ordered)
 
 
 def _gathered(runs: Sequence[Run], found: Found) -> dict[str, list[Run]]:

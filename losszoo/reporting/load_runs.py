@@ -12,7 +12,7 @@ from losszoo.reporting.read_json import Reader, columns, mapping, number, text, 
 # What a run that has ended in order says of itself; of all others the error is told.
 DONE = "done"
 UNFINISHED = "unfinished"
-_RUN_FILES = ("config.json", "history.json", "result.json")
+RUN_FILES = {"config.json", "history.json", "result.json"}
 
 
 @dataclass(frozen=True)
@@ -94,16 +94,6 @@ class Run:
         return self.result.get("status") in ("stopped-by-guard", "interrupted")
 
 
-def is_cell(names: set[str]) -> bool:
-    """Whether a folder with these files is a cell of a comparison."""
-    return "cell.json" in names
-
-
-def is_run(names: set[str]) -> bool:
-    """Whether a folder with these files may be a run folder."""
-    return any(name in names for name in _RUN_FILES)
-
-
 def read_cell(folder: Path, reader: Reader) -> Run | None:
     """The run of a cell; None where its record is damaged."""
     cell = reader.json(folder / "cell.json", dict)
@@ -140,7 +130,7 @@ def read_run(folder: Path, reader: Reader) -> Run | None:
     task, loss = (text(result.get(name)) or text(config.get(name)) for name in ("task", "loss"))
     if not (task and loss):
         if not (folder / "history.json").is_file() and len(reader.notes) == before:
-            return None  # somebody else's config.json
+            return None  # the config.json of another program
         reader.note(folder, "no run: neither config.json nor result.json names a task and a loss")
         return None
     return Run(
@@ -172,14 +162,20 @@ def _course(folder: Path, reader: Reader, ended: bool) -> dict[str, Any]:
     }
 
 
-def _steps(path: Path, reader: Reader) -> Steps | None:
+def _columns(path: Path, reader: Reader, names: Sequence[str]) -> tuple[Mapping[str, Any], list[Sequence[Any]] | None]:
+    """A table of a run folder, and its columns where they are whole; an empty table is no fault."""
     table = reader.json(path, dict)
-    found = columns(table, ("step", "epoch", "grad_norm", "clipped", "bad"))
-    if found is None:
-        if table and table.get("step") != []:
-            reader.note(path, "damaged: its columns differ in length")
+    cells = columns(table, names)
+    if cells is None and table and table.get(names[0]) != []:
+        reader.note(path, "damaged: its columns differ in length")
+    return table, cells
+
+
+def _steps(path: Path, reader: Reader) -> Steps | None:
+    _, cells = _columns(path, reader, ("step", "epoch", "grad_norm", "clipped", "bad"))
+    if cells is None:
         return None
-    step, epoch, norm, clipped, bad = found
+    step, epoch, norm, clipped, bad = cells
     return Steps(
         [whole(value) for value in step],
         [whole(value) for value in epoch],
@@ -190,13 +186,10 @@ def _steps(path: Path, reader: Reader) -> Steps | None:
 
 
 def _plane(path: Path, reader: Reader) -> Plane | None:
-    table = reader.json(path, dict)
-    found = columns(table, ("x", "y", "targets"))
-    if found is None:
-        if table and table.get("x") != []:
-            reader.note(path, "damaged: its columns differ in length")
+    table, cells = _columns(path, reader, ("x", "y", "targets"))
+    if cells is None:
         return None
-    rows = [row for row in zip(*(map(number, column) for column in found), strict=True) if None not in row]
+    rows = [row for row in zip(*(map(number, column) for column in cells), strict=True) if None not in row]
     classes = table.get("classes")
     names = [text(name) for name in classes] if isinstance(classes, list) else []
     if not rows:

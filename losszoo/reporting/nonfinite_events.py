@@ -12,7 +12,7 @@ from losszoo.doctor.report.wording import SYMPTOMS
 from losszoo.reporting.leaderboard_data import Board, Entry
 from losszoo.reporting.load_runs import DONE, Run
 from losszoo.reporting.read_json import mapping, number, text, whole
-from losszoo.reporting.replay_bundles import Told, bundle_of, first_events
+from losszoo.reporting.replay_bundles import DoctorAnswer, bundle_of, first_events
 
 
 def without_result(board: Board) -> list[tuple[Entry, Run]]:
@@ -68,7 +68,7 @@ class Diagnosis:
     notes: Sequence[str]
 
 
-def diagnoses(board: Board, replays: Mapping[Path, Told]) -> Iterator[Diagnosis]:
+def diagnoses(board: Board, replays: Mapping[Path, DoctorAnswer]) -> Iterator[Diagnosis]:
     """Of each loss whose first event was replayed."""
     for entry, run in first_events(board):
         path = bundle_of(run)

@@ -30,7 +30,7 @@ PATIENCE = 20.0
 
 
 @dataclass(frozen=True)
-class Told:
+class DoctorAnswer:
     """What a replay of a bundle has given.
 
     Args:
@@ -58,7 +58,9 @@ def bundle_of(run: Run) -> Path | None:
     return path if name and path.is_file() and not path.is_symlink() else None
 
 
-def ask_doctor(boards: Sequence[Board], root: Path, on_bundle: Callable[[str], None] | None = None) -> dict[Path, Told]:
+def ask_doctor(
+    boards: Sequence[Board], root: Path, on_bundle: Callable[[str], None] | None = None
+) -> dict[Path, DoctorAnswer]:
     """Replay the first event of each loss, those that were asked before from memory.
 
     Args:
@@ -66,13 +68,20 @@ def ask_doctor(boards: Sequence[Board], root: Path, on_bundle: Callable[[str], N
         root: of the report; keeps the answers in a file.
         on_bundle: called with the name of a bundle before it is replayed.
     """
-    told, new = _remembered(_wanted(boards), root)
+    events = [(entry.nonfinite, path) for b in boards for entry, run in first_events(b) if (path := bundle_of(run))]
+    paths = [path for _, path in sorted(events, key=lambda pair: -pair[0])[:MOST]]
+    memory = _read(root)
+    records = {path: memory.get(_name(path, root), {}) for path in paths}
+    new = [path for path, record in records.items() if record.get("stamp") != _stamp(path)]
+    answers = {path: _answer_of(_name(path, root), record) for path, record in records.items() if path not in new}
     deadline = time.monotonic() + PATIENCE
     running: list[ChildProcess] = []
 
-    def ask(path: Path) -> Told:
+    def ask(path: Path) -> DoctorAnswer:
         if time.monotonic() > deadline:
-            return Told(_name(path, root), error="not examined for lack of time; run losszoo report again to continue")
+            return DoctorAnswer(
+                _name(path, root), error="not examined for lack of time; run losszoo report again to continue"
+            )
         if on_bundle is not None:
             on_bundle(_name(path, root))
         running.append(process := ChildProcess("step"))
@@ -80,32 +89,18 @@ def ask_doctor(boards: Sequence[Board], root: Path, on_bundle: Callable[[str], N
 
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         try:
-            told |= dict(zip(new, pool.map(ask, new), strict=True))
+            answers |= dict(zip(new, pool.map(ask, new), strict=True))
         except BaseException:  # Ctrl-C: what waits is not begun, what runs is ended
             deadline = 0.0
             for process in running:
                 process.close()
             raise
     if new:
-        _write(root, {path: answer for path, answer in told.items() if not answer.error})
-    return told
+        _write(root, {path: answer for path, answer in answers.items() if not answer.error})
+    return answers
 
 
-def _wanted(boards: Sequence[Board]) -> list[Path]:
-    """The bundles of the losses with most events."""
-    found = [(entry.nonfinite, path) for b in boards for entry, run in first_events(b) if (path := bundle_of(run))]
-    return [path for _, path in sorted(found, key=lambda pair: -pair[0])[:MOST]]
-
-
-def _remembered(paths: Sequence[Path], root: Path) -> tuple[dict[Path, Told], list[Path]]:
-    """What was answered before, and the bundles that are to be asked about."""
-    memory = _read(root)
-    records = {path: memory.get(_name(path, root), {}) for path in paths}
-    known = [path for path, record in records.items() if record.get("stamp") == _stamp(path)]
-    return {path: _told(_name(path, root), records[path]) for path in known}, [p for p in paths if p not in known]
-
-
-def replayed(path: Path, name: str, seconds: float, process: ChildProcess | None = None) -> Told:
+def replayed(path: Path, name: str, seconds: float, process: ChildProcess | None = None) -> DoctorAnswer:
     """The answer of a replay in a process of its own, which is ended when it takes too long.
 
     Args:
@@ -118,13 +113,13 @@ def replayed(path: Path, name: str, seconds: float, process: ChildProcess | None
     try:
         document = replay_apart(str(path.absolute()), budget=seconds, process=process, **options).to_dict()
     except Exception as error:
-        return Told(name, error=str(error) if isinstance(error, LosszooError) else in_one_line(error))
-    return _told(name, mapping(document))
+        return DoctorAnswer(name, error=str(error) if isinstance(error, LosszooError) else in_one_line(error))
+    return _answer_of(name, mapping(document))
 
 
-def _told(name: str, record: Mapping[str, Any]) -> Told:
+def _answer_of(name: str, record: Mapping[str, Any]) -> DoctorAnswer:
     findings = [finding for finding in sequence(record.get("findings")) if isinstance(finding, Mapping)]
-    return Told(name, findings, [note for note in sequence(record.get("notes")) if isinstance(note, str)])
+    return DoctorAnswer(name, findings, [note for note in sequence(record.get("notes")) if isinstance(note, str)])
 
 
 def _name(path: Path, root: Path) -> str:
@@ -143,10 +138,10 @@ def _read(root: Path) -> dict[str, Mapping[str, Any]]:
     return {name: mapping(record) for name, record in mapping(memory.get("replays")).items()}
 
 
-def _write(root: Path, told: Mapping[Path, Told]) -> None:
+def _write(root: Path, answers: Mapping[Path, DoctorAnswer]) -> None:
     """Keep the answers; where the folder cannot be written, the next report asks again."""
     kept = {name: dict(record) for name, record in _read(root).items()}
-    kept |= {answer.bundle: {"stamp": _stamp(path), **asdict(answer)} for path, answer in told.items()}
+    kept |= {answer.bundle: {"stamp": _stamp(path), **asdict(answer)} for path, answer in answers.items()}
     try:
         write_json(root / CACHE, {"format": _FORMAT, "replays": kept})
     except OSError:

@@ -81,9 +81,11 @@ def make_report(
         raise UsageError(f"dir must be the path of a folder, got {str(dir)!r}")
     root = Path(dir)
     path = root / "report.html" if html is None else Path(html)
-    check_target(path, given=html is not None)
+    if html is not None and (path.suffix.lower() not in _SUFFIXES or not path.absolute().parent.is_dir()):
+        raise UsageError(f"html must be a file.html in a folder that exists, got {str(path)!r}")
     if find_spec("plotly") is None:
         raise UsageError('plotly is not installed: pip install "losszoo[report]"')
+    from losszoo.common.files import write_atomically
     from losszoo.reporting.find_runs import search
     from losszoo.reporting.leaderboard_data import boards
     from losszoo.reporting.replay_bundles import ask_doctor
@@ -91,20 +93,8 @@ def make_report(
 
     found = search(root)
     shown = boards(found)
-    told = ask_doctor(shown, root, on_bundle=on_bundle) if doctor else {}
-    _write(path, page(found, shown, told, title or root.resolve().name or str(root)))
-    return Report(
-        path,
-        {board.task: [entry.label for entry in board.entries] for board in shown},
-        len(found.runs),
-        sum(run.status != DONE for run in found.runs),
-        tuple(found.notes),
-    )
-
-
-def _write(path: Path, text: str) -> None:
-    from losszoo.common.files import write_atomically
-
+    answers = ask_doctor(shown, root, on_bundle=on_bundle) if doctor else {}
+    text = page(found, shown, answers, title or root.resolve().name or str(root))
     try:
         write_atomically(path, text.encode("utf-8", "backslashreplace"))
     except OSError as error:
@@ -112,9 +102,10 @@ def _write(path: Path, text: str) -> None:
             f"the page must go to a file that can be written, got {path} ({error.strerror or error}); "
             "choose another with --html"
         ) from error
-
-
-def check_target(path: Path, given: bool) -> None:
-    """What can be refused before anything is read."""
-    if given and (path.suffix.lower() not in _SUFFIXES or not path.absolute().parent.is_dir()):
-        raise UsageError(f"html must be a file.html in a folder that exists, got {str(path)!r}")
+    return Report(
+        path,
+        {board.task: [entry.label for entry in board.entries] for board in shown},
+        len(found.runs),
+        sum(run.status != DONE for run in found.runs),
+        tuple(found.notes),
+    )

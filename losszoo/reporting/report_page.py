@@ -20,7 +20,7 @@ from losszoo.reporting.leaderboard_data import Board, Entry, ranks_of
 from losszoo.reporting.leaderboard_strip import Strip
 from losszoo.reporting.load_runs import DONE, Run
 from losszoo.reporting.nonfinite_events import Diagnosis, EventRow, diagnoses, events, without_result
-from losszoo.reporting.replay_bundles import Told
+from losszoo.reporting.replay_bundles import DoctorAnswer
 from losszoo.reporting.scatter import classes_of, cost, planes
 
 _HERE = __name__.rpartition(".")[0]
@@ -66,19 +66,19 @@ class Section:
         return {entry.slot for entry in [e for e in self.board.entries if e.kind == "loss"][_SHOWN:]}
 
 
-def page(found: Found, boards: Sequence[Board], told: Mapping[Path, Told], title: str) -> str:
+def page(found: Found, boards: Sequence[Board], answers: Mapping[Path, DoctorAnswer], title: str) -> str:
     """The whole page.
 
     Args:
         found: what lies in the folder.
         boards: of its tasks.
-        told: by the doctor, for each bundle that was replayed.
+        answers: by the doctor, for each bundle that was replayed.
         title: of the page.
     """
     style = asset("losszoo.doctor.report", "page.css") + asset(_HERE, "page.css")
     script, library = asset(_HERE, "page.js"), _library()
     points = max(_FEWEST_POINTS, min(_MOST_POINTS, _POINTS // len(found.runs)))
-    sections = [_section(board, f"task-{i}", points, told) for i, board in enumerate(boards, 1)]
+    sections = [_section(board, f"task-{i}", points, answers) for i, board in enumerate(boards, 1)]
     # plotly adds its own rules to a style element that it makes empty: the second hash. Its pictures are data.
     policy = (
         f"default-src 'none'; style-src {sha256(style)} {sha256('')}; script-src {sha256(library)} {sha256(script)}; "
@@ -116,7 +116,7 @@ def page(found: Found, boards: Sequence[Board], told: Mapping[Path, Told], title
     )
 
 
-def _section(board: Board, group: str, points: int, told: Mapping[Path, Told]) -> Section:
+def _section(board: Board, group: str, points: int, answers: Mapping[Path, DoctorAnswer]) -> Section:
     return Section(
         board,
         group,
@@ -124,7 +124,7 @@ def _section(board: Board, group: str, points: int, told: Mapping[Path, Told]) -
         without_result(board),
         [*curves(board, group, points), *cost(board, group)],
         list(events(board)),
-        list(diagnoses(board, told)),
+        list(diagnoses(board, answers)),
         planes(board, f"{group}-classes"),
         classes_of(board),
     )

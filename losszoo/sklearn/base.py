@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, replace
 from typing import Any, ClassVar
 
@@ -146,7 +146,10 @@ class LossEstimator(BaseEstimator):  # type: ignore[misc]
         """
         check_fits(self.loss, self._fitting, type(self).__name__)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        train, val = held_out(targets, self._fraction(), seed, classes=classes > 0)
+        fraction = _plain(self.validation_fraction)
+        if fraction is not None and not (isinstance(fraction, int | float) and 0 <= fraction < 1):
+            raise UsageError(f"validation_fraction must be None or a number in [0, 1), got {fraction!r}")
+        train, val = held_out(targets, fraction, seed, classes=classes > 0)
         columns = Columns.fitted(inputs[train], self.numeric, getattr(self, "feature_names_in_", None))
         task = Rows(spec, columns(inputs), targets, val, len(columns.numeric), classes)
         with _ALONE, isolated(seed, device_of(self.device)):
@@ -156,12 +159,6 @@ class LossEstimator(BaseEstimator):  # type: ignore[misc]
         self.model_, self.loss_ = self._fitted.model, plan.loss.cpu().eval()
         self.history_, self.guard_ = progress.history, plan.guard.to_dict()
         self.n_iter_ = progress.epoch
-
-    def _fraction(self) -> float | None:
-        fraction = _plain(self.validation_fraction)
-        if fraction is not None and not (isinstance(fraction, int | float) and 0 <= fraction < 1):
-            raise UsageError(f"validation_fraction must be None or a number in [0, 1), got {fraction!r}")
-        return fraction
 
     def _plan(self, task: Rows, seed: int) -> Plan:
         given = {setting: _plain(getattr(self, name)) for name, setting in _SETTINGS.items()}
@@ -178,12 +175,21 @@ class LossEstimator(BaseEstimator):  # type: ignore[misc]
         for note in plan.notes:
             warnings.warn(note, stacklevel=level_of_user())
         if len(task.val) == 0:
-            _without_validation(plan)
+            # All epochs are trained, and the last state stays: nothing says which was the best.
+            rows = plan.data.train
+            plan.data = replace(plan.data, val=Part(rows.inputs[:0], rows.targets[:0]))
+            plan.recipe = replace(plan.recipe, patience=0)
         return plan
 
     def _trained(self, plan: Plan) -> Progress:
+        metric = plan.deciding[0]
+
+        def tell(line: Mapping[str, Any]) -> None:
+            means = f"loss {line['loss']:.6g}, validation {metric} {line['val'][metric]:.6g}"
+            print(f"epoch {line['epoch'] + 1}/{line['epochs']}: {means}")
+
         with Interrupt() as interrupt:
-            progress = fit(plan, interrupt, self._teller(plan))
+            progress = fit(plan, interrupt, tell if self.verbose else None)
         if progress.status == "interrupted":
             raise KeyboardInterrupt
         if progress.status == "stopped-by-guard":
@@ -192,18 +198,6 @@ class LossEstimator(BaseEstimator):  # type: ignore[misc]
                 f"{progress.stop_reason}"
             )
         return progress
-
-    def _teller(self, plan: Plan) -> Callable[[Mapping[str, Any]], None] | None:
-        """Prints a line for every epoch if ``verbose`` is set."""
-        if not self.verbose:
-            return None
-        metric = plan.deciding[0]
-
-        def tell(line: Mapping[str, Any]) -> None:
-            said = f"loss {line['loss']:.6g}, validation {metric} {line['val'][metric]:.6g}"
-            print(f"epoch {line['epoch'] + 1}/{line['epochs']}: {said}")
-
-        return tell
 
     def _training_rows(self, X: Any, y: Any, **checks: Any) -> tuple[Array, Array]:  # noqa: N803
         """Inputs and targets of a fit, checked as scikit-learn checks them; one row says nothing."""
@@ -233,10 +227,3 @@ def check_range(name: str, values: Array) -> None:
 def _plain(value: Any) -> Any:
     """A number of numpy, as a parameter grid holds them, as one of Python."""
     return value.item() if isinstance(value, np.generic) else value
-
-
-def _without_validation(plan: Plan) -> None:
-    """All epochs are trained, and the last state is kept, as no validation rows show the best one."""
-    train = plan.data.train
-    plan.data = replace(plan.data, val=Part(train.inputs[:0], train.targets[:0]))
-    plan.recipe = replace(plan.recipe, patience=0)

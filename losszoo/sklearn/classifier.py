@@ -13,7 +13,7 @@ from losszoo.losses.signatures import TABLE
 from losszoo.sklearn.labels import LabelEstimator
 from losszoo.sklearn.losses import LABELS, predicting
 from losszoo.sklearn.rows import Array
-from losszoo.training.evaluation.outputs import labels_of
+from losszoo.training.evaluation.metrics import labels_of
 
 
 def _signature(estimator: LossClassifier) -> str | None:

@@ -34,16 +34,13 @@ class LabelEstimator(LossEstimator):
         classes, targets = np.unique(labels, return_inverse=True)
         if len(classes) < 2:
             raise UsageError(f"y must hold at least two classes, got only {classes[0]!r}")
-        self._fit(inputs, targets.astype(np.int64), _spec(len(classes)), len(classes))
+        spec = TaskSpec(
+            name="rows-with-labels",
+            target="losszoo.sklearn.rows:Rows",
+            kind=TWO_LABELS if len(classes) == 2 else LABELS,
+            summary="The rows of an estimator.",
+            metric="accuracy",
+        )
+        self._fit(inputs, targets.astype(np.int64), spec, len(classes))
         self.classes_: Array = classes
         return self
-
-
-def _spec(classes: int) -> TaskSpec:
-    return TaskSpec(
-        name="rows-with-labels",
-        target="losszoo.sklearn.rows:Rows",
-        kind=TWO_LABELS if classes == 2 else LABELS,
-        summary="The rows of an estimator.",
-        metric="accuracy",
-    )

@@ -90,11 +90,13 @@ def check_fits(loss: LossLike, fitting: tuple[str, ...], estimator: str) -> None
     """
     if not isinstance(loss, str) and not callable(loss):
         raise UsageError(f"loss must be a name, an expression or a callable, got {loss!r}")
-    for name, found in _signatures(loss):
-        if found and not any(one in fitting or installed().penalizes(one) for one in found):
+    for name, signatures in _signatures(loss):
+        if signatures and not any(one in fitting or installed().penalizes(one) for one in signatures):
+            specs = installed().losses.items()
+            able = [n for n, spec in specs if spec.signature in fitting and spec.status == "stable"]
             raise UsageError(
                 f"loss of {estimator} must have one of the signatures {', '.join(fitting)}, got {name} of the "
-                f"signature {' or '.join(found)}; those that fit: {', '.join(_names(fitting))}"
+                f"signature {' or '.join(signatures)}; those that fit: {', '.join(able)}"
             )
 
 
@@ -118,8 +120,3 @@ def _members(loss: LossLike) -> Iterator[tuple[str, Any]]:
             yield call.name, resolve(call.name) if ":" in call.name else call.name
     elif not isinstance(loss, Loss | SumLoss):
         yield getattr(loss, "__name__", type(loss).__name__), loss
-
-
-def _names(fitting: tuple[str, ...]) -> list[str]:
-    """The stable registered losses of these signatures."""
-    return [n for n, spec in installed().losses.items() if spec.signature in fitting and spec.status == "stable"]

@@ -11,7 +11,7 @@ from losszoo.registry.specs import TaskSpec
 from losszoo.sklearn.base import LossEstimator, check_range
 from losszoo.sklearn.losses import NUMBERS
 from losszoo.sklearn.rows import Array
-from losszoo.training.evaluation.outputs import numbers_of
+from losszoo.training.evaluation.metrics import numbers_of
 
 _SPEC = TaskSpec(
     name="rows-with-numbers",

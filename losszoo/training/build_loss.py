@@ -17,7 +17,7 @@ from losszoo.losses.sums.sum_loss import SumLoss, Term
 from losszoo.pairs.pairwise_loss import PairwiseLoss
 from losszoo.registry.compatibility import check_fit, example_for, targets_of, tasks_for
 from losszoo.registry.compatibility import leaves as calls_of
-from losszoo.registry.expressions import Weighted, parse
+from losszoo.registry.expressions import parse
 from losszoo.registry.import_target import resolve
 from losszoo.registry.registry import installed
 from losszoo.registry.specs import TaskSpec
@@ -74,8 +74,12 @@ def make_loss(
     """
     if isinstance(loss, str):
         terms = parse(loss)
-        if not targets:
-            _refuse_targets(terms)
+        named = targets_of(terms)
+        if named and not targets:
+            raise UntrustedError(
+                f"a loss that a file names must be registered, got {', '.join(named)}: that is code, and would run as "
+                "you"
+            )
         check_fit(installed(), terms, spec)
         own: list[Any] = [resolve(call.name) for call in calls_of(installed(), terms) if ":" in call.name]
     else:
@@ -88,7 +92,10 @@ def make_loss(
     twice = [name for name in params if isinstance(loss, str) for term in terms if name in term.call.arguments]
     if twice:
         raise UsageError(f"a parameter must be given once, got {', '.join(twice)} in {loss!r} and in loss.{twice[0]}")
-    made = create(loss, signature=signature or _natural(own, spec), expects=expects, **params)
+    if signature is None and {infer_signature(thing) for thing in own} == {None}:
+        # No custom loss says by its arguments what it takes: what the task naturally feeds.
+        signature = installed().kinds[spec.kind].natural
+    made = create(loss, signature=signature, expects=expects, **params)
     for leaf in leaves(made):
         if not leaf.rules.on_parameters and not installed().fits(leaf.signature, spec.kind):
             raise UsageError(
@@ -97,19 +104,6 @@ def make_loss(
                 f"Try {example_for(installed(), spec)}, or say --signature"
             )
     return made if isinstance(made, SumLoss) else SumLoss([Term(str(made.identity), made)])
-
-
-def _refuse_targets(terms: tuple[Weighted, ...]) -> None:
-    if named := targets_of(terms):
-        raise UntrustedError(
-            f"a loss that a file names must be registered, got {', '.join(named)}: that is code, and would run as you"
-        )
-
-
-def _natural(own: Iterable[Any], spec: TaskSpec) -> str | None:
-    """What the task naturally feeds, for losses of one's own of which none says by its arguments what it takes."""
-    found = {infer_signature(thing) for thing in own}
-    return installed().kinds[spec.kind].natural if found == {None} else None
 
 
 def text_of(loss: str | Callable[..., Any]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Protocol, TypeVar
@@ -13,6 +13,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from losszoo.common.files import flattened
 from losszoo.common.text import in_one_line
 from losszoo.errors import SharedError, UsageError
 from losszoo.losses.sums.leaves import leaves
@@ -27,20 +28,7 @@ def joined(device: str) -> Iterator[World | None]:
     if not dist.is_available() or dist.is_initialized() or not dist.is_torchelastic_launched():
         yield world()
         return
-    _check_launched()
-    on_cuda = torch.device(device).type == "cuda"
-    if on_cuda:
-        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")) % max(torch.cuda.device_count(), 1))
-    dist.init_process_group("nccl" if on_cuda else "gloo")
-    try:
-        yield world()
-        dist.barrier()  # who leaves first closes what others still read from
-    finally:
-        dist.destroy_process_group()
-
-
-def _check_launched() -> None:
-    """What torchrun sets, it sets together."""
+    # What torchrun sets, it sets together.
     numbers = ("RANK", "WORLD_SIZE", "MASTER_PORT")
     lacking = [name for name in ("MASTER_ADDR", *numbers) if not os.environ.get(name)]
     wrong = [
@@ -52,6 +40,15 @@ def _check_launched() -> None:
             "TORCHELASTIC_RUN_ID must come with RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT, as torchrun sets them, "
             f"got {came}; unset TORCHELASTIC_RUN_ID for one process, or start with torchrun"
         )
+    on_cuda = torch.device(device).type == "cuda"
+    if on_cuda:
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")) % max(torch.cuda.device_count(), 1))
+    dist.init_process_group("nccl" if on_cuda else "gloo")
+    try:
+        yield world()
+        dist.barrier()  # who leaves first closes what others still read from
+    finally:
+        dist.destroy_process_group()
 
 
 class Configured(Protocol):
@@ -85,27 +82,14 @@ def agreed(others: World | None, choose: Callable[[], C]) -> C:
     failed = [f"{error}" if error else "" for error, _ in answers]
     if any(failed):
         raise SharedError(f"every rank must be able to train, got {by_rank(failed)}")
-    differing = _differing([config for _, config in answers])
+    flat = [flattened(config) for _, config in answers]
+    values = {name: [repr(config.get(name)) for config in flat] for name in dict.fromkeys(n for c in flat for n in c)}
+    differing = [f"{name}: {by_rank(each)}" for name, each in values.items() if len(set(each)) > 1]
     if differing:
         # Every rank knows it, and one of them saying so is enough.
         raise SharedError(f"all ranks must have the same settings, got {'; '.join(differing)}")
     assert chosen is not None
     return chosen
-
-
-def _differing(configs: list[Mapping[str, Any]]) -> list[str]:
-    """The keys of which not all ranks have the same: ``recipe.lr: rank 0: 0.1; rank 1: 0.01``."""
-    flat = [_flat(config) for config in configs]
-    names = dict.fromkeys(name for config in flat for name in config)
-    told = {name: [repr(config.get(name)) for config in flat] for name in names}
-    return [f"{name}: {by_rank(values)}" for name, values in told.items() if len(set(values)) > 1]
-
-
-def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name, value in config.items():
-        found |= _flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
-    return found
 
 
 @torch.no_grad()

@@ -207,13 +207,9 @@ def _reaches_more(value: Tensor, outputs: Sequence[Tensor]) -> bool:
 
 
 def _flat_outputs(shape: _Shape, model: nn.Module, part: Any) -> list[Tensor]:
-    return shape.flat(_called(model, part))
-
-
-def _called(model: nn.Module, part: Any) -> Any:
     if isinstance(part, Mapping):
-        return model(**part)
-    return model(*part) if isinstance(part, tuple | list) else model(part)
+        return shape.flat(model(**part))
+    return shape.flat(model(*part) if isinstance(part, tuple | list) else model(part))
 
 
 def _alone(model: nn.Module, last: bool) -> AbstractContextManager[Any]:

@@ -7,12 +7,10 @@ from typing import Any
 
 from losszoo.common.interrupt import Interrupt
 from losszoo.errors import NonFiniteError
-from losszoo.losses.sums.sum_loss import SumLoss
 from losszoo.training.data.batch_inputs import shuffled
 from losszoo.training.plan import Plan
 from losszoo.training.run_folder.checkpoint import Saving
-from losszoo.training.run_folder.progress import Epoch
-from losszoo.training.run_folder.progress import Progress as Progress
+from losszoo.training.run_folder.progress import Epoch, Progress
 from losszoo.training.step import BatchLoss
 
 OnEpoch = Callable[[Mapping[str, Any]], None]
@@ -81,17 +79,11 @@ def _train_epoch(plan: Plan, progress: Progress, interrupt: Interrupt, saving: S
             return None
         if epoch.taken < len(epoch.order):
             saving.when_due()
-    return {
-        **epoch.meter.line(),
-        "lr": plan.optimizer.param_groups[0]["lr"] * plan.guard.lr_scale,
-        **_weights(plan.loss),
-    }
-
-
-def _weights(loss: SumLoss) -> dict[str, Any]:
-    """The weights of the terms at this epoch, where there are several, or a schedule."""
-    weights = dict(loss.weights)
-    return {"weights": weights} if len(weights) > 1 or any(term.schedules for term in loss.terms) else {}
+    line = {**epoch.meter.line(), "lr": plan.optimizer.param_groups[0]["lr"] * plan.guard.lr_scale}
+    weights = dict(plan.loss.weights)
+    if len(weights) > 1 or any(term.schedules for term in plan.loss.terms):
+        line["weights"] = weights
+    return line
 
 
 def _validate(plan: Plan) -> dict[str, float]:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from losszoo._version import __version__
 from losszoo.common.seeding import Randomness, seed_all
@@ -22,22 +21,22 @@ from losszoo.registry.compatibility import leaves as calls_of
 from losszoo.registry.compatibility import own_names
 from losszoo.registry.expressions import parse
 from losszoo.registry.registry import installed
-from losszoo.registry.specs import TaskSpec
 from losszoo.tasks.make_task import make_task, owner_of, task_of
 from losszoo.tasks.task import Recipe, Setup, Task
 from losszoo.training.build_loss import device_of, make_loss, make_model, make_optimizer, make_prediction, text_of
 from losszoo.training.data.batch_inputs import predicting_signature
 from losszoo.training.data.prepared_data import Prepared, prepare, proposed
 from losszoo.training.distributed import shared
-from losszoo.training.guard.guard import Budget, Guard
+from losszoo.training.guard.events import Budget
+from losszoo.training.guard.guard import Guard
 from losszoo.training.models.forward import Precision, make_forward
 from losszoo.training.plan import Plan
 from losszoo.training.result_options import RESULT_OPTIONS
 from losszoo.training.run_folder.run_folder import Record
 from losszoo.training.run_options import Options
-from losszoo.training.settings import Overrides, apply, parse_overrides, split_seed
+from losszoo.training.settings import apply, parse_overrides, split_seed
 
-# Changes whenever a run folder can no longer be gone on with.
+# Raised whenever run folders of the older number can no longer be resumed.
 FORMAT = 4
 # Options that decide the result, beside those that are resolved into model, recipe, loss and task.
 KEPT = ("seed", *RESULT_OPTIONS)
@@ -113,8 +112,19 @@ def choose(
     """
     loss = own_names(loss)
     spec, own = task_of(task)
-    _check_metric(spec)
-    overrides = _overrides(options)
+    if spec.kind not in installed().kinds:
+        near = suggest(spec.kind, list(installed().kinds))
+        raise UsageError(f"{owner_of(spec)}: kind must be an installed one, got {spec.kind!r}; {near}")
+    known = installed().kinds[spec.kind].metrics
+    if spec.metric not in known:
+        raise UsageError(
+            f"{owner_of(spec)}: metric of a {spec.kind} task must be one of {', '.join(known)}, got {spec.metric!r}"
+        )
+    overrides = parse_overrides(options.set)
+    if options.epochs is not None:
+        if "epochs" in overrides.recipe:
+            raise UsageError("epochs must be given once, got epochs and recipe.epochs; leave one out")
+        overrides = replace(overrides, recipe={**overrides.recipe, "epochs": options.epochs})
     device = device_of(options.device)
     built = make_loss(loss, spec, overrides.loss, options.signature, options.expects, targets=targets)
     built = built.to(device)
@@ -180,6 +190,18 @@ def build(chosen: Choice, record: Callable[[], Record], world: World | None = No
     built = shared(built.to(device), world, by_share=options.accumulate == 1)
     optimizer = make_optimizer(model, built, setup.recipe)
     precision = Precision(options.precision, device)
+    guard = Guard(
+        [model, built],
+        optimizer,
+        options.on_nonfinite,
+        options.clip_norm,
+        options.clip_value,
+        clip=options.clip,
+        budget=Budget(steps=steps_of(setup.recipe, data, options)),
+        bundles=None,  # the run writes bundles of its own, into its folder
+        scaler=precision.scaler(),
+        ranks=world is not None,
+    )
     return Plan(
         task=task,
         data=data,
@@ -188,7 +210,7 @@ def build(chosen: Choice, record: Callable[[], Record], world: World | None = No
         prediction=make_prediction(built, signature),
         recipe=setup.recipe,
         optimizer=optimizer,
-        guard=_guard(chosen, nn.ModuleList([model, built]), optimizer, precision, world),
+        guard=guard,
         forward=make_forward(model, precision, world, compiled=options.compile),
         randomness=Randomness(options.seed, device),
         record=record(),
@@ -199,34 +221,6 @@ def build(chosen: Choice, record: Callable[[], Record], world: World | None = No
         world=world,
         checkpoint_seconds=options.checkpoint_seconds,
     )
-
-
-def _guard(
-    chosen: Choice, modules: nn.ModuleList, optimizer: torch.optim.Optimizer, precision: Precision, world: World | None
-) -> Guard:
-    options = chosen.options
-    steps = steps_of(chosen.setup.recipe, chosen.data, options)
-    return Guard(
-        list(modules),
-        optimizer,
-        options.on_nonfinite,
-        options.clip_norm,
-        options.clip_value,
-        clip=options.clip,
-        budget=Budget(steps=steps),
-        bundles=None,  # the run writes bundles of its own, into its folder
-        scaler=precision.scaler(),
-        ranks=world is not None,
-    )
-
-
-def _overrides(options: Options) -> Overrides:
-    overrides = parse_overrides(options.set)
-    if options.epochs is None:
-        return overrides
-    if "epochs" in overrides.recipe:
-        raise UsageError("epochs must be given once, got epochs and recipe.epochs; leave one out")
-    return replace(overrides, recipe={**overrides.recipe, "epochs": options.epochs})
 
 
 def code_of(loss: Any) -> dict[str, str]:
@@ -245,14 +239,3 @@ def _file_of(target: str) -> dict[str, str]:
 
 def _sha256(path: str) -> str:
     return hashlib.sha256(Path(path).expanduser().read_bytes()).hexdigest()
-
-
-def _check_metric(spec: TaskSpec) -> None:
-    if spec.kind not in installed().kinds:
-        near = suggest(spec.kind, list(installed().kinds))
-        raise UsageError(f"{owner_of(spec)}: kind must be an installed one, got {spec.kind!r}; {near}")
-    known = installed().kinds[spec.kind].metrics
-    if spec.metric not in known:
-        raise UsageError(
-            f"{owner_of(spec)}: metric of a {spec.kind} task must be one of {', '.join(known)}, got {spec.metric!r}"
-        )

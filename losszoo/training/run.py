@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from losszoo.common.interrupt import Interrupt
-from losszoo.common.seeding import isolated
+from losszoo.common.seeding import isolated, with_threads
 from losszoo.errors import UsageError, is_out_of_memory, suggest
 from losszoo.pairs.distributed.collectives import World
 from losszoo.tasks.task import Task
@@ -19,20 +19,19 @@ from losszoo.training.distributed import agreed, joined
 from losszoo.training.evaluation.pca_map import embedding_map
 from losszoo.training.loop import OnEpoch, fit
 from losszoo.training.make_plan import Choice, build, choose, new_record
-from losszoo.training.make_plan import make_plan as make_plan
 from losszoo.training.plan import Plan
 from losszoo.training.run_folder.progress import Progress
-from losszoo.training.run_folder.resume import Kept, read_run, resume_command, same_threads
+from losszoo.training.run_folder.resume import Kept, read_run, resume_command
 from losszoo.training.run_folder.run_folder import NoRecord, Record, UnwritableError
-from losszoo.training.run_options import Options as Options
+from losszoo.training.run_options import Options
 from losszoo.training.run_result import RunResult
 
 LossLike = str | Callable[..., Any]
 
 
 @dataclass(frozen=True)
-class Told:
-    """Who is told how a run gets on; see :func:`run`."""
+class Callbacks:
+    """What is called while a run goes on; see :func:`run`."""
 
     on_epoch: OnEpoch | None
     on_stage: Callable[[str], None]
@@ -58,7 +57,7 @@ def run(
     Args:
         loss: a name, expression or target, or a loss, module or function of your own.
         task: name of a task, "file.py:MyTask", or a task of your own, made or its class.
-        resume: a run folder, instead of loss, task and options: the run is gone on with where it was killed or
+        resume: a run folder, instead of loss, task and options: the run resumes where it was killed or
             interrupted, to the same result as if it never had been. One that has ended gives its result. A loss that
             was an object, and a task of your own, have to be given again. A loss by its target ("file.py:MyLoss") is
             code: what the folder says of it is used with ``trust``, or where ``loss`` is the same text.
@@ -88,7 +87,7 @@ def run(
         True
     """
     if resume is not None:
-        result = _resumed(Path(resume), loss, task, options, trust, Told(on_epoch, on_stage, on_note))
+        result = _resumed(Path(resume), loss, task, options, trust, Callbacks(on_epoch, on_stage, on_note))
     elif loss is None or task is None:
         raise UsageError(f"run must be given a loss and a task, or resume=, got loss={loss!r}, task={task!r}")
     elif trust:
@@ -97,7 +96,7 @@ def run(
         chosen = _options(options)
         with joined(chosen.device) as world, isolated(chosen.seed, device_of(chosen.device)):
             chosen_by = partial(choose, loss, task, chosen, targets=True)
-            result = _trained(chosen_by, world, None, Told(on_epoch, on_stage, on_note))
+            result = _trained(chosen_by, world, None, Callbacks(on_epoch, on_stage, on_note))
     if result.status == "interrupted" and raise_interrupt:
         raise KeyboardInterrupt(
             f"interrupted; checkpoint and partial result are in {result.run_dir}; run(resume=...) resumes it"
@@ -114,7 +113,7 @@ def _options(options: dict[str, Any]) -> Options:
 
 
 def _resumed(
-    folder: Path, loss: LossLike | None, task: Any, options: dict[str, Any], trust: bool, told: Told
+    folder: Path, loss: LossLike | None, task: Any, options: dict[str, Any], trust: bool, callbacks: Callbacks
 ) -> RunResult:
     """The rest of a run that was killed or interrupted."""
     kept = read_run(folder)
@@ -130,21 +129,22 @@ def _resumed(
         kept.loss(loss)  # refuses another one, of a run that has ended too
     if kept.result is not None:
         return kept.result
-    chosen = kept.options(**_options_of_resuming(options))
-    with joined(chosen.device) as world, isolated(chosen.seed, device_of(chosen.device)), same_threads(kept.config):
-        return _trained(partial(kept.chosen, loss, task, chosen, world, trust), world, kept, told)
+    checked = _options(options)
+    chosen = kept.options(**{name: getattr(checked, name) for name in options})
+    with (
+        joined(chosen.device) as world,
+        isolated(chosen.seed, device_of(chosen.device)),
+        with_threads(kept.config["threads"]),
+    ):
+        return _trained(partial(kept.chosen, loss, task, chosen, world, trust), world, kept, callbacks)
 
 
-def _options_of_resuming(options: dict[str, Any]) -> dict[str, Any]:
-    return {name: getattr(_options(options), name) for name in options}
-
-
-def _trained(choose_it: Callable[[], Any], world: World | None, kept: Kept | None, told: Told) -> RunResult:
-    told.on_stage("reading the data")
+def _trained(choose_it: Callable[[], Any], world: World | None, kept: Kept | None, callbacks: Callbacks) -> RunResult:
+    callbacks.on_stage("reading the data")
     chosen = agreed(world, choose_it)
     for note in chosen.notes if world is None or world.rank == 0 else ():
-        told.on_note(note)
-    told.on_stage("building the model")
+        callbacks.on_note(note)
+    callbacks.on_stage("building the model")
     with ExitStack() as claims:
 
         def claimed() -> Record:
@@ -154,10 +154,10 @@ def _trained(choose_it: Callable[[], Any], world: World | None, kept: Kept | Non
         plan = build(chosen, lambda: _record(claimed, world), world)
         progress = None if kept is None else kept.progress(plan)
         plan.record.write_json("config.json", plan.config)
-        told.on_stage("first epoch" if progress is None else f"epoch {progress.epoch + 1}")
+        callbacks.on_stage("first epoch" if progress is None else f"epoch {progress.epoch + 1}")
         with _goes_on(plan, chosen):
             with _scalars(plan, chosen.options), Interrupt() as interrupt:
-                progress = fit(plan, interrupt, told.on_epoch if plan.first_rank else None, progress)
+                progress = fit(plan, interrupt, callbacks.on_epoch if plan.first_rank else None, progress)
             result = _conclude(plan, progress, tuple(chosen.options.parts)) if plan.first_rank else None
     shared: RunResult = result if world is None else world.from_first(result)  # type: ignore[assignment]
     return shared
@@ -210,7 +210,7 @@ def _record(make: Callable[[], Record], world: World | None) -> Record:
     if world.rank == 0:
         try:
             record = make()
-        except UsageError as error:  # the others wait for this rank: they are told before it is raised
+        except UsageError as error:  # the others wait for this rank: they are callbacks before it is raised
             failure = error
     folder, said = world.from_first((str(record.folder) if record else "", str(failure) if failure else ""))
     if failure is not None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from losszoo.training.run_folder.run_folder import jsonable
+from losszoo.common.files import jsonable
 
 
 @dataclass(frozen=True)
@@ -53,22 +53,9 @@ class RunResult:
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON record."""
-        record: dict[str, Any] = jsonable(
-            {
-                "loss": self.loss,
-                "task": self.task,
-                "seed": self.seed,
-                "status": self.status,
-                "metrics": self.metrics,
-                "epochs": self.epochs,
-                "steps": self.steps,
-                "seconds": round(self.seconds, 3),
-                "guard": self.guard,
-                "run_dir": self.run_dir,
-            }
-        )
-        if self.stop_reason:
-            record["stop_reason"] = self.stop_reason
-        if self.notes:
-            record["notes"] = list(self.notes)
+        content = {**vars(self), "seconds": round(self.seconds, 3)}
+        for name in ("stop_reason", "notes"):
+            if not content[name]:
+                del content[name]
+        record: dict[str, Any] = jsonable(content)
         return record

@@ -10,7 +10,7 @@ from typing import Any
 from losszoo.common.text import shown
 from losszoo.errors import UnknownNameError, UsageError, nearest, suggest
 from losszoo.registry.params import Param
-from losszoo.tasks.task import Recipe, Setup
+from losszoo.tasks.task import Setup
 from losszoo.training.models.trunks import trunk_options
 
 GROUPS = ("model", "recipe", "loss", "task")
@@ -103,20 +103,17 @@ def apply(setup: Setup, overrides: Overrides) -> Setup:
     for key in model:
         if key not in known:
             raise UnknownNameError(f"trunk {trunk} has no option {key!r}: {_legal('model', key, ['trunk', *known])}")
-    return Setup(trunk=trunk, model={**proposed, **model}, recipe=_recipe(setup.recipe, overrides.recipe))
+    for key, value in overrides.recipe.items():
+        if key not in LEGAL:
+            raise UnknownNameError(f"there is no recipe.{key}: {_legal('recipe', key, list(LEGAL))}")
+        complaint = LEGAL[key].complaint(value)
+        if complaint:
+            raise UsageError(f"recipe.{key} {complaint}, got {shown(value)}")
+    recipe = replace(setup.recipe, **overrides.recipe)
+    return Setup(trunk=trunk, model={**proposed, **model}, recipe=recipe)
 
 
 def _legal(group: str, key: str, known: list[str]) -> str:
     """The nearest keys where any is near, and all as they are written."""
     near = f"{suggest(key, known)}; " if nearest(key, known) else ""
     return f"{near}known: {', '.join(f'{group}.{name}' for name in known)}"
-
-
-def _recipe(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
-    for key, value in changes.items():
-        if key not in LEGAL:
-            raise UnknownNameError(f"there is no recipe.{key}: {_legal('recipe', key, list(LEGAL))}")
-        complaint = LEGAL[key].complaint(value)
-        if complaint:
-            raise UsageError(f"recipe.{key} {complaint}, got {shown(value)}")
-    return replace(recipe, **changes)

@@ -40,7 +40,7 @@ def _beat(trial: Trial, ended: threading.Event) -> None:
     while not ended.wait(BEAT_SECONDS):
         try:
             trial.set_user_attr(BEAT, time.time())
-        except UpdateFinishedTrialError:  # somebody has given it up
+        except UpdateFinishedTrialError:  # another process has given it up
             return
         except Exception as error:
             # A database that is away may be back for the next beat; one that is not, the trial itself runs into.
@@ -49,5 +49,5 @@ def _beat(trial: Trial, ended: threading.Event) -> None:
 
 
 def is_silent(trial: FrozenTrial) -> bool:
-    """Whether the last sign of life is so old that nobody waits for another."""
+    """Whether the last sign of life is so old that the trial is stale."""
     return time.time() - float(trial.user_attrs.get(BEAT, 0.0)) > SILENT_SECONDS

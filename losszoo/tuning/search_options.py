@@ -47,7 +47,7 @@ def read_dimension(key: str, text: str, known: Mapping[str, Known], fixed: Itera
         text: ``LOW:HIGH``, ``LOW:HIGH:log``, ``LOW:HIGH:linear`` or ``a,b,c``.
         known: what may be searched.
         fixed: keys that are set.
-        own: whether there is a loss of the user's own, whose parameters nobody has announced.
+        own: whether there is a custom loss, whose parameters are not known.
 
     Raises:
         UsageError: an unknown key, a range that is none, or one that leaves what is legal.

@@ -1,4 +1,4 @@
-"""Where a study is kept: an SQLite file, or any URL that Optuna takes. What cannot be reached is said at once."""
+"""Where a study is kept: an SQLite file, or any URL that Optuna takes. What cannot be reached is reported at once."""
 
 from __future__ import annotations
 
@@ -115,19 +115,17 @@ def open_storage(url: str) -> BaseStorage:
         with _quiet():
             return optuna.storages.get_storage(_patiently(url, kind))
     except ImportError:
-        raise UsageError(f"storage {shown(url)} needs a driver: pip install {_package(url)}") from None
+        from sqlalchemy import make_url
+
+        driver = make_url(url).get_driver_name()
+        raise UsageError(f"storage {shown(url)} needs a driver: pip install {_PACKAGES.get(driver, driver)}") from None
     except Exception as error:
+        check = "user, password, the name of the database, and that it exists"
+        if kind == "sqlite":
+            check = "that the file is an SQLite database, in a folder that can be written, on a disk that has room"
         raise UsageError(
-            f"storage must be a database that can be opened, got {shown(url)} ({_said(error, url)}); "
-            f"check {_what_to_check(kind)}"
+            f"storage must be a database that can be opened, got {shown(url)} ({_said(error, url)}); check {check}"
         ) from None
-
-
-def _package(url: str) -> str:
-    from sqlalchemy import make_url
-
-    driver = make_url(url).get_driver_name()
-    return _PACKAGES.get(driver, driver)
 
 
 def _patiently(url: str, kind: str) -> Any:
@@ -163,7 +161,7 @@ def _rdb(url: str, kind: str) -> Any:
 
 
 def _closed(storage: Any) -> Any:
-    """With its connections closed when nobody uses it any more: a server counts them, and psycopg warns."""
+    """With its connections closed once it is not used any more: a server counts them, and psycopg warns."""
     weakref.finalize(storage, storage.engine.dispose)
     return storage
 
@@ -197,7 +195,7 @@ def _check_form(url: str, kind: str) -> None:
 
 
 def _check_host(url: str, kind: str) -> None:
-    """Whether somebody listens there."""
+    """Whether a server listens there."""
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port or _PORTS.get(kind)
@@ -213,12 +211,6 @@ def _check_host(url: str, kind: str) -> None:
             f"storage must be reachable, got {said} from {host} port {port} ({shown(url)}); check that the "
             "database runs, that host and port are right, and that a firewall lets this machine through"
         ) from None
-
-
-def _what_to_check(kind: str) -> str:
-    if kind == "sqlite":
-        return "that the file is an SQLite database, in a folder that can be written, on a disk that has room"
-    return "user, password, the name of the database, and that it exists"
 
 
 def _said(error: BaseException, url: str) -> str:

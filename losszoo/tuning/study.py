@@ -59,17 +59,11 @@ def open_study(plan: StudyPlan) -> Study:
     made_folder(plan.options.out)
     storage = open_storage(plan.storage)
     directions = optuna.study.StudyDirection
-    try:
+    direction = directions.MAXIMIZE if plan.direction == "max" else directions.MINIMIZE
+    with database(plan):
         study = optuna.create_study(
-            storage=storage,
-            study_name=plan.study_name,
-            direction=directions.MAXIMIZE if plan.direction == "max" else directions.MINIMIZE,
-            load_if_exists=True,
+            storage=storage, study_name=plan.study_name, direction=direction, load_if_exists=True
         )
-    except Exception as error:
-        if not is_of_database(error):
-            raise
-        raise UsageError(lost(plan, error)) from None
     _check(study, plan)
     return study
 

@@ -6,10 +6,14 @@ import shutil
 import time
 import warnings
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import numpy as np
+import optuna
 import torch
+from optuna import Study
+from optuna.exceptions import UpdateFinishedTrialError
+from optuna.samplers import BaseSampler
+from optuna.trial import Trial, TrialState
 
 from losszoo.common import processes
 from losszoo.common.interrupt import Interrupt
@@ -18,11 +22,6 @@ from losszoo.tuning.seal import seal
 from losszoo.tuning.study import DRAWN, HOST, PROCESS, THREADS, best_of, count, give_up
 from losszoo.tuning.trial import FAILED, Running, TrialFailedError, folder_of
 from losszoo.tuning.tuning_plan import StudyPlan
-
-if TYPE_CHECKING:
-    from optuna import Study
-    from optuna.samplers import BaseSampler
-    from optuna.trial import Trial
 
 
 def work(
@@ -60,15 +59,13 @@ def work(
 
 
 def is_missing(study: Study, plan: StudyPlan) -> bool:
-    """Whether the study lacks trials that nobody trains."""
+    """Whether the study lacks trials, beside those that run."""
     counts = count(study)
     return counts.ended + counts.running < plan.options.trials
 
 
 def _is_wanted(study: Study, plan: StudyPlan, number: int) -> bool:
     """Whether the trial is within the number asked for: two processes may have asked for the last one."""
-    from optuna.trial import TrialState
-
     before = [trial.state for trial in study.get_trials(deepcopy=False) if trial.number < number]
     return sum(state in (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING) for state in before) < (
         plan.options.trials
@@ -93,11 +90,8 @@ def _ask(study: Study, plan: StudyPlan, worker: int) -> Trial:
 
 
 def sampler_for(study: Study, plan: StudyPlan, drawn: int, worker: int) -> BaseSampler:
-    """A sampler for one trial, its random state made from what the study has: a study that goes on after a kill draws
+    """A sampler for one trial, its random state made from what the study has: a killed study that resumes draws
     the same trials as one that was never killed. A trial that has killed its process twice is not drawn again."""
-    import optuna
-    from optuna.trial import TrialState
-
     dead = study.get_trials(deepcopy=False, states=(TrialState.FAIL,))
     deaths = sum(trial.user_attrs.get(DRAWN) == drawn for trial in dead)
     state = np.random.SeedSequence([plan.options.seed, drawn, worker, deaths // 2]).generate_state(1)
@@ -109,8 +103,6 @@ def sampler_for(study: Study, plan: StudyPlan, drawn: int, worker: int) -> BaseS
 
 def _train(study: Study, plan: StudyPlan, trial: Trial) -> None:
     """Run a trial and tell the study how it ended; one that another process has given up meanwhile is left."""
-    from optuna.exceptions import UpdateFinishedTrialError
-
     try:
         _run(study, plan, trial)
     except UpdateFinishedTrialError:
@@ -123,9 +115,6 @@ def _train(study: Study, plan: StudyPlan, trial: Trial) -> None:
 
 def _run(study: Study, plan: StudyPlan, trial: Trial) -> None:
     """For the sampler a trial that has failed is like the worst."""
-    import optuna
-    from optuna.trial import TrialState
-
     try:
         with beating(trial):
             value = Running(plan, trial).value()

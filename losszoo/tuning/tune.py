@@ -74,6 +74,8 @@ def tune(
 
 def search(plan: StudyPlan, on_trial: OnTrial | None = None) -> Tuning:
     """Run what a study lacks; an interrupt ends it with what there is."""
+    from optuna.trial import TrialState
+
     started = time.perf_counter()
     until = time.time() + (plan.options.timeout or math.inf)
     with database(plan):
@@ -84,21 +86,23 @@ def search(plan: StudyPlan, on_trial: OnTrial | None = None) -> Tuning:
         except KeyboardInterrupt:
             interrupted = True
             clear_dead(study, plan, ours=True)
-        _keep_best(study, plan)
+        # Of the trials that are complete only the best keeps its folder.
+        best = best_of(study)
+        for trial in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
+            if best is not None and trial.number != best.number and not plan.options.keep:
+                shutil.rmtree(folder_of(plan, trial.number), ignore_errors=True)
         # Other processes may go on: status, counts and best are of one moment.
         now = snapshot(study)
-        status = "interrupted" if interrupted else _status(now, plan, until)
+        counts = count(now)
+        if interrupted:
+            status = "interrupted"
+        elif counts.ended >= plan.options.trials:
+            status = "completed"
+        elif time.time() >= until:
+            status = "timeout"
+        else:
+            status = "waiting" if counts.running else "stalled"
         return tuning_of(now, plan, status, time.perf_counter() - started)
-
-
-def _status(study: Study, plan: StudyPlan, until: float) -> str:
-    """How a tuning has ended that nobody has interrupted."""
-    counts = count(study)
-    if counts.ended >= plan.options.trials:
-        return "completed"
-    if time.time() >= until:
-        return "timeout"
-    return "waiting" if counts.running else "stalled"
 
 
 def _until_enough(study: Study, plan: StudyPlan, until: float, on_trial: OnTrial | None) -> None:
@@ -123,13 +127,3 @@ def _until_enough(study: Study, plan: StudyPlan, until: float, on_trial: OnTrial
         if not clear_dead(study, plan) and count(study).ended == before:
             return
         stalled = stalled + 1 if count(study).ended == before else 0
-
-
-def _keep_best(study: Study, plan: StudyPlan) -> None:
-    """Of the trials that are complete only the best keeps its folder."""
-    from optuna.trial import TrialState
-
-    best = best_of(study)
-    for trial in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
-        if best is not None and trial.number != best.number and not plan.options.keep:
-            shutil.rmtree(folder_of(plan, trial.number), ignore_errors=True)

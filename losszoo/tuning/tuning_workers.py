@@ -5,19 +5,17 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import torch
+from optuna import Study
 
 from losszoo.common.child_process import EndedError, ask_in_parallel
+from losszoo.common.seeding import with_threads
 from losszoo.common.text import in_one_line
 from losszoo.errors import LosszooError
 from losszoo.tuning.study import count, database, open_study
 from losszoo.tuning.trial_work import work
 from losszoo.tuning.tuning_plan import StudyPlan, make_study_plan
-
-if TYPE_CHECKING:
-    from optuna import Study
 
 _JOB = "losszoo.tuning.tuning_workers:work_on_request"
 # A step that runs is finished; a longer one is not waited for.
@@ -26,18 +24,8 @@ _PATIENCE_SECONDS = 20.0
 
 def work_here(study: Study, plan: StudyPlan, until: float, on_trial: Callable[[], None]) -> None:
     """In this process."""
-    with _threads(plan.options.threads):
+    with with_threads(plan.options.threads):
         work(study, plan, until, on_trial=on_trial)
-
-
-@contextlib.contextmanager
-def _threads(wanted: int | None) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(wanted or before)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def work_in_processes(study: Study, plan: StudyPlan, until: float, on_trial: Callable[[], None]) -> None:
@@ -87,6 +75,6 @@ def work_on_request(request: Mapping[str, Any]) -> Iterator[str]:
     """The job of one process, from options to the last trial."""
     options = request["options"]
     plan = make_study_plan(request["loss"], request["task"], options)
-    with contextlib.suppress(KeyboardInterrupt), database(plan), _threads(options.threads):
+    with contextlib.suppress(KeyboardInterrupt), database(plan), with_threads(options.threads):
         work(open_study(plan), plan, request["until"], request["worker"])
     yield "ended"

@@ -14,8 +14,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from losszoo.cli.commands.report_command import command
+from losszoo.common.files import jsonable
 from losszoo.reporting.report import report
-from losszoo.training.run_folder.run_folder import jsonable
 
 pytest.importorskip("plotly")
 

@@ -14,7 +14,7 @@ import pytest
 
 from losszoo import UsageError
 from losszoo.common.files import DamagedError, write_json
-from losszoo.common.locks import HOLDER, LOCK, NoLocksError, check_locks, claim, is_held, is_over, is_running, told
+from losszoo.common.locks import HOLDER, LOCK, NoLocksError, check_locks, claim, holder_of, is_held, is_over, is_running
 from losszoo.comparison.cell import Cell
 from losszoo.comparison.compare import compare
 from losszoo.comparison.existing_cells import done_already
@@ -118,11 +118,11 @@ def test_one_process_at_a_time_computes_a_cell(tmp_path: Path) -> None:
 
 
 def test_a_holder_that_cannot_be_read_tells_nothing(tmp_path: Path) -> None:
-    assert told(tmp_path) == {}
+    assert holder_of(tmp_path) == {}
     assert not is_held(tmp_path)
     for text in ("", "{", "[]"):
         (tmp_path / HOLDER).write_text(text)
-        assert told(tmp_path) == {}
+        assert holder_of(tmp_path) == {}
     with claim(tmp_path, "mine"):
         assert json.loads((tmp_path / HOLDER).read_bytes())["state"] == "running"
 

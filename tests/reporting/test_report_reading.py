@@ -172,7 +172,7 @@ def test_a_search_has_an_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     run_folder(tmp_path / "b" / "/".join("123456789"), "digits", "deep", 0)
     assert [run.loss for run in search(tmp_path).runs] == ["bce"]
     monkeypatch.setattr("losszoo.reporting.find_runs.MOST_FOLDERS", 2)
-    assert search(tmp_path).notes == [".: more than 2 folders; the rest was not looked at"]
+    assert search(tmp_path).notes == [".: more than 2 folders; the others were not read"]
     assert MOST_FOLDERS == 20_000
 
 
@@ -184,14 +184,14 @@ def test_a_folder_that_may_not_be_read(tmp_path: Path) -> None:
 
 
 def test_nothing_found(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"DIR must be a comparison folder .*, got no cell\.json"):
+    with pytest.raises(UsageError, match=r"DIR must be a comparison folder .*, which holds no cell\.json"):
         search(tmp_path)
     write(tmp_path / "cell.json", "{")
     with pytest.raises(UsageError, match=r"\n  cell.json: damaged: "):
         search(tmp_path)
-    with pytest.raises(UsageError, match="DIR must be a folder, got a file"):
+    with pytest.raises(UsageError, match=r"DIR must be a folder, got .* \(a file\)"):
         search(tmp_path / "cell.json")
-    with pytest.raises(UsageError, match="DIR must be a folder, got no such folder"):
+    with pytest.raises(UsageError, match=r"DIR must be a folder, got .* \(no such folder\)"):
         search(tmp_path / "nowhere")
 
 

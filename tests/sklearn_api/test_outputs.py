@@ -16,7 +16,8 @@ from losszoo.registry.registry import installed
 from losszoo.training.data.batch_inputs import Model
 from losszoo.training.data.prepared_data import Part, Prepared
 from losszoo.training.evaluation.knn import best_k
-from losszoo.training.evaluation.outputs import labels_of, numbers_of, output_metrics
+from losszoo.training.evaluation.metrics import labels_of, numbers_of
+from losszoo.training.evaluation.outputs import output_metrics
 from losszoo.training.evaluation.predict import Prediction
 
 ACCURACY = ("accuracy", "max")

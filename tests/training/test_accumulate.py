@@ -12,8 +12,9 @@ from losszoo import UsageError
 from losszoo.common.seeding import isolated
 from losszoo.training.accumulate import Zeros, counts_of
 from losszoo.training.data.batch_inputs import Step
+from losszoo.training.make_plan import make_plan
 from losszoo.training.models.forward import Forward
-from losszoo.training.run import Options, make_plan
+from losszoo.training.run_options import Options
 from losszoo.training.step import BatchLoss
 
 # By parts, as a sum: with class weights, an ignored label and a penalty. By their outputs: all the others.

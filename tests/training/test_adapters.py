@@ -18,7 +18,6 @@ from losszoo.training.data.batch_inputs import (
     Model,
     Step,
     arguments,
-    link,
     make_head,
     partners,
     predicting_signature,
@@ -199,17 +198,17 @@ def test_a_batch_of_everybody_is_its_own_candidates() -> None:
 @pytest.mark.parametrize("signature", ["binary", "segmentation"])
 def test_links_of_one_output(signature: str) -> None:
     logits = torch.tensor([[-1000.0, 0.0, 1000.0]])
-    assert torch.equal(link(logits, "logits", signature), logits)
-    assert link(logits, "probabilities", signature).tolist() == [[0.0, 0.5, 1.0]]
-    logs = link(logits, "log-probabilities", signature)[0]
+    assert torch.equal(TABLE[signature].link(logits, "logits"), logits)
+    assert TABLE[signature].link(logits, "probabilities").tolist() == [[0.0, 0.5, 1.0]]
+    logs = TABLE[signature].link(logits, "log-probabilities")[0]
     assert logs.tolist() == pytest.approx([-1000.0, -0.6931472, 0.0])
 
 
 def test_links_over_classes() -> None:
     logits = torch.tensor([[0.0, 1000.0], [1.0, 1.0]])
-    assert link(logits, "probabilities", "multiclass").tolist() == [[0.0, 1.0], [0.5, 0.5]]
+    assert TABLE["multiclass"].link(logits, "probabilities").tolist() == [[0.0, 1.0], [0.5, 0.5]]
     torch.testing.assert_close(
-        link(logits, "log-probabilities", "multiclass"), torch.tensor([[-1000.0, 0.0], [-0.6931472, -0.6931472]])
+        TABLE["multiclass"].link(logits, "log-probabilities"), torch.tensor([[-1000.0, 0.0], [-0.6931472, -0.6931472]])
     )
 
 

@@ -15,7 +15,8 @@ from losszoo.losses.configured_loss import LossInfo
 from losszoo.losses.loss import Loss
 from losszoo.losses.sums.sum_loss import SumLoss, Term
 from losszoo.training.build_loss import make_prediction
-from losszoo.training.run import Options, make_plan
+from losszoo.training.make_plan import make_plan
+from losszoo.training.run_options import Options
 from losszoo.training.step import BatchLoss
 
 CPU = torch.device("cpu")

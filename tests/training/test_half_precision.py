@@ -12,7 +12,8 @@ from torch import nn
 import losszoo
 from losszoo import Guard, UsageError
 from losszoo.training.data.batch_inputs import Step
-from losszoo.training.run import Options, make_plan
+from losszoo.training.make_plan import make_plan
+from losszoo.training.run_options import Options
 
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])

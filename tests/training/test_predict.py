@@ -15,7 +15,9 @@ from torch import Tensor, nn
 from losszoo.registry.registry import installed
 from losszoo.training.data.batch_inputs import Model
 from losszoo.training.data.prepared_data import Part, Prepared
-from losszoo.training.evaluation.predict import Prediction, best_k, knn_votes, output_metrics, probe
+from losszoo.training.evaluation.knn import best_k, knn_votes
+from losszoo.training.evaluation.outputs import output_metrics
+from losszoo.training.evaluation.predict import Prediction, probe
 
 ACCURACY = ("accuracy", "max")
 

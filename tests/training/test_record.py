@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 import torch
 
+from losszoo.common.files import jsonable, save_atomically, slug, write_atomically
 from losszoo.training.guard.crash_bundle import Bundles
-from losszoo.training.run_folder.run_folder import Record, jsonable, save_atomically, slug, write_atomically
+from losszoo.training.run_folder.run_folder import Record
 
 
 @pytest.mark.parametrize(

@@ -126,7 +126,7 @@ def _run(subjects: list[Subject], settings: Settings, plot: str | None, as_json:
 
     from losszoo.bench.measure import bench
     from losszoo.cli.tables.bench_table import machine_line, show
-    from losszoo.training.run_folder.run_folder import jsonable
+    from losszoo.common.files import jsonable
 
     if plot is not None:
         from losszoo.bench.plot import check_plotting

@@ -162,7 +162,7 @@ def _all(options: dict[str, Any], plugin: str | None, jobs: int, html: str | Non
 
 def _answer(document: dict[str, Any]) -> None:
     """The document; a number that JSON cannot say is null."""
-    from losszoo.training.run_folder.run_folder import jsonable
+    from losszoo.common.files import jsonable
 
     print_json(jsonable(document))
 

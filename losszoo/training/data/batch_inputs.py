@@ -190,11 +190,6 @@ def arguments(step: Step, signature: str, expects: str) -> tuple[Any, ...]:
     return tuple(rules.loss_inputs(Batch(step, rules, expects)))
 
 
-def link(outputs: Tensor, expects: str, signature: str) -> Tensor:
-    """The head's output as the loss expects it: logits, probabilities or log-probabilities."""
-    return TABLE[signature].link(outputs, expects)
-
-
 class _Share:
     """The rows of a step that this rank computes itself, where a loss over pairs meets the others by itself."""
 

@@ -64,7 +64,8 @@ def prepare(task: Task, seed: int, device: torch.device) -> Prepared:
     splits = _arrays(name, _given(task, seed))
     for part, split in zip(Splits._fields, splits, strict=True):
         _check_split(f"{name}: {part}", kind, split, splits.train)
-    classes = count_classes(kind, name, task.class_names, _targets(splits)) if kind.labels else 0
+    targets_by_part = {part: split.targets for part, split in zip(Splits._fields, splits, strict=True)}
+    classes = count_classes(kind, name, task.class_names, targets_by_part) if kind.labels else 0
     mean, deviation = _moments(task, splits.train.inputs)
     center, scale = 0.0, 1.0
     if kind.standardised:
@@ -164,11 +165,6 @@ def _check_finite(where: str, values: Array) -> None:
         column = f", column {', '.join(map(str, rest))}" if rest else ""
         came = f"row {row}{column} holds {values[tuple(bad[0])]} ({len(bad)} such in all)"
         _refuse(where, "must be finite in float32", f"{came}; drop or impute them before training")
-
-
-def _targets(splits: Splits) -> dict[str, Array]:
-    """The targets of each part."""
-    return {part: split.targets for part, split in zip(Splits._fields, splits, strict=True)}
 
 
 def _moments(task: Task, inputs: Array) -> tuple[Array, Array]:

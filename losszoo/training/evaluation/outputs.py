@@ -11,8 +11,6 @@ from losszoo.common.text import in_one_line
 from losszoo.errors import LosszooError, UsageError
 from losszoo.registry.registry import installed
 from losszoo.training.data.prepared_data import Part, Prepared
-from losszoo.training.evaluation.metrics import labels_of as labels_of
-from losszoo.training.evaluation.metrics import numbers_of as numbers_of
 
 
 def output_metrics(outputs: Tensor, part: Part, data: Prepared, expects: str) -> dict[str, float]:

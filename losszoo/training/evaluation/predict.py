@@ -19,12 +19,8 @@ from losszoo.registry.registry import installed
 from losszoo.training.data.batch_inputs import Model, one_hot
 from losszoo.training.data.prepared_data import Part, Prepared
 from losszoo.training.evaluation import metrics
-from losszoo.training.evaluation.knn import CHUNK, Known, without_own
-from losszoo.training.evaluation.knn import K_CHOICES as K_CHOICES
-from losszoo.training.evaluation.knn import best_k as best_k
-from losszoo.training.evaluation.knn import knn_votes as knn_votes
-from losszoo.training.evaluation.outputs import output_metrics as output_metrics
-from losszoo.training.evaluation.outputs import vote_metrics as vote_metrics
+from losszoo.training.evaluation.knn import CHUNK, Known, best_k, knn_votes, without_own
+from losszoo.training.evaluation.outputs import output_metrics, vote_metrics
 
 
 @dataclass(frozen=True)
@@ -119,10 +115,10 @@ class Prediction:
 
     def _head(self, model: Model, inputs: Tensor) -> Tensor:
         head, rules = model.heads[self.signature], TABLE[self.signature]
-        return torch.cat([rules.link(head(model(rows)), self.expects) for rows in _chunks(inputs)])
+        return torch.cat([rules.link(head(model(rows)), self.expects) for rows in torch.split(inputs, CHUNK)])
 
     def _embed(self, model: Model, inputs: Tensor) -> Tensor:
-        features = torch.cat([model(rows) for rows in _chunks(inputs)])
+        features = torch.cat([model(rows) for rows in torch.split(inputs, CHUNK)])
         return unit(features) if self.similarity == "cosine" else features
 
     def _known(self, features: Mapping[str, Tensor], data: Prepared, deciding: tuple[str, str]) -> Known:
@@ -162,21 +158,17 @@ class Prediction:
         """Soft nearest neighbors over all training rows."""
         targets = data.train.targets
         mixed_of = one_hot(targets, data.classes).to(queries.dtype) if data.classes else targets[:, None]
-        mixed = [
-            torch.softmax(without_own(logits, block.start if own else None), 1) @ mixed_of
-            for block, logits in self._to_training(queries, train)
-        ]
-        return torch.cat(mixed)
-
-    def _to_training(self, queries: Tensor, train: Tensor) -> Iterator[tuple[slice, Tensor]]:
-        """Logits of each block of queries, in a buffer that the next one takes: no more than the cache holds."""
         prepared = geometry(queries, train, self.similarity, self.temperature, (False, False))
         size = Streaming().block_rows(len(train), queries.dtype, queries.device, softmax=True)
+        # The logits of each block of queries, in a buffer that the next one takes: no more than the cache holds.
         buffer = queries.new_empty(size, len(train))
+        mixed = []
         for start in range(0, len(queries), size):
             block = slice(start, min(start + size, len(queries)))
             scores = prepared.scores(block, buffer[: block.stop - start])
-            yield block, scores if prepared.sign > 0 else scores.neg_()
+            logits = scores if prepared.sign > 0 else scores.neg_()
+            mixed.append(torch.softmax(without_own(logits, start if own else None), 1) @ mixed_of)
+        return torch.cat(mixed)
 
 
 @contextmanager
@@ -189,10 +181,6 @@ def _evaluated(model: Model) -> Iterator[None]:
             yield
     finally:
         model.train(training)
-
-
-def _chunks(inputs: Tensor) -> tuple[Tensor, ...]:
-    return torch.split(inputs, CHUNK)
 
 
 def probe(features: Mapping[str, Tensor], parts: tuple[str, ...], data: Prepared) -> dict[str, float]:

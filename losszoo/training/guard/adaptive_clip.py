@@ -6,6 +6,7 @@ for a bound of 0 would end all training.
 
 from __future__ import annotations
 
+import contextlib
 import math
 from abc import ABC, abstractmethod
 from bisect import bisect_left, insort
@@ -15,8 +16,7 @@ from typing import Any
 
 from losszoo.common.text import shown
 from losszoo.errors import UsageError, suggest
-from losszoo.registry.expression_terms import Call
-from losszoo.registry.expressions import parse
+from losszoo.registry.expressions import Weighted, parse
 from losszoo.registry.params import Param
 
 
@@ -153,8 +153,11 @@ def adaptive(text: str | None) -> Adapting | None:
     """
     if text is None:
         return None
-    call = _call(text) if isinstance(text, str) else None
-    if call is None:
+    terms: tuple[Weighted, ...] = ()
+    with contextlib.suppress(UsageError):
+        terms = parse(text) if isinstance(text, str) else ()
+    call = terms[0].call if len(terms) == 1 and str(terms[0]) == str(terms[0].call) else None
+    if call is None or call.name not in ADAPTIVE:
         raise UsageError(
             f"clip must be {' or '.join(ADAPTIVE)}, or one with arguments as in zscore(threshold=3), got {text!r}"
         )
@@ -167,13 +170,3 @@ def adaptive(text: str | None) -> Adapting | None:
         if complaint:
             raise UsageError(f"clip {call.name}: {name} {complaint}, got {shown(value)}")
     return kind(**call.arguments)
-
-
-def _call(text: str) -> Call | None:
-    """The one call in a text, by the grammar of losses; None where it is something else."""
-    try:
-        terms = parse(text)
-    except UsageError:
-        return None
-    plain = len(terms) == 1 and str(terms[0]) == str(terms[0].call)
-    return terms[0].call if plain and terms[0].call.name in ADAPTIVE else None

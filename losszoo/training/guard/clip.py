@@ -51,7 +51,9 @@ class Clip:
             norm: what :func:`gradient_norm` measured of them.
         """
         clipped = False
-        bound = self._bound(norm)
+        bound = math.inf if self.norm is None else self.norm
+        if self._moving is not None:
+            bound = min(bound, self._moving.bound(norm))
         if norm > bound:
             _scale(gradients, bound / norm)
             clipped = True
@@ -60,10 +62,6 @@ class Clip:
             torch._foreach_clamp_max_(list(gradients), self.value)
             clipped = True
         return clipped
-
-    def _bound(self, norm: float) -> float:
-        fixed = math.inf if self.norm is None else self.norm
-        return fixed if self._moving is None else min(fixed, self._moving.bound(norm))
 
     def state_dict(self) -> dict[str, Any]:
         """What the moving bound has seen."""

@@ -57,16 +57,11 @@ def pack(kind: str, parts: Mapping[str, Any]) -> dict[str, Any]:
     """The content of a bundle: copies on the CPU, within :data:`MOST_BYTES`, and what was left out of it.
 
     Args:
-        kind: "run" (its config rebuilds the step) or "guard" (a loop of somebody's own).
+        kind: "run" (its config rebuilds the step) or "guard" (a custom training loop).
         parts: model, loss and optimizer states, batch, random state, config and whatever else is plain.
     """
-    kept, left_out = _bounded(dict(parts))
-    packed = {name: plain(part, name, left_out) for name, part in kept.items()}
-    return {"format": FORMAT, "kind": kind, "versions": versions(), **packed, "left_out": left_out}
-
-
-def _bounded(parts: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     left_out: list[str] = []
+    kept = dict(parts)
     sizes = {name: size_of(part) for name, part in parts.items()}
     counts = {name: sum(leaf is not None for leaf in leaves(part)) for name, part in parts.items()}
     for name in DISPENSABLE:
@@ -77,8 +72,9 @@ def _bounded(parts: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
             held = f"{size / 2**20:.1f} MiB, {count} values"
             most = f"{MOST_BYTES / 2**20:g} MiB, {MOST_VALUES} values"
             left_out.append(f"{name} ({held}): a bundle holds at most {most}")
-            parts[name] = None
-    return parts, left_out
+            kept[name] = None
+    packed = {name: plain(part, name, left_out) for name, part in kept.items()}
+    return {"format": FORMAT, "kind": kind, "versions": versions(), **packed, "left_out": left_out}
 
 
 class Bundles:
@@ -123,17 +119,14 @@ class Bundles:
         self.tried += 1
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            path = self._free_name(step)
+            # Bundles of an earlier process are never written over.
+            names = (f"step-{step}{f'-{number}' if number else ''}.pt" for number in range(10**6))
+            path = next(path for name in names if not (path := self.folder / name).exists())
             save_atomically(path, dict(content))
         except (OSError, RuntimeError) as error:  # torch's writer raises RuntimeError on a full disk
             self._warn(step, str(error).splitlines()[0] if str(error) else type(error).__name__)
             return None
         return path
-
-    def _free_name(self, step: int) -> Path:
-        """Bundles of an earlier process are never written over."""
-        names = (f"step-{step}{f'-{number}' if number else ''}.pt" for number in range(10**6))
-        return next(path for name in names if not (path := self.folder / name).exists())
 
     def _warn(self, step: int, why: str) -> None:
         warnings.warn(

@@ -1,4 +1,4 @@
-"""What happens to a bad step. Stands alone: drops into anybody's training loop."""
+"""What happens to a bad step. Stands alone: fits into any training loop."""
 
 from __future__ import annotations
 
@@ -17,20 +17,24 @@ from losszoo.errors import NonFiniteError, UsageError
 from losszoo.pairs.distributed.collectives import World, world
 from losszoo.training.guard.clip import Clip, gradient_norm
 from losszoo.training.guard.crash_bundle import Bundles
-from losszoo.training.guard.events import Budget as Budget
-from losszoo.training.guard.events import BudgetError as BudgetError
-from losszoo.training.guard.events import Counts as Counts
-from losszoo.training.guard.events import Event as Event
-from losszoo.training.guard.events import StepReport as StepReport
-from losszoo.training.guard.events import agreed, judged, of_weights, with_next_steps
+from losszoo.training.guard.events import (
+    Budget,
+    BudgetError,
+    Counts,
+    Event,
+    StepReport,
+    agreed,
+    judged,
+    of_weights,
+    with_next_steps,
+)
 from losszoo.training.guard.investigate import Failure, Watched
 from losszoo.training.guard.learning_rate import check_optimizer, scaled_rate
-from losszoo.training.guard.loss_scaling import Scaling
 from losszoo.training.guard.snapshot import Kept, Snapshot, Weights
 from losszoo.training.guard.soundness import Soundness
 
 POLICIES = ("raise", "skip", "rollback")
-# In the working folder of whoever trains.
+# In the working folder of the process that trains.
 BUNDLES = "crash-bundles"
 
 
@@ -109,7 +113,8 @@ class Guard:
             raise UsageError(f"model must be a torch.nn.Module or a list of them, got {kinds}: Guard(model, optimizer)")
         self.modules = nn.ModuleList(modules)
         self.optimizer, self.policy, self.budget = optimizer, policy, budget
-        self.scaling = Scaling(scaler)
+        # One that is not enabled changes nothing.
+        self.scaler = scaler or torch.amp.GradScaler(enabled=False)
         self.clip = Clip(clip_norm, clip_value, clip)
         self.counts = Counts()
         self.first: Event | None = None
@@ -161,8 +166,15 @@ class Guard:
         Raises:
             UsageError: the part is not one number, or has no graph.
         """
-        _check_steppable(loss)
-        self.scaling.scaled(loss).backward()  # type: ignore[no-untyped-call]
+        if not isinstance(loss, Tensor) or loss.numel() != 1:
+            came = f"shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else f"a {type(loss).__name__}"
+            raise UsageError(f"the loss of a step must be one number in a tensor, got {came}; take its mean")
+        if not loss.requires_grad:
+            raise UsageError(
+                "the loss of a step must have a graph, got requires_grad=False; it was detached, computed "
+                "under no_grad, or from nothing that is trained (an argmax has no gradient)"
+            )
+        self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
 
     def apply(
         self,
@@ -193,7 +205,7 @@ class Guard:
         if event is not None:
             return self._refused(event, value, norm, batch, again, investigate)
         self.optimizer.zero_grad(set_to_none=True)
-        self.scaling.adapt()
+        self.scaler.update()
         self.counts.clipped += clipped
         self.counts.in_a_row = 0
         self._beside.take()
@@ -273,7 +285,7 @@ class Guard:
         self.optimizer.zero_grad(set_to_none=True)
         self._beside.put_back()
         self.counts.overflows += 1
-        self.scaling.adapt()
+        self.scaler.update()
         return StepReport(value, norm, applied=False, clipped=False)
 
     def _failure(self, loss: float, batch: Any, again: Callable[[], Tensor] | None) -> Failure | None:
@@ -295,8 +307,9 @@ class Guard:
         for parameter in parameters:
             if parameter.grad.is_sparse:
                 parameter.grad = parameter.grad.coalesce()
-        scaled = self.scaling.take_out(self.optimizer)
-        return [p.grad._values() if p.grad.is_sparse else p.grad for p in parameters], scaled
+        self.scaler.unscale_(self.optimizer)
+        gradients = [p.grad._values() if p.grad.is_sparse else p.grad for p in parameters]
+        return gradients, self.scaler.get_scale() > 1
 
     def _bad(
         self,
@@ -311,7 +324,7 @@ class Guard:
         self.counts.nonfinite += 1
         self.counts.in_a_row += 1
         self._beside.put_back()
-        self.scaling.stay()
+        self.scaler.update(self.scaler.get_scale())  # what broke was not the scale
         if investigate is not None:
             event = investigate(event)
             self._beside.put_back()  # an investigation repeats the step
@@ -336,7 +349,7 @@ class Guard:
         """The ``guard`` part of a result."""
         counts = asdict(self.counts)
         named = {key: counts[key] for key in ("nonfinite", "skipped", "rollbacks", "clipped")}
-        scaled = {"overflows": self.counts.overflows} if self.scaling.scaler else {}
+        scaled = {"overflows": self.counts.overflows} if self.scaler.is_enabled() else {}
         return {**named, **scaled, "first": self.first.to_dict() if self.first else None}
 
     def state_dict(self) -> dict[str, Any]:
@@ -348,7 +361,7 @@ class Guard:
             "clip": self.clip.state_dict(),
             "beside": self._beside.state_dict(),
             "snapshot": None if self._snapshot is None else self._snapshot.state_dict(),
-            "scaler": self.scaling.state_dict(),
+            "scaler": self.scaler.state_dict() or None,
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -363,15 +376,5 @@ class Guard:
             self._snapshot.load_state_dict(state["snapshot"])
         elif self._snapshot is not None:  # of another policy: what has been loaded is all that is good
             self._snapshot.take()
-        self.scaling.load_state_dict(state["scaler"])
-
-
-def _check_steppable(loss: Any) -> None:
-    if not isinstance(loss, Tensor) or loss.numel() != 1:
-        came = f"shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else f"a {type(loss).__name__}"
-        raise UsageError(f"the loss of a step must be one number in a tensor, got {came}; take its mean")
-    if not loss.requires_grad:
-        raise UsageError(
-            "the loss of a step must have a graph, got requires_grad=False; it was detached, computed "
-            "under no_grad, or from nothing that is trained (an argmax has no gradient)"
-        )
+        if state["scaler"] is not None:
+            self.scaler.load_state_dict(dict(state["scaler"]))

@@ -1,4 +1,4 @@
-"""What a guard finds out about a bad step in a loop of somebody's own: operation, line, and a bundle."""
+"""What a guard finds out about a bad step in a custom training loop: operation, line, and a bundle."""
 
 from __future__ import annotations
 

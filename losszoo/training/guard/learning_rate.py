@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,7 +26,9 @@ def check_optimizer(optimizer: torch.optim.Optimizer, spoilt: str | None, *, hal
         UsageError: its step needs a closure, its state is not finite, or it has no rate to halve.
     """
     name = type(optimizer).__name__
-    if _needs_closure(optimizer):
+    # Of the class, since a scheduler puts a wrapper around the step of its optimizer.
+    closure = inspect.signature(type(optimizer).step).parameters.get("closure")
+    if closure is not None and closure.default is closure.empty:
         raise UsageError(
             f"the optimizer of a guard must step without a closure, got {name}, whose step computes the loss several "
             "times; take another one, or call its step(closure) without a guard"
@@ -42,19 +45,13 @@ def check_optimizer(optimizer: torch.optim.Optimizer, spoilt: str | None, *, hal
         )
 
 
-def _needs_closure(optimizer: torch.optim.Optimizer) -> bool:
-    """Of the class, since a scheduler puts a wrapper around the step of its optimizer."""
-    closure = inspect.signature(type(optimizer).step).parameters.get("closure")
-    return closure is not None and closure.default is closure.empty
-
-
 @contextmanager
 def scaled_rate(optimizer: torch.optim.Optimizer, scale: float) -> Iterator[None]:
     """A block in which every learning rate is multiplied; one that is set inside it stays as it is set."""
     if scale == 1:
         yield
         return
-    changed = [(group, _copied(group["lr"]), group["lr"] * scale) for group in optimizer.param_groups]
+    changed = [(group, copy.deepcopy(group["lr"]), group["lr"] * scale) for group in optimizer.param_groups]
     for group, _, inside in changed:
         _set(group, inside)
     try:

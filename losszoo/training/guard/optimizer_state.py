@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any
 
@@ -115,12 +115,9 @@ def _is_data(value: Any, own: Mapping[int, Tensor]) -> bool:
 
 def _as_torch(held: Mapping[str, Any]) -> dict[str, Any]:
     """As ``Optimizer.state_dict`` says it: parameters are numbers."""
-    numbers = {id(parameter): number for number, parameter in enumerate(_all_of(held["groups"]))}
+    parameters = [parameter for group in held["groups"] for parameter in group["params"]]
+    numbers = {id(parameter): number for number, parameter in enumerate(parameters)}
     groups = [{**group, "params": [numbers[id(p)] for p in group["params"]]} for group in held["groups"]]
     state = {numbers.get(id(owner), owner): value for owner, value in held["state"].items()}
     state = {owner: value for owner, value in state.items() if not isinstance(owner, Tensor)}
     return {"state": state, "param_groups": groups}
-
-
-def _all_of(groups: Iterable[Mapping[str, Any]]) -> Iterator[Tensor]:
-    return (parameter for group in groups for parameter in group["params"])

@@ -44,22 +44,19 @@ class Saving:
         progress.seconds = self.seconds()
         plan.record.write_json("history.json", progress.history)
         plan.record.write_json("steps.json", progress.steps.columns())
-        plan.record.write_checkpoint(checkpoint_of(plan, progress))
+        plan.record.write_checkpoint(
+            {
+                "model": plan.model.state_dict(),
+                "loss": plan.loss.state_dict(),
+                "optimizer": plan.optimizer.state_dict(),
+                "guard": plan.guard.state_dict(),
+                "random": plan.randomness.whole_state(),
+                "bundles": plan.record.bundles.tried if plan.record.bundles else 0,
+                "config": dict(plan.config),
+                **progress.state_dict(),
+            }
+        )
         self._saved = time.perf_counter()
-
-
-def checkpoint_of(plan: Plan, progress: Progress) -> dict[str, Any]:
-    """Everything that the rest of the run depends on."""
-    return {
-        "model": plan.model.state_dict(),
-        "loss": plan.loss.state_dict(),
-        "optimizer": plan.optimizer.state_dict(),
-        "guard": plan.guard.state_dict(),
-        "random": plan.randomness.whole_state(),
-        "bundles": plan.record.bundles.tried if plan.record.bundles else 0,
-        "config": dict(plan.config),
-        **progress.state_dict(),
-    }
 
 
 def go_on(plan: Plan, state: Mapping[str, Any]) -> Progress:

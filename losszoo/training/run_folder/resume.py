@@ -1,19 +1,17 @@
-"""A run folder read again: its result, or all that is needed to go on with it."""
+"""A run folder read again: its result, or all that is needed to resume it."""
 
 from __future__ import annotations
 
 import os
 import shlex
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from losszoo.common.files import DamagedError, read_json
+from losszoo.common.files import DamagedError, jsonable, read_json
 from losszoo.common.text import in_one_line
 from losszoo.errors import UntrustedError, UsageError, untrusted
 from losszoo.pairs.distributed.collectives import World
@@ -25,7 +23,7 @@ from losszoo.training.make_plan import FORMAT, KEPT, Choice, choose
 from losszoo.training.plan import Plan
 from losszoo.training.run_folder.checkpoint import begin_again, go_on, read_checkpoint
 from losszoo.training.run_folder.progress import Progress
-from losszoo.training.run_folder.run_folder import CHECKPOINT, jsonable
+from losszoo.training.run_folder.run_folder import CHECKPOINT
 from losszoo.training.run_options import Options
 from losszoo.training.run_result import RunResult
 
@@ -53,7 +51,7 @@ _MOST_NAMED = 5
 
 
 class NotResumableError(UsageError):
-    """A folder that cannot be gone on with: it is damaged, of another version, or of another config."""
+    """A folder that cannot be resumed: it is damaged, of another version, or of another config."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +62,7 @@ class Kept:
         folder: of the run.
         config: that it was started with.
         result: of a run that has ended.
-        checkpoint: to go on from; None where there is none yet.
+        checkpoint: to resume from; None where there is none yet.
     """
 
     folder: Path
@@ -138,7 +136,7 @@ class Kept:
                 it.
 
         Raises:
-            UsageError: names what differs, or the code that nobody has asked to run.
+            UsageError: names what differs, or the code that would run without having been asked for.
         """
         again = self.loss(loss)
         for path in self.config["code"]:
@@ -157,9 +155,12 @@ class Kept:
         now = jsonable(chosen.config(world))
         differing = differences(self.config, now)
         if differing:
+            next_step = "start a new run, or put back what has changed"
+            if self.config["world"] != now["world"]:
+                next_step = f"start it with {resume_command('...', self.config['world'])}"
             raise NotResumableError(
                 f"a run must be resumed with the options of its start, got {'; '.join(differing)} ({self.folder}); "
-                f"{self._next_step(now)}"
+                f"{next_step}"
             )
         if self.checkpoint is not None and jsonable(self.checkpoint.get("config")) != self.config:
             raise NotResumableError(
@@ -167,11 +168,6 @@ class Kept:
                 "run; delete it to start the run again"
             )
         return chosen
-
-    def _next_step(self, now: Mapping[str, Any]) -> str:
-        if self.config["world"] != now["world"]:
-            return f"start it with {resume_command('...', self.config['world'])}"
-        return "start a new run, or put back what has changed"
 
     def progress(self, plan: Plan) -> Progress:
         """Put a fresh plan into the state of the checkpoint; where there is none, the run begins again.
@@ -257,8 +253,20 @@ def read_run(folder: Path) -> Kept:
     if isinstance(result, dict) and result.get("status") == "interrupted":
         result = None
     if result is not None:
-        return Kept(folder, config, _result(result, folder))
-    return Kept(folder, config, checkpoint=_checkpoint(folder))
+        try:
+            return Kept(folder, config, RunResult.from_dict(result))
+        except (KeyError, TypeError, AttributeError) as error:
+            raise NotResumableError(
+                f"{folder / 'result.json'} must be the result of a run, got {in_one_line(error)}; delete it to "
+                "resume the run from its checkpoint"
+            ) from error
+    path = folder / CHECKPOINT
+    try:
+        return Kept(folder, config, checkpoint=read_checkpoint(path) if path.exists() else None)
+    except (OSError, DamagedError) as error:
+        raise NotResumableError(
+            f"{path} must be a whole checkpoint, got {error}; delete it to start the run again"
+        ) from error
 
 
 def _runs_inside(folder: Path) -> str:
@@ -308,28 +316,6 @@ def _damaged(folder: Path, what: str) -> NotResumableError:
     return NotResumableError(f"{folder / 'config.json'} is damaged: {what}; start a new run")
 
 
-def _result(record: Any, folder: Path) -> RunResult:
-    try:
-        return RunResult.from_dict(record)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise NotResumableError(
-            f"{folder / 'result.json'} must be the result of a run, got {in_one_line(error)}; delete it to "
-            "resume the run from its checkpoint"
-        ) from error
-
-
-def _checkpoint(folder: Path) -> dict[str, Any] | None:
-    path = folder / CHECKPOINT
-    if not path.exists():
-        return None
-    try:
-        return read_checkpoint(path)
-    except (OSError, DamagedError) as error:
-        raise NotResumableError(
-            f"{path} must be a whole checkpoint, got {error}; delete it to start the run again"
-        ) from error
-
-
 def _json(folder: Path, name: str) -> Any:
     path = folder / name
     if not path.exists():
@@ -338,14 +324,3 @@ def _json(folder: Path, name: str) -> Any:
         return read_json(path)
     except (OSError, DamagedError) as error:
         raise NotResumableError(f"{path} must be a whole JSON file, got {error}") from error
-
-
-@contextmanager
-def same_threads(config: Mapping[str, Any]) -> Iterator[None]:
-    """Sums are parted among threads: another number of them gives other last digits."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(config["threads"])
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

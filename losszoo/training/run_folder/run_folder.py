@@ -9,11 +9,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from losszoo.common.files import check_no_links, remove_stale, write_json
-from losszoo.common.files import jsonable as jsonable
-from losszoo.common.files import save_atomically as save_atomically
-from losszoo.common.files import slug as slug
-from losszoo.common.files import write_atomically as write_atomically
+from losszoo.common.files import (
+    check_no_links,
+    remove_stale,
+    save_atomically,
+    slug,
+    write_json,
+)
 from losszoo.common.locks import LOCK, NoLocksError, locked
 from losszoo.errors import UsageError
 from losszoo.training.guard.crash_bundle import Bundles

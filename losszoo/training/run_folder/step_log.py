@@ -38,14 +38,11 @@ class Steps:
             self._columns[name].append(value)
         self._ordinary += not bad
         if self._ordinary > self.most:
-            self._thin()
-
-    def _thin(self) -> None:
-        self.every *= 2
-        steps, bad = self._columns["step"], self._columns["bad"]
-        kept = [i for i, step in enumerate(steps) if bad[i] or step % self.every == 0]
-        self._columns = {name: [column[i] for i in kept] for name, column in self._columns.items()}
-        self._ordinary = len(kept) - sum(self._columns["bad"])
+            self.every *= 2
+            steps, bads = self._columns["step"], self._columns["bad"]
+            kept = [i for i, step in enumerate(steps) if bads[i] or step % self.every == 0]
+            self._columns = {name: [column[i] for i in kept] for name, column in self._columns.items()}
+            self._ordinary = len(kept) - sum(self._columns["bad"])
 
     def columns(self) -> dict[str, list[Any]]:
         """By name."""
