@@ -1,4 +1,4 @@
-"""What a process of its own does for one cell: it measures, and takes nobody else down."""
+"""What a process of its own does for one cell: it measures, and its end ends nothing else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-r"""How cost grows: a model fitted to measurements, from which sizes that nobody waits for are computed.
+r"""How cost grows: a model fitted to measurements, from which larger sizes are predicted.
 
 .. math:: t(N, D) = a\,N^2 D + b\,N^2 + c\,N D + d
 
@@ -148,7 +148,7 @@ class Traffic:
 def traffic(rows: int, dim: int, ranks: int, *, ring: bool, itemsize: int = 4, memory: int = 256 << 20) -> Traffic:
     """Bytes of a step over candidates of all ranks.
 
-    Gathered, every row visits every rank once and its gradient comes home; a rank holds all rows and their gradient.
+    Gathered, every row visits every rank once and its gradient returns; a rank holds all rows and their gradient.
     Around a ring a rank holds its own part, the part that visits, and the gradients of both. But a row function sees
     whole rows of pairs, so all columns go around for each block of rows, once for the pairs and, with their gradient,
     once more: the fewer rows a block has, the more is sent.

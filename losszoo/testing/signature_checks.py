@@ -202,7 +202,7 @@ def check_refusals(signature: Signature) -> None:
                 try:
                     _accepted(signature, wrong, expects)
                 except BrokenRule as error:
-                    require(str(error).startswith(f"{name} must "), rule, str(error), advice)
+                    require(error.argument == name, rule, str(error), advice)
                 except Exception as error:  # what a check without this rule raises, somewhere inside
                     require(False, rule, in_one_line(error), advice)
                 else:

@@ -1,4 +1,4 @@
-"""A peer: somebody else's way to compute the same loss."""
+"""A peer: another implementation of the same loss."""
 
 from __future__ import annotations
 
@@ -15,13 +15,18 @@ from losszoo.errors import UsageError
 Call = Callable[..., Tensor]
 
 
+def by_name(*formulas: Call) -> dict[str, Call]:
+    """Formulas by the name of their loss, which is that of the function, with dashes."""
+    return {formula.__name__.replace("_", "-"): formula for formula in formulas}
+
+
 class NoAnswerError(UsageError):
     """A peer does not compute this loss, or not with these parameters; says why."""
 
 
 @dataclass(frozen=True)
 class Peer:
-    """Somebody else's way to compute some of the losses.
+    """Another implementation of some of the losses.
 
     Args:
         name: as in ``--against``.

@@ -21,7 +21,7 @@ from losszoo.testing.loss_under_test import NotApplicable, Subject
 from losszoo.testing.ordinary_inputs import value_and_gradients
 
 _UNANNOUNCED = "it is in no registry"
-_NOBODY = "no_such_parameter"
+_UNKNOWN = "no_such_parameter"
 
 
 @check()
@@ -64,10 +64,10 @@ def check_wrong_options(subject: Subject) -> None:
     try:
         subject.make(no_such_parameter=1)
     except UsageError as error:
-        require(_NOBODY in str(error), "an unknown parameter must be refused by its name", str(error), "name it")
+        require(_UNKNOWN in str(error), "an unknown parameter must be refused by its name", str(error), "name it")
     else:
         advice = "name every keyword: **options swallows misspelt ones"
-        require(False, "an unknown parameter must be refused", f"{_NOBODY}=1 was taken", advice)
+        require(False, "an unknown parameter must be refused", f"{_UNKNOWN}=1 was taken", advice)
 
 
 def _illegal(param: Param) -> Iterator[Any]:

@@ -70,6 +70,5 @@ def _element_mask(subject: Subject, inputs: Batch) -> Tensor:
 @check(concerns=sampled)
 def check_everything_masked(subject: Subject) -> None:
     """A batch of which everything is masked gives what the empty policy says, and a zero gradient."""
-    nobody = torch.zeros(6, dtype=torch.bool)
     subject.must_take(mask=_MASKED)
-    obeys_empty_policy(subject, subject.batch(), {"mask": nobody})
+    obeys_empty_policy(subject, subject.batch(), {"mask": torch.zeros(6, dtype=torch.bool)})

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.func import functional_call
 
-from losszoo.doctor.inputs.edge_cases import battery
+from losszoo.losses.signatures.example_inputs import edge_cases
 from losszoo.testing.check import check, require
 from losszoo.testing.finite_values import what_breaks
 from losszoo.testing.loss_under_test import Subject
@@ -31,9 +31,9 @@ def check_battery(subject: Subject) -> None:
     """Value and gradient stay finite on the doctor's battery, wherever the true ones are."""
     loss = subject.make()
     broken = [
-        f"on '{label}' {fault}"
-        for label, inputs in battery(subject.signature, subject.expects, 0)
-        if (fault := what_breaks(loss, inputs, subject))
+        f"on '{case.label}' {fault}"
+        for case in edge_cases(subject.signature, subject.expects, 0)
+        if (fault := what_breaks(loss, case.inputs, subject))
     ]
     came = "".join(broken[:1]) + f" (and so on {len(broken) - 1} inputs more)" * (len(broken) > 1)
     require(not broken, "value and gradient must be finite", came, f"look at it with: {subject.doctor}")
