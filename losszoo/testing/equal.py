@@ -23,12 +23,9 @@ def agree(
 ) -> None:
     """Break the rule that ``name`` must be ``other_name``, unless they agree; two NaN do not."""
     if actual.shape != expected.shape:
-        require(False, f"{name} must be {other_name}", f"shapes {_shape(actual)} and {_shape(expected)}", advice)
+        came = f"shapes {tuple(actual.shape)} and {tuple(expected.shape)}"
+        require(False, f"{name} must be {other_name}", came, advice)
     apart = ~torch.isclose(actual.to(expected.dtype), expected, rtol=rtol, atol=atol)
     if bool(apart.any()):
         came = f"{actual[apart][0].item():.8g} and {expected[apart][0].item():.8g}"
         require(False, f"{name} must be {other_name}", came, advice)
-
-
-def _shape(tensor: Tensor) -> str:
-    return str(tuple(tensor.shape))

@@ -18,7 +18,7 @@ from losszoo.registry.specs import LossSpec
 from losszoo.testing.check import check, require
 from losszoo.testing.checks.bad_arguments import must_refuse
 from losszoo.testing.loss_under_test import NotApplicable, Subject
-from losszoo.testing.ordinary_inputs import value_and_gradients
+from losszoo.testing.ordinary_inputs import are_finite, value_and_gradients
 
 _UNANNOUNCED = "it is in no registry"
 _UNKNOWN = "no_such_parameter"
@@ -91,10 +91,10 @@ def check_legal_options(subject: Subject) -> None:
     for name, value in cases:
         loss = subject.make(**{name: value})
         result, gradients = value_and_gradients(loss, subject.batch(), subject.signature)
-        finite = bool(result.isfinite()) and all(bool(g.isfinite().all()) for g in gradients)
         came = f"{name}={value!r} gives the value {result.item()}"
         advice = "narrow the range in the Param (bounds='()' leaves out its ends), or treat the end in the loss"
-        require(finite, "value and gradient must be finite wherever a parameter is legal", came, advice)
+        rule = "value and gradient must be finite wherever a parameter is legal"
+        require(are_finite(result, gradients), rule, came, advice)
 
 
 def _extremes(param: Param) -> Iterator[Any]:
