@@ -13,7 +13,7 @@ def main(folder: str) -> int:
     top = {name.split("/")[0] for name in names if not name.split("/")[0].endswith(".dist-info")}
     missing = {f"{package}/py.typed" for package in PACKAGES} - set(names)
     if top != PACKAGES or missing:
-        print(f"{wheel.name}: top-level names must be {sorted(PACKAGES)}, however: {sorted(top)}")
+        print(f"{wheel.name}: top-level names must be {sorted(PACKAGES)}, got {sorted(top)}")
         print(f"missing: {sorted(missing)}")
         return 1
     print(f"{wheel.name}: {sorted(top)}, {len(names)} files")

@@ -48,7 +48,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     if min(options.seeds, options.splits) < 2:
-        parser.error(f"an interval needs two seeds and two splits, however: {options.seeds} and {options.splits}")
+        parser.error(f"an interval needs two seeds and two splits, got {options.seeds} and {options.splits}")
     held = {} if options.fresh or not RESULTS.exists() else json.loads(RESULTS.read_text(encoding="utf-8"))
     document = {**held, "machine": machine(), "published": losszoo_published(), "runs": []}
     for runs in all_runs(held.get("runs", []), cells(options.seeds, options.splits)):

@@ -107,7 +107,7 @@ def stop_of(form: str, seed: int, settings: Mapping[str, Any]) -> dict[str, Any]
         found = told(first) if first else {}
     steps, looks = watched(loss, seed, settings, power)
     if steps != result.steps:
-        raise RuntimeError(f"a watched run must stop where the other does, however: {steps} and {result.steps} steps")
+        raise RuntimeError(f"a watched run must stop where the other does, got {steps} and {result.steps} steps")
     last, before = looks[-1], looks[:-1]
     return {
         "form": form,

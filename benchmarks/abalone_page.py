@@ -112,9 +112,9 @@ _GROWN: tuple[tuple[str, str, Callable[[Iterable[float]], float]], ...] = (
 def limits(book: Book) -> list[str]:
     held = book.document["ratio"]["limits"]
     said = (
-        ("quotient", "its slope, with 1 / P_diff^2, overflows: the gradient is NaN", held["slope"]),
+        ("quotient", "its gradient, with 1 / P_diff^2, overflows to NaN", held["slope"]),
         ("quotient", "P_same / P_diff itself overflows: the loss is infinite", held["quotient"]),
-        ("two logarithms", "their slope, 1 / (32 P_diff) in a mean over 32 rows, overflows", held["logarithm"]),
+        ("two logarithms", "their gradient, 1 / (32 P_diff) in a mean over 32 rows, overflows", held["logarithm"]),
         ("either", "P_diff rounds to 0: the loss is infinite", held["underflow"]),
     )
     return markdown(("form", "in float32", "from ln P_diff"), [[a, b, f"{value:.1f}"] for a, b, value in said])
@@ -164,7 +164,7 @@ def answer(book: Book) -> list[str]:
         "The plain ratio goes NaN because it divides by a sum of softmax probabilities, and nothing in it keeps the "
         f"embedding from growing: in {sum('step' in one for one in stops)} of {len(stops)} seeds it stops, in epoch "
         f"{first} to {last}, at the first batch in which ln P_diff of some row is below {limit:.1f}, where "
-        f"the slope of the quotient overflows in float32; the largest distances there are {near:.0f} to {far:.0f}.",
+        f"the gradient of the quotient overflows in float32; the largest distances there are {near:.0f} to {far:.0f}.",
     )
     return [line for sentence in told for line in (*textwrap.wrap(sentence, 120), "")][:-1]
 
@@ -224,7 +224,7 @@ def _put(page: str, name: str, lines: Iterable[str]) -> str:
     text = "".join(f"{line}\n" for line in ("", *lines, ""))
     pattern = re.compile(_PART.format(name=re.escape(name)), re.DOTALL)
     if not pattern.search(page):
-        raise SystemExit(f"{PAGE.name} must have a part {name!r}, however: it has none")
+        raise SystemExit(f"{PAGE.name} must have a part {name!r}, got none")
     return pattern.sub(lambda match: match[1] + text + match[2], page)
 
 

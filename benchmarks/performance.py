@@ -44,7 +44,7 @@ def main() -> None:
     options = parser.parse_args()
     unknown = sorted(set(options.parts) - set(COMMANDS))
     if unknown:
-        parser.error(f"PART must be one of {', '.join(COMMANDS)}, however: {', '.join(unknown)}")
+        parser.error(f"PART must be one of {', '.join(COMMANDS)}, got {', '.join(unknown)}")
     for name in options.parts or COMMANDS:
         document = measure([*COMMANDS[name].split(), "--threads", str(options.threads)])
         write(name, lines(document))
@@ -67,7 +67,7 @@ def write(name: str, made: Iterable[str]) -> None:
     text = "".join(f"{line}\n" for line in ("", *made, ""))
     pattern = re.compile(_PART.format(name=re.escape(name)), re.DOTALL)
     if not pattern.search(page):
-        raise SystemExit(f"{PAGE.name} must have a part {name!r}, however: it has none")
+        raise SystemExit(f"{PAGE.name} must have a part {name!r}, got none")
     PAGE.write_text(pattern.sub(lambda match: match[1] + text + match[2], page), encoding="utf-8")
 
 

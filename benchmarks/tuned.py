@@ -12,7 +12,7 @@ correction of Nadeau and Bengio, "Inference for the Generalization Error", Machi
 ratio of test to training rows to 1 / (number of splits). For the same reason rows of the test parts of the splits 5 to
 9 have been validation rows of the search, one by one; no test part has been so as a whole.
 
-Needs the data of abalone and the extra ``tune``. The study is kept in ``--out``: the same command again goes on.
+Needs the data of abalone and the extra ``tune``. The study is kept in ``--out``: repeat the command to continue.
 
     python benchmarks/tuned.py [--task abalone] [--task abalone-age] [--trials 50] [--out tuned]
 """

@@ -42,4 +42,4 @@ def _ending(ended: EndedError, timeout: float) -> dict[str, Any]:
     if ended.code == -signal.SIGKILL:
         return {"status": "killed", "said": "killed by the system, as where memory runs out"}
     how = f"signal {-ended.code}" if ended.code < 0 else f"exit code {ended.code}"
-    return {"status": "raised", "said": f"ended with {how}: {ended.last_line or 'it said nothing'}"}
+    return {"status": "raised", "said": f"ended with {how}: {ended.last_line or 'it printed nothing'}"}

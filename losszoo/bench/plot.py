@@ -75,7 +75,7 @@ def check_plotting() -> None:
     try:
         import matplotlib  # noqa: F401
     except ImportError:
-        raise UsageError("--plot must have matplotlib installed: pip install 'losszoo[bench]'") from None
+        raise UsageError("matplotlib is not installed: pip install 'losszoo[bench]'") from None
 
 
 def draw(report: Report, path: str, command: str, machine: str) -> None:

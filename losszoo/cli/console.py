@@ -1,14 +1,12 @@
-"""What is printed with rich: whole blocks on a console, and the progress bar of a terminal."""
+"""What is printed with rich: whole blocks on a console."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from rich.console import Console, RenderableType
-from rich.table import Column as TableColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -19,8 +17,6 @@ PIPE_WIDTH = 10_000
 _GAP = 2
 # A name in lines shorter than this cannot be read.
 _NARROWEST = 16
-# A terminal in which a long bar takes no room from what it says.
-_WIDE = 120
 # The rows of a table: cells, and a style.
 Cells = Sequence[tuple[Sequence[str], str]]
 
@@ -89,24 +85,3 @@ def _wide(widths: Sequence[int], shown: Sequence[int]) -> int:
 def no_room_for(headings: Sequence[str]) -> Text:
     """What a table lacks in this terminal."""
     return Text(f"no room for: {', '.join(headings)}; a wider terminal or --json shows them", style="dim")
-
-
-def started_bar(title: str, total: int | None, line: str) -> tuple[Any, Any]:
-    """A progress bar on stderr that counts to ``total`` and shows a line, and its task."""
-    from rich.markup import escape
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    console = Console(stderr=True)
-    bar = Progress(
-        # The title is the one part that may be cut: the user has just typed it.
-        TextColumn("{task.description}", table_column=TableColumn(ratio=1, no_wrap=True, overflow="ellipsis")),
-        BarColumn(bar_width=24 if console.width >= _WIDE else 8),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[line]}", table_column=TableColumn(no_wrap=True)),
-        TimeElapsedColumn(),
-        console=console,
-        expand=True,
-    )
-    task = bar.add_task(escape(title), total=total, line=line)
-    bar.start()
-    return bar, task

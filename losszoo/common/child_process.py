@@ -10,7 +10,8 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import IO, Any, Self
 
 # Seconds after a time limit, in which the process tells what it has found before it is ended.
@@ -19,6 +20,8 @@ GRACE = 3.0
 _START = 120.0
 _CODE = "import sys; sys.path[:] = {path!r}; from losszoo.common.child_main import main; main({module!r})"
 _LAST_WORDS = 300
+# Seconds between two looks at several processes.
+_POLL = 0.3
 
 
 class EndedError(Exception):
@@ -60,13 +63,13 @@ class ChildProcess:
     def __exit__(self, *exception: object) -> None:
         self.close()
 
-    def ask(self, job: str, request: Mapping[str, Any], seconds: float, grace: float = GRACE) -> Any:
+    def ask(self, job: str, request: Mapping[str, Any], seconds: float | None, grace: float = GRACE) -> Any:
         """The first answer of a job.
 
         Args:
             job: "package.module:function"; the function takes the request, and yields its answers.
             request: plain data.
-            seconds: time limit of the job, which the start of a process does not count in.
+            seconds: time limit of the job, which the start of a process does not count in; None for no limit.
             grace: seconds after it, in which the job may end by itself.
 
         Raises:
@@ -77,13 +80,13 @@ class ChildProcess:
         self._send((job, dict(request)))
         return self.answer(seconds, grace)
 
-    def answer(self, seconds: float, grace: float = GRACE) -> Any:
+    def answer(self, seconds: float | None, grace: float = GRACE) -> Any:
         """The next answer of the same job, as :meth:`ask`."""
         try:
-            answer = self._answers.get(timeout=seconds + grace)
+            answer = self._answers.get(timeout=None if seconds is None else seconds + grace)
         except queue.Empty:
             self.close()
-            late = f"broken off after {seconds:g} s, the time limit (--budget), within a call that does not return"
+            late = f"stopped after {seconds:g} s, the time limit (--budget), within a call that does not return"
             raise EndedError(late) from None
         except BaseException:  # Ctrl-C
             self.close()
@@ -144,6 +147,13 @@ class ChildProcess:
         why = ", as the system does where memory runs out" if name == "SIGKILL" else ""
         return EndedError(f"the process that the {self.what} ran in was ended by {name}{why}", code, last)
 
+    def interrupt(self) -> None:
+        """Ctrl-C for the process: what it does may come to an end in order."""
+        process = self._process
+        if process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                process.send_signal(signal.SIGINT)
+
     def close(self) -> None:
         """End the process, with all that it has started."""
         process, self._process = self._process, None
@@ -155,6 +165,67 @@ class ChildProcess:
         if process.stdin is not None:
             with contextlib.suppress(BrokenPipeError):
                 process.stdin.close()
+
+
+def ask_in_parallel(
+    job: str,
+    requests: Sequence[Mapping[str, Any]],
+    processes: int,
+    what: str,
+    *,
+    keep_stderr: bool = False,
+    patience: float = 0.0,
+    meanwhile: Callable[[], None] = lambda: None,
+) -> list[Any]:
+    """The first answer to each request, by several processes; what was raised instead stands in its place.
+
+    Where the block is left early, as by Ctrl-C, every process is interrupted first, and killed in the end.
+
+    Args:
+        job: as of :meth:`ChildProcess.ask`, without a time limit.
+        requests: each goes to the first process that is free.
+        processes: how many at a time.
+        what: runs there, in the words of an EndedError.
+        keep_stderr: as of :class:`ChildProcess`.
+        patience: seconds in which an interrupted process may end by itself.
+        meanwhile: called again and again in this thread.
+    """
+    children = [ChildProcess(what, keep_stderr=keep_stderr) for _ in range(processes)]
+    answers: list[Any] = [None] * len(requests)
+    waiting = list(enumerate(requests))[::-1]
+
+    def serve(child: ChildProcess) -> None:
+        # The system ends a process with the thread that has started it: each thread keeps its own to the end.
+        with child:
+            while waiting:
+                try:
+                    place, request = waiting.pop()
+                except IndexError:  # another thread has taken the last one
+                    return
+                try:
+                    answers[place] = child.ask(job, request, None)
+                except Exception as error:
+                    answers[place] = error
+
+    with ThreadPoolExecutor(max(1, processes)) as threads:
+        served = [threads.submit(serve, child) for child in children]
+        try:
+            while wait(served, _POLL).not_done:
+                meanwhile()
+        except BaseException:
+            waiting.clear()
+            for child in children:
+                child.interrupt()
+            try:
+                wait(served, patience)
+            finally:
+                while wait(served, 0.1).not_done:  # one may only be starting now
+                    for child in children:
+                        child.close()
+            raise
+    for future in served:
+        future.result()
+    return answers
 
 
 def _read(process: subprocess.Popen[bytes], answers: queue.Queue[Any]) -> None:

@@ -92,7 +92,7 @@ def _verified(path: Path, sha256: str, url: str) -> Path:
         raise DataError(
             f"data file {path} must have sha256 {sha256}, got {actual}, "
             f"{path.stat().st_size} bytes (truncated or altered?); replace it with a copy of {url}, "
-            "or remove it and the next place is looked in"
+            "or remove it and the next place is searched"
         )
     return path
 

@@ -241,6 +241,19 @@ def slug(text: str) -> str:
     return re.sub(r"-{2,}", "-", safe).strip("-.")[:80].strip("-.") or "loss"
 
 
+def flattened(config: Mapping[str, Any], lead: str = "") -> dict[str, Any]:
+    """The values of nested mappings by the path to each.
+
+    Example:
+        >>> flattened({"recipe": {"lr": 0.1}, "seed": 0})
+        {'recipe.lr': 0.1, 'seed': 0}
+    """
+    values: dict[str, Any] = {}
+    for key, value in config.items():
+        values |= flattened(value, f"{lead}{key}.") if isinstance(value, Mapping) else {f"{lead}{key}": value}
+    return values
+
+
 def jsonable(value: Any) -> Any:
     """Plain data that JSON can say."""
     if isinstance(value, Mapping):

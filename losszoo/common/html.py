@@ -46,16 +46,6 @@ def _printable(value: Any) -> Any:
     return "\n".join(map(printable, value.split("\n"))) if type(value) is str else value
 
 
-def in_html(text: str) -> str:
-    """As text of the page; lines stay lines.
-
-    Example:
-        >>> in_html('<b title="x">')
-        '&lt;b title=&quot;x&quot;&gt;'
-    """
-    return escape("\n".join(map(printable, text.split("\n"))))
-
-
 def in_plot(text: str) -> str:
     """As text of a plot: plotly reads tags, entities and ``%{meta}`` even in a name, and shows this one literally.
 

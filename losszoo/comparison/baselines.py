@@ -61,22 +61,18 @@ def _rows(part: Part) -> Array:
     return array
 
 
-def _scored(outputs: Outputs, data: Prepared) -> dict[str, dict[str, float]]:
-    from losszoo.training.evaluation.predict import output_metrics
-
-    return {part: output_metrics(outputs[part], getattr(data, part), data, "probabilities") for part in outputs}
-
-
 def _best(candidates: Iterable[Outputs], data: Prepared, deciding: tuple[str, str]) -> dict[str, dict[str, float]]:
     """The metrics of the candidate that is best on validation; of equally good ones the first."""
+    from losszoo.training.evaluation.predict import output_metrics
+
     metric, direction = deciding
     sign = 1.0 if direction == "max" else -1.0
     best: dict[str, dict[str, float]] = {}
     highest = -math.inf
     for outputs in candidates:
-        found = _scored(outputs, data)
-        if not best or sign * found["val"][metric] > highest:
-            best, highest = found, sign * found["val"][metric]
+        scores = {part: output_metrics(x, getattr(data, part), data, "probabilities") for part, x in outputs.items()}
+        if not best or sign * scores["val"][metric] > highest:
+            best, highest = scores, sign * scores["val"][metric]
     return best
 
 
@@ -97,24 +93,19 @@ def _tensor(predicted: Any, data: Prepared, classes: Iterable[int]) -> Tensor:
     return full
 
 
-def _logistic(data: Prepared, deciding: tuple[str, str]) -> dict[str, dict[str, float]]:
-    from sklearn.linear_model import LogisticRegression
+def _linear(data: Prepared, deciding: tuple[str, str]) -> dict[str, dict[str, float]]:
+    """Of labels the logistic regression, of numbers the ridge regression, at the best strength of its penalty."""
+    from sklearn.linear_model import LogisticRegression, Ridge
+
+    rows, targets = _rows(data.train), data.train.targets.numpy()
 
     def candidates() -> Iterator[Outputs]:
         for strength in _STRENGTHS:
-            model = LogisticRegression(C=strength, max_iter=2000).fit(_rows(data.train), data.train.targets.numpy())
-            yield _outputs(model.predict_proba, data, model.classes_.tolist())
-
-    return _best(candidates(), data, deciding)
-
-
-def _ridge(data: Prepared, deciding: tuple[str, str]) -> dict[str, dict[str, float]]:
-    from sklearn.linear_model import Ridge
-
-    def candidates() -> Iterator[Outputs]:
-        for strength in _STRENGTHS:
-            model = Ridge(alpha=strength).fit(_rows(data.train), data.train.targets.numpy())
-            yield _outputs(model.predict, data)
+            if data.classes:
+                model = LogisticRegression(C=strength, max_iter=2000).fit(rows, targets)
+                yield _outputs(model.predict_proba, data, model.classes_.tolist())
+            else:
+                yield _outputs(Ridge(alpha=strength).fit(rows, targets).predict, data)
 
     return _best(candidates(), data, deciding)
 
@@ -182,8 +173,8 @@ def _nca(data: Prepared, deciding: tuple[str, str]) -> dict[str, dict[str, float
 
 
 _COMPUTE: Mapping[str, Callable[[Any, tuple[str, str]], dict[str, dict[str, float]]]] = {
-    "logistic-regression": _logistic,
-    "ridge": _ridge,
+    "logistic-regression": _linear,
+    "ridge": _linear,
     "knn": _knn,
     "gradient-boosting": _boosting,
     "nca-knn": _nca,

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from losszoo.common.files import DamagedError, read_json, write_json
+from losszoo.common.files import DamagedError, flattened, read_json, write_json
 
 FORMAT = 2
 RECORD = "cell.json"
@@ -110,22 +110,10 @@ class Cell:
             >>> cell.differences({"config": {"torch": "2.8", "set": {}}})
             ['torch: 2.8 -> 2.9', 'set.recipe.lr: not set -> 0.1']
         """
-        there, here = dict(_flat(record["config"])), dict(_flat(_plain(self.config)))
+        # As it comes back from the file: tuples are lists there.
+        there, here = flattened(record["config"]), flattened(json.loads(json.dumps(self.config)))
         keys = dict.fromkeys([*there, *here])
         return [f"{key}: {_said(there, key)} -> {_said(here, key)}" for key in keys if there.get(key) != here.get(key)]
-
-
-def _plain(config: Mapping[str, Any]) -> Any:
-    """As it comes back from the file: tuples are lists there."""
-    return json.loads(json.dumps(config))
-
-
-def _flat(config: Mapping[str, Any], lead: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in config.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{lead}{key}.")
-        else:
-            yield f"{lead}{key}", value
 
 
 def _said(config: Mapping[str, Any], key: str) -> str:

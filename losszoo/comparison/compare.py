@@ -8,7 +8,7 @@ import os
 import time
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -94,11 +94,28 @@ def compare(
     try:
         records |= _computed(todo, len(records), how, on_progress)
     except KeyboardInterrupt:
-        raise _interrupted(grid, request.out) from None
-    found = _conclude(grid, records, request, how, notes)
-    found = replace(found, seconds=round(time.perf_counter() - started, 3))
-    _write(found, request.out)
-    return found
+        done = sum((cell.peek() or {}).get("status") == "done" for cell in grid.cells)
+        kept = f"{done} of {len(grid.cells)} cells are done and kept in {request.out}"
+        raise KeyboardInterrupt(f"interrupted: {kept}; the same command computes the others") from None
+    members = grid.members
+    ordered = {cell: records[cell] for cell in grid.cells}
+    tables = {task.name: make_table(task, ordered, members.seeds) for task in members.tasks}
+    comparison = Comparison(
+        tasks=members.tasks,
+        losses=members.losses,
+        seeds=members.seeds,
+        out=str(request.out),
+        options={**asdict(how), "baselines": request.baselines, **request.options},
+        cells=[{**record, "folder": str(cell.folder)} for cell, record in ordered.items()],
+        tables=tables,
+        ranks=ranks_of(tables, members.tasks),
+        notes=notes,
+        seconds=round(time.perf_counter() - started, 3),
+    )
+    # The document says nothing that the cells do not, so a full disk is no failure.
+    with contextlib.suppress(OSError):
+        write_json(request.out / DOCUMENT, comparison.to_dict())
+    return comparison
 
 
 @dataclass(frozen=True)
@@ -150,34 +167,3 @@ def _computed(
     workers = open_pool(how.backend, how.jobs, len(todo), how.address)
     with workers as pool, Watch(todo, done, orders.command, on_progress):
         return Schedule(pool, orders).run(todo)
-
-
-def _interrupted(grid: Grid, out: Path) -> KeyboardInterrupt:
-    done = sum((cell.peek() or {}).get("status") == "done" for cell in grid.cells)
-    kept = f"{done} of {len(grid.cells)} cells are done and kept in {out}"
-    return KeyboardInterrupt(f"interrupted: {kept}; the same command goes on with the others")
-
-
-def _conclude(
-    grid: Grid, records: dict[Cell, dict[str, Any]], request: Request, how: How, notes: list[str]
-) -> Comparison:
-    members = grid.members
-    ordered = {cell: records[cell] for cell in grid.cells}
-    tables = {task.name: make_table(task, ordered, members.seeds) for task in members.tasks}
-    return Comparison(
-        tasks=members.tasks,
-        losses=members.losses,
-        seeds=members.seeds,
-        out=str(request.out),
-        options={**asdict(how), "baselines": request.baselines, **request.options},
-        cells=[{**record, "folder": str(cell.folder)} for cell, record in ordered.items()],
-        tables=tables,
-        ranks=ranks_of(tables, members.tasks),
-        notes=notes,
-    )
-
-
-def _write(found: Comparison, out: Path) -> None:
-    """The document beside the cells; it says nothing that they do not, so a full disk is no failure."""
-    with contextlib.suppress(OSError):
-        write_json(out / DOCUMENT, found.to_dict())

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -15,24 +14,10 @@ from losszoo.registry.compatibility import check_fit, own_names
 from losszoo.registry.expressions import parse
 from losszoo.registry.registry import installed
 from losszoo.registry.specs import TaskSpec
+from losszoo.training.result_options import ResultOptions
 
 # The options of a run that decide its result, as they are where nobody sets them.
-DECIDING: Mapping[str, Any] = MappingProxyType(
-    {
-        "set": (),
-        "epochs": None,
-        "clip_norm": None,
-        "clip_value": None,
-        "clip": None,
-        "on_nonfinite": "raise",
-        "accumulate": 1,
-        "precision": "fp32",
-        "compile": False,
-        "device": "cpu",
-        "signature": None,
-        "expects": None,
-    }
-)
+DECIDING: Mapping[str, Any] = MappingProxyType({"set": (), "epochs": None, **asdict(ResultOptions())})
 # Options of a run that may differ without another result.
 FREE: Mapping[str, Any] = MappingProxyType({"tensorboard": False})
 _MOST_SEEDS = 10_000
@@ -90,12 +75,20 @@ def check(request: Request) -> Checked:
     problems: list[str] = []
     notes: list[str] = []
     seeds = _seeds(request.seeds, problems)
-    _check_options(request, problems)
-    losses = _own_names(_distinct("loss", request.losses, _loss_key, problems, notes))
-    tasks = tuple(_known_tasks(_distinct("task", request.tasks, str.strip, problems, notes), problems))
+    known = [*DECIDING, *FREE]
+    problems += [f"compare has no option {key!r}: {suggest(key, known)}" for key in request.options if key not in known]
+    if isinstance(request.threads, bool) or not isinstance(request.threads, int) or request.threads < 1:
+        problems.append(f"threads must be a whole number >= 1, got {request.threads!r}")
+    losses = [_with_names(loss) for loss in _distinct("loss", request.losses, _loss_key, problems, notes)]
+    tasks: list[TaskSpec] = []
+    for name in _distinct("task", request.tasks, str.strip, problems, notes):
+        try:
+            tasks.append(installed().task(name))
+        except UsageError as error:
+            problems.append(str(error))
     _check_building(_fitting(losses, tasks, problems), request, problems)
     _refuse(problems)
-    return Checked(tasks, tuple(losses), tuple(seeds), tuple(notes))
+    return Checked(tuple(tasks), tuple(losses), tuple(seeds), tuple(notes))
 
 
 def parse_seeds(text: str) -> int | tuple[int, ...]:
@@ -131,15 +124,6 @@ def _seeds(given: int | Sequence[int], problems: list[str]) -> list[int]:
     return seeds if legal else []
 
 
-def _check_options(request: Request, problems: list[str]) -> None:
-    known = [*DECIDING, *FREE]
-    for key in request.options:
-        if key not in known:
-            problems.append(f"compare has no option {key!r}: {suggest(key, known)}")
-    if isinstance(request.threads, bool) or not isinstance(request.threads, int) or request.threads < 1:
-        problems.append(f"threads must be a whole number >= 1, got {request.threads!r}")
-
-
 def _distinct(
     what: str, given: Sequence[Any], key: Callable[[str], str], problems: list[str], notes: list[str]
 ) -> list[str]:
@@ -152,7 +136,9 @@ def _distinct(
     for member in given:
         if not isinstance(member, str):
             came = f"{type(member).__name__} {getattr(member, '__name__', '')}".strip()
-            problems.append(f"a {what} must be text, for workers make it anew, got {came}; {_NAMES[what]}")
+            problems.append(
+                f"a {what} must be given as text, from which every worker makes it, got {came}; {_NAMES[what]}"
+            )
             continue
         same = key(member)
         if same in found:
@@ -164,29 +150,19 @@ def _distinct(
 _NAMES = {"loss": "write file.py:NAME", "task": "write the name of an installed task"}
 
 
+def _with_names(loss: str) -> str:
+    """A loss with the registry's names for aliases; text that cannot be read stays, to be refused with the rest."""
+    try:
+        return own_names(loss)
+    except UsageError:
+        return loss
+
+
 def _loss_key(text: str) -> str:
     try:
         return " + ".join(map(str, parse(own_names(text))))
     except UsageError:
         return text.strip()
-
-
-def _own_names(losses: Iterable[str]) -> list[str]:
-    """What cannot be read stays, to be refused with the rest."""
-    found = []
-    for text in losses:
-        with contextlib.suppress(UsageError):
-            text = own_names(text)
-        found.append(text)
-    return found
-
-
-def _known_tasks(names: Iterable[str], problems: list[str]) -> Iterator[TaskSpec]:
-    for name in names:
-        try:
-            yield installed().task(name)
-        except UsageError as error:
-            problems.append(str(error))
 
 
 def _fitting(losses: Iterable[str], tasks: Sequence[TaskSpec], problems: list[str]) -> list[tuple[str, TaskSpec]]:

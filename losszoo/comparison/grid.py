@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from losszoo._version import __version__
+from losszoo.common.files import slug
 from losszoo.comparison.baselines import NAMES
 from losszoo.comparison.cell import Cell
 from losszoo.comparison.compare_options import DECIDING, FREE, Checked, Request, check
@@ -53,15 +54,20 @@ def make_grid(request: Request) -> Grid:
 
 
 def _loss_cell(loss: str, task: TaskSpec, seed: int, request: Request) -> Cell:
+    code: dict[str, str] = {}
+    if ".py:" in loss:
+        from losszoo.training.make_plan import code_of
+
+        code = code_of(loss)
     deciding = {key: request.options.get(key, default) for key, default in DECIDING.items()}
     config = {
-        **_common(request),
+        **_versions(request),
         "loss": loss,
         "task": task.name,
         "seed": seed,
         **deciding,
         "set": _settings(request.options.get("set", ())),
-        "code": _code(loss),
+        "code": code,
         "plugins": _plugins(loss, task),
     }
     defaults = {**DECIDING, **FREE}
@@ -72,15 +78,15 @@ def _loss_cell(loss: str, task: TaskSpec, seed: int, request: Request) -> Cell:
 
 def _baseline_cell(name: str, task: TaskSpec, request: Request) -> Cell:
     settings = {key: value for key, value in _settings(request.options.get("set", ())).items() if key[:5] == "task."}
-    config = {**_common(request), "baseline": name, "task": task.name, "set": settings}
+    config = {**_versions(request), "baseline": name, "task": task.name, "set": settings}
     config["scikit-learn"] = importlib.metadata.version("scikit-learn")
-    folder = request.out / _slug(task.name) / f"baseline-{name}" / "seed-0"
+    folder = request.out / slug(task.name) / f"baseline-{name}" / "seed-0"
     return Cell(task.name, name, 0, "baseline", config, {"set": settings}, folder)
 
 
-def _common(request: Request) -> dict[str, Any]:
-    versions = {"losszoo": __version__, "torch": importlib.metadata.version("torch")}
-    return {**versions, "threads": request.threads}
+def _versions(request: Request) -> dict[str, Any]:
+    torch = importlib.metadata.version("torch")
+    return {"losszoo": __version__, "torch": torch, "threads": request.threads}
 
 
 def _settings(given: Any) -> dict[str, Any]:
@@ -91,14 +97,6 @@ def _settings(given: Any) -> dict[str, Any]:
 
     groups = parse_overrides(given)
     return {f"{group}.{key}": value for group in GROUPS for key, value in sorted(getattr(groups, group).items())}
-
-
-def _code(loss: str) -> dict[str, str]:
-    if ".py:" not in loss:
-        return {}
-    from losszoo.training.make_plan import code_of
-
-    return code_of(loss)
 
 
 def _plugins(loss: str, task: TaskSpec) -> dict[str, str]:
@@ -112,10 +110,4 @@ def _plugins(loss: str, task: TaskSpec) -> dict[str, str]:
 def _folder(request: Request, task: TaskSpec, loss: str) -> Path:
     """A name to read, and six digits for what it cannot hold."""
     digits = hashlib.sha256(loss.encode()).hexdigest()[:6]
-    return request.out / _slug(task.name) / f"{_slug(loss)}-{digits}"
-
-
-def _slug(text: str) -> str:
-    from losszoo.common.files import slug
-
-    return slug(text)
+    return request.out / slug(task.name) / f"{slug(loss)}-{digits}"

@@ -1,31 +1,31 @@
-"""The processes that compute the cells: local ones, or those of Ray; both through joblib, with the same code."""
+"""The processes that compute the cells: local ones, or those of Ray, with the same code."""
 
 from __future__ import annotations
 
 import contextlib
-import functools
 import os
 import socket
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+from losszoo.common.child_process import EndedError, ask_in_parallel
 from losszoo.common.text import counted, in_one_line
-from losszoo.comparison.worker import end_with
+from losszoo.comparison.cell import Cell
+from losszoo.comparison.worker import Orders, work
 from losszoo.errors import UsageError
 
 BACKENDS = ("local", "ray")
 _REACHABLE_WITHIN = 5.0
-_UP_WITHIN = 60.0  # an actor, where there is a CPU for it
-_IDLE = 600  # seconds until a process without work ends
+_JOB = "losszoo.comparison.worker:work_on_request"
 
 
-class WorkersDiedError(Exception):
-    """A worker has ended in the midst of a cell; what the others computed may be lost with it."""
+# The record of a cell; None where another command computes it; an error where its worker has died.
+Answer = dict[str, Any] | EndedError | None
 
 
 class Pool(ABC):
-    """Runs a function over cells, some at a time.
+    """Computes cells, some at a time.
 
     Args:
         jobs: how many at a time.
@@ -34,168 +34,46 @@ class Pool(ABC):
     def __init__(self, jobs: int) -> None:
         self.jobs = jobs
 
-    def map(self, function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
-        """What the function gives for every item.
-
-        Raises:
-            WorkersDiedError: a worker was killed, or ended itself.
-        """
-        from joblib import Parallel, delayed
-
-        # joblib computes in this very process where it is told of one job, and a hung or killed cell would take the
-        # command with it. So it is told of two, and the pool has one.
-        options = {"n_jobs": max(2, self.jobs), "batch_size": 1, "pre_dispatch": self.ahead, "max_nbytes": None}
-        try:
-            done: list[Any] = Parallel(backend=self.backend(), **options)(delayed(function)(item) for item in items)
-        except self.deaths() as error:
-            self.close()
-            raise WorkersDiedError(in_one_line(error)) from error
-        except BaseException:
-            self.close()
-            raise
-        return done
-
-    @property
-    def ahead(self) -> int:
-        """How many cells are handed out before the first has ended."""
-        return self.jobs
-
     @abstractmethod
-    def backend(self) -> Any:
-        """What joblib takes for it."""
-
-    @abstractmethod
-    def deaths(self) -> tuple[type[BaseException], ...]:
-        """What is raised when a worker has died."""
-
-    @abstractmethod
-    def close(self) -> None:
-        """Stop the workers at once."""
+    def map(self, cells: Sequence[Cell], orders: Orders) -> list[Answer]:
+        """What :func:`work` gives for every cell, in their order."""
 
 
 class LocalPool(Pool):
-    """Processes of this machine. They stay between rounds: importing torch takes a second.
+    """Processes of this machine."""
 
-    Args:
-        jobs: how many processes.
-        begin: called in each of them when it starts.
-    """
-
-    def __init__(self, jobs: int, begin: Callable[[], None]) -> None:
-        super().__init__(jobs)
-        self.begin = begin
-        self.executor: Any = None
-
-    @property
-    def ahead(self) -> int:
-        return 2 * self.jobs  # the next cell waits at the worker
-
-    def backend(self) -> Any:
-        return _processes()(self)
-
-    def deaths(self) -> tuple[type[BaseException], ...]:
-        from joblib.externals.loky.process_executor import BrokenProcessPool
-
-        return (BrokenProcessPool,)
-
-    def close(self) -> None:
-        if self.executor is not None:
-            self.executor.shutdown(wait=True, kill_workers=True)
-            self.executor = None
-
-
-@functools.cache
-def _processes() -> Any:
-    from joblib._parallel_backends import LokyBackend
-    from joblib.executor import get_memmapping_executor
-
-    class Processes(LokyBackend):  # type: ignore[misc,unused-ignore]
-        """joblib's own processes, also where there is one."""
-
-        def __init__(self, pool: LocalPool) -> None:
-            super().__init__()
-            self.pool = pool
-
-        def configure(self, n_jobs: int = 1, parallel: Any = None, **_: Any) -> int:
-            self._workers = get_memmapping_executor(
-                self.pool.jobs,
-                timeout=_IDLE,
-                initializer=self.pool.begin,
-                env=self._prepare_worker_env(n_jobs=self.pool.jobs),
-                context_id=parallel._id,
-            )
-            self.pool.executor = self._workers
-            self.parallel = parallel
-            return n_jobs
-
-    return Processes
+    def map(self, cells: Sequence[Cell], orders: Orders) -> list[Answer]:
+        requests = [{"cell": cell, "orders": orders} for cell in cells]
+        answers = ask_in_parallel(_JOB, requests, min(self.jobs, len(cells)), "cell")
+        for answer in answers:
+            if isinstance(answer, Exception) and not isinstance(answer, EndedError):
+                raise answer
+        return [answer if isinstance(answer, EndedError) else answer["record"] for answer in answers]
 
 
 class RayPool(Pool):
-    """Workers of a Ray cluster.
+    """Workers of a Ray cluster, which places each cell on a CPU that is free."""
 
-    Args:
-        jobs: how many cells at a time.
-    """
-
-    def backend(self) -> Any:
-        return _actors()(self)
-
-    def deaths(self) -> tuple[type[BaseException], ...]:
+    def map(self, cells: Sequence[Cell], orders: Orders) -> list[Answer]:
+        import ray
         from ray.exceptions import RayError
 
-        return (RayError,)
-
-    def close(self) -> None:
-        """joblib has ended the actors; the cluster is left by :func:`open_pool`."""
-
-
-@functools.cache
-def _actors() -> Any:
-    import ray
-    from joblib.pool import MemmappingPool, PicklingPool
-    from ray.util.joblib.ray_backend import RayBackend
-    from ray.util.multiprocessing import Pool as ActorPool
-
-    class InTurn(ActorPool):  # type: ignore[misc,unused-ignore]
-        """Ray draws who gets the next cell, so that two may wait for one actor while another one is idle."""
-
-        _turn = -1
-
-        def _start_actor_pool(self, processes: int) -> None:
-            """Those that come up in time: for one that was to run on a node that has just died, nobody waits."""
-            started: list[Any] = [self._new_actor_entry() for _ in range(processes)]  # type: ignore[no-untyped-call, unused-ignore]
-            calls = {actor.ping.remote(): (actor, count) for actor, count in started}
-            ready, late = ray.wait(list(calls), num_returns=processes, timeout=_UP_WITHIN)
-            while not ready:  # the cluster computes for others: a first CPU is waited for
-                ready, late = ray.wait(list(calls), num_returns=1)
-            ray.get(ready)
-            for call in late:
-                ray.kill(calls[call][0])
-            self._pool_actor, self._actor_pool = None, [calls[call] for call in ready]
-
-        def _random_actor_index(self) -> int:
-            self._turn = (self._turn + 1) % len(self._actor_pool)
-            return self._turn
-
-    class Actors(RayBackend):  # type: ignore[misc,unused-ignore]
-        """Ray's own, also where there is one, and as many as the cluster has CPUs for when a round begins."""
-
-        def __init__(self, pool: RayPool) -> None:
-            super().__init__()
-            self.pool = pool
-
-        def configure(  # type: ignore[override,unused-ignore]
-            self, n_jobs: int = 1, parallel: Any = None, prefer: Any = None, require: Any = None, **options: Any
-        ) -> int:
-            PicklingPool.__bases__ = (InTurn,)  # as Ray does it with its own pool
-            # An actor that asks for no CPU has none to itself, and Ray would put all of them on one node.
-            options = {**self.backend_kwargs, **options, "ray_remote_args": {"num_cpus": 1}}
-            self._pool = MemmappingPool(min(self.pool.jobs, cpus_of_cluster()), **options)
-            self.parallel = parallel
-            return n_jobs
-
-    return Actors
+        # A cell that has ended its worker is not tried again by Ray, but by the schedule.
+        remote_work = ray.remote(num_cpus=1, max_retries=0)(work)
+        waiting = list(cells)[::-1]
+        running: dict[Any, Cell] = {}
+        answers: dict[Cell, Answer] = {}
+        while waiting or running:
+            while waiting and len(running) < self.jobs:
+                cell = waiting.pop()
+                running[remote_work.remote(cell, orders)] = cell
+            (ended,), _ = ray.wait(list(running), num_returns=1)
+            cell = running.pop(ended)
+            try:
+                answers[cell] = ray.get(ended)
+            except RayError as error:
+                answers[cell] = EndedError(in_one_line(error))
+        return [answers[cell] for cell in cells]
 
 
 def cpus_of_cluster() -> int:
@@ -226,13 +104,11 @@ def open_pool(backend: str, jobs: int | None, cells: int, address: str | None) -
         UsageError: Ray is not installed, or not reachable; more jobs than CPUs. Says the command that helps.
     """
     if backend == "local":
-        pool: Pool = LocalPool(min(jobs or 1, cells), functools.partial(end_with, os.getpid()))
-        try:
-            yield pool
-        finally:
-            pool.close()
+        yield LocalPool(min(jobs or 1, cells))
         return
-    ray = _import_ray()
+    _require_ray()
+    import ray
+
     _connect(ray, jobs, address)
     try:
         cpus = cpus_of_cluster()
@@ -266,14 +142,7 @@ def _require_ray() -> None:
     import importlib.util
 
     if importlib.util.find_spec("ray") is None:
-        raise UsageError('backend ray must have Ray installed: pip install "losszoo[ray]"')
-
-
-def _import_ray() -> Any:
-    _require_ray()
-    import ray
-
-    return ray
+        raise UsageError('Ray is not installed: pip install "losszoo[ray]"')
 
 
 def _connect(ray: Any, jobs: int | None, address: str | None) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import threading
 import time
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,6 @@ from losszoo.common.timeouts import Alarm, TimeUpError
 from losszoo.comparison.cell import HUNG, Cell, now
 from losszoo.comparison.compare_options import FREE
 from losszoo.errors import LosszooError, UsageError
-
-_LOOKS_AFTER = 1.0  # seconds between two looks at whether the command still lives
 
 
 @dataclass(frozen=True)
@@ -40,6 +38,11 @@ class Orders:
     threads: int
     timeout: float | None = None
     data: str | None = None
+
+
+def work_on_request(request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """:func:`work` as the job of a :class:`losszoo.common.child_process.ChildProcess`."""
+    yield {"record": work(request["cell"], request["orders"])}
 
 
 def work(cell: Cell, orders: Orders) -> dict[str, Any] | None:
@@ -67,12 +70,7 @@ def _settle(orders: Orders) -> None:
     if orders.data is not None:
         os.environ.setdefault("LOSSZOO_DATA", orders.data)
     os.dup2(2, 1)  # stdout may be a JSON document
-    _warm_up()
-    _settled.append(True)
-
-
-def _warm_up() -> None:
-    """One small training, so that what torch and scikit-learn load late is no part of the first cell's cost."""
+    # One small training, so that what torch and scikit-learn load late is no part of the first cell's cost.
     import torch
 
     from losszoo.common.interrupt import Interrupt
@@ -83,26 +81,11 @@ def _warm_up() -> None:
     from losszoo.training.run_options import Options
 
     with contextlib.suppress(Exception), isolated(0, torch.device("cpu")):
-        plan = make_plan("nca", "digits", Options(epochs=1), NoRecord())
-        fit(plan, Interrupt())
+        fit(make_plan("nca", "digits", Options(epochs=1), NoRecord()), Interrupt())
+    _settled.append(True)
 
 
 _settled: list[bool] = []
-
-
-def end_with(parent: int) -> None:
-    """A command that is killed cannot stop its workers, who would train on for nobody, or wait for a cell.
-
-    Args:
-        parent: process of the command. It may be dead before this one has begun, and another be the parent by now.
-    """
-    threading.Thread(target=_look_after, args=(parent,), daemon=True).start()
-
-
-def _look_after(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(_LOOKS_AFTER)
-    os._exit(1)
 
 
 def _claimed(cell: Cell, orders: Orders) -> dict[str, Any]:
@@ -166,19 +149,15 @@ def _result(cell: Cell, orders: Orders) -> dict[str, Any]:
             from losszoo.comparison.baselines import compute
 
             return compute(cell.loss, cell.task, cell.options)
-        _check_code(cell)
+        if cell.config["code"]:
+            from losszoo.training.make_plan import code_of
+
+            # A file that is edited while the grid is computed would give cells of two losses under one name.
+            if code_of(cell.loss) != cell.config["code"]:
+                raise UsageError(
+                    f"the file of {cell.loss} must stay as it is until all cells are done, got a new one; start again"
+                )
         return _run(cell)
-
-
-def _check_code(cell: Cell) -> None:
-    """A file that is edited while the grid is computed would give cells of two losses under one name."""
-    if cell.config["code"]:
-        from losszoo.training.make_plan import code_of
-
-        if code_of(cell.loss) != cell.config["code"]:
-            raise UsageError(
-                f"the file of {cell.loss} must stay as it is until all cells are done, got a new one; start again"
-            )
 
 
 def _run(cell: Cell) -> dict[str, Any]:

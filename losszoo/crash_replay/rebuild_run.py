@@ -45,8 +45,8 @@ class Rebuilder:
             raise UsageError(f"loss must be what the bundle holds, {config['loss']}, got {loss!r}; leave it out")
         if config.get("loss_is_object") and loss is None:
             raise UsageError(
-                f"the loss of this run, {config.get('loss')}, was an object, which its name does not make again; "
-                "call losszoo.crash_replay.replay.replay(path, loss=...) in Python with an equal one"
+                f"loss must be given again, as this run was started with an object, {config.get('loss')}; "
+                "call losszoo.crash_replay.replay.replay(path, loss=...) in Python with an equal object"
             )
         for part in ("batch", "model", "loss"):
             if not isinstance(bundle.get(part), dict):

@@ -114,7 +114,9 @@ def kind_of(again: Repetition) -> tuple[str | None, list[str]]:
                 finite = where_broken(again.run(again.step(content))) is None
         except (Exception, SystemExit) as error:  # code that insists on a dtype
             name = str(dtype).removeprefix("torch.")
-            return None, [f"the step cannot be repeated in {name}, so its kind is not known: {in_one_line(error)}"]
+            return None, [
+                f"the step cannot be repeated in {name}, so the kind of failure is not known: {in_one_line(error)}"
+            ]
         if finite:
             return kind, []
     return "structural", []

@@ -161,20 +161,22 @@ def _differences(content: Mapping[str, Any], again: Repetition) -> list[str]:
 def _excuses(content: Mapping[str, Any], again: Repetition) -> list[str]:
     """Why a step may have gone well this time."""
     if content["event"].get("what"):
-        return [f"loss and gradient were finite then, too: what was not is {content['event']['what']}"]
+        return [f"loss and gradient were finite in the run, too; not finite was {content['event']['what']}"]
     then, now = "cuda" if "cuda" in content["random"] else "cpu", again.randomness.device.type
-    excuses = [f"it failed on {then}, and was repeated on {now}"] if then != now else []
+    excuses = [f"the step failed on {then}, and was repeated on {now}"] if then != now else []
     return [
         *excuses,
-        "a loss or model that keeps a state outside its state_dict, or draws from another source than torch's, "
-        "is not as it was",
+        "what a loss or model keeps outside its state_dict, and random numbers from another source than torch, "
+        "are not restored",
     ]
 
 
 def _diagnosed(again: Repetition) -> tuple[tuple[Finding, ...], list[str]]:
     """The doctor's findings on the arguments of every loss that breaks on them by itself."""
     if not again.calls:
-        return (), ["the doctor examines losses of the zoo, and the step called none; losszoo doctor takes any target"]
+        return (), [
+            "the step called no losszoo.Loss, and the doctor examines only those here; losszoo doctor takes any target"
+        ]
     findings: list[Finding] = []
     notes: list[str] = []
     tried = [(loss, inputs, _alone(loss, inputs)) for loss, inputs in again.calls if _are_finite(inputs)]
@@ -188,9 +190,9 @@ def _diagnosed(again: Repetition) -> tuple[tuple[Finding, ...], list[str]]:
     if not broken and raised:
         notes += [f"{name} is not examined: by itself it raises {in_one_line(e)}" for name, e in raised.items()]
     elif not broken and len(tried) == len(again.calls):
-        notes.append("the loss by itself is finite on its arguments: what broke stands outside it, in the model")
+        notes.append("the loss is finite on its arguments: the failure is outside of it, in the model")
     elif not broken:
-        notes.append("the loss was given arguments that are not finite: what broke stands before it, in the model")
+        notes.append("the arguments of the loss are not finite: the failure is before it, in the model")
     return tuple(findings), notes
 
 

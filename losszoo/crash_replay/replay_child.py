@@ -36,7 +36,7 @@ def answers(request: Mapping[str, Any]) -> Iterator[Replay]:
             found = next(parts)
     except TimeUpError:
         raise UsageError(
-            f"the step of {path} must end within {budget:g} s, the time limit, and it does not; --budget SECONDS gives "
+            f"the step of {path} must end within {budget:g} s, the time limit, and it did not; --budget SECONDS gives "
             "it more"
         ) from None
     yield found

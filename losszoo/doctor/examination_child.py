@@ -49,7 +49,7 @@ def examination(request: Mapping[str, Any]) -> Iterator[Examination]:
 
 def late(budget: float) -> str:
     """Why nothing more is known."""
-    return f"broken off after {budget:g} s, the time limit (--budget)"
+    return f"stopped after {budget:g} s, the time limit (--budget)"
 
 
 def example_of(target: str | None) -> Callable[[], Any] | None:

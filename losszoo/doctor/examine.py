@@ -135,7 +135,7 @@ def _examine(subject: Subject, dtypes: Sequence[torch.dtype], effort: Effort) ->
         effort.time_is_up = True  # the failures until then are diagnosed
     findings = [_diagnosed(failure, effort) for failure in sorted(search.failures.values(), key=_rank)]
     if effort.time_is_up:
-        search.leave_undone(f"broken off after {effort.seconds:.3g} s, the time limit (--budget)")
+        search.leave_undone(f"stopped after {effort.seconds:.3g} s, the time limit (--budget)")
     return search, findings, scale_strips
 
 

@@ -98,7 +98,7 @@ def real(name: str, value: Any) -> Tensor:
 def undifferentiated(name: str, value: Any) -> Any:
     """What decides who belongs to whom, and so has no gradient: a gradient that is wanted would be 0, or None."""
     if isinstance(value, Tensor) and differentiated(value):
-        raise BrokenRule(name, f"be a decision, which has no gradient ({name}.detach())", "one that requires it")
+        raise BrokenRule(name, f"have no gradient; pass {name}.detach()", "one that requires it")
     return value
 
 

@@ -63,6 +63,12 @@ class ConfiguredLoss(Summable):
         _sizes: tuple[int, int] | None
         _set_on_function: tuple[str, ...]
 
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
+        """Also a state whose names still begin with ``core.``, as the function was once called."""
+        for name in [name for name in state_dict if name.startswith(f"{prefix}core.")]:
+            state_dict[f"{prefix}function.{name.removeprefix(f'{prefix}core.')}"] = state_dict.pop(name)
+        super()._load_from_state_dict(state_dict, prefix, *rest)
+
     def _known_parameters(self, identity: LossInfo) -> dict[str, Any]:
         """Names and defaults of the parameters that the function is called or made with."""
         if identity.made_by is not None:
@@ -116,7 +122,7 @@ class ConfiguredLoss(Summable):
     def _set_parameter(self, name: str, value: Any) -> None:
         if hasattr(type(self), name):
             raise UsageError(
-                f"{self.identity.name}: {name} must be given where the loss is made; loss.{name} is its own"
+                f"{self.identity.name}: {name} must be given where the loss is made; loss.{name} is another attribute"
             )
         before, after = self.identity.params, {**self.identity.params, name: value}
         if self.identity.check is not None:

@@ -249,7 +249,7 @@ class Loss(ConfiguredLoss):
         present = count != 0
         if self.policy.empty == "raise" and not traced() and not bool(present):
             raise EmptyBatchError(
-                "there must be something to reduce (no element, all masked, or no positive pair); empty='raise'"
+                "the batch must not be empty, got no element, only masked ones, or no positive pair (empty='raise')"
             )
         if reduction == "sum" and self.policy.empty == "zero" and last_step is None and not _overflowed(total):
             # The sum of nothing is 0 by itself, and weights that are all 0 keep their gradient.
@@ -340,7 +340,7 @@ class Loss(ConfiguredLoss):
             raise UsageError(f"denominator must go with reduction='mean', got reduction={self.policy.reduction!r}")
         if self._finish is not None:
             raise NotApplicableError(
-                "denominator must be left out, as parts of this loss do not add up: it ends in a last step"
+                "denominator must be left out, as this loss has a last step (finish) after its mean"
             )
         return as_denominator(denominator, unreduced.values, self._validates((unreduced.values,)))
 

@@ -127,7 +127,7 @@ def remake(
     with torch.random.fork_rng(devices=[]):
         old, new = (_seeded(made, params) for params in (before, after))
     if _shapes(new) != _shapes(function):
-        raise UsageError("what the loss learns has another shape then; make a new loss")
+        raise UsageError("parameters of the loss would change their shape; make a new loss")
     changes = [
         (part, name, value)
         for path, part in _parts(function).items()
@@ -158,7 +158,7 @@ def _differences(old: Any, new: Any) -> Iterator[tuple[str, Any]]:
     if isinstance(old, nn.Module):
         for name, p in old._parameters.items():
             if not _same(p, new._parameters[name]):
-                raise UsageError(f"the learned {name} begins with it; make a new loss")
+                raise UsageError(f"the learned {name} starts from it; make a new loss")
         yield from ((name, x) for name, x in new._buffers.items() if not _same(x, old._buffers[name]))
     for name in {**vars(old), **vars(new)}:
         if name in _TORCHS:
@@ -167,7 +167,9 @@ def _differences(old: Any, new: Any) -> Iterator[tuple[str, Any]]:
         if _same(was, becomes):
             continue
         if not _is_plain(becomes):
-            raise UsageError(f"{type(new).__name__}.{name} is made of it, a {type(becomes).__name__}; make a new loss")
+            raise UsageError(
+                f"{type(new).__name__}.{name} , a {type(becomes).__name__}, is computed from it; make a new loss"
+            )
         yield name, becomes
 
 

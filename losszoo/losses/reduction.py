@@ -42,7 +42,7 @@ def expand(tensor: Tensor, shape: torch.Size, name: str) -> Tensor:
         kept, new = [":"] * tensor.ndim, ["None"] * missing
         last = "dimension" if tensor.ndim == 1 else f"{tensor.ndim} dimensions"
         raise UsageError(
-            f"{name} must have one reading, got shape {tuple(tensor.shape)} for {tuple(shape)}: write "
+            f"{name} must be unambiguous, got shape {tuple(tensor.shape)} for {tuple(shape)}: write "
             f"{name}[{', '.join(kept + new)}] for one number per sample (its leading dimensions), or "
             f"{name}[{', '.join(new)}] for one along the last {last}, as torch broadcasts"
         )

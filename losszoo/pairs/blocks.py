@@ -136,7 +136,7 @@ def _check_alone(values: Tensor, inputs: list[Tensor]) -> None:
         leaf = getattr(node, "variable", None)
         if leaf is not None and not any(leaf is x for x in inputs):
             raise UsageError(
-                "a row function must depend on nothing else that learns, got a tensor of "
+                "a row function must get gradients through its arguments only, got a tensor of "
                 f"shape {tuple(leaf.shape)} that requires a gradient; detach it, or make the loss with "
                 "streaming=losszoo.Streaming(dense=True)"
             )

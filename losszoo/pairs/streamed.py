@@ -166,7 +166,7 @@ class _Once(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> Tensor:
         raise UsageError(
-            "a second derivative must be asked of the whole matrix, got a streamed loss; "
+            "a loss must form the whole matrix to be differentiated twice, got a streamed one; "
             "make it with streaming=losszoo.Streaming(dense=True)"
         )
 

@@ -97,7 +97,7 @@ class Streaming:
         rows = int(min(self.memory, _MOST) * MEBIBYTE // row)
         if rows < 1:
             raise UsageError(
-                f"memory must suffice for one row of {columns} pairs, at least {_rounded_up(row / MEBIBYTE)} MiB, "
+                f"memory must be enough for one row of {columns} pairs, at least {_rounded_up(row / MEBIBYTE)} MiB, "
                 f"got {self.memory!r}"
             )
         wanted = TUNING.cpu_rows if device.type == "cpu" else TUNING.other_rows

@@ -106,9 +106,7 @@ def _known(registry: Registry, name: str, terms: tuple[Weighted, ...]) -> LossSp
         if parts[-1] == name or ".py:" not in parts[-1]:
             raise
         path = "+".join(parts)
-        raise UnknownNameError(
-            f"{error}; if a path is meant, with a + in it, it stands in quotes: --loss '\"{path}\"'"
-        ) from None
+        raise UnknownNameError(f"{error}; a path with a + in it must be in quotes: --loss '\"{path}\"'") from None
 
 
 def own_names(loss: L) -> L:

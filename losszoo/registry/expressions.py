@@ -76,7 +76,7 @@ def _unquoted(text: str, position: int) -> str:
     if TOKENS.match(text, position) and not _JOINED.search(path):
         return ""
     quoted = shlex.quote(f'"{path}"') if path == text.strip() else f"""'... "{path}" ...'"""
-    return f"; if a path is meant, with a space or a sign in it, it stands in quotes: --loss {quoted}"
+    return f"; a path with a space or a sign in it must be in quotes: --loss {quoted}"
 
 
 def _is_file(path: str) -> bool:

@@ -64,4 +64,4 @@ def _check_alike(spec: SignatureSpec | KindSpec, made: Any) -> None:
         value = getattr(made, name, None)
         value = tuple(value) if isinstance(value, list) else value
         if value != announced:
-            raise UsageError(f"{spec.target}: {name} must be as announced, {announced!r}, got {value!r}")
+            raise UsageError(f"{spec.target}: {name} must be that of its spec, {announced!r}, got {value!r}")

@@ -186,7 +186,7 @@ def _norm_of(entry: Entry, run: Run, points: int, view: str | None) -> Iterator[
         places = [i for i, flag in enumerate(flags) if flag]
         kept = every(places, points // 2)
         if kept:
-            of_all = f" ({len(places)} such steps, {len(kept)} drawn)" if len(kept) < len(places) else ""
+            of_all = f" ({len(places)} such steps, {len(kept)} shown)" if len(kept) < len(places) else ""
             yield {
                 **_points([(steps.number[i], held[i]) for i in kept]),
                 "mode": "markers",

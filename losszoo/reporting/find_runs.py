@@ -57,7 +57,7 @@ def _walk(root: Path, reader: Reader) -> Iterator[tuple[Callable[[Path, Reader],
         folder, depth = waiting.pop()
         seen += 1
         if seen > MOST_FOLDERS:
-            reader.note(root, f"more than {MOST_FOLDERS} folders; the rest was not looked at")
+            reader.note(root, f"more than {MOST_FOLDERS} folders; the others were not read")
             return
         try:
             with os.scandir(folder) as entries:

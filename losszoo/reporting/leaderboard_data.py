@@ -71,6 +71,11 @@ class Entry:
         return Scores({(run.folder if run.seed is None else run.seed, run.split): value for run, value in known})
 
     @property
+    def stopped(self) -> int:
+        """Runs that have a result, and that the guard or the user ended."""
+        return sum(run.stopped for run in self.done)
+
+    @property
     def nonfinite(self) -> int:
         """Non-finite steps of all runs."""
         return sum(whole(run.guard.get("nonfinite")) for run in self.runs)
@@ -107,6 +112,20 @@ class Board:
     metrics: tuple[str, ...]
     entries: tuple[Entry, ...]
     published: tuple[tuple[str, float, float | None, str], ...]
+
+    @property
+    def sources(self) -> list[str]:
+        """Of the published results, in the order of their numbers."""
+        return list(dict.fromkeys(source for *_, source in self.published))
+
+    @property
+    def ranked(self) -> list[Entry | tuple[str, float, float | None, str]]:
+        """The losses and the published results, best first."""
+
+        def value_of(row: Entry | tuple[str, float, float | None, str]) -> float:
+            return place(row.mean() if isinstance(row, Entry) else row[1], self.direction)
+
+        return sorted([*self.entries, *self.published], key=value_of)
 
 
 def boards(found: Found) -> list[Board]:

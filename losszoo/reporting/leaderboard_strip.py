@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from losszoo.reporting.leaderboard_data import Board
 
-_WIDTH, _HEIGHT, _MARGIN = 150, 16, 8
+# The page draws it so many units wide, and 16 high.
+WIDTH, MARGIN = 150, 8
 # A loss that has learned nothing would press all others into one dot.
 _FAR = 3.0
 
@@ -29,25 +30,10 @@ class Strip:
         ends = [mean + sign * spread for mean, spread in known if low <= mean <= high for sign in (-1, 1)]
         return cls(min(ends, default=0.0), max(ends, default=1.0))
 
-    def drawn(self, mean: float | None, spread: float | None, kind: str) -> str:
-        """The dot and its bar, a triangle for what lies beyond the end; nothing where there is no number."""
-        if mean is None:
-            return ""
-        width = f'width="{_WIDTH}" height="{_HEIGHT}" viewBox="0 0 {_WIDTH} {_HEIGHT}"'
-        base = f'<path class="base" d="M{_MARGIN} 8H{_WIDTH - _MARGIN}"/>'
-        return f'<svg class="strip-svg {kind}" {width} aria-hidden="true">{base}{self._mark(mean, spread or 0.0)}</svg>'
-
-    def _mark(self, mean: float, spread: float) -> str:
-        if mean < self.low:
-            return '<path class="beyond" d="M2 8L9 3.5V12.5Z"/>'
-        if mean > self.high:
-            return f'<path class="beyond" d="M{_WIDTH - 2} 8L{_WIDTH - 9} 3.5V12.5Z"/>'
-        bar = f'<path d="M{self._place(mean - spread):.1f} 8H{self._place(mean + spread):.1f}"/>' if spread else ""
-        return f'{bar}<circle cx="{self._place(mean):.1f}" cy="8" r="4"/>'
-
-    def _place(self, value: float) -> float:
+    def place(self, value: float) -> float:
+        """Where a value of the range stands, in the units of the drawing."""
         share = (value - self.low) / (self.high - self.low) if self.high > self.low else 0.5
-        return _MARGIN + (_WIDTH - 2 * _MARGIN) * min(max(share, 0.0), 1.0)
+        return MARGIN + (WIDTH - 2 * MARGIN) * min(max(share, 0.0), 1.0)
 
 
 def _fences(values: Sequence[float]) -> tuple[float, float]:

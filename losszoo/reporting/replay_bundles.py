@@ -72,7 +72,7 @@ def ask_doctor(boards: Sequence[Board], root: Path, on_bundle: Callable[[str], N
 
     def ask(path: Path) -> Told:
         if time.monotonic() > deadline:
-            return Told(_name(path, root), error="not examined for want of time; losszoo report goes on with it")
+            return Told(_name(path, root), error="not examined for lack of time; run losszoo report again to continue")
         if on_bundle is not None:
             on_bundle(_name(path, root))
         running.append(process := ChildProcess("step"))

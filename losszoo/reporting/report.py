@@ -83,7 +83,7 @@ def make_report(
     path = root / "report.html" if html is None else Path(html)
     check_target(path, given=html is not None)
     if find_spec("plotly") is None:
-        raise UsageError('plotly must be installed: pip install "losszoo[report]"')
+        raise UsageError('plotly is not installed: pip install "losszoo[report]"')
     from losszoo.reporting.find_runs import search
     from losszoo.reporting.leaderboard_data import boards
     from losszoo.reporting.replay_bundles import ask_doctor

@@ -13,12 +13,13 @@ from pathlib import Path
 from losszoo._version import __version__
 from losszoo.common.html import asset, in_script, sha256, template
 from losszoo.common.text import counted
+from losszoo.doctor.report.wording import TRIED, headline, place, remedy
 from losszoo.reporting.curves import Figure, curves
 from losszoo.reporting.find_runs import Found
 from losszoo.reporting.leaderboard_data import Board, Entry, ranks_of
-from losszoo.reporting.leaderboard_html import leaderboard
-from losszoo.reporting.load_runs import DONE
-from losszoo.reporting.nonfinite_events import diagnoses, events, without_result
+from losszoo.reporting.leaderboard_strip import Strip
+from losszoo.reporting.load_runs import DONE, Run
+from losszoo.reporting.nonfinite_events import Diagnosis, EventRow, diagnoses, events, without_result
 from losszoo.reporting.replay_bundles import Told
 from losszoo.reporting.scatter import classes_of, cost, planes
 
@@ -37,35 +38,22 @@ _MARKS = {
 }
 
 
+_CHIPS = {True: "verified", False: "refuted", None: "open"}
+
+
 @dataclass(frozen=True)
 class Section:
-    """What the page shows of one task; the fields that end up as HTML are made by the modules beside this one."""
+    """What the page shows of one task."""
 
     board: Board
     group: str
+    strip: Strip
+    failed: Sequence[tuple[Entry, Run]]
     drawn: Sequence[Figure]
+    events: Sequence[EventRow]
+    diagnoses: Sequence[Diagnosis]
     dots: Sequence[Figure]
-    diagnoses: str
-
-    @property
-    def leaderboard(self) -> str:
-        """Losses, baselines and published results."""
-        return leaderboard(self.board)
-
-    @property
-    def failed(self) -> str:
-        """The runs without a result."""
-        return without_result(self.board)
-
-    @property
-    def incidents(self) -> str:
-        """The non-finite events."""
-        return events(self.board)
-
-    @property
-    def classes(self) -> list[str]:
-        """Of the embeddings."""
-        return classes_of(self.board)
+    classes: Sequence[str]
 
     @property
     def by_slot(self) -> list[Entry]:
@@ -116,6 +104,12 @@ def page(found: Found, boards: Sequence[Board], told: Mapping[Path, Told], title
         notes=found.notes,
         most=_MOST_NOTES,
         marks=_MARKS,
+        number=_number,
+        headline=headline,
+        place=place,
+        remedy=remedy,
+        tried=TRIED,
+        chips=_CHIPS,
         root=str(found.root),
         versions=f"losszoo {__version__}, Python {platform.python_version()}",
         today=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
@@ -123,8 +117,24 @@ def page(found: Found, boards: Sequence[Board], told: Mapping[Path, Told], title
 
 
 def _section(board: Board, group: str, points: int, told: Mapping[Path, Told]) -> Section:
-    drawn = [*curves(board, group, points), *cost(board, group)]
-    return Section(board, group, drawn, planes(board, f"{group}-classes"), diagnoses(board, told))
+    return Section(
+        board,
+        group,
+        Strip.of(board),
+        without_result(board),
+        [*curves(board, group, points), *cost(board, group)],
+        list(events(board)),
+        list(diagnoses(board, told)),
+        planes(board, f"{group}-classes"),
+        classes_of(board),
+    )
+
+
+def _number(value: float | None, digits: int) -> str:
+    """A number, or nothing; one that would be all zeros or all digits in powers of ten."""
+    if value is None:
+        return ""
+    return f"{value:.{digits}f}" if value == 0 or 10.0**-digits <= abs(value) < 1e6 else f"{value:.3g}"
 
 
 def _counts(found: Found, boards: Sequence[Board]) -> str:

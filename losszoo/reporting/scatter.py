@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from losszoo.common.html import in_html, in_plot
+from losszoo.common.html import in_plot
 from losszoo.reporting.curves import Figure, Trace, axis, log_axis, meta
 from losszoo.reporting.downsample import rounded
 from losszoo.reporting.leaderboard_data import Board, Entry
@@ -88,7 +88,7 @@ def planes(board: Board, group: str) -> list[Figure]:
             f"{group}-{entry.slot}",
             group,
             entry.label,
-            in_html("" if run.seed is None else f"seed {run.seed}, {len(run.plane.x)} test rows"),
+            "" if run.seed is None else f"seed {run.seed}, {len(run.plane.x)} test rows",
             list(_dots(run.plane)),
             {
                 "xaxis": axis("first component", **_BARE),

@@ -59,7 +59,7 @@ def registered_task(name: str, where: object) -> str:
     if ":" in name:
         raise UsageError(
             f"a task that a file names must be registered, got {name}: that is code, and would run as you ({where}); "
-            "install a plugin that announces it, or start a new run with --task"
+            "install a plugin that offers it, or start a new run with --task"
         )
     return installed().task(name).name
 

@@ -95,9 +95,14 @@ def check_attributes(signature: Signature) -> None:
         require(not strange, f"{attribute} must be among {', '.join(names)}", ", ".join(strange), "correct the name")
     for argument, others in signature.synonyms.items():
         is_tuple = isinstance(others, tuple | list) and all(isinstance(name, str) for name in others)
-        require(is_tuple, f"synonyms of {argument} must be a tuple of names", f"{others!r}", "mind the comma")
+        require(
+            is_tuple,
+            f"synonyms of {argument} must be a tuple of names",
+            f"{others!r}",
+            "write ('name',) with the comma",
+        )
         taken = [name for name in others if name in names]
-        advice = "leave out what is an argument already"
+        advice = "leave out the names of arguments"
         require(not taken, f"synonyms of {argument} must be other names than the arguments", ", ".join(taken), advice)
 
 
@@ -120,7 +125,7 @@ def check_example(signature: Signature) -> None:
             require(
                 _equal(inputs, again),
                 "the same seed must give the same example",
-                "another one",
+                "a different one",
                 "draw from source only",
             )
 
@@ -170,12 +175,12 @@ def check_hide(signature: Signature) -> None:
         _check_accepted(signature, hidden, expects, "the inputs with some elements hidden")
         spoilt = tuple(_spoilt(signature, place, x, mask) for place, x in enumerate(inputs))
         same = _equal(hidden, signature.hide(spoilt, mask, context))
-        require(same, "what is hidden must make no difference", "NaN there is still seen", "torch.where it away")
+        require(same, "masked elements must make no difference", "a NaN that still counts", "hide it with torch.where")
         whole = signature.hide(inputs, torch.ones_like(mask), context)
         require(
             _equal(inputs, whole),
-            "what is not hidden must stay",
-            "it is changed",
+            "elements that are not masked must stay",
+            "changed ones",
             "change nothing where the mask is True",
         )
 
@@ -205,7 +210,7 @@ def check_refusals(signature: Signature) -> None:
                 except Exception as error:  # what a check without this rule raises, somewhere inside
                     require(False, rule, in_one_line(error), advice)
                 else:
-                    require(False, rule, "it was taken", advice)
+                    require(False, rule, "no error", advice)
 
 
 def check_empty(signature: Signature) -> None:
@@ -215,10 +220,10 @@ def check_empty(signature: Signature) -> None:
     shape = signature.element_shape(inputs)
     is_size = isinstance(shape, torch.Size)
     require(is_size, "element_shape must be a torch.Size", f"{shape!r}", "take tensor.shape, or a slice of it")
-    require(not signature.is_empty(inputs), "an ordinary batch must not be empty", "is_empty says so", "")
+    require(not signature.is_empty(inputs), "an ordinary batch must not be empty", "is_empty=True", "")
     if not signature.on_parameters:
         nothing = signature.rows_of(inputs, slice(0))
-        require(signature.is_empty(nothing), "a batch without samples must be empty", "is_empty denies it", "")
+        require(signature.is_empty(nothing), "a batch without samples must be empty", "is_empty=False", "")
 
 
 def check_rightness(signature: Signature) -> None:
@@ -296,7 +301,7 @@ def _check_joined(signature: Signature, task: Any, name: str) -> None:
             named = isinstance(scores, dict) and tuple(scores) == kind.metrics
             require(named, f"predict must give what the metrics of {kind.name} take", came, "compare shapes")
             numbers = all(isinstance(value, float) and not math.isinf(value) for value in scores.values())
-            require(numbers, f"the metrics of {kind.name} must be floating numbers", came, "float(...) them")
+            require(numbers, f"the metrics of {kind.name} must be floating numbers", came, "convert them by float(...)")
 
 
 RULES: Sequence[Rule] = (

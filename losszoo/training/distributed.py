@@ -88,7 +88,7 @@ def agreed(others: World | None, choose: Callable[[], C]) -> C:
     differing = _differing([config for _, config in answers])
     if differing:
         # Every rank knows it, and one of them saying so is enough.
-        raise SharedError(f"all ranks must train the same, got {'; '.join(differing)}")
+        raise SharedError(f"all ranks must have the same settings, got {'; '.join(differing)}")
     assert chosen is not None
     return chosen
 

@@ -117,8 +117,8 @@ def _alike(second: Tensor, first: Tensor) -> bool:
     first = first.detach().float()
     if bool((second.detach().float() - first).norm() > _ALIKE * first.norm()):
         raise UsageError(
-            "the model must give the same outputs for the same random state, got others in the second pass: it draws "
-            "from a generator of its own, or changes as it is called"
+            "the model must give the same outputs for the same random state, got different ones in the second pass: "
+            "it draws from a generator of its own, or changes as it is called"
         )
     return True
 
@@ -185,8 +185,8 @@ def accumulate(
     backward(value)
     if not cache.backward(lambda last: _alone(model, last)) and not _reaches_more(value, joined):
         raise UsageError(
-            "the loss must reach a parameter that is trained, got outputs of a model that is frozen, and a loss that "
-            "learns nothing; unfreeze a part with requires_grad_()"
+            "the loss must reach a parameter that is trained, got a frozen model and a loss without "
+            "trained parameters; unfreeze a part with requires_grad_()"
         )
     return value.detach()
 

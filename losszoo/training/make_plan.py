@@ -32,6 +32,7 @@ from losszoo.training.distributed import shared
 from losszoo.training.guard.guard import Budget, Guard
 from losszoo.training.models.forward import Precision, make_forward
 from losszoo.training.plan import Plan
+from losszoo.training.result_options import RESULT_OPTIONS
 from losszoo.training.run_folder.run_folder import Record
 from losszoo.training.run_options import Options
 from losszoo.training.settings import Overrides, apply, parse_overrides, split_seed
@@ -39,19 +40,7 @@ from losszoo.training.settings import Overrides, apply, parse_overrides, split_s
 # Changes whenever a run folder can no longer be gone on with.
 FORMAT = 4
 # Options that decide the result, beside those that are resolved into model, recipe, loss and task.
-KEPT = (
-    "seed",
-    "clip_norm",
-    "clip_value",
-    "clip",
-    "on_nonfinite",
-    "accumulate",
-    "precision",
-    "compile",
-    "device",
-    "signature",
-    "expects",
-)
+KEPT = ("seed", *RESULT_OPTIONS)
 
 
 @dataclass(frozen=True)
@@ -166,7 +155,7 @@ def new_record(chosen: Choice) -> Record:
     if options.run_dir is not None:
         if Path(options.run_dir, "config.json").exists():
             raise UsageError(
-                f"run_dir must be a folder without a run, got {options.run_dir}; resume= goes on with the run in it"
+                f"run_dir must be a folder without a run, got {options.run_dir}; resume= resumes the run in it"
             )
         return Record(Path(options.run_dir))
     return Record.fresh(Path(options.out), chosen.task.spec.name, chosen.text, options.seed)

@@ -100,7 +100,7 @@ def run(
             result = _trained(chosen_by, world, None, Told(on_epoch, on_stage, on_note))
     if result.status == "interrupted" and raise_interrupt:
         raise KeyboardInterrupt(
-            f"interrupted; checkpoint and partial result are in {result.run_dir}; run(resume=...) goes on"
+            f"interrupted; checkpoint and partial result are in {result.run_dir}; run(resume=...) resumes it"
         )
     return result
 
@@ -123,7 +123,7 @@ def _resumed(
     if again or given:
         named = [*(["task"] if again else []), *given]
         raise UsageError(
-            "beside resume may stand only loss, trust, checkpoint_seconds, tensorboard and a task of your own, "
+            "resume must stand alone, or with loss, trust, checkpoint_seconds, tensorboard and a task of your own, "
             f"as the run folder holds every setting, got {', '.join(named)}"
         )
     if loss is not None:
@@ -168,7 +168,7 @@ def _goes_on(plan: Plan, chosen: Choice) -> Iterator[None]:
     """What ends a training before its result says how it goes on; what was written stays."""
     folder, world = plan.record.folder, plan.world
     loss = chosen.loss if isinstance(chosen.loss, str) else ""
-    again = f"; to go on: {resume_command(folder, world.size if world else 1, loss, chosen.task_target)}"
+    again = f"; to resume it: {resume_command(folder, world.size if world else 1, loss, chosen.task_target)}"
     again = again if folder.name else ""  # an estimator leaves nothing behind
     try:
         yield
@@ -182,7 +182,7 @@ def _goes_on(plan: Plan, chosen: Choice) -> Iterator[None]:
         said = (str(error).splitlines() or [""])[0]
         reason = f" ({said})" if said else ""
         raise UsageError(
-            f"memory must suffice for a step, got too little in training{reason}; choose a smaller "
+            f"memory must be enough for a training step, got too little{reason}; choose a smaller "
             f"recipe.batch_size with --accumulate, or a smaller model{again}"
         ) from error
 

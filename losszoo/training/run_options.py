@@ -11,6 +11,7 @@ from losszoo.common.text import shown
 from losszoo.errors import UsageError
 from losszoo.training.guard.clip import Clip
 from losszoo.training.guard.guard import POLICIES
+from losszoo.training.result_options import ResultOptions
 
 Settings = Iterable[str] | Mapping[str, Any]
 
@@ -21,48 +22,29 @@ CHECKPOINT_SECONDS = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class Options(ResultOptions):
     """The options of ``losszoo run``.
 
     Args:
         seed: of weights, batches and draws; >= 0.
         set: ``model.``, ``recipe.``, ``loss.`` and ``task.`` keys.
         epochs: shorthand of ``recipe.epochs``.
-        clip_norm: largest gradient norm.
-        clip_value: largest absolute gradient entry.
-        clip: a bound that adapts: "auto" (a percentile of past norms) or "zscore" (deviations above their mean).
-        on_nonfinite: "raise" (stop), "skip" or "rollback".
-        accumulate: batches that make one step, >= 1; the result is that of one batch so many times as large.
-        precision: of the forward pass of the model: "fp32", "bf16" or "fp16" (with a scaled loss).
-        compile: compile the model with ``torch.compile``.
         tensorboard: write scalars and gradient histograms for TensorBoard into the run folder.
         parts: which parts of the data are scored at the end, of "train", "val" and "test".
         checkpoint_seconds: how much work a killed run may lose, >= 0; 0 saves after every step.
         out: folder of the run folders.
         run_dir: the run folder itself, instead of a new one in ``out``.
-        device: "cpu", "cuda", ...
-        signature: of a loss of one's own.
-        expects: of a loss of one's own.
+        others: see :class:`losszoo.training.result_options.ResultOptions`.
     """
 
     seed: int = 0
     set: Settings = ()
     epochs: int | None = None
-    clip_norm: float | None = None
-    clip_value: float | None = None
-    clip: str | None = None
-    on_nonfinite: str = "raise"
-    accumulate: int = 1
-    precision: str = "fp32"
-    compile: bool = False
     tensorboard: bool = False
     parts: tuple[str, ...] = PARTS
     checkpoint_seconds: float = CHECKPOINT_SECONDS
     out: str | Path = "runs"
     run_dir: str | Path | None = None
-    device: str = "cpu"
-    signature: str | None = None
-    expects: str | None = None
 
     def __post_init__(self) -> None:
         whole = isinstance(self.seed, int) and not isinstance(self.seed, bool)

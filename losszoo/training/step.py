@@ -97,7 +97,7 @@ class BatchLoss:
                 raise
             if plan.world is not None and is_of_ranks(error):
                 raise UsageError(
-                    f"every rank must go on, got the end of one; its own error says why ({error})"
+                    f"every rank must keep running, got one that ended; its own error says why ({error})"
                 ) from error
             place = raised_at(error)
             where = f"step {plan.guard.counts.steps + 1} of {plan.config['loss']} on {plan.config['task']}"

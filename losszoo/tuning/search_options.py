@@ -81,11 +81,11 @@ def _range(key: str, text: str, param: Param | None) -> Dimension:
         raise UsageError(f"search of {key} must be choices out of {param.interval or 'a,b,c'}, got {text}")
     whole = all(isinstance(end, int) for end in numbers) and (param is None or param.type == "int")
     if param is not None and param.type == "int" and not whole:
-        raise UsageError(f"search of {key} must have whole ends, got {text}")
+        raise UsageError(f"search of {key} must have whole numbers as LOW and HIGH, got {text}")
     # A weight or a parameter of an unknown loss is no count: 1:10 means every number between.
     whole = whole and param is not None
     if steps == "log" and low <= 0:
-        raise UsageError(f"search of {key} in the logarithm must have LOW > 0, got {text}")
+        raise UsageError(f"logarithmic search of {key} must have LOW > 0, got {text}")
     log = steps == "log" or (not steps and low > 0 and param is not None and param.log)
     return Dimension(key, low, high, log, whole)
 

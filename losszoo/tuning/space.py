@@ -16,7 +16,6 @@ from losszoo.training.settings import LEGAL as RECIPE
 from losszoo.tuning.expression import Expression
 
 if TYPE_CHECKING:
-    from optuna.distributions import BaseDistribution
     from optuna.trial import Trial
 
 # Sizes cost time: none is searched further than this factor from what the task proposes.
@@ -52,16 +51,6 @@ class Dimension:
         if self.whole:
             return trial.suggest_int(self.key, int(self.low), int(self.high), log=self.log)
         return trial.suggest_float(self.key, self.low, self.high, log=self.log)
-
-    def distribution(self) -> BaseDistribution:
-        """As Optuna says it."""
-        from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
-
-        if self.choices:
-            return CategoricalDistribution(self.choices)
-        if self.whole:
-            return IntDistribution(int(self.low), int(self.high), log=self.log)
-        return FloatDistribution(self.low, self.high, log=self.log)
 
     def holds(self, value: Any) -> bool:
         """Whether a value, such as the default, can be told to the sampler."""
@@ -152,20 +141,13 @@ def dimension(key: str, param: Param) -> Dimension | None:
     """The range in which a parameter's owner would search; None where it names none and its choices are not finite."""
     if param.choices or param.type == "bool":
         return Dimension(key, choices=param.choices or (False, True))
-    ends = param.search or _closed(param)
+    ends = param.search
+    if ends is None and param.range is not None:
+        typed = [int(end) if param.type == "int" and float(end).is_integer() else end for end in param.range]
+        ends = param.range if all(param.complaint(end) is None for end in typed) else None  # both ends are legal
     if ends is None or param.type not in ("float", "int") or ends[0] == ends[1]:
         return None
     return Dimension(key, *ends, log=param.log and ends[0] > 0, whole=param.type == "int")
-
-
-def _closed(param: Param) -> tuple[float, float] | None:
-    """The legal range, where both of its ends are legal."""
-    whole = param.range is not None and all(param.complaint(_typed(param, end)) is None for end in param.range)
-    return param.range if whole else None
-
-
-def _typed(param: Param, number: float) -> float:
-    return int(number) if param.type == "int" and number == int(number) else number
 
 
 def _around(key: str, param: Param, proposed: float) -> Dimension | None:
@@ -176,13 +158,9 @@ def _around(key: str, param: Param, proposed: float) -> Dimension | None:
     if own.whole and own.log:
         low, high = max(1, proposed // _SIZE_FACTOR), proposed * _SIZE_FACTOR
         if param.name == "batch_size":
-            return Dimension(key, choices=tuple(_powers_of_two(low, high, proposed)))
+            powers = {2**exponent for exponent in range(31) if low <= 2**exponent <= high}
+            return Dimension(key, choices=tuple(sorted(powers | {int(proposed)})))
         return Dimension(key, min(max(low, own.low), proposed), max(min(high, own.high), proposed), True, True)
     low = own.low if proposed >= own.low or proposed <= 0 else proposed / _BEYOND
     high = own.high if proposed <= own.high else proposed * (_BEYOND if own.log else 1)
     return Dimension(key, low, high, own.log, own.whole)
-
-
-def _powers_of_two(low: float, high: float, proposed: float) -> list[int]:
-    powers = {2**exponent for exponent in range(31) if low <= 2**exponent <= high}
-    return sorted(powers | {int(proposed)})

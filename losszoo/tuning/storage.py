@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import random
 import socket
+import sqlite3
 import time
 import weakref
 from pathlib import Path
@@ -31,8 +32,11 @@ _PACKAGES = {
     "mariadbconnector": "mariadb",
 }
 _HIDDEN = "***"
-# What databases say to the second of two who make a table, or write into one.
-_TOGETHER = ("already exists", "is locked", "UNIQUE constraint", "uplicate")
+# How drivers tell the second of two processes that make a table, or write into one. SQLite has no code of its own for a
+# table that is there already; among the errors of an opening, the general code has no other cause.
+_SQLITE_CODES = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_ERROR)
+_SQL_STATES = ("42P07", "42710", "23505")  # of PostgreSQL: table or object exists, a key that must be unique
+_MYSQL_CODES = (1050, 1062)  # the same of MySQL and MariaDB
 _ATTEMPTS = 20
 
 
@@ -45,7 +49,7 @@ def require_optuna() -> None:
     try:
         import optuna  # noqa: F401
     except ImportError:
-        raise UsageError('tuning needs Optuna: pip install "losszoo[tune]"') from None
+        raise UsageError('Optuna is not installed: pip install "losszoo[tune]"') from None
 
 
 def is_of_database(error: BaseException) -> bool:
@@ -54,6 +58,13 @@ def is_of_database(error: BaseException) -> bool:
     from sqlalchemy.exc import SQLAlchemyError
 
     return isinstance(error, StorageInternalError | SQLAlchemyError)
+
+
+def origin_of(error: BaseException) -> BaseException:
+    """What the driver of the database has raised, below Optuna and SQLAlchemy."""
+    cause = error.__cause__ or error
+    origin: BaseException = getattr(cause, "orig", None) or cause
+    return origin
 
 
 def file_url(path: Path) -> str:
@@ -125,10 +136,18 @@ def _patiently(url: str, kind: str) -> Any:
         try:
             return _rdb(url, kind)
         except Exception as error:
-            if not any(word in str(error) for word in _TOGETHER):
+            if not _is_of_another_process(error):
                 raise
             time.sleep(random.uniform(0.1, 0.5))
     return _rdb(url, kind)
+
+
+def _is_of_another_process(error: Exception) -> bool:
+    origin = origin_of(error)
+    if isinstance(origin, sqlite3.Error):
+        return getattr(origin, "sqlite_errorcode", 0) & 0xFF in _SQLITE_CODES  # the other bytes tell their kinds apart
+    code = origin.args[0] if origin.args else None
+    return getattr(origin, "sqlstate", getattr(origin, "pgcode", None)) in _SQL_STATES or code in _MYSQL_CODES
 
 
 def _rdb(url: str, kind: str) -> Any:
@@ -204,7 +223,7 @@ def _what_to_check(kind: str) -> str:
 
 def _said(error: BaseException, url: str) -> str:
     """The first line of what the driver says, without the password."""
-    origin = getattr(error, "orig", None) or error
+    origin = origin_of(error)
     text = in_one_line(Exception(str(origin).splitlines()[0] if str(origin) else type(origin).__name__))
     text = text.removeprefix("Exception: ")
     try:

@@ -8,7 +8,7 @@ import sqlite3
 import time
 import warnings
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from losszoo.common import processes
 from losszoo.common.files import made_folder
@@ -17,7 +17,7 @@ from losszoo.errors import UsageError
 from losszoo.training.run_folder.resume import differences
 from losszoo.tuning.heartbeat import is_silent
 from losszoo.tuning.seal import damaged
-from losszoo.tuning.storage import check_storage, is_of_database, open_storage, shown
+from losszoo.tuning.storage import check_storage, is_of_database, open_storage, origin_of, shown
 from losszoo.tuning.trial import DEFAULT, FAILED, folder_of
 from losszoo.tuning.tuning_plan import StudyPlan
 
@@ -96,13 +96,15 @@ def _damage(plan: StudyPlan, what: str) -> UsageError:
 
 def lost(plan: StudyPlan, error: BaseException) -> str:
     """What is said of a storage that answered once and then no more."""
-    cause: Any = error.__cause__ or error
-    origin = getattr(cause, "orig", None) or cause
+    origin = origin_of(error)
     if getattr(origin, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
         place = shown(plan.storage) if plan.options.storage else plan.options.out
-        return f"the disk of {place} is full; what is in it is kept: make room there, and the same command goes on"
+        return f"the disk of {place} is full, and what was written is kept; make room, and repeat the command"
     said = str(origin).splitlines()[0]
-    return f"storage {shown(plan.storage)} was lost: {said}; what is in it is kept, and the same command goes on"
+    return (
+        f"storage {shown(plan.storage)} does not answer any more: {said}; what was written is kept; repeat the "
+        "command to continue"
+    )
 
 
 @contextlib.contextmanager
@@ -119,7 +121,10 @@ def database(plan: StudyPlan) -> Iterator[None]:
 def _check_identity(study: Study, plan: StudyPlan) -> None:
     found = study.user_attrs.get(_IDENTITY)
     if found is None and study.get_trials(deepcopy=False):
-        raise UsageError(f"study {plan.study_name} in {shown(plan.storage)} is not of losszoo; choose another --study")
+        raise UsageError(
+            f"study {plan.study_name} in {shown(plan.storage)} must be one of losszoo, got trials of another program; "
+            "choose another --study"
+        )
     if found is None:
         study.set_user_attr(_IDENTITY, dict(plan.identity))
         return
@@ -127,8 +132,8 @@ def _check_identity(study: Study, plan: StudyPlan) -> None:
     if differing:
         listed = "".join(f"\n  {line}" for line in differing)
         raise UsageError(
-            f"study {plan.study_name} in {shown(plan.storage)} was begun with other settings; repeat those, "
-            f"or choose another --study:{listed}"
+            f"study {plan.study_name} in {shown(plan.storage)} must keep its settings, got others; repeat those "
+            f"of its start, or choose another --study:{listed}"
         )
 
 

@@ -44,12 +44,10 @@ class Running:
     Args:
         plan: its study.
         trial: Optuna's.
-        alive: called after every epoch; raises where this process is to end.
     """
 
     plan: StudyPlan
     trial: Trial
-    alive: Callable[[], None]
     values: list[float] = field(default_factory=list)
 
     @property
@@ -129,7 +127,6 @@ class Running:
 
         def watch(line: Mapping[str, Any]) -> None:
             nonlocal best
-            self.alive()
             value = line["val"][self.plan.metric]
             if value is None or math.isnan(value):
                 return

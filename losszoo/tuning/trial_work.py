@@ -32,7 +32,6 @@ def work(
     worker: int = 0,
     *,
     on_trial: Callable[[], None] = lambda: None,
-    alive: Callable[[], None] = lambda: None,
 ) -> None:
     """Train trials until the study has all of them.
 
@@ -42,7 +41,6 @@ def work(
         until: moment (``time.time``) after which no trial is started.
         worker: number of this process among those of one call.
         on_trial: called after every trial.
-        alive: called after every epoch; raises where this process is to end.
 
     Raises:
         KeyboardInterrupt: after the step that ran; its trial does not count.
@@ -57,7 +55,7 @@ def work(
         if not _is_wanted(study, plan, trial.number):
             give_up(study, plan, trial.number)
             return
-        _train(study, plan, trial, alive)
+        _train(study, plan, trial)
         on_trial()
 
 
@@ -109,12 +107,12 @@ def sampler_for(study: Study, plan: StudyPlan, drawn: int, worker: int) -> BaseS
         return optuna.samplers.TPESampler(seed=int(state[0]), multivariate=True, group=not told_all)
 
 
-def _train(study: Study, plan: StudyPlan, trial: Trial, alive: Callable[[], None]) -> None:
+def _train(study: Study, plan: StudyPlan, trial: Trial) -> None:
     """Run a trial and tell the study how it ended; one that another process has given up meanwhile is left."""
     from optuna.exceptions import UpdateFinishedTrialError
 
     try:
-        _run(study, plan, trial, alive)
+        _run(study, plan, trial)
     except UpdateFinishedTrialError:
         # This machine has slept, or was away from the storage, for longer than the others wait.
         _remove(plan, trial.number)
@@ -123,14 +121,14 @@ def _train(study: Study, plan: StudyPlan, trial: Trial, alive: Callable[[], None
         raise
 
 
-def _run(study: Study, plan: StudyPlan, trial: Trial, alive: Callable[[], None]) -> None:
+def _run(study: Study, plan: StudyPlan, trial: Trial) -> None:
     """For the sampler a trial that has failed is like the worst."""
     import optuna
     from optuna.trial import TrialState
 
     try:
         with beating(trial):
-            value = Running(plan, trial, alive).value()
+            value = Running(plan, trial).value()
     except optuna.TrialPruned:
         seal(trial, TrialState.PRUNED)
         study.tell(trial, state=TrialState.PRUNED, skip_if_finished=True)

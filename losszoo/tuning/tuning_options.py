@@ -8,15 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from losszoo.errors import UsageError
-from losszoo.training.make_plan import KEPT
+from losszoo.training.result_options import RESULT_OPTIONS, ResultOptions
 
-# Options of a run that every trial is run with: all that decide a result, but the seed, which varies in a trial.
-RUN_OPTIONS = tuple(name for name in KEPT if name != "seed")
 _LARGEST_SEED = 2**32 - 1
 
 
 @dataclass(frozen=True, kw_only=True)
-class TuneOptions:
+class TuneOptions(ResultOptions):
     """The options of ``losszoo tune``.
 
     Args:
@@ -34,7 +32,7 @@ class TuneOptions:
         threads: of torch in each process; None is one where there are several processes, else torch's own.
         out: folder of the study's database and its runs.
         keep: keep the run folders of every trial, not of the best alone.
-        clip_norm: of the runs, like all that follow; see :class:`losszoo.training.run_options.Options`.
+        others: of every run; see :class:`losszoo.training.result_options.ResultOptions`.
     """
 
     trials: int = 50
@@ -51,16 +49,6 @@ class TuneOptions:
     threads: int | None = None
     out: str | Path = "tunings"
     keep: bool = False
-    clip_norm: float | None = None
-    clip_value: float | None = None
-    clip: str | None = None
-    on_nonfinite: str = "raise"
-    accumulate: int = 1
-    precision: str = "fp32"
-    compile: bool = False
-    device: str = "cpu"
-    signature: str | None = None
-    expects: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("trials", "seeds", "splits", "jobs", "threads", "epochs"):
@@ -77,7 +65,7 @@ class TuneOptions:
 
     def of_runs(self) -> dict[str, Any]:
         """Those that a run takes as they are; it checks them too."""
-        return {name: getattr(self, name) for name in RUN_OPTIONS}
+        return {name: getattr(self, name) for name in RESULT_OPTIONS}
 
 
 def _is_whole(value: Any) -> bool:

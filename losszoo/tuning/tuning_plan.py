@@ -8,12 +8,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from losszoo.common.files import jsonable, slug
+from losszoo.common.files import flattened, jsonable, slug
 from losszoo.errors import UsageError
 from losszoo.registry.compatibility import own_names
 from losszoo.training.make_plan import Choice, choose
 from losszoo.training.run_options import Options
-from losszoo.training.settings import Overrides, parse_overrides
+from losszoo.training.settings import parse_overrides
 from losszoo.tuning.expression import Expression
 from losszoo.tuning.search_options import read_dimension, split_items
 from losszoo.tuning.space import Dimension, Settable
@@ -101,7 +101,7 @@ def make_study_plan(loss: str | Callable[..., Any], task: str, options: TuneOpti
         UsageError: an unknown name or key, a range that is not legal, nothing to search.
     """
     loss = own_names(loss)
-    fixed = _flat(parse_overrides(options.set))
+    fixed = flattened(asdict(parse_overrides(options.set)))
     if options.splits > 1 and "task.split" in fixed:
         raise UsageError(f"splits must be 1 where task.split is set, got {options.splits}")
     chosen = choose(loss, task, Options(set=fixed, epochs=options.epochs, **options.of_runs()), targets=True)
@@ -145,10 +145,6 @@ def _trunks(searched: Mapping[str, str], fixed: Mapping[str, Any], chosen: Choic
         return ()
     known = Settable(chosen, None, {}).known
     return read_dimension("model.trunk", searched["model.trunk"], known, fixed, own=False).choices
-
-
-def _flat(overrides: Overrides) -> dict[str, Any]:
-    return {f"{group}.{name}": value for group, values in asdict(overrides).items() for name, value in values.items()}
 
 
 def _identity(

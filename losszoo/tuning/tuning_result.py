@@ -10,10 +10,11 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from losszoo.common.files import jsonable
+from losszoo.training.result_options import RESULT_OPTIONS
 from losszoo.tuning.storage import shown
 from losszoo.tuning.study import THREADS, Counts, best_of, count, default_of, running_elsewhere
 from losszoo.tuning.trial import DEFAULT, FAILED, VALUES
-from losszoo.tuning.tuning_options import RUN_OPTIONS, TuneOptions
+from losszoo.tuning.tuning_options import TuneOptions
 from losszoo.tuning.tuning_plan import StudyPlan
 
 if TYPE_CHECKING:
@@ -157,7 +158,7 @@ def command_line(plan: StudyPlan, loss: str, settings: Mapping[str, Any], thread
     for key, value in settings.items():
         words += ["--set", f"{key}={written(value)}"]
     options, plain = plan.options, TuneOptions()
-    for name in ("epochs", *RUN_OPTIONS):
+    for name in ("epochs", *RESULT_OPTIONS):
         value, flag = getattr(options, name), f"--{name.replace('_', '-')}"
         if value != getattr(plain, name):
             words += [flag] if value is True else [flag, str(value)]

@@ -20,8 +20,9 @@ from rich.console import Console
 import losszoo
 from losszoo import RunResult, list_losses, list_tasks
 from losszoo.cli.commands import run_command
-from losszoo.cli.commands.run_command import epoch_display
+from losszoo.cli.commands.run_command import hooks
 from losszoo.cli.main import COMMANDS, main
+from losszoo.cli.progress_bar import progress_bar
 from losszoo.cli.shared_options import counted
 from losszoo.cli.tables.result_table import show
 from losszoo.common.files import read_json
@@ -188,7 +189,7 @@ MISTAKES = [
     ("run --loss ./my_losses.py:Mien --task digits", "has no 'Mien': did you mean Mine?"),
     (
         "run --loss bce --task digits --epochs 3 --set recipe.epochs=4",
-        "epochs is given twice: say one of --epochs 3 and --set recipe.epochs=4",
+        "epochs must be given once, got --epochs 3 and --set recipe.epochs=4",
     ),
     ("run --loss bce --task digits --out ''", "out must be the path of a folder, got ''"),
     ("run --loss bce --task digits --out my_losses.py/runs", "Not a directory"),
@@ -236,7 +237,7 @@ def test_a_run_that_its_guard_stops_exits_with_1(cli: Cli) -> None:
     assert "stopped-by-guard after 0 epochs, 1 step" in done.stdout
     assert "mul at my_losses.py:12" in done.stdout
     *_, advice, before, last = done.stdout.splitlines()
-    assert advice == "next: --on-nonfinite skip or rollback goes on past a few such steps"
+    assert advice == "next: --on-nonfinite skip or rollback continues past a few such steps"
     assert before == "the failed step once more, and why it failed:"
     assert last.startswith("losszoo replay runs")
     assert cli(*shlex.split(last)[1:]).exit_code == 1  # as it is said: pasted, it reproduces the step
@@ -420,9 +421,9 @@ def test_a_terminal_sees_the_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
     stream = io.StringIO()
     stream.isatty = lambda: True  # type: ignore[method-assign]
     monkeypatch.setattr(sys, "stderr", stream)
-    with epoch_display("[mine] on digits", 2) as display:
-        display.say("reading the data")
-        display.show({"epoch": 0, "epochs": 2, "loss": 1.5, "val": {"accuracy": 0.25}, "bad_steps": 3})
+    with progress_bar("[mine] on digits", 2, "loading torch") as update:
+        hooks(update)["on_stage"]("reading the data")
+        hooks(update)["on_epoch"]({"epoch": 0, "epochs": 2, "loss": 1.5, "val": {"accuracy": 0.25}, "bad_steps": 3})
     assert all(
         word in stream.getvalue()
         for word in ("[mine] on digits", "loading torch", "1/2", "loss 1.5000", "val accuracy 0.2500", "bad steps 3")

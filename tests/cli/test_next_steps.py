@@ -116,7 +116,7 @@ def test_a_task_of_ones_own_file_is_trained_stopped_and_resumed(ask: Callable[..
     stopped = subprocess.run([*command, *asked], capture_output=True, text=True, check=False, env=env)
     assert stopped.returncode == 1, stopped.stderr
     before, line = stopped.stdout.splitlines()[-2:]
-    assert before == "to go on:"
+    assert before == "to resume:"
     words = shlex.split(line)
     assert words[:3] == ["losszoo", "run", "--resume"]
     assert words[4:] == ["--loss", "mine.py:stops_itself", "--task", "mine.py:Mine"]
@@ -210,7 +210,7 @@ def test_memory_that_runs_out_in_training_leaves_what_was_written(ask: Callable[
     done = ask("--loss", f"mine.py:{name}", "--task", "mine.py:Mine", "--checkpoint-seconds", "0")
     assert done.exit_code == 2
     assert "it ran out in training" in done.stderr
-    line = done.stderr.rstrip().rpartition("to go on: ")[2]
+    line = done.stderr.rstrip().rpartition("to resume: ")[2]
     assert (Path(shlex.split(line)[3]) / "checkpoint.pt").stat().st_size > 0
     assert ask(*shlex.split(line)[2:]).exit_code == 0  # the memory suffices now
 
@@ -228,5 +228,5 @@ def test_a_disk_that_takes_no_more_is_told(ask: Callable[..., Result], tmp_path:
     assert done.returncode == 2, done.stderr
     message: Any = json.loads(done.stdout)["error"]["message"]
     assert message.startswith("the run folder must be writable, got ")
-    assert "; to go on: losszoo run --resume runs/mine/" in message
+    assert "; to resume it: losszoo run --resume runs/mine/" in message
     assert done.stderr == f"error: {message}\n"

@@ -42,7 +42,7 @@ def make_step(bundle):
 """
 # A loop in C, in which Python hears no signal.
 IN_C = "sum(range(10**15))"
-LATE = "broken off after 3 s, the time limit (--budget)"
+LATE = "stopped after 3 s, the time limit (--budget)"
 
 
 @pytest.fixture
@@ -77,10 +77,10 @@ def test_what_breaks_is_told_as_in_one_process(tmp_path: Path, bundle: str, monk
 @pytest.mark.parametrize(
     ("body", "said"),
     [
-        ("if calls > 5: time.sleep(1e6)", "broken off after 15 s, the time limit (--budget)"),
+        ("if calls > 5: time.sleep(1e6)", "stopped after 15 s, the time limit (--budget)"),
         (
             f"if calls > 5: {IN_C}",
-            "broken off after 15 s, the time limit (--budget), within a call that does not return",
+            "stopped after 15 s, the time limit (--budget), within a call that does not return",
         ),
         ("if calls > 5: os.abort()", "the process that the step ran in was ended by SIGABRT"),
         ("if calls > 5: os._exit(0)", "the step has ended the process that it ran in, with exit code 0"),
@@ -117,7 +117,7 @@ def test_the_doctor_has_less_memory_than_the_machine(tmp_path: Path, bundle: str
 @pytest.mark.parametrize(
     ("body", "said"),
     [
-        ("time.sleep(1e6)", "must end within 3 s, the time limit, and it does not; --budget SECONDS gives it more"),
+        ("time.sleep(1e6)", "must end within 3 s, the time limit, and it did not; --budget SECONDS gives it more"),
         (IN_C, f"cannot be repeated: {LATE}, within a call"),
         ("os.abort()", "cannot be repeated: the process that the step ran in was ended by SIGABRT"),
         ("bytearray(10**12)", "cannot be repeated: MemoryError"),

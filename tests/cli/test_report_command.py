@@ -111,7 +111,7 @@ def test_a_missing_extra(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("losszoo.reporting.report.find_spec", lambda name: None if name == "plotly" else real(name))
     answer = call("runs")
     assert answer.exit_code == 2
-    assert 'plotly must be installed, got not; pip install "losszoo[report]"' in answer.stderr
+    assert 'plotly is not installed: pip install "losszoo[report]"' in answer.stderr
 
 
 def test_from_python_quietly(runs: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -13,11 +13,12 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from losszoo.cli.commands.tune_command import _OF_RUNS, command, lines_of
+from losszoo.cli.commands.tune_command import command, lines_of
 from losszoo.cli.main import main
+from losszoo.training.result_options import RESULT_OPTIONS
 from losszoo.tuning.heartbeat import BEAT
 from losszoo.tuning.study import HOST, PROCESS, Counts, open_study
-from losszoo.tuning.tuning_options import RUN_OPTIONS, TuneOptions
+from losszoo.tuning.tuning_options import TuneOptions
 from losszoo.tuning.tuning_plan import make_study_plan
 from losszoo.tuning.tuning_result import Best, Tuning
 
@@ -97,8 +98,7 @@ def test_exit_code_1_while_another_machine_runs_what_is_missing(tmp_path: Path) 
 
 
 def test_a_trial_takes_every_option_of_a_run_that_decides_a_result() -> None:
-    assert _OF_RUNS == RUN_OPTIONS
-    assert set(_OF_RUNS) < {param.name for param in command.params}
+    assert set(RESULT_OPTIONS) < {param.name for param in command.params}
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_a_study_of_another_config_is_refused(tmp_path: Path) -> None:
     ask(*QUICK, "--out", str(tmp_path))
     done = ask(*QUICK, "--out", str(tmp_path), "--seeds", "2")
     assert done.exit_code == 2
-    assert "was begun with other settings" in done.stderr
+    assert "must keep its settings, got others" in done.stderr
     assert "seeds: 1 there, 2 here" in done.stderr
 
 
@@ -160,7 +160,7 @@ def test_an_exhibit_is_said_before_it_starts(tmp_path: Path) -> None:
                 "huber on abalone-age: 9 of 10 trials (6 complete, 2 pruned, 1 failed) in 3 s; waiting",
                 "still running on node2: 1 trial",
                 "a trial without a sign of life for 10 minutes is given up and done again",
-                "the same command again goes on",
+                "repeat the command to continue",
             ],
         ),
         ({"status": "waiting"}, ["still running in another process: 1 trial"]),

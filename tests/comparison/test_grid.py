@@ -77,7 +77,10 @@ def test_one_fault_stands_alone() -> None:
     [
         ({"losses": []}, "a comparison must have a loss, got given"),
         ({"tasks": []}, "a comparison must have a task, got given"),
-        ({"losses": [max]}, "a loss must be text, for workers make it anew, got builtin_function_or_method max"),
+        (
+            {"losses": [max]},
+            "a loss must be given as text, from which every worker makes it, got builtin_function_or_method max",
+        ),
         ({"seeds": [1, -1]}, r"seeds must be how many, or a list of whole numbers in \[0, 2\^32\), got"),
         ({"seeds": []}, "seeds must be how many"),
         ({"seeds": True}, "seeds must be how many"),

@@ -20,36 +20,46 @@ def ended(folder: Path) -> int:
 
 @pytest.mark.parametrize("whom", ["group", "command"])
 def test_ctrl_c_keeps_what_is_done_and_says_how_to_go_on(tmp_path: Path, whom: str) -> None:
-    """Of a terminal, which interrupts the workers too, and of ``kill -INT``, which does not."""
+    """Of a terminal, which interrupts a whole group, and of ``kill -INT``, which does not."""
     with_bad_losses(tmp_path)
     asked = ("--task", "digits", *losses("cross-entropy", "bad.py:slow"), "--seeds", "2", "--out", "out")
     process = start(*asked, "--epochs", "40", cwd=tmp_path)
     wait_for(lambda: ended(tmp_path) == 1)
+    workers = workers_of(process)
+    assert workers
     (os.killpg if whom == "group" else os.kill)(process.pid, signal.SIGINT)
     out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1
     document = json.loads(out)
     assert document["error"]["type"] == "KeyboardInterrupt"
-    assert "interrupted: 1 of 4 cells are done and kept in out; the same command goes on" in err
+    assert "interrupted: 1 of 4 cells are done and kept in out; the same command computes" in err
     assert "Traceback" not in err
     assert ended(tmp_path) == 1
-    wait_for(lambda: not others_of(process.pid))
+    wait_for(lambda: are_gone(workers))
 
 
-def others_of(group: int) -> list[str]:
-    """The processes that the command has left behind."""
-    listed = subprocess.run(["ps", "-eo", "pgid=,args="], capture_output=True, text=True, check=True).stdout
-    mine = [line for line in listed.splitlines() if line.split()[0] == str(group)]
-    return [line for line in mine if "loky" in line and "resource_tracker" not in line]
+def workers_of(process: subprocess.Popen[str]) -> list[str]:
+    """The numbers of the processes that the command has started."""
+    listed = subprocess.run(
+        ["ps", "-o", "pid=", "--ppid", str(process.pid)], capture_output=True, text=True, check=False
+    )
+    return listed.stdout.split()
+
+
+def are_gone(numbers: list[str]) -> bool:
+    shown = subprocess.run(["ps", "-o", "stat=", "-p", ",".join(numbers)], capture_output=True, text=True, check=False)
+    return all(state.startswith("Z") for state in shown.stdout.split())
 
 
 def test_a_killed_command_leaves_no_workers(tmp_path: Path) -> None:
     with_bad_losses(tmp_path)
     process = start(*SMALL, *losses("bad.py:slow"), "--set", "recipe.patience=0", cwd=tmp_path)
     wait_for(lambda: list(tmp_path.glob("out/*/*/*/run/config.json")) != [])
+    workers = workers_of(process)
+    assert workers
     process.kill()
     process.communicate(timeout=PATIENCE)
-    wait_for(lambda: not others_of(process.pid))
+    wait_for(lambda: are_gone(workers))
 
 
 def test_two_commands_on_one_folder_share_the_cells(tmp_path: Path) -> None:

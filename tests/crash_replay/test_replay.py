@@ -173,7 +173,7 @@ def test_a_loss_that_was_an_object(run: Run) -> None:
 
     loss = losszoo.SumLoss([Term("broken", losszoo.create(broken, signature="binary"))])
     first = run(loss)
-    with pytest.raises(UsageError, match=r"the loss of this run, broken, was an object.*replay\(path, loss=\.\.\.\)"):
+    with pytest.raises(UsageError, match=r"loss must be given again, .*an object, broken.*replay\(path, loss=\.\.\.\)"):
         replay(first["bundle"])
     assert same_place(replay(first["bundle"], loss=loss, examine=False), first)
 

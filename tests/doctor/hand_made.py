@@ -22,7 +22,7 @@ LOG = Finding(
     op="log",
     source="my_loss.py:12",
     code="    return -torch.log(torch.softmax(logits, 1))[torch.arange(len(targets)), targets].mean()",
-    cause="softmax of a logit that is 104 below the largest underflows to 0, and the slope of log at 0 is infinite: "
+    cause="softmax of a logit that is 104 below the largest underflows to 0, and the gradient of log at 0 is infinite: "
     "the gradient is infinity times 0.",
     remedy="take torch.log_softmax(logits, 1) in place of the logarithm of the softmax.",
     input={"logits": "torch.tensor([[0.0, 104.0]])", "targets": "torch.tensor([0])"},

@@ -43,7 +43,7 @@ def doctor(folder: Path, body: str, *options: str) -> tuple[int, dict[str, Any],
 @pytest.mark.parametrize(
     ("body", "said"),
     [
-        (f"time.sleep(1e6)\n{QUIET}", "broken off after 3 s, the time limit (--budget), before one ordinary call"),
+        (f"time.sleep(1e6)\n{QUIET}", "stopped after 3 s, the time limit (--budget), before one ordinary call"),
         (f"if calls > 20: time.sleep(1e6)\n{QUIET}", "the time limit (--budget)"),
         (f"if calls > 20: {IN_C}\n{QUIET}", "the time limit (--budget), within a call that does not return"),
         (f"if calls > 20: os.abort()\n{QUIET}", "the process that the loss ran in was ended by SIGABRT"),
@@ -70,7 +70,7 @@ def test_memory_that_no_counting_foresees_is_bounded(tmp_path: Path) -> None:
     body = f"if calls > 20: bytearray(10**11)\n{QUIET}"
     code, document, _ = doctor(tmp_path, body, "--effort", "300")
     assert (code, document["verdict"], document["findings"]) == (1, "undecided", [])
-    assert document["notes"][0].startswith("the memory does not suffice for all that should be tried: MemoryError")
+    assert document["notes"][0].startswith("the memory ended before every input was tried: MemoryError")
 
 
 NT_XENT = """a, b = x.reshape(2, -1, 4)

@@ -152,13 +152,21 @@ def test_in_place_operations_are_watched() -> None:
         (lambda x: torch.rsqrt(x).mean(), 0.0, "1 over the root of 0"),
         (lambda x: (x / x).mean(), 0.0, "0 / 0: the denominator is 0, and so is the numerator"),
         (lambda x: (1 / x).mean(), 0.0, "1 over 0|division by 0"),
-        (lambda x: torch.exp(x).mean(), 100.0, "exp overflows: the largest number it gets is 100, and float32 ends at"),
-        (lambda x: torch.acos(x).mean(), 2.0, "acos is not defined for what it gets, between 2 and 2"),
-        (lambda x: torch.acos(x).mean(), 1.0, "the slope of acos is infinite at -1 and 1"),
+        (
+            lambda x: torch.exp(x).mean(),
+            100.0,
+            "exp overflows: its largest argument is 100, and the largest float32 is",
+        ),
+        (
+            lambda x: torch.acos(x).mean(),
+            2.0,
+            "acos is not defined for all of its arguments, which lie between 2 and 2",
+        ),
+        (lambda x: torch.acos(x).mean(), 1.0, "the gradient of acos is infinite at -1 and 1"),
         (lambda x: (x - x).mean(), torch.inf, "sub of infinities"),
-        (lambda x: x[:0].mean(), 1.0, "mean over nothing is not defined"),
+        (lambda x: x[:0].mean(), 1.0, "mean of an empty tensor is not defined"),
         (lambda x: (x * torch.full_like(x, torch.inf)).mean(), 0.0, "mul of infinities: inf - inf, 0 * inf"),
-        (lambda x: (x**0.5).mean(), -1.0, "pow is not defined for what it gets"),
+        (lambda x: (x**0.5).mean(), -1.0, "pow is not defined for all of its arguments"),
     ],
 )
 def test_causes_in_words(loss: object, value: float, words: str) -> None:
@@ -184,7 +192,7 @@ def test_what_rearranges_an_infinity_of_the_input_is_not_blamed() -> None:
 
 
 def test_a_failure_that_torch_does_not_show() -> None:
-    assert "outside of what torch shows" in cause_of(None, "nan-loss")
+    assert "none of the recorded torch operations" in cause_of(None, "nan-loss")
 
 
 @functools.singledispatch

@@ -84,8 +84,8 @@ def test_what_is_broken_off_is_undecided_and_never_healthy() -> None:
 
     found = examine(slow, normal(6), normal(6, seed=1), budget=1.0)
     assert (found.verdict, found.complete, outcome(found)) == ("undecided", False, "undecided")
-    assert found.notes[0] == "broken off after 1 s, the time limit (--budget)"
-    assert "; not all that should be tried" in effort(found)
+    assert found.notes[0] == "stopped after 1 s, the time limit (--budget)"
+    assert "; others were not tried" in effort(found)
 
 
 def test_what_was_found_before_the_end_is_told() -> None:
@@ -101,7 +101,7 @@ def test_what_was_found_before_the_end_is_told() -> None:
 def test_effort_that_does_not_suffice_leaves_it_undecided() -> None:
     found = examine(mse, normal(6), normal(6, seed=1), effort=30)
     assert (found.verdict, found.complete) == ("undecided", False)
-    assert found.notes[0] == "the effort does not suffice for all that should be tried; --effort gives more"
+    assert found.notes[0] == "the effort ended before every input was tried; --effort gives more"
 
 
 def test_a_sample_of_pairs_may_be_as_small_as_the_effort() -> None:

@@ -52,7 +52,7 @@ def test_what_raises_has_no_symptom() -> None:
 @pytest.mark.parametrize(
     ("loss", "inputs"),
     [
-        # The square of 1e30 is 1e60, and float32 ends at 3.4e38.
+        # The square of 1e30 is 1e60, and the largest float32 is 3.4e38.
         (lambda x, y: ((x - y) ** 2).mean(), (torch.full((4,), 1e30), torch.zeros(4))),
         (lambda x: x.exp().mean(), (torch.full((4,), 100.0),)),
         (lambda x: x.cosh().log1p().exp().mean(), (torch.full((4,), 200.0),)),

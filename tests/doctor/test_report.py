@@ -93,7 +93,7 @@ def test_the_heat_strip_tells_without_colour() -> None:
 def test_a_healthy_loss_shows_only_what_there_is() -> None:
     assert on_pipe(HEALTHY)[-2:] == ["", "  finite at every |embeddings| tried, up to 1e4, in float32"]
     bare = replace(HEALTHY, signature="", strips=(), range={}, probes=1, complete=False)
-    assert on_pipe(bare) == ["nca-stable: undecided", "  1 input tried in 3.2 s; not all that should be tried"]
+    assert on_pipe(bare) == ["nca-stable: undecided", "  1 input tried in 3.2 s; others were not tried"]
 
 
 @pytest.mark.parametrize("width", [60, 80, 100, 140])

@@ -71,7 +71,7 @@ def test_two_readings_are_refused_with_both_spellings(
     given = torch.rand(shape, generator=torch.Generator().manual_seed(0)) + 0.5
     given = given > 1 if how == "mask" else given
     loss = losszoo.create(name)
-    with pytest.raises(UsageError, match=f"{how} must have one reading") as caught:
+    with pytest.raises(UsageError, match=f"{how} must be unambiguous") as caught:
         loss(*inputs, **{how: given})
     said = str(caught.value)
     assert all(f"{how}{spelling} for one" in said for spelling in spellings)

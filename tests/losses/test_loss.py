@@ -411,7 +411,7 @@ def test_a_loss_that_reduces_by_itself_knows_the_empty_policy() -> None:
 def test_penalties_know_the_empty_policy(name: str) -> None:
     assert losszoo.create(name)([]) == 0
     assert losszoo.create(name, empty="nan")([]).isnan()
-    with pytest.raises(UsageError, match="something to reduce"):
+    with pytest.raises(UsageError, match="the batch must not be empty"):
         losszoo.create(name, empty="raise")([])
 
 
@@ -423,7 +423,7 @@ def test_the_last_step_is_not_taken_on_nothing() -> None:
     loss = losszoo.create(grows, signature="regression")
     assert loss(LOGITS, LOGITS, mask=torch.zeros(4, dtype=torch.bool)) == 0
     assert loss(LOGITS, LOGITS) == 1
-    with pytest.raises(UsageError, match="denominator must be left out, as parts of this loss do not add up"):
+    with pytest.raises(UsageError, match="denominator must be left out, as this loss has a last step"):
         loss(LOGITS, LOGITS, denominator=4)
 
 

@@ -94,7 +94,7 @@ def test_a_tensor_that_learns_beside_the_logits(way: Streaming) -> None:
     slope, rows = nn.Parameter(torch.tensor(2.0)), drawn()
     loss = made(lambda logits, *_: (slope.exp() * logits).sum(1), way, reduction="sum")
     if not way.dense and streaming.TUNING.few_rows == 0:
-        message = r"must depend on nothing else that learns, .*shape \(\) .*Streaming\(dense=True\)"
+        message = r"must get gradients through its arguments only, .*shape \(\) .*Streaming\(dense=True\)"
         with pytest.raises(UsageError, match=message):
             loss(rows, LABELS)
         return
@@ -163,11 +163,11 @@ def test_rows_that_are_no_numbers_are_named_where_asked() -> None:
 def test_a_budget_too_small_for_a_row_says_the_least_that_works(name: str) -> None:
     labels = torch.arange(3000) % 2
     inputs = torch.zeros(2, 1), labels[:2], torch.zeros(3000, 1), labels
-    with pytest.raises(UsageError, match="memory must suffice for one row of 3000 pairs, at least") as caught:
+    with pytest.raises(UsageError, match="memory must be enough for one row of 3000 pairs, at least") as caught:
         losszoo.create(name, signature="neighbors", streaming=Streaming(memory=0.001))(*inputs)
     least = re.search(r"at least ([\d.]+) MiB, got 0.001", str(caught.value))
     assert least is not None
     wide = losszoo.create(name, signature="neighbors", streaming=Streaming(memory=float(least[1])))
     assert bool(wide(*inputs).isfinite())
-    with pytest.raises(UsageError, match="memory must suffice"):
+    with pytest.raises(UsageError, match="memory must be enough"):
         losszoo.create(name, signature="neighbors", streaming=Streaming(memory=float(least[1]) - 0.01))(*inputs)

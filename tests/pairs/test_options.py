@@ -68,7 +68,7 @@ def test_rows_of_a_block_fill_the_budget() -> None:
         assert found == rows
     assert Streaming(memory=1e6).block_rows(columns, torch.float32, CPU, softmax=True) == streaming.TUNING.cpu_rows
     assert Streaming().block_rows(0, torch.float64, CPU, softmax=False) >= 1
-    with pytest.raises(UsageError, match=r"memory must suffice for one row of 1048576 pairs, at least 28\.0 MiB"):
+    with pytest.raises(UsageError, match=r"memory must be enough for one row of 1048576 pairs, at least 28\.0 MiB"):
         Streaming(memory=27.9).block_rows(columns, torch.float32, CPU, softmax=True)
 
 

@@ -39,7 +39,7 @@ SAID = {
     "huge": ["True"],
     "nobody": [r"0.0, \(0, 3\)"],
     "no choice": [
-        r"1: nca: candidates come from this rank only, out of \d; say which are meant by "
+        r"1: nca: candidates come from this rank only, out of \d; choose with "
         r"streaming=losszoo.Streaming\(ranks='gather'\), 'ring' or 'local'"
     ],
 }

@@ -186,7 +186,7 @@ def test_nothing_to_reduce(name: str, way: Streaming) -> None:
     assert zero.item() == 0
     assert torch.autograd.grad(zero, rows)[0].tolist() == [[0.0, 0.0]] * 5
     assert losszoo.create(name, empty="nan", streaming=way)(rows, labels).isnan()
-    with pytest.raises(losszoo.UsageError, match="there must be something to reduce"):
+    with pytest.raises(losszoo.UsageError, match="the batch must not be empty"):
         losszoo.create(name, empty="raise", streaming=way)(rows, labels)
 
 

@@ -12,7 +12,7 @@ from losszoo import Streaming, UsageError
 from losszoo.pairs import streaming
 
 LABELS = torch.tensor([0, 1, 0, 1, 0, 2])
-REFUSED = r"a second derivative must be asked of the whole matrix, .*streaming=losszoo.Streaming\(dense=True\)"
+REFUSED = r"must form the whole matrix to be differentiated twice, .*streaming=losszoo.Streaming\(dense=True\)"
 by_name = pytest.mark.parametrize("case", EMBEDDING, ids=str)
 by_reduction = pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
 

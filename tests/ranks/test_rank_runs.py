@@ -114,8 +114,8 @@ def test_a_step_that_overflows_on_one_rank_is_undone_by_all(policy: str, seen: S
 def test_ranks_that_disagree_are_told_about_what(seen: Seen) -> None:
     for ranks in seen:
         told = ranks["disagreement"]
-        assert told["seed"] == "all ranks must train the same, got seed: rank 0: 0; rank 1: 1"
-        assert told["epochs"] == "all ranks must train the same, got recipe.epochs: rank 0: 1; rank 1: 2"
+        assert told["seed"] == "all ranks must have the same settings, got seed: rank 0: 0; rank 1: 1"
+        assert told["epochs"] == "all ranks must have the same settings, got recipe.epochs: rank 0: 1; rank 1: 2"
         assert "bcee" in told["loss"]
         assert "did you mean bce" in told["loss"]
     assert seen[0]["disagreement"]["loss"].startswith("every rank must be able to train, got rank 1: ")

@@ -224,7 +224,7 @@ def test_any_term_is_written_so_that_it_is_read_back(call: Call, scale: float, s
 
 
 def test_a_path_with_a_space_is_told_to_be_quoted() -> None:
-    with pytest.raises(UsageError, match="if a path is meant, with a space or a sign in it, it stands in quotes"):
+    with pytest.raises(UsageError, match="a path with a space or a sign in it must be in quotes"):
         parse("my dir/mine.py:good")
     assert str(parse('"my dir/mine.py:good"')[0].call.name) == "my dir/mine.py:good"
 
@@ -266,9 +266,9 @@ def test_a_path_with_a_sign_in_it_is_no_sum(tmp_path: Path, monkeypatch: pytest.
     ],
 )
 def test_a_path_with_a_sign_in_it_is_told_to_be_quoted_where_no_file_is(path: str) -> None:
-    with pytest.raises(UsageError, match="it stands in quotes: --loss ") as refused:
+    with pytest.raises(UsageError, match="must be in quotes: --loss ") as refused:
         losszoo.create(path, signature="regression")
-    words = shlex.split(str(refused.value).partition("it stands in quotes: ")[2].partition("\n")[0])
+    words = shlex.split(str(refused.value).partition("must be in quotes: ")[2].partition("\n")[0])
     assert words == ["--loss", f'"{path}"']
     assert [term.call.name for term in parse(words[1])] == [path]
 

@@ -152,7 +152,7 @@ CASES = {
         SIGNATURES + "['sig_wrong_example.classes:Sound']",
         of("wrong-example", "source.normal(source.rows), source", "source.normal(source.rows, 2), source"),
         "check",
-        "the example of the usual size must be accepted by its own check, got scores must have shape (N,)",
+        "the example of the usual size must be accepted by its own check, got the error scores must have shape (N,)",
         ("wrong-example",),
     ),
     "illegal-edge-case": Case(
@@ -163,7 +163,7 @@ CASES = {
             "    def edge_cases(self, inputs, expects): yield 'one more', (inputs[0][:-1], inputs[1])\n    def head",
         ),
         "check",
-        "the edge case 'one more' must be accepted by its own check, got marks must have the shape of scores",
+        "the edge case 'one more' must be accepted by its own check, got the error marks must have the shape of scores",
         ("illegal-edge-case",),
     ),
     "example-raises": Case(
@@ -177,14 +177,14 @@ CASES = {
         SIGNATURES + "['sig_hides_nothing.classes:Sound']",
         of("hides-nothing", "    def head", "    def hide(self, inputs, mask, context): return inputs\n    def head"),
         "check",
-        "what is hidden must make no difference, got NaN there is still seen",
+        "masked elements must make no difference, got a NaN that still counts",
         ("hides-nothing",),
     ),
     "wrong-loss-inputs": Case(
         SIGNATURES + "['sig_wrong_loss_inputs.classes:Sound']",
         of("wrong-loss-inputs", "batch.outputs.squeeze(1), batch", "batch.outputs, batch"),
         "check",
-        "loss_inputs on diabetes must be accepted by its own check, got scores must have shape (N,)",
+        "loss_inputs on diabetes must be accepted by its own check, got the error scores must have shape (N,)",
         ("wrong-loss-inputs",),
     ),
     "unnatural-kind": Case(

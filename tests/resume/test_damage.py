@@ -126,7 +126,7 @@ def changed(name: str, **changes: Any) -> Callable[[Path], None]:
         (changed("config.json", threads=10**9), r"config\.json is damaged: threads=1000000000, which is not in \[1, "),
         (
             changed("config.json", threads="2"),
-            r"config\.json is damaged: its part 'threads' is missing or of another kind",
+            r"config\.json is damaged: its part 'threads' is missing or of another type",
         ),
         (changed("result.json", status="completed"), r"result\.json must be the result of a run, got KeyError"),
         (changed("result.json", metrics=[]), r"result\.json must be the result of a run, got AttributeError"),

@@ -198,7 +198,9 @@ def test_an_object_has_to_be_given_again(tmp_path: Path) -> None:
     loss = torch.nn.CrossEntropyLoss()
     done = losszoo.run(loss, "digits", epochs=1, out=tmp_path)
     Path(done.run_dir, "result.json").unlink()
-    with pytest.raises(UsageError, match=r"CrossEntropyLoss, was an object.*losszoo.run\(loss=..., resume="):
+    with pytest.raises(
+        UsageError, match=r"loss must be given again, .*an object, CrossEntropyLoss.*losszoo.run\(loss=..., resume="
+    ):
         losszoo.run(resume=done.run_dir)
     assert losszoo.run(loss, resume=done.run_dir).metrics == done.metrics
 
@@ -250,7 +252,7 @@ def test_what_is_no_run_folder(tmp_path: Path, done: RunResult) -> None:
         (
             "checkpoint.pt",
             "PK",
-            "must be a whole checkpoint, got cut off.*no checksum; without this file the run begins again",
+            "must be a whole checkpoint, got cut off.*no checksum; delete it to start the run again",
         ),
         ("config.json", "{", "must be a whole JSON file, got cut off or damaged"),
         ("config.json", "[" * 100_000, "must be a whole JSON file, got it must be nested at most 64 deep"),
@@ -263,7 +265,7 @@ def test_what_is_no_run_folder(tmp_path: Path, done: RunResult) -> None:
 
 def test_resume_stands_alone(done: RunResult) -> None:
     with pytest.raises(
-        UsageError, match=r"beside resume may stand only loss, .* task of your own, .* got task, epochs"
+        UsageError, match=r"resume must stand alone, or with loss, .* task of your own, .* got task, epochs"
     ):
         losszoo.run("bce", "digits", resume=done.run_dir, epochs=3)
     with pytest.raises(UsageError, match="run must be given a loss and a task, or resume="):
@@ -273,8 +275,8 @@ def test_resume_stands_alone(done: RunResult) -> None:
 def test_resume_stands_alone_on_the_command_line(start: Start, done: RunResult) -> None:
     _, err = start("--resume", done.run_dir, "--seed", "0", "--set", "model.dim=3").communicate(timeout=1800)
     assert (
-        "beside --resume may stand only --loss, --trust, --checkpoint-seconds, --tensorboard and a --task of your own, "
-        "as the run folder holds every setting, got --set and --seed"
+        "--resume must stand alone, or with --loss, --trust, --checkpoint-seconds, --tensorboard and a --task of your "
+        "own, as the run folder holds every setting, got --set and --seed"
     ) in " ".join(err.split())
 
 
@@ -296,7 +298,7 @@ def test_a_run_that_is_under_way_is_left_alone(start: Start, tmp_path: Path, mon
 
 
 def test_a_folder_that_holds_a_run_takes_no_other(done: RunResult) -> None:
-    with pytest.raises(UsageError, match=r"run_dir must be a folder without a run.* holds one; resume= goes on"):
+    with pytest.raises(UsageError, match=r"run_dir must be a folder without a run.* holds one; resume= resumes"):
         losszoo.run("bce", "digits", run_dir=done.run_dir)
 
 

@@ -166,7 +166,7 @@ def test_a_state_that_was_poisoned_is_found_and_never_kept(policy: str) -> None:
     optimizer.state[layer.weight]["exp_avg_sq"][0, 1] = math.inf
     reports = [guard.step(layer(rows).square().mean()) for _ in range(2)]
     assert all(report.applied for report in reports)
-    said = r"non-finite weights or optimizer \(exp_avg_sq of weight\) in step 8: an earlier step has made it so"
+    said = r"non-finite weights or optimizer \(exp_avg_sq of weight\) in step 8: an earlier step made it non-finite"
     if policy == "rollback":
         report = guard.step(layer(rows).square().mean())
         assert not report.applied

@@ -184,4 +184,4 @@ def test_the_bundle_of_a_spoilt_buffer_says_so(tmp_path: Path) -> None:
     assert event is not None
     found = replay(str(event.bundle), step=lambda bundle: lambda: norm(bundle["batch"]).sum(), examine=False)
     assert not found.reproduced
-    assert found.notes[0] == "loss and gradient were finite then, too: what was not is buffer (running_var)"
+    assert found.notes[0] == "loss and gradient were finite in the run, too; not finite was buffer (running_var)"

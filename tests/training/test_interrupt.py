@@ -109,7 +109,7 @@ def test_a_second_one_does_not_wait_for_the_step(tmp_path: Path) -> None:
     assert (tmp_path / "steps").read_text() == "asked"
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
-    assert "interrupted at once; to go on: losszoo run --resume runs/digits/" in done.stderr
+    assert "interrupted at once; to resume it: losszoo run --resume runs/digits/" in done.stderr
 
 
 def test_from_python_an_interrupted_run_interrupts_its_caller(tmp_path: Path) -> None:

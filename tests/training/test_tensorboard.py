@@ -142,7 +142,7 @@ def test_a_resumed_run_forgets_what_it_does_again(folder: Path) -> None:
 
 def test_a_missing_extra(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
-    with pytest.raises(UsageError, match=r"tensorboard must be installed.*pip install \"losszoo\[tensorboard\]\""):
+    with pytest.raises(UsageError, match=r"TensorBoard is not installed: pip install \"losszoo\[tensorboard\]\""):
         Scalars(tmp_path)
 
 

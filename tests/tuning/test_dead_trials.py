@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import threading
 import time
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import optuna
 import pytest
 from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.trial import TrialState
-from quick_study import folders, plan_of, quick
+from quick_study import MINE, folders, plan_of, quick
+from torch import Tensor
 
 from losszoo.common import processes
-from losszoo.errors import LosszooError, UsageError
+from losszoo.errors import LosszooError
 from losszoo.tuning import heartbeat, study, trial, trial_work, tuning_workers
 
 # The mark of a process that would be seen from here.
@@ -93,17 +91,18 @@ def test_a_tuning_whose_processes_all_die_is_not_completed(out: str, monkeypatch
 
 def test_a_trial_that_is_trained_gives_signs_of_life(out: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(heartbeat, "BEAT_SECONDS", 0.01)
-    made = plan_of(out, trials=1)
-    opened = study.open_study(made)
     beats: list[float] = []
 
-    def alive() -> None:
+    def slow(predictions: Tensor, targets: Tensor) -> Tensor:
         limit = time.monotonic() + 1800
         while len(set(beats)) < 3 and time.monotonic() < limit:
             beats.append(opened.get_trials()[0].user_attrs[heartbeat.BEAT])
+        return (predictions - targets) ** 2
 
+    made = plan_of(out, slow, trials=1)
+    opened = study.open_study(made)
     threads = threading.active_count()
-    trial_work.work(opened, made, float("inf"), alive=alive)
+    trial_work.work(opened, made, float("inf"))
     assert len(set(beats)) >= 3
     assert study.count(opened).complete == 1
     assert threading.active_count() == threads, "nobody beats for a trial that has ended"
@@ -128,13 +127,14 @@ def test_signs_of_life_go_on_after_the_database_was_away(monkeypatch: pytest.Mon
 
 def test_a_trial_that_another_process_has_given_up_is_left_and_the_next_one_trained(out: str) -> None:
     """As on a machine that has slept."""
-    made = plan_of(out, trials=1)
-    opened = study.open_study(made)
 
-    def give_up_the_first() -> None:
+    def given_up_at_first(predictions: Tensor, targets: Tensor) -> Tensor:
         opened.tell(0, state=TrialState.FAIL, skip_if_finished=True)
+        return (predictions - targets) ** 2
 
-    trial_work.work(opened, made, float("inf"), alive=give_up_the_first)
+    made = plan_of(out, given_up_at_first, trials=1)
+    opened = study.open_study(made)
+    trial_work.work(opened, made, float("inf"))
     assert [t.state for t in opened.trials] == [TrialState.FAIL, TrialState.COMPLETE]
     assert folders(out) == ["trial-1"]
 
@@ -194,19 +194,18 @@ def test_a_process_is_known_by_its_number_and_its_start() -> None:
     assert not processes.is_alive("999999999::")
 
 
-def test_a_worker_that_ends_says_why(tmp_path: Path) -> None:
-    """Wrong usage as such, another failure by its last line; a signal is no answer."""
+@pytest.mark.parametrize(
+    ("loss", "said"),
+    [
+        ("raising", "raised RuntimeError: no such weather"),
+        ("leaving", "a process of the tuning failed: .* with exit code 3; so long"),
+    ],
+)
+def test_a_worker_that_ends_says_why(out: str, loss: str, said: str) -> None:
+    """What is wrong with the default as such, another failure by its last line."""
+    with pytest.raises(LosszooError, match=said):
+        quick(out, f"{MINE}:{loss}", jobs=2)
 
-    def check(code: str) -> None:
-        with (tmp_path / "log").open("w+") as log:
-            ended = subprocess.Popen([sys.executable, "-c", code], stderr=log, text=True)
-            ended.wait()
-            tuning_workers._check([ended], [log])
 
-    with pytest.raises(UsageError, match=r"^cannot be$"):
-        check("import sys; print('cannot be', file=sys.stderr); sys.exit(2)")
-    with pytest.raises(LosszooError, match=r"ended with code 1: ValueError: bad"):
-        check("raise ValueError('bad')")
-    with pytest.raises(LosszooError, match=r"ended with code 3: it said nothing"):
-        check("raise SystemExit(3)")
-    check("import os; os.kill(os.getpid(), 9)")
+def test_a_worker_that_a_signal_has_ended_is_seen_by_its_trial(out: str) -> None:
+    assert quick(out, f"{MINE}:deadly(factor=2)", jobs=2).status == "stalled"

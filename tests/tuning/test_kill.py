@@ -127,7 +127,7 @@ def test_ctrl_c_says_what_there_is_and_how_to_go_on(tmp_path: Path, jobs: str) -
     assert process.returncode == 1
     assert document["status"] == "interrupted"
     assert document["trials"]["total"] < 400
-    assert "the same command again goes on" in said
+    assert "repeat the command to continue" in said
     assert "validation rmse: best" in said
     assert "Traceback" not in said
     assert not of_state(tmp_path, "RUNNING")

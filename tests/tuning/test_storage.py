@@ -146,5 +146,24 @@ def test_a_disk_that_fills_up_is_named_and_the_same_command_goes_on(tmp_path: Pa
     script = f"mount -t tmpfs -o size=1400k none out && ! {tune} && mount -o remount,size=40m out && {tune}"
     command = ["unshare", "-rm", "sh", "-c", script]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
-    said = "the disk of out is full; what is in it is kept: make room there, and the same command goes on"
+    said = "the disk of out is full, and what was written is kept; make room, and repeat the command"
     assert (done.returncode, done.stderr) == (0, f"error: {said}\n")
+
+
+def test_processes_that_open_one_new_file_at_once_all_have_it(tmp_path: Path) -> None:
+    """Each of them makes the tables, and all but one come second to some of them."""
+    code = (
+        "import sys, time, optuna\nfrom losszoo.tuning.storage import open_storage\n"
+        "print(flush=True); sys.stdin.readline()\n"
+        "for number in range(6): open_storage(f'sqlite:///{number}.db')"
+    )
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    started = [subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path, text=True, **pipes) for _ in range(4)]
+    for process in started:
+        assert process.stdout is not None
+        process.stdout.readline()
+    for process in started:
+        assert process.stdin is not None
+        print(file=process.stdin, flush=True)
+    errors = [process.communicate(timeout=1800)[1] for process in started]
+    assert [process.returncode for process in started] == [0] * 4, errors

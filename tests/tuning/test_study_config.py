@@ -58,7 +58,7 @@ def test_an_interrupt_ends_with_what_there_is(out: str) -> None:
 )
 def test_a_study_of_another_config_is_refused(out: str, changes: dict[str, Any], said: str) -> None:
     quick(out, trials=1)
-    with pytest.raises(UsageError, match=rf"begun with other settings; .*choose another --study:(.|\n)*{said}"):
+    with pytest.raises(UsageError, match=rf"must keep its settings, .*choose another --study:(.|\n)*{said}"):
         quick(out, trials=1, **changes)
 
 
@@ -70,7 +70,9 @@ def test_a_study_of_another_loss_or_program_is_refused(out: str) -> None:
 
     other = f"sqlite:///{out}/other.db"
     optuna.create_study(storage=other, study_name="theirs").add_trial(optuna.create_trial(value=1.0))
-    with pytest.raises(UsageError, match=r"study theirs in sqlite.*is not of losszoo"):
+    with pytest.raises(
+        UsageError, match=r"study theirs in sqlite.*must be one of losszoo, got trials of another program"
+    ):
         quick(out, storage=other, study="theirs")
 
 
@@ -97,5 +99,7 @@ def test_a_failing_storage_on_the_way_is_one_sentence(out: str, monkeypatch: pyt
         raise StorageInternalError("the disk is gone")
 
     monkeypatch.setattr(tuning_workers, "work", gone)
-    with pytest.raises(UsageError, match=r"storage sqlite.* was lost: the disk is gone; what is in it is kept"):
+    with pytest.raises(
+        UsageError, match=r"storage sqlite.* does not answer any more: the disk is gone; what was written is kept"
+    ):
         quick(out)

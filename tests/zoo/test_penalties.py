@@ -109,7 +109,7 @@ def test_uncertainty_never_overflows_and_always_leads_back(s):
     value = module([loss])
     value.backward()
     assert value.isfinite()
-    # L exp(-s) / 2 down to -40, then the slope of its tangent there (mathematics, not the code's expression).
+    # L exp(-s) / 2 down to -40, then the gradient of its tangent there (mathematics, not the code's expression).
     assert module.log_variances.grad.item() == pytest.approx(0.5 - math.exp(min(-s, 40.0)), rel=1e-5)
     assert 0 < loss.grad.item() < torch.inf
 

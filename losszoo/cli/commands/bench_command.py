@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from losszoo.cli.commands.run_command import warn_of_exhibits
+from losszoo.cli.progress_bar import status_line
 from losszoo.cli.shared_options import command as make_command
 from losszoo.cli.shared_options import exit_with, print_json, warn_of_failures
 from losszoo.cli.threads import wait_politely
@@ -33,24 +33,26 @@ _AT_LEAST_ONE = click.IntRange(min=1)
 @click.option("--family", help="Every loss of a family, such as nca, instead of names.")
 @click.option("--sizes", metavar="N,...", help="Rows or elements: 1024,8192; or rows x classes: 512x1000.")
 @click.option("--dim", "dims", default="64", show_default=True, metavar="D,...", help="Widths of embeddings.")
-@click.option("--classes", type=_AT_LEAST_ONE, help="Of labels (10 by default) or logits (1000).")
+@click.option("--classes", type=_AT_LEAST_ONE, help="Number of classes of labels (10 by default) or logits (1000).")
 @click.option("--against", metavar="PEER,...", help="dense, torch, pml, entmax, ..., or your own FILE.PY:FUNCTION.")
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, ...")
 @click.option("--dtype", default="float32", show_default=True, type=click.Choice(["float32", "float64"]))
 @click.option("--repeats", type=_AT_LEAST_ONE, help="Samples of a cell; by default as many as the budget allows.")
-@click.option("--budget", default=4.0, show_default=True, metavar="SECONDS", help="For the samples of a cell.")
-@click.option("--threads", type=_AT_LEAST_ONE, help="Of torch.")
-@click.option("--memory-limit", metavar="SIZE", help="Of a cell: 4GB, or a share of what is free; 0.7 by default.")
-@click.option("--timeout", default=300.0, show_default=True, metavar="SECONDS", help="Of a cell.")
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(0, 2**32 - 1), help="Of the inputs.")
-@click.option("--predict", metavar="N,...", help="What so many rows will cost, from four sizes or more.")
-@click.option("--plot", metavar="FILE", help="A picture over N: out.html, out.png or out.svg.")
-@click.option("--signature", help="Of a loss of your own, where its argument names do not say.")
-@click.option("--expects", help="Of a loss of your own: logits, probabilities or log-probabilities.")
+@click.option("--budget", default=4.0, show_default=True, metavar="SECONDS", help="Seconds for the samples of a cell.")
+@click.option("--threads", type=_AT_LEAST_ONE, help="Threads of torch.")
+@click.option(
+    "--memory-limit", metavar="SIZE", help="Memory limit of a cell: 4GB, or a share of the free memory; 0.7 by default."
+)
+@click.option("--timeout", default=300.0, show_default=True, metavar="SECONDS", help="Time limit of a cell.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0, 2**32 - 1), help="Seed of the inputs.")
+@click.option("--predict", metavar="N,...", help="Predict the cost of N rows from four sizes or more.")
+@click.option("--plot", metavar="FILE", help="Write a plot over N: out.html, out.png or out.svg.")
+@click.option("--signature", help="Signature of your own loss, if its argument names do not show it.")
+@click.option("--expects", help="What your own loss takes: logits, probabilities or log-probabilities.")
 def command(names: tuple[str, ...], family: str | None, plot: str | None, as_json: bool, **given: Any) -> None:
     """Time and peak memory of losses beside their peers.
 
-    Forward and backward are measured, beside everybody else who computes the same.
+    Forward and backward are measured, beside other implementations of the same.
     NAME is a name, a call, or a loss of your own (file.py:MyLoss). Values and gradients are compared before anything
     is timed. Exit code 0: fine; 1: a value disagrees, or a loss gives none.
 
@@ -130,7 +132,7 @@ def _run(subjects: list[Subject], settings: Settings, plot: str | None, as_json:
         from losszoo.bench.plot import check_plotting
 
         check_plotting()
-    with waiting() as on_cell:
+    with status_line("measuring") as on_cell:
         report = bench(subjects, settings, on_cell)
     if as_json:
         print_json(jsonable({"command": _typed(), **report.to_dict()}))
@@ -149,16 +151,3 @@ def _typed() -> str:
     import shlex
 
     return shlex.join(["losszoo", *sys.argv[1:]])
-
-
-@contextlib.contextmanager
-def waiting() -> Iterator[Callable[[str], None]]:
-    """What is measured now, on a terminal; nothing in a pipe."""
-    if not sys.stderr.isatty():
-        yield lambda text: None
-        return
-    from rich.console import Console
-    from rich.markup import escape
-
-    with Console(stderr=True).status("measuring") as status:
-        yield lambda text: status.update(escape(text))

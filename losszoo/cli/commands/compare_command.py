@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from losszoo.cli.commands.run_command import check_options, warn_of_exhibits
 from losszoo.cli.commands.run_command import command as run_command
+from losszoo.cli.progress_bar import is_shown, progress_bar
 from losszoo.cli.shared_options import command as make_command
 from losszoo.cli.shared_options import exit_with, print_error, print_json, say_error, warn_of_failures
 from losszoo.cli.threads import wait_politely
@@ -27,17 +26,31 @@ _MOST_SHOWN = 4
 
 
 @make_command("compare")
-@click.option("--task", "tasks", multiple=True, required=True, help="Name of a task; again for another one.")
-@click.option("--loss", "losses", multiple=True, required=True, help="Name, expression or target; again for each.")
-@click.option("--seeds", default="5", show_default=True, metavar="N|A,B,...", help="How many (0, 1, ...), or which.")
-@click.option("--baselines", is_flag=True, help="Those of scikit-learn on the same rows too.")
-@click.option("--jobs", type=click.IntRange(min=1), help="Runs at a time: 1, or with Ray the CPUs of the cluster.")
+@click.option("--task", "tasks", multiple=True, required=True, help="Name of a task; may be repeated.")
+@click.option("--loss", "losses", multiple=True, required=True, help="Name, expression or target; may be repeated.")
+@click.option(
+    "--seeds",
+    default="5",
+    show_default=True,
+    metavar="N|A,B,...",
+    help="Number of seeds (5: 0 to 4), or a list of seeds.",
+)
+@click.option("--baselines", is_flag=True, help="Also train baselines of scikit-learn on the same rows.")
+@click.option(
+    "--jobs", type=click.IntRange(min=1), help="Runs at the same time; by default 1, with Ray the CPUs of the cluster."
+)
 @click.option("--backend", default="local", show_default=True, type=click.Choice(["local", "ray"]))
-@click.option("--address", metavar="HOST:PORT", help="Of a Ray cluster; without it one is started on this machine.")
-@click.option("--timeout", type=float, metavar="SECONDS", help="That a run may take.")
-@click.option("--threads", default=1, show_default=True, type=click.IntRange(min=1), help="Of torch in every run.")
-@click.option("--out", default="comparisons", show_default=True, help="Folder of the results; used again, it goes on.")
-@click.option("--fresh", is_flag=True, help="Compute anew what was made with another config.")
+@click.option(
+    "--address", metavar="HOST:PORT", help="Address of a Ray cluster; by default one is started on this machine."
+)
+@click.option("--timeout", type=float, metavar="SECONDS", help="Time limit of a run.")
+@click.option(
+    "--threads", default=1, show_default=True, type=click.IntRange(min=1), help="Threads of torch in every run."
+)
+@click.option(
+    "--out", default="comparisons", show_default=True, help="Folder of the results; a second call continues there."
+)
+@click.option("--fresh", is_flag=True, help="Compute cells again that have another config.")
 def command(
     tasks: tuple[str, ...],
     losses: tuple[str, ...],
@@ -95,37 +108,17 @@ def _compared(
 ) -> Comparison:
     from losszoo.comparison.compare import compare
 
-    with cell_display() as on_progress:
-        return compare(losses, tasks, seeds, set=settings, on_progress=on_progress, on_grid=_announce, **options)
+    with progress_bar("cells", None, "checking the grid") as update:
+
+        def on_progress(standing: Standing) -> None:
+            more = len(standing.running) - _MOST_SHOWN
+            running = "; ".join(standing.running[:_MOST_SHOWN]) + (f"; and {more} more" if more > 0 else "")
+            update(total=standing.total, completed=standing.ended, line=running)
+
+        watch = on_progress if is_shown() else None
+        return compare(losses, tasks, seeds, set=settings, on_progress=watch, on_grid=_announce, **options)
 
 
 def _announce(grid: Grid) -> None:
     for loss in grid.members.losses:
         warn_of_exhibits(parse(loss))
-
-
-@contextlib.contextmanager
-def cell_display() -> Iterator[Callable[[Standing], None] | None]:
-    """A bar over the cells with what is running, on a terminal; nothing in a pipe."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (
-        TextColumn("cells"),
-        BarColumn(bar_width=24),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.description}", markup=False),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("checking the grid", total=None)
-
-        def tell(standing: Standing) -> None:
-            more = len(standing.running) - _MOST_SHOWN
-            running = "; ".join(standing.running[:_MOST_SHOWN]) + (f"; and {more} more" if more > 0 else "")
-            bar.update(task, total=standing.total, completed=standing.ended, description=running)
-
-        yield tell

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
-import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +10,7 @@ import click
 
 from losszoo.api import list_losses
 from losszoo.cli.commands.run_command import warn_of_exhibits
+from losszoo.cli.progress_bar import progress_bar, status_line
 from losszoo.cli.shared_options import command as make_command
 from losszoo.cli.shared_options import exit_with, print_json, say_error, warn_of_failures
 from losszoo.cli.threads import wait_politely
@@ -23,7 +21,7 @@ from losszoo.registry.expressions import parse
 from losszoo.registry.registry import installed
 
 if TYPE_CHECKING:
-    from losszoo.doctor.examine_all import Patient
+    pass
 
 DTYPES = ("float32", "bfloat16", "float16", "float64")
 EXIT_CODES = {"healthy": 0, "sick": 1, "undecided": 1}
@@ -37,9 +35,9 @@ _OF_ALL = ("plugin", "jobs")
 
 @make_command("doctor")
 @click.argument("target", required=False)
-@click.option("--all", "everything", is_flag=True, help="Every installed loss; exhibits should be sick.")
-@click.option("--signature", help="Of a loss of your own, where its argument names do not say.")
-@click.option("--expects", help="Of a loss of your own: logits, probabilities or log-probabilities.")
+@click.option("--all", "everything", is_flag=True, help="Examine every installed loss; an exhibit should be sick.")
+@click.option("--signature", help="Signature of your own loss, if its argument names do not show it.")
+@click.option("--expects", help="What your own loss takes: logits, probabilities or log-probabilities.")
 @click.option("--example", metavar="FILE:NAME", help="Function that returns one ordinary tuple of inputs.")
 @click.option(
     "--dtype",
@@ -49,16 +47,22 @@ _OF_ALL = ("plugin", "jobs")
     metavar="DTYPE",
     help=f"{', '.join(DTYPES)}; may be repeated.",
 )
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(0, 2**32 - 1), help="Of all draws.")
+@click.option(
+    "--seed", default=0, show_default=True, type=click.IntRange(0, 2**32 - 1), help="Seed of all random draws."
+)
 @click.option(
     "--effort",
     default=EFFORT,
     show_default=True,
     type=click.IntRange(min=1),
-    help="Evaluations for each loss; decides what is tried.",
+    help="Evaluations for each loss; it decides which inputs are tried.",
 )
 @click.option(
-    "--budget", default=SECONDS, show_default=True, metavar="SECONDS", help="Time limit for each loss, for emergencies."
+    "--budget",
+    default=SECONDS,
+    show_default=True,
+    metavar="SECONDS",
+    help="Time limit for each loss; only for emergencies.",
 )
 @click.option("--plugin", help="With --all: only losses of this distribution or entry point.")
 @click.option("--jobs", type=click.IntRange(min=1), help=f"With --all: processes; {_JOBS} by default.")
@@ -122,7 +126,7 @@ def _one(target: str, options: dict[str, Any], example: str | None, html: str | 
     from losszoo.cli.tables.diagnosis import show
     from losszoo.doctor.in_child import Examiner
 
-    with waiting(target), Examiner() as examiner:
+    with status_line(f"examining {target}"), Examiner() as examiner:
         examination = examiner.examine(target, options, example)
     console = Console(stderr=as_json, highlight=False)
     if as_json:
@@ -145,8 +149,8 @@ def _all(options: dict[str, Any], plugin: str | None, jobs: int, html: str | Non
     from losszoo.cli.tables.doctor_all_table import show_all
     from losszoo.doctor.examine_all import examine_all
 
-    with progress(len(specs)) as on_patient:
-        rounds = examine_all(specs, options, jobs, on_patient)
+    with progress_bar("examining", len(specs), "") as update:
+        rounds = examine_all(specs, options, jobs, lambda one: update(advance=1, line=f"{one.name}: {one.verdict}"))
     console = Console(stderr=as_json, highlight=False)
     if as_json:
         _answer(rounds.to_dict())
@@ -171,31 +175,3 @@ def _page(examinations: Any, html: str, title: str, console: Any) -> None:
 
     write_page(examinations, html, title)
     write([Text(f"page: {html}")], console)
-
-
-@contextlib.contextmanager
-def waiting(target: str) -> Iterator[None]:
-    """A sign of life on a terminal, nothing in a pipe."""
-    if not sys.stderr.isatty():
-        yield
-        return
-    from rich.console import Console
-    from rich.markup import escape
-
-    with Console(stderr=True).status(f"examining {escape(target)}"):
-        yield
-
-
-@contextlib.contextmanager
-def progress(total: int) -> Iterator[Callable[[Patient], None]]:
-    """A progress bar on a terminal, nothing in a pipe."""
-    if not sys.stderr.isatty():
-        yield lambda patient: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = TextColumn("{task.description}", markup=False), BarColumn(24), MofNCompleteColumn(), TimeElapsedColumn()
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("examining", total=total)
-        yield lambda patient: bar.update(task, advance=1, description=f"{patient.name}: {patient.verdict}")

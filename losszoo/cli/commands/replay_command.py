@@ -19,10 +19,10 @@ from losszoo.errors import UsageError
 @click.option(
     "--step",
     metavar="FILE.PY:MAKE_STEP",
-    help="For a bundle of losszoo.Guard: takes the bundle, and returns a function that computes the loss.",
+    help="For a bundle of losszoo.Guard: a function that takes it, and returns a function that computes the loss.",
 )
 @click.option("--trust", is_flag=True, help="Run the code that the bundle names: file.py:NAME, package.module:NAME.")
-@click.option("--loss", metavar="TEXT", help="The loss that the bundle is to hold: trusts this one alone.")
+@click.option("--loss", metavar="TEXT", help="The loss that the bundle names: trust this one only.")
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, ...")
 @click.option(
     "--budget",
@@ -35,7 +35,7 @@ from losszoo.errors import UsageError
 def command(bundle: str, budget: float, no_doctor: bool, as_json: bool, **options: Any) -> None:
     """Repeat the step of a crash bundle, and say what broke.
 
-    A bundle makes losses of the registry alone. A loss of your own is code: say --trust, or the same text as --loss.
+    A bundle makes only registered losses. A loss of your own is code: give --trust, or the same text as --loss.
     All of it runs in a process of its own, with limits on memory and time.
 
     \b
@@ -43,7 +43,7 @@ def command(bundle: str, budget: float, no_doctor: bool, as_json: bool, **option
     losszoo replay runs/digits/.../bundles/step-1.pt --loss ./my_loss.py:MyLoss
     losszoo replay bundles/step-7.pt --step train.py:make_step
 
-    Exit codes: 1 it is reproduced; 0 it is not; 2 it cannot be replayed.
+    Exit codes: 1 the failure is reproduced; 0 it is not; 2 the step cannot be replayed.
     """
     from rich.console import Console
 

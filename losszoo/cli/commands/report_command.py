@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import sys
-from collections.abc import Callable, Iterator
-
 import click
 
+from losszoo.cli.progress_bar import status_line
 from losszoo.cli.shared_options import command as make_command
 from losszoo.cli.shared_options import counted, print_json
 from losszoo.common.text import printable
@@ -15,10 +12,10 @@ from losszoo.common.text import printable
 
 @make_command("report")
 @click.argument("folder", metavar="DIR")
-@click.option("--html", metavar="FILE", help="Of the page; DIR/report.html by default.")
-@click.option("--title", default="", help="Of the page; the name of DIR by default.")
+@click.option("--html", metavar="FILE", help="File of the page; DIR/report.html by default.")
+@click.option("--title", default="", help="Title of the page; the name of DIR by default.")
 @click.option("--no-doctor", is_flag=True, help="Do not ask the doctor about non-finite steps.")
-@click.option("--open", "open_it", is_flag=True, help="Show it in the browser.")
+@click.option("--open", "open_it", is_flag=True, help="Open the page in the browser.")
 def command(folder: str, html: str | None, title: str, no_doctor: bool, open_it: bool, as_json: bool) -> None:
     """Write one self-contained HTML page about the runs in DIR.
 
@@ -34,8 +31,10 @@ def command(folder: str, html: str | None, title: str, no_doctor: bool, open_it:
     from losszoo.reporting.report import make_report
 
     wait_politely()
-    with waiting() as on_bundle:
-        written = make_report(folder, html, title=title, doctor=not no_doctor, on_bundle=on_bundle)
+    with status_line("reading") as say:
+        written = make_report(
+            folder, html, title=title, doctor=not no_doctor, on_bundle=lambda name: say(f"the doctor examines {name}")
+        )
     if as_json:
         print_json(written.to_dict())
     tasks = ", ".join(written.tasks)
@@ -46,16 +45,3 @@ def command(folder: str, html: str | None, title: str, no_doctor: bool, open_it:
     click.echo(f"page: {printable(str(written.html))}", err=as_json)
     if open_it and click.launch(str(written.html.absolute())):
         click.echo("no browser could be started; open the page by hand", err=True)
-
-
-@contextlib.contextmanager
-def waiting() -> Iterator[Callable[[str], None]]:
-    """What is done now, on a terminal; nothing in a pipe."""
-    if not sys.stderr.isatty():
-        yield lambda name: None
-        return
-    from rich.console import Console
-    from rich.markup import escape
-
-    with Console(stderr=True).status("reading") as status:
-        yield lambda name: status.update(f"the doctor examines {escape(printable(name))}")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from losszoo.cli.progress_bar import Update, progress_bar
 from losszoo.cli.shared_options import command as make_command
 from losszoo.cli.shared_options import exit_with, print_json, warn_of_failures
 from losszoo.cli.threads import is_first, wait_politely
@@ -28,7 +28,11 @@ EXIT_CODES = {"completed": 0, "stopped-early": 0, "stopped-by-guard": 1, "interr
 @click.option("--loss", help="Name, expression (0.7*bce + 0.3*smoothness) or target (file.py:MyLoss).")
 @click.option("--task", help="Name of a task (losszoo tasks lists them), or a target (file.py:MyTask).")
 @click.option(
-    "--seed", default=0, show_default=True, type=click.IntRange(0, 2**32 - 1), help="Of weights, batches and draws."
+    "--seed",
+    default=0,
+    show_default=True,
+    type=click.IntRange(0, 2**32 - 1),
+    help="Seed of the weights, batches and random draws.",
 )
 @click.option(
     "--set",
@@ -37,18 +41,18 @@ EXIT_CODES = {"completed": 0, "stopped-early": 0, "stopped-by-guard": 1, "interr
     metavar="KEY=VALUE",
     help="model., recipe., loss. or task. keys: model.dim=64.",
 )
-@click.option("--epochs", type=click.IntRange(min=1), help="Short for --set recipe.epochs=N.")
+@click.option("--epochs", type=click.IntRange(min=1), help="The same as --set recipe.epochs=N.")
 @click.option("--clip-norm", type=float, help="Largest gradient norm.")
-@click.option("--clip-value", type=float, help="Largest absolute gradient entry.")
+@click.option("--clip-value", type=float, help="Largest absolute value of a gradient entry.")
 @click.option(
-    "--clip", metavar="auto|zscore", help="A largest norm that adapts: auto(percentile=90), zscore(threshold=3)."
+    "--clip", metavar="auto|zscore", help="Adaptive bound of the norm: auto(percentile=90), zscore(threshold=3)."
 )
 @click.option(
     "--on-nonfinite",
     default="raise",
     show_default=True,
     type=click.Choice(["raise", "skip", "rollback"]),
-    help="Stop, leave the step out, or go back to the last good state at half the rate.",
+    help="Stop, skip the step, or roll back to the last good state with half the learning rate.",
 )
 @click.option(
     "--accumulate", default=1, show_default=True, type=click.IntRange(min=1), help="Batches that make one step."
@@ -58,22 +62,24 @@ EXIT_CODES = {"completed": 0, "stopped-early": 0, "stopped-by-guard": 1, "interr
     default="fp32",
     show_default=True,
     type=click.Choice(["fp32", "bf16", "fp16"]),
-    help="Of the model's forward pass.",
+    help="Precision of the model's forward pass.",
 )
 @click.option("--compile", is_flag=True, help="Compile the model with torch.compile.")
-@click.option("--tensorboard", is_flag=True, help="Scalars and gradient histograms into the run folder.")
+@click.option("--tensorboard", is_flag=True, help="Write scalars and gradient histograms into the run folder.")
 @click.option("--out", default="runs", show_default=True, help="Folder of the run folders.")
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, ...")
-@click.option("--signature", help="Of a loss of your own, where its argument names do not say.")
-@click.option("--expects", help="Of a loss of your own: logits, probabilities or log-probabilities.")
-@click.option("--resume", metavar="RUN_DIR", help="Go on with a run that was killed or interrupted; stands alone.")
+@click.option("--signature", help="Signature of your own loss, if its argument names do not show it.")
+@click.option("--expects", help="What your own loss takes: logits, probabilities or log-probabilities.")
+@click.option(
+    "--resume", metavar="RUN_DIR", help="Resume a run that was killed or interrupted; it takes no other settings."
+)
 @click.option("--trust", is_flag=True, help="With --resume: run the code that the folder names, file.py:NAME.")
 @click.option(
     "--checkpoint-seconds",
     default=10.0,
     show_default=True,
     type=click.FloatRange(min=0),
-    help="How much work a killed run may lose.",
+    help="Save a checkpoint after this number of seconds.",
 )
 def command(
     loss: str | None,
@@ -86,7 +92,7 @@ def command(
 ) -> None:
     """Train a loss on a task, guarded, and score it.
 
-    A run folder makes losses of the registry alone: to resume a run on a loss of your own, say --trust or its text.
+    A run folder makes only registered losses: to resume a run on a loss of your own, say --trust or its text.
 
     \b
     losszoo run --loss nca-stable --task abalone
@@ -121,11 +127,10 @@ def start_run(loss: str, task: str, settings: tuple[str, ...], as_json: bool, op
         warn_of_exhibits(terms)
         warn_of_failures(registry)
     wait_politely()
-    with epoch_display(f"{loss} on {task}", options["epochs"]) as display:
+    with progress_bar(f"{loss} on {task}", options["epochs"], "loading torch") as update:
         from losszoo.training.run import run
 
-        options |= {"on_epoch": display.show, "on_stage": display.say, "on_note": say_note}
-        result = run(loss, task, set=settings, raise_interrupt=False, **options)
+        result = run(loss, task, set=settings, raise_interrupt=False, **options, **hooks(update))
     answer(result, spec, twins_of(terms), as_json, task if ":" in task else "")
 
 
@@ -163,19 +168,18 @@ def resume_run(
     if given:
         named = " and ".join(given).replace("--settings", "--set")
         raise UsageError(
-            "beside --resume may stand only --loss, --trust, --checkpoint-seconds, --tensorboard and a --task of your "
-            f"own, as the run folder holds every setting, got {named}"
+            "--resume must stand alone, or with --loss, --trust, --checkpoint-seconds, --tensorboard and a --task of "
+            f"your own, as the run folder holds every setting, got {named}"
         )
     wait_politely()
-    with epoch_display(f"resuming {folder}") as display:
+    with progress_bar(f"resuming {folder}", None, "loading torch") as update:
         from losszoo.training.run import run
         from losszoo.training.run_folder.resume import read_run
 
         kept = read_run(Path(folder))
         spec = announced(kept.task_of(task))
         beside = {name: options[name] for name in ("checkpoint_seconds", "tensorboard")}
-        beside |= {"on_epoch": display.show, "on_stage": display.say, "on_note": say_note}
-        result = run(loss, task, resume=folder, trust=trust, raise_interrupt=False, **beside)
+        result = run(loss, task, resume=folder, trust=trust, raise_interrupt=False, **beside, **hooks(update))
     if kept.result is not None and is_first():
         click.echo(f"note: this run had ended ({kept.result.status}); nothing was trained", err=True)
     answer(result, spec, twins_of(parse(result.loss)), as_json, task or "")
@@ -208,7 +212,7 @@ def check_options(settings: tuple[str, ...], epochs: int | None, out: str, **_: 
         raise UsageError(f"out must be the path of a folder, got {out!r}")
     again = [item for item in settings if item.partition("=")[0].strip() == "recipe.epochs"]
     if epochs is not None and again:
-        raise UsageError(f"epochs is given twice: say one of --epochs {epochs} and --set {again[-1]}")
+        raise UsageError(f"epochs must be given once, got --epochs {epochs} and --set {again[-1]}; leave one out")
 
 
 def told_own_names(loss: str) -> str:
@@ -231,43 +235,17 @@ def warn_of_exhibits(terms: tuple[Weighted, ...]) -> None:
         click.echo(f"note: {name} is an exhibit, unstable on purpose; {twin} is its stable form", err=True)
 
 
-def say_note(note: str) -> None:
-    """What will do nothing, before the time is spent."""
-    click.echo(f"note: {note}", err=True)
+def hooks(update: Update) -> dict[str, Any]:
+    """What a run calls: a stage and an epoch change the bar; what will do nothing is said before time is spent."""
 
+    def on_epoch(line: Mapping[str, Any]) -> None:
+        metrics = "  ".join(f"val {name} {value:.4f}" for name, value in line["val"].items())
+        bad = f"  bad steps {line['bad_steps']}" if line["bad_steps"] else ""
+        text = f"loss {line['loss']:.4f}  {metrics}{bad}"
+        update(total=line["epochs"], completed=line["epoch"] + 1, line=text)
 
-class epoch_display:  # noqa: N801 (used as a context manager, like a function)
-    """A progress bar on a terminal, nothing in a pipe."""
-
-    def __init__(self, title: str, epochs: int | None = None) -> None:
-        self.title, self.epochs = title, epochs
-        self.bar: Any = None
-        self.bar_task: Any = None
-
-    def __enter__(self) -> epoch_display:
-        if sys.stderr.isatty() and is_first():
-            from losszoo.cli.console import started_bar
-
-            self.bar, self.bar_task = started_bar(self.title, self.epochs, "loading torch")
-        return self
-
-    def say(self, stage: str) -> None:
-        """What is done before the first epoch has ended."""
-        if self.bar is not None:
-            self.bar.update(self.bar_task, line=stage)
-
-    def show(self, line: Mapping[str, Any]) -> None:
-        """One epoch has ended."""
-        if self.bar is not None:
-            metrics = "  ".join(f"val {name} {value:.4f}" for name, value in line["val"].items())
-            bad = f"  bad steps {line['bad_steps']}" if line["bad_steps"] else ""
-            self.bar.update(
-                self.bar_task,
-                total=line["epochs"],
-                completed=line["epoch"] + 1,
-                line=f"loss {line['loss']:.4f}  {metrics}{bad}",
-            )
-
-    def __exit__(self, *exception: object) -> None:
-        if self.bar is not None:
-            self.bar.stop()
+    return {
+        "on_epoch": on_epoch,
+        "on_stage": lambda stage: update(line=stage),
+        "on_note": lambda note: click.echo(f"note: {note}", err=True),
+    }

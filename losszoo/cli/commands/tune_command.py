@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,7 @@ import click
 
 from losszoo.cli.commands.run_command import check_options, told_own_names, warn_of_exhibits
 from losszoo.cli.commands.run_command import command as run_command
+from losszoo.cli.progress_bar import progress_bar
 from losszoo.cli.shared_options import command as make_command
 from losszoo.cli.shared_options import counted, exit_with, print_json, warn_of_failures
 from losszoo.cli.threads import wait_politely
@@ -17,6 +17,7 @@ from losszoo.common.text import printable
 from losszoo.registry.compatibility import check_fit
 from losszoo.registry.expressions import parse
 from losszoo.registry.registry import installed
+from losszoo.training.result_options import RESULT_OPTIONS
 
 if TYPE_CHECKING:
     from losszoo.tuning.study import Counts
@@ -27,19 +28,6 @@ _AT_LEAST_ONE = click.IntRange(min=1)
 _MOST_IMPORTANT = 5
 # So many reasons show what is wrong; the study holds all of them.
 _MOST_FAILURES = 3
-# Options of losszoo run that decide a result, word for word as they are there.
-_OF_RUNS = (
-    "clip_norm",
-    "clip_value",
-    "clip",
-    "on_nonfinite",
-    "accumulate",
-    "precision",
-    "compile",
-    "device",
-    "signature",
-    "expects",
-)
 # A timeout is an end that was asked for.
 _DONE = ("completed", "timeout")
 
@@ -52,37 +40,41 @@ _DONE = ("completed", "timeout")
     default=50,
     show_default=True,
     type=_AT_LEAST_ONE,
-    help="In all, those of earlier calls and of other machines included.",
-)
-@click.option("--storage", metavar="URL", help="By default an SQLite file in --out; postgresql://..., mysql://...")
-@click.option("--study", metavar="NAME", help="By default made from task and loss.")
-@click.option(
-    "--seeds", default=1, show_default=True, type=_AT_LEAST_ONE, help="Trainings a trial; their mean is its value."
+    help="Number of trials, with those of earlier calls and of other machines.",
 )
 @click.option(
-    "--splits", default=1, show_default=True, type=_AT_LEAST_ONE, help="Splits of the data for each of these."
+    "--storage", metavar="URL", help="Database: an SQLite file in --out by default; postgresql://..., mysql://..."
+)
+@click.option("--study", metavar="NAME", help="Name of the study; made from task and loss by default.")
+@click.option(
+    "--seeds", default=1, show_default=True, type=_AT_LEAST_ONE, help="Runs of a trial; its value is their mean."
+)
+@click.option(
+    "--splits", default=1, show_default=True, type=_AT_LEAST_ONE, help="Splits of the data for each of these runs."
 )
 @click.option("--jobs", default=1, show_default=True, type=_AT_LEAST_ONE, help="Processes, with one thread each.")
-@click.option("--epochs", type=_AT_LEAST_ONE, help="Short for --set recipe.epochs=N.")
-@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Fixed, not searched: model.dim=64.")
+@click.option("--epochs", type=_AT_LEAST_ONE, help="The same as --set recipe.epochs=N.")
+@click.option(
+    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Set a key, which is then not searched: model.dim=64."
+)
 @click.option(
     "--search",
     multiple=True,
     metavar="KEY=RANGE",
-    help="LOW:HIGH, LOW:HIGH:log or a,b,c: replaces a range, or adds one.",
+    help="Range to search: LOW:HIGH, LOW:HIGH:log or a,b,c; may be repeated.",
 )
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(0, 2**32 - 1), help="Of the sampler.")
-@click.option("--timeout", type=float, metavar="SECONDS", help="Start no trial after so long.")
-@click.option("--threads", type=_AT_LEAST_ONE, help="Of torch in each process.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0, 2**32 - 1), help="Seed of the sampler.")
+@click.option("--timeout", type=float, metavar="SECONDS", help="Start no trial after this time.")
+@click.option("--threads", type=_AT_LEAST_ONE, help="Threads of torch in each process.")
 @click.option("--out", default="tunings", show_default=True, help="Folder of the SQLite file and the run folders.")
-@click.option("--keep", is_flag=True, help="Keep the run folders of all trials, not of the best alone.")
+@click.option("--keep", is_flag=True, help="Keep the run folders of all trials, not only of the best one.")
 def command(
     loss: str, task: str, settings: tuple[str, ...], search: tuple[str, ...], as_json: bool, **options: Any
 ) -> None:
     """Search the settings that are best on the validation rows.
 
     The test rows are never scored.
-    The first trial is what task and loss propose. The same command again goes on where the last one ended, on any
+    The first trial is what task and loss propose. The same command again continues the study, on any
     machine that reaches the storage. Exit code 1: no trial was completed, Ctrl-C, or trials that are missing.
 
     \b
@@ -107,8 +99,15 @@ def command(
     from losszoo.tuning.tuning_plan import make_study_plan
 
     plan = make_study_plan(loss, task, TuneOptions(set=settings, search=search, **options))
-    with trial_display(f"{loss} on {task}", options["trials"], plan.metric) as display:
-        tuning = run_search(plan, display.show)
+    with progress_bar(f"{loss} on {task}", options["trials"], "first trial") as update:
+
+        def on_trial(counts: Counts, best: float | None) -> None:
+            line = "" if best is None else f"best val {plan.metric} {best:.4f}"
+            line += f"  pruned {counts.pruned}" if counts.pruned else ""
+            line += f"  failed {counts.failed}" if counts.failed else ""
+            update(completed=counts.ended, line=line)
+
+        tuning = run_search(plan, on_trial)
     if as_json:
         print_json(tuning.to_dict())
     for line in lines_of(tuning, options["trials"]):
@@ -117,7 +116,7 @@ def command(
 
 
 # Before --json and --debug, the last of every command.
-command.params[-2:-2] = [param for param in run_command.params if param.name in _OF_RUNS]
+command.params[-2:-2] = [param for param in run_command.params if param.name in RESULT_OPTIONS]
 
 
 def lines_of(tuning: Tuning, asked: int) -> Iterator[str]:
@@ -160,36 +159,8 @@ def _rest_of(tuning: Tuning, asked: int) -> Iterator[str]:
     if tuning.status == "stalled":
         yield "process after process died in a trial; watch the memory, and the code of the loss"
     if tuning.counts.ended < asked:
-        yield "the same command again goes on"
+        yield "repeat the command to continue"
 
 
 def _number(value: float | None) -> str:
     return "has no value" if value is None else f"{value:.4f}"
-
-
-class trial_display:  # noqa: N801 (used as a context manager, like a function)
-    """A progress bar of the trials on a terminal, nothing in a pipe."""
-
-    def __init__(self, title: str, trials: int, metric: str) -> None:
-        self.title, self.trials, self.metric = title, trials, metric
-        self.bar: Any = None
-        self.bar_task: Any = None
-
-    def __enter__(self) -> trial_display:
-        if sys.stderr.isatty():
-            from losszoo.cli.console import started_bar
-
-            self.bar, self.bar_task = started_bar(self.title, self.trials, "first trial")
-        return self
-
-    def show(self, counts: Counts, best: float | None) -> None:
-        """A trial has ended."""
-        if self.bar is not None:
-            line = "" if best is None else f"best val {self.metric} {best:.4f}"
-            line += f"  pruned {counts.pruned}" if counts.pruned else ""
-            line += f"  failed {counts.failed}" if counts.failed else ""
-            self.bar.update(self.bar_task, completed=counts.ended, line=line)
-
-    def __exit__(self, *exception: object) -> None:
-        if self.bar is not None:
-            self.bar.stop()

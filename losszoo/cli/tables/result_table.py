@@ -71,13 +71,13 @@ def render(result: RunResult, task: TaskSpec, room: int | None) -> Iterator[Rend
 def next_steps(result: RunResult, twins: Mapping[str, str], target: str) -> Iterator[str]:
     """What can be done about a run that did not end by itself; a command stands on a line of its own, to be pasted."""
     if result.status == "interrupted":
-        yield "to go on:"
+        yield "to resume:"
         yield resume_command(result.run_dir, processes(), result.loss, target)
     if result.status != "stopped-by-guard":
         return
     counts = result.guard
     if not (counts["skipped"] or counts["rollbacks"]):
-        yield "next: --on-nonfinite skip or rollback goes on past a few such steps"
+        yield "next: --on-nonfinite skip or rollback continues past a few such steps"
     for name, twin in twins.items():
         yield f"next: {twin} is the stable form of {name}"
     bundle = (counts["first"] or {}).get("bundle")

@@ -17,27 +17,27 @@ _AT_ZERO = {
     "rsqrt": "1 over the root of 0",
 }
 _SLOPES = {
-    "sqrt": "the slope of a square root is infinite at 0",
-    "pow": "the slope of a power below 1 is infinite at 0",
-    "norm": "the slope of a norm has no value at 0",
-    "log": "the slope of a logarithm is infinite at 0",
-    "div": "the slope of a quotient is infinite where the denominator is 0",
-    "acos": "the slope of acos is infinite at -1 and 1",
-    "asin": "the slope of asin is infinite at -1 and 1",
-    "atanh": "the slope of atanh is infinite at -1 and 1",
-    "atan2": "an angle has no slope at the origin",
-    "std": "the slope of a standard deviation is infinite where all numbers are equal",
-    "xlogy": "the slope of xlogy in its second argument is x / y, 0 / 0 at the origin",
-    "mul": "a slope of 0 meets an infinite factor: 0 * inf is NaN",
-    "logsumexp": "the slope of logsumexp has no value where every entry is -inf",
-    "log_softmax": "the slope of log_softmax has no value where every entry is -inf",
+    "sqrt": "the gradient of a square root is infinite at 0",
+    "pow": "the gradient of a power below 1 is infinite at 0",
+    "norm": "the gradient of a norm has no value at 0",
+    "log": "the gradient of a logarithm is infinite at 0",
+    "div": "the gradient of a quotient is infinite where the denominator is 0",
+    "acos": "the gradient of acos is infinite at -1 and 1",
+    "asin": "the gradient of asin is infinite at -1 and 1",
+    "atanh": "the gradient of atanh is infinite at -1 and 1",
+    "atan2": "an angle has no gradient at the origin",
+    "std": "the gradient of a standard deviation is infinite where all numbers are equal",
+    "xlogy": "the gradient of xlogy in its second argument is x / y, 0 / 0 at the origin",
+    "mul": "a gradient of 0 is multiplied by an infinite factor: 0 * inf is NaN",
+    "logsumexp": "the gradient of logsumexp has no value where every entry is -inf",
+    "log_softmax": "the gradient of log_softmax has no value where every entry is -inf",
 }
 
 
 def cause_of(found: Blame | None, symptom: str) -> str:
     """The cause in words."""
     if found is None:
-        return "the operation could not be found: it happens outside of what torch shows"
+        return "the operation is not known: it is none of the recorded torch operations"
     sentence = _SENTENCES[found.why](found)
     if found.backward and symptom.endswith("gradient") and found.why == "singular":
         sentence += "; the forward value is finite, so a guard on the loss alone does not see it"
@@ -54,9 +54,9 @@ def _singular(found: Blame) -> str:
     if op in _AT_ZERO:
         return _logarithm(record)
     if any(bool(x.isinf().any()) for x in record.inputs):
-        return f"{op} of infinities: inf - inf, 0 * inf and softmax of nothing but -inf are NaN"
+        return f"{op} of infinities: inf - inf, 0 * inf and softmax of entries that are all -inf are NaN"
     if not all(x.numel() for x in record.inputs):
-        return f"{op} over nothing is not defined"
+        return f"{op} of an empty tensor is not defined"
     return _domain(record)
 
 
@@ -64,11 +64,11 @@ def _slope(record: Record) -> str:
     """The derivative: without a value at its argument, or too large beside it."""
     op = record.site.op
     if any(bool(x.isinf().any()) for x in record.inputs):
-        return f"an infinite number that {op} gets meets a slope of 0, and 0 * inf is NaN"
+        return f"an argument of {op} is infinite and its gradient is 0: 0 * inf is NaN"
     numbers = [x.detach().abs() for x in record.inputs if x.numel()]
     least = min((float(x.min()) for x in numbers), default=0.0)
     if op in ("log", "log2", "log10", "div", "sqrt", "pow", "reciprocal", "rsqrt") and 0 < least < 1e-20:
-        return f"the slope of {op} overflows: a number it gets is as small as {least:.3g}"
+        return f"the gradient of {op} overflows: its smallest argument is {least:.3g}"
     return _SLOPES.get(op, f"the derivative of {op} is not finite there")
 
 
@@ -78,7 +78,7 @@ def _quotient(record: Record) -> str:
         numbers.reverse()
     top, bottom = numbers
     if not bool((bottom == 0).any()):
-        return "a quotient of numbers that are not finite, or too large for the dtype"
+        return "a quotient of non-finite numbers, or one that is too large for the dtype"
     both = bool(((top == 0) & (bottom == 0)).any())
     return "0 / 0: the denominator is 0, and so is the numerator" if both else "division by 0"
 
@@ -95,14 +95,14 @@ def _domain(record: Record) -> str:
     if record.site.op in ("std", "var"):
         return f"{record.site.op} of a single number: the sum of squares is divided by 0"
     low, high = (float(x.detach().min()), float(x.detach().max())) if x.numel() else (0.0, 0.0)
-    return f"{record.site.op} is not defined for what it gets, between {low:.6g} and {high:.6g}"
+    return f"{record.site.op} is not defined for all of its arguments, which lie between {low:.6g} and {high:.6g}"
 
 
 def _overflow(found: Blame) -> str:
     record = found.record
     largest = max((float(x.detach().double().abs().max()) for x in record.inputs if x.numel()), default=0.0)
     return (
-        f"{record.site.op} overflows: the largest number it gets is {largest:.6g}, and {_dtype_of(record)} ends at "
+        f"{record.site.op} overflows: its largest argument is {largest:.6g}, and the largest {_dtype_of(record)} is "
         f"{torch.finfo(record.outputs[0].dtype).max:.4g}"
     )
 
@@ -118,7 +118,9 @@ def _underflow(found: Blame) -> str:
 def _cancellation(found: Blame) -> str:
     record, victim = found.record, found.victim
     first = f"{record.site.op} cancels: its operands agree in every digit that {_dtype_of(record)} has"
-    return first if victim is record else f"{first}, and {victim.site.op} at {victim.site.source} gets what is left"
+    if victim is record:
+        return first
+    return f"{first}, and {victim.site.op} at {victim.site.source} gets only the rounding error"
 
 
 def _rounding(found: Blame) -> str:
@@ -141,8 +143,8 @@ def _swallowed(found: Blame) -> str:
     constant = _constant(found.record)
     said = f"the constant {constant:g}" if constant is not None else "the constant"
     return (
-        f"{said} is far larger than the number that it is to protect: value and slope no longer depend on it, so a "
-        "wrong answer is not pulled back"
+        f"{said} is far larger than the number that it is to protect: value and gradient no longer depend on it, so a "
+        "wrong answer is not corrected"
     )
 
 

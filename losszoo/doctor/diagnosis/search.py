@@ -124,7 +124,7 @@ class Search:
         for probe in probes:
             if self.clock.over(share):
                 if needed and not self.clock.time_is_up:
-                    self.leave_undone("the effort does not suffice for all that should be tried; --effort gives more")
+                    self.leave_undone("the effort ended before every input was tried; --effort gives more")
                 return
             if len(self.failures) >= _MOST_FAILURES or self._without_news >= _WITHOUT_NEWS:
                 return
@@ -139,7 +139,7 @@ class Search:
             self._add(subject, probe, verdict, dtype)
         elif verdict.infinite and not self._infinite_noted:
             self._infinite_noted = True
-            self.note(f"the true value is infinite, and no fault of the loss, on: {probe.label}")
+            self.note(f"the true value is infinite, which is no fault of the loss, on: {probe.label}")
         elif verdict.error is not None:
             self._raised(subject, probe, verdict.error, dtype)
         return verdict
@@ -147,7 +147,7 @@ class Search:
     def _raised(self, subject: Subject, probe: Probe, error: Exception, dtype: torch.dtype) -> None:
         """A refusal in words is an answer; anything else, on input that is legal for certain, is a failure."""
         if is_out_of_memory(error):
-            self.leave_undone(f"the memory does not suffice for all that should be tried: {in_one_line(error)}")
+            self.leave_undone(f"the memory ended before every input was tried: {in_one_line(error)}")
             return
         if isinstance(error, ValueError | AssertionError | NotImplementedError):
             return
@@ -179,7 +179,7 @@ class Search:
         try:
             culprit = blame(subject, verdict.leaves, dtype)
         except Exception as error:
-            self.note(f"which operation is to blame cannot be told, since a recorded call raises {in_one_line(error)}")
+            self.note(f"the operation at fault is not known, since a recorded call raises {in_one_line(error)}")
             culprit = None
         self.add(Failure(subject, probe.label, verdict.symptom, dtype, verdict.leaves, culprit, tags=probe.all_tags))
 

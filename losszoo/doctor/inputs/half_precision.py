@@ -94,7 +94,7 @@ def _steps(
             return
         found = measured(subject, leaves, dtype)
         if found.error is not None and is_out_of_memory(found.error):
-            note(f"no larger input was tried in {short_name(dtype)}, as the memory does not suffice")
+            note(f"no larger input was tried in {short_name(dtype)}, as there is too little memory")
             return
         use = replace(found, power=growth(use, found))
         yield factor, leaves

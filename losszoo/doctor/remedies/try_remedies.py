@@ -312,7 +312,7 @@ def _close(a: Tensor | None, b: Tensor | None, tolerance: float, slack: float) -
     return bool(((a - b).norm() <= tolerance * torch.maximum(a.norm(), b.norm()) + room).all())
 
 
-GENERAL = "look at this line on the input above; no form of this operation is known that does not break"
+GENERAL = "look at this line on the input above; no stable form of this operation is known"
 _ADVICE = {
     "cancellation": "rewrite the difference so that equal parts cancel on paper, or compute it in float64",
     "overflow": "bound the argument, or work with logarithms",

@@ -59,7 +59,7 @@ def outcome(examination: Examination) -> str:
 def effort(examination: Examination) -> str:
     """What the verdict rests on."""
     inputs = "1 input" if examination.probes == 1 else f"{examination.probes} inputs"
-    ended = "" if examination.complete else "; not all that should be tried"
+    ended = "" if examination.complete else "; others were not tried"
     return f"{inputs} tried in {examination.seconds:.1f} s{ended}"
 
 

@@ -15,4 +15,4 @@ def leaves(loss: nn.Module) -> list[Loss]:
         return [leaf for term in loss.terms for leaf in leaves(term.loss)]
     if isinstance(loss, Loss):
         return [loss]
-    raise UsageError(f"this must be a loss of the zoo, got a {type(loss).__name__}; pass it through losszoo.create")
+    raise UsageError(f"loss must be a losszoo.Loss, got a {type(loss).__name__}; pass it through losszoo.create")

@@ -75,9 +75,9 @@ class Clock:
         self._calls += 1
         if self._calls == _PATIENCE:
             warnings.warn(
-                f"a weight of this losszoo loss follows the epoch, but nobody has told it one in {_PATIENCE} training "
-                "calls, so it stays as in epoch 0: call loss.set_epoch(epoch) at the start of each epoch (in Lightning "
-                "in on_train_epoch_start), or let it follow the steps, as in linear(0, 1, steps=1000)",
+                f"a weight of this losszoo loss follows the epoch, but set_epoch was not called in {_PATIENCE} "
+                "training calls, so it stays that of epoch 0: call loss.set_epoch(epoch) at the start of each epoch "
+                "(in Lightning in on_train_epoch_start), or let it follow the steps, as in linear(0, 1, steps=1000)",
                 stacklevel=level_of_user(),
             )
 

@@ -81,4 +81,4 @@ def must_refuse(name: str, what: str, call: Callable[[], Any]) -> None:
     except Exception as error:  # what a loss without checks raises, somewhere inside
         require(False, rule, f"{type(error).__name__}: {error}", advice)
     else:
-        require(False, rule, "it was taken", advice)
+        require(False, rule, "no error", advice)

@@ -52,7 +52,7 @@ def check_repeatable(subject: Subject) -> None:
     """A second call with the same inputs gives the same value."""
     inputs, loss = subject.batch(), subject.make()
     first, second = loss(*inputs), loss(*inputs)
-    advice = "draw nothing at random, and keep no running numbers, in the loss"
+    advice = "draw no random numbers, and keep no running statistics, in the loss"
     agree("the value of a second call", second, "that of the first", first, advice, rtol=0)
 
 
@@ -69,7 +69,7 @@ def check_keeps_nothing(subject: Subject) -> None:
         gc.collect()  # what only a cycle holds is let go sooner or later
     kept = sum(reference() is not None for reference in references) + len(_loose_tensors(loss)) - before
     advice = "keep no tensor on self or in a global: it holds the memory of the whole graph"
-    require(kept == 0, "a loss must hold on to nothing after the call", f"{kept} tensors are still there", advice)
+    require(kept == 0, "a loss must keep no tensor after the call", f"{kept}", advice)
 
 
 @check()
@@ -91,7 +91,7 @@ def _gives_the_same(subject: Subject, twin_of: Callable[[Loss], Loss], advice: s
         twin = twin_of(loss)
     except Exception as error:  # pickle raises whatever the object's own hooks raise
         require(False, "a loss must be copied and pickled", f"{type(error).__name__}: {error}", advice)
-    agree("the value of the twin", twin(*inputs), "that of the loss", loss(*inputs), advice, rtol=0)
+    agree("the value of the copy", twin(*inputs), "that of the loss", loss(*inputs), advice, rtol=0)
 
 
 @check()

@@ -47,4 +47,4 @@ def check_autocast(subject: Subject) -> None:
 
 
 def _is_of(value: Tensor, dtype: torch.dtype, given: str, advice: str) -> None:
-    require(value.dtype == dtype, f"the loss must be {dtype} for {given}", f"it is {value.dtype}", advice)
+    require(value.dtype == dtype, f"the loss must be {dtype} for {given}", f"{value.dtype}", advice)

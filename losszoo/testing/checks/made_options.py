@@ -32,7 +32,7 @@ def check_announced_parameters(subject: Subject) -> None:
     announced = {param.name: param.default for param in subject.spec.params}
     taken = _keywords(subject.spec)
     advice = "make params of the LossSpec and keywords of the function alike"
-    require(announced == taken, f"the parameters must be {taken}", f"{announced} are announced", advice)
+    require(announced == taken, f"the parameters must be {taken}", f"{announced} in the spec", advice)
 
 
 def _keywords(spec: LossSpec) -> dict[str, Any]:
@@ -67,7 +67,7 @@ def check_wrong_options(subject: Subject) -> None:
         require(_UNKNOWN in str(error), "an unknown parameter must be refused by its name", str(error), "name it")
     else:
         advice = "name every keyword: **options swallows misspelt ones"
-        require(False, "an unknown parameter must be refused", f"{_UNKNOWN}=1 was taken", advice)
+        require(False, "an unknown parameter must be refused", f"no error for {_UNKNOWN}=1", advice)
 
 
 def _illegal(param: Param) -> Iterator[Any]:

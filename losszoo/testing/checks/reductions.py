@@ -90,18 +90,20 @@ def check_no_sample(subject: Subject) -> None:
 
 def obeys_empty_policy(subject: Subject, nothing: tuple[object, ...], how: dict[str, torch.Tensor]) -> None:
     """Whether a reduction over nothing is 0, NaN or an error, as is asked for."""
-    advice = "return no value, or a count of 0, for what is not there"
+    advice = "return no value, or a count of 0, for an empty batch"
     value, gradients = value_and_gradients(subject.make(), nothing, subject.signature, **how)
     zero = bool(value == 0) and all(bool((g == 0).all()) for g in gradients)
     came = f"value={value.item()}, gradient={[g.tolist() for g in gradients]}"
-    require(zero, "a mean over nothing must be 0 with a zero gradient where empty='zero'", came, advice)
+    require(zero, "a mean over an empty batch must be 0 with a zero gradient where empty='zero'", came, advice)
     value = subject.make(empty="nan")(*nothing, **how)
-    require(bool(value.isnan()), "a mean over nothing must be NaN where empty='nan'", f"value={value.item()}", advice)
+    require(
+        bool(value.isnan()), "a mean over an empty batch must be NaN where empty='nan'", f"value={value.item()}", advice
+    )
     try:
         value = subject.make(empty="raise")(*nothing, **how)
     except EmptyBatchError:
         return
     except UsageError as error:
-        require(False, "a mean over nothing must say so where empty='raise'", str(error), advice)
+        require(False, "a mean over an empty batch must say so where empty='raise'", str(error), advice)
     else:
-        require(False, "a mean over nothing must raise where empty='raise'", f"value={value.item()}", advice)
+        require(False, "a mean over an empty batch must raise where empty='raise'", f"value={value.item()}", advice)

@@ -72,7 +72,7 @@ def judged(
             on_some = by_rank(["" if ok else "not finite" for ok in told]) if any(told) else ""
             return replace(event, where=where, detail=on_some), False
     if not all(buffers):
-        detail = "the forward pass has made it so, while loss and gradient are finite"
+        detail = "the forward pass made it non-finite, while loss and gradient are finite"
         return replace(event, what=f"buffer ({agreed(buffer, others)})", detail=detail), False
     return None, not all(far)
 

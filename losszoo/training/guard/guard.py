@@ -216,7 +216,7 @@ class Guard:
             norm = gradient_norm(gradients)
             others = self._others()
             near = self._sound.near(norm) if others is None else others.any(self._sound.near(norm))
-        detail = "an earlier step has made it so"
+        detail = "an earlier step made it non-finite"
         spoilt = agreed(self._sound.spoilt(), self._others()) if near or due else None
         if spoilt is None:
             if due and self._snapshot is not None:

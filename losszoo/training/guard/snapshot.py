@@ -93,6 +93,8 @@ class Kept:
             UsageError: it is the state of another model.
         """
         modules = {path: module for module, path in self._paths().items()}
+        # The function of a loss was once called its core; the names of today win.
+        modules = {path.replace(".function.", ".core."): module for path, module in modules.items()} | modules
         device = next((parameter.device for parameter in self.modules.parameters()), torch.device("cpu"))
         self.buffers = {}
         for path, kept in state["buffers"].items():
@@ -100,8 +102,8 @@ class Kept:
             module = modules.get(f"{owner}{dot}")
             if module is None:
                 raise UsageError(
-                    f"the guard's state must be of the same model, got a buffer {path} that this model has no place "
-                    "for; load it into a guard of the model that it was saved with"
+                    f"the guard's state must be of the same model, got a buffer {path} that this model does not "
+                    "have; load it into a guard of the model that it was saved with"
                 )
             now = module._buffers.get(name)
             self.buffers[module, name] = None if kept is None else kept.to(device if now is None else now.device)

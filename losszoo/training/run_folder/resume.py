@@ -91,8 +91,8 @@ class Kept:
             return text
         if given is None:
             raise UsageError(
-                f"the loss of this run, {self.config['loss']}, was an object, which its name does not make again; "
-                f"call losszoo.run(loss=..., resume={str(self.folder)!r}) in Python with an equal one"
+                f"loss must be given again, as this run was started with an object, {self.config['loss']}; "
+                f"call losszoo.run(loss=..., resume={str(self.folder)!r}) in Python with an equal object"
             )
         return given  # type: ignore[no-any-return]
 
@@ -102,7 +102,7 @@ class Kept:
             return registered_task(self.task, self.folder)
         if given is None:
             raise UsageError(
-                f"the task of this run, {self.task}, is your own, and its name alone does not make it again; give it "
+                f"task must be given again, as {self.task} of this run is your own; give it "
                 f"with --task file.py:NAME, or losszoo.run(resume={str(self.folder)!r}, task=...) in Python"
             )
         return given
@@ -144,8 +144,8 @@ class Kept:
         for path in self.config["code"]:
             if not Path(path).expanduser().is_file():
                 raise NotResumableError(
-                    f"the file {path} must be where it was, got none in {Path.cwd()}; go on in the "
-                    "folder in which the run was begun"
+                    f"the file {path} must be where it was, got none in {Path.cwd()}; resume it in the "
+                    "folder in which it was started"
                 )
         try:
             chosen = choose(again, self.task_of(task), options, targets=trust or isinstance(loss, str))
@@ -163,8 +163,8 @@ class Kept:
             )
         if self.checkpoint is not None and jsonable(self.checkpoint.get("config")) != self.config:
             raise NotResumableError(
-                f"{self.folder / CHECKPOINT} must be of the run that config.json tells of, got that of another "
-                "run; without this file the run begins again"
+                f"{self.folder / CHECKPOINT} must belong to the run of config.json, got the checkpoint of another "
+                "run; delete it to start the run again"
             )
         return chosen
 
@@ -185,8 +185,8 @@ class Kept:
             return go_on(plan, self.checkpoint)
         except (KeyError, TypeError, AttributeError, ValueError, IndexError, RuntimeError) as error:
             raise NotResumableError(
-                f"the state in {self.folder / CHECKPOINT} must fit the run that config.json tells of, got "
-                f"{in_one_line(error)}; without this file the run begins again"
+                f"the state in {self.folder / CHECKPOINT} must fit the run of config.json, got "
+                f"{in_one_line(error)}; delete it to start the run again"
             ) from error
 
 
@@ -249,7 +249,7 @@ def read_run(folder: Path) -> Kept:
     if not isinstance(config, dict) or config.get("format") != FORMAT:
         came = config.get("format") if isinstance(config, dict) else type(config).__name__
         raise NotResumableError(
-            f"a run folder must be of format {FORMAT}, got format {came} in {folder}; go on with the version "
+            f"a run folder must be of format {FORMAT}, got format {came} in {folder}; resume it with the version "
             "of losszoo that wrote it"
         )
     _check_parts(folder, config)
@@ -298,7 +298,7 @@ def _command_of(folder: Path) -> str:
 def _check_parts(folder: Path, config: Mapping[str, Any]) -> None:
     for name, kind in _PARTS.items():
         if name not in config or not isinstance(config[name], kind):
-            raise _damaged(folder, f"its part {name!r} is missing or of another kind")
+            raise _damaged(folder, f"its part {name!r} is missing or of another type")
     for name in ("threads", "world"):
         if not 1 <= config[name] <= _MOST_THREADS:
             raise _damaged(folder, f"{name}={config[name]}, which is not in [1, {_MOST_THREADS}]")
@@ -313,8 +313,8 @@ def _result(record: Any, folder: Path) -> RunResult:
         return RunResult.from_dict(record)
     except (KeyError, TypeError, AttributeError) as error:
         raise NotResumableError(
-            f"{folder / 'result.json'} must be the result of a run, got {in_one_line(error)}; without this file "
-            "the run goes on from its checkpoint"
+            f"{folder / 'result.json'} must be the result of a run, got {in_one_line(error)}; delete it to "
+            "resume the run from its checkpoint"
         ) from error
 
 
@@ -326,7 +326,7 @@ def _checkpoint(folder: Path) -> dict[str, Any] | None:
         return read_checkpoint(path)
     except (OSError, DamagedError) as error:
         raise NotResumableError(
-            f"{path} must be a whole checkpoint, got {error}; without this file the run begins again"
+            f"{path} must be a whole checkpoint, got {error}; delete it to start the run again"
         ) from error
 
 

@@ -98,7 +98,7 @@ def _writer(log_dir: str | Path, purge_step: int | None) -> Any:
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
-        raise UsageError('tensorboard must be installed: pip install "losszoo[tensorboard]"') from error
+        raise UsageError('TensorBoard is not installed: pip install "losszoo[tensorboard]"') from error
     try:
         return SummaryWriter(str(log_dir), purge_step=purge_step)
     except OSError as error:

@@ -108,7 +108,7 @@ def weighted_sum(cost: Tensor, share: Tensor) -> Tensor:
 def weigh(values: Tensor, labels: Labels) -> Unreduced:
     """Values of the positions, (N, ...), times the weight of their targets, which is also what they count.
 
-    An infinite value of weight 0 is dropped; a finite one is the slope of a weight that is learned.
+    An infinite value of weight 0 is dropped; a finite one is the gradient of a weight that is learned.
     """
     kept = torch.where((labels.counts == 0) & ~values.isfinite(), 0.0, values)
     return Unreduced(kept * labels.counts, labels.counts)

@@ -23,7 +23,7 @@ def nca_ratio(logits: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
     .. math:: \ell_i = -\log \frac{P_i^{\text{same}}}{P_i^{\text{diff}}}
 
     P is the softmax of s over the temperature, summed over the other rows of the own class, or of another one. An
-    exhibit. Once the classes lie apart by 44 temperatures, the slope of the quotient overflows in float32; from
+    exhibit. Once the classes lie apart by 44 temperatures, the gradient of the quotient overflows in float32; from
     about 100 on a sum is 0, the loss infinite and its gradient NaN. ``nca-stable`` is the same number,
     computed without the softmax.
 

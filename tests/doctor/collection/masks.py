@@ -218,7 +218,7 @@ CASES = [
         ("log", "where", "mul"),
         "nan-gradient",
         x_log_x_twin,
-        about="where hides the value, not the slope of log(0)",
+        about="where hides the value, not the gradient of log(0)",
     ),
     Case(
         "where-root",
@@ -228,7 +228,7 @@ CASES = [
         ("sqrt", "where"),
         "nan-gradient",
         root_of_excess_twin,
-        about="where hides the value, not the slope of the root of a negative number",
+        about="where hides the value, not the gradient of the root of a negative number",
     ),
     Case(
         "where-exponential",

@@ -1,0 +1,61 @@
+"""What a command shows while it works: on stderr of a terminal; nothing in a pipe, and on the first rank alone."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
+
+from losszoo.cli.threads import is_first
+from losszoo.common.text import printable
+
+# A terminal in which a long bar takes no room from what it says.
+_WIDE = 120
+
+Update = Callable[..., None]
+
+
+def is_shown() -> bool:
+    """Whether a person sees it."""
+    return sys.stderr.isatty() and is_first()
+
+
+@contextlib.contextmanager
+def progress_bar(title: str, total: int | None, line: str) -> Iterator[Update]:
+    """A bar beside a title and a line, until the block ends.
+
+    Yields:
+        a function that changes it: ``total``, ``completed`` (or ``advance``) and ``line``, by name.
+    """
+    if not is_shown():
+        yield lambda **fields: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.table import Column
+
+    console = Console(stderr=True)
+    columns = (
+        # The title is the one part that may be cut: the user has just typed it.
+        TextColumn("{task.description}", markup=False, table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis")),
+        BarColumn(bar_width=24 if console.width >= _WIDE else 8),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[line]}", markup=False, table_column=Column(no_wrap=True)),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console, expand=True, transient=True) as bar:
+        task = bar.add_task(printable(title), total=total, line=line)
+        yield lambda **fields: bar.update(task, **fields)
+
+
+@contextlib.contextmanager
+def status_line(text: str) -> Iterator[Callable[[str], None]]:
+    """One line that says what is done now; yields a function that changes it."""
+    if not is_shown():
+        yield lambda now: None
+        return
+    from rich.console import Console
+    from rich.markup import escape
+
+    with Console(stderr=True).status(escape(printable(text))) as status:
+        yield lambda now: status.update(escape(printable(now)))
