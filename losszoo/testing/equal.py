@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_leaves
 
 from losszoo.testing.check import require
 
 # Of float32 sums in another order.
 _RTOL, _ATOL = 1e-4, 1e-6
+
+
+def all_equal(one: Any, other: Any) -> bool:
+    """Whether two nests hold the same tensors."""
+    nests = ([x for x in tree_leaves(nest) if isinstance(x, Tensor)] for nest in (one, other))
+    return all(torch.equal(a, b) for a, b in zip(*nests, strict=True))
 
 
 def agree(

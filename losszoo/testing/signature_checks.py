@@ -22,6 +22,7 @@ from losszoo.registry.signature_specs import SignatureSpec, spec_of
 from losszoo.registry.specs import DOWNLOAD
 from losszoo.tasks.make_task import make_task
 from losszoo.testing.check import ConformanceError, require
+from losszoo.testing.equal import all_equal
 from losszoo.testing.loss_under_test import NotApplicable
 from losszoo.testing.suite_report import FAILED, PASSED, SKIPPED, Outcome, Report
 from losszoo.training.data.batch_inputs import Batch, Model, Step
@@ -123,7 +124,7 @@ def check_example(signature: Signature) -> None:
                     require(alike, f"{name} must have {source['rows']} rows in the example", came, advice)
             again = _example(signature, **source)
             require(
-                _equal(inputs, again),
+                all_equal(inputs, again),
                 "the same seed must give the same example",
                 "a different one",
                 "draw from source only",
@@ -174,11 +175,11 @@ def check_hide(signature: Signature) -> None:
         hidden = signature.hide(inputs, mask, context)
         _check_accepted(signature, hidden, expects, "the inputs with some elements hidden")
         spoilt = tuple(_spoilt(signature, place, x, mask) for place, x in enumerate(inputs))
-        same = _equal(hidden, signature.hide(spoilt, mask, context))
+        same = all_equal(hidden, signature.hide(spoilt, mask, context))
         require(same, "masked elements must make no difference", "a NaN that still counts", "hide it with torch.where")
         whole = signature.hide(inputs, torch.ones_like(mask), context)
         require(
-            _equal(inputs, whole),
+            all_equal(inputs, whole),
             "elements that are not masked must stay",
             "changed ones",
             "change nothing where the mask is True",
@@ -329,8 +330,7 @@ def _example(signature: Signature, **how: Any) -> tuple[Any, ...]:
     inputs = signature.example(Source(**{"expects": signature.expects[0], **how}))
     is_tuple = isinstance(inputs, tuple) and len(signature.arguments) <= len(inputs) <= len(signature.names)
     rule = f"example must return a tuple of {', '.join(signature.names)}"
-    came = f"{len(inputs)} of them" if isinstance(inputs, tuple) else f"a {type(inputs).__name__}"
-    require(is_tuple, rule, came, "return one tensor for each argument")
+    require(is_tuple, rule, _size_of(inputs), "return one tensor for each argument")
     return inputs
 
 
@@ -355,13 +355,13 @@ def _check_accepted(signature: Signature, inputs: tuple[Any, ...], expects: str,
         rule = f"{what} must be accepted by its own check"
         raise ConformanceError(f"{rule}, got the error {error}; make example and check agree") from error
     is_tuple = isinstance(checked, tuple) and len(checked) == len(signature.names)
-    came = f"{len(checked)} of them" if isinstance(checked, tuple) else f"a {type(checked).__name__}"
-    require(is_tuple, f"check must return a tuple of {', '.join(signature.names)}", came, "return every argument")
+    rule = f"check must return a tuple of {', '.join(signature.names)}"
+    require(is_tuple, rule, _size_of(checked), "return every argument")
+
+
+def _size_of(value: Any) -> str:
+    return f"{len(value)} of them" if isinstance(value, tuple) else f"a {type(value).__name__}"
 
 
 def _tensors(inputs: tuple[Any, ...]) -> list[Tensor]:
     return [x for x in tree_leaves(inputs) if isinstance(x, Tensor)]
-
-
-def _equal(one: tuple[Any, ...], other: tuple[Any, ...]) -> bool:
-    return all(torch.equal(a, b) for a, b in zip(_tensors(one), _tensors(other), strict=True))

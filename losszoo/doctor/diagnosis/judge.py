@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from losszoo.doctor.subject.subject import Leaves, Outcome, Subject, cast, evaluate, is_floating
+from losszoo.tracing.finite_check import spoilt
 
 # Inputs up to here are ordinary in size: whatever breaks on them breaks by its structure.
 MODERATE = 10.0
@@ -44,10 +45,9 @@ def symptom_of(outcome: Outcome) -> str | None:
     if outcome.values is None:
         return None
     for part, tensors in (("loss", [outcome.values]), ("gradient", list(outcome.moved()))):
-        if any(bool(x.isnan().any()) for x in tensors):
-            return f"nan-{part}"
-        if any(bool(x.isinf().any()) for x in tensors):
-            return f"inf-{part}"
+        nan, infinite = spoilt(tensors)
+        if nan or infinite:
+            return f"nan-{part}" if nan else f"inf-{part}"
     return None
 
 
@@ -67,7 +67,7 @@ def judge(subject: Subject, leaves: Leaves, dtype: torch.dtype = torch.float32, 
     symptom = symptom_of(outcome)
     if symptom is None:
         return Verdict()
-    if symptom.startswith("inf") and any(bool(x.isinf().any()) for x in leaves if is_floating(x)):
+    if symptom.startswith("inf") and spoilt(leaves).infinite:
         return Verdict(symptom, leaves, infinite=True)
     if dtype.itemsize < 4:
         return _in_half(subject, leaves, dtype, symptom)

@@ -111,13 +111,22 @@ def _alike(subject: Subject, leaves: Sequence[Leaf]) -> Iterator[Probe]:
 
 def batch_size(subject: Subject) -> int:
     """The number of rows that most tensors have; 0 where there is none."""
-    sizes = [len(x) for x in subject.leaves if isinstance(x, Tensor) and x.ndim]
+    return common_size(subject.leaves)
+
+
+def common_size(leaves: Sequence[object]) -> int:
+    """The number of rows that most of these tensors have; 0 where there is none."""
+    sizes = [len(x) for x in leaves if isinstance(x, Tensor) and x.ndim]
     return max(sizes, key=sizes.count) if sizes else 0
 
 
 def select(subject: Subject, leaves: Sequence[object], index: Tensor) -> Leaves:
     """Those rows of every tensor that has as many as the batch."""
-    size = batch_size(subject)
+    return rows_at(leaves, batch_size(subject), index)
+
+
+def rows_at(leaves: Sequence[object], size: int, index: Tensor) -> Leaves:
+    """Those rows of every tensor of that many."""
     return [x[index] if isinstance(x, Tensor) and x.ndim and len(x) == size else x for x in leaves]
 
 
