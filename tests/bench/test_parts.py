@@ -64,7 +64,7 @@ def test_inputs_are_what_the_signature_takes(signature: str) -> None:
         ("0.7*bce + 0.3*mse", "bench must have single losses"),
         ("2*bce", "bench must have single losses"),
         ("uncertainty(bce, mse)", "bench must have single losses"),
-        ("uncertainty", "losses with inputs of their own, got uncertainty combines others"),
+        ("uncertainty", "losses with inputs of their own, got uncertainty, which combines others"),
         ("ncaa", "unknown loss 'ncaa': did you mean nca"),
         ("nca(temperature=-1)", "temperature"),
     ],
@@ -75,7 +75,7 @@ def test_what_is_no_subject(text: str, reason: str) -> None:
 
 
 def test_signature_goes_with_a_loss_of_ones_own() -> None:
-    with pytest.raises(UsageError, match="'nca' is registered"):
+    with pytest.raises(UsageError, match="'nca', which is registered"):
         subject_of("nca", signature="views")
 
 

@@ -102,7 +102,7 @@ def test_dense_solves_entmax_at_two_places_alone() -> None:
 def test_unknown_and_uncallable_peers() -> None:
     with pytest.raises(UsageError, match="unknown peer 'pmI': did you mean pml"):
         peer_of("pmI")
-    with pytest.raises(UsageError, match=r"a peer must be callable, got math:pi is of type float"):
+    with pytest.raises(UsageError, match=r"a peer must be callable, got math:pi, a float"):
         peer_of("math:pi")
 
 

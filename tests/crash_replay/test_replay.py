@@ -152,7 +152,7 @@ def test_a_step_that_is_not_reproduced(run: Run, monkeypatch: pytest.MonkeyPatch
     loss.calls = 7
     found = replay(first["bundle"], loss=loss)
     assert (found.reproduced, found.where, found.op, found.kind, found.findings) == (False, None, None, None, ())
-    assert "keeps a state outside its state_dict" in found.notes[0]
+    assert "keeps outside its state_dict" in found.notes[0]
 
 
 def test_versions_that_differ_are_told(run: Run) -> None:
@@ -198,9 +198,15 @@ def test_what_cannot_be_rebuilt(run: Run) -> None:
         ({"config__task_options": 3}, "the config of the bundle is damaged"),
         ({"config": {}}, "the config of the bundle is damaged: KeyError"),
         ({"config__trunk": 7}, "trunk must be one of linear, mlp, .*, got 7"),
-        ({"config__model": {"dim": 3}}, "the state of the model in the bundle must fit .* has the code changed since"),
-        ({"model": None}, "a step cannot be repeated without its model, got missing"),
-        ({"batch": None, "left_out": ["batch (9 MiB): big"]}, r"without its batch, got batch \(9 MiB\): big"),
+        (
+            {"config__model": {"dim": 3}},
+            "the state of the model in the bundle must fit .* replay it with the code that wrote it",
+        ),
+        ({"model": None}, "must hold the model of its step to be replayed, got none"),
+        (
+            {"batch": None, "left_out": ["batch (9 MiB): big"]},
+            r"must hold the batch of its step to be replayed, got batch \(9 MiB\): big",
+        ),
         ({"batch": {}}, "cannot be repeated: KeyError"),
         ({"batch__inputs": torch.zeros(2, 99)}, "the state of the model in the bundle must fit"),
         ({"random": {}}, "cannot be repeated: KeyError"),
@@ -221,7 +227,7 @@ def test_candidates_must_be_there(run: Run) -> None:
     Path("penalty.py").write_text("def broken(parameters):\n    return sum(p.sum() for p in parameters) / 0.0\n")
     first = run("modern-nca + penalty.py:broken")
     path = tampered(first, batch__rows=torch.full_like(read(first["bundle"])["batch"]["rows"], 10**6))
-    with pytest.raises(UsageError, match="must be those of the run, got row 1000000 of the batch"):
+    with pytest.raises(UsageError, match=r"must be those of the run, got .* the batch has row 1000000"):
         trusted(path)
 
 

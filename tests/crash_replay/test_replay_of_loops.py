@@ -37,7 +37,7 @@ def half_bundle(tmp_path: Path) -> str:
     rows = torch.ones(4, 2)
     event = guard.step(squares(model, rows), batch=(rows,), again=lambda: squares(model, rows)).event
     assert event is not None
-    assert (event.op, event.source) == ("square", f"test_replay.py:{squares.__code__.co_firstlineno + 1}")
+    assert (event.op, event.source) == ("square", f"test_replay_of_loops.py:{squares.__code__.co_firstlineno + 1}")
     return str(event.bundle)
 
 
@@ -50,9 +50,9 @@ def make_step(bundle: dict[str, Any]) -> Callable[[], Tensor]:
 def test_a_half_precision_overflow(half_bundle: str) -> None:
     found = replay(half_bundle, step=make_step)
     assert (found.reproduced, found.where, found.op) == (True, "loss", "square")
-    assert found.source == f"test_replay.py:{squares.__code__.co_firstlineno + 1}"
+    assert found.source == f"test_replay_of_loops.py:{squares.__code__.co_firstlineno + 1}"
     assert (found.kind, found.term, found.findings) == ("half-precision-overflow", None, ())
-    assert any("the step called none" in note for note in found.notes)
+    assert any("the step called no losszoo.Loss" in note for note in found.notes)
     assert found.to_dict()["event"]["loss"] is None  # infinite, which JSON cannot say
 
 
@@ -89,7 +89,7 @@ def test_a_guard_alone_needs_its_step(half_bundle: str) -> None:
 @pytest.mark.parametrize(
     ("step", "match"),
     [
-        (lambda bundle: 3, "make_step must return a function without arguments, got int"),
+        (lambda bundle: 3, "make_step must return a function without arguments, got a int"),
         (lambda bundle: lambda: 3.0, "must give one number in a tensor with a graph, got a float"),
         (lambda bundle: lambda: torch.ones(2), r"one number in a tensor with a graph, got shape \(2,\)"),
         (lambda bundle: bundle["nothing"], "cannot be repeated: KeyError: 'nothing'"),
@@ -147,7 +147,7 @@ def test_a_model_that_breaks_is_not_the_fault_of_the_loss(tmp_path: Path) -> Non
 
     content = {"event": {"step": 1, "where": "loss"}, "random": chance(), "config": None}
     save_atomically(tmp_path / "b.pt", bundles.pack("guard", content))
-    assert "arguments that are not finite" in replay(tmp_path / "b.pt", step=step(math.inf, 1.0)).notes[0]
+    assert "the arguments of the loss are not finite" in replay(tmp_path / "b.pt", step=step(math.inf, 1.0)).notes[0]
     assert "finite on its arguments" in replay(tmp_path / "b.pt", step=step(1.0, math.inf)).notes[0]
 
 
@@ -159,4 +159,4 @@ def test_a_call_by_name_is_not_examined_and_a_failure_elsewhere_is_told(tmp_path
     named = replay(tmp_path / "b.pt", step=lambda _: lambda: loss(predictions=weight, targets=target) * math.nan)
     assert (named.reproduced, named.findings) == (True, ())
     healthy = replay(tmp_path / "b.pt", step=lambda _: lambda: loss(weight, target))
-    assert healthy.notes[0] == "it failed on cuda, and was repeated on cpu"
+    assert healthy.notes[0] == "the step failed on cuda, and was repeated on cpu"
