@@ -42,7 +42,9 @@ def answer(request: Mapping[str, Any]) -> Answer:
         return {"status": "no-answer", "said": str(error), "side": cell.at}
     except (Exception, SystemExit) as error:  # a loss that leaves is one that fails
         if is_out_of_memory(error):
-            return {"status": "memory", "said": _asked_for(error, request["memory_limit"]), "side": cell.at}
+            piece, limit = bytes_refused(error), human_bytes(request["memory_limit"])
+            what = "it" if piece is None else f"a tensor of {human_bytes(piece)} more"
+            return {"status": "memory", "said": f"{what} does not fit into the limit of {limit}", "side": cell.at}
         return {"status": "raised", "said": in_one_line(error), "side": cell.at}
 
 
@@ -76,19 +78,19 @@ class _Cell:
         """The first call of each side, whether they agree, and the time of those that do."""
         names = self.request["sides"]
         sides, first, agreement = self._first_calls()
-        told: Answer = {"first_call": dict(zip(names, first, strict=True))}
+        answer: Answer = {"first_call": dict(zip(names, first, strict=True))}
         if agreement is not None:
-            told["agreement"] = {**dataclasses.asdict(agreement), "agrees": agreement.agrees}
+            answer["agreement"] = {**dataclasses.asdict(agreement), "agrees": agreement.agrees}
             if not agreement.agrees:
-                return told
+                return answer
         # A tenth of the time is left for the answer.
         deadline = self.began + 0.9 * self.request["timeout"]
         samples = alternate(sides, first, Plan(self.request["budget"], self.request["repeats"], deadline), self.device)
-        spreads = [dataclasses.asdict(Spread.of(found)) for found in samples]
-        told["seconds"] = dict(zip(names, spreads, strict=True))
+        spreads = [dataclasses.asdict(Spread.of(seconds)) for seconds in samples]
+        answer["seconds"] = dict(zip(names, spreads, strict=True))
         if len(samples) == 2:
-            told["ratio"] = dataclasses.asdict(ratios(*samples))
-        return told
+            answer["ratio"] = dataclasses.asdict(ratios(*samples))
+        return answer
 
     def _first_calls(self) -> tuple[list[Side], list[float], Agreement | None]:
         """The sides on the same inputs, seconds of the first call of each, and whether two of them agree."""
@@ -105,9 +107,3 @@ class _Cell:
         if len(sides) < 2:
             return sides, first, None
         return sides, first, agreement_of((values[0], values[1]), (gradients[0], gradients[1]), self.workload.dtype)
-
-
-def _asked_for(error: BaseException, limit: int) -> str:
-    piece = bytes_refused(error)
-    what = f"a tensor of {human_bytes(piece)} more" if piece is not None else "it"
-    return f"{what} does not fit into the limit of {human_bytes(limit)}"

@@ -24,7 +24,7 @@ def describe(device: str, peers: Iterable[Peer]) -> dict[str, Any]:
         "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
-        "device": _card(device),
+        "device": device if not device.startswith("cuda") else _with_card(device),
         "versions": versions,
     }
 
@@ -38,9 +38,7 @@ def processor() -> str:
     return named[1].strip() if named else platform.processor() or platform.machine()
 
 
-def _card(device: str) -> str:
-    if not device.startswith("cuda"):
-        return device
+def _with_card(device: str) -> str:
     import torch
 
     return f"{device} ({torch.cuda.get_device_name(torch.device(device))})"

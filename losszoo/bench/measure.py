@@ -90,15 +90,15 @@ def choose(against: Sequence[str] | None, subjects: Sequence[Subject]) -> tuple[
     peers = [peer_of(name) for name in against] if against is not None else list(every_peer())
     useful = peers if against else [peer for peer in peers if any(s.loss in peer.losses for s in subjects)]
     missing = [peer for peer in useful if peer.version is None]
-    notes = [f"{peer.name}: {peer.distribution} is not installed; {_how(peer)}" for peer in missing]
+    # torchvision has to be built for the installed torch, so the extra leaves it out.
+    ways = {"torchvision": "install the build that belongs to your torch"}
+    notes = [
+        f"{peer.name}: {peer.distribution} is not installed; {ways.get(peer.distribution, _INSTALL)}"
+        for peer in missing
+    ]
     if against and len(missing) == len(peers):
         raise UsageError(f"against must name a peer that is installed, got none: {'; '.join(notes)}")
     return [peer for peer in useful if peer.version is not None], notes
-
-
-def _how(peer: Peer) -> str:
-    """torchvision has to be built for the installed torch, so the extra leaves it out."""
-    return "install the build that belongs to your torch" if peer.distribution == "torchvision" else _INSTALL
 
 
 @dataclass
@@ -172,13 +172,9 @@ class _Session:
             changed = dataclasses.replace(ended, status=answer["status"], said=answer["said"])
             return dataclasses.replace(row, zoo=changed) if guilty == ZOO else dataclasses.replace(row, peer=changed)
         known = {cell.name: _with_time(cell, answer) for cell in cells}
-        return dataclasses.replace(
-            row,
-            zoo=known.get(ZOO, row.zoo),
-            peer=known.get(row.peer.name, row.peer) if row.peer else None,
-            agreement=answer.get("agreement"),
-            ratio=answer.get("ratio"),
-        )
+        zoo, peer = known.get(ZOO, row.zoo), known.get(row.peer.name, row.peer) if row.peer else None
+        agreement, ratio = answer.get("agreement"), answer.get("ratio")
+        return dataclasses.replace(row, zoo=zoo, peer=peer, agreement=agreement, ratio=ratio)
 
     def _zoo_timed_too(self, rows: list[Row], workload: Workload) -> list[Row]:
         """Beside a peer without a result, the zoo has the time of another row, or one measured alone."""
@@ -199,15 +195,9 @@ class _Session:
 
 
 def _with_time(cell: Cell, answer: dict[str, Any]) -> Cell:
-    spread = answer.get("seconds", {}).get(cell.name)
-    timed = dataclasses.replace(cell, first_call=answer["first_call"][cell.name])
+    first_call, spread = answer["first_call"][cell.name], answer.get("seconds", {}).get(cell.name)
     if spread is None:
-        return timed
-    return dataclasses.replace(
-        timed,
-        seconds=spread["median"],
-        low=spread["low"],
-        high=spread["high"],
-        fastest=spread["least"],
-        samples=spread["samples"],
-    )
+        return dataclasses.replace(cell, first_call=first_call)
+    names = {"seconds": "median", "low": "low", "high": "high", "fastest": "least", "samples": "samples"}
+    timed = {field: spread[name] for field, name in names.items()}
+    return dataclasses.replace(cell, first_call=first_call, **timed)

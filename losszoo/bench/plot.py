@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import io
 import re
 from collections.abc import Iterator, Sequence
@@ -14,6 +13,7 @@ from losszoo.bench.bench_result import Cell, Report, Row
 from losszoo.bench.contender import ZOO
 from losszoo.bench.workload import Size, axis_of
 from losszoo.common.files import write_atomically
+from losszoo.common.html import template
 from losszoo.common.text import human_bytes, human_count, human_seconds
 from losszoo.errors import UsageError
 
@@ -40,27 +40,6 @@ _STYLE: dict[Any, Any] = {
     "svg.hashsalt": "losszoo",
 }
 _LOST = {"memory": "out of memory", "killed": "killed", "timeout": "timeout", "raised": "raised"}
-_PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-<style>
-body {{ font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 1100px; margin: 2rem auto; padding: 0 1rem; }}
-svg {{ max-width: 100%; height: auto; }}
-code {{ background: #f3f3f3; padding: .1em .3em; overflow-wrap: anywhere; }}
-p {{ color: #555; }}
-</style>
-</head>
-<body>
-<h1>{title}</h1>
-<p><code>{command}</code></p>
-{picture}
-<p>{machine}</p>
-</body>
-</html>
-"""
 
 
 @dataclass(frozen=True)
@@ -125,9 +104,8 @@ def _on_a_page(report: Report, command: str, machine: str) -> str:
     svg = _picture(report, "svg", "").decode()
     svg = svg[svg.index("<svg") :]
     title = f"losszoo bench: {', '.join(dict.fromkeys(row.loss for row in report.rows))}"
-    words = {"title": title, "command": command, "machine": machine}
-    escaped = {name: html.escape(text) for name, text in words.items()}
-    return _PAGE.format(picture=svg, **escaped)
+    page = template(__name__.rpartition(".")[0], "plot.html.jinja")
+    return page.render(picture=svg, title=title, command=command, machine=machine)
 
 
 def _picture(report: Report, kind: str, footer: str) -> bytes:

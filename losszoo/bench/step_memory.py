@@ -33,7 +33,9 @@ def peak_of(side: Side, device: torch.device) -> tuple[int, str]:
         synchronize(device)
         return torch.cuda.max_memory_allocated(device) - before, "torch.cuda.max_memory_allocated"
     gc.collect()
-    _give_back()
+    if sys.platform == "linux":
+        # Freed memory that the C library keeps would hide what a step takes.
+        getattr(ctypes.CDLL(None), "malloc_trim", lambda pad: None)(0)
     before, how = _mark()
     side.step()
     after = status("VmHWM") if how == "VmHWM" else _largest()
@@ -76,9 +78,8 @@ def available(device: str) -> int:
     if device.startswith("cuda"):
         free: int = torch.cuda.mem_get_info(torch.device(device))[0]
         return free
-    found = [_meminfo(), _group()]
-    known = [number for number in found if number is not None]
-    return min(known) if known else _physical()
+    known = [number for number in (_meminfo(), _group()) if number is not None]
+    return min(known, default=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
 
 
 def _meminfo() -> int | None:
@@ -100,10 +101,6 @@ def _group() -> int | None:
     return max(0, int(most) - int(used)) if most.isdigit() else None
 
 
-def _physical() -> int:
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-
-
 def _mark() -> tuple[int, str]:
     """The resident size from which the peak is counted, and how the peak will be read."""
     try:
@@ -118,11 +115,3 @@ def _largest() -> int:
 
     largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return largest if sys.platform == "darwin" else largest * 1024
-
-
-def _give_back() -> None:
-    """Freed memory that the C library keeps would hide what a step takes."""
-    if sys.platform == "linux":
-        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-        if trim is not None:
-            trim(0)

@@ -15,7 +15,9 @@ from torch.utils._pytree import tree_map
 from losszoo.common.seeding import Randomness
 from losszoo.common.text import in_one_line
 from losszoo.errors import UsageError
+from losszoo.losses.arguments import shape_of
 from losszoo.losses.loss import Loss
+from losszoo.tracing.finite_check import spoilt
 from losszoo.tracing.tape import nodes_under
 from losszoo.tracing.widen import Widened
 
@@ -61,7 +63,7 @@ class Repetition:
         with torch.enable_grad():
             loss = step()
         if not isinstance(loss, Tensor) or loss.numel() != 1 or not loss.requires_grad:
-            came = f"shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else f"a {type(loss).__name__}"
+            came = shape_of(loss)
             raise UsageError(f"a step must give one number in a tensor with a graph, got {came}; return the loss")
         return loss
 
@@ -95,14 +97,13 @@ def detached(value: Any) -> Any:
 
 def where_broken(loss: Tensor) -> str | None:
     """Either "loss" or "gradient", where one of them is not finite."""
-    if not bool(torch.isfinite(loss).all()):
+    if any(spoilt(loss)):
         return "loss"
     leaves = [node.variable for node in nodes_under(loss.grad_fn) if hasattr(node, "variable")]
     if not leaves:
         return None
     gradients = torch.autograd.grad(loss.sum(), leaves, allow_unused=True, retain_graph=True)
-    held = [g._values() if g.is_sparse else g for g in gradients if g is not None]
-    return None if all(bool(torch.isfinite(gradient).all()) for gradient in held) else "gradient"
+    return "gradient" if any(spoilt(gradients)) else None
 
 
 def kind_of(again: Repetition) -> tuple[str | None, list[str]]:

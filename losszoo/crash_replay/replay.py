@@ -56,7 +56,7 @@ def replay(
             same text as ``loss``, a bundle runs no code but that of installed losses.
 
     Raises:
-        UsageError: the file is no bundle, the step cannot be made again, or it needs code that nobody has asked to run.
+        UsageError: the file is no bundle, the step cannot be made again, or it needs code that was not asked for.
     """
     *_, found = in_parts(path, step, loss, device, examine, trust)
     return found

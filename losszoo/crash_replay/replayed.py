@@ -65,7 +65,7 @@ def replay_apart(
         path: of the bundle.
         budget: seconds.
         examine: hand the arguments of the loss to the doctor.
-        process: a fresh one, for who wants to end it early; by default one of its own.
+        process: a fresh one, which a caller can end early; by default one of its own.
         options: "step" (a target, or None), "loss", "device" and "trust" of :func:`losszoo.replay`.
 
     Raises:

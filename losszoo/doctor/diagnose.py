@@ -19,7 +19,7 @@ from losszoo.doctor.diagnosis.search import Failure
 from losszoo.doctor.effort import EFFORT, SECONDS, Effort
 from losszoo.doctor.report.examination import Finding
 from losszoo.doctor.subject.dtypes import quiet
-from losszoo.doctor.subject.subject import Leaves, Subject, evaluate, make_subject
+from losszoo.doctor.subject.subject import Leaves, Subject, evaluate, is_floating, make_subject
 from losszoo.losses.introspection import positional_names
 from losszoo.losses.signatures import TABLE
 from losszoo.losses.signatures.example_inputs import example_inputs
@@ -36,7 +36,7 @@ def diagnose(
     effort: int = EFFORT,
     budget: float = SECONDS,
 ) -> tuple[Finding, ...]:
-    """Who is to blame for a failure that is known, on which smallest input, and what cures it.
+    """Which operation is to blame for a known failure, on which smallest input, and what cures it.
 
     Args:
         loss: that breaks.
@@ -61,7 +61,7 @@ def diagnose(
     """
     with isolated(seed, torch.device("cpu")), quiet():
         leaves = tree_leaves(tuple(inputs))
-        dtype = _dtype_of(leaves)
+        dtype = next((x.dtype for x in leaves if is_floating(x)), torch.float32)
         limit = Effort(effort, budget)
         subject = replace(_subject(loss, tuple(inputs), signature, expects, target, seed), effort=limit)
         outcome = evaluate(subject, leaves, dtype)
@@ -74,18 +74,13 @@ def diagnose(
         def shows(smaller: Leaves) -> bool:
             return symptom_of(evaluate(subject, smaller, dtype)) == symptom
 
-        found = blame(subject, leaves, dtype)
         detached = [x.detach() if isinstance(x, Tensor) else x for x in leaves]
-        failure = Failure(subject, "the failing batch", symptom, dtype, detached, found, shows)
+        culprit = blame(subject, leaves, dtype)
+        failure = Failure(subject, "the failing batch", symptom, dtype, detached, culprit, shows)
         try:
             return (finding_of(failure, limit),)
         except TimeUpError:
             return (bare_finding(failure),)
-
-
-def _dtype_of(leaves: Leaves) -> torch.dtype:
-    found = [x.dtype for x in leaves if isinstance(x, Tensor) and x.is_floating_point()]
-    return found[0] if found else torch.float32
 
 
 def _subject(
@@ -94,7 +89,7 @@ def _subject(
     if signature not in TABLE:
         subject = make_subject(loss, inputs, positional_names(loss), "", expects, target, seed)
         # Of zeros and ones alone nothing tells a target from a prediction.
-        floating = tuple(i for i, x in enumerate(subject.leaves) if isinstance(x, Tensor) and x.is_floating_point())
+        floating = tuple(i for i, x in enumerate(subject.leaves) if is_floating(x))
         named = any(isinstance(x, Tensor) and x.requires_grad for x in tree_leaves(inputs))
         return subject if named else replace(subject, trained=floating)
     row = TABLE[signature]

@@ -14,32 +14,32 @@ from torch.utils._pytree import tree_leaves
 from losszoo.common.seeding import isolated
 from losszoo.common.text import in_one_line
 from losszoo.common.timeouts import TimeUpError
-from losszoo.doctor.diagnosis.accuracy import Inaccuracy, inaccuracies, is_inaccurate
+from losszoo.doctor.diagnosis.accuracy import inaccuracies
 from losszoo.doctor.diagnosis.findings import bare_finding, finding_of
 from losszoo.doctor.diagnosis.judge import symptom_of
 from losszoo.doctor.diagnosis.scale_sweep import strips
 from losszoo.doctor.diagnosis.search import Failure, Search
-from losszoo.doctor.diagnosis.vanished_gradient import lost_pull, vanished
+from losszoo.doctor.diagnosis.vanished_gradient import vanished
 from losszoo.doctor.effort import EFFORT, SECONDS, Effort
-from losszoo.doctor.inputs.edge_cases import battery
 from losszoo.doctor.inputs.gradient_search import pushes
 from losszoo.doctor.inputs.half_precision import enlarged, in_half
 from losszoo.doctor.inputs.mutations import Tag
 from losszoo.doctor.inputs.probes import Probe, combined, ordinary, outliers, structural
-from losszoo.doctor.report.examination import Examination, Finding, Strip
-from losszoo.doctor.subject.dtypes import eager, quiet
+from losszoo.doctor.remedies.try_remedies import try_remedies
+from losszoo.doctor.report.examination import SYMPTOMS, Examination, Finding, Strip
+from losszoo.doctor.subject.dtypes import eager, quiet, short_name
 from losszoo.doctor.subject.preliminary_notes import colder, facts
 from losszoo.doctor.subject.resolve import own_dtype, subjects_of
-from losszoo.doctor.subject.subject import Leaves, Outcome, Subject, evaluate
+from losszoo.doctor.subject.subject import Leaves, Subject, evaluate
 from losszoo.errors import UsageError, nearest, suggest
 from losszoo.losses.introspection import name_of
 from losszoo.losses.loss import Loss
+from losszoo.losses.signatures.example_inputs import edge_cases
 from losszoo.registry.compatibility import own_names
 from losszoo.registry.specs import EXPECTS
 
 DTYPES = ("float32", "bfloat16", "float16", "float64")
 _HALVES = (torch.bfloat16, torch.float16)
-_SEVERITY = ("nan-loss", "inf-loss", "nan-gradient", "inf-gradient", "vanished-gradient", "inaccurate", "raises")
 
 
 def examine(
@@ -100,36 +100,43 @@ def examine(
         share = 1 / len(subjects)
         parts = [_examine(subject, wanted, Effort(effort * share, budget * share)) for _, subject in subjects]
     name = loss if isinstance(loss, str) else name_of(loss)
-    labels = [label for label, _ in subjects]
-    return _together(name, labels, subjects, parts, time.perf_counter() - started)
+    return _together(name, subjects, parts, time.perf_counter() - started)
 
 
 def _dtype(name: str | torch.dtype) -> torch.dtype:
-    text = str(name).removeprefix("torch.")
+    text = short_name(name) if isinstance(name, torch.dtype) else name.removeprefix("torch.")
     if text not in DTYPES:
         near = f"; {suggest(text, list(DTYPES))}" if nearest(text, list(DTYPES)) else ""
         raise UsageError(f"dtypes must be of {', '.join(DTYPES)}, got {name!r}{near}")
-    found: torch.dtype = getattr(torch, text)
-    return found
+    dtype: torch.dtype = getattr(torch, text)
+    return dtype
 
 
 Part = tuple[Search, list[Finding], list[Strip]]
 
 
 def _examine(subject: Subject, dtypes: Sequence[torch.dtype], effort: Effort) -> Part:
-    """One loss: search, then diagnose what was found."""
+    """One loss: search, then diagnose the failures."""
     subject = replace(subject, effort=effort)
     search = Search(effort)
-    measured: list[Strip] = []
+    wide = [dtype for dtype in dtypes if dtype not in _HALVES]
+    halves = dict.fromkeys(dtype for dtype in (own_dtype(subject), *dtypes) if dtype in _HALVES)
+    scale_strips: list[Strip] = []
     try:
-        _search_all(search, subject, dtypes)
-        measured = strips(subject, list(dict.fromkeys([*_wide(dtypes), torch.float32, *_HALVES])), effort)
+        for fact in facts(subject):
+            search.note(fact)
+        for dtype in wide:
+            _search(search, subject, dtype)
+        for dtype in halves:
+            search.try_all(subject, in_half(subject), dtype, share=0.8)
+            search.try_all(subject, enlarged(subject, dtype, search.note), dtype, share=0.85)
+        scale_strips = strips(subject, list(dict.fromkeys([*wide, torch.float32, *_HALVES])), effort)
     except TimeUpError:
-        effort.time_is_up = True  # what was found until then is told
-    found = [_diagnosed(failure, effort) for failure in sorted(search.failures.values(), key=_rank)]
+        effort.time_is_up = True  # the failures until then are diagnosed
+    findings = [_diagnosed(failure, effort) for failure in sorted(search.failures.values(), key=_rank)]
     if effort.time_is_up:
         search.leave_undone(f"stopped after {effort.seconds:.3g} s, the time limit (--budget)")
-    return search, found, measured
+    return search, findings, scale_strips
 
 
 def _diagnosed(failure: Failure, effort: Effort) -> Finding:
@@ -141,46 +148,35 @@ def _diagnosed(failure: Failure, effort: Effort) -> Finding:
         return bare_finding(failure)
 
 
-def _search_all(search: Search, subject: Subject, dtypes: Sequence[torch.dtype]) -> None:
-    for fact in facts(subject):
-        search.note(fact)
-    halves = list(dict.fromkeys(d for d in [own_dtype(subject), *dtypes] if d in _HALVES))
-    for dtype in _wide(dtypes):
-        _search(search, subject, dtype)
-    for dtype in halves:
-        search.try_all(subject, in_half(subject), dtype, share=0.8)
-        search.try_all(subject, enlarged(subject, dtype, search.note), dtype, share=0.85)
-
-
-def _wide(dtypes: Sequence[torch.dtype]) -> list[torch.dtype]:
-    return [dtype for dtype in dtypes if dtype not in _HALVES]
-
-
 def _search(search: Search, subject: Subject, dtype: torch.dtype) -> None:
-    """Structural changes, the signature's battery, pushes, precision."""
+    """Structural changes, the signature's edge cases, pushes, precision."""
     search.try_all(subject, [ordinary(subject)], dtype)
     _look_for_graph(search, subject, dtype)
     search.try_all(subject, structural(subject), dtype, share=0.5)
     search.try_all(subject, combined(subject), dtype, share=0.5, needed=False)
     if subject.signature:
-        search.try_all(subject, _battery(search, subject, dtype), dtype, share=0.6)
+        search.try_all(subject, _edge_cases(search, subject, dtype), dtype, share=0.6)
         for variant in colder(subject):
-            search.try_all(variant, _battery(search, variant, dtype), dtype, share=0.65)
+            search.try_all(variant, _edge_cases(search, variant, dtype), dtype, share=0.65)
     search.try_all(subject, pushes(subject, search.clock), dtype, share=0.7)
     search.try_all(subject, outliers(subject), dtype, share=0.7, only="nan")
     if dtype == torch.float32:
-        _search_accuracy(search, subject)
+        for failure in inaccuracies(subject, search.clock):
+            # Only what a better form of the operation cures counts, as tried.
+            if try_remedies(failure, search.clock).verified:
+                search.add(failure)
         if subject.signature:
-            _search_vanished(search, subject)
+            for failure in vanished(subject, search.clock):
+                search.add(failure)
 
 
-def _battery(search: Search, subject: Subject, dtype: torch.dtype) -> Iterator[Probe]:
-    """The signature's edge cases; what comes of no sample at all is a policy, which only the zoo's losses promise."""
-    for label, inputs in battery(subject.signature, subject.expects, subject.seed):
-        leaves = tree_leaves(inputs)
+def _edge_cases(search: Search, subject: Subject, dtype: torch.dtype) -> Iterator[Probe]:
+    """Those of the signature; what an empty batch gives is a policy, which only the zoo's losses promise."""
+    for case in edge_cases(subject.signature, subject.expects, subject.seed):
+        leaves = tree_leaves(case.inputs)
         if len(leaves) < len(subject.leaves):
             continue
-        probe = Probe(label, leaves[: len(subject.leaves)])
+        probe = Probe(case.label, leaves[: len(subject.leaves)])
         if not any(x.numel() for x in leaves if isinstance(x, Tensor)) and not isinstance(subject.call, Loss):
             _note_empty(search, subject, probe, dtype)
         else:
@@ -193,16 +189,14 @@ def _look_for_graph(search: Search, subject: Subject, dtype: torch.dtype) -> Non
     def shows(leaves: Leaves) -> bool:
         return evaluate(subject, leaves, dtype).is_detached
 
+    cause = (
+        "no gradient reaches any input: the value was detached on its way (detach, item, numpy, argmax, round, a "
+        "comparison, no_grad, or a tensor made anew from numbers)"
+    )
+    remedy = "compute the loss from the tensors themselves, with operations that have a derivative"
     if subject.trained and shows(subject.leaves):
         failure = Failure(subject, "ordinary input", "vanished-gradient", dtype, subject.leaves, None, shows)
-        search.add(replace(failure, said=_NO_GRAPH))
-
-
-_NO_GRAPH = (
-    "no gradient reaches any input: the value was detached on its way (detach, item, numpy, argmax, round, a "
-    "comparison, no_grad, or a tensor made anew from numbers)",
-    "compute the loss from the tensors themselves, with operations that have a derivative",
-)
+        search.add(replace(failure, said=(cause, remedy)))
 
 
 def _note_empty(search: Search, subject: Subject, probe: Probe, dtype: torch.dtype) -> None:
@@ -213,78 +207,32 @@ def _note_empty(search: Search, subject: Subject, probe: Probe, dtype: torch.dty
         search.note(f"an empty batch gives {outcome.values if outcome.values is None else outcome.values.tolist()}")
 
 
-def _search_accuracy(search: Search, subject: Subject) -> None:
-    """Only what a better form of the operation cures counts, as tried; not the last digits at a minimum."""
-    from losszoo.doctor.remedies.try_remedies import try_remedies
-
-    for found in inaccuracies(subject, search.clock):
-        failure = _inaccuracy(subject, found)
-        if not found.at_minimum and try_remedies(failure, search.clock).verified:
-            search.add(failure)
-
-
-def _inaccuracy(subject: Subject, found: Inaccuracy) -> Failure:
-    def shows(leaves: Leaves) -> bool:
-        return is_inaccurate(subject, leaves)
-
-    def accept(outcome: Outcome) -> bool:
-        return not is_inaccurate(subject, found.probe.leaves, outcome)
-
-    label, leaves, tags = found.probe.label, found.probe.leaves, found.probe.all_tags
-    return Failure(subject, label, "inaccurate", torch.float32, leaves, found.blame, shows, accept, tags=tags)
-
-
-def _search_vanished(search: Search, subject: Subject) -> None:
-    for found in vanished(subject, search.clock):
-
-        def shows(leaves: Leaves) -> bool:
-            return lost_pull(subject, leaves) is not None
-
-        def accept(outcome: Outcome, leaves: Leaves = found.probe.leaves) -> bool:
-            return lost_pull(subject, leaves, outcome) is None
-
-        label, leaves = found.probe.label, found.probe.leaves
-        failure = Failure(subject, label, "vanished-gradient", torch.float32, leaves, found.blame, shows, accept)
-        search.add(replace(failure, tags=found.probe.all_tags))
-
-
 def _rank(failure: Failure) -> tuple[int, int]:
-    """What ordinary training meets first, then the worst."""
+    """First what occurs in ordinary training, then the worst."""
     far, odd = failure.tags & {Tag.FAR, Tag.NEARLY}, failure.tags & {Tag.EDGE, Tag.ONE_ROW}
-    return 2 if far else int(bool(odd)), _SEVERITY.index(failure.symptom)
+    return 2 if far else int(bool(odd)), SYMPTOMS.index(failure.symptom)
 
 
-def _together(
-    name: str,
-    labels: list[str],
-    subjects: list[tuple[str, Subject]],
-    parts: list[Part],
-    seconds: float,
-) -> Examination:
+def _together(name: str, subjects: list[tuple[str, Subject]], parts: list[Part], seconds: float) -> Examination:
     """The parts of a sum as one answer."""
-    notes = [note for search, _, _ in parts for note in search.notes]
-    complete = all(search.complete for search, _, _ in parts)
-    probes = sum(search.probes for search, _, _ in parts)
-    if len(labels) > 1:
-        notes.append(f"the terms were examined one by one: {', '.join(labels)}")
-    all_strips = tuple(strip for _, _, found in parts for strip in found)
+    searches = [search for search, _, _ in parts]
+    notes = [note for search in searches for note in search.notes]
+    if len(subjects) > 1:
+        notes.append(f"the terms were examined one by one: {', '.join(label for label, _ in subjects)}")
+    all_strips = [strip for _, _, scale_strips in parts for strip in scale_strips]
+    # For each dtype the largest scale up to which everything is finite, of those that were tried.
+    ends: dict[str, float] = {}
+    for strip in all_strips:
+        end = strip.limit if strip.limit is not None else strip.scales[-1]
+        ends[strip.dtype] = min(end, ends.get(strip.dtype, end))
     return Examination(
         target=name,
         signature="" if len(subjects) > 1 else subjects[0][1].signature,
         findings=tuple(finding for _, findings, _ in parts for finding in findings),
-        range=_range(all_strips),
+        range=ends,
         seconds=seconds,
-        strips=all_strips,
+        strips=tuple(all_strips),
         notes=tuple(dict.fromkeys(notes)),
-        probes=probes,
-        complete=complete,
+        probes=sum(search.probes for search in searches),
+        complete=all(search.complete for search in searches),
     )
-
-
-def _range(found: Sequence[Strip]) -> dict[str, float]:
-    """For each dtype the largest scale up to which everything is finite, of those that were tried."""
-    ends: dict[str, float] = {}
-    for strip in found:
-        end = strip.limit if strip.limit is not None else strip.scales[-1]
-        ends[strip.dtype] = min(end, ends.get(strip.dtype, end))
-    return ends

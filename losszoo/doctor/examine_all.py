@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from losszoo.common.text import in_one_line
@@ -89,7 +89,7 @@ def examine_all(
     jobs: int = 1,
     on_patient: Callable[[Patient], None] = lambda patient: None,
 ) -> Rounds:
-    """Examine every loss; one that cannot be examined is a patient with an error.
+    """Examine every loss; one that cannot be examined has an error in place of its examination.
 
     Args:
         specs: of registered losses.
@@ -108,7 +108,13 @@ def examine_all(
                 spec = next(waiting, None)
             if spec is None:
                 return
-            patient = _visit(examiner, spec, options)
+            patient = Patient(spec.name, spec.status)
+            try:
+                patient = replace(patient, examination=examiner.examine(spec.name, options))
+            except LosszooError as error:
+                patient = replace(patient, error=str(error))
+            except Exception as error:  # a loss that cannot be examined costs itself alone
+                patient = replace(patient, error=in_one_line(error))
             with lock:
                 done[spec.name] = patient
                 on_patient(patient)
@@ -123,12 +129,3 @@ def examine_all(
             waiting = iter(())
             raise
     return Rounds(tuple(done[spec.name] for spec in specs), time.perf_counter() - started)
-
-
-def _visit(examiner: Examiner, spec: LossSpec, options: Mapping[str, Any]) -> Patient:
-    """Examine one registered loss; what it raises becomes a line."""
-    try:
-        return Patient(spec.name, spec.status, examiner.examine(spec.name, options))
-    except Exception as error:
-        ours = isinstance(error, LosszooError)
-        return Patient(spec.name, spec.status, error=str(error) if ours else in_one_line(error))

@@ -23,6 +23,7 @@ class BrokenRule(Exception):  # noqa: N818 (a message in transit: Loss turns it 
 
     def __init__(self, argument: str, rule: str, came: str) -> None:
         super().__init__(f"{argument} must {rule}, got {came}")
+        self.argument = argument
 
 
 @dataclass(frozen=True)

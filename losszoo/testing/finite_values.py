@@ -9,7 +9,7 @@ from torch import Tensor
 
 from losszoo.losses.signatures.example_inputs import Batch
 from losszoo.testing.loss_under_test import Subject
-from losszoo.testing.ordinary_inputs import to_dtype, value_and_gradients
+from losszoo.testing.ordinary_inputs import are_finite, to_dtype, value_and_gradients
 
 
 def what_breaks(loss: Callable[..., Tensor], inputs: Batch, subject: Subject) -> str | None:
@@ -19,27 +19,22 @@ def what_breaks(loss: Callable[..., Tensor], inputs: Batch, subject: Subject) ->
     exactly 0, whose logarithm truly is.
     """
     value, gradients = value_and_gradients(loss, inputs, subject.signature)
-    if bool(value.isfinite()) and all(bool(g.isfinite().all()) for g in gradients):
+    if are_finite(value, gradients):
         return None
     wide = subject.make().double()
     true, true_gradients = value_and_gradients(wide, to_dtype(inputs, torch.float64), subject.signature)
     if bool(value.isnan()):
         return f"the value is {value.item()}"
     if bool(value.isinf()):
-        truly = _beyond(true) or (subject.expects != "logits" and bool(true.isinf()))
+        truly = bool(_is_beyond(true)) or (subject.expects != "logits" and bool(true.isinf()))
         return None if truly else f"the value is {value.item()}, in float64 {true.item():g}"
     pairs = zip(gradients, true_gradients, strict=True)
-    wrong = [g for g, t in pairs if bool((g.isnan() | (g.isinf() & ~_beyond_each(t))).any())]
-    return f"the value is {value.item():g} and the gradient holds {_worst(wrong[0])}" if wrong else None
+    wrong = [g for g, t in pairs if bool((g.isnan() | (g.isinf() & ~_is_beyond(t))).any())]
+    if not wrong:
+        return None
+    return f"the value is {value.item():g} and the gradient holds {float(wrong[0][~wrong[0].isfinite()][0])}"
 
 
-def _beyond(true: Tensor) -> bool:
-    return bool(_beyond_each(true).all())
-
-
-def _beyond_each(true: Tensor) -> Tensor:
+def _is_beyond(true: Tensor) -> Tensor:
+    """Which numbers are beyond float32."""
     return true.isfinite() & (true.abs() > torch.finfo(torch.float32).max)
-
-
-def _worst(gradient: Tensor) -> float:
-    return float(gradient[~gradient.isfinite()][0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
@@ -105,29 +106,16 @@ def parametrize_losses(
     import pytest
 
     left_out = known_checks(skip, "skip")
-    subjects = _subjects(losses, signature, expects)
-    reasons = _reasons_by_loss(known_failures or {}, [subject.name for subject in subjects])
-    cases = [
-        pytest.param(subject, check, id=f"{check.name}[{subject}]", marks=_marks(reasons.get(subject.name, {}), check))
-        for subject in subjects
-        for check in CHECKS
-        if check.name not in left_out
-    ]
-    return pytest.mark.parametrize(("loss", "check"), cases)
-
-
-def _subjects(losses: Iterable[Any], signature: str | None, expects: str | None) -> list[Subject]:
     if isinstance(losses, str):
         raise UsageError(f"losses must be a list, got {losses!r}; write [{losses!r}]")
-    return [subject_of(loss, signature=signature, expects=expects) for loss in losses]
-
-
-def _marks(reasons: Mapping[str, str], check: Check) -> list[Any]:
-    import pytest
-
-    if check.name not in reasons:
-        return []
-    return [pytest.mark.xfail(reason=reasons[check.name], raises=ConformanceError, strict=True)]
+    subjects = [subject_of(loss, signature=signature, expects=expects) for loss in losses]
+    reasons = _reasons_by_loss(known_failures or {}, [subject.name for subject in subjects])
+    cases = []
+    for subject, check in itertools.product(subjects, [check for check in CHECKS if check.name not in left_out]):
+        reason = reasons.get(subject.name, {}).get(check.name, "")
+        marks = [pytest.mark.xfail(reason=reason, raises=ConformanceError, strict=True)] if reason else []
+        cases.append(pytest.param(subject, check, id=f"{check.name}[{subject}]", marks=marks))
+    return pytest.mark.parametrize(("loss", "check"), cases)
 
 
 def _reasons_by_loss(known: Mapping[str, Mapping[str, str]], losses: list[str]) -> dict[str, Mapping[str, str]]:

@@ -113,7 +113,7 @@ def _spec(target: Any) -> LossSpec | None:
 
 
 def _make(target: Any, options: Mapping[str, Any], reduction: str = "mean", empty: str = "zero") -> Loss:
-    # A module that draws its first parameters draws the same ones every time, and nobody else's numbers change.
+    # A module that draws its first parameters draws the same ones every time, and torch's random state stays.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         if isinstance(target, nn.Module) and (target.state_dict() or isinstance(target, Loss)):

@@ -23,11 +23,6 @@ def alone(signature: Signature) -> bool:
     return sampled(signature) and not signature.rows_interact
 
 
-def learned_places(signature: str) -> tuple[int, ...]:
-    """Which inputs come out of a model, and so get a gradient."""
-    return TABLE[signature].trained
-
-
 def changed(inputs: Batch, change: Callable[[Tensor], Tensor], places: Sequence[int] | None = None) -> Batch:
     """The inputs with every tensor changed, or those at some places."""
 
@@ -47,6 +42,11 @@ def to_dtype(inputs: Batch, dtype: torch.dtype) -> Batch:
 def tensors_of(inputs: Batch) -> list[Tensor]:
     """All tensors, in order."""
     return [x for value in inputs for x in (value if isinstance(value, list) else [value])]
+
+
+def are_finite(value: Tensor, gradients: Sequence[Tensor]) -> bool:
+    """Whether a value and its gradients are."""
+    return all(bool(x.isfinite().all()) for x in (value, *gradients))
 
 
 def rows_of(inputs: Batch, rows: Tensor, signature: str) -> Batch:
@@ -74,7 +74,7 @@ def with_leaves(inputs: Batch, signature: str) -> tuple[Batch, list[Tensor]]:
         leaves.append(x.detach().clone().requires_grad_())
         return leaves[-1]
 
-    return changed(changed(inputs, torch.clone), leaf, learned_places(signature)), leaves
+    return changed(changed(inputs, torch.clone), leaf, TABLE[signature].trained), leaves
 
 
 def value_and_gradients(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -23,6 +22,7 @@ from losszoo.registry.signature_specs import SignatureSpec, spec_of
 from losszoo.registry.specs import DOWNLOAD
 from losszoo.tasks.make_task import make_task
 from losszoo.testing.check import ConformanceError, require
+from losszoo.testing.equal import all_equal
 from losszoo.testing.loss_under_test import NotApplicable
 from losszoo.testing.suite_report import FAILED, PASSED, SKIPPED, Outcome, Report
 from losszoo.training.data.batch_inputs import Batch, Model, Step
@@ -123,8 +123,12 @@ def check_example(signature: Signature) -> None:
                     advice = "draw source.rows of them, or name it in shared"
                     require(alike, f"{name} must have {source['rows']} rows in the example", came, advice)
             again = _example(signature, **source)
-            same = all(torch.equal(a, b) for a, b in zip(_tensors(inputs), _tensors(again), strict=True))
-            require(same, "the same seed must give the same example", "a different one", "draw from source only")
+            require(
+                all_equal(inputs, again),
+                "the same seed must give the same example",
+                "a different one",
+                "draw from source only",
+            )
 
 
 def _check_trained(name: str, value: Any, dtype: torch.dtype) -> None:
@@ -171,15 +175,14 @@ def check_hide(signature: Signature) -> None:
         hidden = signature.hide(inputs, mask, context)
         _check_accepted(signature, hidden, expects, "the inputs with some elements hidden")
         spoilt = tuple(_spoilt(signature, place, x, mask) for place, x in enumerate(inputs))
-        same = all(
-            torch.equal(a, b)
-            for a, b in zip(_tensors(hidden), _tensors(signature.hide(spoilt, mask, context)), strict=True)
-        )
+        same = all_equal(hidden, signature.hide(spoilt, mask, context))
         require(same, "masked elements must make no difference", "a NaN that still counts", "hide it with torch.where")
         whole = signature.hide(inputs, torch.ones_like(mask), context)
-        stays = all(torch.equal(a, b) for a, b in zip(_tensors(inputs), _tensors(whole), strict=True))
         require(
-            stays, "elements that are not masked must stay", "changed ones", "change nothing where the mask is True"
+            all_equal(inputs, whole),
+            "elements that are not masked must stay",
+            "changed ones",
+            "change nothing where the mask is True",
         )
 
 
@@ -187,12 +190,7 @@ def _spoilt(signature: Signature, place: int, x: Any, mask: Tensor) -> Any:
     """NaN under the mask, in what has one row per sample and is trained."""
     if place not in signature.trained or place not in signature.per_sample or x.ndim < mask.ndim:
         return x
-    wide = mask.reshape((*mask.shape, *[1] * (x.ndim - mask.ndim)))
-    return torch.where(wide, x, torch.nan) if wide.expand_as(x).shape == x.shape and _fits(wide, x) else x
-
-
-def _fits(mask: Tensor, x: Tensor) -> bool:
-    return all(a in (1, b) for a, b in zip(mask.shape, x.shape, strict=True))
+    return torch.where(mask.reshape((*mask.shape, *[1] * (x.ndim - mask.ndim))), x, torch.nan)
 
 
 def check_refusals(signature: Signature) -> None:
@@ -209,7 +207,7 @@ def check_refusals(signature: Signature) -> None:
                 try:
                     _accepted(signature, wrong, expects)
                 except BrokenRule as error:
-                    require(str(error).startswith(f"{name} must "), rule, str(error), advice)
+                    require(error.argument == name, rule, str(error), advice)
                 except Exception as error:  # what a check without this rule raises, somewhere inside
                     require(False, rule, in_one_line(error), advice)
                 else:
@@ -218,7 +216,8 @@ def check_refusals(signature: Signature) -> None:
 
 def check_empty(signature: Signature) -> None:
     """The shape of its elements is one, and that of no sample is empty."""
-    inputs = signature.check(_full(signature, _example(signature, rows=_ROWS)), CheckContext(signature.expects[0]))
+    example = signature.bind(_example(signature, rows=_ROWS), {})  # with None for what was left out
+    inputs = signature.check(example, CheckContext(signature.expects[0]))
     shape = signature.element_shape(inputs)
     is_size = isinstance(shape, torch.Size)
     require(is_size, "element_shape must be a torch.Size", f"{shape!r}", "take tensor.shape, or a slice of it")
@@ -276,14 +275,16 @@ def check_training(signature: Signature) -> None:
     if not joined:
         raise NotApplicable("no task of a kind that it fits is installed")
     for task in joined:
-        made = make_task(task.name, {})
-        _check_joined(signature, made, task.name)
+        _check_joined(signature, make_task(task.name, {}), task.name)
 
 
 def _check_joined(signature: Signature, task: Any, name: str) -> None:
     data = prepare(task, 0, torch.device("cpu"))
     kind = installed().kind(data.kind)
-    trunk, width = _trunk(data.train.inputs, data.train.targets)
+    inputs, targets = data.train.inputs, data.train.targets
+    # Features are the numbers of a row; where the targets are maps too, those of each place.
+    maps = inputs.ndim == targets.ndim == 4
+    trunk, width = (nn.Identity(), inputs.shape[1]) if maps else (nn.Flatten(), inputs[0].numel())
     head = signature.head(width, data)
     is_module = head is None or isinstance(head, nn.Module)
     require(is_module, "head must be a module or None", f"a {type(head).__name__}", "return an nn.Module")
@@ -291,8 +292,8 @@ def _check_joined(signature: Signature, task: Any, name: str) -> None:
     rows = torch.arange(min(24, len(data.train)))
     for expects in signature.expects:
         step = Step(model, task, data, rows, 0.5, torch.Generator().manual_seed(0))
-        inputs = signature.loss_inputs(Batch(step, signature, expects))
-        _check_accepted(signature, tuple(inputs), expects, f"loss_inputs on {name}")
+        loss_inputs = signature.loss_inputs(Batch(step, signature, expects))
+        _check_accepted(signature, tuple(loss_inputs), expects, f"loss_inputs on {name}")
         if head is not None:
             with torch.no_grad():
                 outputs = signature.link(head(trunk(data.test.inputs)), expects)
@@ -302,13 +303,6 @@ def _check_joined(signature: Signature, task: Any, name: str) -> None:
             require(named, f"predict must give what the metrics of {kind.name} take", came, "compare shapes")
             numbers = all(isinstance(value, float) and not math.isinf(value) for value in scores.values())
             require(numbers, f"the metrics of {kind.name} must be floating numbers", came, "convert them by float(...)")
-
-
-def _trunk(inputs: Tensor, targets: Tensor) -> tuple[nn.Module, int]:
-    """Features are the numbers of a row; where the targets are maps too, those of each place."""
-    if inputs.ndim == targets.ndim == 4:
-        return nn.Identity(), inputs.shape[1]
-    return nn.Flatten(), inputs[0].numel()
 
 
 RULES: Sequence[Rule] = (
@@ -336,8 +330,7 @@ def _example(signature: Signature, **how: Any) -> tuple[Any, ...]:
     inputs = signature.example(Source(**{"expects": signature.expects[0], **how}))
     is_tuple = isinstance(inputs, tuple) and len(signature.arguments) <= len(inputs) <= len(signature.names)
     rule = f"example must return a tuple of {', '.join(signature.names)}"
-    came = f"{len(inputs)} of them" if isinstance(inputs, tuple) else f"a {type(inputs).__name__}"
-    require(is_tuple, rule, came, "return one tensor for each argument")
+    require(is_tuple, rule, _size_of(inputs), "return one tensor for each argument")
     return inputs
 
 
@@ -348,34 +341,26 @@ def _edge_cases(signature: Signature, expects: str) -> Iterator[EdgeCase]:
         yield EdgeCase(*case)
 
 
-def _full(signature: Signature, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
-    """With None for what was left out."""
-    return signature.bind(inputs, {})
-
-
 def _accepted(signature: Signature, inputs: tuple[Any, ...], expects: str) -> tuple[Any, ...]:
     context = CheckContext(expects)
-    checked = signature.check(_full(signature, inputs), context)
+    checked = signature.check(signature.bind(inputs, {}), context)
     signature.check_values(checked, context)
     return checked
 
 
 def _check_accepted(signature: Signature, inputs: tuple[Any, ...], expects: str, what: str) -> None:
-    with _naming(what):
-        checked = _accepted(signature, inputs, expects)
-    is_tuple = isinstance(checked, tuple) and len(checked) == len(signature.names)
-    came = f"{len(checked)} of them" if isinstance(checked, tuple) else f"a {type(checked).__name__}"
-    require(is_tuple, f"check must return a tuple of {', '.join(signature.names)}", came, "return every argument")
-
-
-@contextmanager
-def _naming(what: str) -> Iterator[None]:
-    """What a check says of inputs that it must accept."""
     try:
-        yield
+        checked = _accepted(signature, inputs, expects)
     except BrokenRule as error:
         rule = f"{what} must be accepted by its own check"
         raise ConformanceError(f"{rule}, got the error {error}; make example and check agree") from error
+    is_tuple = isinstance(checked, tuple) and len(checked) == len(signature.names)
+    rule = f"check must return a tuple of {', '.join(signature.names)}"
+    require(is_tuple, rule, _size_of(checked), "return every argument")
+
+
+def _size_of(value: Any) -> str:
+    return f"{len(value)} of them" if isinstance(value, tuple) else f"a {type(value).__name__}"
 
 
 def _tensors(inputs: tuple[Any, ...]) -> list[Tensor]:

@@ -18,46 +18,12 @@ from losszoo.testing.checks import (
     values,
 )
 
-CHECKS: tuple[Check, ...] = (
-    values.check_ordinary_batch,
-    values.check_battery,
-    values.check_gradcheck,
-    values.check_more_dimensions,
-    reductions.check_unreduced,
-    reductions.check_sum_and_mean,
-    reductions.check_weight_two,
-    reductions.check_weight_zero,
-    reductions.check_micro_batches,
-    reductions.check_permutation,
-    reductions.check_no_sample,
-    row_independence.check_rows_independent,
-    masking.check_masked_sample,
-    masking.check_masked_element,
-    masking.check_nan_under_mask,
-    masking.check_everything_masked,
-    low_precision.check_half_precision,
-    low_precision.check_double,
-    low_precision.check_autocast,
-    copies.check_inputs_untouched,
-    copies.check_strides,
-    copies.check_repeatable,
-    copies.check_keeps_nothing,
-    copies.check_deepcopy,
-    copies.check_pickle,
-    copies.check_state_dict,
-    compiling.check_compile,
-    compiling.check_compile_masked,
-    learning.check_descent,
-    learning.check_learning,
-    learning.check_shrinking,
-    bad_arguments.check_wrong_shapes,
-    bad_arguments.check_wrong_numbers,
-    bad_arguments.check_wrong_weights,
-    made_options.check_announced_parameters,
-    made_options.check_wrong_options,
-    made_options.check_legal_options,
-    made_options.check_signature_options,
+# Those of a theme come in the order in which its file defines them.
+_THEMES = (
+    *(values, reductions, row_independence, masking, low_precision),
+    *(copies, compiling, learning, bad_arguments, made_options),
 )
+CHECKS = tuple(rule for theme in _THEMES for rule in vars(theme).values() if isinstance(rule, Check))
 
 
 def list_checks(signature: str | None = None, tags: tuple[str, ...] = ()) -> tuple[Check, ...]:

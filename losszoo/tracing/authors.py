@@ -105,7 +105,7 @@ def _is_of(frame: FrameType, *packages: str) -> bool:
 
 
 def _is_written(path: str) -> bool:
-    """Whether somebody wrote it, in a file or a session; generated code has a name in brackets too."""
+    """Whether it was written in a file or a session; generated code has a name in brackets too."""
     if path.startswith(_STDLIB) and not path.startswith(_INSTALLED):
         return False
     if path == "<string>":  # of ``python -c``, and of what exec() makes

@@ -74,6 +74,10 @@ class Record:
         """The running mean and variance that a normalization wrote beside its result."""
         return floating(self.args[1:3]) if self.site.op in ("batch_norm", "instance_norm") else []
 
+    def argument(self, name: str, position: int) -> Any:
+        """An argument, given by name or by position; None where it was left out."""
+        return self.kwargs.get(name, self.args[position] if len(self.args) > position else None)
+
     @property
     def is_reversed(self) -> bool:
         """Whether the second operand stands first, as in ``1 / x`` and ``1 - x``."""

@@ -1,4 +1,4 @@
-"""Who watches the operations asks losses over pairs for all of them: the whole matrix, and no closed form of it."""
+"""A recorder asks losses over pairs for every operation: the whole matrix, and no closed form of it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ WHOLE: ContextVar[bool] = ContextVar("whole", default=False)
 
 @contextmanager
 def whole_matrix() -> Iterator[None]:
-    """Losses over pairs called inside form the whole matrix, so that who watches the operations sees each of them.
+    """Losses over pairs called inside form the whole matrix, so that a recorder sees each operation.
 
     Example:
         >>> with whole_matrix():
@@ -28,5 +28,5 @@ def whole_matrix() -> Iterator[None]:
 
 
 def whole_matrix_wanted() -> bool:
-    """Whether somebody watches. A compiler forms the whole matrix anyway, and can look at no context."""
+    """Whether a recorder is at work. A compiler forms the whole matrix anyway, and can look at no context."""
     return not torch.compiler.is_compiling() and WHOLE.get()

@@ -1,4 +1,4 @@
-"""The peers: who else computes a loss of the zoo."""
+"""The peers: other packages that compute a loss of the zoo."""
 
 from __future__ import annotations
 

@@ -18,25 +18,9 @@ def nll(logits: Tensor, targets: Tensor, *, ignore_index: int) -> Tensor:
     return F.nll_loss(logits, targets, ignore_index=ignore_index)
 
 
-def bce(predictions: Tensor, targets: Tensor) -> Tensor:
-    return F.binary_cross_entropy_with_logits(predictions, targets)
-
-
-def bce_probabilities(predictions: Tensor, targets: Tensor) -> Tensor:
-    return F.binary_cross_entropy(predictions, targets)
-
-
 def multiclass_hinge_of_all(logits: Tensor, targets: Tensor, *, margin: float) -> Tensor:
     # torch divides by the number of classes.
     return F.multi_margin_loss(logits, targets, margin=margin) * logits.shape[1]
-
-
-def mse(predictions: Tensor, targets: Tensor) -> Tensor:
-    return F.mse_loss(predictions, targets)
-
-
-def mae(predictions: Tensor, targets: Tensor) -> Tensor:
-    return F.l1_loss(predictions, targets)
 
 
 def huber(predictions: Tensor, targets: Tensor, *, delta: float) -> Tensor:
@@ -50,11 +34,11 @@ def triplet(anchors: Tensor, positives: Tensor, negatives: Tensor, *, margin: fl
 _FORMULAS: Mapping[str, Call] = {
     "cross-entropy": cross_entropy,
     "nll": nll,
-    "bce": bce,
-    "bce-probabilities": bce_probabilities,
+    "bce": F.binary_cross_entropy_with_logits,
+    "bce-probabilities": F.binary_cross_entropy,
     "weston-watkins": multiclass_hinge_of_all,
-    "mse": mse,
-    "mae": mae,
+    "mse": F.mse_loss,
+    "mae": F.l1_loss,
     "huber": huber,
     "triplet": triplet,
 }

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, log_softmax, logsigmoid
 
-from losszoo.bench.peers.peer import Call, NoAnswerError
+from losszoo.bench.peers.peer import Call, NoAnswerError, by_name
 
 
 def bce(predictions: Tensor, targets: Tensor) -> Tensor:
@@ -127,22 +127,10 @@ def _places(logits: Tensor) -> Tensor:
     return torch.arange(1, logits.shape[1] + 1, dtype=logits.dtype, device=logits.device)
 
 
-CLASSES: Mapping[str, Call] = {
-    "bce": bce,
-    "bce-probabilities": bce_probabilities,
-    "cross-entropy": cross_entropy,
-    "nll": nll,
-    "softmax-nll-eps": softmax_nll_eps,
-    "topk-softmax": topk_softmax,
-    "sparsemax": sparsemax,
-    "hinge": hinge,
-    "squared-hinge": squared_hinge,
-    "multiclass-hinge": multiclass_hinge,
-    "weston-watkins": weston_watkins,
-    "focal": focal,
-    "softmax-focal": softmax_focal,
-    "dice": dice,
-    "smoothness": smoothness,
-    "smooth-segmentation": smooth_segmentation,
+CLASSES = {
+    **by_name(bce, bce_probabilities, hinge, squared_hinge, focal),
+    **by_name(cross_entropy, nll, softmax_nll_eps, topk_softmax, sparsemax),
+    **by_name(multiclass_hinge, weston_watkins, softmax_focal),
+    **by_name(dice, smoothness, smooth_segmentation),
 }
 CLASS_MAKERS: Mapping[str, Callable[..., Call]] = {"entmax": entmax}

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from losszoo.bench.peers.peer import Call
+from losszoo.bench.peers.peer import by_name
 
 
 def mse(predictions: Tensor, targets: Tensor) -> Tensor:
@@ -55,15 +55,4 @@ def elastic_net(parameters: Sequence[Tensor], *, l1_ratio: float) -> Tensor:
     return l1_ratio * l1(parameters) + (1 - l1_ratio) / 2 * l2(parameters)
 
 
-NUMBERS: Mapping[str, Call] = {
-    "mse": mse,
-    "custom-mse": custom_mse,
-    "rmse": rmse,
-    "mae": mae,
-    "huber": huber,
-    "log-cosh": log_cosh,
-    "quantile": quantile,
-    "l1": l1,
-    "l2": l2,
-    "elastic-net": elastic_net,
-}
+NUMBERS = by_name(mse, custom_mse, rmse, mae, huber, log_cosh, quantile, l1, l2, elastic_net)

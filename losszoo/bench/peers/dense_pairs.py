@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, normalize
 
-from losszoo.bench.peers.peer import Call
+from losszoo.bench.peers.peer import by_name
 
 
 def logits_of(rows: Tensor, columns: Tensor, similarity: str, temperature: float = 1.0) -> Tensor:
@@ -100,13 +98,4 @@ def _shares(embeddings: Tensor, labels: Tensor, similarity: str, temperature: fl
     return (shares * positive).sum(1), (shares * negative).sum(1), positive.any(1) & negative.any(1)
 
 
-PAIRS: Mapping[str, Call] = {
-    "nca": nca,
-    "nca-stable": nca_stable,
-    "nca-difference": nca_difference,
-    "nca-ratio": nca_ratio,
-    "nca-epsilon": nca_epsilon,
-    "sup-con": sup_con,
-    "info-nce": info_nce,
-    "modern-nca": modern_nca,
-}
+PAIRS = by_name(nca, nca_stable, nca_difference, nca_ratio, nca_epsilon, sup_con, info_nce, modern_nca)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import torch
 from torch import Tensor
 from torch.nn.functional import pairwise_distance
 
 from losszoo.bench.peers.dense_pairs import logits_of, pairs_of
-from losszoo.bench.peers.peer import Call
+from losszoo.bench.peers.peer import by_name
 
 
 def contrastive(first: Tensor, second: Tensor, same: Tensor, *, margin: float) -> Tensor:
@@ -49,10 +47,4 @@ def triplet_all(embeddings: Tensor, labels: Tensor, *, margin: float, average: s
     return losses[losses > 0].mean() if average == "nonzero" else losses.mean()
 
 
-TRIPLETS: Mapping[str, Call] = {
-    "contrastive": contrastive,
-    "triplet": triplet,
-    "triplet-batch-hard": triplet_batch_hard,
-    "triplet-semi-hard": triplet_semi_hard,
-    "triplet-all": triplet_all,
-}
+TRIPLETS = by_name(contrastive, triplet, triplet_batch_hard, triplet_semi_hard, triplet_all)

@@ -15,6 +15,11 @@ from losszoo.errors import UsageError
 Call = Callable[..., Tensor]
 
 
+def by_name(*formulas: Call) -> dict[str, Call]:
+    """Formulas by the name of their loss, which is that of the function, with dashes."""
+    return {formula.__name__.replace("_", "-"): formula for formula in formulas}
+
+
 class NoAnswerError(UsageError):
     """A peer does not compute this loss, or not with these parameters; says why."""
 

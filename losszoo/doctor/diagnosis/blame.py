@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from losszoo.doctor.subject.dtypes import computing_in
-from losszoo.doctor.subject.subject import Subject, forward
+from losszoo.doctor.subject.subject import Subject, cast, forward, record
 from losszoo.tracing.culprit import Blame, culprit
 from losszoo.tracing.tape import Tape
 
@@ -38,11 +37,7 @@ def in_float64(subject: Subject, leaves: Sequence[Any], dtype: torch.dtype) -> T
     """The same call in float64, on the same numbers and not better ones; None for a loss that takes no float64."""
     if dtype == torch.float64:
         return None
-    rounded = [x.to(dtype) if isinstance(x, Tensor) and x.is_floating_point() else x for x in leaves]
-    wide = Tape()
     try:
-        with torch.enable_grad(), computing_in(subject.call, torch.float64) as (call, _):
-            forward(subject, call, rounded, torch.float64, wide)
+        return record(subject, cast(leaves, dtype), torch.float64)[0]
     except Exception:
         return None
-    return wide

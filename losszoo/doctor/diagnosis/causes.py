@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
+from losszoo.doctor.subject.dtypes import short_name
 from losszoo.tracing.culprit import Blame
 from losszoo.tracing.tape import Record
 
@@ -74,7 +73,7 @@ def _slope(record: Record) -> str:
 
 
 def _quotient(record: Record) -> str:
-    numbers = [_tensor(x) for x in record.args[:2]]
+    numbers = [x.detach() if isinstance(x, Tensor) else torch.as_tensor(x) for x in record.args[:2]]
     if record.is_reversed:
         numbers.reverse()
     top, bottom = numbers
@@ -101,18 +100,16 @@ def _domain(record: Record) -> str:
 
 def _overflow(found: Blame) -> str:
     record = found.record
-    dtype = record.outputs[0].dtype
     largest = max((float(x.detach().double().abs().max()) for x in record.inputs if x.numel()), default=0.0)
     return (
-        f"{record.site.op} overflows: its largest argument is {largest:.6g}, and the largest {_name(dtype)} is "
-        f"{torch.finfo(dtype).max:.4g}"
+        f"{record.site.op} overflows: its largest argument is {largest:.6g}, and the largest {_dtype_of(record)} is "
+        f"{torch.finfo(record.outputs[0].dtype).max:.4g}"
     )
 
 
 def _underflow(found: Blame) -> str:
     record, victim = found.record, found.victim
-    dtype = record.outputs[0].dtype
-    first = f"{record.site.op} underflows to 0 in {_name(dtype)}"
+    first = f"{record.site.op} underflows to 0 in {_dtype_of(record)}"
     if victim is record:
         return first
     return f"{first}, and {victim.site.op} at {victim.site.source} then gets 0 in place of a small number"
@@ -120,28 +117,25 @@ def _underflow(found: Blame) -> str:
 
 def _cancellation(found: Blame) -> str:
     record, victim = found.record, found.victim
-    first = f"{record.site.op} cancels: its operands agree in every digit that {_name(record.outputs[0].dtype)} has"
-    return (
-        first
-        if victim is record
-        else f"{first}, and {victim.site.op} at {victim.site.source} gets only the rounding error"
-    )
+    first = f"{record.site.op} cancels: its operands agree in every digit that {_dtype_of(record)} has"
+    if victim is record:
+        return first
+    return f"{first}, and {victim.site.op} at {victim.site.source} gets only the rounding error"
 
 
 def _rounding(found: Blame) -> str:
     record = found.record
     constant = _constant(record)
     if record.site.op == "add" and constant is not None:
-        return f"the constant {constant:g} rounds away in {_name(record.outputs[0].dtype)}"
-    return f"{record.site.op} loses the digits that matter in {_name(record.outputs[0].dtype)}"
+        return f"the constant {constant:g} rounds away in {_dtype_of(record)}"
+    return f"{record.site.op} loses the digits that matter in {_dtype_of(record)}"
 
 
 def _hidden(found: Blame) -> str:
     record, victim = found.record, found.victim
-    dtype = str(record.outputs[0].dtype).removeprefix("torch.")
     return (
-        f"{record.site.op} gives an infinity in {dtype} that the value does not show (a where or a factor of 0 hides "
-        f"it); in the derivative of {victim.site.op} it meets a 0, and 0 * inf is NaN"
+        f"{record.site.op} gives an infinity in {_dtype_of(record)} that the value does not show (a where or a factor "
+        f"of 0 hides it); in the derivative of {victim.site.op} it meets a 0, and 0 * inf is NaN"
     )
 
 
@@ -159,12 +153,8 @@ def _constant(record: Record) -> float | None:
     return next((float(x) for x in numbers if isinstance(x, float)), None)
 
 
-def _tensor(value: Any) -> Tensor:
-    return value.detach() if isinstance(value, Tensor) else torch.as_tensor(value)
-
-
-def _name(dtype: torch.dtype) -> str:
-    return str(dtype).removeprefix("torch.")
+def _dtype_of(record: Record) -> str:
+    return short_name(record.outputs[0].dtype)
 
 
 _SENTENCES = {

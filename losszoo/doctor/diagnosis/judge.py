@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from losszoo.doctor.subject.subject import Leaves, Outcome, Subject, evaluate
+from losszoo.doctor.subject.subject import Leaves, Outcome, Subject, cast, evaluate, is_floating
+from losszoo.tracing.finite_check import spoilt
 
 # Inputs up to here are ordinary in size: whatever breaks on them breaks by its structure.
 MODERATE = 10.0
@@ -45,10 +45,9 @@ def symptom_of(outcome: Outcome) -> str | None:
     if outcome.values is None:
         return None
     for part, tensors in (("loss", [outcome.values]), ("gradient", list(outcome.moved()))):
-        if any(bool(x.isnan().any()) for x in tensors):
-            return f"nan-{part}"
-        if any(bool(x.isinf().any()) for x in tensors):
-            return f"inf-{part}"
+        nan, infinite = spoilt(tensors)
+        if nan or infinite:
+            return f"nan-{part}" if nan else f"inf-{part}"
     return None
 
 
@@ -68,7 +67,7 @@ def judge(subject: Subject, leaves: Leaves, dtype: torch.dtype = torch.float32, 
     symptom = symptom_of(outcome)
     if symptom is None:
         return Verdict()
-    if symptom.startswith("inf") and _any(leaves, torch.isinf):
+    if symptom.startswith("inf") and spoilt(leaves).infinite:
         return Verdict(symptom, leaves, infinite=True)
     if dtype.itemsize < 4:
         return _in_half(subject, leaves, dtype, symptom)
@@ -79,20 +78,16 @@ def judge(subject: Subject, leaves: Leaves, dtype: torch.dtype = torch.float32, 
     return _of_size(subject, leaves, dtype, symptom)
 
 
-def _any(leaves: Sequence[Any], test: Any) -> bool:
-    return any(isinstance(x, Tensor) and x.is_floating_point() and bool(test(x).any()) for x in leaves)
-
-
 def _size(leaves: Sequence[Any]) -> float:
     """The largest finite number of the input."""
-    floating = [x for x in leaves if isinstance(x, Tensor) and x.is_floating_point() and x.numel()]
-    sizes = [x.double().nan_to_num(0.0, 0.0, 0.0).abs().max().item() for x in floating]
+    filled = [x for x in leaves if is_floating(x) and x.numel()]
+    sizes = [x.double().nan_to_num(0.0, 0.0, 0.0).abs().max().item() for x in filled]
     return max(sizes, default=0.0)
 
 
 def _in_half(subject: Subject, leaves: Leaves, dtype: torch.dtype, symptom: str) -> Verdict:
     """In half precision a loss is at fault where float32 has an answer that half precision could hold."""
-    rounded = [x.to(dtype).float() if isinstance(x, Tensor) and x.is_floating_point() else x for x in leaves]
+    rounded = cast(cast(leaves, dtype), torch.float32)
     truth = evaluate(subject, rounded, torch.float64)
     if symptom_of(truth) is not None or truth.values is None:
         return Verdict()  # broken in every dtype: found in float32
@@ -133,12 +128,9 @@ def smallest_failing(subject: Subject, leaves: Leaves, dtype: torch.dtype, sympt
 
 def scaled(leaves: Sequence[Any], factor: float) -> Leaves:
     """Every tensor that is larger than moderate, scaled down, but to no less than moderate."""
-    return [_scaled(x, factor) if isinstance(x, Tensor) and x.is_floating_point() else x for x in leaves]
-
-
-def _scaled(x: Tensor, factor: float) -> Tensor:
-    size = _size([x])
-    return x * max(factor, MODERATE / size) if size > MODERATE else x
+    sizes = [_size([x]) for x in leaves]
+    pairs = zip(leaves, sizes, strict=True)
+    return [x * max(factor, MODERATE / size) if size > MODERATE else x for x, size in pairs]
 
 
 def _representable(truth: Outcome, narrow: Outcome, dtype: torch.dtype) -> bool:

@@ -11,11 +11,12 @@ from torch import Tensor
 
 from losszoo.doctor.diagnosis.accuracy import is_inaccurate
 from losszoo.doctor.diagnosis.judge import symptom_of
-from losszoo.doctor.diagnosis.vanished_gradient import lost_pull
+from losszoo.doctor.diagnosis.vanished_gradient import has_lost_pull
 from losszoo.doctor.effort import Effort
 from losszoo.doctor.report.examination import Strip
+from losszoo.doctor.subject.dtypes import short_name
 from losszoo.doctor.subject.input_kinds import Leaf, leaves_of
-from losszoo.doctor.subject.subject import Leaves, Outcome, Subject, evaluate
+from losszoo.doctor.subject.subject import Leaves, Subject, cast, evaluate
 from losszoo.errors import is_out_of_memory
 
 SCALES = (1e-8, 1e-6, 1e-4, 1e-2, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1e3, 1e4, 1e5, 1e6, 1e8, 1e12, 1e16, 1e20, 1e30)
@@ -75,14 +76,14 @@ class _Sweeps:
 
     subject: Subject
     clock: Effort
-    known: dict[tuple[str, torch.dtype], Strip | None] = field(default_factory=dict)
+    measured: dict[tuple[str, torch.dtype], Strip | None] = field(default_factory=dict)
 
     def strip(self, swept: _Swept, dtype: torch.dtype = torch.float32) -> Strip | None:
         """None where the loss does not run in that dtype, or no effort is left."""
         key = swept.what, dtype
-        if key not in self.known:
-            self.known[key] = _strip(self.subject, swept, dtype, self.clock)
-        return self.known[key]
+        if key not in self.measured:
+            self.measured[key] = _strip(self.subject, swept, dtype, self.clock)
+        return self.measured[key]
 
     def end(self, swept: _Swept) -> float:
         """Up to where it is finite in float32; infinity where it always is."""
@@ -104,10 +105,10 @@ def _strip(subject: Subject, swept: _Swept, dtype: torch.dtype, clock: Effort) -
     for scale in scales:
         if clock.over(_SHARE):
             return None
-        states.append(_state(subject, at_scale(subject, swept.leaves, scale), dtype))
+        states.append(_state(subject, swept.leaves, scale, dtype))
     bad = [state in _WITHOUT_NUMBERS for state in states]
     if all(bad):
-        return Strip(_name(dtype), swept.what, scales, tuple(states), 0.0)
+        return Strip(short_name(dtype), swept.what, scales, tuple(states), 0.0)
     one = scales.index(1.0)
     above = next((i for i in range(one, len(scales)) if bad[i]), None)
     below = next((i for i in range(one, -1, -1) if bad[i]), None)
@@ -117,7 +118,7 @@ def _strip(subject: Subject, swept: _Swept, dtype: torch.dtype, clock: Effort) -
         limit = _edge(subject, swept, dtype, scales[last], scales[min(last + 1, above)])
     if below is not None and below < one:
         floor = _edge(subject, swept, dtype, scales[below + 1], scales[below])
-    return Strip(_name(dtype), swept.what, scales, tuple(states), limit, floor)
+    return Strip(short_name(dtype), swept.what, scales, tuple(states), limit, floor)
 
 
 def at_scale(subject: Subject, leaves: Sequence[Leaf], scale: float) -> Leaves:
@@ -130,17 +131,20 @@ def at_scale(subject: Subject, leaves: Sequence[Leaf], scale: float) -> Leaves:
     return scaled
 
 
-def _state(subject: Subject, leaves: Leaves, dtype: torch.dtype) -> str:
+def _state(subject: Subject, scaled: Sequence[Leaf], scale: float, dtype: torch.dtype) -> str:
+    leaves = at_scale(subject, scaled, scale)
     outcome = evaluate(subject, leaves, dtype)
     if outcome.error is not None:
         return "out-of-memory" if is_out_of_memory(outcome.error) else "raises"
-    if not _fails(outcome):
+    if symptom_of(outcome) is None:
+        narrow = cast(leaves, torch.float32)
         if subject.trained and outcome.is_detached:
             return "vanished"
-        vanishing = subject.signature and dtype == torch.float32 and lost_pull(subject, _rounded(leaves)) is not None
-        if vanishing:
+        if dtype == torch.float32 and subject.signature and has_lost_pull(subject, narrow):
             return "vanished"
-        wrong = dtype == torch.float32 and is_inaccurate(subject, _rounded(leaves)) and _size_of(leaves) >= 1
+        # The last digits of what is nearly nothing tell little.
+        large = any(bool((leaves[leaf.index].abs() >= 1).any()) for leaf in scaled)
+        wrong = dtype == torch.float32 and is_inaccurate(subject, narrow) and large
         return "inaccurate" if wrong else "finite"
     truth = evaluate(subject, leaves, torch.float64)
     largest = float(torch.finfo(dtype).max)
@@ -150,36 +154,13 @@ def _state(subject: Subject, leaves: Leaves, dtype: torch.dtype) -> str:
     return "non-finite" if fits or symptom_of(truth) is not None else "beyond"
 
 
-def _size_of(leaves: Leaves) -> float:
-    """The largest number; the last digits of what is nearly nothing tell little."""
-    return max(
-        (float(x.abs().max()) for x in leaves if isinstance(x, Tensor) and x.dtype == torch.float64), default=0.0
-    )
-
-
-def _rounded(leaves: Leaves) -> Leaves:
-    return [x.float() if isinstance(x, Tensor) and x.is_floating_point() else x for x in leaves]
-
-
-def broken(subject: Subject, leaves: Leaves, dtype: torch.dtype) -> bool:
-    """Whether value or gradient is not finite."""
-    return _fails(evaluate(subject, leaves, dtype))
-
-
-def _fails(outcome: Outcome) -> bool:
-    return outcome.error is not None or symptom_of(outcome) is not None
-
-
 def _edge(subject: Subject, swept: _Swept, dtype: torch.dtype, good: float, bad: float) -> float:
     """The edge between a scale that is finite and one that is not, from the side that is."""
     for _ in range(_STEPS):
         middle = (good * bad) ** 0.5
-        if broken(subject, at_scale(subject, swept.leaves, middle), dtype):
+        outcome = evaluate(subject, at_scale(subject, swept.leaves, middle), dtype)
+        if outcome.error is not None or symptom_of(outcome) is not None:
             bad = middle
         else:
             good = middle
     return float(f"{good:.3g}")
-
-
-def _name(dtype: torch.dtype) -> str:
-    return str(dtype).removeprefix("torch.")

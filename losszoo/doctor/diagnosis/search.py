@@ -15,6 +15,7 @@ from losszoo.doctor.diagnosis.judge import Verdict, judge
 from losszoo.doctor.effort import Effort
 from losszoo.doctor.inputs.mutations import Tags
 from losszoo.doctor.inputs.probes import Probe
+from losszoo.doctor.subject.dtypes import short_name
 from losszoo.doctor.subject.input_kinds import is_change_of_values
 from losszoo.doctor.subject.subject import Leaves, Outcome, Subject, evaluate
 from losszoo.errors import is_out_of_memory
@@ -38,7 +39,7 @@ class Failure:
         symptom: of the examination's list.
         dtype: it fails in.
         leaves: the failing input.
-        blame: who is at fault.
+        blame: the operation at fault.
         shows: whether other leaves fail in the same way; by default, whether they show the same symptom.
         accept: whether an outcome is a cure; by default, whether it is finite and near the truth.
         error: what was raised.
@@ -64,6 +65,23 @@ class Failure:
             return self.shows(leaves)
         verdict = judge(self.subject, leaves, self.dtype)
         return verdict.sick and verdict.symptom == self.symptom
+
+
+def failure_by(
+    fails: Callable[..., bool], subject: Subject, probe: Probe, symptom: str, culprit: Blame | None
+) -> Failure:
+    """A failure in float32 with a measure of its own: ``fails(leaves)``, and ``fails(leaves, outcome)`` once mended."""
+    return Failure(
+        subject,
+        probe.label,
+        symptom,
+        torch.float32,
+        probe.leaves,
+        culprit,
+        shows=fails,
+        accept=lambda outcome: not fails(probe.leaves, outcome),
+        tags=probe.all_tags,
+    )
 
 
 @dataclass
@@ -119,16 +137,12 @@ class Search:
         self._beyond += verdict.beyond
         if verdict.sick and str(verdict.symptom).startswith(only):
             self._add(subject, probe, verdict, dtype)
-        elif verdict.infinite:
-            self._infinite(probe)
+        elif verdict.infinite and not self._infinite_noted:
+            self._infinite_noted = True
+            self.note(f"the true value is infinite, which is no fault of the loss, on: {probe.label}")
         elif verdict.error is not None:
             self._raised(subject, probe, verdict.error, dtype)
         return verdict
-
-    def _infinite(self, probe: Probe) -> None:
-        if not self._infinite_noted:
-            self.note(f"the true value is infinite, which is no fault of the loss, on: {probe.label}")
-        self._infinite_noted = True
 
     def _raised(self, subject: Subject, probe: Probe, error: Exception, dtype: torch.dtype) -> None:
         """A refusal in words is an answer; anything else, on input that is legal for certain, is a failure."""
@@ -137,9 +151,8 @@ class Search:
             return
         if isinstance(error, ValueError | AssertionError | NotImplementedError):
             return
-        if dtype.itemsize < 4 or not _is_legal(subject, probe.leaves):
-            said = in_one_line(error)
-            self.note(f"in {str(dtype).removeprefix('torch.')} it raises {said} on: {probe.label}")
+        if dtype.itemsize < 4 or not _is_certainly_legal(subject, probe.leaves):
+            self.note(f"in {short_name(dtype)} it raises {in_one_line(error)} on: {probe.label}")
             return
 
         def shows(leaves: Leaves) -> bool:
@@ -163,16 +176,12 @@ class Search:
     def _add(self, subject: Subject, probe: Probe, verdict: Verdict, dtype: torch.dtype) -> None:
         assert verdict.leaves is not None
         assert verdict.symptom is not None
-        found = self._blame(subject, verdict.leaves, dtype)
-        self.add(Failure(subject, probe.label, verdict.symptom, dtype, verdict.leaves, found, tags=probe.all_tags))
-
-    def _blame(self, subject: Subject, leaves: Leaves, dtype: torch.dtype) -> Blame | None:
-        """The operation at fault, where the loss can be called while it is watched."""
         try:
-            return blame(subject, leaves, dtype)
+            culprit = blame(subject, verdict.leaves, dtype)
         except Exception as error:
             self.note(f"the operation at fault is not known, since a recorded call raises {in_one_line(error)}")
-            return None
+            culprit = None
+        self.add(Failure(subject, probe.label, verdict.symptom, dtype, verdict.leaves, culprit, tags=probe.all_tags))
 
     def add(self, failure: Failure) -> None:
         """Keep a failure, unless the same operation on the same line is to blame for one already."""
@@ -184,11 +193,10 @@ class Search:
         self.failures[key] = failure
 
 
-def _is_legal(subject: Subject, leaves: Leaves) -> bool:
-    """Whether an input is legal for certain.
+def _is_certainly_legal(subject: Subject, leaves: Leaves) -> bool:
+    """The edge cases of a signature are, unless the loss has sizes of its own, which they need not fit.
 
-    The edge cases of a signature are, unless the loss has sizes of its own, which they need not fit. Beside an example
-    it is another legal value of what the example holds, in its sizes.
+    Beside an example it is another legal value of what the example holds, in its sizes.
     """
     own_sizes = isinstance(subject.call, nn.Module) and any(True for _ in subject.call.parameters())
     if subject.signature and not own_sizes:

@@ -12,7 +12,7 @@ from torch import Tensor
 from losszoo.doctor.diagnosis.blame import blame
 from losszoo.doctor.diagnosis.search import Failure
 from losszoo.doctor.effort import Effort
-from losszoo.doctor.inputs.probes import batch_size
+from losszoo.doctor.inputs.probes import batch_size, common_size, rows_at
 from losszoo.doctor.subject.input_kinds import Leaf, leaves_of
 from losszoo.doctor.subject.subject import Leaves
 
@@ -79,13 +79,13 @@ def smallest(failure: Failure, clock: Effort, cured: Callable[[Leaves], bool] | 
 
 
 def _fewer_rows(shrinker: _Shrinker) -> None:
-    size = _common_size(shrinker)
-    if size < 2:
+    size = common_size(shrinker.leaves)
+    if size < 2 or not batch_size(shrinker.failure.subject):
         return
     few = itertools.chain(
-        ([i] for i in range(min(size, 12))), itertools.islice(itertools.combinations(range(min(size, 8)), 2), 28)
+        ((i,) for i in range(min(size, 12))), itertools.islice(itertools.combinations(range(min(size, 8)), 2), 28)
     )
-    if any(shrinker.keep_if_failing(_rows(shrinker.leaves, size, index)) for index in few):
+    if any(shrinker.keep_if_failing(rows_at(shrinker.leaves, size, torch.tensor(index))) for index in few):
         return
     step = size // 2
     # A sum that overflows by its length needs nearly all of it: single rows of thousands are not tried.
@@ -93,21 +93,11 @@ def _fewer_rows(shrinker: _Shrinker) -> None:
         start = 0
         while start < size and size > 1 and not shrinker.done:
             kept = [i for i in range(size) if not start <= i < start + step]
-            if kept and shrinker.keep_if_failing(_rows(shrinker.leaves, size, kept)):
+            if kept and shrinker.keep_if_failing(rows_at(shrinker.leaves, size, torch.tensor(kept))):
                 size = len(kept)
             else:
                 start += step
         step //= 2
-
-
-def _common_size(shrinker: _Shrinker) -> int:
-    sizes = [len(x) for x in shrinker.leaves if isinstance(x, Tensor) and x.ndim]
-    return max(sizes, key=sizes.count) if sizes and batch_size(shrinker.failure.subject) else 0
-
-
-def _rows(leaves: Leaves, size: int, index: Sequence[int]) -> Leaves:
-    chosen = torch.tensor(list(index))
-    return [x[chosen] if isinstance(x, Tensor) and x.ndim and len(x) == size else x for x in leaves]
 
 
 def _fewer_columns(shrinker: _Shrinker) -> None:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
+from losszoo.doctor.diagnosis.search import Failure, failure_by
 from losszoo.doctor.effort import Effort
-from losszoo.doctor.inputs.edge_cases import edge_cases
 from losszoo.doctor.inputs.probes import Probe
-from losszoo.doctor.subject.dtypes import computing_in
-from losszoo.doctor.subject.subject import Leaves, Outcome, Subject, evaluate, forward
+from losszoo.doctor.subject.subject import Leaves, Outcome, Subject, evaluate, record
+from losszoo.losses.signatures.example_inputs import edge_cases
 from losszoo.tracing.culprit import Blame
 from losszoo.tracing.float64_shadow import zero_by_underflow
 from losszoo.tracing.operations import operation
@@ -30,17 +30,8 @@ _EPS = 1e-3
 SHARE = 0.8
 
 
-@dataclass(frozen=True)
-class Vanished:
-    """A wrong answer without a gradient."""
-
-    probe: Probe
-    blame: Blame
-    pull: float
-
-
 def wrong_answers(subject: Subject) -> Iterator[Probe]:
-    """Inputs of the signature's battery on which the loss should pull hardest."""
+    """Edge cases of the signature on which the gradient should be largest."""
     if subject.expects != "logits":
         return
     for case in edge_cases(subject.signature, subject.expects, subject.seed):
@@ -48,15 +39,19 @@ def wrong_answers(subject: Subject) -> Iterator[Probe]:
             yield Probe(case.label, tree_leaves(case.inputs))
 
 
-def vanished(subject: Subject, clock: Effort) -> Iterator[Vanished]:
+def vanished(subject: Subject, clock: Effort) -> Iterator[Failure]:
     """Every wrong answer that has lost its gradient, as far as the effort allows."""
     for probe in wrong_answers(subject):
         if clock.over(SHARE):
             return
-        pull = lost_pull(subject, probe.leaves)
-        found = _blame(subject, probe.leaves) if pull is not None else None
-        if found is not None and pull is not None:
-            yield Vanished(probe, found, pull)
+        culprit = _blame(subject, probe.leaves) if has_lost_pull(subject, probe.leaves) else None
+        if culprit is not None:
+            yield failure_by(partial(has_lost_pull, subject), subject, probe, "vanished-gradient", culprit)
+
+
+def has_lost_pull(subject: Subject, leaves: Leaves, outcome: Outcome | None = None) -> bool:
+    """Whether some row has next to none of the gradient that it should have."""
+    return lost_pull(subject, leaves, outcome) is not None
 
 
 def lost_pull(subject: Subject, leaves: Leaves, outcome: Outcome | None = None) -> float | None:
@@ -110,18 +105,18 @@ def _tensor_of(args: Any) -> Tensor:
 
 def _blame(subject: Subject, leaves: Leaves) -> Blame | None:
     """The epsilon that swallows a number, or else the underflow before a logarithm."""
-    tape = Tape()
-    with torch.enable_grad(), computing_in(subject.call, torch.float32) as (call, _):
-        forward(subject, call, leaves, torch.float32, tape)
-    for record in tape.records:
-        if is_epsilon(record.func, record.args, record.kwargs) and _swallows(record):
-            return Blame(record, _logarithm_after(tape, record), "swallowed", True, tape)
-    for record in tape.records:
-        if record.site.op in ("log", "div", "log2", "log10"):
-            for x in record.inputs:
+    tape, _ = record(subject, leaves, torch.float32)
+    for made in tape.records:
+        if is_epsilon(made.func, made.args, made.kwargs) and _swallows(made):
+            # The victim is the logarithm that the saved number is used in.
+            users = (later for later in tape.records[made.index + 1 :] if later.site.op in ("log", "log2", "log10"))
+            return Blame(made, next(users, made), "swallowed", True, tape)
+    for user in tape.records:
+        if user.site.op in ("log", "div", "log2", "log10"):
+            for x in user.inputs:
                 source = zero_by_underflow(tape, x)
                 if source is not None:
-                    return Blame(source, record, "underflow", True, tape)
+                    return Blame(source, user, "underflow", True, tape)
     return None
 
 
@@ -130,9 +125,3 @@ def _swallows(record: Record) -> bool:
     numbers = [*record.args, *record.kwargs.values()]
     constant = min(c for c in numbers if isinstance(c, float) and 0 < c <= _EPS)
     return bool((_tensor_of(record.args) < GONE * constant).any())
-
-
-def _logarithm_after(tape: Tape, record: Record) -> Record:
-    """Where the saved number is used."""
-    after = tape.records[record.index + 1 :]
-    return next((r for r in after if r.site.op in ("log", "log2", "log10")), record)

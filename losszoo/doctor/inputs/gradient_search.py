@@ -11,7 +11,7 @@ from losszoo.doctor.effort import Effort
 from losszoo.doctor.inputs.probes import Probe
 from losszoo.doctor.subject.dtypes import computing_in
 from losszoo.doctor.subject.input_kinds import Leaf, leaves_of
-from losszoo.doctor.subject.subject import Leaves, Subject, forward
+from losszoo.doctor.subject.subject import Leaves, Subject, cast, forward, record
 from losszoo.tracing.tape import Record, Tape
 
 _STEPS = 12
@@ -46,61 +46,42 @@ def _to_overflow(record: Record) -> Tensor | None:
     return (100 - x).clamp(min=0) if isinstance(x, Tensor) else None
 
 
-def _to_equality(record: Record) -> Tensor | None:
-    a, b = record.args[:2]
-    return (a - b).abs() if isinstance(a, Tensor) and isinstance(b, Tensor) else None
+def _to_equal(first: int, second: int) -> Distance:
+    def distance(record: Record) -> Tensor | None:
+        a, b = (record.args[first], record.args[second]) if len(record.args) > second else (None, None)
+        return (a - b).abs() if isinstance(a, Tensor) and isinstance(b, Tensor) else None
 
-
-def _to_equal_branches(record: Record) -> Tensor | None:
-    a, b = record.args[1:3] if len(record.args) > 2 else (None, None)
-    return (a - b).abs() if isinstance(a, Tensor) and isinstance(b, Tensor) else None
+    return distance
 
 
 _DISTANCES: dict[str, Distance] = {
-    "log": _to_zero(0),
-    "log2": _to_zero(0),
-    "log10": _to_zero(0),
-    "sqrt": _to_zero(0),
-    "rsqrt": _to_zero(0),
-    "reciprocal": _to_zero(0),
-    "pow": _to_zero(0),
-    "norm": _to_zero(0),
+    **dict.fromkeys(("log", "log2", "log10", "sqrt", "rsqrt", "reciprocal", "pow", "norm"), _to_zero(0)),
+    **dict.fromkeys(("acos", "asin", "atanh", "acosh"), _to_one),
     "div": _denominator_to_zero,
     "exp": _to_overflow,
-    "acos": _to_one,
-    "asin": _to_one,
-    "atanh": _to_one,
-    "acosh": _to_one,
-    "sub": _to_equality,
-    "where": _to_equal_branches,
+    "sub": _to_equal(0, 1),
+    "where": _to_equal(1, 2),
 }
 
 
 def pushes(subject: Subject, clock: Effort) -> Iterator[Probe]:
     """For each operation with a singularity, the input moved until its nearest number is there."""
     movable = [leaf for leaf in leaves_of(subject) if leaf.kind in ("real", "positive", "probability", "bounded")]
-    sites = [r for r in _records(subject, subject.leaves) if r.site.op in _DISTANCES][:_MOST_SITES] if movable else []
-    for record in sites:
+    try:
+        records = record(subject, subject.leaves, torch.float64)[0].records if movable else []
+    except Exception:  # a loss that takes no float64 cannot be pushed
+        return
+    for singular in [r for r in records if r.site.op in _DISTANCES][:_MOST_SITES]:
         if clock.over(SHARE):
             return
-        found = _push(subject, movable, record.index)
-        if found is not None:
-            yield Probe(f"pushed toward the edge of {record.site.op} at {record.site.source}", found)
-
-
-def _records(subject: Subject, leaves: Leaves) -> list[Record]:
-    tape = Tape()
-    try:
-        with computing_in(subject.call, torch.float64) as (call, _):
-            forward(subject, call, leaves, torch.float64, tape)
-    except Exception:  # a loss that takes no float64 cannot be pushed
-        return []
-    return tape.records
+        pushed = _push(subject, movable, singular.index)
+        if pushed is not None:
+            yield Probe(f"pushed toward the edge of {singular.site.op} at {singular.site.source}", pushed)
 
 
 def _push(subject: Subject, movable: Sequence[Leaf], index: int) -> Leaves | None:
     """Newton steps on the smallest distance: along the gradient by distance over its squared length."""
-    leaves = [x.double() if isinstance(x, Tensor) and x.is_floating_point() else x for x in subject.leaves]
+    leaves = cast(subject.leaves, torch.float64)
     start = list(leaves)
     moved = [leaf for leaf in movable if leaf.index in subject.trained]
     for _ in range(_STEPS):
@@ -108,12 +89,12 @@ def _push(subject: Subject, movable: Sequence[Leaf], index: int) -> Leaves | Non
         if step is None:
             break
         for leaf, change in zip(moved, step, strict=True):
-            leaves[leaf.index] = _kept(leaf, leaves[leaf.index] + change)
+            leaves[leaf.index] = _inside(leaf, leaves[leaf.index] + change)
         if all(float(change.abs().max()) < 1e-12 for change in step if change.numel()):
             break
     if all(x is y for x, y in zip(leaves, start, strict=True)):
         return None
-    return [x.float() if isinstance(x, Tensor) and x.is_floating_point() else x for x in leaves]
+    return cast(leaves, torch.float32)
 
 
 def _newton(subject: Subject, leaves: Leaves, moved: Sequence[int], index: int) -> list[Tensor] | None:
@@ -121,8 +102,8 @@ def _newton(subject: Subject, leaves: Leaves, moved: Sequence[int], index: int) 
     try:
         with torch.enable_grad(), computing_in(subject.call, torch.float64) as (call, _):
             _, sources = forward(subject, call, leaves, torch.float64, tape)
-            record = tape.records[index]
-            distance = _DISTANCES[record.site.op](record) if record.site.op in _DISTANCES else None
+            there = tape.records[index]
+            distance = _DISTANCES[there.site.op](there) if there.site.op in _DISTANCES else None
             if distance is None or not distance.requires_grad or not distance.numel():
                 return None
             nearest = distance.min()
@@ -138,7 +119,7 @@ def _newton(subject: Subject, leaves: Leaves, moved: Sequence[int], index: int) 
     return [-factor * s if s is not None else torch.zeros(()).double() for s in steps]
 
 
-def _kept(leaf: Leaf, x: Tensor) -> Tensor:
+def _inside(leaf: Leaf, x: Tensor) -> Tensor:
     """Inside the domain, and of a size that training meets: a step along a flat slope leads anywhere."""
     x = x.nan_to_num().clamp(-_LARGEST, _LARGEST)
     low = {"positive": 0.0, "probability": 0.0, "bounded": -1.0}.get(leaf.kind)

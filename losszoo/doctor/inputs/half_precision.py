@@ -12,6 +12,7 @@ from torch import Tensor
 
 from losszoo.doctor.inputs.probes import Probe, batch_size, combined, ordinary, structural
 from losszoo.doctor.measuring import measured
+from losszoo.doctor.subject.dtypes import short_name
 from losszoo.doctor.subject.resource_use import MOST_BYTES, growth, in_gigabytes, numbers_of
 from losszoo.doctor.subject.subject import Leaves, Subject
 from losszoo.errors import is_out_of_memory
@@ -87,13 +88,13 @@ def _steps(
         larger = numbers_of(leaves) / max(use.numbers, 1)
         if use.held_at(larger) > MOST_BYTES:
             note(
-                f"no larger input was tried in {str(dtype).removeprefix('torch.')}: one of {use.numbers * larger:.0f} "
+                f"no larger input was tried in {short_name(dtype)}: one of {use.numbers * larger:.0f} "
                 f"numbers would take about {in_gigabytes(use.held_at(larger))}"
             )
             return
         found = measured(subject, leaves, dtype)
         if found.error is not None and is_out_of_memory(found.error):
-            note(f"no larger input was tried in {str(dtype).removeprefix('torch.')}, as there is too little memory")
+            note(f"no larger input was tried in {short_name(dtype)}, as there is too little memory")
             return
         use = replace(found, power=growth(use, found))
         yield factor, leaves

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -59,6 +59,11 @@ def ordinary(subject: Subject) -> Probe:
     return Probe("ordinary input", list(subject.leaves))
 
 
+def changed(subject: Subject, label: str, tensors: Mapping[int, Tensor], tags: Tags = frozenset()) -> Probe:
+    """The ordinary input with other tensors at some places."""
+    return Probe(label, [tensors.get(index, leaf) for index, leaf in enumerate(subject.leaves)], tags)
+
+
 def structural(subject: Subject) -> Iterator[Probe]:
     """Single changes, changes of all tensors alike, and chosen rows; simple ones first."""
     leaves = leaves_of(subject)
@@ -86,14 +91,8 @@ def _as_edits(leaf: Leaf, changes: Iterator[Change]) -> Iterator[_Edit]:
 
 
 def _apply(subject: Subject, *edits: _Edit) -> Probe:
-    leaves = list(subject.leaves)
-    for edit in edits:
-        leaves[edit.index] = edit.tensor
-    return Probe(", ".join(edit.label for edit in edits), leaves, _tags_of(edits))
-
-
-def _tags_of(edits: Sequence[_Edit]) -> Tags:
-    return frozenset(tag for edit in edits for tag in edit.tags)
+    tags = frozenset(tag for edit in edits for tag in edit.tags)
+    return changed(subject, ", ".join(edit.label for edit in edits), {edit.index: edit.tensor for edit in edits}, tags)
 
 
 def _alike(subject: Subject, leaves: Sequence[Leaf]) -> Iterator[Probe]:
@@ -112,13 +111,22 @@ def _alike(subject: Subject, leaves: Sequence[Leaf]) -> Iterator[Probe]:
 
 def batch_size(subject: Subject) -> int:
     """The number of rows that most tensors have; 0 where there is none."""
-    sizes = [len(x) for x in subject.leaves if isinstance(x, Tensor) and x.ndim]
+    return common_size(subject.leaves)
+
+
+def common_size(leaves: Sequence[object]) -> int:
+    """The number of rows that most of these tensors have; 0 where there is none."""
+    sizes = [len(x) for x in leaves if isinstance(x, Tensor) and x.ndim]
     return max(sizes, key=sizes.count) if sizes else 0
 
 
 def select(subject: Subject, leaves: Sequence[object], index: Tensor) -> Leaves:
     """Those rows of every tensor that has as many as the batch."""
-    size = batch_size(subject)
+    return rows_at(leaves, batch_size(subject), index)
+
+
+def rows_at(leaves: Sequence[object], size: int, index: Tensor) -> Leaves:
+    """Those rows of every tensor of that many."""
     return [x[index] if isinstance(x, Tensor) and x.ndim and len(x) == size else x for x in leaves]
 
 
@@ -143,13 +151,12 @@ def outliers(subject: Subject) -> Iterator[Probe]:
     """One residual whose square no float32 holds, where a row's part of the loss is its own."""
     leaves = leaves_of(subject)
     real = [leaf for leaf in leaves if leaf.kind == "real" and leaf.tensor.numel() > 1]
-    present = [_Edit(x.index, "", torch.ones_like(x.tensor)) for x in leaves if x.kind in ("bits", "bool")]
+    present = {x.index: torch.ones_like(x.tensor) for x in leaves if x.kind in ("bits", "bool")}
     for leaf in filter(lambda leaf: is_separable(subject, leaf), real):
         if any(leaf.tensor.shape == other.tensor.shape for other in real if other is not leaf):
-            changed = leaf.tensor.clone()
-            changed.reshape(-1)[0] = 1e20
-            edited = _apply(subject, _Edit(leaf.index, f"{leaf.name} with an outlier of 1e20", changed), *present)
-            yield Probe(edited.label.rstrip(", "), edited.leaves)
+            far = leaf.tensor.clone()
+            far.reshape(-1)[0] = 1e20
+            yield changed(subject, f"{leaf.name} with an outlier of 1e20", {**present, leaf.index: far})
 
 
 def is_separable(subject: Subject, leaf: Leaf) -> bool:
@@ -171,7 +178,7 @@ def is_separable(subject: Subject, leaf: Leaf) -> bool:
 
 
 def _pairs(subject: Subject, edits: Sequence[_Edit]) -> Iterator[Probe]:
-    """Two changes of different tensors at once; two huge ones are no input that anybody has."""
+    """Two changes of different tensors at once; two huge ones occur in no training."""
     edits = [edit for edit in edits if not edit.tensor.is_floating_point() or _largest(edit.tensor) <= _LARGEST]
     pairs = [(a, b) for a, b in itertools.combinations(edits, 2) if a.index != b.index]
     if len(pairs) > _MOST_PAIRS:
@@ -190,6 +197,6 @@ def _edited_rows(subject: Subject, chosen: Sequence[Probe]) -> Iterator[Probe]:
         # The kinds are those of the whole input: few rows may look like something else.
         leaves = [replace(leaf, tensor=probe.leaves[leaf.index]) for leaf in leaves_of(subject)]
         for edit in _edits(leaves):
-            changed = list(probe.leaves)
-            changed[edit.index] = edit.tensor
-            yield Probe(f"{probe.label}, {edit.label}", changed, probe.tags | edit.tags)
+            fewer = list(probe.leaves)
+            fewer[edit.index] = edit.tensor
+            yield Probe(f"{probe.label}, {edit.label}", fewer, probe.tags | edit.tags)

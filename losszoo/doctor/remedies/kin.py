@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import torch
 from torch import Tensor
@@ -66,22 +66,20 @@ def _candidates(subject: Subject) -> Iterator[Leaves]:
     generator = torch.Generator().manual_seed(subject.seed)
     leaves = leaves_of(subject)
     for size in _SIZES:
-        yield _changed(subject, leaves, lambda leaf, size=size: _resized(leaf, size))  # type: ignore[misc]
+        yield _changed(subject, leaves, partial(_resized, size=size))
     yield _changed(subject, leaves, lambda leaf: _redrawn(leaf, generator))
     trained = [leaf for leaf in leaves if leaf.index in subject.trained]
-    yield _changed(subject, trained, lambda leaf: _resized(leaf, 0.3))
-    yield _shuffled(subject, generator)
+    yield _changed(subject, trained, partial(_resized, size=0.3))
+    yield select(subject, subject.leaves, torch.randperm(batch_size(subject), generator=generator))
     # What follows is for an example that is the failing batch: of a moderate size, and of whatever kind is taken.
     calm = subject.with_leaves([_calm(x) if isinstance(x, Tensor) else x for x in subject.leaves])
     yield calm.leaves
-    for draw in (_normal, _uniform, _simplex):
-        yield _changed(calm, trained, lambda leaf, draw=draw: draw(leaf.tensor, generator))  # type: ignore[misc]
-    for draw in (_normal, _uniform, _simplex):
-        floating = [leaf for leaf in leaves if leaf.floating]
-        yield _changed(calm, floating, lambda leaf, draw=draw: draw(leaf.tensor, generator))  # type: ignore[misc]
+    for drawn in (trained, [leaf for leaf in leaves if leaf.floating]):
+        for draw in (_normal, _uniform, _simplex):
+            yield _changed(calm, drawn, lambda leaf, draw=draw: draw(leaf.tensor, generator))  # type: ignore[misc]
     # A loss that multiplies its input by a large number is finite only near 0.
     for size in _SMALL:
-        yield _changed(calm, trained, lambda leaf, size=size: _resized(leaf, size))  # type: ignore[misc]
+        yield _changed(calm, trained, partial(_resized, size=size))
 
 
 def _changed(subject: Subject, leaves: list[Leaf], change: Callable[[Leaf], Tensor]) -> Leaves:
@@ -111,10 +109,6 @@ def _redrawn(leaf: Leaf, generator: torch.Generator) -> Tensor:
         return _uniform(x, generator)
     factors = 1 + 0.1 * torch.randn(x.shape, generator=generator)
     return x * factors if leaf.kind in ("real", "positive") else x
-
-
-def _shuffled(subject: Subject, generator: torch.Generator) -> Leaves:
-    return select(subject, subject.leaves, torch.randperm(batch_size(subject), generator=generator))
 
 
 def _calm(x: Tensor) -> Tensor:

@@ -11,6 +11,8 @@ from torch import Tensor
 from losszoo.doctor.remedies.writing import Writing
 from losszoo.tracing.tape import Record
 
+Rule = Callable[[Writing, Record], str | None]
+
 # What picks or arranges numbers does the same to their logarithms.
 _ARRANGING = (
     *("flip", "fliplr", "roll", "detach", "gather", "squeeze", "unsqueeze", "view", "reshape"),
@@ -121,7 +123,7 @@ def _sum(w: Writing, record: Record) -> str | None:
     inner = log_of(w, record.args[0])
     if inner is None:
         return None
-    dim = record.kwargs.get("dim", record.args[1] if len(record.args) > 1 else None)
+    dim = record.argument("dim", 1)
     if record.site.op == "mean":
         inner = w.let(inner, "l")
     if dim is None:
@@ -165,21 +167,20 @@ def _masked_fill(w: Writing, record: Record) -> str | None:
 
 
 def _clamp(w: Writing, record: Record) -> str | None:
-    low = record.kwargs.get("min", record.args[1] if len(record.args) > 1 else None)
-    high = record.kwargs.get("max", record.args[2] if len(record.args) > 2 else None)
+    low, high = record.argument("min", 1), record.argument("max", 2)
     small = low is not None and not isinstance(low, Tensor) and low <= _EPS
     inner = log_of(w, record.args[0]) if small and not isinstance(high, Tensor) else None
     return inner if inner is None or high is None else f"({inner}).clamp(max={math.log(high)!r})"
 
 
-def _pow(w: Writing, record: Record) -> str | None:
-    inner = log_of(w, record.args[0])
-    return None if inner is None else f"{w.operand(record, 1)} * ({inner})"
+def _scaled(factor: Callable[[Writing, Record], str]) -> Rule:
+    """A power of a number multiplies its logarithm."""
 
+    def rule(w: Writing, record: Record) -> str | None:
+        inner = log_of(w, record.args[0])
+        return None if inner is None else f"{factor(w, record)} * ({inner})"
 
-def _sqrt(w: Writing, record: Record) -> str | None:
-    inner = log_of(w, record.args[0])
-    return None if inner is None else f"0.5 * ({inner})"
+    return rule
 
 
 def _prod(w: Writing, record: Record) -> str | None:
@@ -198,7 +199,7 @@ def _cosh(w: Writing, record: Record) -> str:
     return f"torch.abs({x}) + torch.nn.functional.softplus(-2 * torch.abs({x})) - math.log(2)"
 
 
-RULES: dict[str, Callable[[Writing, Record], str | None]] = {
+RULES: dict[str, Rule] = {
     "softmax": _softmax,
     "sigmoid": _sigmoid,
     "exp": lambda w, record: w.operand(record, 0),
@@ -212,8 +213,8 @@ RULES: dict[str, Callable[[Writing, Record], str | None]] = {
     "masked_fill": _masked_fill,
     "clamp": _clamp,
     "clamp_min": _clamp,
-    "pow": _pow,
-    "sqrt": _sqrt,
+    "pow": _scaled(lambda w, record: w.operand(record, 1)),
+    "sqrt": _scaled(lambda w, record: "0.5"),
     "prod": _prod,
     "cumprod": _prod,
     "cosh": _cosh,
@@ -223,9 +224,9 @@ RULES: dict[str, Callable[[Writing, Record], str | None]] = {
 
 def logarithm(w: Writing) -> str | None:
     """Instead of a logarithm, that of what its operand was made of."""
-    found = log_of(w, w.record.args[0])
+    inner = log_of(w, w.record.args[0])
     scale = {"log2": "math.log(2)", "log10": "math.log(10)"}.get(w.record.site.op)
-    return found if found is None or scale is None else f"({found}) / {scale}"
+    return inner if inner is None or scale is None else f"({inner}) / {scale}"
 
 
 def quotient(w: Writing) -> str | None:
@@ -245,6 +246,6 @@ def _softmax_of(w: Writing, a: Any, b: Any) -> str | None:
     if top is None or total is None or top.site.op != "exp" or total.site.op != "sum":
         return None
     below = w.tape.maker(total.args[0])
-    dim = total.kwargs.get("dim", total.args[1] if len(total.args) > 1 else None)
+    dim = total.argument("dim", 1)
     same = below is not None and below.site.op == "exp" and below.args[0] is top.args[0]
     return f"torch.softmax({w.operand(top, 0)}, {dim})" if same and isinstance(dim, int) and b.ndim == a.ndim else None

@@ -7,8 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from losszoo.doctor.remedies.logspace import is_one, operands
-from losszoo.doctor.remedies.remedy import Remedy
-from losszoo.doctor.remedies.writing import Writing
+from losszoo.doctor.remedies.writing import Remedy, Writing
 from losszoo.tracing.tape import Record
 
 
@@ -64,7 +63,7 @@ def centred(w: Writing) -> str | None:
     if inner is None or mean is None or inner.args[0] is not mean.args[0]:
         return None
     x = w.operand(inner, 0)
-    dim = mean.kwargs.get("dim", mean.args[1] if len(mean.args) > 1 else None)
+    dim = mean.argument("dim", 1)
     centre = f"{x}.mean()" if dim is None else f"{x}.mean({dim!r}, keepdim=True)"
     return f"(({x} - {centre}) ** 2).mean({w.rest_of(squares).removeprefix(', ')})"
 

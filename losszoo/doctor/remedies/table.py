@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from torch import Tensor
 
 from losszoo.doctor.remedies.logspace import logarithm, quotient
-from losszoo.doctor.remedies.remedy import Remedy
-from losszoo.doctor.remedies.writing import Make, Writing, written
+from losszoo.doctor.remedies.writing import Make, Remedy, Writing, written
 
 
 def _of_x(code: str) -> Make:
@@ -16,16 +17,6 @@ def _of_x(code: str) -> Make:
         if not isinstance(w.record.args[0], Tensor) or _is_plain_power(w) or w.record.is_reversed:
             return None
         return code.format(x=w.x, op=w.callee, rest=w.rest)
-
-    return make
-
-
-def _of_two(code: str) -> Make:
-    """A form with the operands as ``{a}`` and ``{b}``, in the order in which they stand."""
-
-    def make(w: Writing) -> str | None:
-        a, b = w.parts
-        return code.format(a=a, b=b)
 
     return make
 
@@ -47,7 +38,7 @@ def _count(w: Writing) -> str | None:
 
 
 def _of_denominator(code: str) -> Make:
-    """Like :func:`_of_two`, where the denominator is a tensor."""
+    """A form with the operands as ``{a}`` and ``{b}``, as they stand, where the denominator is a tensor."""
 
     def make(w: Writing) -> str | None:
         a, b = w.parts
@@ -63,21 +54,16 @@ def _softplus(w: Writing) -> str | None:
 
 
 def _dim(w: Writing) -> int | None:
-    dim = w.record.kwargs.get("dim", w.record.args[1] if len(w.record.args) > 1 else None)
+    dim = w.record.argument("dim", 1)
     return dim if isinstance(dim, int) and not isinstance(dim, bool) else None
-
-
-def _has_other_dims(w: Writing) -> bool:
-    """Over several dimensions at once, or over one that is not known."""
-    return "dim" in w.record.kwargs or len(w.record.args) > 1
 
 
 def _norm_scaled(w: Writing) -> str | None:
     """Squares of numbers near 1 neither underflow nor overflow; of nothing but zeros the norm is a tiny number."""
-    dim = w.record.kwargs.get("dim", w.record.args[2] if len(w.record.args) > 2 else None)
+    dim = w.record.argument("dim", 2)
     if not isinstance(dim, int | None):
         return None
-    keep = w.record.kwargs.get("keepdim", len(w.record.args) > 3 and w.record.args[3])
+    keep = w.record.argument("keepdim", 3)
     along = "" if dim is None else f"{dim}, keepdim=True"
     top = w.let(f"{w.x}.detach().abs().amax({along}).clamp(min=4 * torch.finfo({w.x}.dtype).tiny)", "m")
     outside = top if dim is None or keep else f"{top}.squeeze({dim})"
@@ -86,7 +72,7 @@ def _norm_scaled(w: Writing) -> str | None:
 
 def _number(w: Writing) -> str | None:
     """How many numbers a statistic is taken over."""
-    if not _has_other_dims(w):
+    if "dim" not in w.record.kwargs and len(w.record.args) == 1:
         return f"{w.x}.numel()"
     dim = _dim(w)
     return None if dim is None else f"{w.x}.shape[{dim}]"
@@ -164,21 +150,25 @@ def _without_nan(*positions: int) -> Make:
         args = w.record.args
         if not all(i < len(args) and isinstance(args[i], Tensor) and args[i].is_floating_point() for i in positions):
             return None
-        texts = [w.operand(w.record, i, "xyz"[min(i, 2)]) for i in range(len(args))]
-        named = w.rest_of(w.record, skip=len(args)).removeprefix(", ")
-        numbers = [f"{text}.nan_to_num()" if i in positions else text for i, text in enumerate(texts)]
-        return written(w.record, [*numbers, *([named] if named else [])])
+        return _on(w, positions, ".nan_to_num()")
 
     return make
 
 
 def _in_float32(w: Writing) -> str:
     """The same operation on float32 numbers; half precision does not come back before the end."""
-    low = [isinstance(v, Tensor) and v.is_floating_point() for v in w.record.args]
-    texts = [w.operand(w.record, i, "xyz"[min(i, 2)]) for i in range(len(low))]
-    wide = [f"{t}.float()" if s else t for t, s in zip(texts, low, strict=True)]
-    named = w.rest_of(w.record, skip=len(low)).removeprefix(", ")
-    return written(w.record, [*wide, *([named] if named else [])])
+    args = w.record.args
+    low = [i for i, value in enumerate(args) if isinstance(value, Tensor) and value.is_floating_point()]
+    return _on(w, low, ".float()")
+
+
+def _on(w: Writing, positions: Sequence[int], method: str) -> str:
+    """The operation with a method called on some of its operands."""
+    count = len(w.record.args)
+    operands = [w.operand(w.record, i, "xyz"[min(i, 2)]) for i in range(count)]
+    named = w.rest_of(w.record, skip=count).removeprefix(", ")
+    changed = [f"{text}{method}" if i in positions else text for i, text in enumerate(operands)]
+    return written(w.record, [*changed, *([named] if named else [])])
 
 
 def _total_of_kept(w: Writing) -> str | None:
@@ -246,38 +236,25 @@ IN_FLOAT32 = Remedy("in float32", _in_float32)
 _LOG = (LOG_SPACE, LOG_CLAMPED, LOG_ABOVE_TINY, LOG_SKIPPED)
 _BOUNDED = (EXP_BOUNDED, EXP_BOUNDED_IN_HALF)
 FORMS: dict[str, tuple[Remedy, ...]] = {
-    "log": _LOG,
-    "log2": _LOG,
-    "log10": _LOG,
+    **dict.fromkeys(("log", "log2", "log10"), _LOG),
     "log1p": (SOFTPLUS, LOG1P_INSIDE),
     "div": (SOFTMAX, COUNT, QUOTIENT_CLAMPED, QUOTIENT_OR_ZERO, QUOTIENT_PLUS_EPS),
-    "reciprocal": (POSITIVE,),
-    "rsqrt": (POSITIVE,),
+    **dict.fromkeys(("reciprocal", "rsqrt", "lgamma", "digamma"), (POSITIVE,)),
     "sqrt": (ROOT_OR_ZERO, ROOT_PLUS_EPS),
     "pow": (POWER_OR_ZERO, POSITIVE),
     "norm": (NORM_SCALED,),
     "exp": (EXP_SHIFTED, EXP_SHIFTED_BY_ALL, *_BOUNDED),
-    "exp2": _BOUNDED,
-    "expm1": _BOUNDED,
-    "cosh": _BOUNDED,
-    "sinh": _BOUNDED,
-    "acos": (INSIDE,),
-    "asin": (INSIDE,),
-    "atanh": (INSIDE,),
+    **dict.fromkeys(("exp2", "expm1", "cosh", "sinh"), _BOUNDED),
+    **dict.fromkeys(("acos", "asin", "atanh"), (INSIDE,)),
     "acosh": (ABOVE_ONE,),
     "std": (DEVIATION,),
     "var": (VARIANCE,),
     "mean": (MEAN_OR_ZERO,),
-    "softmax": (DEAD_ROWS,),
-    "log_softmax": (DEAD_ROWS,),
+    **dict.fromkeys(("softmax", "log_softmax"), (DEAD_ROWS,)),
     "logsumexp": (EMPTY_SUMS,),
     "mul": (LEFT_IS_ZERO, RIGHT_IS_ZERO, INFINITY_KEPT),
     "sub": (DIFFERENCE,),
     "xlogy": (XLOGY,),
-    "lgamma": (POSITIVE,),
-    "digamma": (POSITIVE,),
-    "logdet": (JITTER,),
-    "slogdet": (JITTER,),
-    "cross_entropy": (TOTAL_OF_KEPT,),
-    "nll_loss": (TOTAL_OF_KEPT,),
+    **dict.fromkeys(("logdet", "slogdet"), (JITTER,)),
+    **dict.fromkeys(("cross_entropy", "nll_loss"), (TOTAL_OF_KEPT,)),
 }

@@ -15,12 +15,11 @@ from losszoo.doctor.diagnosis.judge import symptom_of
 from losszoo.doctor.diagnosis.search import Failure
 from losszoo.doctor.effort import Effort
 from losszoo.doctor.remedies.kin import Kin, Known
-from losszoo.doctor.remedies.remedy import Remedy
 from losszoo.doctor.remedies.rewrites import REWRITES
 from losszoo.doctor.remedies.spelling import SpelledTape, Spelling, spelling_of
 from losszoo.doctor.remedies.table import FORMS, IN_FLOAT32, WITHOUT_NAN
-from losszoo.doctor.remedies.writing import Writing
-from losszoo.doctor.subject.subject import Leaves, Outcome, evaluate
+from losszoo.doctor.remedies.writing import Remedy, Writing
+from losszoo.doctor.subject.subject import Leaves, Outcome, evaluate, is_floating
 from losszoo.tracing.authors import place_of
 from losszoo.tracing.culprit import Blame
 from losszoo.tracing.operations import operation, written_by
@@ -127,6 +126,7 @@ def try_remedies(failure: Failure, clock: Effort) -> Trial:
     """
     if failure.blame is None:
         return Trial(GENERAL, None)
+    advice = Trial(_ADVICE.get(failure.blame.why, GENERAL), None)
     watch = Substituting({})
     evaluate(failure.subject, failure.leaves, failure.dtype, mode=watch, gradients=False)
     kin = Kin(failure.subject, failure.dtype)
@@ -135,7 +135,7 @@ def try_remedies(failure: Failure, clock: Effort) -> Trial:
         if clock.over():
             break
         attempt = _attempt(failure, {key: remedy})
-        if attempt is None or not _unchanged_on_first(failure, kin, attempt):
+        if attempt is None or not _unchanged_on([kin.first], failure, attempt):
             continue
         cure = _cure(failure, kin, attempt, clock)
         if cure is not None:
@@ -143,9 +143,9 @@ def try_remedies(failure: Failure, clock: Effort) -> Trial:
             # An own measure of a cure holds for its own input alone.
             cures = None if failure.accept is not None else partial(_cures_on, failure, kin, cure)
             return Trial(cure.text, True, cures)
-        if harmless is None and not _cures(failure, kin, attempt) and _unchanged_on_all(failure, kin, attempt):
+        if harmless is None and not _cures(failure, kin, attempt) and _unchanged_on(kin.all, failure, attempt):
             harmless = attempt.text
-    return Trial(_advice(failure.blame), None) if harmless is None else Trial(harmless, False)
+    return advice if harmless is None else Trial(harmless, False)
 
 
 def _proposals(failure: Failure, found: Blame, tape: SpelledTape) -> Iterator[tuple[Key, Remedy]]:
@@ -153,7 +153,7 @@ def _proposals(failure: Failure, found: Blame, tape: SpelledTape) -> Iterator[tu
 
     Args:
         failure: to be cured.
-        found: who is to blame.
+        found: which operation is to blame.
         tape: of the same call, with the author's spelling.
     """
     for record, remedy in _forms(failure, found):
@@ -163,7 +163,7 @@ def _proposals(failure: Failure, found: Blame, tape: SpelledTape) -> Iterator[tu
 
 def _forms(failure: Failure, found: Blame) -> Iterator[tuple[Record, Remedy]]:
     nan = next((r for r in found.tape.records if any(bool(x.isnan().any()) for x in r.inputs)), None)
-    if nan is not None and _holds_nan(failure.leaves):
+    if nan is not None and any(bool(x.isnan().any()) for x in failure.leaves if is_floating(x)):
         yield from ((nan, form) for form in WITHOUT_NAN)
     if failure.dtype.itemsize < 4:
         yield from ((record, IN_FLOAT32) for record in _each_once(found.record, found.victim))
@@ -200,7 +200,7 @@ def _cure(failure: Failure, kin: Kin, attempt: _Attempt, clock: Effort) -> _Atte
 
 
 def _is_cure(failure: Failure, kin: Kin, attempt: _Attempt) -> bool:
-    return _cures(failure, kin, attempt) and _unchanged_on_all(failure, kin, attempt)
+    return _cures(failure, kin, attempt) and _unchanged_on(kin.all, failure, attempt)
 
 
 def _fewest(failure: Failure, kin: Kin, cure: _Attempt) -> _Attempt:
@@ -223,19 +223,16 @@ def _one_more(failure: Failure, kin: Kin, attempt: _Attempt, clock: Effort) -> _
         return None
     for key, remedy in _proposals(failure, rest, tape):
         more = None if key in attempt.remedies else _attempt(failure, {**attempt.remedies, key: remedy})
-        if more is not None and _unchanged_on_first(failure, kin, more):
+        if more is not None and _unchanged_on([kin.first], failure, more):
             cure = _cure(failure, kin, more, clock)
             if cure is not None:
                 return cure
     return None
 
 
-def _unchanged_on_first(failure: Failure, kin: Kin, attempt: _Attempt) -> bool:
-    return kin.first is not None and _unchanged(failure, kin.first, attempt)
-
-
-def _unchanged_on_all(failure: Failure, kin: Kin, attempt: _Attempt) -> bool:
-    return all(_unchanged(failure, known, attempt) for known in kin.all)
+def _unchanged_on(ordinary: Sequence[Known | None], failure: Failure, attempt: _Attempt) -> bool:
+    """Whether value and gradient of ordinary inputs stay; not where there is none."""
+    return all(known is not None and _unchanged(failure, known, attempt) for known in ordinary)
 
 
 def _unchanged(failure: Failure, known: Known, attempt: _Attempt) -> bool:
@@ -265,10 +262,6 @@ def _with(failure: Failure, leaves: Leaves, dtype: torch.dtype, attempt: _Attemp
     return outcome if outcome.error is None and mode.applied() == attempt.codes else None
 
 
-def _holds_nan(leaves: Leaves) -> bool:
-    return any(isinstance(x, Tensor) and x.is_floating_point() and bool(x.isnan().any()) for x in leaves)
-
-
 def _cures(failure: Failure, kin: Kin, attempt: _Attempt) -> bool:
     """Whether the failing input gives finite numbers now, and the true ones, where float64 knows them."""
     if symptom_of(attempt.outcome) is not None:
@@ -277,7 +270,7 @@ def _cures(failure: Failure, kin: Kin, attempt: _Attempt) -> bool:
         return failure.accept(attempt.outcome)
     truth = evaluate(failure.subject, failure.leaves, torch.float64)
     if truth.values is None or not bool(torch.isfinite(truth.values).all()):
-        return True  # of 0 / 0 nobody knows the value: a convention is chosen
+        return True  # 0 / 0 has no true value: a convention is chosen
     if symptom_of(truth) is not None:
         truth, attempt = replace(truth, gradients=()), replace(attempt, outcome=replace(attempt.outcome, gradients=()))
     slack = _SLACK * abs(kin.first.wide.total) if kin.first is not None else 0.0
@@ -305,18 +298,12 @@ def alike(one: Outcome, other: Outcome, tolerance: float, slack: float | Sequenc
     pairs: list[tuple[Tensor | None, Tensor | None]] = [(one.values, other.values)]
     pairs += list(zip(one.gradients, other.gradients, strict=True))
     room = [slack] * len(pairs) if isinstance(slack, float) else [*slack, *[0.0] * (len(pairs) - len(slack))]
-    return all(_alike(a, b, tolerance, more) for (a, b), more in zip(pairs, room, strict=True))
+    return all(_close(a, b, tolerance, more) for (a, b), more in zip(pairs, room, strict=True))
 
 
-def _alike(a: Tensor | None, b: Tensor | None, tolerance: float, slack: float) -> bool:
-    """A gradient that is not there is one of 0."""
-    present = [x for x in (a, b) if x is not None]
-    if len(present) == 2:
-        return _close(present[0], present[1], tolerance, slack)
-    return all(bool((x == 0).all()) for x in present)
-
-
-def _close(a: Tensor, b: Tensor, tolerance: float, slack: float) -> bool:
+def _close(a: Tensor | None, b: Tensor | None, tolerance: float, slack: float) -> bool:
+    if a is None or b is None:  # a gradient that is not there is one of 0
+        return all(bool((x == 0).all()) for x in (a, b) if x is not None)
     if a.shape != b.shape or not bool(torch.isfinite(a).all() and torch.isfinite(b).all()):
         return False
     a, b = a.double(), b.double()
@@ -325,12 +312,8 @@ def _close(a: Tensor, b: Tensor, tolerance: float, slack: float) -> bool:
     return bool(((a - b).norm() <= tolerance * torch.maximum(a.norm(), b.norm()) + room).all())
 
 
-def _advice(found: Blame) -> str:
-    return _WORDS.get(found.why, GENERAL)
-
-
 GENERAL = "look at this line on the input above; no stable form of this operation is known"
-_WORDS = {
+_ADVICE = {
     "cancellation": "rewrite the difference so that equal parts cancel on paper, or compute it in float64",
     "overflow": "bound the argument, or work with logarithms",
     "underflow": "work with logarithms, or scale before the product",

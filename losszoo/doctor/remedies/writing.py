@@ -7,6 +7,7 @@ import functools
 import math
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
@@ -94,12 +95,12 @@ class Writing:
 
     def index(self, record: Record) -> str | None:
         """What a tensor is indexed with."""
-        given = record.args[1] if isinstance(record.args[1], tuple) else (record.args[1],)
-        said = [
+        values = record.args[1] if isinstance(record.args[1], tuple) else (record.args[1],)
+        texts = [
             self._slot(value, record, 1 + i, "index") if isinstance(value, Tensor) else _as_index(value)
-            for i, value in enumerate(given)
+            for i, value in enumerate(values)
         ]
-        return None if any(text is None for text in said) else ", ".join(map(str, said))
+        return None if any(text is None for text in texts) else ", ".join(map(str, texts))
 
     def _slot(self, value: Any, record: Record, position: int | str, hint: str) -> str:
         spelling = self._spelling_of(record)
@@ -151,9 +152,9 @@ class Writing:
         while len(where) < len(names):  # a definition may need another one
             where.append(self._definition(*list(names.items())[len(where)], show))
         at = f" at {self.record.site.source}" if self.record.site.source else ""
-        said = f"write {_in_its_place(main, self.spelling.text)} instead of {instead}{at}"
-        said += f", where {', '.join(where)}" if where else ""
-        return said if len(said) <= LONGEST else None
+        advice = f"write {_in_its_place(main, self.spelling.text)} instead of {instead}{at}"
+        advice += f", where {', '.join(where)}" if where else ""
+        return advice if len(advice) <= LONGEST else None
 
     def _show(self, names: dict[str, str], uses: list[str], match: re.Match[str]) -> str:
         """A slot as the author wrote it, or a name that is defined behind the code."""
@@ -250,3 +251,16 @@ def _in_its_place(code: str, text: str | None) -> str:
 
 
 Make = Callable[[Writing], str | None]
+
+
+@dataclass(frozen=True)
+class Remedy:
+    """A way to compute an operation that does not break.
+
+    Args:
+        name: short, unique in the table.
+        make: writes the code from the operation's operands; None where it does not apply.
+    """
+
+    name: str
+    make: Make

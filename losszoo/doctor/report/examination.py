@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
-SYMPTOMS = (
-    "nan-loss",
-    "inf-loss",
-    "nan-gradient",
-    "inf-gradient",
-    "vanished-gradient",
-    "inaccurate",
-    "raises",
-)
+# The worst first.
+SYMPTOMS = ("nan-loss", "inf-loss", "nan-gradient", "inf-gradient", "vanished-gradient", "inaccurate", "raises")
 
 
 @dataclass(frozen=True)
@@ -51,19 +44,7 @@ class Finding:
 
     def to_dict(self) -> dict[str, Any]:
         """The record in the document."""
-        return {
-            "symptom": self.symptom,
-            "dtype": self.dtype,
-            "probe": self.probe,
-            "op": self.op,
-            "source": self.source,
-            "code": self.code,
-            "cause": self.cause,
-            "remedy": self.remedy,
-            "input": dict(self.input),
-            "paste": self.paste,
-            "verified": self.verified,
-        }
+        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -89,14 +70,7 @@ class Strip:
 
     def to_dict(self) -> dict[str, Any]:
         """The record in the document."""
-        return {
-            "dtype": self.dtype,
-            "what": self.what,
-            "scales": list(self.scales),
-            "states": list(self.states),
-            "limit": self.limit,
-            "floor": self.floor,
-        }
+        return {**asdict(self), "scales": list(self.scales), "states": list(self.states)}
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,11 @@ def in_dtype(call: Callable[..., Any], dtype: torch.dtype) -> Callable[..., Any]
     return copy.deepcopy(call).to(dtype)
 
 
+def short_name(dtype: torch.dtype) -> str:
+    """``float32``."""
+    return str(dtype).removeprefix("torch.")
+
+
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
     """What a loss prints or warns of, a thousand times over at its edges, would bury the answer."""

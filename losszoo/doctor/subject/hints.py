@@ -33,12 +33,6 @@ class Hints:
 
 def with_hints(subject: Subject) -> Subject:
     """The subject, with what one ordinary call says of its inputs."""
-    hints = _watch(subject)
-    nan, one = frozenset(hints.may_be_nan), frozenset(hints.within_one)
-    return replace(subject, may_be_nan=nan, ignored=hints.ignored, within_one=one)
-
-
-def _watch(subject: Subject) -> Hints:
     hints = Hints()
     try:
         with computing_in(subject.call, torch.float32) as (call, _):
@@ -49,11 +43,12 @@ def _watch(subject: Subject) -> Hints:
                 return call(*arguments)
 
             forward(subject, watched, subject.leaves, torch.float32, tape)
-    except Exception:  # told elsewhere, as a loss that raises on its ordinary input
-        return hints
+    except Exception:  # reported elsewhere, as a loss that raises on its ordinary input
+        return subject
     _learn_from(tape, received, hints)
     _from_parameters(subject, hints)
-    return hints
+    nan, one = frozenset(hints.may_be_nan), frozenset(hints.within_one)
+    return replace(subject, may_be_nan=nan, ignored=hints.ignored, within_one=one)
 
 
 def _from_parameters(subject: Subject, hints: Hints) -> None:
@@ -113,7 +108,8 @@ def _learn(record: Record, index: int, hints: Hints) -> None:
     if name in ("isnan", "isfinite", "nan_to_num", "nanmean", "nansum"):
         hints.may_be_nan.add(index)
     one_minus = name == "sub" and record.is_reversed and not isinstance(args[1], Tensor) and args[1] == 1
-    if name in _WITHIN_ONE or one_minus or (name == "clamp" and _ends_at_one(args, record.kwargs)):
+    high = record.argument("max", 2) if name == "clamp" else None
+    if name in _WITHIN_ONE or one_minus or (isinstance(high, int | float) and 0 < high <= 1):
         hints.within_one.add(index)
     compared = name in ("ne", "eq") and len(args) > 1 and isinstance(args[1], int)
     if compared and not isinstance(args[1], bool) and not args[0].is_floating_point():
@@ -121,8 +117,3 @@ def _learn(record: Record, index: int, hints: Hints) -> None:
     zero = len(args) > 1 and isinstance(args[1], int | float) and args[1] == 0
     if name == "ge" and zero and not args[0].is_floating_point():
         hints.ignored.setdefault(index, -1)
-
-
-def _ends_at_one(args: Any, kwargs: Any) -> bool:
-    high = kwargs.get("max", args[2] if len(args) > 2 else None)
-    return isinstance(high, int | float) and 0 < high <= 1

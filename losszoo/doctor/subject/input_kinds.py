@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_leaves
 
 from losszoo.doctor.subject.subject import Subject, is_given
 from losszoo.losses.signatures import TABLE
@@ -18,18 +19,8 @@ _SCORE_NAMES = ("logit", "score", "energ", "sim", "attn", "attention")
 _TOLERANCE = 1e-3
 
 KINDS = (
-    "real",
-    "positive",
-    "bounded",
-    "probability",
-    "simplex",
-    "log-probability",
-    "unit",
-    "rotation",
-    "bits",
-    "bool",
-    "label",
-    "other",
+    *("real", "positive", "bounded", "probability", "simplex", "log-probability"),
+    *("unit", "rotation", "bits", "bool", "label", "other"),
 )
 
 
@@ -74,17 +65,13 @@ class Leaf:
 
 def leaves_of(subject: Subject) -> list[Leaf]:
     """Every tensor of the ordinary input, with its kind."""
-    owners = [name for name, value in zip(subject.names, subject.inputs, strict=True) for _ in _flat(value)]
-    found = [
+    owners = [name for name, value in zip(subject.names, subject.inputs, strict=True) for _ in tree_leaves(value)]
+    leaves = [
         _leaf(subject, index, name, tensor)
         for index, (name, tensor) in enumerate(zip(owners, subject.leaves, strict=True))
         if isinstance(tensor, Tensor) and not tensor.is_complex()
     ]
-    return [_with_classes(leaf, found) for leaf in found]
-
-
-def _flat(value: Any) -> list[Any]:
-    return list(torch.utils._pytree.tree_leaves(value))
+    return [_with_classes(leaf, leaves) for leaf in leaves]
 
 
 def _leaf(subject: Subject, index: int, name: str, tensor: Tensor) -> Leaf:
@@ -176,8 +163,7 @@ _LABEL_NAMES = ("label", "target", "class", "truth")
 def is_change_of_values(subject: Subject, leaves: Sequence[Any]) -> bool:
     """Whether an input is certainly legal: the sizes of the ordinary one, and no whole numbers but its classes.
 
-    Other whole numbers may be lengths or indices; and of embeddings beside labels nobody knows how many classes there
-    are.
+    Other whole numbers may be lengths or indices; and embeddings beside labels do not say how many classes there are.
     """
     known = leaves_of(subject)
     for leaf in known:
@@ -185,14 +171,10 @@ def is_change_of_values(subject: Subject, leaves: Sequence[Any]) -> bool:
         if x.shape != leaf.tensor.shape:
             return False
         whole = not leaf.floating and leaf.tensor.dtype != torch.bool
-        if whole and not torch.equal(x, leaf.tensor) and not (_is_class(leaf, known) and _is_among(x, leaf.tensor)):
+        among_seen = whole and _is_class(leaf, known) and bool(torch.isin(x, leaf.tensor).all())
+        if whole and not among_seen and not torch.equal(x, leaf.tensor):
             return False
     return True
-
-
-def _is_among(x: Tensor, seen: Tensor) -> bool:
-    """Whether every number is one that was seen."""
-    return bool(torch.isin(x, seen).all())
 
 
 def _is_class(leaf: Leaf, leaves: Sequence[Leaf]) -> bool:
@@ -206,9 +188,9 @@ def _with_classes(leaf: Leaf, leaves: Sequence[Leaf]) -> Leaf:
     if leaf.kind == "label":
         scores = [x for x in leaves if _picks(leaf, x)]
         classes = max([leaf.classes, *(x.tensor.shape[1] for x in scores)])
-        return _replace(leaf, classes=classes)
+        return replace(leaf, classes=classes)
     if leaf.kind == "real" and any(x.kind == "label" and _picks(x, leaf) for x in leaves):
-        return _replace(leaf, logits=any(word in leaf.name.lower() for word in _SCORE_NAMES))
+        return replace(leaf, logits=any(word in leaf.name.lower() for word in _SCORE_NAMES))
     return leaf
 
 
@@ -217,10 +199,6 @@ def _picks(label: Leaf, scores: Leaf) -> bool:
     x, y = scores.tensor, label.tensor
     fits = scores.floating and x.ndim == y.ndim + 1 and x.shape[:1] == y.shape[:1] and x.shape[2:] == y.shape[1:]
     return fits and x.shape[1] >= label.classes and x.shape[1] > 1
-
-
-def _replace(leaf: Leaf, **changes: Any) -> Leaf:
-    return Leaf(**{**leaf.__dict__, **changes})
 
 
 def _is_of(leaf: Leaf, x: Tensor) -> bool:

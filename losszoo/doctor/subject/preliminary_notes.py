@@ -29,24 +29,20 @@ def colder(subject: Subject) -> list[Subject]:
 
 def facts(subject: Subject) -> list[str]:
     """What is worth knowing of a loss before it is examined: that it is random, or writes into its inputs."""
-    said = list(subject.remarks)
+    notes = list(subject.remarks)
     first = evaluate(subject, subject.leaves, gradients=False)
     other = evaluate(replace(subject, seed=subject.seed + 1), subject.leaves, gradients=False)
-    if (
-        first.values is not None
-        and other.values is not None
-        and not torch.equal(first.values.nan_to_num(), other.values.nan_to_num())
-    ):
-        said.append(f"{subject.target} draws random numbers: every call was seeded with {subject.seed}")
+    if first.values is not None and other.values is not None and not _same(first.values, other.values):
+        notes.append(f"{subject.target} draws random numbers: every call was seeded with {subject.seed}")
     written = _written(subject)
     if written:
-        said.append(f"{subject.target} writes into {', '.join(written)}: every call was given a copy")
-    return said
+        notes.append(f"{subject.target} writes into {', '.join(written)}: every call was given a copy")
+    return notes
 
 
 def _same(a: Tensor, b: Tensor) -> bool:
     """Alike, a NaN in the same place included."""
-    return a.shape == b.shape and torch.equal(a.nan_to_num(), b.nan_to_num())
+    return torch.equal(a.nan_to_num(), b.nan_to_num())
 
 
 def _written(subject: Subject) -> list[str]:
@@ -61,6 +57,6 @@ def _written(subject: Subject) -> list[str]:
     changed = [
         index
         for index, (was, now) in enumerate(zip(subject.leaves, copies, strict=True))
-        if isinstance(was, Tensor) and not torch.equal(was.nan_to_num(), now.nan_to_num())
+        if isinstance(was, Tensor) and not _same(was, now)
     ]
     return [subject.names[min(index, len(subject.names) - 1)] for index in changed]

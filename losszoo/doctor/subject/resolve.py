@@ -55,18 +55,8 @@ def subjects_of(
     Raises:
         UsageError: nothing of the kind can be called.
     """
-    found = _things(loss, signature, expects)
-    return [(label, _ready(_subject(thing, label, signature, expects, example, seed))) for label, thing in found]
-
-
-def _uncompiled(thing: Any, label: str) -> tuple[Any, tuple[str, ...]]:
-    """The function that was written, and what is to be said of it."""
-    original = uncompiled(thing)
-    if original is not thing:
-        return original, (f"{label} is compiled: the function that torch.compile was given is examined",)
-    if isinstance(thing, torch.jit.ScriptFunction | torch.jit.ScriptModule):
-        return thing, (f"{label} is scripted: its operations are not seen; examine what torch.jit.script was given",)
-    return thing, ()
+    things = _things(loss, signature, expects)
+    return [(label, _ready(_subject(thing, label, signature, expects, example, seed))) for label, thing in things]
 
 
 def _things(loss: str | Callable[..., Any], signature: str | None, expects: str | None) -> list[tuple[str, Any]]:
@@ -78,16 +68,13 @@ def _things(loss: str | Callable[..., Any], signature: str | None, expects: str 
     if len(terms) == 1 and ":" in calls[0].name:
         return _of_object(resolve(calls[0].name), str(calls[0]), calls[0].arguments)
     if any(":" in call.name for call in calls):
-        return [pair for call in calls for pair in _things(str(call), *_of_its_own(call.name, signature, expects))]
+        # A registered term has both already.
+        own = [(signature, expects) if ":" in call.name else (None, None) for call in calls]
+        return [pair for call, how in zip(calls, own, strict=True) for pair in _things(str(call), *how)]
     if signature or expects:
         create(loss, signature=signature, expects=expects)  # refuses them, as they are registered
     made = create(loss)
     return [(loss, made)] if isinstance(made, Loss) else _terms(made)
-
-
-def _of_its_own(name: str, signature: str | None, expects: str | None) -> tuple[str | None, str | None]:
-    """Signature and expectation, where the term is no registered loss, which has both."""
-    return (signature, expects) if ":" in name else (None, None)
 
 
 def _terms(loss: SumLoss) -> list[tuple[str, Any]]:
@@ -139,17 +126,20 @@ def _required(kind: type, params: dict[str, Any]) -> list[str]:
 def _subject(
     thing: Any, label: str, signature: str | None, expects: str | None, example: Example | None, seed: int
 ) -> Subject:
-    thing, remarks = _uncompiled(thing, label)
-    return replace(_of_uncompiled(thing, label, signature, expects, example, seed), remarks=remarks)
+    original, remarks = uncompiled(thing), list[str]()
+    if original is not thing:
+        remarks.append(f"{label} is compiled: the function that torch.compile was given is examined")
+    elif isinstance(thing, torch.jit.ScriptFunction | torch.jit.ScriptModule):
+        remarks.append(f"{label} is scripted: its operations are not seen; examine what torch.jit.script was given")
+    return replace(_of_uncompiled(original, label, signature, expects, example, seed), remarks=tuple(remarks))
 
 
 def _of_uncompiled(
     thing: Any, label: str, signature: str | None, expects: str | None, example: Example | None, seed: int
 ) -> Subject:
     if example is not None:
-        inputs = _example_inputs(example)
         names = TABLE[signature].arguments if signature else _names(thing)
-        return make_subject(thing, inputs, names, signature or "", expects or "logits", label, seed)
+        return make_subject(thing, _example_inputs(example), names, signature or "", expects or "logits", label, seed)
     if isinstance(thing, Loss):
         signature, expects = thing.identity.signature, thing.identity.expects
     signature = signature or _inferred(thing, label, seed)

@@ -29,7 +29,7 @@ class Use:
     Args:
         operations: of torch, forward and backward.
         held: bytes of all the tensors that they make, in the dtype and in float64 beside it, as if none were given
-            back: who records a call keeps them.
+            back: a recorder of the call keeps them.
         numbers: in the input.
         power: with which power of the numbers the bytes grow.
         error: what it raised; the bytes are then an estimate.

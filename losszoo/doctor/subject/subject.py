@@ -10,12 +10,13 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
-from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
+from torch.utils._pytree import TreeSpec, tree_flatten, tree_leaves, tree_unflatten
 
 from losszoo.doctor.effort import Effort
 from losszoo.doctor.subject.dtypes import computing_in
 from losszoo.doctor.subject.resource_use import Use
 from losszoo.losses.signatures import TABLE
+from losszoo.tracing.tape import Tape
 from losszoo.tracing.whole_matrix import whole_matrix
 
 Leaves = list[Any]
@@ -125,14 +126,10 @@ def make_subject(
     """A subject with its leaves found and its trained ones told from the given."""
     leaves, tree = tree_flatten(inputs)
     leaves = [leaf.detach().contiguous().clone() if isinstance(leaf, Tensor) else leaf for leaf in leaves]
-    labels = _padded(names, len(inputs))
-    owners = [index for index, value in enumerate(inputs) for _ in tree_flatten(value)[0]]
-    trained = _trained(tree_flatten(inputs)[0], owners, labels, signature)
+    labels = tuple(names[i] if i < len(names) else f"input{i}" for i in range(len(inputs)))
+    owners = [index for index, value in enumerate(inputs) for _ in tree_leaves(value)]
+    trained = _trained(tree_leaves(inputs), owners, labels, signature)
     return Subject(call, inputs, labels, signature, expects, target, seed, trained, leaves, tree)
-
-
-def _padded(names: Sequence[str], count: int) -> tuple[str, ...]:
-    return tuple(names[i] if i < len(names) else f"input{i}" for i in range(count))
 
 
 def _trained(leaves: Sequence[Any], owners: Sequence[int], names: Sequence[str], signature: str) -> tuple[int, ...]:
@@ -150,7 +147,7 @@ def _trained(leaves: Sequence[Any], owners: Sequence[int], names: Sequence[str],
         return tuple(said)
     if signature:
         return tuple(i for i in floating if owners[i] in TABLE[signature].trained)
-    chosen = [i for i in floating if not is_given(names[owners[i]]) and not _is_binary(leaves[i])]
+    chosen = [i for i in floating if not is_given(names[owners[i]]) and not ((leaves[i] == 0) | (leaves[i] == 1)).all()]
     # Of two distributions the second is what the first is compared with.
     chosen = [i for i in chosen if i == chosen[0] or not _is_distribution(leaves[i])]
     return tuple(chosen or floating[:1])
@@ -168,8 +165,14 @@ def is_given(name: str) -> bool:
     return plain in _GIVEN_WHOLE or any(word in plain for word in _GIVEN)
 
 
-def _is_binary(tensor: Tensor) -> bool:
-    return bool(((tensor == 0) | (tensor == 1)).all())
+def is_floating(leaf: Any) -> bool:
+    """Whether a leaf is a floating tensor."""
+    return isinstance(leaf, Tensor) and leaf.is_floating_point()
+
+
+def cast(leaves: Sequence[Any], dtype: torch.dtype) -> Leaves:
+    """The leaves with everything floating in a dtype: the numbers as the loss gets them there."""
+    return [x.to(dtype) if is_floating(x) else x for x in leaves]
 
 
 def evaluate(
@@ -222,10 +225,22 @@ def forward(
             sources.append(source)
             tensor = source.clone()  # as from a network: no leaf, so a loss may write into it
         given.append(tensor.clone() if tensor.requires_grad is False else tensor)
-    # Who watches is to see every operation, not a closed form of many.
+    # A recorder is to see every operation, not a closed form of many.
     with whole_matrix() if mode else contextlib.nullcontext(), mode or contextlib.nullcontext():
         answer = call(*subject.arguments(given))
     return as_values(answer), sources
+
+
+def record(subject: Subject, leaves: Sequence[Any], dtype: torch.dtype) -> tuple[Tape, Tensor]:
+    """The operations of one call, and its values.
+
+    Raises:
+        Exception: what the loss raises.
+    """
+    tape = Tape()
+    with torch.enable_grad(), computing_in(subject.call, dtype) as (call, _):
+        values, _ = forward(subject, call, leaves, dtype, tape)
+    return tape, values
 
 
 def as_values(answer: Any) -> Tensor:

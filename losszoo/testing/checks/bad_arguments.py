@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -38,8 +39,12 @@ def check_wrong_numbers(subject: Subject) -> None:
 def check_wrong_weights(subject: Subject) -> None:
     """A wrong weight, mask or denominator is refused by its name."""
     loss, inputs = subject.make(), subject.batch()
-    right = {"weight": torch.ones(6), "mask": torch.ones(6) > 0, "denominator": 1.0}
-    taken = [name for name, value in right.items() if _takes(subject, name, value)]
+    right: dict[str, Any] = {"weight": torch.ones(6), "mask": torch.ones(6) > 0, "denominator": 1.0}
+    taken = []
+    for name, value in right.items():
+        with contextlib.suppress(NotApplicable):
+            subject.must_take(**{name: value})
+            taken.append(name)
     if not taken:
         raise NotApplicable("it takes no weight, mask or denominator")
     for name in taken:
@@ -77,11 +82,3 @@ def must_refuse(name: str, what: str, call: Callable[[], Any]) -> None:
         require(False, rule, f"{type(error).__name__}: {error}", advice)
     else:
         require(False, rule, "no error", advice)
-
-
-def _takes(subject: Subject, name: str, value: Any) -> bool:
-    try:
-        subject.must_take(**{name: value})
-    except NotApplicable:
-        return False
-    return True

@@ -15,7 +15,7 @@ from torch import nn
 from losszoo.losses.loss import Loss
 from losszoo.losses.signatures import TABLE
 from losszoo.testing.check import check, require
-from losszoo.testing.equal import agree
+from losszoo.testing.equal import agree, all_equal
 from losszoo.testing.loss_under_test import NotApplicable, Subject
 from losszoo.testing.ordinary_inputs import changed, rows_of, tensors_of, with_leaves
 
@@ -26,7 +26,7 @@ def check_inputs_untouched(subject: Subject) -> None:
     inputs = subject.batch()
     before = changed(inputs, torch.clone)
     subject.make()(*inputs)
-    same = all(torch.equal(a, b) for a, b in zip(tensors_of(inputs), tensors_of(before), strict=True))
+    same = all_equal(inputs, before)
     require(same, "a loss must not change its inputs", "one holds other numbers after the call", "work on a copy")
 
 

@@ -21,10 +21,10 @@ from losszoo.testing.check import check, require
 from losszoo.testing.checks.bad_arguments import must_refuse
 from losszoo.testing.equal import agree
 from losszoo.testing.loss_under_test import NotApplicable, Subject
-from losszoo.testing.ordinary_inputs import value_and_gradients
+from losszoo.testing.ordinary_inputs import are_finite, value_and_gradients
 
 _UNANNOUNCED = "it is in no registry"
-_NOBODY = "no_such_parameter"
+_UNKNOWN = "no_such_parameter"
 _NAMESAKE = "return one value per sample; a parameter with the name of an option must do the same"
 
 
@@ -69,10 +69,10 @@ def check_wrong_options(subject: Subject) -> None:
     try:
         subject.make(no_such_parameter=1)
     except UsageError as error:
-        require(_NOBODY in str(error), "an unknown parameter must be refused by its name", str(error), "name it")
+        require(_UNKNOWN in str(error), "an unknown parameter must be refused by its name", str(error), "name it")
     else:
         advice = "name every keyword: **options swallows misspelt ones"
-        require(False, "an unknown parameter must be refused", f"no error for {_NOBODY}=1", advice)
+        require(False, "an unknown parameter must be refused", f"no error for {_UNKNOWN}=1", advice)
 
 
 def _illegal(param: Param) -> Iterator[Any]:
@@ -96,10 +96,10 @@ def check_legal_options(subject: Subject) -> None:
     for name, value in cases:
         loss = subject.make(**{name: value})
         result, gradients = value_and_gradients(loss, subject.batch(), subject.signature)
-        finite = bool(result.isfinite()) and all(bool(g.isfinite().all()) for g in gradients)
         came = f"{name}={value!r} gives the value {result.item()}"
         advice = "narrow the range in the Param (bounds='()' leaves out its ends), or treat the end in the loss"
-        require(finite, "value and gradient must be finite wherever a parameter is legal", came, advice)
+        rule = "value and gradient must be finite wherever a parameter is legal"
+        require(are_finite(result, gradients), rule, came, advice)
 
 
 def _extremes(param: Param) -> Iterator[Any]:

@@ -8,12 +8,11 @@ import torch
 from torch import Tensor
 
 from losszoo.losses.signatures import TABLE
-from losszoo.losses.signatures.example_inputs import Batch
 from losszoo.testing.check import check, require
 from losszoo.testing.checks.reductions import obeys_empty_policy
 from losszoo.testing.equal import agree
 from losszoo.testing.loss_under_test import Subject
-from losszoo.testing.ordinary_inputs import learned_places, rows_of, sampled, spoiled, value_and_gradients
+from losszoo.testing.ordinary_inputs import rows_of, sampled, spoiled, value_and_gradients
 
 _MASKED = torch.tensor([True, True, False, True, True, True])
 _ADVICE = "where a value mixes elements, take a keyword mask and torch.where what is False before any arithmetic"
@@ -47,29 +46,24 @@ def check_nan_under_mask(subject: Subject) -> None:
 
 def _changes_nothing(subject: Subject, change: Callable[[Tensor], Tensor], what: str) -> None:
     loss, inputs = subject.make(), subject.batch()
-    mask = _element_mask(subject, inputs)
+    shape = TABLE[subject.signature].element_shape(inputs)
+    mask = (torch.arange(shape.numel()) % 3 != 2).reshape(shape)  # of every third element
     subject.must_take(mask=mask)
     expected, _ = value_and_gradients(loss, inputs, subject.signature, mask=mask)
     others = spoiled(inputs, mask, subject.signature, change)
     value, gradients = value_and_gradients(loss, others, subject.signature, mask=mask)
     agree(f"the value with {what} under the mask", value, "that without", expected, _ADVICE)
-    for place, gradient in zip(learned_places(subject.signature), gradients, strict=True):
-        if place not in TABLE[subject.signature].per_sample:
+    rules = TABLE[subject.signature]
+    for place, gradient in zip(rules.trained, gradients, strict=True):
+        if place not in rules.per_sample:
             continue  # candidates are not masked
         there = gradient[~mask]
         came = f"{[x for x in there.flatten().tolist() if x != 0][:1]}"
         require(bool((there == 0).all()), f"the gradient under the mask must be 0, with {what} there", came, _ADVICE)
 
 
-def _element_mask(subject: Subject, inputs: Batch) -> Tensor:
-    """A mask of about every third element."""
-    shape = TABLE[subject.signature].element_shape(inputs)
-    return (torch.arange(shape.numel()) % 3 != 2).reshape(shape)
-
-
 @check(concerns=sampled)
 def check_everything_masked(subject: Subject) -> None:
     """A batch of which everything is masked gives what the empty policy says, and a zero gradient."""
-    nobody = torch.zeros(6, dtype=torch.bool)
     subject.must_take(mask=_MASKED)
-    obeys_empty_policy(subject, subject.batch(), {"mask": nobody})
+    obeys_empty_policy(subject, subject.batch(), {"mask": torch.zeros(6, dtype=torch.bool)})

@@ -1,4 +1,4 @@
-"""Row functions: what becomes of a row is its own affair."""
+"""Row functions: the value of a row does not depend on the rows beside it."""
 
 from __future__ import annotations
 

@@ -6,11 +6,12 @@ import torch
 from torch import Tensor
 from torch.func import functional_call
 
-from losszoo.doctor.inputs.edge_cases import battery
+from losszoo.losses.signatures import TABLE
+from losszoo.losses.signatures.example_inputs import edge_cases
 from losszoo.testing.check import check, require
 from losszoo.testing.finite_values import what_breaks
 from losszoo.testing.loss_under_test import Subject
-from losszoo.testing.ordinary_inputs import changed, learned_places, rows_of, value_and_gradients, with_leaves
+from losszoo.testing.ordinary_inputs import are_finite, changed, rows_of, value_and_gradients, with_leaves
 
 
 @check()
@@ -20,20 +21,20 @@ def check_ordinary_batch(subject: Subject) -> None:
     shape = tuple(value.shape)
     require(shape == (), "a mean must be one number", f"its shape is {shape}", "return unreduced values")
     came = f"value={value.item()}, gradient={[g.tolist() for g in gradients]}"
-    finite = bool(value.isfinite()) and all(bool(g.isfinite().all()) for g in gradients)
-    require(finite, "value and gradient must be finite", came, f"look at it with: {subject.doctor}")
+    advice = f"look at it with: {subject.doctor}"
+    require(are_finite(value, gradients), "value and gradient must be finite", came, advice)
     moves = any(bool((g != 0).any()) for g in gradients)
     require(moves, "the gradient must not be zero everywhere", came, "look for detach() and for rounding")
 
 
 @check()
 def check_battery(subject: Subject) -> None:
-    """Value and gradient stay finite on the doctor's battery, wherever the true ones are."""
+    """Value and gradient stay finite on the edge cases of its signature, wherever the true ones are."""
     loss = subject.make()
     broken = [
-        f"on '{label}' {fault}"
-        for label, inputs in battery(subject.signature, subject.expects, 0)
-        if (fault := what_breaks(loss, inputs, subject))
+        f"on '{case.label}' {fault}"
+        for case in edge_cases(subject.signature, subject.expects, 0)
+        if (fault := what_breaks(loss, case.inputs, subject))
     ]
     came = "".join(broken[:1]) + f" (and so on {len(broken) - 1} inputs more)" * (len(broken) > 1)
     require(not broken, "value and gradient must be finite", came, f"look at it with: {subject.doctor}")
@@ -48,7 +49,7 @@ def check_gradcheck(subject: Subject) -> None:
 
     def value(*tensors: Tensor) -> Tensor:
         fresh = iter(tensors)
-        given = changed(inputs, lambda _: next(fresh), learned_places(subject.signature))
+        given = changed(inputs, lambda _: next(fresh), TABLE[subject.signature].trained)
         result: Tensor = functional_call(loss, dict(zip(own, fresh, strict=True)), given)
         return result
 

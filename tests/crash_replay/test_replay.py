@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 import torch
-from replaying import chance
 from torch import Tensor, nn
 
 import losszoo
@@ -154,7 +153,7 @@ def test_a_step_that_is_not_reproduced(run: Run, monkeypatch: pytest.MonkeyPatch
     loss.calls = 7
     found = replay(first["bundle"], loss=loss)
     assert (found.reproduced, found.where, found.op, found.kind, found.findings) == (False, None, None, None, ())
-    assert "keeps a state outside its state_dict" in found.notes[0]
+    assert "keeps outside its state_dict" in found.notes[0]
 
 
 def test_versions_that_differ_are_told(run: Run) -> None:
@@ -200,9 +199,15 @@ def test_what_cannot_be_rebuilt(run: Run) -> None:
         ({"config__task_options": 3}, "the config of the bundle is damaged"),
         ({"config": {}}, "the config of the bundle is damaged: KeyError"),
         ({"config__trunk": 7}, "trunk must be one of linear, mlp, .*, got 7"),
-        ({"config__model": {"dim": 3}}, "the state of the model in the bundle must fit .* has the code changed since"),
-        ({"model": None}, "a step cannot be repeated without its model, got missing"),
-        ({"batch": None, "left_out": ["batch (9 MiB): big"]}, r"without its batch, got batch \(9 MiB\): big"),
+        (
+            {"config__model": {"dim": 3}},
+            "the state of the model in the bundle must fit .* replay it with the code that wrote it",
+        ),
+        ({"model": None}, "must hold the model of its step to be replayed, got none"),
+        (
+            {"batch": None, "left_out": ["batch (9 MiB): big"]},
+            r"must hold the batch of its step to be replayed, got batch \(9 MiB\): big",
+        ),
         ({"batch": {}}, "cannot be repeated: KeyError"),
         ({"batch__inputs": torch.zeros(2, 99)}, "the state of the model in the bundle must fit"),
         ({"random": {}}, "cannot be repeated: KeyError"),
@@ -223,8 +228,11 @@ def test_candidates_must_be_there(run: Run) -> None:
     Path("penalty.py").write_text("def broken(parameters):\n    return sum(p.sum() for p in parameters) / 0.0\n")
     first = run("modern-nca + penalty.py:broken")
     path = tampered(first, batch__rows=torch.full_like(read(first["bundle"])["batch"]["rows"], 10**6))
-    with pytest.raises(UsageError, match="must be those of the run, got row 1000000 of the batch"):
+    with pytest.raises(UsageError, match=r"must be those of the run, got .* the batch has row 1000000"):
         trusted(path)
+
+
+# The doctor.
 
 
 def with_doctor(monkeypatch: pytest.MonkeyPatch, diagnose: Callable[..., Any]) -> None:
@@ -266,27 +274,3 @@ def test_a_doctor_that_fails_hides_nothing(run: Run, monkeypatch: pytest.MonkeyP
     assert "the doctor could not examine own.py:ratio: ZeroDivisionError: oh" in found.notes[0]
     monkeypatch.setitem(sys.modules, "losszoo.doctor.diagnose", None)
     assert trusted(first["bundle"]).notes == ("the doctor is not installed",)
-
-
-def test_a_model_that_breaks_is_not_the_fault_of_the_loss(tmp_path: Path) -> None:
-    loss = losszoo.create("mse")
-
-    def step(scale: float, outside: float) -> Callable[[dict[str, Any]], Callable[[], Tensor]]:
-        weight = torch.ones(2, requires_grad=True)
-        return lambda bundle: lambda: loss(weight * scale, torch.zeros(2)) * outside
-
-    content = {"event": {"step": 1, "where": "loss"}, "random": chance(), "config": None}
-    save_atomically(tmp_path / "b.pt", bundles.pack("guard", content))
-    assert "arguments that are not finite" in replay(tmp_path / "b.pt", step=step(math.inf, 1.0)).notes[0]
-    assert "finite on its arguments" in replay(tmp_path / "b.pt", step=step(1.0, math.inf)).notes[0]
-
-
-def test_a_call_by_name_is_not_examined_and_a_failure_elsewhere_is_told(tmp_path: Path) -> None:
-    loss, weight = losszoo.create("mse"), torch.ones(2, requires_grad=True)
-    content = {"event": {"step": 1, "where": "loss"}, "random": {**chance(), "cuda": torch.zeros(2)}, "config": None}
-    save_atomically(tmp_path / "b.pt", bundles.pack("guard", content))
-    target = torch.zeros(2)
-    named = replay(tmp_path / "b.pt", step=lambda _: lambda: loss(predictions=weight, targets=target) * math.nan)
-    assert (named.reproduced, named.findings) == (True, ())
-    healthy = replay(tmp_path / "b.pt", step=lambda _: lambda: loss(weight, target))
-    assert healthy.notes[0] == "it failed on cuda, and was repeated on cpu"
