@@ -67,6 +67,8 @@ class Loss(ConfiguredLoss):
         self._rules = TABLE[identity.signature]
         # How many inputs are in order as they come; with optional ones they are always sorted by name.
         self._arity = None if self._rules.optional else len(self._rules.arguments)
+        # Whether its function is called with other inputs than the loss.
+        self._converts = self._rules.converts
         # Whether the other rows of a batch are the candidates of a row.
         self._over_pairs = self._rules.rows_interact
         self._takes_mask = "mask" in parameters_of(function.forward if isinstance(function, nn.Module) else function)
@@ -189,7 +191,7 @@ class Loss(ConfiguredLoss):
             for x in inputs:
                 if isinstance(x, Tensor) and not x.is_inference():
                     changes -= x._version
-        called = self._rules.function_inputs(inputs, self._context) if self._rules.converts else inputs
+        called = self._rules.function_inputs(inputs, self._context) if self._converts else inputs
         unreduced = self._values(called, mask) if older is None else self._values_with(older, inputs, mask)
         if looking:
             for x in inputs:

@@ -298,8 +298,8 @@ def _check_joined(signature: Signature, task: Any, name: str) -> None:
 
 
 def _trunk(inputs: Tensor, targets: Tensor) -> tuple[nn.Module, int]:
-    """Features are the numbers of a row; where the targets are maps too, those of each place."""
-    if inputs.ndim == targets.ndim == 4:
+    """Features are the numbers of a row; where there is a target for each place, those of each place."""
+    if inputs.ndim > 2 and targets.ndim > 1:
         return nn.Identity(), inputs.shape[1]
     return nn.Flatten(), inputs[0].numel()
 

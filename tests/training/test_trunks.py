@@ -32,8 +32,8 @@ def test_features_of_a_row(name: str, shape: tuple[int, ...], dim: int) -> None:
     assert all(parameter.grad is not None and parameter.grad.isfinite().all() for parameter in trunk.parameters())
 
 
-@pytest.mark.parametrize("shape", IMAGES)
-def test_features_of_every_pixel(shape: tuple[int, int, int]) -> None:
+@pytest.mark.parametrize("shape", [*IMAGES, (2, 9), (1, 4, 6, 5)])
+def test_features_of_every_pixel(shape: tuple[int, ...]) -> None:
     trunk = build_trunk("unet", shape, dim=3)
     assert trunk.dim == 3
     features = trunk(torch.randn(2, *shape))
@@ -159,7 +159,7 @@ def test_options_arrive() -> None:
         (UsageError, "plr needs 1 to 10 numeric columns, however: numeric=0", ("plr", TABLE, 0), {}),
         (UsageError, "plr needs 1 to 10 numeric columns, however: numeric=11", ("plr", TABLE, 11), {}),
         (UsageError, r"conv needs images .* however: shape=\(10,\)", ("conv", TABLE), {}),
-        (UsageError, r"unet needs images .* height and width >= 4, .*\(1, 3, 8\)", ("unet", (1, 3, 8)), {}),
+        (UsageError, r"unet needs inputs of shape .* each side >= 4, .*\(1, 3, 8\)", ("unet", (1, 3, 8)), {}),
         (
             UsageError,
             "unet halves an image of 8 x 9 at most, however: depth=4",

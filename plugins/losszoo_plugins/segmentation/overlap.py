@@ -90,7 +90,8 @@ def _summed(x: Tensor, over: str) -> tuple[int, ...]:
 
 def _one_pixel(x: Tensor) -> Tensor:
     """True at the first pixel of each map; nothing where it has none."""
-    return torch.ones_like(x[(..., *(slice(1) for _ in spatial(x)))], dtype=torch.bool)
+    shape = [min(side, 1) for side in x.shape[2:]]
+    return torch.ones(*x.shape[:2], *shape, dtype=torch.bool, device=x.device)
 
 
 class _Dice(Function):
@@ -120,9 +121,7 @@ class _Dice(Function):
         return slope * pull if batched(grad) else slope.mul_(pull), None, None, None, None
 
 
-def _plain_dice(
-    logits: Tensor, targets: Tensor, mask: Tensor | None, smooth: float, summed: tuple[int, ...]
-) -> Tensor:
+def _plain_dice(logits: Tensor, targets: Tensor, mask: Tensor | None, smooth: float, summed: tuple[int, ...]) -> Tensor:
     inside, outside = (hidden(p, mask) for p in probabilities(logits))
     # 1 - dice, over one denominator, is the misplaced probability: a sum of terms >= 0, so nothing cancels.
     return _quotient((1 - targets) * inside + targets * outside, inside, targets, smooth, summed)[0]

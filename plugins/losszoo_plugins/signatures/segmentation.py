@@ -51,7 +51,9 @@ class Segmentation(Signature):
         if isinstance(targets, Tensor) and targets.ndim == logits.ndim - 1:
             return logits, _labels(targets, logits)
         if isinstance(targets, Tensor) and targets.shape != logits.shape:
-            rule = f"be maps of the shape of logits, {tuple(logits.shape)}, or integer labels of shape {_pixels(logits)}"
+            rule = (
+                f"be maps of the shape of logits, {tuple(logits.shape)}, or integer labels of shape {_pixels(logits)}"
+            )
             raise checks.BrokenRule("targets", rule, checks.shape_of(targets))
         return logits, checks.like("targets", targets, logits, "logits")
 
@@ -87,7 +89,9 @@ class Segmentation(Signature):
             return chosen
         if chosen.shape == logits.shape[: chosen.ndim]:
             said = f"got shape {tuple(chosen.shape)} for logits {tuple(logits.shape)}"
-            raise UsageError(f"mask and weight must have one reading, {said}: x[:, None] is of pixels, x[..., None] not")
+            raise UsageError(
+                f"mask and weight must have one reading, {said}: x[:, None] is of pixels, x[..., None] not"
+            )
         return chosen.unsqueeze(1)
 
     def hide(self, inputs: tuple[Any, ...], mask: Tensor, context: checks.CheckContext) -> tuple[Any, ...]:
@@ -104,7 +108,8 @@ class Segmentation(Signature):
         ignored = options.get("ignore_index")
         if ignored is None or not _one_class_each(inputs):
             return None
-        return (targets != ignored).unsqueeze(1).expand(logits.shape)
+        counts: Tensor = targets != ignored
+        return counts.unsqueeze(1).expand(logits.shape)
 
     def function_inputs(self, inputs: tuple[Any, ...], context: checks.CheckContext) -> tuple[Any, ...]:
         logits, targets = inputs
@@ -129,15 +134,15 @@ class Segmentation(Signature):
         yield EdgeCase("a single pixel", (logits[..., :1, :1], targets[..., :1, :1]))
         yield EdgeCase("no pixel", (logits[..., :0], targets[..., :0]))
         yield EdgeCase("one spatial dimension", (logits[..., 0], targets[..., 0]))
-        yield EdgeCase("volumes", tuple(x.unflatten(-1, (2, -1)) for x in inputs))
+        yield EdgeCase("volumes", tuple(_folded(x) for x in inputs))
         yield from self._labelled_cases(*self._labelled(inputs, expects), expects)
 
     def _labelled(self, inputs: tuple[Any, ...], expects: str) -> tuple[Tensor, Tensor]:
         """Three classes for each pixel of an ordinary batch, and the labels of its pixels."""
         scores = torch.cat((inputs[0], inputs[0].roll(1, -1), inputs[0].roll(1, -2)), 1)
-        linked = {"logits": lambda x: x, "probabilities": F.softmax, "log-probabilities": F.log_softmax}[expects]
-        labels = (inputs[1] + inputs[1].roll(1, -1))[:, 0].long()
-        return (scores if expects == "logits" else linked(scores, 1)), labels
+        if expects != "logits":
+            scores = scores.softmax(1) if expects == "probabilities" else scores.log_softmax(1)
+        return scores, (inputs[1] + inputs[1].roll(1, -1))[:, 0].long()
 
     def _labelled_cases(self, logits: Tensor, labels: Tensor, expects: str) -> Iterator[EdgeCase]:
         yield EdgeCase("labels", (logits, labels))
@@ -148,7 +153,7 @@ class Segmentation(Signature):
             yield EdgeCase("labels, logits offset by 1e4", (logits + 1e4, labels))
         yield EdgeCase("labels of one class only", (logits, torch.full_like(labels, 1)))
         yield EdgeCase("labels of a single pixel", (logits[..., :1, :1], labels[..., :1, :1]))
-        yield EdgeCase("labels of volumes", (logits.unflatten(-1, (2, -1)), labels.unflatten(-1, (2, -1))))
+        yield EdgeCase("labels of volumes", (_folded(logits), _folded(labels)))
 
     def illegal_values(self, inputs: tuple[Any, ...], expects: str) -> Iterator[tuple[str, str, tuple[Any, ...]]]:
         yield from _shared.wrong_numbers(inputs, "targets", 1, (("a target of 1.5", 1.5), ("a target of -1", -1.0)))
@@ -222,6 +227,11 @@ def _one_class_each(inputs: tuple[Any, ...]) -> bool:
     return bool(inputs[1].ndim < inputs[0].ndim)
 
 
+def _folded(x: Tensor) -> Tensor:
+    """The same pixels in one dimension more."""
+    return x.reshape(*x.shape[:-1], 2, -1)
+
+
 def _pixels(logits: Tensor) -> tuple[int, ...]:
     return (logits.shape[0], *logits.shape[2:])
 
@@ -235,6 +245,8 @@ def _labels(targets: Tensor, logits: Tensor) -> Tensor:
         )
         raise checks.BrokenRule("targets", rule, f"has shape {tuple(targets.shape)} and dtype {targets.dtype}")
     if logits.shape[1] < 2:
-        rule = "have a channel for each of at least two classes where targets are labels; a mask is targets.unsqueeze(1)"
+        rule = (
+            "have a channel for each of at least two classes where targets are labels; a mask is targets.unsqueeze(1)"
+        )
         raise checks.BrokenRule("logits", rule, checks.shape_of(logits))
     return checks.integers("targets", targets, _pixels(logits))
