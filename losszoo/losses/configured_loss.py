@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
-from losszoo.errors import UsageError
-from losszoo.losses.arguments import CheckContext
+from losszoo.errors import UsageError, usage_error_like
+from losszoo.losses.arguments import BrokenRule, CheckContext
 from losszoo.losses.parameters import attributes_of, defaults_of, refuse_misspelt, remake, set_attribute
 from losszoo.losses.reduction import Policy
 from losszoo.losses.signatures.signature import Signature
@@ -39,6 +39,11 @@ class LossInfo:
     params: Mapping[str, Any] = field(default_factory=dict)
     check: Callable[[Mapping[str, Any]], None] | None = field(default=None, repr=False, compare=False)
     made_by: Callable[..., Any] | None = field(default=None, repr=False, compare=False)
+
+    def named(self, error: Exception) -> UsageError:
+        """The error with the name of the loss, and whose it is."""
+        owner = f" (a loss of {self.owner})" if self.owner else ""
+        return usage_error_like(error)(f"{self.name}: {error}{owner}")
 
     def __str__(self) -> str:
         given = ", ".join(f"{key}={value!r}" for key, value in self.params.items())
@@ -79,7 +84,10 @@ class ConfiguredLoss(Summable):
 
     def _adopt(self, identity: LossInfo) -> None:
         """Take over the parameters of an identity."""
-        self._rules.check_options({name: x for name, x in identity.params.items() if name in self._rules.options})
+        try:
+            self._rules.check_options({name: x for name, x in identity.params.items() if name in self._rules.options})
+        except (BrokenRule, ValueError) as error:
+            raise identity.named(error) from error
         self.identity = identity
         called = identity.made_by is None and not isinstance(self.function, nn.Module)
         self._params = self._own(identity.params) if called else {}

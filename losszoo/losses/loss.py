@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from losszoo.errors import EmptyBatchError, NotApplicableError, UsageError, usage_error_like
+from losszoo.errors import EmptyBatchError, NotApplicableError, UsageError
 from losszoo.losses.arguments import BrokenRule, Inputs, as_mask, check_tensors, real, within
 from losszoo.losses.configured_loss import ConfiguredLoss, LossInfo
 from losszoo.losses.introspection import options_beside, parameters_of
@@ -124,7 +124,7 @@ class Loss(ConfiguredLoss):
                         value = self._reduced(self._unreduced(inputs, named, weight / most, mask, older), share)
                 return value
         except (BrokenRule, ValueError) as error:
-            raise self._named(error) from error
+            raise self.identity.named(error) from error
 
     def _unreduced(
         self,
@@ -334,7 +334,7 @@ class Loss(ConfiguredLoss):
             with torch.no_grad(), full_precision((*inputs, *named.values())):
                 return count_of(self._unreduced(inputs, named, weight, mask, older))
         except (BrokenRule, ValueError) as error:
-            raise self._named(error) from error
+            raise self.identity.named(error) from error
 
     def adds_up(self, *inputs: Any) -> bool:
         """Whether the values of parts of a batch add up to that of the whole, given its ``denominator``."""
@@ -414,11 +414,6 @@ class Loss(ConfiguredLoss):
         low = 0.0 if self._finish is None else (limits.tiny / limits.eps) ** 0.5
         fits = low <= abs(value.item()) <= limits.max if value.ndim == 0 else within(value.abs(), low, limits.max)
         return not fits and all(bool(x.isfinite().all()) for x in inputs if isinstance(x, Tensor))
-
-    def _named(self, error: Exception) -> UsageError:
-        """The error with the name of the loss, and whose it is."""
-        owner = f" (a loss of {self.identity.owner})" if self.identity.owner else ""
-        return usage_error_like(error)(f"{self.identity.name}: {error}{owner}")
 
 
 def _at_values(x: Tensor, shape: torch.Size, elements: torch.Size) -> Tensor:

@@ -33,7 +33,8 @@ def differentiated(x: Tensor) -> bool:
 
 def seen_whole(mask: Tensor) -> bool:
     """Whether a mask leaves nothing out, where looking waits for nothing: on the CPU, and not traced."""
-    return mask.is_cpu and not traced() and bool(mask.all())
+    followed = torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()
+    return mask.is_cpu and not followed and bool(mask.all())
 
 
 def batched(grad: Tensor) -> bool:

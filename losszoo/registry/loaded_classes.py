@@ -25,8 +25,6 @@ def loaded(spec: SignatureSpec | KindSpec) -> Any:
             _check_class(spec.target, offered, base, public)
             made = offered() if inspect.isclass(offered) else offered
             _check_alike(spec, made)
-            if isinstance(spec, SignatureSpec) and spec.options and made.forms_pairs:
-                raise UsageError(f"{spec.target}: options must be left out where rows form pairs, got {spec.options!r}")
     except LosszooError:
         raise
     except (Exception, SystemExit) as error:
@@ -59,7 +57,9 @@ def _kind_of(offered: Any) -> str:
 
 
 def _check_alike(spec: SignatureSpec | KindSpec, made: Any) -> None:
-    """What was announced is what is there."""
+    """What was announced is what is there. Row functions are streamed, where no option is looked at."""
+    if isinstance(spec, SignatureSpec) and spec.options and made.forms_pairs:
+        raise UsageError(f"{spec.target}: options must be left out where rows form pairs, got {list(spec.options)}")
     for name, announced in vars(spec).items():
         if name in ("target", "made") or name.startswith("_"):
             continue

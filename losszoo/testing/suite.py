@@ -56,6 +56,7 @@ CHECKS: tuple[Check, ...] = (
     made_options.check_announced_parameters,
     made_options.check_wrong_options,
     made_options.check_legal_options,
+    made_options.check_signature_options,
 )
 
 

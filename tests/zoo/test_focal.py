@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 
+from losszoo import create
 from losszoo_plugins.classification.focal import focal, softmax_focal
 from losszoo_plugins.segmentation.overlap import dice
 
@@ -24,6 +25,7 @@ HARD = draw(40, seed=1).gt(0).double()
 SOFT = draw(40, seed=1).sigmoid()
 LABELS = torch.arange(8) % 5
 MAPS = draw(2, 3, 4, 4, seed=1).gt(0).double()
+WEIGHED = create("softmax-focal", weight=[1.0, 2.0, 0.0, 1.0, 0.5], ignore_index=3, reduction="none")
 LOSSES = {
     "hard": (lambda x: focal(x, HARD, gamma=2.0, alpha=0.25), draw(40)),
     "hard, alike": (lambda x: focal(x, HARD, gamma=0.5), draw(40)),
@@ -31,10 +33,10 @@ LOSSES = {
     "soft": (lambda x: focal(x, SOFT, gamma=1.3, alpha=0.25), draw(40)),
     "soft, no discount": (lambda x: focal(x, SOFT, gamma=0.0), draw(40)),
     "softmax": (
-        lambda x: softmax_focal(x, LABELS, weight=[1.0, 2.0, 0.0, 1.0, 0.5], ignore_index=3).values,
+        lambda x: WEIGHED(x, LABELS),
         draw(8, 5),
     ),
-    "softmax, gentle": (lambda x: softmax_focal(x, LABELS, gamma=0.7).values, draw(8, 5)),
+    "softmax, gentle": (lambda x: softmax_focal(x, LABELS, gamma=0.7), draw(8, 5)),
     "dice": (lambda x: dice(x, MAPS).values, draw(2, 3, 4, 4)),
     "dice, masked": (lambda x: dice(x, MAPS, smooth=0.0, mask=MAPS.flip(0) > 0).values, draw(2, 3, 4, 4)),
 }
@@ -108,7 +110,7 @@ def test_little_is_kept_for_the_gradient():
     assert saved_bytes(partial(focal, alpha=0.25), x, t.clamp(0.1, 0.9)) == 3 * 8000
     logits, labels = draw(100, 50).requires_grad_(), torch.arange(100) % 50
     # The logits, which were there before; of each row a label, a slope, and weight and count beside them.
-    assert saved_bytes(lambda z: softmax_focal(z, labels).values, logits) <= 8 * 100 * (50 + 5)
+    assert saved_bytes(lambda z: softmax_focal(z, labels), logits) <= 8 * 100 * (50 + 5)
     maps = draw(2, 3, 16, 16).requires_grad_()
     assert saved_bytes(lambda z: dice(z, (z.detach() > 0).double()).values, maps) <= 8 * (2 * maps.numel() + 5 * 6)
 
@@ -116,20 +118,20 @@ def test_little_is_kept_for_the_gradient():
 @pytest.mark.parametrize("alone", [[2.0, -torch.inf, -torch.inf], [3.0]])
 def test_a_target_without_rivals_costs_nothing(alone):
     logits = torch.tensor([alone], dtype=torch.float64, requires_grad=True)
-    values = softmax_focal(logits, torch.tensor([0])).values
+    values = softmax_focal(logits, torch.tensor([0]))
     (gradient,) = torch.autograd.grad(values.sum(), logits)
     assert values.item() == 0
     assert gradient.tolist() == [[0.0] * len(alone)]
 
 
 def test_a_target_that_is_ruled_out_costs_infinity():
-    assert softmax_focal(torch.tensor([[-torch.inf, 0.0, -torch.inf]]), torch.tensor([0])).values.item() == torch.inf
+    assert softmax_focal(torch.tensor([[-torch.inf, 0.0, -torch.inf]]), torch.tensor([0])).item() == torch.inf
 
 
 def test_logits_far_from_zero_lose_no_digit():
     x = torch.tensor([[0.5, -0.25, 1.0]])
-    far = softmax_focal(x + 4096, torch.tensor([0])).values  # 4096 + x is exact in float32
-    torch.testing.assert_close(far, softmax_focal(x, torch.tensor([0])).values, rtol=1e-6, atol=0)
+    far = softmax_focal(x + 4096, torch.tensor([0]))  # 4096 + x is exact in float32
+    torch.testing.assert_close(far, softmax_focal(x, torch.tensor([0])), rtol=1e-6, atol=0)
 
 
 @pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0])

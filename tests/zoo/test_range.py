@@ -170,7 +170,10 @@ def parameter(source: Source, param: Param, classes: int) -> Any:
     else:
         inside = max(low, 0.0) + 10 ** source.random.uniform(-2, 2)
     if param.type == "floats":
-        return [inside * source.random.choice((1e-3, 1.0, 1e3)) for _ in range(classes)] if classes > 1 else [inside]
+        # Weights that are all 0 are refused.
+        factors = (1e-3, 1.0, 1e3) if inside else (1.0,)
+        numbers = [inside * source.random.choice(factors) for _ in range(classes)] if classes > 1 else [inside]
+        return numbers if any(numbers) else param.default
     return float(inside)
 
 

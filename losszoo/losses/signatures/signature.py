@@ -44,12 +44,12 @@ class Weighed(NamedTuple):
     Args:
         inputs: that the function is called with.
         factor: what the values are multiplied by, of :meth:`Signature.element_shape`; None for 1.
-        count: what each value counts in a mean, of the same shape; None for 1.
+        counts: what each value counts in a mean, of the same shape; None for 1.
     """
 
     inputs: Inputs
     factor: Tensor | None = None
-    count: Tensor | None = None
+    counts: Tensor | None = None
 
 
 class OptionCase(NamedTuple):

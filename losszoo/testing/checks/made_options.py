@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
-from losszoo.errors import UsageError
+from losszoo.errors import NotApplicableError, UsageError
 from losszoo.losses.signatures import TABLE
+from losszoo.losses.signatures.example_inputs import Batch
 from losszoo.registry.compatibility import COMBINER
 from losszoo.registry.import_target import resolve
 from losszoo.registry.params import Param
 from losszoo.registry.specs import LossSpec
 from losszoo.testing.check import check, require
 from losszoo.testing.checks.bad_arguments import must_refuse
+from losszoo.testing.equal import agree
 from losszoo.testing.loss_under_test import NotApplicable, Subject
 from losszoo.testing.ordinary_inputs import value_and_gradients
 
 _UNANNOUNCED = "it is in no registry"
 _NOBODY = "no_such_parameter"
+_NAMESAKE = "return one value per sample; a parameter with the name of an option must do the same"
 
 
 @check()
@@ -41,7 +45,8 @@ def _keywords(spec: LossSpec) -> dict[str, Any]:
     called = target.__init__ if inspect.isclass(target) else target
     given = {"self", "mask", *rules.optional}
     parameters = inspect.signature(called).parameters.values()
-    keywords = {p.name: p.default for p in parameters if p.default is not p.empty and p.name not in given}
+    keywords = {name: option.get("default") for name, option in rules.options.items()}
+    keywords |= {p.name: p.default for p in parameters if p.default is not p.empty and p.name not in given}
     row = getattr(target, "__losszoo_row__", None)
     if row is not None:
         keywords["similarity"] = row.similarity
@@ -105,3 +110,32 @@ def _extremes(param: Param) -> Iterator[Any]:
         number = int if param.type == "int" else float
         ends = {float(end) for pair in (param.range, param.search) if pair for end in pair if math.isfinite(end)}
         yield from (number(end) for end in sorted(ends) if param.complaint(number(end)) is None)
+
+
+@check(concerns=lambda signature: bool(signature.options), because="its signature has no options")
+def check_signature_options(subject: Subject) -> None:
+    """The options of the signature do what it says: calls that must agree do, in value and gradient."""
+    inputs = subject.batch()
+    for case in TABLE[subject.signature].option_cases(inputs, subject.expects):
+        for reduction in case.reductions:
+            label = f"{case.label}: the {reduction}"
+            value, gradients = _with_options(subject, case.options, case.inputs, reduction)
+            expected, others = _with_options(subject, case.other_options, case.other_inputs, reduction)
+            agree(label, value, "the same", expected, _NAMESAKE)
+            for gradient, other in zip(gradients, others, strict=True):
+                placed = torch.zeros_like(gradient).index_add(0, case.rows, other)
+                agree(f"{label}'s gradient", gradient, "the same", placed, _NAMESAKE)
+
+
+def _with_options(
+    subject: Subject, options: Mapping[str, Any], inputs: Batch, reduction: str
+) -> tuple[Tensor, list[Tensor]]:
+    loss = subject.make(reduction)
+    for name, value in options.items():
+        if name not in loss.parameter_names:
+            raise NotApplicable(f"it is made already, without {name}")
+        setattr(loss, name, value)
+    try:
+        return value_and_gradients(loss, inputs, subject.signature)
+    except NotApplicableError as error:
+        raise NotApplicable(str(error)) from error

@@ -11,11 +11,14 @@ from torch.nn import functional
 from torch.nn.functional import log_softmax
 
 from losszoo import Floats, Range, Unreduced, loss, wide
+from losszoo_plugins.signatures.multiclass import class_weights
 
 from .expectation import expect
-from .labels import pick, read, unweighted, weighted_sum
+from .labels import Labels, pick, read, weighted_sum
 
 ClassWeight = Annotated[Floats | None, Range(0, None)]
+# torch leaves out labels of -100 unless it is told another one; here they are left out before, or illegal.
+_NO_LABEL = -(2**63)
 
 
 @loss(
@@ -43,9 +46,8 @@ def cross_entropy(
     *,
     weight: ClassWeight = None,
     label_smoothing: Annotated[float, Range(0, 1, search=(0, 0.3))] = 0.0,
-    ignore_index: int = -100,
-) -> Unreduced:
-    r"""Cross-entropy on logits, with class weights, label smoothing and an ignored label.
+) -> Tensor | Unreduced:
+    r"""Cross-entropy on logits, with class weights and label smoothing.
 
     .. math:: \ell = -\sum_c w_c \left((1 - \varepsilon) q_c + \tfrac{\varepsilon}{C}\right) \log p_c,
         \quad p = \operatorname{softmax}(z)
@@ -59,13 +61,12 @@ def cross_entropy(
         weight: w, one number per class; none weighs all alike. A mean over int64 targets divides by the weights of
             the targets.
         label_smoothing: share of the target spread evenly over all classes.
-        ignore_index: label that takes no part in value or gradient; probabilities do not know it.
 
     Returns:
-        Values and counts, each (N, ...).
+        One value per position, (N, ...); of labels with class weights also what each counts.
 
     Example:
-        >>> cross_entropy(torch.zeros(1, 4), torch.tensor([2])).values
+        >>> cross_entropy(torch.zeros(1, 4), torch.tensor([2]))
         tensor([1.3863])
 
     Reference:
@@ -76,20 +77,28 @@ def cross_entropy(
         https://arxiv.org/abs/1512.00567.
     """
     if weight is None and not targets.is_floating_point():
-        logits, counts = unweighted(logits, targets, ignore_index)
-        values = functional.cross_entropy(
-            logits, targets, ignore_index=ignore_index, label_smoothing=label_smoothing, reduction="none"
+        return functional.cross_entropy(
+            logits, targets, label_smoothing=label_smoothing, ignore_index=_NO_LABEL, reduction="none"
         )
-        return Unreduced(values, counts)
     # Where torch multiplies an infinite cost by a weight or a share of 0, it gives NaN.
-    labels = read(logits, targets, weight=weight, ignore_index=ignore_index)
+    labels = read(logits, targets)
     cost = -log_softmax(labels.logits, -1)
-    values = pick(cost, labels)
+    if weight is None:
+        values, each, counts = pick(cost, labels), cost.new_ones(cost.shape[-1:]), None
+    else:
+        # Smoothed labels are weighed, and not weighed labels smoothed: so the signature cannot do it.
+        each = class_weights(weight, logits)
+        values, counts = _weighed(cost, labels, each)
     if label_smoothing > 0:
-        even = weighted_sum(cost, labels.weight) / cost.shape[-1]
-        even = torch.where(labels.present, even, 0.0)
-        values = (1 - label_smoothing) * values + label_smoothing * even
-    return Unreduced(values, labels.counts)
+        values = (1 - label_smoothing) * values + label_smoothing * weighted_sum(cost, each) / cost.shape[-1]
+    return Unreduced(values, counts)
+
+
+def _weighed(cost: Tensor, labels: Labels, weight: Tensor) -> tuple[Tensor, Tensor | None]:
+    if labels.targets.is_floating_point():
+        return weighted_sum(cost, labels.targets * weight), None
+    own, counts = pick(cost, labels), weight[labels.targets]
+    return torch.where((counts == 0) & ~own.isfinite(), 0.0, own) * counts, counts
 
 
 @loss(
@@ -99,33 +108,30 @@ def cross_entropy(
     expects="log-probabilities",
 )
 @wide
-def nll(logits: Tensor, targets: Tensor, *, weight: ClassWeight = None, ignore_index: int = -100) -> Unreduced:
+def nll(logits: Tensor, targets: Tensor) -> Tensor:
     r"""Negative log-likelihood of log-probabilities.
 
-    .. math:: \ell = -\sum_c w_c \, q_c \log p_c
+    .. math:: \ell = -\sum_c q_c \log p_c
 
     For models that end in ``log_softmax`` or in another normalised logarithm.
 
     Args:
         logits: log-probabilities, (N, C, ...), <= 0.
         targets: (N, ...) int64, or (N, C, ...) probabilities q.
-        weight: w, one number per class; none weighs all alike. A mean over int64 targets divides by the weights of
-            the targets.
-        ignore_index: label that takes no part in value or gradient; probabilities do not know it.
 
     Returns:
-        Values and counts, each (N, ...).
+        One value per position, (N, ...).
 
     Example:
-        >>> nll(torch.tensor([[0.25, 0.75]]).log(), torch.tensor([0])).values
+        >>> nll(torch.tensor([[0.25, 0.75]]).log(), torch.tensor([0]))
         tensor([1.3863])
 
     Reference:
         Fisher, "On the Mathematical Foundations of Theoretical Statistics", Philosophical Transactions of the
         Royal Society A 1922, https://doi.org/10.1098/rsta.1922.0009.
     """
-    labels = read(logits, targets, weight=weight, ignore_index=ignore_index)
-    return Unreduced(pick(-labels.logits, labels), labels.counts)
+    labels = read(logits, targets)
+    return pick(-labels.logits, labels)
 
 
 @loss(signature="multiclass", tags=("probabilistic",), status="exhibit", stable_twin="cross-entropy")

@@ -13,7 +13,7 @@ from torch.autograd import Function
 from losszoo import differentiable_again
 from losszoo_plugins.closed_form import only_plain
 
-from .labels import Labels, pick, weigh
+from .labels import Labels, pick
 
 # The cost (...) of logits (..., C) were the classes (...) the targets; each position by itself.
 Cost = Callable[[Tensor, Tensor], Tensor]
@@ -26,9 +26,9 @@ _MANY = 8
 
 
 def expect(cost: Cost, labels: Labels, every: Callable[[Tensor], Tensor] | None = None) -> Tensor:
-    r"""Weighted cost of the target; for probabilities, as mixup and distillation give them, its expectation.
+    r"""Cost of the target; for probabilities, as mixup and distillation give them, its expectation.
 
-    .. math:: \sum_c w_c \, q_c \, \ell(z, c)
+    .. math:: \sum_c q_c \, \ell(z, c)
 
     A class without share has no part in value and gradient, were its cost infinite. Only the slope and one cost per
     class are kept for the gradient. It takes as long as a label for each class that has a share, of all classes where
@@ -44,8 +44,8 @@ def expect(cost: Cost, labels: Labels, every: Callable[[Tensor], Tensor] | None 
         (N, ...).
     """
     if not labels.targets.is_floating_point():
-        return weigh(cost(labels.logits, labels.targets), labels).values
-    share, columns = _some(labels.targets * labels.weight)
+        return cost(labels.logits, labels.targets)
+    share, columns = _some(labels.targets)
     if every is not None and columns.shape[-1] > _MANY:
         return pick(every(labels.logits), labels)
     formula = partial(_plain, cost=cost, columns=columns)

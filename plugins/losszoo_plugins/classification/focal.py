@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.nn.functional import logsigmoid, softplus
 
-from losszoo import Floats, Range, Unreduced, loss, masked_logsumexp, wide
+from losszoo import Range, loss, masked_logsumexp, wide
 from losszoo_plugins.closed_form import batched, gradient, only_plain
 
 from .binary import between
@@ -22,7 +22,6 @@ _STRAIGHT = 40.0
 
 
 Gamma = Annotated[float, Range(0, None, search=(0, 5))]
-ClassWeight = Annotated[Floats | None, Range(0, None)]
 
 
 @loss(
@@ -78,17 +77,10 @@ def focal(
     aliases=("multiclass-focal", "categorical-focal", "categorical-focal-crossentropy", "focal-cross-entropy"),
 )
 @wide
-def softmax_focal(
-    logits: Tensor,
-    targets: Tensor,
-    *,
-    gamma: Gamma = 2.0,
-    weight: ClassWeight = None,
-    ignore_index: int = -100,
-) -> Unreduced:
+def softmax_focal(logits: Tensor, targets: Tensor, *, gamma: Gamma = 2.0) -> Tensor:
     r"""Cross-entropy that looks away from easy examples.
 
-    .. math:: \ell = -w_y \, (1 - p_y)^{\gamma} \, \log p_y, \quad p = \operatorname{softmax}(z)
+    .. math:: \ell = -(1 - p_y)^{\gamma} \, \log p_y, \quad p = \operatorname{softmax}(z)
 
     For imbalanced or noisy classes, and for calibration.
 
@@ -96,15 +88,12 @@ def softmax_focal(
         logits: (N, C, ...).
         targets: (N, ...) int64, or (N, C, ...) probabilities: the expected loss.
         gamma: focusing parameter, the discount of easy examples; 0 is cross-entropy.
-        weight: w, one number per class; none weighs all alike. A mean over int64 targets divides by the weights of
-            the targets.
-        ignore_index: label that takes no part in value or gradient; probabilities do not know it.
 
     Returns:
-        Values and counts, each (N, ...).
+        One value per position, (N, ...).
 
     Example:
-        >>> softmax_focal(torch.zeros(1, 2), torch.tensor([0])).values
+        >>> softmax_focal(torch.zeros(1, 2), torch.tensor([0]))
         tensor([0.1733])
 
     Reference:
@@ -112,14 +101,12 @@ def softmax_focal(
         Loss", NeurIPS 2020, https://arxiv.org/abs/2002.09437.
     """
     # Of labels only the logits and one number per target are kept for the gradient, which can be differentiated again.
-    labels = read(logits, targets, weight=weight, ignore_index=ignore_index)
     compute = _plain_softmax_focal if only_plain() else _SoftmaxFocal.apply
-    values = expect(
+    return expect(
         lambda rows, index: compute(rows, index.unsqueeze(-1), gamma),
-        labels,
+        read(logits, targets),
         partial(_every_softmax_focal, gamma=gamma),
     )
-    return Unreduced(values, labels.counts)
 
 
 class _Focal(Function):

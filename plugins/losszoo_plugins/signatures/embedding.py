@@ -15,7 +15,8 @@ from losszoo_plugins.signatures import _shared
 class Embedding(Signature):
     """Embeddings (N, D) and labels (N,), or (N, K) multi-hot: who shares a label is near.
 
-    Of (N, V, D), V views of each thing, every view is a row of its own: N times V of them, in this order.
+    Of (N, V, D), V views of each thing, every view is a row of its own: N times V of them, in this order. A mask or
+    weight is one number for each thing, (N,), for each of its views, (N, V), or for each row, (N V,).
     """
 
     name = "embedding"
@@ -56,6 +57,12 @@ class Embedding(Signature):
     def element_shape(self, inputs: tuple[Any, ...]) -> torch.Size:
         shape: torch.Size = inputs[0].shape
         return shape[:1]
+
+    def spread(self, inputs: tuple[Any, ...], chosen: Tensor) -> Tensor:
+        things = inputs[0].shape[:2]
+        if inputs[0].ndim != 3 or chosen.shape not in (things[:1], (things[0], 1), things):
+            return chosen
+        return chosen.reshape(things[0], -1).expand(things).flatten()
 
     def pairs(self, inputs: tuple[Any, ...]) -> PairedRows:
         return PairedRows(inputs[0], inputs[1])

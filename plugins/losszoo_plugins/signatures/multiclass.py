@@ -40,8 +40,8 @@ class Multiclass(Signature):
             "type": "floats",
             "default": None,
             "range": (0, None),
-            "summary": "one number per class, which counts its labels so many times; none counts all alike. A mean over "
-            "labels divides by their weights, one over probabilities by their number, as in torch",
+            "summary": "how many times a label of each class counts; none counts all alike. A mean over labels divides "
+            "by their weights, one over probabilities by their number, as in torch",
         },
         "ignore_index": {
             "type": "int",
@@ -142,6 +142,22 @@ class Multiclass(Signature):
             yield EdgeCase("every other class excluded by -inf", (torch.where(hot > 0, outputs, -torch.inf), targets))
             yield EdgeCase("logits offset by 1e4", (outputs + 1e4, targets))
         yield EdgeCase("one class only", (outputs, torch.zeros_like(targets)))
+
+    def option_cases(self, inputs: tuple[Any, ...], expects: str) -> Iterator[OptionCase]:
+        outputs, labels = inputs
+        every, classes, first = torch.arange(len(labels)), outputs.shape[1], labels == 0
+        soft = F.one_hot(labels, classes).to(outputs.dtype)
+        weight = [2.0, *[1.0] * (classes - 1)]
+        yield OptionCase("labels as probabilities", {}, (outputs, soft), {}, inputs, every)
+        left_out = {"ignore_index": classes + 6}
+        gone = torch.where(first.unsqueeze(1), torch.nan, outputs), torch.where(first, classes + 6, labels)
+        rest = every[~first]
+        yield OptionCase("a label that is ignored is absent", left_out, gone, {}, self.rows_of(inputs, rest), rest)
+        twice = torch.cat((every, every[first]))
+        doubled = self.rows_of(inputs, twice)
+        yield OptionCase("a class that counts twice", {"weight": weight}, inputs, {}, doubled, twice)
+        alike = {"weight": weight}, (outputs, soft), {"weight": weight}, inputs, every
+        yield OptionCase("labels as probabilities, weighed", *alike, reductions=("sum",))
 
     def illegal_values(self, inputs: tuple[Any, ...], expects: str) -> Iterator[tuple[str, str, tuple[Any, ...]]]:
         yield from _shared.wrong_numbers(inputs, "targets", 1, (("a label of 93", 93), ("a label of -7", -7)))
