@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from losszoo.losses.signatures.signature import Weighed as Weighed
     from losszoo.losses.similarity import pairwise_logits as pairwise_logits
     from losszoo.losses.sums.sum_loss import SumLoss as SumLoss
+    from losszoo.losses.unreduced import OverBatch as OverBatch
     from losszoo.losses.unreduced import Unreduced as Unreduced
     from losszoo.losses.unreduced import finish as finish
     from losszoo.losses.unreduced import wide as wide
@@ -103,6 +104,7 @@ _HOME = {
     "MemoryBank": "losszoo.memory_bank",
     "NonFiniteError": "losszoo.errors",
     "OptionCase": "losszoo.losses.signatures.signature",
+    "OverBatch": "losszoo.losses.unreduced",
     "PairedRows": "losszoo.losses.signatures.paired_rows",
     "PairwiseLoss": "losszoo.pairs.pairwise_loss",
     "Param": "losszoo.registry.params",

@@ -38,6 +38,7 @@ PUBLIC = [
         "MemoryBank",
         "NonFiniteError",
         "OptionCase",
+        "OverBatch",
         "PairedRows",
         "PairwiseLoss",
         "Param",

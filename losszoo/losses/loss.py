@@ -18,10 +18,17 @@ from losszoo.losses.numerics import full_precision, in_float64
 from losszoo.losses.older_rows import OlderRows
 from losszoo.losses.parameters import in_single
 from losszoo.losses.reduction import Policy, count_of, expand, expand_leading, in_parts, keep, scale, weigh
-from losszoo.losses.returned_values import as_denominator, as_unreduced, changed_in_place, check_reduced, wrong_shape
+from losszoo.losses.returned_values import (
+    as_denominator,
+    as_unreduced,
+    changed_in_place,
+    check_over_batch,
+    check_reduced,
+    wrong_shape,
+)
 from losszoo.losses.signatures import TABLE
 from losszoo.losses.traced import differentiated, seen_whole, traced
-from losszoo.losses.unreduced import Unreduced
+from losszoo.losses.unreduced import OverBatch, Unreduced
 
 
 class Loss(ConfiguredLoss):
@@ -60,6 +67,8 @@ class Loss(ConfiguredLoss):
         self._rules = TABLE[identity.signature]
         # How many inputs are in order as they come; with optional ones they are always sorted by name.
         self._arity = None if self._rules.optional else len(self._rules.arguments)
+        # Whether its function is called with other inputs than the loss.
+        self._converts = self._rules.converts
         # Whether the other rows of a batch are the candidates of a row.
         self._over_pairs = self._rules.rows_interact
         self._takes_mask = "mask" in parameters_of(function.forward if isinstance(function, nn.Module) else function)
@@ -182,7 +191,8 @@ class Loss(ConfiguredLoss):
             for x in inputs:
                 if isinstance(x, Tensor) and not x.is_inference():
                     changes -= x._version
-        unreduced = self._values(inputs, mask) if older is None else self._values_with(older, inputs, mask)
+        called = self._rules.function_inputs(inputs, self._context) if self._converts else inputs
+        unreduced = self._values(called, mask) if older is None else self._values_with(older, inputs, mask)
         if looking:
             for x in inputs:
                 if isinstance(x, Tensor) and not x.is_inference():
@@ -197,6 +207,9 @@ class Loss(ConfiguredLoss):
             if elements:
                 left_out = " and ".join(["mask", *(f"what {name} does" for name in self._options)])
                 check_reduced({"weight": weight, left_out: mask, "weights of an option": factor}, self.policy.reduction)
+        elif isinstance(unreduced, OverBatch):
+            by_sample = None if self._takes_mask else mask
+            check_over_batch({"weight": weight, "mask": by_sample, "weights of an option": factor})
         elif elements and unreduced.values.shape[0] != elements[0]:
             raise wrong_shape(unreduced.values, elements)
         if mask is not None and not self._takes_mask:
@@ -222,7 +235,9 @@ class Loss(ConfiguredLoss):
         in_order = isinstance(values, Tensor) and values.is_floating_point() and values.dtype.itemsize >= 4
         if in_order and counts is not None:
             in_order = isinstance(counts, Tensor) and counts.shape == values.shape and counts.dtype == values.dtype
-        return Unreduced(values, counts) if in_order else as_unreduced(result)
+        if not in_order:
+            return as_unreduced(result)
+        return result if isinstance(result, Unreduced) else Unreduced(values)
 
     def _values_with(self, older: OlderRows, inputs: Inputs, mask: Tensor | None) -> Unreduced:
         """The older rows stand below the others, and their values are dropped."""
@@ -327,6 +342,8 @@ class Loss(ConfiguredLoss):
             return False
         with torch.no_grad(), full_precision(inputs):
             unreduced = self._unreduced(inputs, {}, None, None)
+        if isinstance(unreduced, OverBatch):
+            return False
         return unreduced.values.ndim > 0 or unreduced.counts is not None
 
     def _check_maskable(self) -> None:
@@ -358,6 +375,8 @@ class Loss(ConfiguredLoss):
     def _checked_denominator(self, denominator: float | Tensor, unreduced: Unreduced) -> Tensor:
         if unreduced.values.ndim == 0 and unreduced.counts is None:
             check_reduced({"denominator": denominator}, self.policy.reduction)
+        if isinstance(unreduced, OverBatch):
+            check_over_batch({"denominator": denominator})
         if self.policy.reduction != "mean":
             raise UsageError(f"denominator must go with reduction='mean', got reduction={self.policy.reduction!r}")
         if self._finish is not None:

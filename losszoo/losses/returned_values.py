@@ -10,11 +10,12 @@ from torch import Tensor
 from losszoo.common.text import shown
 from losszoo.errors import NotApplicableError, UsageError
 from losszoo.losses.arguments import check_tensors, in_compute_dtype
-from losszoo.losses.unreduced import Unreduced
+from losszoo.losses.unreduced import OverBatch, Unreduced
 
 
 def as_unreduced(result: Any) -> Unreduced:
     """A function's answer as values and counts, or the rule that it breaks."""
+    kept = OverBatch if isinstance(result, OverBatch) else Unreduced
     values, counts = result if isinstance(result, Unreduced) else (result, None)
     if not isinstance(values, Tensor) or not values.is_floating_point():
         kind = (
@@ -25,11 +26,11 @@ def as_unreduced(result: Any) -> Unreduced:
         raise UsageError(f"a loss must return a floating point tensor, got {kind}")
     values = in_compute_dtype(values)
     if counts is None:
-        return Unreduced(values)
+        return kept(values)
     if not isinstance(counts, Tensor) or counts.shape != values.shape:
         came = tuple(counts.shape) if isinstance(counts, Tensor) else type(counts).__name__
         raise UsageError(f"counts must have the shape of the values, {tuple(values.shape)}, got {came}")
-    return Unreduced(values, counts.to(values.dtype))
+    return kept(values, counts.to(values.dtype))
 
 
 def wrong_shape(values: Tensor, elements: torch.Size) -> UsageError:
@@ -48,6 +49,15 @@ def check_reduced(given: dict[str, Any], reduction: str) -> None:
     if refused:
         raise NotApplicableError(
             f"{' and '.join(refused)} must be left out, as this loss returns one number and not unreduced values"
+        )
+
+
+def check_over_batch(given: dict[str, Any]) -> None:
+    """A value that is made of the whole batch cannot be weighed, or left out, by sample."""
+    refused = [name for name, value in given.items() if value is not None]
+    if refused:
+        raise NotApplicableError(
+            f"{' and '.join(refused)} must be left out, as each value of this loss is made of the whole batch"
         )
 
 

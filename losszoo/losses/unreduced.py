@@ -25,6 +25,20 @@ class Unreduced(NamedTuple):
     counts: Tensor | None = None
 
 
+class OverBatch(Unreduced):
+    """Values that belong to no sample, as each is made of all of them: one Dice per class over a whole batch.
+
+    What stands for a sample elsewhere is refused for them: a weight of samples, and the parts of a batch added up by
+    ``denominator``. A mask is the function's own keyword ``mask``.
+
+    Args:
+        values: any shape, such as one per class.
+        counts: same shape, as in :class:`Unreduced`.
+    """
+
+    __slots__ = ()
+
+
 def wide(function: F) -> F:
     """Declare a pure function whose values may leave the range of float32 where their mean, or its root, does not.
 

@@ -305,6 +305,13 @@ def _check_joined(signature: Signature, task: Any, name: str) -> None:
             require(numbers, f"the metrics of {kind.name} must be floating numbers", came, "convert them by float(...)")
 
 
+def _trunk(inputs: Tensor, targets: Tensor) -> tuple[nn.Module, int]:
+    """Features are the numbers of a row; where there is a target for each place, those of each place."""
+    if inputs.ndim > 2 and targets.ndim > 1:
+        return nn.Identity(), inputs.shape[1]
+    return nn.Flatten(), inputs[0].numel()
+
+
 RULES: Sequence[Rule] = (
     check_attributes,
     check_example,

@@ -12,6 +12,8 @@ from losszoo.creation import create
 from losszoo.errors import UntrustedError, UsageError
 from losszoo.losses.introspection import infer_signature, parameters_of
 from losszoo.losses.loss import Loss
+from losszoo.losses.signatures import TABLE
+from losszoo.losses.signatures.signature import interchangeable
 from losszoo.losses.sums.leaves import leaves
 from losszoo.losses.sums.sum_loss import SumLoss, Term
 from losszoo.pairs.pairwise_loss import PairwiseLoss
@@ -125,7 +127,7 @@ def text_of(loss: str | Callable[..., Any]) -> str:
 def make_model(
     trunk: str, options: Mapping[str, Any], numeric: int | None, data: Prepared, signatures: Iterable[str]
 ) -> Model:
-    """A fresh trunk with a head for every signature that needs one.
+    """A fresh trunk with a head for every signature that needs one; those that judge one prediction share theirs.
 
     Raises:
         UsageError: it cannot be built, as where it is larger than the memory.
@@ -141,8 +143,22 @@ def make_model(
             f"trunk {trunk} must be one that fits into memory, got {chosen} ({type(error).__name__}: {said}); "
             "choose smaller sizes"
         ) from error
-    heads = {name: make_head(name, built.dim, data) for name in signatures}
-    return Model(built, {name: head for name, head in heads.items() if head is not None})
+    made = {name: make_head(name, built.dim, data) for name in signatures}
+    return Model(built, _shared({name: head for name, head in made.items() if head is not None}))
+
+
+def _shared(heads: dict[str, nn.Module]) -> dict[str, nn.Module]:
+    """One head for terms that are called with the same tensors, as in bce + dice: what predicts is what all judge."""
+    strictest = interchangeable([TABLE[name] for name in heads])
+    if strictest is None:
+        return heads
+    one = heads[strictest.name]
+    return {name: one if _alike(head, one) else head for name, head in heads.items()}
+
+
+def _alike(first: nn.Module, second: nn.Module) -> bool:
+    """Whether two heads differ by their random numbers only."""
+    return str(first) == str(second) and [p.shape for p in first.parameters()] == [p.shape for p in second.parameters()]
 
 
 def make_optimizer(model: nn.Module, loss: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:

@@ -55,7 +55,10 @@ def test_every_baseline_gives_what_is_to_be_expected(name: str, kind: str) -> No
 def test_the_table_is_that_of_the_baselines() -> None:
     assert set(EXPECTED) == {(name, kind.name) for kind in losszoo.list_kinds() for name in kind.baselines}
     assert {name for name, _ in EXPECTED} == set(NAMES)
-    assert [kind.name for kind in losszoo.list_kinds() if not kind.baselines] == ["segmentation"]
+    assert [kind.name for kind in losszoo.list_kinds() if not kind.baselines] == [
+        "segmentation",
+        "semantic-segmentation",
+    ]
 
 
 def scaled(splits: Splits) -> list[np.ndarray]:

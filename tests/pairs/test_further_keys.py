@@ -142,7 +142,7 @@ def test_keys_that_are_negatives_get_a_gradient_and_say_where_they_are_not_finit
     assert bool((keys.grad[QUERIES:] != 0).any(1).all())
     spoilt = keys.detach().clone()
     spoilt[9, 1] = torch.nan
-    with pytest.raises(UsageError, match="keys must be finite, however: NaN or infinity in row 9"):
+    with pytest.raises(UsageError, match="keys must be finite, got NaN or infinity in row 9"):
         losszoo.create("info-nce", validate=True)(queries, spoilt)
 
 

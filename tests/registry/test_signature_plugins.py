@@ -78,7 +78,7 @@ CASES = {
     "unknown-kind": Case(
         "@hookimpl\ndef losszoo_tasks(): return [task('t-kind', 'retreival')]",
         stage="spec",
-        said="t-kind: kind must be one of multiclass, binary, regression, segmentation, retrieval, views",
+        said="t-kind: kind must be one of multiclass, binary, regression, segmentation, semantic-segmentation, ",
     ),
     "wrong-expects": Case(
         "@hookimpl\ndef losszoo_losses(): return [LossSpec(name='t-expects', target='a:b', signature='regression', "

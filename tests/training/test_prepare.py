@@ -12,6 +12,7 @@ from tiny import Tiny, labelled, prepared, table
 from losszoo import DataError
 from losszoo.training.data.prepared_data import prepare
 
+PIXELS = np.arange(32).reshape(2, 4, 4) % 2
 GOOD = labelled([0, 1, 2, 0, 1, 2])
 NUMBERS = (table(4), np.array([1.0, 2.0, 3.0, 6.0], dtype=np.float32))
 MASKS = (np.zeros((2, 1, 4, 4), np.float32), np.ones((2, 1, 4, 4), np.float32))
@@ -124,7 +125,16 @@ def test_place_of_a_bad_pixel_and_of_a_bad_target() -> None:
         ),
         ("multiclass", [GOOD, (table(2, 4), [0, 1]), GOOD], r"val inputs must have shape \(N, 3\), got \(2, 4\)"),
         ("regression", [(table(4), table(4, 1))] * 3, r"train targets must have shape \(N,\), got \(4, 1\)"),
-        ("segmentation", [(MASKS[0], [0, 1])] * 3, r"targets must have shape \(N, C, H, W\), got \(2,\)"),
+        ("segmentation", [(MASKS[0], [0, 1])] * 3, r"targets must have shape \(N, C, ...\), got \(2,\)"),
+        ("segmentation", [(MASKS[0], MASKS[1] * 2)] * 3, r"targets must be in \[0, 1\] \(labels of pixels.*got 2"),
+        ("semantic-segmentation", [(MASKS[0], [0, 1])] * 3, r"train targets must be labels of pixels, \(N, ...\)"),
+        (
+            "semantic-segmentation",
+            [(MASKS[0], PIXELS * 255)] * 3,
+            "train targets must be -100 where a pixel is ignored",
+        ),
+        ("semantic-segmentation", [(MASKS[0], PIXELS * 0 - 100)] * 3, "must hold at least two classes, got none"),
+        ("semantic-segmentation", [(MASKS[0], PIXELS - 1)] * 3, "labels must be from 0 to 0, got row 0 holds -1"),
         ("multiclass", [(GOOD[0].astype(str), GOOD[1]), GOOD, GOOD], "train inputs must be numbers, got dtype <U"),
         (
             "multiclass",

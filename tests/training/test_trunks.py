@@ -32,8 +32,8 @@ def test_features_of_a_row(name: str, shape: tuple[int, ...], dim: int) -> None:
     assert all(parameter.grad is not None and parameter.grad.isfinite().all() for parameter in trunk.parameters())
 
 
-@pytest.mark.parametrize("shape", IMAGES)
-def test_features_of_every_pixel(shape: tuple[int, int, int]) -> None:
+@pytest.mark.parametrize("shape", [*IMAGES, (2, 9), (1, 4, 6, 5)])
+def test_features_of_every_pixel(shape: tuple[int, ...]) -> None:
     trunk = build_trunk("unet", shape, dim=3)
     assert trunk.dim == 3
     features = trunk(torch.randn(2, *shape))
@@ -155,14 +155,14 @@ def test_options_arrive() -> None:
         (UsageError, "must be a whole number, got True", ("mlp", TABLE), {"depth": True}),
         (UsageError, r"must be in \[0, 1\), got 1", ("mlp", TABLE), {"dropout": 1}),
         (UsageError, r"must be in \(0, inf\), got 0", ("plr", TABLE), {"scale": 0}),
-        (UsageError, r"plr needs tabular inputs .* got \(1, 8, 8\)", ("plr", (1, 8, 8)), {}),
-        (UsageError, "plr needs 1 to 10 numeric columns, got 0", ("plr", TABLE, 0), {}),
-        (UsageError, "plr needs 1 to 10 numeric columns, got 11", ("plr", TABLE, 11), {}),
+        (UsageError, r"plr must be tabular .* got \(1, 8, 8\)", ("plr", (1, 8, 8)), {}),
+        (UsageError, "numeric of trunk plr must be from 1 to 10 columns, got 0", ("plr", TABLE, 0), {}),
+        (UsageError, "numeric of trunk plr must be from 1 to 10 columns, got 11", ("plr", TABLE, 11), {}),
         (UsageError, r"conv needs images .* got \(10,\)", ("conv", TABLE), {}),
-        (UsageError, r"unet needs images .* height and width >= 4, .*\(1, 3, 8\)", ("unet", (1, 3, 8)), {}),
+        (UsageError, r"unet must have shape .* each side >= 4, .*\(1, 3, 8\)", ("unet", (1, 3, 8)), {}),
         (
             UsageError,
-            "unet halves an image of 8 x 9 at most, got 4",
+            "unet must leave a pixel of an image of 8 x 9, got 4",
             ("unet", (1, 8, 9)),
             {"depth": 4},
         ),

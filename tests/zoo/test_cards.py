@@ -99,10 +99,7 @@ def test_dice_of_a_whole_batch_is_had_as_the_card_says() -> None:
     overlap, sizes = (p * targets).sum((0, 2, 3)), p.sum((0, 2, 3)) + targets.sum((0, 2, 3))
     expected = (1 - (2 * overlap + 1) / (sizes + 1)).mean()
 
-    def whole(x: torch.Tensor) -> torch.Tensor:
-        return x.transpose(0, 1).flatten(1, 2).unsqueeze(0)
-
-    torch.testing.assert_close(create("dice")(whole(logits), whole(targets)), expected)
+    torch.testing.assert_close(create("dice", over="batch")(logits, targets), expected)
 
 
 def test_rmse_of_several_outputs_is_over_all_elements() -> None:

@@ -31,6 +31,7 @@ class Kind(ABC):
         baselines: of those that ``losszoo compare`` computes, the ones that fit.
         labels: whether targets are labels 0..C-1; a task's ``class_names`` or its training rows say how many.
         classes: how many labels there are; 0 where the task says it.
+        ignored_label: a label that is no class, and takes no part; None where there is none.
         new_classes: validation and test rows may have labels that training has not.
         standardised: targets are numbers that are scaled to mean 0 and deviation 1 for training.
         target_shape: of the targets, in words.
@@ -45,6 +46,7 @@ class Kind(ABC):
     baselines: tuple[str, ...] = ()
     labels: bool = False
     classes: int = 0
+    ignored_label: int | None = None
     new_classes: bool = False
     standardised: bool = False
     target_shape: str = "(N,)"
@@ -112,15 +114,20 @@ def count_classes(kind: Kind, name: str, class_names: tuple[str, ...], parts: di
     for part, targets in parts.items():
         if not np.issubdtype(targets.dtype, np.integer):
             refuse(f"{name}: {part} labels", "must be whole numbers", f"dtype {targets.dtype}")
-    labels = parts["train"]
+    labels = parts["train"].ravel()
+    if kind.ignored_label is not None:
+        labels = labels[labels != kind.ignored_label]
     seen = np.unique(labels)
     if len(seen) < 2:
-        came = f"only class {seen[0]} ({len(labels)} rows)"
+        came = f"only class {seen[0]} ({len(labels)} rows)" if len(seen) else "none"
         refuse(f"{name}: train", "must hold at least two classes", came)
     classes = len(class_names) or kind.classes or int(min(seen.max() + 1, len(labels)))
     for part, targets in parts.items():
         strange = (targets < 0) | (targets >= classes)
+        if kind.ignored_label is not None:
+            strange &= targets != kind.ignored_label
         if strange.any() and (not kind.new_classes or part == "train"):
-            row = int(np.argmax(strange))
-            refuse(f"{name}: {part} labels", f"must be from 0 to {classes - 1}", f"row {row} holds {targets[row]}")
+            place = tuple(np.argwhere(strange)[0])
+            came = f"row {place[0]} holds {targets[place]}"
+            refuse(f"{name}: {part} labels", f"must be from 0 to {classes - 1}", came)
     return classes

@@ -180,6 +180,13 @@ class Signature(ABC):
         """A mask or weight as it comes, at the rows that :meth:`check` makes of ``inputs``, which are as they came."""
         return chosen
 
+    def function_inputs(self, inputs: Inputs, context: CheckContext) -> Inputs:
+        """What the function of a loss is called with: the inputs, checked and masked, in the one form that it knows.
+
+        Where inputs come in several forms, as labels or as maps, a loss is written for one of them.
+        """
+        return inputs
+
     # Its options
 
     def check_options(self, options: Mapping[str, Any]) -> None:  # noqa: B027 (every value is legal)
@@ -322,6 +329,11 @@ class Signature(ABC):
     def has_head(self) -> bool:
         """Whether its losses predict by a head, and not from the rows nearby."""
         return type(self).head is not Signature.head
+
+    @cached_property
+    def converts(self) -> bool:
+        """Whether a function is called with other inputs than the loss."""
+        return type(self).function_inputs is not Signature.function_inputs
 
     @cached_property
     def forms_pairs(self) -> bool:

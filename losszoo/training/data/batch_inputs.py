@@ -149,7 +149,7 @@ class Batch:
 
     @property
     def one_hot_targets(self) -> Tensor:
-        """Labels as (N, C) floating numbers of 0 and 1."""
+        """Labels as (N, C), of pixels as (N, C, ...), floating numbers of 0 and 1."""
         return one_hot(self.step.targets, self.data.classes)
 
     @property
@@ -217,8 +217,8 @@ def own_arguments(step: Step, signature: str) -> tuple[Any, ...]:
 
 
 def one_hot(labels: Tensor, classes: int) -> Tensor:
-    """Labels as (N, C) of 0 and 1."""
-    return F.one_hot(labels, classes).float()
+    """Labels as (N, C), or (N, C, ...), of 0 and 1."""
+    return F.one_hot(labels, classes).movedim(-1, 1).float()
 
 
 def partners(labels: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:

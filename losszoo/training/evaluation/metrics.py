@@ -89,6 +89,26 @@ def iou(masks: Array, predicted: Array) -> float:
     return float(np.count_nonzero(masks & predicted) / union) if union else 1.0
 
 
+def mean_iou(labels: Array, predicted: Array) -> float:
+    """Intersection over union of each class, over all pixels of all images together, and their mean.
+
+    Args:
+        labels: any shape, whole numbers.
+        predicted: same shape.
+
+    Returns:
+        In [0, 1]; a class that is in neither does not count. NaN without a pixel.
+
+    Example:
+        >>> round(mean_iou(np.array([0, 0, 1, 1]), np.array([0, 1, 1, 1])), 4)
+        0.5833
+    """
+    from sklearn.metrics import jaccard_score
+
+    labels, predicted = np.asarray(labels).ravel(), np.asarray(predicted).ravel()
+    return float(jaccard_score(labels, predicted, average="macro")) if labels.size else math.nan
+
+
 def recall_at_1(embeddings: Array, labels: Array) -> float:
     """Share of rows whose nearest other row has their label; rows alone with their label do not count.
 
@@ -168,7 +188,7 @@ def positives_of(outputs: torch.Tensor, expects: str) -> torch.Tensor:
 
 
 def labels_of(outputs: torch.Tensor, expects: str) -> torch.Tensor:
-    """(N,) labels of (N, 1) or (N, C) scores; arguments as of :func:`positives_of`."""
+    """(N, ...) labels of (N, 1, ...) or (N, C, ...) scores; arguments as of :func:`positives_of`."""
     one = outputs.shape[1] == 1
     labels: torch.Tensor = positives_of(outputs[:, 0], expects).long() if one else outputs.argmax(1)
     return labels

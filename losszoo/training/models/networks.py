@@ -60,27 +60,32 @@ class PeriodicEmbedding(nn.Module):
         return torch.cat([embedded, others]).T
 
 
-class UNet(nn.Module):
-    """(N, channels, H, W) to (N, dim, H, W), by ``depth`` halvings and back."""
+_CONVOLUTIONS = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
+_POOLS = {1: F.max_pool1d, 2: F.max_pool2d, 3: F.max_pool3d}
 
-    def __init__(self, channels: int, dim: int, width: int, depth: int) -> None:
+
+class UNet(nn.Module):
+    """(N, channels, ...) to (N, dim, ...) with one to three spatial dimensions, by ``depth`` halvings and back."""
+
+    def __init__(self, channels: int, dim: int, width: int, depth: int, dimensions: int = 2) -> None:
         super().__init__()
+        convolution, self.halve = _CONVOLUTIONS[dimensions], _POOLS[dimensions]
         sizes = [width << level for level in range(depth + 1)]
         self.down = nn.ModuleList(
-            nn.Conv2d(before, after, 3, padding=1) for before, after in pairwise([channels, *sizes])
+            convolution(before, after, 3, padding=1) for before, after in pairwise([channels, *sizes])
         )
-        self.up = nn.ModuleList(nn.Conv2d(below + here, here, 3, padding=1) for here, below in pairwise(sizes))
-        self.out = nn.Conv2d(width, dim, 1)
+        self.up = nn.ModuleList(convolution(below + here, here, 3, padding=1) for here, below in pairwise(sizes))
+        self.out = convolution(width, dim, 1)
 
     def forward(self, images: Tensor) -> Tensor:
         features = F.relu(self.down[0](images))
         levels = [features]
         for layer in list(self.down)[1:]:
-            features = F.relu(layer(F.max_pool2d(features, 2)))
+            features = F.relu(layer(self.halve(features, 2)))
             levels.append(features)
         for layer, skip in zip(reversed(self.up), reversed(levels[:-1]), strict=True):
             # To the size of the level above, which the halving of an odd size has lost.
-            risen = F.interpolate(features, size=skip.shape[-2:], mode="nearest")
+            risen = F.interpolate(features, size=skip.shape[2:], mode="nearest")
             features = F.relu(layer(torch.cat([risen, skip], 1)))
         pixels: Tensor = self.out(features)
         return pixels

@@ -23,7 +23,7 @@ class Trunk(nn.Module):
 
     Args:
         dim: features out.
-        body: the network; inputs (N, ...) to (N, dim), or (N, dim, H, W) for segmentation.
+        body: the network; inputs (N, ...) to (N, dim), or (N, dim, ...) where every pixel has a target.
     """
 
     def __init__(self, dim: int, body: nn.Module) -> None:
@@ -112,12 +112,16 @@ def unet(shape: Shape, numeric: int | None = None, *, dim: int = 16, width: int 
         Ronneberger, Fischer, Brox, "U-Net: Convolutional Networks for Biomedical Image Segmentation",
         MICCAI 2015, arXiv:1505.04597.
     """
-    channels, height, breadth = _image("unet", shape)
-    if min(height, breadth) >> depth < 1:
+    channels, *sides = shape
+    if not 1 <= len(sides) <= 3 or min(sides) < SMALLEST_IMAGE:
         raise UsageError(
-            f"depth of trunk unet must leave a pixel of an image of {height} x {breadth}, got {depth} halvings"
+            "inputs of trunk unet must have shape (channels, length), (channels, height, width) or (channels, depth, "
+            f"height, width), each side >= {SMALLEST_IMAGE}, got {shape}"
         )
-    return Trunk(dim, UNet(channels, dim, width, depth))
+    if min(sides) >> depth < 1:
+        image = " x ".join(map(str, sides))
+        raise UsageError(f"depth of trunk unet must leave a pixel of an image of {image}, got {depth} halvings")
+    return Trunk(dim, UNet(channels, dim, width, depth, len(sides)))
 
 
 TRUNKS: Mapping[str, Callable[..., Trunk]] = {

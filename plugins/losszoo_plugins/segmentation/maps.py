@@ -20,19 +20,29 @@ def hidden(x: Tensor, mask: Tensor | None) -> Tensor:
     return x if mask is None else torch.where(mask, x, 0.0)
 
 
+def spatial(x: Tensor) -> tuple[int, ...]:
+    """The dimensions of the pixels: all of (N, C, ...) but the first two."""
+    return tuple(range(2, x.ndim))
+
+
 def map_mean(values: Tensor, mask: Tensor) -> Tensor:
-    """Mean of each (H, W) map over its True pixels: (N, C, H, W) to (N, C); 0 where there is none.
+    """Mean of each map over its True pixels: (N, C, ...) to (N, C); 0 where there is none.
 
     Example:
         >>> map_mean(torch.tensor([[[[1.0, 5.0]]]]), torch.tensor([[[[True, False]]]]))
         tensor([[1.]])
     """
-    return hidden(values, mask).sum((-2, -1)) / mask.sum((-2, -1)).clamp(min=1)
+    pixels = spatial(values)
+    return hidden(values, mask).sum(pixels) / mask.sum(pixels).clamp(min=1)
 
 
 def per_map(values: Tensor, mask: Tensor) -> Unreduced:
     """One value per map, each with count 1; a map without a pixel left is 0 with count 0."""
-    some = mask.any(-1).any(-1)
+    return counted(values, mask.any(spatial(mask)))
+
+
+def counted(values: Tensor, some: Tensor) -> Unreduced:
+    """Values with count 1; 0 with count 0 where ``some`` is False."""
     return Unreduced(torch.where(some, values, 0.0), some.to(values.dtype))
 
 

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from losszoo import Range, Unreduced, loss
-from losszoo_plugins.segmentation.maps import map_mean, per_map, present, probabilities
+from losszoo_plugins.segmentation.maps import map_mean, per_map, present, probabilities, spatial
 
 Activation = Literal["none", "sigmoid"]
 Weight = Annotated[float, Range(0, None, search=(0, 1))]
@@ -25,18 +25,21 @@ def smoothness(
 ) -> Unreduced:
     r"""Mean absolute difference of neighbouring pixels; a term of a sum, independent of the targets.
 
-    .. math:: \ell = \operatorname{mean}_{i,j} |x_{i+1,j} - x_{i,j}| + \operatorname{mean}_{i,j} |x_{i,j+1} - x_{i,j}|
+    .. math:: \ell = \sum_d \operatorname{mean}_i |x_{i + e_d} - x_i|
+
+    The sum runs over the spatial dimensions d, the mean over the pixels i that have a next one along d.
 
     For fewer specks and holes, as one term of a sum (``0.7*bce + 0.3*smoothness``): alone, a constant map is
     its minimum. On raw logits it also holds back confident edges; ``activation="sigmoid"`` charges an edge
-    between two sure regions at most 1.
+    between two sure regions at most 1. Where the targets are labels, x is the log odds of a class in the softmax
+    over the channels, and its probability the softmax share.
 
     Args:
-        logits: (N, C, H, W), the prediction. A map of one row (or column) has no such neighbours: that term
-            is 0.
-        targets: (N, C, H, W), not looked at.
+        logits: (N, C, ...), the prediction, with one spatial dimension or more. A map of one row (or column) has
+            no such neighbours: that term is 0.
+        targets: (N, C, ...), or labels (N, ...); not looked at.
         activation: what is smoothed: the prediction as it is, or its probability.
-        mask: boolean, (N, C, H, W); a pair counts where both of its pixels are True.
+        mask: boolean, (N, C, ...); a pair counts where both of its pixels are True.
 
     Returns:
         One value per map, (N, C); it counts 1, or 0 where the mask leaves no pixel. The gradient of a pair of
@@ -67,20 +70,21 @@ def smooth_segmentation(
 ) -> Unreduced:
     r"""Binary cross-entropy plus smoothness: favours few, unbroken regions.
 
-    .. math:: \ell = a \operatorname{mean}_{i,j} \operatorname{bce}(x_{ij}, t_{ij}) + b \operatorname{smoothness}(x)
+    .. math:: \ell = a \operatorname{mean}_i \operatorname{bce}(x_i, t_i) + b \operatorname{smoothness}(x)
 
     For masks that should be few unbroken regions, and for labels that are noisy pixel by pixel. Differences of
     logits have no bound, so at the default weights a map of thin strokes is cheapest when it is almost flat and
     below every threshold (on ``digits-segmentation``: IoU 0); ``activation="sigmoid"`` bounds each difference
-    by 1 (IoU 0.76 there).
+    by 1 (IoU 0.76 there). Where the targets are labels, each class is set against all others: x is its log odds
+    in the softmax over the channels.
 
     Args:
-        logits: (N, C, H, W).
-        targets: (N, C, H, W), in {0, 1}.
+        logits: (N, C, ...), with one spatial dimension or more.
+        targets: (N, C, ...), in [0, 1]; or labels (N, ...), one class for each pixel.
         bce_weight: a, the weight of the cross-entropy.
         smoothness_weight: b, the weight of the smoothness.
         activation: what is smoothed: the prediction as it is, or its probability.
-        mask: boolean, (N, C, H, W); False pixels take no part in either term.
+        mask: boolean, (N, C, ...); False pixels take no part in either term.
 
     Returns:
         One value per map, (N, C); it counts 1, or 0 where the mask leaves no pixel.
@@ -100,7 +104,8 @@ def smooth_segmentation(
 
 def _variation(logits: Tensor, activation: str, mask: Tensor) -> Tensor:
     x = probabilities(logits)[0] if activation == "sigmoid" else logits
-    return _mean_step(x, mask) + _mean_step(x.mT, mask.mT)
+    steps = [_mean_step(x.transpose(d, -1), mask.transpose(d, -1)) for d in reversed(spatial(x))]
+    return torch.stack(steps).sum(0)
 
 
 def _mean_step(x: Tensor, mask: Tensor) -> Tensor:

@@ -28,6 +28,6 @@ def losszoo_signatures() -> Iterable[str]:
 
 @hookimpl
 def losszoo_kinds() -> Iterable[str]:
-    """Six kinds of task."""
-    names = ("MulticlassTask", "BinaryTask", "RegressionTask", "SegmentationTask", "RetrievalTask", "ViewsTask")
-    return tuple(f"{_HERE}.kinds:{name}" for name in names)
+    """Seven kinds of task."""
+    names = ("Multiclass", "Binary", "Regression", "Segmentation", "SemanticSegmentation", "Retrieval", "Views")
+    return tuple(f"{_HERE}.kinds:{name}Task" for name in names)

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from losszoo import EdgeCase, Source, checks
+from losszoo import EdgeCase, Source, UsageError, checks
 
 
 def alike(predictions: Any, targets: Any) -> tuple[Tensor, Tensor]:
@@ -76,3 +76,11 @@ def cases(first: str, of: Iterator[tuple[str, Tensor]], *rest: Any) -> Iterator[
     """Edge cases of the first argument, beside the others as they are."""
     for label, changed in of:
         yield EdgeCase(f"{first}{label}", (changed, *rest))
+
+
+def pixel_head(width: int, channels: int, dimensions: int) -> nn.Module:
+    """The same linear layer at each pixel of features (N, width, ...) with one to three spatial dimensions."""
+    layers = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
+    if dimensions not in layers:
+        raise UsageError(f"targets of a task must have one to three spatial dimensions, got {dimensions}")
+    return layers[dimensions](width, channels, kernel_size=1)

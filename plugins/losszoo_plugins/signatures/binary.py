@@ -79,8 +79,8 @@ class Binary(Signature):
 
     def head(self, width: int, data: Any) -> nn.Module:
         targets = data.train.targets
-        if targets.ndim == 4:
-            return nn.Conv2d(width, targets.shape[1], kernel_size=1)
+        if targets.ndim > 2:
+            return _shared.pixel_head(width, targets.shape[1], targets.ndim - 2)
         # A task of two classes has one output; with more of them each is one against the rest.
         return nn.Linear(width, 1 if data.kind == "binary" else data.classes or targets[0].numel())
 

@@ -1,13 +1,14 @@
-"""Six kinds of task: what their targets are, and the metrics that judge a prediction."""
+"""Seven kinds of task: what their targets are, and the metrics that judge a prediction."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from losszoo import Kind, metrics
+from losszoo import DataError, Kind, metrics
 
 
 class MulticlassTask(Kind):
@@ -54,17 +55,50 @@ class RegressionTask(Kind):
 
 
 class SegmentationTask(Kind):
-    """A mask for each map."""
+    """Masks, one or several for each image: a yes or no, or a share, for each pixel."""
 
     name = "segmentation"
     natural = "segmentation"
     metrics = ("iou",)
-    target_shape = "(N, C, H, W)"
-    target_dims = 4
+    target_shape = "(N, C, ...)"
+    target_dims = 3
+
+    def check_targets(self, where: str, targets: Any) -> None:
+        if targets.ndim < self.target_dims:
+            _refuse(where, f"have shape {self.target_shape}", f"{targets.shape}")
+        outside = targets[~((targets >= 0) & (targets <= 1))]
+        if outside.size and np.isfinite(outside[0]):
+            labels = "labels of pixels, (N, ...), are of the kind semantic-segmentation"
+            _refuse(where, f"be in [0, 1] ({labels})", f"{outside[0]}")
 
     def score(self, outputs: Tensor, targets: Tensor, data: Any, expects: str) -> dict[str, float]:
         masks = metrics.positives_of(outputs, expects).cpu().numpy()
         return {"iou": metrics.iou(targets.cpu().numpy() > 0.5, masks)}
+
+
+class SemanticSegmentationTask(Kind):
+    """One label of several for each pixel; -100 where a pixel is ignored."""
+
+    name = "semantic-segmentation"
+    natural = "segmentation"
+    metrics = ("mean_iou", "accuracy")
+    labels = True
+    ignored_label = -100
+    target_shape = "(N, ...)"
+    target_dims = 2
+
+    def check_targets(self, where: str, targets: Any) -> None:
+        if targets.ndim < self.target_dims:
+            _refuse(where, f"be labels of pixels, {self.target_shape}", f"shape {targets.shape}")
+        # The usual mark of an ignored pixel; as a class it would be one of 256.
+        if (targets == 255).any() and not (targets == 254).any():
+            _refuse(where, "be -100 where a pixel is ignored (np.where(targets == 255, -100, targets))", "255")
+
+    def score(self, outputs: Tensor, targets: Tensor, data: Any, expects: str) -> dict[str, float]:
+        counts = targets != self.ignored_label
+        predicted = metrics.labels_of(outputs, expects)[counts].cpu().numpy()
+        truth = targets[counts].cpu().numpy()
+        return {"mean_iou": metrics.mean_iou(truth, predicted), "accuracy": metrics.accuracy(truth, predicted)}
 
 
 class RetrievalTask(MulticlassTask):
@@ -92,3 +126,7 @@ class ViewsTask(MulticlassTask):
 
     def score_votes(self, votes: Tensor, targets: Tensor, data: Any) -> dict[str, float]:
         return {"knn_accuracy": self.score(votes, targets, data, "probabilities")["accuracy"]}
+
+
+def _refuse(where: str, rule: str, came: str) -> None:
+    raise DataError(f"task {where} targets must {rule}, got {came}")

@@ -32,7 +32,7 @@ class Multiclass(Signature):
         "logits": ("input", "inputs", "output", "outputs", "pred", "preds", "predictions", "scores", "y_pred"),
         "targets": ("target", "label", "labels", "y", "y_true", "classes", "class_labels"),
     }
-    fits = ("multiclass", "binary")
+    fits = ("multiclass", "binary", "semantic-segmentation")
     expects = ("logits", "probabilities", "log-probabilities")
     any_shape = True
     options: ClassVar = {
@@ -183,7 +183,8 @@ class Multiclass(Signature):
         return F.log_softmax(outputs, 1) if expects == "log-probabilities" else F.softmax(outputs, 1)
 
     def head(self, width: int, data: Any) -> nn.Module:
-        return nn.Linear(width, data.classes)
+        dimensions = data.train.targets.ndim - 1
+        return _shared.pixel_head(width, data.classes, dimensions) if dimensions else nn.Linear(width, data.classes)
 
     def loss_inputs(self, batch: Any) -> tuple[Any, ...]:
         return batch.outputs, batch.targets
