@@ -119,11 +119,11 @@ def read_json(path: Path, checked: bool = True) -> Any:
     try:
         found = json.loads(content)
     except RecursionError:
-        raise DamagedError(f"it must be nested at most {DEEPEST_JSON} deep, got a deeper one") from None
+        raise DamagedError(f"a file that is nested more than {DEEPEST_JSON} deep") from None
     except ValueError as error:
         raise DamagedError(f"a file that is cut off or damaged: {error}") from error
     if _is_deeper(found, DEEPEST_JSON):
-        raise DamagedError(f"it must be nested at most {DEEPEST_JSON} deep, got a deeper one")
+        raise DamagedError(f"a file that is nested more than {DEEPEST_JSON} deep")
     told = _JSON_END.fullmatch(content[-len(_BLANK) - 14 :]) if isinstance(found, dict) else None
     if told is None:
         if checked:
@@ -141,7 +141,7 @@ def _regular(path: Path) -> bytes:
         content = file.read(LARGEST_JSON + 1)
     if len(content) > LARGEST_JSON:
         raise DamagedError(
-            f"{path.stat().st_size / 2**20:.0f} MB is too large, at most {LARGEST_JSON // 2**20} are read"
+            f"a file of {path.stat().st_size / 2**20:.0f} MB, where at most {LARGEST_JSON // 2**20} are read"
         )
     return content
 
@@ -154,7 +154,7 @@ def check_regular(path: Path) -> None:
         OSError: it cannot be read.
     """
     if not stat.S_ISREG(path.stat().st_mode):
-        raise DamagedError("it is no regular file")
+        raise DamagedError("a pipe, a device or a folder, which is no regular file")
 
 
 def check_no_links(*paths: Path) -> None:

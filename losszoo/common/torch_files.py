@@ -76,13 +76,13 @@ def load(path: Path, most_values: int) -> Any:
 def _unpack(file: IO[bytes], length: int, copy: IO[bytes], most_values: int) -> None:
     """A copy that only this function has written, so that torch cannot read its directory in another way."""
     if _count(file, length) > _MOST_ENTRIES:
-        raise DamagedError(f"it must hold at most {_MOST_ENTRIES:,} tensors, got more")
+        raise DamagedError(f"a file of more than {_MOST_ENTRIES:,} tensors")
     with zipfile.ZipFile(file) as archive, zipfile.ZipFile(copy, "w") as clean:
         entries = archive.infolist()
         unpacked = sum(entry.file_size for entry in entries)
         if unpacked > length or any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
             size = f"{unpacked / 2**20:.0f} MB from {length / 2**20:.1f}"
-            raise DamagedError(f"it would unpack to {size}, and torch packs nothing")
+            raise DamagedError(f"a file that would unpack to {size}, where torch packs nothing")
         for entry in entries:
             if entry.filename.endswith("/data.pkl"):
                 _check_pickle(archive.read(entry), most_values)
@@ -139,7 +139,7 @@ def _check_pickle(pickle: bytes, most_values: int) -> None:
             if work > _MOST_WORK:
                 raise DamagedError(_ENDLESS)
         if values > most_values:
-            raise DamagedError(f"it must hold at most {most_values:,} values, got more")
+            raise DamagedError(f"a file of more than {most_values:,} values")
 
 
 def _taken(operation: pickletools.OpcodeInfo, stack: list[list[Any]], marks: list[int]) -> list[list[Any]]:
@@ -179,7 +179,7 @@ def _check_nest(content: Any, most_values: int) -> None:
         elif id(value) not in sizes and isinstance(value, Mapping | list | tuple | Set):
             open_ones.add(id(value))
             if len(open_ones) > _DEEPEST:
-                raise DamagedError(f"it must be nested at most {_DEEPEST} deep, got a deeper one")
+                raise DamagedError(f"a file that is nested more than {_DEEPEST} deep")
             waiting.append((value, True))
             waiting += ((item, False) for item in _items(value))
 

@@ -44,7 +44,7 @@ def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:
         ("", "cannot be read"),
         ("[1]", "carries no checksum"),
         ('{"format": 1, "status": "done"}', "carries no checksum"),
-        ("[" * 100_000, "nested at most 64 deep"),
+        ("[" * 100_000, "a file that is nested more than 64 deep"),
         ({"format": 1}, "has format 1 instead of 2"),
         ({"format": 2, "status": "done"}, "is not a record of a cell"),
     ],

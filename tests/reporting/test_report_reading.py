@@ -150,7 +150,7 @@ def test_links_pipes_and_large_files_are_not_read(tmp_path: Path, monkeypatch: p
     (run,) = (found := search(tmp_path / "here")).runs
     assert (run.loss, run.steps, run.history) == ("bce", None, ())
     assert [note.split(": ")[1] for note in found.notes] == ["missing", "damaged"]
-    assert "0 MB is too large" in found.notes[1]
+    assert "a file of 0 MB, where at most 0 are read" in found.notes[1]
 
 
 def test_somebody_elses_config_is_no_run(tmp_path: Path) -> None:

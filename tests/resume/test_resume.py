@@ -256,8 +256,8 @@ def test_what_is_no_run_folder(tmp_path: Path, done: RunResult) -> None:
             "PK",
             "must be a whole checkpoint, got a file that is cut off.*no checksum; delete it to start the run again",
         ),
-        ("config.json", "{", "must be a whole JSON file, got a file that is cut off or damaged"),
-        ("config.json", "[" * 100_000, "must be a whole JSON file, got it must be nested at most 64 deep"),
+        ("config.json", "{", "must be a whole JSON file, got a file that is cut off or damaged: .*; start a new run"),
+        ("config.json", "[" * 100_000, "JSON file, got a file that is nested more than 64 deep; start a new run"),
     ):
         (tmp_path / "damaged" / "result.json").unlink(missing_ok=True)
         (tmp_path / "damaged" / name).write_text(text)

@@ -68,14 +68,14 @@ def test_a_file_that_was_changed_by_hand_is_refused_where_a_run_resumes(tmp_path
 @pytest.mark.parametrize("text", ["[" * 65 + "]" * 65, '{"a":' * 65 + "1" + "}" * 65, "[" * 10**6])
 def test_deep_json_is_a_sentence(tmp_path: Path, text: str) -> None:
     (tmp_path / "a.json").write_text(text)
-    with pytest.raises(DamagedError, match="it must be nested at most 64 deep, got a deeper one"):
+    with pytest.raises(DamagedError, match="a file that is nested more than 64 deep"):
         read_json(tmp_path / "a.json", checked=False)
 
 
 def test_a_large_file_and_a_pipe_are_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files, "LARGEST_JSON", 100)
     (tmp_path / "a.json").write_text("[" + "1," * 100 + "1]")
-    with pytest.raises(DamagedError, match="is too large"):
+    with pytest.raises(DamagedError, match="a file of 0 MB, where at most 0 are read"):
         read_json(tmp_path / "a.json")
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(DamagedError, match="no regular file"):
@@ -191,7 +191,8 @@ def test_a_pickle_without_end_is_refused(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.chdir(tmp_path)
     path = sealed(tmp_path / "a.pt", {"data.pkl": pickled(HOSTILE[name]), "version": b"3\n", "byteorder": b"little"})
     with pytest.raises(
-        UsageError, match=r"must be a crash bundle .* (would not end|a deeper one|values, got more|never loaded);"
+        UsageError,
+        match=r"a crash bundle .* (would not end|nested more than \d+ deep|more than [\d,]+ values|never loaded);",
     ):
         read(path)
     assert not Path("evil").exists()
@@ -208,14 +209,14 @@ def test_an_archive_that_unpacks_to_gigabytes_is_not_unpacked(tmp_path: Path) ->
     zeros = {"data.pkl": pickled(b"N"), "data/0": bytes(300 * 2**20)}
     path = sealed(tmp_path / "a.pt", zeros, zipfile.ZIP_DEFLATED)
     assert path.stat().st_size < 2**20
-    with pytest.raises(UsageError, match=r"it would unpack to 300 MB from 0\.\d, and torch packs nothing"):
+    with pytest.raises(UsageError, match=r"a file that would unpack to 300 MB from 0\.\d, where torch packs nothing"):
         read(path)
 
 
 def test_a_directory_without_end_is_not_read(tmp_path: Path) -> None:
     content = b"PK\x03\x04" + b"PK\x01\x02" * 500_001
     (tmp_path / "a.pt").write_bytes(content + f"\nlosszoo sha256 {files._digest(content)}\n".encode())
-    with pytest.raises(UsageError, match="it must hold at most 500,000 tensors, got more"):
+    with pytest.raises(UsageError, match="got a file of more than 500,000 tensors;"):
         read(tmp_path / "a.pt")
 
 

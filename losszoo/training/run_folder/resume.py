@@ -265,7 +265,7 @@ def read_run(folder: Path) -> Kept:
         return Kept(folder, config, checkpoint=read_checkpoint(path) if path.exists() else None)
     except (OSError, DamagedError) as error:
         raise NotResumableError(
-            f"{path} must be a whole checkpoint, got {error}; delete it to start the run again"
+            f"{path} must be a whole checkpoint, got {_in_place_of_it(error)}; delete it to start the run again"
         ) from error
 
 
@@ -323,4 +323,11 @@ def _json(folder: Path, name: str) -> Any:
     try:
         return read_json(path)
     except (OSError, DamagedError) as error:
-        raise NotResumableError(f"{path} must be a whole JSON file, got {error}") from error
+        next_step = "start a new run" if name == "config.json" else "delete it to resume the run from its checkpoint"
+        raise NotResumableError(
+            f"{path} must be a whole JSON file, got {_in_place_of_it(error)}; {next_step}"
+        ) from error
+
+
+def _in_place_of_it(error: OSError | DamagedError) -> str:
+    return str(error) if isinstance(error, DamagedError) else f"one that cannot be read ({error.strerror or error})"
