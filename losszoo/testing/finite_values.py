@@ -24,15 +24,15 @@ def what_breaks(loss: Callable[..., Tensor], inputs: Batch, subject: Subject) ->
     wide = subject.make().double()
     true, true_gradients = value_and_gradients(wide, to_dtype(inputs, torch.float64), subject.signature)
     if bool(value.isnan()):
-        return f"the value is {value.item()}"
+        return f"the value {value.item()}"
     if bool(value.isinf()):
         truly = bool(_is_beyond(true)) or (subject.expects != "logits" and bool(true.isinf()))
-        return None if truly else f"the value is {value.item()}, in float64 {true.item():g}"
+        return None if truly else f"the value {value.item()}, which is {true.item():g} in float64,"
     pairs = zip(gradients, true_gradients, strict=True)
     wrong = [g for g, t in pairs if bool((g.isnan() | (g.isinf() & ~_is_beyond(t))).any())]
     if not wrong:
         return None
-    return f"the value is {value.item():g} and the gradient holds {float(wrong[0][~wrong[0].isfinite()][0])}"
+    return f"the value {value.item():g} and {float(wrong[0][~wrong[0].isfinite()][0])} in the gradient"
 
 
 def _is_beyond(true: Tensor) -> Tensor:

@@ -145,10 +145,11 @@ def check_edge_cases(signature: Signature) -> None:
     """Every edge case has a label, is accepted by its own check, and holds no NaN."""
     for expects in signature.expects:
         for case in _edge_cases(signature, expects):
-            require(isinstance(case.label, str) and bool(case.label), "a case must have a label", repr(case.label), "")
+            labelled, advice = isinstance(case.label, str) and bool(case.label), "say in a few words what it tries"
+            require(labelled, "label of an edge case must be a text that is not empty", f"{case.label!r}", advice)
             _check_accepted(signature, case.inputs, expects, f"the edge case {case.label!r}")
             known = not any(bool(x.isnan().any()) for x in _tensors(case.inputs) if x.is_floating_point())
-            require(known, f"the edge case {case.label!r} must hold no NaN", "it does", "a NaN is no legal input")
+            require(known, f"the edge case {case.label!r} must hold no NaN", "one", "a NaN is no legal input")
 
 
 def check_rows_of(signature: Signature) -> None:
@@ -207,9 +208,9 @@ def check_refusals(signature: Signature) -> None:
                 try:
                     _accepted(signature, wrong, expects)
                 except BrokenRule as error:
-                    require(error.argument == name, rule, str(error), advice)
+                    require(error.argument == name, rule, f"the error {error}", advice)
                 except Exception as error:  # what a check without this rule raises, somewhere inside
-                    require(False, rule, in_one_line(error), advice)
+                    require(False, rule, f"the error {in_one_line(error)}", advice)
                 else:
                     require(False, rule, "no error", advice)
 
@@ -221,10 +222,11 @@ def check_empty(signature: Signature) -> None:
     shape = signature.element_shape(inputs)
     is_size = isinstance(shape, torch.Size)
     require(is_size, "element_shape must be a torch.Size", f"{shape!r}", "take tensor.shape, or a slice of it")
-    require(not signature.is_empty(inputs), "an ordinary batch must not be empty", "is_empty=True", "")
+    advice = "return whether there is no sample"
+    require(not signature.is_empty(inputs), "is_empty must be False for an ordinary batch", "True", advice)
     if not signature.on_parameters:
         nothing = signature.rows_of(inputs, slice(0))
-        require(signature.is_empty(nothing), "a batch without samples must be empty", "is_empty=False", "")
+        require(signature.is_empty(nothing), "is_empty must be True for a batch without samples", "False", advice)
 
 
 def check_rightness(signature: Signature) -> None:
@@ -243,13 +245,19 @@ def check_link(signature: Signature) -> None:
     outputs = torch.randn(_ROWS, 3, generator=torch.Generator().manual_seed(0))
     for expects in signature.expects:
         linked = signature.link(outputs, expects)
-        require(linked.shape == outputs.shape, "link must keep the shape", f"{tuple(linked.shape)}", "")
+        require(
+            linked.shape == outputs.shape,
+            f"link must keep the shape {tuple(outputs.shape)}",
+            f"{tuple(linked.shape)}",
+            "compute it elementwise, or over a dimension that stays",
+        )
         inside = {
             "logits": True,
             "probabilities": bool(((linked >= 0) & (linked <= 1)).all()),
             "log-probabilities": bool((linked <= 0).all()),
         }[expects]
-        require(inside, f"link must give {expects}", f"{linked.tolist()}", "")
+        advice = "end with a sigmoid or softmax, or its logarithm, or leave it out of expects"
+        require(inside, f"link must give {expects}", f"{linked.tolist()}", advice)
 
 
 def check_pairs(signature: Signature) -> None:
@@ -257,13 +265,15 @@ def check_pairs(signature: Signature) -> None:
     if not signature.forms_pairs:
         raise NotApplicable("it forms no pairs")
     found = signature.pairs(signature.check(_example(signature, rows=_ROWS), CheckContext()))
-    rows = len(found.rows)
-    require(len(found.row_labels) == rows, "row_labels must be one for each row", f"{len(found.row_labels)}", "")
+    rows, advice = len(found.rows), "compare the shapes that pairs gives to PairedRows"
+    labels = len(found.row_labels)
+    require(labels == rows, "row_labels must be one for each row", f"{labels} for {rows} rows", advice)
     if found.columns is not None:
         labelled = found.column_labels is not None and len(found.column_labels) == len(found.columns)
-        require(labelled, "column_labels must be one for each candidate", f"{found.column_labels!r}", "")
+        require(labelled, "column_labels must be one for each candidate", f"{found.column_labels!r}", advice)
     if found.own is not None:
-        require(len(found.own) == rows, "own must be one index for each row", f"{len(found.own)}", "")
+        own = len(found.own)
+        require(own == rows, "own must be one index for each row", f"{own} for {rows} rows", advice)
 
 
 def check_training(signature: Signature) -> None:
@@ -367,7 +377,7 @@ def _check_accepted(signature: Signature, inputs: tuple[Any, ...], expects: str,
 
 
 def _size_of(value: Any) -> str:
-    return f"{len(value)} of them" if isinstance(value, tuple) else f"a {type(value).__name__}"
+    return f"a tuple of {len(value)}" if isinstance(value, tuple) else f"a {type(value).__name__}"
 
 
 def _tensors(inputs: tuple[Any, ...]) -> list[Tensor]:

@@ -275,7 +275,9 @@ def test_a_wrong_decorator_is_refused(losses: Any, options: dict[str, Any], said
 
 def test_a_rule_can_be_called_on_a_loss_by_itself() -> None:
     testing.check_deepcopy("focal")
-    with pytest.raises(testing.ConformanceError, match=r"check_deepcopy\[Locked\]: a loss must be copied"):
+    with pytest.raises(
+        testing.ConformanceError, match=r"check_deepcopy\[Locked\]: a loss must be one that can be copied"
+    ):
         testing.check_deepcopy(testing.subject_of(Locked, signature="regression"))
     with pytest.raises(testing.ConformanceError, match="check_nan_under_mask"):
         testing.check_nan_under_mask(Bare())

@@ -40,9 +40,9 @@ def wrong(call: Callable[..., Any], prediction: float, target: float, expects: s
     [
         (squared, 2.0, 1.0, "logits", None),
         (squared, 1e30, 0.0, "logits", None),  # 1e60 is beyond float32
-        (squared_and_cancelled, 1e30, 1e30, "logits", "the value is nan"),  # truly 0
-        (squared_twice, 1e15, 0.0, "logits", "the value is inf, in float64 1e+30"),  # 1e30, by way of 1e60
-        (squared_twice, 0.0, 0.0, "logits", "the value is 0 and the gradient holds nan"),
+        (squared_and_cancelled, 1e30, 1e30, "logits", "the value nan"),  # truly 0
+        (squared_twice, 1e15, 0.0, "logits", "the value inf, which is 1e+30 in float64,"),  # 1e30, by way of 1e60
+        (squared_twice, 0.0, 0.0, "logits", "the value 0 and nan in the gradient"),
         (log_loss, 0.0, 1.0, "probabilities", None),  # minus log 0
     ],
 )

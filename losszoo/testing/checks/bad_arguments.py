@@ -77,8 +77,8 @@ def must_refuse(name: str, what: str, call: Callable[[], Any]) -> None:
     try:
         call()
     except UsageError as error:
-        require(bool(re.search(rf"\b{name} must .*got", str(error), re.DOTALL)), rule, str(error), advice)
+        require(bool(re.search(rf"\b{name} must .*got", str(error), re.DOTALL)), rule, f"the error {error}", advice)
     except Exception as error:  # what a loss without checks raises, somewhere inside
-        require(False, rule, f"{type(error).__name__}: {error}", advice)
+        require(False, rule, f"the error {type(error).__name__}: {error}", advice)
     else:
         require(False, rule, "no error", advice)

@@ -27,7 +27,7 @@ def check_inputs_untouched(subject: Subject) -> None:
     before = changed(inputs, torch.clone)
     subject.make()(*inputs)
     same = all_equal(inputs, before)
-    require(same, "a loss must not change its inputs", "one holds other numbers after the call", "work on a copy")
+    require(same, "a loss must not change its inputs", "one that holds other numbers after the call", "work on a copy")
 
 
 @check()
@@ -90,7 +90,12 @@ def _gives_the_same(subject: Subject, twin_of: Callable[[Loss], Loss], advice: s
     try:
         twin = twin_of(loss)
     except Exception as error:  # pickle raises whatever the object's own hooks raise
-        require(False, "a loss must be copied and pickled", f"{type(error).__name__}: {error}", advice)
+        require(
+            False,
+            "a loss must be one that can be copied and pickled",
+            f"the error {type(error).__name__}: {error}",
+            advice,
+        )
     agree("the value of the copy", twin(*inputs), "that of the loss", loss(*inputs), advice, rtol=0)
 
 
@@ -100,7 +105,7 @@ def check_state_dict(subject: Subject) -> None:
     trained, inputs = subject.make(), subject.batch()
     loose = [name for name, x in _loose_tensors(trained) if x.requires_grad]
     advice = "make it an nn.Parameter, or register_buffer it"
-    require(not loose, "what is learned must be a parameter", f"{', '.join(loose)} is a plain tensor", advice)
+    require(not loose, "what is learned must be a parameter", f"{', '.join(loose)} as a plain tensor", advice)
     state = trained.state_dict()
     if not state:
         raise NotApplicable("it has no state")

@@ -69,7 +69,8 @@ def check_wrong_options(subject: Subject) -> None:
     try:
         subject.make(no_such_parameter=1)
     except UsageError as error:
-        require(_UNKNOWN in str(error), "an unknown parameter must be refused by its name", str(error), "name it")
+        rule, came = "an unknown parameter must be refused by its name", f"the error {error}"
+        require(_UNKNOWN in str(error), rule, came, "name it")
     else:
         advice = "name every keyword: **options swallows misspelt ones"
         require(False, "an unknown parameter must be refused", f"no error for {_UNKNOWN}=1", advice)
@@ -96,7 +97,8 @@ def check_legal_options(subject: Subject) -> None:
     for name, value in cases:
         loss = subject.make(**{name: value})
         result, gradients = value_and_gradients(loss, subject.batch(), subject.signature)
-        came = f"{name}={value!r} gives the value {result.item()}"
+        gradient = "" if result.isnan() or result.isinf() else " and a gradient that is not finite"
+        came = f"the value {result.item()}{gradient} with {name}={value!r}"
         advice = "narrow the range in the Param (bounds='()' leaves out its ends), or treat the end in the loss"
         rule = "value and gradient must be finite wherever a parameter is legal"
         require(are_finite(result, gradients), rule, came, advice)

@@ -58,7 +58,7 @@ def _changes_nothing(subject: Subject, change: Callable[[Tensor], Tensor], what:
         if place not in rules.per_sample:
             continue  # candidates are not masked
         there = gradient[~mask]
-        came = f"{[x for x in there.flatten().tolist() if x != 0][:1]}"
+        came = f"{next((x for x in there.flatten().tolist() if x != 0), 0.0):g}"
         require(bool((there == 0).all()), f"the gradient under the mask must be 0, with {what} there", came, _ADVICE)
 
 

@@ -21,9 +21,9 @@ def check_unreduced(subject: Subject) -> None:
     try:
         subject.must_take(reduction="none")
     except NotApplicable as refusal:
-        require(False, rule, str(refusal), advice)
+        require(False, rule, f"the error {refusal}", advice)
     shape = tuple(subject.make("none")(*subject.batch()).shape)
-    require(shape != (), rule, f"reduction='none' gives the shape {shape}", advice)
+    require(shape != (), rule, f"the shape {shape} with reduction='none'", advice)
 
 
 @check(concerns=sampled)
@@ -104,6 +104,7 @@ def obeys_empty_policy(subject: Subject, nothing: tuple[object, ...], how: dict[
     except EmptyBatchError:
         return
     except UsageError as error:
-        require(False, "a mean over an empty batch must say so where empty='raise'", str(error), advice)
+        rule = "a mean over an empty batch must raise an EmptyBatchError where empty='raise'"
+        require(False, rule, f"the error {error}", advice)
     else:
         require(False, "a mean over an empty batch must raise where empty='raise'", f"value={value.item()}", advice)

@@ -19,7 +19,7 @@ def check_ordinary_batch(subject: Subject) -> None:
     """On an ordinary batch the loss is one finite number with a finite gradient that is not zero."""
     value, gradients = value_and_gradients(subject.make(), subject.batch(), subject.signature)
     shape = tuple(value.shape)
-    require(shape == (), "a mean must be one number", f"its shape is {shape}", "return unreduced values")
+    require(shape == (), "a mean must be one number", f"the shape {shape}", "return unreduced values")
     came = f"value={value.item()}, gradient={[g.tolist() for g in gradients]}"
     advice = f"look at it with: {subject.doctor}"
     require(are_finite(value, gradients), "value and gradient must be finite", came, advice)
@@ -32,11 +32,11 @@ def check_battery(subject: Subject) -> None:
     """Value and gradient stay finite on the edge cases of its signature, wherever the true ones are."""
     loss = subject.make()
     broken = [
-        f"on '{case.label}' {fault}"
+        f"{fault} on '{case.label}'"
         for case in edge_cases(subject.signature, subject.expects, 0)
         if (fault := what_breaks(loss, case.inputs, subject))
     ]
-    came = "".join(broken[:1]) + f" (and so on {len(broken) - 1} inputs more)" * (len(broken) > 1)
+    came = "".join(broken[:1]) + f" (and the like on {len(broken) - 1} inputs more)" * (len(broken) > 1)
     require(not broken, "value and gradient must be finite", came, f"look at it with: {subject.doctor}")
 
 
