@@ -82,7 +82,7 @@ def _hash(path: Path) -> str:
             return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
         raise DataError(
-            f"data file {path} must be readable, got {error.strerror}; change its permissions or remove it"
+            f"data file {path} cannot be read ({error.strerror}); change its permissions or remove it"
         ) from error
 
 
@@ -109,7 +109,8 @@ def _download(task: str, filename: str, sha256: str, url: str) -> Path:
             got = pooch.retrieve(url, known_hash=f"sha256:{sha256}", fname=filename, path=folder, downloader=downloader)
     except ValueError as error:
         raise DataError(
-            f"what {url} serves must have sha256 {sha256}, got {error} Nothing was kept; {_where(task, filename)}"
+            f"what {url} serves must have sha256 {sha256}, got another file, which was not kept ({error}); "
+            f"{_where(task, filename)}"
         ) from error
     except OSError as error:
         raise MissingDataError(

@@ -135,7 +135,7 @@ def _distinct(
     found: dict[str, str] = {}
     for member in given:
         if not isinstance(member, str):
-            came = f"{type(member).__name__} {getattr(member, '__name__', '')}".strip()
+            came = f"a {type(member).__name__} {getattr(member, '__name__', '')}".strip()
             problems.append(
                 f"a {what} must be given as text, from which every worker makes it, got {came}; {_NAMES[what]}"
             )
@@ -210,4 +210,4 @@ def _refuse(problems: list[str]) -> None:
     shown = problems[:_MOST_PROBLEMS]
     more = [f"and {len(problems) - len(shown)} more"] if len(shown) < len(problems) else []
     lines = "".join("\n  - " + "\n    ".join(problem.split("\n")) for problem in [*shown, *more])
-    raise UsageError(f"nothing is started: the grid must hold only what can be run, got:{lines}")
+    raise UsageError(f"nothing is started, as the grid holds what cannot be run:{lines}")

@@ -98,7 +98,7 @@ def real(name: str, value: Any) -> Tensor:
 def undifferentiated(name: str, value: Any) -> Any:
     """An argument that only selects pairs, and so has no gradient: a requested one would be 0, or None."""
     if isinstance(value, Tensor) and differentiated(value):
-        raise BrokenRule(name, f"have no gradient; pass {name}.detach()", "one that requires it")
+        raise BrokenRule(name, "not require a gradient", f"requires_grad=True; pass {name}.detach()")
     return value
 
 
@@ -164,4 +164,4 @@ def require(condition: Tensor, name: str, rule: str, value: Tensor) -> None:
     """Break the rule with the first offending number."""
     if not bool(condition.all()):
         same = value.shape == condition.shape
-        raise BrokenRule(name, rule, f"{value[~condition].flatten()[0].item()}" if same else "others")
+        raise BrokenRule(name, rule, f"{value[~condition].flatten()[0].item()}" if same else "other numbers")

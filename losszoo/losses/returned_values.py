@@ -28,7 +28,7 @@ def as_unreduced(result: Any) -> Unreduced:
     if counts is None:
         return kept(values)
     if not isinstance(counts, Tensor) or counts.shape != values.shape:
-        came = tuple(counts.shape) if isinstance(counts, Tensor) else type(counts).__name__
+        came = f"{tuple(counts.shape)}" if isinstance(counts, Tensor) else f"a {type(counts).__name__}"
         raise UsageError(f"counts must have the shape of the values, {tuple(values.shape)}, got {came}")
     return kept(values, counts.to(values.dtype))
 

@@ -152,7 +152,7 @@ class PairLabels:
             return positive, ~positive
         answer = self.relation(rows, columns)
         if isinstance(answer, tuple) and len(answer) != 2:
-            raise UsageError(f"relation must return one mask or two, (positive, negative), got {len(answer)}")
+            raise UsageError(f"relation must return one mask or two, (positive, negative), got {len(answer)} of them")
         positive, negative = answer if isinstance(answer, tuple) else (answer, None)
         positive = _checked("positive", positive, rows, columns)
         return positive, ~positive if negative is None else _checked("negative", negative, rows, columns) & ~positive
@@ -173,7 +173,7 @@ def same_label(rows: Tensor, columns: Tensor) -> Tensor:
 def _checked(name: str, mask: Any, rows: Tensor, columns: Tensor) -> Tensor:
     shape = (rows.shape[0], columns.shape[0])
     if not isinstance(mask, Tensor) or mask.dtype != torch.bool or mask.shape != shape:
-        came = f"{mask.dtype} of shape {tuple(mask.shape)}" if isinstance(mask, Tensor) else type(mask).__name__
+        came = f"{mask.dtype} of shape {tuple(mask.shape)}" if isinstance(mask, Tensor) else f"a {type(mask).__name__}"
         raise UsageError(f"relation must return {name} as a boolean tensor of shape {shape}, got {came}")
     return mask.clone()
 

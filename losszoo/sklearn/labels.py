@@ -33,7 +33,7 @@ class LabelEstimator(LossEstimator):
         check_classification_targets(labels)
         classes, targets = np.unique(labels, return_inverse=True)
         if len(classes) < 2:
-            raise UsageError(f"y must hold at least two classes, got only {classes[0]!r}")
+            raise UsageError(f"y must hold at least two classes, got only one class, {classes.tolist()[0]!r}")
         spec = TaskSpec(
             name="rows-with-labels",
             target="losszoo.sklearn.rows:Rows",

@@ -35,7 +35,7 @@ def joined(device: str) -> Iterator[World | None]:
         f"{name}={os.environ[name]!r}" for name in numbers if name not in lacking and not os.environ[name].isdigit()
     ]
     if lacking or wrong:
-        came = "; ".join([*([f"{', '.join(lacking)} not set"] if lacking else []), *wrong])
+        came = "; ".join([*([f"no {', '.join(lacking)}"] if lacking else []), *wrong])
         raise UsageError(
             "TORCHELASTIC_RUN_ID must come with RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT, as torchrun sets them, "
             f"got {came}; unset TORCHELASTIC_RUN_ID for one process, or start with torchrun"
@@ -81,7 +81,7 @@ def agreed(others: World | None, choose: Callable[[], C]) -> C:
     answers = [json.loads(text) for text in told]
     failed = [f"{error}" if error else "" for error, _ in answers]
     if any(failed):
-        raise SharedError(f"every rank must be able to train, got {by_rank(failed)}")
+        raise SharedError(f"every rank must be able to train, got an error on {by_rank(failed)}")
     flat = [flattened(config) for _, config in answers]
     values = {name: [repr(config.get(name)) for config in flat] for name in dict.fromkeys(n for c in flat for n in c)}
     differing = [f"{name}: {by_rank(each)}" for name, each in values.items() if len(set(each)) > 1]

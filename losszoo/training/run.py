@@ -182,7 +182,7 @@ def _goes_on(plan: Plan, chosen: Choice) -> Iterator[None]:
         said = (str(error).splitlines() or [""])[0]
         reason = f" ({said})" if said else ""
         raise UsageError(
-            f"memory must be enough for a training step, got too little{reason}; choose a smaller "
+            f"a training step takes more memory than there is{reason}; choose a smaller "
             f"recipe.batch_size with --accumulate, or a smaller model{again}"
         ) from error
 
@@ -216,7 +216,7 @@ def _record(make: Callable[[], Record], world: World | None) -> Record:
     if failure is not None:
         raise failure
     if said:
-        raise UsageError(f"the first rank must be able to write, got {said}")
+        raise UsageError(f"the first rank must be able to write, got the error {said}")
     return record or NoRecord(folder)
 
 

@@ -78,7 +78,7 @@ def _check(study: Study, plan: StudyPlan) -> None:
             raise
         raise _damage(plan, in_one_line(error)) from error
     if lost_ones:
-        raise _damage(plan, f"trial {some_of(lost_ones)}: the checksum does not fit, or there is none")
+        raise _damage(plan, f"trial {some_of(lost_ones)} without a checksum that fits")
 
 
 def _damage(plan: StudyPlan, what: str) -> UsageError:

@@ -143,11 +143,11 @@ def test_an_exhibit_and_a_penalty_side_by_side() -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ((), "bench must have a NAME or --family, got given"),
-        (("nca", "--family", "nca"), "bench must have a NAME or --family, got given"),
+        ((), "bench must have a NAME or --family, got neither"),
+        (("nca", "--family", "nca"), "bench must have a NAME or --family, got both"),
         (("ncaa",), "unknown loss 'ncaa': did you mean nca"),
         (("--family", "nac"), "unknown family 'nac': did you mean nca?"),
-        (("uncertainty",), "uncertainty combines others"),
+        (("uncertainty",), "losses with inputs of their own, got uncertainty, which combines others"),
         (("bce + mse",), "bench must have single losses, got 'bce + mse'"),
         (("nca(tau=1)",), "nca"),
         (("nca", "--sizes", "0"), "sizes must be whole numbers from 1 to 1e12"),
@@ -167,7 +167,7 @@ def test_an_exhibit_and_a_penalty_side_by_side() -> None:
         (("nca", "--device", "abacus"), "device must be one that this machine has"),
         (("nca", "--plot", "out.pdf"), "plot must be one of file.html, file.png, file.svg"),
         (("nca", "--plot", "no/such/folder/out.png"), "in a folder that exists"),
-        (("nca", "--signature", "views"), "'nca' is registered"),
+        (("nca", "--signature", "views"), "loss of your own, got 'nca', which is registered"),
         (("gone.py:f",), "gone.py"),
     ],
 )
@@ -190,7 +190,7 @@ def test_peers_that_are_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert notes == ["pml: no-such-distribution is not installed; pip install 'losszoo[bench]'"]
     code, stderr = ask("nca", "--against", "pml")
     assert code == 2
-    assert "against must name a peer that is installed, got pml: no-such-distribution is not installed" in stderr
+    assert "against must name a peer that is installed, got none: pml: no-such-distribution is not installed" in stderr
     assert choose(None, [subject_of("mse")])[1] == []  # nobody needs it there
 
 

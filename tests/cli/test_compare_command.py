@@ -203,7 +203,10 @@ def test_published_results_stand_in_their_place(tmp_path: Path) -> None:
         (["--task", "digits", "--loss", "nca", "--out", " "], "out must be the path of a folder"),
         (["--task", "digits", "--loss", "nca", "--out", "/proc/1/x"], "out must be a folder that can be written"),
         (["--task", "digits", "--loss", "nca", "--address", "a:1"], "address must be given with --backend ray"),
-        (["--task", "digits", "--loss", "nca", "--epochs", "1", "--set", "recipe.epochs=2"], "epochs is given twice"),
+        (
+            ["--task", "digits", "--loss", "nca", "--epochs", "1", "--set", "recipe.epochs=2"],
+            "epochs must be given once, got --epochs 1 and --set recipe.epochs=2; leave one out",
+        ),
         (["--task", "digits", "--loss", "nca", "--jobs", "0"], "'--jobs': 0 is not in the range"),
         (["--task", "digits", "--loss", "nca", "--clip", "aut"], "clip must be auto or zscore"),
     ],

@@ -18,8 +18,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from losszoo import UsageError, list_losses
-from losszoo.cli.commands import doctor_command
 from losszoo.cli.main import main
+from losszoo.cli.progress_bar import progress_bar, status_line
 from losszoo.doctor import examine_all, in_child
 from losszoo.doctor.report.examination import Examination, Finding, undecided
 
@@ -80,8 +80,8 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[str, Any]]:
 
 
 MISTAKES = [
-    ("", "doctor must have a TARGET or --all, got given; losszoo list shows the names"),
-    ("bce --all", "doctor must have a TARGET or --all, got given"),
+    ("", "doctor must have a TARGET or --all, got neither; losszoo list shows the names"),
+    ("bce --all", "doctor must have a TARGET or --all, got both"),
     ("--all --signature binary", "--signature must go with a TARGET, got 'binary'"),
     ("--all --example x.py:f", "--example must go with a TARGET, got 'x.py:f'"),
     ("bce --plugin nca", "--plugin must go with --all, got 'nca'"),
@@ -236,9 +236,9 @@ class Screen(io.StringIO):
 def test_a_terminal_sees_that_something_happens(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stderr", Screen())
     monkeypatch.setenv("TERM", "xterm-256color")
-    with doctor_command.progress(2) as on_patient:
-        on_patient(examine_all.Patient("[bce]", "stable", HEALTHY))
-    with doctor_command.waiting("./[my].py:loss"):
+    with progress_bar("examining", 2, "") as update:
+        update(advance=1, line="[bce]: healthy")
+    with status_line("examining ./[my].py:loss"):
         pass
     said = sys.stderr.getvalue()  # type: ignore[attr-defined]
     assert "[bce]: healthy" in said
@@ -247,8 +247,9 @@ def test_a_terminal_sees_that_something_happens(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_pipe_sees_no_progress(capsys: pytest.CaptureFixture[str]) -> None:
-    with doctor_command.progress(2) as on_patient, doctor_command.waiting("bce"):
-        on_patient(examine_all.Patient("bce", "stable", HEALTHY))
+    with progress_bar("examining", 2, "") as update, status_line("examining bce") as say:
+        update(advance=1, line="bce: healthy")
+        say("examining focal")
     assert capsys.readouterr() == ("", "")
 
 

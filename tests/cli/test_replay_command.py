@@ -110,15 +110,15 @@ def test_a_guard_needs_a_step(cli: Cli, of_a_guard: str) -> None:
     answer = cli(of_a_guard, "--step", "step.py:healthy")
     assert answer.exit_code == 0
     assert answer.stdout.startswith(f"{of_a_guard}: not reproduced\n  then        non-finite loss in step 1\n")
-    assert "note: a loss or model that keeps a state outside its state_dict" in answer.stdout
+    assert "note: what a loss or model keeps outside its state_dict" in answer.stdout
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (["nowhere.pt"], "there is no file nowhere.pt"),
-        (["."], "it is a folder"),
-        (["own.py"], "it is no file of torch"),
+        (["."], "must be a crash bundle of losszoo, got a folder; pass a file"),
+        (["own.py"], "must be a crash bundle of losszoo, got no file of torch; pass a file"),
         (["{bundle}", "--step", "step.py:NUMBER"], "--step must name a function that takes the bundle, got "),
         (["{bundle}", "--step", "step.py:make_stp"], "step.py has no 'make_stp': did you mean make_step?"),
         (["{bundle}", "--step", "nowhere.py:make_step"], "there is no file"),

@@ -88,11 +88,14 @@ def test_open(runs: Path, monkeypatch: pytest.MonkeyPatch, code: int, said: bool
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("nowhere",), "DIR must be a folder, got no such folder: nowhere"),
+        (("nowhere",), "DIR must be a folder, got nowhere (no such folder)"),
         (("empty",), "DIR must be a comparison folder (losszoo compare)"),
         (("runs", "--html", "page.pdf"), "html must be a file.html in a folder that exists, got 'page.pdf'"),
         (("runs", "--html", "no/page.html"), "html must be a file.html in a folder that exists"),
-        (("runs", "--html", "folder.html"), "the page must go to a file that can be written, got Is a directory"),
+        (
+            ("runs", "--html", "folder.html"),
+            "the page must go to a file that can be written, got folder.html (Is a directory); choose another",
+        ),
     ],
 )
 def test_what_is_refused(runs: Path, arguments: tuple[str, ...], said: str) -> None:

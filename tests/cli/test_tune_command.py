@@ -111,7 +111,10 @@ def test_a_trial_takes_every_option_of_a_run_that_decides_a_result() -> None:
         (("--search", "recipe.lr=2:1"), "must have LOW < HIGH"),
         (("--search", "recipe.lr=-1:1"), "must be in (0, inf), got -1"),
         (("--search", "task.split=0,1"), "task.split must not be searched"),
-        (("--set", "recipe.epochs=3"), "epochs is given twice"),
+        (
+            ("--set", "recipe.epochs=3"),
+            "epochs must be given once, got --epochs 1 and --set recipe.epochs=3; leave one out",
+        ),
         (("--set", "model.dimm=3"), "trunk mlp has no option 'dimm'"),
         (("--storage", "postgresql://me:secret@localhost:1/x"), "postgresql://me:***@localhost:1/x"),
         (("--storage", "study.db"), "storage must be a URL"),

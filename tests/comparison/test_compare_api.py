@@ -87,7 +87,7 @@ def test_a_run_that_somebody_else_goes_on_with_is_left_alone(tmp_path: Path, epo
     with Record(folder / "run").claimed():
         (cell,) = compare(["mse"], ["diabetes"], seeds=1, epochs=epochs, out=tmp_path).cells
     assert cell["status"] == "failed"
-    assert "another one is at work in" in cell["error"]["message"]
+    assert "got a second one: another is at work in" in cell["error"]["message"]
     assert files(folder / "run") == kept
     (cell,) = compare(["mse"], ["diabetes"], seeds=1, epochs=epochs, out=tmp_path).cells
     assert (cell["status"], cell["config"]["epochs"], cell["result"]["epochs"]) == ("done", epochs, epochs)

@@ -53,7 +53,7 @@ def test_every_fault_is_in_one_error() -> None:
         options={"epoch": 3, "set": ["model.wdth=3"]},
     )
     for part in (
-        r"nothing is started: the grid must hold only what can be run, got ",
+        r"nothing is started, as the grid holds what cannot be run:\n",
         "seeds must be from 1 to 10000, got 0",
         "threads must be a whole number >= 1, got 0",
         "compare has no option 'epoch': did you mean epochs",
@@ -75,11 +75,11 @@ def test_one_fault_stands_alone() -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"losses": []}, "a comparison must have a loss, got given"),
-        ({"tasks": []}, "a comparison must have a task, got given"),
+        ({"losses": []}, "a comparison must have a loss, got none"),
+        ({"tasks": []}, "a comparison must have a task, got none"),
         (
             {"losses": [max]},
-            "a loss must be given as text, from which every worker makes it, got builtin_function_or_method max",
+            "a loss must be given as text, from which every worker makes it, got a builtin_function_or_method max",
         ),
         ({"seeds": [1, -1]}, r"seeds must be how many, or a list of whole numbers in \[0, 2\^32\), got"),
         ({"seeds": []}, "seeds must be how many"),

@@ -23,7 +23,7 @@ from losszoo.pairs.distributed import collectives, distributed_call
 WORKER = Path(__file__).with_name("rank_worker.py")
 ALIKE = r"UsageError: {loss}: the ranks must all call the same loss, with rows of one width and dtype, got {of}"
 OTHERS = "(rank 0|ranks 0 and 2 and 3)"
-ABLE = "UsageError: {loss}: every rank must be able to take part, got rank 1: {of}"
+ABLE = "UsageError: {loss}: every rank must be able to take part, got an error on rank 1: {of}"
 # What every rank says; where rank 1 says something of its own, the second.
 SAID = {
     "width": [ALIKE.format(loss="nca-stable", of=f"{OTHERS}: .*D=3, .*; rank 1: .*D=4, ")],

@@ -118,7 +118,7 @@ def test_ranks_that_disagree_are_told_about_what(seen: Seen) -> None:
         assert told["epochs"] == "all ranks must have the same settings, got recipe.epochs: rank 0: 1; rank 1: 2"
         assert "bcee" in told["loss"]
         assert "did you mean bce" in told["loss"]
-    assert seen[0]["disagreement"]["loss"].startswith("every rank must be able to train, got rank 1: ")
+    assert seen[0]["disagreement"]["loss"].startswith("every rank must be able to train, got an error on rank 1: ")
 
 
 @pytest.fixture

@@ -292,7 +292,7 @@ def test_a_run_that_is_under_way_is_left_alone(start: Start, tmp_path: Path, mon
     process = start("--loss", "waits.py:waits", "--signature", "multiclass")
     folder = folder_of(tmp_path / "runs")
     wait_for_a_new_checkpoint(folder, process)
-    with pytest.raises(UsageError, match="must be trained by one process, got another one that is at work in"):
+    with pytest.raises(UsageError, match="must be trained by one process, got a second one: another is at work in"):
         losszoo.run(resume=folder, trust=True)
     Path("go on").touch()
     out, err = process.communicate(timeout=1800)

@@ -172,17 +172,17 @@ def test_two_rows_and_one_column() -> None:
     ("model", "message"),
     [
         (LossClassifier("dice"), "loss of LossClassifier must have one of the signatures multiclass, .*, got dice "
-         "is of the signature segmentation; those that fit: .*cross-entropy"),
-        (LossClassifier("bce + 0.1*dice"), "got of the signature segmentation"),
+         "of the signature segmentation; those that fit: .*cross-entropy"),
+        (LossClassifier("bce + 0.1*dice"), "got dice of the signature segmentation"),
         (LossTransformer("cross-entropy"), "loss of LossTransformer must .*multiclass; those that fit: .*nca-stable"),
-        (LossTransformer("cross-entropy + sup-con"), "got cross-entropy is of the signature multiclass"),
+        (LossTransformer("cross-entropy + sup-con"), "got cross-entropy of the signature multiclass"),
         (LossClassifier(lambda logits, targets, extra=1: logits, epochs=1, dim=0), "option dim of trunk mlp must be"),
         (LossClassifier("l2"), "a penalty must stand in a sum"),
         (LossClassifier(3), r"loss must be a name, an expression or a callable, got 3"),
         (LossClassifier(lr=-1), r"recipe.lr must be .*, got -1"),
         (LossClassifier(epochs=2.5), r"recipe.epochs must be .*, got 2.5"),
         (LossClassifier(validation_fraction=1.0), r"validation_fraction must be None or a number in \[0, 1\), got"),
-        (LossClassifier(validation_fraction="0.1"), r"validation_fraction must be .*, got .*='0.1'"),
+        (LossClassifier(validation_fraction="0.1"), r"validation_fraction must be .*, got '0.1'"),
         (LossClassifier(numeric=5), "numeric must be .* among 4 columns, got 5"),
         (LossClassifier(on_nonfinite="ignore"), "on_nonfinite must be one of raise, skip, rollback"),
         (LossClassifier(device="nowhere"), "device must be one that this machine has"),
@@ -215,7 +215,7 @@ def test_a_wrong_loss_does_not_hide_its_methods() -> None:
 
 
 def test_one_class_is_none() -> None:
-    with pytest.raises(ValueError, match="y must hold at least two classes, got only one class"):
+    with pytest.raises(ValueError, match=r"y must hold at least two classes, got only one class, 0\.0"):
         LossClassifier().fit(IRIS[0], np.zeros(150))
 
 

@@ -95,7 +95,7 @@ def test_row_and_column_of_a_bad_entry(part: int, value: float) -> None:
     parts[part] = holed(4, 2, value)
     name = ("train", "val", "test")[part]
     with pytest.raises(
-        DataError, match=rf"tiny: {name} inputs must be finite.* row 4, column 2 holds {value} \(1 such"
+        DataError, match=rf"tiny: {name} inputs must be finite.* got {value} in row 4, column 2 \(1 such"
     ):
         prepared("multiclass", *parts)
 
@@ -103,11 +103,11 @@ def test_row_and_column_of_a_bad_entry(part: int, value: float) -> None:
 def test_place_of_a_bad_pixel_and_of_a_bad_target() -> None:
     masks = MASKS[1].copy()
     masks[1, 0, 2, 3] = np.nan
-    with pytest.raises(DataError, match=r"train targets must be finite.* row 1, column 0, 2, 3 holds nan"):
+    with pytest.raises(DataError, match=r"train targets must be finite.* got nan in row 1, column 0, 2, 3 "):
         prepared("segmentation", (MASKS[0], masks), MASKS, MASKS)
     numbers = np.array([1.0, np.inf, 2.0, np.nan], dtype=np.float32)
     with pytest.raises(
-        DataError, match=r"val targets must be finite.* row 1 holds inf \(2 such in all\); drop or impute"
+        DataError, match=r"val targets must be finite.* got inf in row 1 \(2 such in all\); drop or impute"
     ):
         prepared("regression", NUMBERS, (NUMBERS[0], numbers), NUMBERS)
 
@@ -134,12 +134,12 @@ def test_place_of_a_bad_pixel_and_of_a_bad_target() -> None:
             "train targets must be -100 where a pixel is ignored",
         ),
         ("semantic-segmentation", [(MASKS[0], PIXELS * 0 - 100)] * 3, "must hold at least two classes, got none"),
-        ("semantic-segmentation", [(MASKS[0], PIXELS - 1)] * 3, "labels must be from 0 to 0, got row 0 holds -1"),
+        ("semantic-segmentation", [(MASKS[0], PIXELS - 1)] * 3, "labels must be from 0 to 0, got -1 in row 0"),
         ("multiclass", [(GOOD[0].astype(str), GOOD[1]), GOOD, GOOD], "train inputs must be numbers, got dtype <U"),
         (
             "multiclass",
             [(np.array([[1e39], [0]]), [0, 1])] * 3,
-            "must be finite in float32, got row 0, column 0 holds 1e.39",
+            "must be finite in float32, got 1e.39 in row 0, column 0",
         ),
         ("multiclass", [labelled([1, 1, 1]), GOOD, GOOD], r"at least two classes, got only class 1 \(3 rows\)"),
         (
@@ -147,17 +147,21 @@ def test_place_of_a_bad_pixel_and_of_a_bad_target() -> None:
             [(GOOD[0], GOOD[1].astype(float)), GOOD, GOOD],
             "train labels must be whole numbers, .* float64",
         ),
-        ("multiclass", [labelled([0, -1, 1]), GOOD, GOOD], "train labels must be from 0 to 1, got row 1 holds -1"),
-        ("multiclass", [GOOD, labelled([0, 3]), GOOD], "val labels must be from 0 to 2, got row 1 holds 3"),
-        ("multiclass", [GOOD, GOOD, labelled([9])], "test labels must be from 0 to 2, got row 0 holds 9"),
+        ("multiclass", [labelled([0, -1, 1]), GOOD, GOOD], "train labels must be from 0 to 1, got -1 in row 1"),
+        ("multiclass", [GOOD, labelled([0, 3]), GOOD], "val labels must be from 0 to 2, got 3 in row 1"),
+        ("multiclass", [GOOD, GOOD, labelled([9])], "test labels must be from 0 to 2, got 9 in row 0"),
         (
             "multiclass",
             [labelled([0, 10**9, 1]), GOOD, GOOD],
-            "labels must be from 0 to 2, got row 1 holds 1000000000",
+            "labels must be from 0 to 2, got 1000000000 in row 1",
         ),
-        ("binary", [GOOD, GOOD, GOOD], "train labels must be from 0 to 1, got row 2 holds 2"),
+        ("binary", [GOOD, GOOD, GOOD], "train labels must be from 0 to 1, got 2 in row 2"),
         ("retrieval", [labelled([0, -1, 1]), GOOD, GOOD], "train labels must be from 0 to 1"),
-        ("multiclass", [GOOD, GOOD], "splits must be train, val and test, each of inputs and targets, got "),
+        (
+            "multiclass",
+            [GOOD, GOOD],
+            "splits must be train, val and test, each of inputs and targets, got parts that cannot be taken apart so ",
+        ),
         ("multiclass", [GOOD, GOOD, (GOOD[0],)], "each of inputs and targets"),
     ],
 )

@@ -122,7 +122,9 @@ def test_run_folder(run: Run, tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_written(run: Run, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(UsageError, match=r"the run folder must be writable, got Not a directory.*choose another --out"):
+    with pytest.raises(
+        UsageError, match=r"the run folder must be writable, got .*bce \(Not a directory\); choose another --out"
+    ):
         run("bce", out=tmp_path / "file")
 
 

@@ -121,7 +121,9 @@ def test_bad_data_are_named_before_anything_is_trained(run: Run, odd: Callable[.
     inputs, targets = labelled([0, 1, 0, 1])
     inputs[2, 1] = np.nan
     odd("binary", (inputs, targets))
-    with pytest.raises(losszoo.DataError, match=r"task odd: train inputs must be finite.*, got row 2, column 1"):
+    with pytest.raises(
+        losszoo.DataError, match=r"task odd: train inputs must be finite.*, got nan in row 2, column 1 \("
+    ):
         run("bce", "odd")
     assert not list(tmp_path.iterdir())
 

@@ -67,7 +67,7 @@ def test_another_trunk_starts_from_its_own_defaults() -> None:
     ("item", "match"),
     [
         ("model.dim", r"must be group.key=value \(model.dim=64\), got 'model.dim'"),
-        ("dim=3", "must start with model., recipe., loss., task., got 3"),
+        ("dim=3", "must start with model., recipe., loss., task., got dim=3"),
         ("models.dim=3", "must start with"),
         ("model.=3", "must start with"),
         (
@@ -133,7 +133,12 @@ def test_the_seed_of_a_split(value: Any) -> None:
         ("bce", "digits", {"signature": "binari"}, "signature must be one of"),
         ("bce", "digits", {"set": ["loss.gamma=2"]}, "bce has no parameter 'gamma'"),
         ("bce", "digits", {"set": ["model.scale=2"]}, "trunk conv has no option 'scale'"),
-        ("bce", "digits", {"set": ["model.trunk=plr"]}, "trunk plr needs tabular inputs"),
+        (
+            "bce",
+            "digits",
+            {"set": ["model.trunk=plr"]},
+            r"inputs of trunk plr must be tabular, of shape \(columns,\), got \(1, 8, 8\)",
+        ),
         ("bce", "digits", {"set": ["model.dim=0"]}, "option dim of trunk conv must be in"),
         ("bce", "digits", {"set": ["task.digit=3"]}, "task digits has no option 'digit'"),
         ("bce", "digits", {"set": ["task.split=a"]}, "task.split must be a whole number"),

@@ -155,7 +155,7 @@ def test_options_arrive() -> None:
         (UsageError, "must be a whole number, got True", ("mlp", TABLE), {"depth": True}),
         (UsageError, r"must be in \[0, 1\), got 1", ("mlp", TABLE), {"dropout": 1}),
         (UsageError, r"must be in \(0, inf\), got 0", ("plr", TABLE), {"scale": 0}),
-        (UsageError, r"plr must be tabular .* got \(1, 8, 8\)", ("plr", (1, 8, 8)), {}),
+        (UsageError, r"plr must be tabular, of shape \(columns,\), got \(1, 8, 8\)", ("plr", (1, 8, 8)), {}),
         (UsageError, "numeric of trunk plr must be from 1 to 10 columns, got 0", ("plr", TABLE, 0), {}),
         (UsageError, "numeric of trunk plr must be from 1 to 10 columns, got 11", ("plr", TABLE, 11), {}),
         (UsageError, r"conv needs images .* got \(10,\)", ("conv", TABLE), {}),

@@ -61,11 +61,17 @@ def test_no_damage_of_a_study_is_read_in_silence(tuned: Path, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("statement", "said"),
     [
-        ("UPDATE trial_values SET value = value + 0.001 WHERE trial_id = 2", r"trial 1: the checksum does not fit"),
-        ("UPDATE trial_params SET param_value = param_value * 2 WHERE trial_id = 3", r"trial 2: the checksum"),
+        (
+            "UPDATE trial_values SET value = value + 0.001 WHERE trial_id = 2",
+            r"got trial 1 without a checksum that fits;",
+        ),
+        (
+            "UPDATE trial_params SET param_value = param_value * 2 WHERE trial_id = 3",
+            r"got trial 2 without a checksum that fits;",
+        ),
         ("UPDATE trial_user_attributes SET value_json = '[' WHERE key = 'values'", r"got JSONDecodeError"),
         ("UPDATE trials SET state = 'COMPLETF' WHERE trial_id = 3", r"got LookupError"),
-        ("DELETE FROM trials WHERE trial_id = 4", r"trial 3: the checksum does not fit, or there is none"),
+        ("DELETE FROM trials WHERE trial_id = 4", r"got trial 3 without a checksum that fits;"),
     ],
 )
 def test_what_was_changed_is_named(tuned: Path, tmp_path: Path, statement: str, said: str) -> None:

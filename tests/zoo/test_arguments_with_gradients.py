@@ -129,7 +129,9 @@ def test_decisions_refuse_to_be_differentiated(name: str) -> None:
     first, *others, last = example_inputs(spec.signature, dtype=torch.float64)
     last = one_hot(last).double() if spec.signature == "embedding" else last
     loss = made(spec)
-    with pytest.raises(UsageError, match=r"must have no gradient; pass (labels|same)\.detach\(\)"):
+    with pytest.raises(
+        UsageError, match=r"must not require a gradient, got requires_grad=True; pass (labels|same)\.detach\(\)"
+    ):
         loss(first.requires_grad_(), *others, last.clone().requires_grad_())
     if name != "linear-cross-entropy":
         with torch.no_grad():

@@ -75,7 +75,7 @@ def test_a_batch_that_is_ignored_whole_is_empty(name: str) -> None:
         assert value == 0
         assert (slope == 0).all()
     assert create(name, empty="nan")(x, labels).isnan()
-    with pytest.raises(UsageError, match="must be something to reduce"):
+    with pytest.raises(UsageError, match="the batch must not be empty, got no element, only masked ones"):
         create(name, empty="raise")(x, labels)
     assert create(name).count(x, labels) == 0
 

@@ -88,7 +88,7 @@ def test_memory_is_that_of_a_chunk(monkeypatch):
 
 def test_sizes_left_open_are_those_of_the_data():
     loss = create("linear-cross-entropy", classes=3)
-    with pytest.raises(UsageError, match=r"classes and dim must be given .* got 3, dim=None"):
+    with pytest.raises(UsageError, match=r"classes and dim must be given .* got classes=3, dim=None"):
         loss(torch.zeros(2, 5), torch.tensor([0, 1]))
     set_sizes(loss, classes=9, dim=5)
     assert loss.function.layer.weight.shape == (3, 5)

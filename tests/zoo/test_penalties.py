@@ -133,5 +133,5 @@ def test_uncertainty_gradients():
 
 @pytest.mark.parametrize("given", [0, 1, 3])
 def test_uncertainty_takes_one_loss_per_task(given):
-    with pytest.raises(ValueError, match=rf"one loss per task, got 2, losses={given}; give it one each"):
+    with pytest.raises(ValueError, match=rf"one loss per task, got tasks=2 and {given} losses; give it one each"):
         Uncertainty(tasks=2)([torch.tensor(1.0)] * given)

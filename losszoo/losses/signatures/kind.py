@@ -128,6 +128,6 @@ def count_classes(kind: Kind, name: str, class_names: tuple[str, ...], parts: di
             strange &= targets != kind.ignored_label
         if strange.any() and (not kind.new_classes or part == "train"):
             place = tuple(np.argwhere(strange)[0])
-            came = f"row {place[0]} holds {targets[place]}"
+            came = f"{targets[place]} in row {place[0]}"
             refuse(f"{name}: {part} labels", f"must be from 0 to {classes - 1}", came)
     return classes

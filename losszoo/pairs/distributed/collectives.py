@@ -102,7 +102,7 @@ def starts(counts: Sequence[int]) -> list[int]:
 
 def others_failed(told: list[str]) -> UsageError:
     """``told`` is empty for a rank without an error."""
-    return UsageError(f"every rank must be able to take part, got {by_rank(told)}")
+    return UsageError(f"every rank must be able to take part, got an error on {by_rank(told)}")
 
 
 def by_rank(told: list[str]) -> str:

@@ -242,7 +242,7 @@ def predicting_signature(signatures: tuple[str, ...]) -> str:
     """
     found = predicting_of([TABLE[name] for name in signatures])
     if found is None:
-        raise UsageError("a penalty must stand in a sum with a loss of the data, got no such loss")
+        raise UsageError("a penalty must stand in a sum with a loss of the data, got penalties alone")
     return found.name
 
 

@@ -138,7 +138,7 @@ def _arrays(name: str, given: Any) -> Splits:
         train, val, test = (Split(np.asarray(inputs), np.asarray(targets)) for inputs, targets in given)
     except (TypeError, ValueError) as error:
         rule = "splits must be train, val and test, each of inputs and targets"
-        raise DataError(f"task {name}: {rule}, got {error}") from error
+        raise DataError(f"task {name}: {rule}, got parts that cannot be taken apart so ({error})") from error
     return Splits(train, val, test)
 
 
@@ -163,7 +163,7 @@ def _check_finite(where: str, values: Array) -> None:
     if len(bad):
         row, *rest = bad[0]
         column = f", column {', '.join(map(str, rest))}" if rest else ""
-        came = f"row {row}{column} holds {values[tuple(bad[0])]} ({len(bad)} such in all)"
+        came = f"{values[tuple(bad[0])]} in row {row}{column} ({len(bad)} such in all)"
         _refuse(where, "must be finite in float32", f"{came}; drop or impute them before training")
 
 

@@ -80,7 +80,7 @@ class Record:
             return
         if lock is None:
             raise UsageError(
-                f"a run must be trained by one process, got another one that is at work in {self.folder}; "
+                f"a run must be trained by one process, got a second one: another is at work in {self.folder}; "
                 "wait for it, or end it first"
             )
         try:

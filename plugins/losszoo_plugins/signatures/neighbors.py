@@ -42,7 +42,7 @@ class Neighbors(Signature):
             raise checks.BrokenRule(
                 "candidate_targets",
                 f"have the dtype of query_targets, {query_targets.dtype}",
-                f"has {candidate_targets.dtype}",
+                f"{candidate_targets.dtype}",
             )
         own = inputs[4]
         if own is not None:
