@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import nn
 
-from losszoo.common.text import in_one_line, message_of
+from losszoo.common.text import in_one_line, kind_name, message_of
 from losszoo.errors import UsageError, nearest, suggest
 from losszoo.losses.configured_loss import LossInfo
 from losszoo.losses.declare import declared
@@ -240,7 +240,7 @@ def _construct(function: type, identity: LossInfo) -> Any:
     except SystemExit as error:
         raise UsageError(f"{identity.name} cannot be made: {in_one_line(error)}") from error
     if not callable(made):
-        raise UsageError(f"{identity.name} must make something callable, got a {type(made).__name__}")
+        raise UsageError(f"{identity.name} must make something callable, got {kind_name(made)}")
     return made
 
 

@@ -29,7 +29,18 @@ def shown(value: Any) -> str:
     try:
         return repr(value)
     except ValueError:  # Python writes down no whole number of more than 4300 digits, in a list either
-        return f"a {type(value).__name__} that is too long to be shown"
+        return f"{kind_name(value)} that is too long to be shown"
+
+
+def kind_name(value: Any) -> str:
+    """What a value is, with an article.
+
+    Example:
+        >>> kind_name(0.5), kind_name(3), kind_name(None)
+        ('a float', 'an int', 'None')
+    """
+    name = type(value).__name__
+    return "None" if value is None else f"{'an' if name[0] in 'AEIOaeio' else 'a'} {name}"
 
 
 def counted(count: int, noun: str) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from losszoo.common.text import kind_name
 from losszoo.errors import UsageError, suggest
 from losszoo.registry.compatibility import check_fit, own_names
 from losszoo.registry.expressions import parse
@@ -135,7 +136,7 @@ def _distinct(
     found: dict[str, str] = {}
     for member in given:
         if not isinstance(member, str):
-            came = f"a {type(member).__name__} {getattr(member, '__name__', '')}".strip()
+            came = f"{kind_name(member)} {getattr(member, '__name__', '')}".strip()
             problems.append(
                 f"a {what} must be given as text, from which every worker makes it, got {came}; {_NAMES[what]}"
             )

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
 from losszoo.common.seeding import Randomness
-from losszoo.common.text import in_one_line
+from losszoo.common.text import in_one_line, kind_name
 from losszoo.errors import UsageError
 from losszoo.losses.arguments import shape_of
 from losszoo.losses.loss import Loss
@@ -47,7 +47,7 @@ class Repetition:
         """A fresh step."""
         made = self.make(content)
         if not callable(made):
-            raise UsageError(f"make_step must return a function without arguments, got a {type(made).__name__}")
+            raise UsageError(f"make_step must return a function without arguments, got {kind_name(made)}")
         return made
 
     def _placed(self, value: Any) -> Any:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from losszoo.common.process_memory import bound_data, free_memory
+from losszoo.common.text import kind_name
 from losszoo.common.timeouts import TimeUpError, alarm
 from losszoo.crash_replay.repeat_step import MakeStep
 from losszoo.crash_replay.replay import in_parts
@@ -56,6 +57,6 @@ def _made_by(target: str | None) -> MakeStep | None:
         return None
     found = resolve(target)
     if not callable(found):
-        raise UsageError(f"--step must name a function that takes the bundle, got {target}, a {type(found).__name__}")
+        raise UsageError(f"--step must name a function that takes the bundle, got {target}, {kind_name(found)}")
     make: MakeStep = found
     return make

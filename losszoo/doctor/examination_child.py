@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from losszoo.common.process_memory import bound_data
-from losszoo.common.text import in_one_line
+from losszoo.common.text import in_one_line, kind_name
 from losszoo.common.timeouts import TimeUpError, alarm
 from losszoo.doctor.examine import examine
 from losszoo.doctor.report.examination import Examination, undecided
@@ -56,8 +56,7 @@ def example_of(target: str | None) -> Callable[[], Any] | None:
     """The user's function that makes an ordinary input."""
     example = None if target is None else resolve(target)
     if not (example is None or callable(example)):
-        kind = type(example).__name__
-        raise UsageError(f"example must be a function without arguments, got {target}, a {kind}")
+        raise UsageError(f"example must be a function without arguments, got {target}, {kind_name(example)}")
     return example
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from losszoo.common.text import kind_name
 from losszoo.losses.traced import differentiated, traced
 
 Inputs = tuple[Any, ...]
@@ -37,7 +38,7 @@ class CheckContext:
 
 def shape_of(value: Any) -> str:
     """``shape (2, 3)`` for a tensor, ``a list`` for anything else."""
-    return f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
+    return f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else kind_name(value)
 
 
 def check_tensors(named: Iterable[tuple[str, Any]]) -> None:

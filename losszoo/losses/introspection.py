@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from losszoo.common.text import shown
+from losszoo.common.text import kind_name, shown
 from losszoo.errors import UsageError
 from losszoo.losses.declare import declared
 from losszoo.losses.signatures import TABLE
@@ -43,7 +43,7 @@ def check_is_loss(thing: Any, name: str) -> None:
                 "derive it from torch.nn.Module"
             )
     elif not callable(thing):
-        raise UsageError(f"a loss must be callable, got {name}, a {type(thing).__name__}")
+        raise UsageError(f"a loss must be callable, got {name}, {kind_name(thing)}")
 
 
 def parameters_of(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from losszoo.common.text import kind_name
 from losszoo.errors import UsageError
 from losszoo.losses.introspection import parameters_of, positional_names
 
@@ -167,9 +168,7 @@ def _differences(old: Any, new: Any) -> Iterator[tuple[str, Any]]:
         if _same(was, becomes):
             continue
         if not _is_plain(becomes):
-            raise UsageError(
-                f"{type(new).__name__}.{name} , a {type(becomes).__name__}, is computed from it; make a new loss"
-            )
+            raise UsageError(f"{type(new).__name__}.{name}, {kind_name(becomes)}, is computed from it; make a new loss")
         yield name, becomes
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from losszoo.common.text import kind_name
 from losszoo.errors import UsageError
 from losszoo.losses.unreduced import Unreduced
 
@@ -71,7 +72,7 @@ def expand_leading(tensor: Tensor, shape: torch.Size, name: str) -> Tensor:
 
 def _check_tensor(tensor: Tensor, name: str) -> None:
     if not isinstance(tensor, Tensor):
-        raise UsageError(f"{name} must be a tensor, got a {type(tensor).__name__}")
+        raise UsageError(f"{name} must be a tensor, got {kind_name(tensor)}")
 
 
 def _broadcasts(given: torch.Size, shape: torch.Size) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from losszoo.common.text import shown
+from losszoo.common.text import kind_name, shown
 from losszoo.errors import NotApplicableError, UsageError
 from losszoo.losses.arguments import check_tensors, in_compute_dtype
 from losszoo.losses.unreduced import OverBatch, Unreduced
@@ -28,7 +28,7 @@ def as_unreduced(result: Any) -> Unreduced:
     if counts is None:
         return kept(values)
     if not isinstance(counts, Tensor) or counts.shape != values.shape:
-        came = f"{tuple(counts.shape)}" if isinstance(counts, Tensor) else f"a {type(counts).__name__}"
+        came = f"{tuple(counts.shape)}" if isinstance(counts, Tensor) else kind_name(counts)
         raise UsageError(f"counts must have the shape of the values, {tuple(values.shape)}, got {came}")
     return kept(values, counts.to(values.dtype))
 

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from losszoo.common.text import kind_name
 from losszoo.errors import UsageError
 from losszoo.pairs import streaming
 from losszoo.pairs.softmax_block import Masks, SelfColumn
@@ -173,7 +174,7 @@ def same_label(rows: Tensor, columns: Tensor) -> Tensor:
 def _checked(name: str, mask: Any, rows: Tensor, columns: Tensor) -> Tensor:
     shape = (rows.shape[0], columns.shape[0])
     if not isinstance(mask, Tensor) or mask.dtype != torch.bool or mask.shape != shape:
-        came = f"{mask.dtype} of shape {tuple(mask.shape)}" if isinstance(mask, Tensor) else f"a {type(mask).__name__}"
+        came = f"{mask.dtype} of shape {tuple(mask.shape)}" if isinstance(mask, Tensor) else kind_name(mask)
         raise UsageError(f"relation must return {name} as a boolean tensor of shape {shape}, got {came}")
     return mask.clone()
 

@@ -6,7 +6,7 @@ import inspect
 from typing import Any
 
 from losszoo.common.foreign_code import foreign_code
-from losszoo.common.text import in_one_line
+from losszoo.common.text import in_one_line, kind_name
 from losszoo.errors import LosszooError, UsageError
 from losszoo.registry.import_target import resolve
 from losszoo.registry.signature_specs import KindSpec, SignatureSpec
@@ -46,14 +46,14 @@ def _base(spec: SignatureSpec | KindSpec) -> tuple[type, str]:
 def _check_class(target: str, offered: Any, base: type, public: str) -> None:
     """It derives from the base class, and lacks no method."""
     if not isinstance(offered, base) and not (inspect.isclass(offered) and issubclass(offered, base)):
-        raise UsageError(f"{target} must be a {public}, got a {_kind_of(offered)}")
+        raise UsageError(f"{target} must be a {public}, got {_kind_of(offered)}")
     lacking = sorted(getattr(offered, "__abstractmethods__", ()))
     if lacking:
         raise UsageError(f"{target} must define {', '.join(lacking)}, got no such method")
 
 
 def _kind_of(offered: Any) -> str:
-    return f"class {offered.__qualname__}" if inspect.isclass(offered) else type(offered).__name__
+    return f"a class {offered.__qualname__}" if inspect.isclass(offered) else kind_name(offered)
 
 
 def _check_alike(spec: SignatureSpec | KindSpec, made: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterator
 
-from losszoo.common.text import in_one_line
+from losszoo.common.text import in_one_line, kind_name
 from losszoo.errors import LosszooError, UsageError, suggest
 from losszoo.registry.import_target import resolve
 from losszoo.registry.registry import Failure, Registry
@@ -48,7 +48,7 @@ def _target_fault(spec: LossSpec | TaskSpec) -> str:
     except UsageError as error:
         return str(error)
     if isinstance(spec, TaskSpec):
-        return "" if callable(found) else f"a target must be callable, got {spec.target}, a {type(found).__name__}"
+        return "" if callable(found) else f"a target must be callable, got {spec.target}, {kind_name(found)}"
     from losszoo.losses.introspection import check_is_loss  # imports torch
 
     try:

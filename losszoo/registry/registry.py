@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pluggy
 
 from losszoo.common.foreign_code import foreign_code
-from losszoo.common.text import in_one_line, printable
+from losszoo.common.text import in_one_line, kind_name, printable
 from losszoo.errors import NO_ALIASES, UnknownNameError, UsageError, suggest
 from losszoo.losses.sums.words import KINDS, WORDS
 from losszoo.registry import hookspecs
@@ -245,7 +245,7 @@ class Registry:
             self._take_class(spec, hook, origin)
             return
         if not isinstance(spec, LossSpec | TaskSpec):
-            reason = f"a hook must return LossSpec or TaskSpec objects, got a {type(spec).__name__}"
+            reason = f"a hook must return LossSpec or TaskSpec objects, got {kind_name(spec)}"
             self._fail(origin, "spec", reason)
             return
         if (fault := fault_of(spec)) is not None:
@@ -386,7 +386,7 @@ def _offers(hook: Any) -> Iterator[Any]:
     """What a hook returns, one by one: what came before an error is kept."""
     for answer in hook():
         if isinstance(answer, str) or not isinstance(answer, Iterable):
-            raise UsageError(f"{hook.name} must return an iterable of specs, got a {type(answer).__name__}")
+            raise UsageError(f"{hook.name} must return an iterable of specs, got {kind_name(answer)}")
         for count, spec in enumerate(answer):
             if count == _MOST_SPECS:
                 raise UsageError(f"{hook.name} must return at most {_MOST_SPECS} specs, got more")

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
-from losszoo.common.text import in_one_line
+from losszoo.common.text import in_one_line, kind_name
 from losszoo.errors import LosszooError, UsageError
 from losszoo.losses.arguments import BrokenRule, CheckContext
 from losszoo.losses.signatures import TABLE
@@ -134,7 +134,7 @@ def check_example(signature: Signature) -> None:
 def _check_trained(name: str, value: Any, dtype: torch.dtype) -> None:
     for x in tree_leaves(value):
         floating = isinstance(x, Tensor) and x.is_floating_point()
-        came = f"{x.dtype}" if isinstance(x, Tensor) else f"a {type(x).__name__}"
+        came = f"{x.dtype}" if isinstance(x, Tensor) else kind_name(x)
         advice = "name it in given, or draw it by source.normal"
         require(floating and x.dtype == dtype, f"{name} is trained and must be of {dtype}", came, advice)
         finite = bool(x.isfinite().all())
@@ -297,7 +297,7 @@ def _check_joined(signature: Signature, task: Any, name: str) -> None:
     trunk, width = (nn.Identity(), inputs.shape[1]) if maps else (nn.Flatten(), inputs[0].numel())
     head = signature.head(width, data)
     is_module = head is None or isinstance(head, nn.Module)
-    require(is_module, "head must be a module or None", f"a {type(head).__name__}", "return an nn.Module")
+    require(is_module, "head must be a module or None", kind_name(head), "return an nn.Module")
     model = Model(trunk, {} if head is None else {signature.name: head})
     rows = torch.arange(min(24, len(data.train)))
     for expects in signature.expects:
@@ -377,7 +377,7 @@ def _check_accepted(signature: Signature, inputs: tuple[Any, ...], expects: str,
 
 
 def _size_of(value: Any) -> str:
-    return f"a tuple of {len(value)}" if isinstance(value, tuple) else f"a {type(value).__name__}"
+    return f"a tuple of {len(value)}" if isinstance(value, tuple) else kind_name(value)
 
 
 def _tensors(inputs: tuple[Any, ...]) -> list[Tensor]:

@@ -20,6 +20,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
 
 from losszoo.common.seeding import Randomness
+from losszoo.common.text import kind_name
 from losszoo.errors import UsageError
 
 Run = Callable[[], Sequence[Tensor]]
@@ -171,7 +172,7 @@ def accumulate(
         2021, arXiv:2101.06983.
     """
     if isinstance(micro_batches, Tensor) or not isinstance(micro_batches, Sequence) or not micro_batches:
-        came = "none" if isinstance(micro_batches, Sequence) else f"a {type(micro_batches).__name__}"
+        came = "none" if isinstance(micro_batches, Sequence) else kind_name(micro_batches)
         raise UsageError(f"micro_batches must be a list of inputs, as torch.split(x, 32) gives them, got {came}")
     cache, shape = GradientCache(model, _EverySource(model)), _Shape()
     joined = cache.outputs([partial(_flat_outputs, shape, model, part) for part in micro_batches])
@@ -179,7 +180,7 @@ def accumulate(
     given = [torch.cat(list(x)) if isinstance(x, list | tuple) else x for x in targets]
     value = loss(*outputs, *given) if isinstance(outputs, tuple | list) else loss(outputs, *given)
     if not isinstance(value, Tensor) or value.numel() != 1 or not value.requires_grad:
-        came = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
+        came = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else kind_name(value)
         without = ", without a graph" if isinstance(value, Tensor) and not value.requires_grad else ""
         raise UsageError(f"the loss must give one number that depends on the outputs, got {came}{without}")
     backward(value)
@@ -228,7 +229,7 @@ class _Shape:
         self.leaves, self.tree = tree_flatten(outputs)
         tensors = [x for x in self.leaves if isinstance(x, Tensor)]
         if not tensors or any(x.ndim == 0 for x in tensors):
-            came = "a tensor without dimensions" if tensors else f"a {type(outputs).__name__} without tensors"
+            came = "a tensor without dimensions" if tensors else f"{kind_name(outputs)} without tensors"
             raise UsageError(f"the outputs of the model must have one row per sample, got {came}")
         return tensors
 

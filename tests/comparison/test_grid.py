@@ -53,7 +53,7 @@ def test_every_fault_is_in_one_error() -> None:
         options={"epoch": 3, "set": ["model.wdth=3"]},
     )
     for part in (
-        r"nothing is started, as the grid holds what cannot be run:\n",
+        "nothing is started, as the grid holds what cannot be run:\n",
         "seeds must be from 1 to 10000, got 0",
         "threads must be a whole number >= 1, got 0",
         "compare has no option 'epoch': did you mean epochs",

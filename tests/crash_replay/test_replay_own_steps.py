@@ -85,7 +85,7 @@ def test_a_guard_alone_needs_its_step(half_bundle: str) -> None:
 @pytest.mark.parametrize(
     ("step", "match"),
     [
-        (lambda bundle: 3, "make_step must return a function without arguments, got a int"),
+        (lambda bundle: 3, "make_step must return a function without arguments, got an int"),
         (lambda bundle: lambda: 3.0, "must give one number in a tensor with a graph, got a float"),
         (lambda bundle: lambda: torch.ones(2), r"one number in a tensor with a graph, got shape \(2,\)"),
         (lambda bundle: bundle["nothing"], "cannot be repeated: KeyError: 'nothing'"),

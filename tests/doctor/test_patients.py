@@ -216,7 +216,7 @@ REFUSED: dict[str, Message] = {
     ),
     "returns None": (
         lambda: one(lambda x: None, lambda: (normal(2),)),
-        r"got a NoneType: nothing can be trained with it; return the tensor",
+        r"got None: nothing can be trained with it; return the tensor",
     ),
     "returns a number": (
         lambda: one(lambda x: 1.0, lambda: (normal(2),)),
@@ -241,7 +241,7 @@ def test_a_file_that_is_not_there_and_a_name_that_is_not_in_it(file: Path) -> No
         one(str(file.parent / "other.py") + ":loss")
     with pytest.raises(UsageError, match=r"has no 'los': did you mean Loss"):
         one(f"{file}:los")
-    with pytest.raises(UsageError, match=r"a loss must be callable, got .*answer, a int"):
+    with pytest.raises(UsageError, match=r"a loss must be callable, got .*answer, an int"):
         one(f"{file}:answer")
     with pytest.raises(UsageError, match=r"it needs power: pass .*own.py:Loss\(power=\.\.\.\)"):
         one(f"{file}:Loss")

@@ -123,7 +123,7 @@ def number(predictions: Tensor, targets: Tensor) -> float:
     ("loss", "said"),
     [
         (raises, r"^raises must accept an ordinary input, and on binary it raises KeyError: 'alpha' \("),
-        (nothing, r"^nothing: a loss must return a floating tensor, got a NoneType: nothing can be trained with it"),
+        (nothing, r"^nothing: a loss must return a floating tensor, got None: nothing can be trained with it"),
         (number, r"^number: a loss must return a floating tensor, got a float: nothing can be trained with it"),
     ],
 )

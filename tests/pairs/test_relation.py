@@ -161,7 +161,7 @@ def test_the_answer_of_a_relation_is_not_changed(way: Streaming) -> None:
     ("answer", "message"),
     [
         ([torch.ones(5, 5, dtype=torch.bool)] * 2, "relation must return positive as a boolean .*got a list"),
-        (None, r"relation must return positive as a boolean tensor of shape \(\d, 5\), got a NoneType"),
+        (None, r"relation must return positive as a boolean tensor of shape \(\d, 5\), got None"),
         (torch.ones(5, 5), r"relation must return positive as a boolean .*got torch.float32 of shape \(5, 5\)"),
         (torch.ones(2, 2, dtype=torch.bool), r"relation must return positive .*got torch.bool of shape \(2, 2\)"),
         ((torch.ones(5, 5, dtype=torch.bool), 3), "relation must return positive|relation must return negative .*int"),

@@ -74,7 +74,7 @@ CASES = {
     "with-arguments": Case("@hookimpl\ndef losszoo_losses(config): return []", "register", "'config'"),
     "empty": Case("", "offer", "offers no loss and no task: define losszoo_losses() or losszoo_tasks()"),
     "returns-nothing": Case(HOOK + "pass", "offer", "losszoo_losses returned no spec"),
-    "not-iterable": Case(HOOK + "return 3", "call", "losszoo_losses must return an iterable of specs, got a int"),
+    "not-iterable": Case(HOOK + "return 3", "call", "losszoo_losses must return an iterable of specs, got an int"),
     "returns-text": Case(HOOK + "return 'bce'", "call", "must return an iterable of specs, got a str"),
     "wrong-objects": Case(
         HOOK + "return [{'name': 'x'}, spec('beside-the-dict')]",

@@ -150,7 +150,7 @@ def test_an_optimizer_that_is_poisoned_is_refused(policy: str) -> None:
     pulled(parameter, 1e21).backward()  # type: ignore[no-untyped-call]
     optimizer.step()
     assert optimizer.state[parameter]["exp_avg_sq"].isinf().all()
-    with pytest.raises(UsageError, match=r"must be finite, got a Adam whose exp_avg_sq of group 0, parameter 0 is not"):
+    with pytest.raises(UsageError, match=r"be finite, got an Adam whose exp_avg_sq of group 0, parameter 0 is not"):
         Guard(nn.Module(), optimizer, policy)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from losszoo.bench.peers.peer import Call as Call
 from losszoo.bench.peers.peer import NoAnswerError as NoAnswerError
 from losszoo.bench.peers.peer import Peer as Peer
+from losszoo.common.text import kind_name
 from losszoo.errors import UsageError, suggest
 from losszoo.registry.import_target import resolve
 
@@ -54,7 +55,7 @@ def peer_of(name: str) -> Peer:
     if ":" in name:
         function = resolve(name)
         if not callable(function):
-            raise UsageError(f"a peer must be callable, got {name}, a {type(function).__name__}")
+            raise UsageError(f"a peer must be callable, got {name}, {kind_name(function)}")
         return OwnPeer(name, "", function=function)
     if name not in _HOME:
         raise UsageError(f"unknown peer {name!r}: {suggest(name, list(_HOME))}")

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
 from losszoo.common.foreign_code import foreign_code
-from losszoo.common.text import in_one_line
+from losszoo.common.text import in_one_line, kind_name
 from losszoo.creation import create
 from losszoo.doctor.inputs.probes import batch_size, select
 from losszoo.doctor.measuring import measured
@@ -110,7 +110,7 @@ def _made(kind: type, name: str, params: dict[str, Any]) -> Any:
             + (f"; {hint}" if required else "")
         ) from error
     if not callable(made):
-        raise UsageError(f"a loss must be callable, got a {type(made).__name__} from {name}()")
+        raise UsageError(f"a loss must be callable, got {kind_name(made)} from {name}()")
     return made
 
 

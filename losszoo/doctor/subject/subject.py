@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import TreeSpec, tree_flatten, tree_leaves, tree_unflatten
 
+from losszoo.common.text import kind_name
 from losszoo.doctor.effort import Effort
 from losszoo.doctor.subject.dtypes import computing_in
 from losszoo.doctor.subject.resource_use import Use
@@ -252,7 +253,7 @@ def as_values(answer: Any) -> Tensor:
     if hasattr(answer, "values") and hasattr(answer, "counts"):
         answer = answer.values
     if not isinstance(answer, Tensor) or not answer.is_floating_point():
-        came = f"a tensor of {answer.dtype}" if isinstance(answer, Tensor) else f"a {type(answer).__name__}"
+        came = f"a tensor of {answer.dtype}" if isinstance(answer, Tensor) else kind_name(answer)
         raise NoValueError(
             f"a loss must return a floating tensor, got {came}: nothing can be trained with it; return the tensor that "
             "was computed from the inputs (without .item(), float() or detach())"

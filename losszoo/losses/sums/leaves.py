@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
+from losszoo.common.text import kind_name
 from losszoo.errors import UsageError
 from losszoo.losses.loss import Loss
 from losszoo.losses.sums.sum_loss import SumLoss
@@ -15,4 +16,4 @@ def leaves(loss: nn.Module) -> list[Loss]:
         return [leaf for term in loss.terms for leaf in leaves(term.loss)]
     if isinstance(loss, Loss):
         return [loss]
-    raise UsageError(f"loss must be a losszoo.Loss, got a {type(loss).__name__}; pass it through losszoo.create")
+    raise UsageError(f"loss must be a losszoo.Loss, got {kind_name(loss)}; pass it through losszoo.create")

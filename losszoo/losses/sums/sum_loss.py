@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from losszoo.common.text import shown
+from losszoo.common.text import kind_name, shown
 from losszoo.errors import UsageError
 from losszoo.losses.parameters import refuse_inside
 from losszoo.losses.signatures.signature import Signature, interchangeable
@@ -239,7 +239,7 @@ class SumLoss(Summable):
                     f"inputs must be by label or signature ({', '.join(dict.fromkeys(known))}), got {key!r}"
                 )
             if not isinstance(value, tuple | list):
-                raise UsageError(f"inputs[{key!r}] must be a tuple of arguments, got a {type(value).__name__}")
+                raise UsageError(f"inputs[{key!r}] must be a tuple of arguments, got {kind_name(value)}")
 
         def inputs_of(term: Term, leaf: Summable) -> tuple[Any, ...]:
             for key in (term.label, leaf.signature):

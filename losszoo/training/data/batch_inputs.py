@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
+from losszoo.common.text import kind_name
 from losszoo.errors import UsageError
 from losszoo.losses.sampling import sample_neighbors
 from losszoo.losses.signatures import TABLE
@@ -50,7 +51,7 @@ def make_head(signature: str, dim: int, data: Prepared) -> nn.Module | None:
     with whose(signature, "head"):
         head = TABLE[signature].head(dim, data)
     if head is not None and not isinstance(head, nn.Module):
-        raise UsageError(f"signature {signature}: head must return a module or None, got a {type(head).__name__}")
+        raise UsageError(f"signature {signature}: head must return a module or None, got {kind_name(head)}")
     return head
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from losszoo.common.text import in_one_line
+from losszoo.common.text import in_one_line, kind_name
 from losszoo.errors import DataError, LosszooError, MissingDataError, UsageError
 from losszoo.losses.signatures.kind import Kind, count_classes
 from losszoo.registry.registry import installed
@@ -96,7 +96,7 @@ def proposed(task: Task, signature: str) -> Setup:
     except Exception as error:
         raise UsageError(f"task {name}: setup({signature!r}) raised {in_one_line(error)}") from error
     if not isinstance(setup, Setup):
-        raise UsageError(f"task {name}: setup must return a losszoo.Setup, got a {type(setup).__name__}")
+        raise UsageError(f"task {name}: setup must return a losszoo.Setup, got {kind_name(setup)}")
     return setup
 
 

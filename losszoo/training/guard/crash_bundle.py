@@ -14,7 +14,7 @@ from losszoo._version import __version__
 from losszoo.common.files import DamagedError, remove_stale, save_atomically
 from losszoo.common.foreign_code import level_of_user
 from losszoo.common.plain_data import leaves, plain, size_of
-from losszoo.common.text import in_one_line
+from losszoo.common.text import in_one_line, kind_name
 from losszoo.common.torch_files import load
 from losszoo.errors import UsageError
 
@@ -200,4 +200,4 @@ def _told(content: Any) -> str:
     """What stands in a file, in a few words."""
     if isinstance(content, dict):
         return f"a dict of {', '.join(map(repr, list(content)[:5])) or 'nothing'}"[:200]
-    return f"a {type(content).__name__}"
+    return kind_name(content)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from losszoo.common.seeding import Randomness
+from losszoo.common.text import kind_name
 from losszoo.errors import NonFiniteError, UsageError
 from losszoo.pairs.distributed.collectives import World, world
 from losszoo.training.guard.clip import Clip, gradient_norm
@@ -167,7 +168,7 @@ class Guard:
             UsageError: the part is not one number, or has no graph.
         """
         if not isinstance(loss, Tensor) or loss.numel() != 1:
-            came = f"shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else f"a {type(loss).__name__}"
+            came = f"shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else kind_name(loss)
             raise UsageError(f"the loss of a step must be one number in a tensor, got {came}; take its mean")
         if not loss.requires_grad:
             raise UsageError(

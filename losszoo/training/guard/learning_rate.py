@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from losszoo.common.text import kind_name
 from losszoo.errors import UsageError
 
 
@@ -35,8 +36,8 @@ def check_optimizer(optimizer: torch.optim.Optimizer, spoilt: str | None, *, hal
         )
     if spoilt is not None:
         raise UsageError(
-            f"the state of an optimizer must be finite, got a {name} whose {spoilt} is not, so that its steps move "
-            "nothing; make a new optimizer, or load an earlier checkpoint"
+            f"the state of an optimizer must be finite, got {kind_name(optimizer)} whose {spoilt} is not, so "
+            "that its steps move nothing; make a new optimizer, or load an earlier checkpoint"
         )
     if halved and not all("lr" in group for group in optimizer.param_groups):
         raise UsageError(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from losszoo.common.files import DamagedError
+from losszoo.common.text import kind_name
 from losszoo.common.torch_files import load
 from losszoo.training.plan import Plan
 from losszoo.training.run_folder.progress import Progress
@@ -89,5 +90,5 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     """
     state = load(path, MOST_VALUES)
     if not isinstance(state, dict):
-        raise DamagedError(f"a {type(state).__name__}, and no state of a run")
+        raise DamagedError(f"{kind_name(state)}, and no state of a run")
     return state
