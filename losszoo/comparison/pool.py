@@ -208,7 +208,7 @@ def _check_listening(address: str, found: str) -> None:
     try:
         socket.create_connection((host, int(port)), timeout=_REACHABLE_WITHIN).close()
     except (OSError, OverflowError) as error:
-        raise _unreachable(address, in_one_line(error)) from error
+        raise _unreachable(address, getattr(error, "strerror", None) or str(error)) from error
 
 
 def _unreachable(address: str, said: str) -> UsageError:

@@ -48,7 +48,10 @@ def test_a_cell_that_hangs_is_ended_on_ray(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("address", "said"),
     [
-        ("127.0.0.1:1", r"127.0.0.1:1 does not answer \(.*; start one with: ray start --head"),
+        (
+            "127.0.0.1:1",
+            r"got 127.0.0.1:1, which does not answer \(Connection refused\); start one with: ray start --head",
+        ),
         ("nowhere", "address must be HOST:PORT, ray://HOST:PORT or auto, got 'nowhere'"),
         ("ray://127.0.0.1:1", "does not answer"),
     ],

@@ -121,7 +121,7 @@ def test_a_token_that_is_missing_is_told_from_no_answer(
     code, document, said = compare(*ONE, *cluster.asked, cwd=tmp_path, **given)
     assert code == 2, said
     assert (
-        f"{cluster.address} answers, and this process is not authenticated; set RAY_AUTH_MODE=token"
+        f"got an answer from {cluster.address} that this process is not authenticated; set RAY_AUTH_MODE=token"
         in document["error"]["message"]
     )
     assert "does not answer" not in said

@@ -197,5 +197,5 @@ def test_a_changed_trial_is_refused(server: str, tmp_path: Path) -> None:
             "UPDATE trial_values SET value = value + 1 WHERE trial_id IN (SELECT trial_id FROM trials JOIN studies "
             "USING (study_id) WHERE study_name = 'changed' AND number = 1)"
         )
-    with pytest.raises(UsageError, match="must be as it was written, got trial 1: the checksum does not fit"):
+    with pytest.raises(UsageError, match="must be as it was written, got trial 1 without a checksum that fits"):
         quick(str(tmp_path), trials=3, **how)

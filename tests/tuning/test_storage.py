@@ -40,11 +40,17 @@ def test_the_password_is_hidden(url: str, safe: str) -> None:
     ("url", "said"),
     [
         ("study.db", r"storage must be a URL such as sqlite:///study\.db .*, got study\.db"),
-        ("sqlite://", r"must outlive the process, got sqlite:// is kept in memory only"),
+        ("sqlite://", r"must outlive the process, got sqlite://, which is kept in memory only"),
         ("sqlite:///:memory:", r"must outlive the process"),
-        ("sqlite:////dev/null/study.db", r"sqlite:////dev/null/study\.db: unable to open .*; check that the file"),
-        ("postgresql://me:secret@localhost:1/x", r"postgresql://me:\*\*\*@localhost:1/x: .* port 1; check that"),
-        ("postgresql://me:secret@no-such-host.invalid/x", r"reachable, got postgresql://me:\*\*\*@no-such-host"),
+        (
+            "sqlite:////dev/null/study.db",
+            r"got sqlite:////dev/null/study\.db \(unable to open .*\); check that the file",
+        ),
+        (
+            "postgresql://me:secret@localhost:1/x",
+            r"got .* from localhost port 1 \(postgresql://me:\*\*\*@localhost:1/x\); check that",
+        ),
+        ("postgresql://me:secret@no-such-host.invalid/x", r"reachable, got .* \(postgresql://me:\*\*\*@no-such-host"),
         ("postgresql://me:secret@host:port/x", r"must be a URL with a port in digits"),
         ("postgres://me:secret@localhost/x", r"must begin with postgresql://, got postgres://me:\*\*\*@localhost/x"),
         ("redis://localhost", r"must be a database that can be opened, got redis://localhost"),
@@ -64,7 +70,9 @@ def test_a_host_that_does_not_answer_is_not_waited_for(monkeypatch: pytest.Monke
         raise TimeoutError
 
     monkeypatch.setattr(socket, "create_connection", silent)
-    with pytest.raises(UsageError, match=r"mysql://me:\*\*\*@db\.example/x: no answer from db\.example port 3306"):
+    with pytest.raises(
+        UsageError, match=r"got no answer from db\.example port 3306 \(mysql://me:\*\*\*@db\.example/x\)"
+    ):
         open_storage("mysql://me:secret@db.example/x")
 
 
@@ -100,7 +108,7 @@ def test_the_extra_brings_the_driver_of_a_plain_url() -> None:
 def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "notes.db"
     path.write_text("not a database, but a text that is longer than the header of one " * 20)
-    with pytest.raises(UsageError, match=r"file is not a database; check that the file is an SQLite database"):
+    with pytest.raises(UsageError, match=r"\(file is not a database\); check that the file is an SQLite database"):
         open_storage(file_url(path))
     assert path.read_text().startswith("not a database")
 

@@ -30,7 +30,7 @@ def test_a_study_without_a_complete_trial_has_no_best(out: str) -> None:
 
 
 def test_a_default_that_cannot_be_run_is_an_error_at_once(out: str) -> None:
-    with pytest.raises(UsageError, match="halves an image"):
+    with pytest.raises(UsageError, match="must leave a pixel of an image of 16 x 16, got 9 halvings"):
         quick(out, "bce", "digits-segmentation", set=["model.depth=9"])
     assert all(t.state == TrialState.FAIL for t in trials_of(out, "bce", "digits-segmentation", set=["model.depth=9"]))
 
