@@ -19,9 +19,10 @@ class SurvivalTask(Kind):
     def check_targets(self, where, targets):
         """Refuse what are no times and events."""
         super().check_targets(where, targets)
-        times, events = targets[:, 0], targets[:, 1]
-        if (times < 0).any() or not np.isin(events, (0, 1)).all():
-            raise DataError(f"task {where} targets must be times >= 0 and events of 0 and 1, got others")
+        wrong = (targets[:, 0] < 0) | ~np.isin(targets[:, 1], (0, 1))
+        if wrong.any():
+            first = targets[wrong][0].tolist()
+            raise DataError(f"task {where} targets must be times >= 0 and events of 0 and 1, got {first}")
 
     def score(self, outputs, targets, data, expects):
         """The metrics of one part."""
