@@ -128,5 +128,5 @@ def _load(module: nn.Module, state: Mapping[str, Any], what: str) -> None:
     except (LosszooError, RuntimeError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(
             f"the state of the {what} in the bundle must fit the {what} that its config makes, got "
-            f"{in_one_line(error)}; replay it with the code that wrote it"
+            f"the error {in_one_line(error)}; replay it with the code that wrote it"
         ) from error

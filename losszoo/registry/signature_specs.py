@@ -112,7 +112,8 @@ def _option(owner: str, name: str, values: dict[str, Any]) -> Param:
     try:
         return Param(name=name, **values)
     except TypeError as error:
-        raise UsageError(f"signature {owner}: option {name} must have fields of losszoo.Param, got {error}") from None
+        rule = f"option {name} must have fields of losszoo.Param"
+        raise UsageError(f"signature {owner}: {rule}, got the error {error}") from None
 
 
 def spec_of(offered: Any, kind: type[Spec]) -> Spec:

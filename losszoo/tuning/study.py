@@ -76,7 +76,7 @@ def _check(study: Study, plan: StudyPlan) -> None:
     except Exception as error:  # what a damaged database gives Optuna to read, it may stumble over in any way
         if isinstance(error, UsageError) or is_of_database(error):
             raise
-        raise _damage(plan, in_one_line(error)) from error
+        raise _damage(plan, f"the error {in_one_line(error)}") from error
     if lost_ones:
         raise _damage(plan, f"trial {some_of(lost_ones)} without a checksum that fits")
 

@@ -184,7 +184,7 @@ REFUSED: dict[str, Message] = {
     "unknown name": (lambda: one("mze"), r"did you mean mse"),
     "example raises": (
         lambda: one(ordinary, raises),
-        r"the example must return a tuple of inputs, got ValueError: no, never",
+        r"the example must return a tuple of inputs, got the error ValueError: no, never",
     ),
     "example returns nothing": (
         lambda: one(ordinary, lambda: None),

@@ -116,8 +116,8 @@ def changed(name: str, **changes: Any) -> Callable[[Path], None]:
 @pytest.mark.parametrize(
     ("damage", "match"),
     [
-        (broken_state, r"the state in .*checkpoint\.pt must fit the run of config\.json, got "),
-        (other_state, r"must fit the run of config\.json, got KeyError.*delete it to start the run again"),
+        (broken_state, r"the state in .*checkpoint\.pt must fit the run of config\.json, got the error "),
+        (other_state, r"must fit the run of config\.json, got the error KeyError.*delete it to start the run again"),
         (no_state, "must be a whole checkpoint, got a list, and no state of a run"),
         (
             changed("config.json", task=3, model=[]),
@@ -128,8 +128,11 @@ def changed(name: str, **changes: Any) -> Callable[[Path], None]:
             changed("config.json", threads="2"),
             r"config\.json is damaged: its part 'threads' is missing or of another type",
         ),
-        (changed("result.json", status="completed"), r"result\.json must be the result of a run, got KeyError"),
-        (changed("result.json", metrics=[]), r"result\.json must be the result of a run, got AttributeError"),
+        (
+            changed("result.json", status="completed"),
+            r"result\.json must be the result of a run, got the error KeyError",
+        ),
+        (changed("result.json", metrics=[]), r"result\.json must be the result of a run, got the error AttributeError"),
     ],
 )
 def test_a_whole_file_that_does_not_fit_is_a_sentence(folder: Path, damage: Callable[[Path], None], match: str) -> None:

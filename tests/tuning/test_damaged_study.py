@@ -69,8 +69,8 @@ def test_no_damage_of_a_study_is_read_in_silence(tuned: Path, tmp_path: Path) ->
             "UPDATE trial_params SET param_value = param_value * 2 WHERE trial_id = 3",
             r"got trial 2 without a checksum that fits;",
         ),
-        ("UPDATE trial_user_attributes SET value_json = '[' WHERE key = 'values'", r"got JSONDecodeError"),
-        ("UPDATE trials SET state = 'COMPLETF' WHERE trial_id = 3", r"got LookupError"),
+        ("UPDATE trial_user_attributes SET value_json = '[' WHERE key = 'values'", r"got the error JSONDecodeError"),
+        ("UPDATE trials SET state = 'COMPLETF' WHERE trial_id = 3", r"got the error LookupError"),
         ("DELETE FROM trials WHERE trial_id = 4", r"got trial 3 without a checksum that fits;"),
     ],
 )

@@ -210,7 +210,7 @@ def _example_inputs(example: Example) -> tuple[Any, ...]:
         with foreign_code():
             made = example()
     except (Exception, SystemExit) as error:
-        raise UsageError(f"the example must return a tuple of inputs, got {in_one_line(error)}") from error
+        raise UsageError(f"the example must return a tuple of inputs, got the error {in_one_line(error)}") from error
     for x in tree_leaves(made):
         if isinstance(x, Tensor) and (x.layout != torch.strided or x.is_meta):
             raise UsageError(f"the example must hold dense tensors with values, got {x.layout} on {x.device}")

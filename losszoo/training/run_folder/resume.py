@@ -182,7 +182,7 @@ class Kept:
         except (KeyError, TypeError, AttributeError, ValueError, IndexError, RuntimeError) as error:
             raise NotResumableError(
                 f"the state in {self.folder / CHECKPOINT} must fit the run of config.json, got "
-                f"{in_one_line(error)}; delete it to start the run again"
+                f"the error {in_one_line(error)}; delete it to start the run again"
             ) from error
 
 
@@ -257,8 +257,8 @@ def read_run(folder: Path) -> Kept:
             return Kept(folder, config, RunResult.from_dict(result))
         except (KeyError, TypeError, AttributeError) as error:
             raise NotResumableError(
-                f"{folder / 'result.json'} must be the result of a run, got {in_one_line(error)}; delete it to "
-                "resume the run from its checkpoint"
+                f"{folder / 'result.json'} must be the result of a run, got the error {in_one_line(error)}; "
+                "delete it to resume the run from its checkpoint"
             ) from error
     path = folder / CHECKPOINT
     try:
