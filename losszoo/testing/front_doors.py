@@ -44,7 +44,7 @@ def check_loss(
 
     Example:
         >>> print(check_loss("mse", skip=["check_compile", "check_compile_masked"]))
-        mse: 31 passed, 6 skipped
+        mse: 31 passed, 7 skipped
     """
     reasons, left_out = _reasons(known_failures, "known_failures"), known_checks(skip, "skip")
     subject = subject_of(target, signature=signature, expects=expects, **params)
