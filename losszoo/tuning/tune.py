@@ -84,9 +84,9 @@ def search(plan: StudyPlan, on_trial: OnTrial | None = None) -> Tuning:
         except KeyboardInterrupt:
             interrupted = True
             clear_dead(study, plan, ours=True)
-        _keep_best(study, plan)
-        # Other processes may go on: status, counts and best are of one moment.
+        # Other processes may go on: status, counts, best and the folder that is kept are of one moment.
         now = snapshot(study)
+        _keep_best(now, plan)
         status = "interrupted" if interrupted else _status(now, plan, until)
         return tuning_of(now, plan, status, time.perf_counter() - started)
 
