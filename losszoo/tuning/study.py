@@ -132,7 +132,7 @@ def _check_identity(study: Study, plan: StudyPlan) -> None:
 
 
 def snapshot(study: Study) -> Study:
-    """The study as it stands now, in memory: what other processes add later does not change it."""
+    """A copy of the trials as they are now, in memory: what other processes write later does not change it."""
     import optuna
 
     copy = optuna.create_study(storage=optuna.storages.InMemoryStorage(), direction=study.direction)

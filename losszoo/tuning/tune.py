@@ -86,13 +86,13 @@ def search(plan: StudyPlan, on_trial: OnTrial | None = None) -> Tuning:
         except KeyboardInterrupt:
             interrupted = True
             clear_dead(study, plan, ours=True)
+        # Other processes may go on: status, counts, best and the folder that is kept are of one moment.
+        now = snapshot(study)
         # Of the trials that are complete only the best keeps its folder.
-        best = best_of(study)
-        for trial in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
+        best = best_of(now)
+        for trial in now.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
             if best is not None and trial.number != best.number and not plan.options.keep:
                 shutil.rmtree(folder_of(plan, trial.number), ignore_errors=True)
-        # Other processes may go on: status, counts and best are of one moment.
-        now = snapshot(study)
         counts = count(now)
         if interrupted:
             status = "interrupted"

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from losszoo.common import processes
 from losszoo.errors import LosszooError
-from losszoo.tuning import heartbeat, study, trial, trial_work, tuning_workers
+from losszoo.tuning import heartbeat, study, trial, trial_work, tune, tuning_workers
 
 # The mark of a process that would be seen from here.
 DEAD = f"999999999:{processes.mark().partition(':')[2]}"
@@ -49,21 +49,24 @@ def test_a_dead_trial_does_not_count_and_a_live_one_does(out: str) -> None:
     assert study.count(opened) == study.Counts(0, 0, 0, 3)
 
 
-def test_what_a_tuning_says_is_of_one_moment(out: str) -> None:
-    """A trial that another process ends a moment later does not make twelve of the eleven that were counted."""
-    quick(out, trials=2)
+@pytest.mark.parametrize("last", [1e9, -1e9])
+def test_what_a_tuning_says_is_of_one_moment(out: str, monkeypatch: pytest.MonkeyPatch, last: float) -> None:
+    """Another machine ends the last trial, as the best or as the worst, while the result is put together."""
     opened = study.open_study(plan_of(out, trials=3))
     number = marked(opened, "elsewhere", "1:1:x:", time.time())
-    now = study.snapshot(opened)
-    opened.tell(number, -1.0)
-    assert (study.count(now), study.count(opened)) == (study.Counts(2, 0, 0, 1), study.Counts(3, 0, 0, 0))
-    assert [(t.number, t.params, t.value) for t in now.trials[:2]] == [
-        (t.number, t.params, t.value) for t in opened.trials[:2]
-    ]
-    assert study.running_elsewhere(now) == ("elsewhere",)
-    best = study.best_of(now)
-    assert best is not None
-    assert best.number != number
+    best_of = study.best_of
+
+    def ends_meanwhile(asked: optuna.Study) -> optuna.trial.FrozenTrial | None:
+        opened.tell(number, last, skip_if_finished=True)
+        return best_of(asked)
+
+    monkeypatch.setattr(tune, "best_of", ends_meanwhile)
+    found = quick(out, trials=3)
+    assert study.count(opened) == study.Counts(3, 0, 0, 0)
+    assert (found.status, found.counts) == ("waiting", study.Counts(2, 0, 0, 1))
+    assert found.elsewhere == ("elsewhere",)
+    assert found.best is not None
+    assert found.best.number != number
 
 
 def test_a_tuning_waits_for_another_machine_until_that_is_silent(out: str) -> None:
