@@ -9,16 +9,24 @@ from typing import Any
 
 
 class Interrupt:
-    """Inside its block the first signal sets :attr:`asked`; a second Ctrl-C interrupts at once."""
+    """Inside its block the first signal sets :attr:`asked`; a second Ctrl-C interrupts at once.
+
+    Code that ends because of it sets :attr:`heeded`. A request that nobody has heeded raises KeyboardInterrupt at the
+    end of the block, so none is lost: the signal may come after the last step. A block inside another one begins with
+    the request of the outer block.
+    """
 
     def __init__(self) -> None:
         self.asked = False
+        self.heeded = False
         self._old: dict[int, Any] = {}
 
     def __enter__(self) -> Interrupt:
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
                 self._old[number] = signal.signal(number, self._ask)
+                outer = getattr(self._old[number], "__self__", None)
+                self.asked |= isinstance(outer, Interrupt) and outer.asked
         return self
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
@@ -26,7 +34,9 @@ class Interrupt:
             raise KeyboardInterrupt
         self.asked = True
 
-    def __exit__(self, *exception: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
         for number, handler in self._old.items():
             # None: the handler was set outside Python, and cannot be restored from here.
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        if kind is None and self.asked and not self.heeded:
+            raise KeyboardInterrupt

@@ -40,6 +40,7 @@ def fit(
             break
         if measured is None:
             progress.stop("interrupted", "interrupted by the user")
+            interrupt.heeded = True
             break
         line = {"epoch": progress.epoch, "epochs": plan.recipe.epochs, **measured, "val": _validate(plan)}
         line["seconds"] = saving.seconds()

@@ -44,18 +44,15 @@ def work(
     Raises:
         KeyboardInterrupt: after the step that ran; its trial does not count.
     """
-    while time.time() < until and is_missing(study, plan):
-        # Ctrl-C waits for the storage; a run has its own answer to it.
-        with Interrupt() as interrupt:
+    # Ctrl-C waits for the storage: an exception amid its code may be swallowed there. A run has its own answer to it.
+    with Interrupt() as interrupt:
+        while not interrupt.asked and time.time() < until and is_missing(study, plan):
             trial = _ask(study, plan, worker)
-        if interrupt.asked:
-            give_up(study, plan, trial.number)
-            raise KeyboardInterrupt
-        if not _is_wanted(study, plan, trial.number):
-            give_up(study, plan, trial.number)
-            return
-        _train(study, plan, trial)
-        on_trial()
+            if interrupt.asked or not _is_wanted(study, plan, trial.number):
+                give_up(study, plan, trial.number)
+                return
+            _train(study, plan, trial)
+            on_trial()
 
 
 def is_missing(study: Study, plan: StudyPlan) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -9,15 +10,19 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 import losszoo
 from losszoo.common.files import read_json
 from losszoo.common.interrupt import Interrupt
+from losszoo.sklearn import LossClassifier
+from losszoo.tuning.trial import Running
 
 # A run of minutes; its loss tells when the steps have begun.
 LOSS = """
@@ -124,6 +129,69 @@ def test_from_python_an_interrupted_run_interrupts_its_caller(tmp_path: Path) ->
     assert (result.status, result.epochs, result.steps) == ("interrupted", 1, 7)  # six, and the one that ran
 
 
+def interrupt_in_the_last_epoch(line: Mapping[str, Any]) -> None:
+    if line["epoch"] + 1 == line["epochs"]:
+        os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_a_signal_after_the_last_step_is_not_lost(tmp_path: Path) -> None:
+    options: dict[str, Any] = {"epochs": 2, "out": tmp_path}
+    with pytest.raises(KeyboardInterrupt, match="to resume it: losszoo run --resume"):
+        losszoo.run("bce", "breast-cancer", on_epoch=interrupt_in_the_last_epoch, **options)
+    (folder,) = tmp_path.glob("*/*/*")
+    resumed = losszoo.run(resume=folder)
+    whole = losszoo.run("bce", "breast-cancer", **options)
+    assert (resumed.status, resumed.epochs, resumed.metrics) == ("completed", 2, whole.metrics)
+
+
+def test_a_tuning_ends_by_a_signal_after_the_last_step_of_a_trial(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watcher = Running._watcher
+
+    def interrupting(running: Running) -> Callable[[Mapping[str, Any]], None]:
+        watch = watcher(running)
+
+        def both(line: Mapping[str, Any]) -> None:
+            watch(line)
+            interrupt_in_the_last_epoch(line)
+
+        return both
+
+    monkeypatch.setattr(Running, "_watcher", interrupting)
+    tuning = losszoo.tune("bce", "breast-cancer", trials=3, epochs=2, out=tmp_path, raise_interrupt=False)
+    assert (tuning.status, tuning.counts.ended) == ("interrupted", 0)
+
+
+def test_an_estimator_interrupts_its_caller_after_the_last_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Interrupting(io.StringIO):
+        def write(self, text: str) -> int:
+            if "epoch 2/2" in text:
+                os.kill(os.getpid(), signal.SIGINT)
+            return super().write(text)
+
+    monkeypatch.setattr(sys, "stdout", Interrupting())
+    generator = np.random.default_rng(0)
+    rows, labels = generator.normal(size=(64, 3)), generator.integers(0, 2, 64)
+    with pytest.raises(KeyboardInterrupt):
+        LossClassifier(loss="cross-entropy", epochs=2, verbose=True).fit(rows, labels)
+
+
+def test_a_request_reaches_the_blocks_inside() -> None:
+    asked = []
+
+    def nested() -> None:
+        with Interrupt():
+            os.kill(os.getpid(), signal.SIGINT)
+            with Interrupt() as inner:
+                asked.append(inner.asked)
+                inner.heeded = True
+
+    with pytest.raises(KeyboardInterrupt):
+        nested()
+    assert asked == [True]
+
+
 def test_the_handlers_are_put_back() -> None:
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     with Interrupt() as interrupt:
@@ -132,6 +200,7 @@ def test_the_handlers_are_put_back() -> None:
         os.kill(os.getpid(), signal.SIGTERM)  # asked twice is asked
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGINT)
+        interrupt.heeded = True
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
 
 
