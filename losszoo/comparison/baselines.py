@@ -28,12 +28,12 @@ _STRENGTHS = (0.001, 0.01, 0.1, 1.0, 10.0, 100.0, 1000.0)
 _TREES = 100
 
 
-def compute(name: str, task_name: str, options: Mapping[str, Any]) -> dict[str, Any]:
+def compute(name: str, given: Any, options: Mapping[str, Any]) -> dict[str, Any]:
     """Metrics of a baseline on a task, by part.
 
     Args:
         name: one of :data:`NAMES`.
-        task_name: of a task whose kind has it among its ``baselines``.
+        given: a task whose kind has it among its ``baselines``.
         options: ``set``, of which the ``task.`` settings count.
     """
     import time
@@ -46,7 +46,7 @@ def compute(name: str, task_name: str, options: Mapping[str, Any]) -> dict[str, 
 
     task_options = dict(parse_overrides(options.get("set", ())).task)
     split = split_seed(task_options.pop("split", 0))
-    task = make_task(task_name, task_options)
+    task = make_task(given, task_options)
     data = prepare(task, split, torch.device("cpu"))
     started = time.perf_counter()
     with warnings.catch_warnings():

@@ -34,6 +34,7 @@ class Cell:
         config: everything that decides the result, in plain data.
         options: of :func:`losszoo.run`.
         folder: of the record; the run folder is inside.
+        given: the task as it was given: its name, a target, or a task that is made.
     """
 
     task: str
@@ -43,6 +44,7 @@ class Cell:
     config: Mapping[str, Any]
     options: Mapping[str, Any]
     folder: Path
+    given: Any = None
 
     def __str__(self) -> str:
         return f"{self.loss} on {self.task}, seed {self.seed}"

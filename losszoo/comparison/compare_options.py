@@ -15,6 +15,7 @@ from losszoo.registry.compatibility import check_fit, own_names
 from losszoo.registry.expressions import parse
 from losszoo.registry.registry import installed
 from losszoo.registry.specs import TaskSpec
+from losszoo.tasks.tables.read_table import is_table
 from losszoo.training.result_options import ResultOptions
 
 # The options of a run that decide its result, with their defaults.
@@ -33,7 +34,7 @@ class Request:
 
     Args:
         losses: names, expressions or targets (file.py:MyLoss), as text.
-        tasks: names.
+        tasks: names, targets (file.py:MyTask), or tasks that are made.
         seeds: how many (0, 1, ...), or which.
         baselines: compute those of scikit-learn too.
         threads: of torch in every cell, no matter how many cells run beside it.
@@ -42,7 +43,7 @@ class Request:
     """
 
     losses: Sequence[str]
-    tasks: Sequence[str]
+    tasks: Sequence[Any]
     seeds: int | Sequence[int] = 5
     baselines: bool = False
     threads: int = 1
@@ -55,13 +56,15 @@ class Checked:
     """What can be computed.
 
     Args:
-        tasks: their announcements.
+        tasks: their specs.
+        given: each task as it was given, by its name.
         losses: texts, each once.
         seeds: of the runs.
         notes: what was merged.
     """
 
     tasks: tuple[TaskSpec, ...]
+    given: Mapping[str, Any]
     losses: tuple[str, ...]
     seeds: tuple[int, ...]
     notes: tuple[str, ...]
@@ -81,15 +84,53 @@ def check(request: Request) -> Checked:
     if isinstance(request.threads, bool) or not isinstance(request.threads, int) or request.threads < 1:
         problems.append(f"threads must be a whole number >= 1, got {request.threads!r}")
     losses = [_with_names(loss) for loss in _distinct("loss", request.losses, _loss_key, problems, notes)]
-    tasks: list[TaskSpec] = []
-    for name in _distinct("task", request.tasks, str.strip, problems, notes):
+    tasks, given = _tasks(request.tasks, problems, notes)
+    _check_building(_fitting(losses, tasks, problems), given, request, problems)
+    _refuse(problems)
+    return Checked(tuple(tasks), given, tuple(losses), tuple(seeds), tuple(notes))
+
+
+def _tasks(members: Any, problems: list[str], notes: list[str]) -> tuple[list[TaskSpec], dict[str, Any]]:
+    """The specs of the tasks, and each as it was given, by its name. Text without a colon is a name."""
+    members = list(members) if isinstance(members, Sequence) and not isinstance(members, str) else [members]
+    texts = [member for member in members if isinstance(member, str)]
+    texts = _distinct("task", texts, str.strip, problems, notes) if texts else []
+    given: dict[str, Any] = {}
+    specs = []
+    if not members:
+        problems.append("a comparison must have a task, got none")
+    for member in [*texts, *(m for m in members if not isinstance(m, str))]:
         try:
-            tasks.append(installed().task(name))
+            spec = _spec_of(member)
         except UsageError as error:
             problems.append(str(error))
-    _check_building(_fitting(losses, tasks, problems), request, problems)
-    _refuse(problems)
-    return Checked(tuple(tasks), tuple(losses), tuple(seeds), tuple(notes))
+            continue
+        if spec.name in given:
+            problems.append(f"tasks must have different names, got {spec.name} twice; rename one")
+            continue
+        given[spec.name] = member
+        specs.append(spec)
+    return specs, given
+
+
+def _spec_of(given: Any) -> TaskSpec:
+    """The spec of a task. Only one that is not installed has to be made, or imported, with torch.
+
+    Raises:
+        UsageError: there is none, or no other process could make it.
+    """
+    if isinstance(given, str) and ":" not in given and not is_table(given):
+        return installed().task(given)
+    from losszoo.tasks.make_task import task_of
+
+    spec = task_of(given)[0]
+    kind = given if isinstance(given, type) else type(given)
+    if not isinstance(given, str) and kind.__module__ == "__main__":
+        raise UsageError(
+            f"a task must be given so that another process can make it, got {kind.__name__} of this script; write "
+            f"file.py:{kind.__name__}"
+        )
+    return spec
 
 
 def parse_seeds(text: str) -> int | tuple[int, ...]:
@@ -184,7 +225,9 @@ def _fitting(losses: Iterable[str], tasks: Sequence[TaskSpec], problems: list[st
     return pairs
 
 
-def _check_building(pairs: Iterable[tuple[str, TaskSpec]], request: Request, problems: list[str]) -> None:
+def _check_building(
+    pairs: Iterable[tuple[str, TaskSpec]], given: Mapping[str, Any], request: Request, problems: list[str]
+) -> None:
     """What only those can tell who make a loss and a task; torch is imported where there is something to tell."""
     defaults = {**DECIDING, **FREE}
     chosen = {key: value for key, value in request.options.items() if key in defaults and value != defaults[key]}
@@ -196,7 +239,7 @@ def _check_building(pairs: Iterable[tuple[str, TaskSpec]], request: Request, pro
 
     for loss, task in pairs:
         try:
-            choose(loss, task.name, Options(**chosen), targets=True)
+            choose(loss, given[task.name], Options(**chosen), targets=True)
         except UsageError as error:
             problems.append(str(error))
 

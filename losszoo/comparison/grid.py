@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from losszoo._version import __version__
-from losszoo.common.files import slug
+from losszoo.common.files import jsonable, slug
 from losszoo.comparison.baselines import NAMES
 from losszoo.comparison.cell import Cell
 from losszoo.comparison.compare_options import DECIDING, FREE, Checked, Request, check
@@ -44,16 +44,22 @@ def make_grid(request: Request) -> Grid:
     cells: list[Cell] = []
     notes = list(members.notes)
     for task in members.tasks:
-        cells += [_loss_cell(loss, task, seed, request) for seed in members.seeds for loss in members.losses]
+        cells += [
+            _loss_cell(loss, task, seed, request, members.given[task.name])
+            for seed in members.seeds
+            for loss in members.losses
+        ]
         if request.baselines:
             fitting = installed().kinds[task.kind].baselines
-            cells += [_baseline_cell(name, task, request) for name in NAMES if name in fitting]
+            cells += [
+                _baseline_cell(name, task, request, members.given[task.name]) for name in NAMES if name in fitting
+            ]
             left_out = ", ".join(name for name in NAMES if name not in fitting)
             notes += [f"baselines that do not fit {task.name}, a {task.kind} task: {left_out}"] if left_out else []
     return Grid(members, tuple(cells), tuple(notes))
 
 
-def _loss_cell(loss: str, task: TaskSpec, seed: int, request: Request) -> Cell:
+def _loss_cell(loss: str, task: TaskSpec, seed: int, request: Request, given: Any) -> Cell:
     code: dict[str, str] = {}
     if ".py:" in loss:
         from losszoo.training.make_plan import code_of
@@ -63,7 +69,7 @@ def _loss_cell(loss: str, task: TaskSpec, seed: int, request: Request) -> Cell:
     config = {
         **_versions(request),
         "loss": loss,
-        "task": task.name,
+        **_named(task, given),
         "seed": seed,
         **deciding,
         "set": _settings(request.options.get("set", ())),
@@ -73,15 +79,24 @@ def _loss_cell(loss: str, task: TaskSpec, seed: int, request: Request) -> Cell:
     defaults = {**DECIDING, **FREE}
     options = {key: value for key, value in request.options.items() if value != defaults[key]}
     folder = _folder(request, task, loss) / f"seed-{seed}"
-    return Cell(task.name, loss, seed, "loss", config, options, folder)
+    return Cell(task.name, loss, seed, "loss", config, options, folder, given)
 
 
-def _baseline_cell(name: str, task: TaskSpec, request: Request) -> Cell:
+def _baseline_cell(name: str, task: TaskSpec, request: Request, given: Any) -> Cell:
     settings = {key: value for key, value in _settings(request.options.get("set", ())).items() if key[:5] == "task."}
-    config = {**_versions(request), "baseline": name, "task": task.name, "set": settings}
+    config = {**_versions(request), "baseline": name, **_named(task, given), "set": settings}
     config["scikit-learn"] = importlib.metadata.version("scikit-learn")
     folder = request.out / slug(task.name) / f"baseline-{name}" / "seed-0"
-    return Cell(task.name, name, 0, "baseline", config, {"set": settings}, folder)
+    return Cell(task.name, name, 0, "baseline", config, {"set": settings}, folder, given)
+
+
+def _named(task: TaskSpec, given: Any) -> dict[str, Any]:
+    """The name of a task, and of one that is not installed what tells it from others of that name."""
+    if given == task.name:
+        return {"task": task.name}
+    from losszoo.tasks.make_task import identity_of
+
+    return {"task": task.name, "task_source": jsonable(identity_of(given))}
 
 
 def _versions(request: Request) -> dict[str, Any]:
@@ -103,7 +118,8 @@ def _plugins(loss: str, task: TaskSpec) -> dict[str, str]:
     """The distributions of others, whose code decides the result too."""
     registry = installed()
     named = [("loss", call.name) for call in leaves(registry, parse(loss)) if call.name in registry.losses]
-    origins = [registry.origin(*member) for member in (*named, ("task", task.name))]
+    named += [("task", task.name)] if registry.tasks.get(task.name) is task else []
+    origins = [registry.origin(*member) for member in named]
     return {o.distribution: o.version for o in origins if o.distribution != OWN_DISTRIBUTION}
 
 

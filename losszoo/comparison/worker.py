@@ -148,7 +148,7 @@ def _result(cell: Cell, orders: Orders) -> dict[str, Any]:
         if cell.kind == "baseline":
             from losszoo.comparison.baselines import compute
 
-            return compute(cell.loss, cell.task, cell.options)
+            return compute(cell.loss, cell.given, cell.options)
         if cell.config["code"]:
             from losszoo.training.make_plan import code_of
 
@@ -162,17 +162,19 @@ def _result(cell: Cell, orders: Orders) -> dict[str, Any]:
 
 def _run(cell: Cell) -> dict[str, Any]:
     """A new run, or the rest of one that was begun."""
+    from losszoo.tasks.make_task import needs_code
     from losszoo.training.run import run
     from losszoo.training.run_folder.resume import NotResumableError
 
     if (cell.run_dir / "config.json").is_file():
         try:
             free = {key: cell.options[key] for key in FREE if key in cell.options}
-            return run(cell.loss, resume=cell.run_dir, **free).to_dict()
+            own = {"task": cell.given} if needs_code(cell.given) else {}
+            return run(cell.loss, resume=cell.run_dir, **own, **free).to_dict()
         except NotResumableError:  # damaged, of another version or another loss: a new run
             pass
     _discard(cell.run_dir)
-    return run(cell.loss, cell.task, seed=cell.seed, run_dir=cell.run_dir, **cell.options).to_dict()
+    return run(cell.loss, cell.given, seed=cell.seed, run_dir=cell.run_dir, **cell.options).to_dict()
 
 
 def _discard(run_dir: Path) -> None:

@@ -15,8 +15,7 @@ from losszoo.common.text import in_one_line
 from losszoo.errors import LosszooError, UsageError
 from losszoo.losses.sums.data_sizes import set_sizes
 from losszoo.losses.sums.leaves import leaves
-from losszoo.registry.registry import installed
-from losszoo.tasks.make_task import make_task, registered_task
+from losszoo.tasks.make_task import make_task, task_from
 from losszoo.training.build_loss import make_loss, make_model
 from losszoo.training.data.batch_inputs import Step, arguments
 from losszoo.training.data.prepared_data import Part, Prepared, prepare
@@ -59,14 +58,14 @@ class Rebuilder:
         self.targets = trust or isinstance(loss, str)
         options = dict(config["task_options"])
         self._split = options.pop("split", 0)
-        self.task = make_task(registered_task(config["task"], "in the config of the bundle"), options)
+        self.task = make_task(task_from(config, "in the config of the bundle"), options)
         self._data: Prepared | None = None
 
     def step(self, bundle: Mapping[str, Any]) -> RunStep:
         """The step, with model and loss in the state before it."""
         config, batch = self.config, bundle["batch"]
         device = self.randomness.device
-        spec = installed().task(config["task"])
+        spec = self.task.spec
         how = config["loss_options"], config["signature"], config["expects"]
         loss = make_loss(copy.deepcopy(self.loss), spec, *how, targets=self.targets)
         rows, data = self._rows_and_data(any(leaf.rules.draws_candidates for leaf in leaves(loss)), batch)

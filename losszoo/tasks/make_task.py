@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from losszoo.common.text import in_one_line
@@ -11,6 +12,7 @@ from losszoo.errors import LosszooError, UnknownNameError, UsageError, suggest
 from losszoo.registry.import_target import resolve
 from losszoo.registry.registry import installed
 from losszoo.registry.specs import TaskSpec
+from losszoo.tasks.tables.read_table import digest_of, is_table
 from losszoo.tasks.task import Task
 
 
@@ -23,6 +25,11 @@ def task_of(given: Any) -> tuple[TaskSpec, Task | Callable[..., Any] | None]:
     Raises:
         UsageError: there is no such task, or one of your own lacks its ``spec``.
     """
+    if isinstance(given, str) and is_table(given):
+        raise UsageError(
+            f"a table must be given with its target, got {given}; say --target COLUMN, or in Python "
+            f"losszoo.Task.from_table({given!r}, target=...)"
+        )
     if isinstance(given, str) and ":" not in given:
         return installed().task(given), None
     found = resolve(given) if isinstance(given, str) else given
@@ -38,6 +45,31 @@ def task_of(given: Any) -> tuple[TaskSpec, Task | Callable[..., Any] | None]:
             'metric="accuracy")'
         )
     return spec, found
+
+
+def flags_of(given: Any) -> tuple[str, ...]:
+    """How a task that was given is named on the command line."""
+    if isinstance(given, str):
+        return "--task", given
+    found = task_of(given)[0].name
+    return (given.flags() if isinstance(given, Task) else ()) or ("--task", found)
+
+
+def needs_code(given: Any) -> bool:
+    """Whether a task has to be given again, as a file that tells of it would have to name code."""
+    if isinstance(given, Task):
+        return given.source() is None
+    return not isinstance(given, str) or ":" in given
+
+
+def identity_of(given: Any) -> Mapping[str, Any]:
+    """What tells a task that is not installed from another one of its name, in plain data."""
+    if isinstance(given, Task):
+        return given.source() or {"class": type(given).__qualname__}
+    if isinstance(given, str):
+        path = Path(given.rpartition(":")[0]).expanduser()
+        return {"target": given, **({"sha256": digest_of(path)} if path.is_file() else {})}
+    return {"class": given.__qualname__}
 
 
 def owner_of(spec: TaskSpec) -> str:
@@ -62,6 +94,25 @@ def registered_task(name: str, where: object) -> str:
             "install a plugin that offers it, or start a new run with --task"
         )
     return installed().task(name).name
+
+
+def task_from(config: Mapping[str, Any], where: object) -> str | Task:
+    """The task of which a file tells: an installed one by its name, or one from a table of the user.
+
+    Args:
+        config: of a run.
+        where: the file, to name it.
+
+    Raises:
+        UsageError: see :func:`registered_task`.
+        DataError: the table has changed.
+    """
+    source = config.get("task_source")
+    if source is None:
+        return registered_task(config["task"], where)
+    from losszoo.tasks.tables.table_task import table_again
+
+    return table_again(source)
 
 
 def make_task(given: Any, options: Mapping[str, Any]) -> Task:

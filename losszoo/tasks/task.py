@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -87,6 +87,58 @@ class Task(ABC):
     @abstractmethod
     def setup(self, signature: str) -> Setup:
         """Trunk and recipe proposed for a loss of that signature."""
+
+    @staticmethod
+    def from_table(
+        table: Any,
+        target: str,
+        *,
+        kind: str | None = None,
+        split: str | None = None,
+        group: str | None = None,
+        time: str | None = None,
+        drop: Sequence[str] = (),
+    ) -> Task:
+        """A task from a table of yours: one row for each sample, one column as target.
+
+        Numbers are inputs as they are; a gap is filled with the median of the training rows, and marked in a column of
+        its own. Words become one column of 0 and 1 each. What is done with every column stands in the ``notes`` of the
+        task, and ``losszoo info churn.csv --target churned`` shows it. Only training rows are looked at for medians and
+        words.
+
+        Args:
+            table: path of a CSV, TSV or Parquet file, or a pandas DataFrame.
+            target: column that is predicted; rows without a value of it are left out.
+            kind: "binary", "multiclass" or "regression", where the target does not tell it.
+            split: column that says train, val or test; otherwise rows are drawn: 64, 16 and 20 %.
+            group: column whose rows of one value stay in one part.
+            time: column of numbers or dates; the newest fifth of the rows is the test part.
+            drop: columns that are left out.
+
+        Raises:
+            UsageError: an unknown column or kind, options that contradict each other; pandas is not installed.
+            DataError: a file that cannot be read, or a column that cannot be learned from: says which cell.
+
+        Example:
+            >>> import tempfile
+            >>> path = tempfile.mkdtemp() + "/flowers.csv"
+            >>> with open(path, "w") as file:
+            ...     _ = file.write("width,color,kind\\n" + "1.5,red,rose\\n2.5,,lily\\n" * 20)
+            >>> task = Task.from_table(path, target="kind", drop=["color"])
+            >>> task.spec.kind, task.class_names, task.splits(seed=0).train.inputs.shape
+            ('binary', ('lily', 'rose'), (25, 1))
+        """
+        from losszoo.tasks.tables.table_task import TableOptions, TableTask
+
+        return TableTask(table, TableOptions(target, kind, split, group, time, tuple(drop)))
+
+    def source(self) -> Mapping[str, Any] | None:
+        """Plain data of which the same task can be made; None where that needs code."""
+        return None
+
+    def flags(self) -> tuple[str, ...]:
+        """How the task is named on the command line; empty where it cannot be."""
+        return ()
 
     def augment(self, inputs: Tensor, generator: Generator) -> Tensor:
         """A random view of prepared inputs that keeps what they are; used by ``views`` losses.

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from losszoo._version import __version__
+from losszoo.common.files import jsonable
 from losszoo.common.seeding import Randomness, seed_all
 from losszoo.errors import UsageError, suggest
 from losszoo.losses.sums.data_sizes import set_sizes
@@ -75,6 +76,13 @@ class Choice:
         """What the run calls its loss."""
         return text_of(self.loss)
 
+    def _origin_of_task(self) -> dict[str, Any]:
+        """Nothing of an installed task; of a table its file; of any other one that the user gives it again."""
+        if installed().tasks.get(self.task.spec.name) is self.task.spec:
+            return {}
+        source = self.task.source()
+        return {"task_is_own": True} if source is None else {"task_source": jsonable(source)}
+
     def config(self, world: World | None) -> dict[str, Any]:
         """Everything that decides the result, in plain data."""
         return {
@@ -84,7 +92,7 @@ class Choice:
             "loss": self.text,
             "task": self.task.spec.name,
             # A file that is read again never says which code to load: the task has to be given again.
-            **({} if installed().tasks.get(self.task.spec.name) is self.task.spec else {"task_is_own": True}),
+            **self._origin_of_task(),
             "task_options": dict(self.task_options),
             "trunk": self.setup.trunk,
             "model": dict(self.setup.model),

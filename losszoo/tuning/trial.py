@@ -103,7 +103,7 @@ class Running:
         try:
             return run(
                 loss,
-                self.plan.task,
+                self.plan.given,
                 seed=seed,
                 set=settings,
                 epochs=options.epochs,

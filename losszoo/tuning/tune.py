@@ -19,6 +19,8 @@ from losszoo.tuning.tuning_result import Tuning, tuning_of
 if TYPE_CHECKING:
     from optuna import Study
 
+    from losszoo.tasks.task import Task
+
 # Rounds in which every process died; a loss that always kills its process would be tried for ever.
 _MOST_STALLED = 5
 
@@ -27,7 +29,7 @@ OnTrial = Callable[[Counts, float | None], None]
 
 def tune(
     loss: str | Callable[..., Any],
-    task: str,
+    task: str | Task | type[Task],
     *,
     trials: int = 50,
     on_trial: OnTrial | None = None,
@@ -41,7 +43,7 @@ def tune(
 
     Args:
         loss: a name, expression or target, or (with one job) a loss, module or function of your own.
-        task: name of a task.
+        task: name of a task, a target, or a task.
         trials: in all; a study that has some of them trains the rest.
         on_trial: called after every trial with the counts and the best value.
         raise_interrupt: raise KeyboardInterrupt after Ctrl-C; False returns what there is, status "interrupted".

@@ -37,6 +37,7 @@ class StudyPlan:
         metric: that decides, on the validation rows.
         direction: "max" or "min".
         options: of the command line.
+        given: the task as it was given: its name, a target, or a task that is made.
         expression: the loss as text, or None for an object.
         space: what is searched.
         defaults: what task and loss propose for it.
@@ -47,6 +48,7 @@ class StudyPlan:
 
     loss: str | Callable[..., Any]
     task: str
+    given: Any
     metric: str
     direction: str
     options: TuneOptions
@@ -94,7 +96,7 @@ class StudyPlan:
         return loss, {**self.fixed, **others}
 
 
-def make_study_plan(loss: str | Callable[..., Any], task: str, options: TuneOptions) -> StudyPlan:
+def make_study_plan(loss: str | Callable[..., Any], task: Any, options: TuneOptions) -> StudyPlan:
     """Check everything, and say what is searched.
 
     Raises:
@@ -113,6 +115,7 @@ def make_study_plan(loss: str | Callable[..., Any], task: str, options: TuneOpti
     return StudyPlan(
         loss=loss,
         task=spec.name,
+        given=task,
         metric=spec.metric,
         direction=spec.direction,
         options=options,
@@ -159,6 +162,7 @@ def _identity(
             "loss": config["loss"],
             "code": config["code"],
             "task": spec.name,
+            **{key: config[key] for key in ("task_source", "task_is_own") if key in config},
             "task options": config["task_options"],
             "metric": f"{spec.metric} ({spec.direction})",
             "seeds": options.seeds,

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from losszoo.common.files import jsonable
+from losszoo.tasks.make_task import flags_of
 from losszoo.training.result_options import RESULT_OPTIONS
 from losszoo.tuning.storage import shown
 from losszoo.tuning.study import THREADS, Counts, best_of, count, default_of, running_elsewhere
@@ -154,7 +155,7 @@ def _best(trial: FrozenTrial, plan: StudyPlan) -> Best:
 def command_line(plan: StudyPlan, loss: str, settings: Mapping[str, Any], threads: object) -> str:
     """What to paste into a shell. The number of threads is part of it: with another one sums are added up otherwise,
     and the last digits differ."""
-    words = ["losszoo", "run", "--loss", loss, "--task", plan.task]
+    words = ["losszoo", "run", "--loss", loss, *flags_of(plan.given)]
     for key, value in settings.items():
         words += ["--set", f"{key}={written(value)}"]
     options, plain = plan.options, TuneOptions()

@@ -41,7 +41,7 @@ def work_in_processes(study: Study, plan: StudyPlan, until: float, on_trial: Cal
     options = replace(
         plan.options, set=dict(plan.fixed), search=dict(plan.searched), threads=plan.options.threads or 1, jobs=1
     )
-    request = {"loss": plan.loss, "task": plan.task, "options": options, "until": until}
+    request = {"loss": plan.loss, "task": plan.given, "options": options, "until": until}
 
     def tell_new_trials() -> None:
         nonlocal ended

@@ -12,6 +12,7 @@ from losszoo.cli.commands.run_command import command as run_command
 from losszoo.cli.progress_bar import is_shown, progress_bar
 from losszoo.cli.shared_options import command as make_command
 from losszoo.cli.shared_options import exit_with, print_error, print_json, say_error, warn_of_failures
+from losszoo.cli.task_options import given_tasks, task_options
 from losszoo.cli.threads import wait_politely
 from losszoo.comparison.compare_options import DECIDING, FREE, parse_seeds
 from losszoo.registry.expressions import parse
@@ -26,7 +27,14 @@ _MOST_SHOWN = 4
 
 
 @make_command("compare")
-@click.option("--task", "tasks", multiple=True, required=True, help="Name of a task; may be repeated.")
+@click.option(
+    "--task",
+    "tasks",
+    multiple=True,
+    required=True,
+    help="Name of a task, a target (file.py:MyTask), or a table (churn.csv); may be repeated.",
+)
+@task_options
 @click.option("--loss", "losses", multiple=True, required=True, help="Name, expression or target; may be repeated.")
 @click.option(
     "--seeds",
@@ -74,10 +82,11 @@ def command(
     """
     check_options(settings, options["epochs"], options["out"])
     how_many = parse_seeds(seeds)
+    given = given_tasks(tasks, options)
     warn_of_failures(installed())
     wait_politely()
     try:
-        found = _compared(losses, tasks, how_many, settings, options)
+        found = _compared(losses, given, how_many, settings, options)
     except KeyboardInterrupt as error:
         message = str(error) or "interrupted"
         if as_json:
@@ -101,7 +110,7 @@ command.params[-2:-2] = [param for param in run_command.params if param.name in 
 
 def _compared(
     losses: Sequence[str],
-    tasks: Sequence[str],
+    tasks: Sequence[Any],
     seeds: int | Sequence[int],
     settings: Sequence[str],
     options: Mapping[str, Any],

@@ -11,15 +11,18 @@ import click
 from losszoo.cli.progress_bar import Update, progress_bar
 from losszoo.cli.shared_options import command as make_command
 from losszoo.cli.shared_options import exit_with, print_json, warn_of_failures
+from losszoo.cli.task_options import given_tasks, task_options
 from losszoo.cli.threads import is_first, wait_politely
 from losszoo.errors import UsageError
 from losszoo.registry.compatibility import check_fit, leaves, own_names
 from losszoo.registry.expressions import Weighted, parse
 from losszoo.registry.registry import installed
 from losszoo.registry.specs import TaskSpec
+from losszoo.tasks.tables.read_table import is_table
 from losszoo.training.result_options import ResultOptions
 
 if TYPE_CHECKING:
+    from losszoo.tasks.task import Task
     from losszoo.training.run_result import RunResult
 
 EXIT_CODES = {"completed": 0, "stopped-early": 0, "stopped-by-guard": 1, "interrupted": 1}
@@ -27,7 +30,10 @@ EXIT_CODES = {"completed": 0, "stopped-early": 0, "stopped-by-guard": 1, "interr
 
 @make_command("run")
 @click.option("--loss", help="Name, expression (0.7*bce + 0.3*smoothness) or target (file.py:MyLoss).")
-@click.option("--task", help="Name of a task (losszoo tasks lists them), or a target (file.py:MyTask).")
+@click.option(
+    "--task", help="Name of a task (losszoo tasks lists them), a target (file.py:MyTask), or a table (churn.csv)."
+)
+@task_options
 @click.option(
     "--seed",
     default=0,
@@ -113,6 +119,7 @@ def command(
     losszoo run --resume runs/digits/my-loss.py-MyLoss/... --trust
     torchrun --nproc-per-node 2 -m losszoo run --loss sup-con --task digits
     """
+    given = given_tasks((task,) if task else (), options)
     if resume is not None:
         if not resume.strip():
             raise UsageError(f"--resume must be the folder of a run, got {resume!r}")
@@ -122,10 +129,10 @@ def command(
     elif loss is None or task is None:
         raise UsageError("run needs --loss and --task, or --resume RUN_DIR; losszoo list and losszoo tasks show them")
     else:
-        start_run(loss, task, settings, as_json, options)
+        start_run(loss, given[0], settings, as_json, options)
 
 
-def start_run(loss: str, task: str, settings: tuple[str, ...], as_json: bool, options: dict[str, Any]) -> None:
+def start_run(loss: str, task: str | Task, settings: tuple[str, ...], as_json: bool, options: dict[str, Any]) -> None:
     """A new run."""
     check_options(settings, **options)
     registry = installed()
@@ -137,21 +144,26 @@ def start_run(loss: str, task: str, settings: tuple[str, ...], as_json: bool, op
         warn_of_exhibits(terms)
         warn_of_failures(registry)
     wait_politely()
-    with progress_bar(f"{loss} on {task}", options["epochs"], "loading torch") as update:
+    with progress_bar(f"{loss} on {spec.name}", options["epochs"], "loading torch") as update:
         from losszoo.training.run import run
 
         result = run(loss, task, set=settings, raise_interrupt=False, **options, **hooks(update))
-    answer(result, spec, twins_of(terms), as_json, task if ":" in task else "")
+    answer(result, spec, twins_of(terms), as_json, target_of(task))
 
 
-def announced(task: str) -> TaskSpec:
-    """The spec of an installed task, or of one in a file."""
-    if ":" not in task:
+def announced(task: str | Task) -> TaskSpec:
+    """The spec of an installed task, of one in a file, or of one that is made."""
+    if isinstance(task, str) and ":" not in task and not is_table(task):
         return installed().task(task)
     wait_politely()
     from losszoo.tasks.make_task import task_of
 
     return task_of(task)[0]
+
+
+def target_of(task: str | Task) -> str:
+    """What has to be given again to resume a run, as it names code."""
+    return task if isinstance(task, str) and ":" in task else ""
 
 
 def resume_run(
@@ -187,12 +199,13 @@ def resume_run(
         from losszoo.training.run_folder.resume import read_run
 
         kept = read_run(Path(folder))
-        spec = announced(kept.task_of(task))
+        again = kept.task_of(task)
+        spec = announced(again)
         beside = {name: options[name] for name in ("checkpoint_seconds", "tensorboard")}
         result = run(loss, task, resume=folder, trust=trust, raise_interrupt=False, **beside, **hooks(update))
     if kept.result is not None and is_first():
         click.echo(f"note: this run had ended ({kept.result.status}); nothing was trained", err=True)
-    answer(result, spec, twins_of(parse(result.loss)), as_json, task or "")
+    answer(result, spec, twins_of(parse(result.loss)), as_json, target_of(again))
 
 
 def answer(result: RunResult, spec: TaskSpec, twins: Mapping[str, str], as_json: bool, target: str) -> None:
@@ -203,7 +216,7 @@ def answer(result: RunResult, spec: TaskSpec, twins: Mapping[str, str], as_json:
         spec: of its task.
         twins: the exhibits in the loss, each with its stable form.
         as_json: whether stdout is for the document.
-        target: of the task, where it is of the user's own.
+        target: of the task, where it is code of the user.
     """
     if is_first():
         from rich.console import Console

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from losszoo.cli.commands.run_command import check_options, told_own_names, warn_of_exhibits
+from losszoo.cli.commands.run_command import announced, check_options, told_own_names, warn_of_exhibits
 from losszoo.cli.commands.run_command import command as run_command
 from losszoo.cli.progress_bar import progress_bar
 from losszoo.cli.shared_options import command as make_command
 from losszoo.cli.shared_options import counted, exit_with, print_json, warn_of_failures
+from losszoo.cli.task_options import given_tasks, task_options
 from losszoo.cli.threads import wait_politely
 from losszoo.common.text import printable
 from losszoo.registry.compatibility import check_fit
@@ -34,7 +35,8 @@ _DONE = ("completed", "timeout")
 
 @make_command("tune")
 @click.option("--loss", required=True, help="Name, expression (0.7*bce + 0.3*smoothness) or target (file.py:MyLoss).")
-@click.option("--task", required=True, help="Name of a task; losszoo tasks lists them.")
+@click.option("--task", required=True, help="Name of a task, a target (file.py:MyTask), or a table (churn.csv).")
+@task_options
 @click.option(
     "--trials",
     default=50,
@@ -87,7 +89,9 @@ def command(
     registry = installed()
     loss = told_own_names(loss)
     terms = parse(loss)
-    check_fit(registry, terms, registry.task(task))  # before torch is imported: a wrong name is answered at once
+    (given,) = given_tasks((task,), options)
+    spec = announced(given)
+    check_fit(registry, terms, spec)  # before torch is imported: a wrong name is answered at once
     warn_of_exhibits(terms)
     warn_of_failures(registry)
     wait_politely()
@@ -98,8 +102,8 @@ def command(
     from losszoo.tuning.tuning_options import TuneOptions
     from losszoo.tuning.tuning_plan import make_study_plan
 
-    plan = make_study_plan(loss, task, TuneOptions(set=settings, search=search, **options))
-    with progress_bar(f"{loss} on {task}", options["trials"], "first trial") as update:
+    plan = make_study_plan(loss, given, TuneOptions(set=settings, search=search, **options))
+    with progress_bar(f"{loss} on {spec.name}", options["trials"], "first trial") as update:
 
         def on_trial(counts: Counts, best: float | None) -> None:
             line = "" if best is None else f"best val {plan.metric} {best:.4f}"

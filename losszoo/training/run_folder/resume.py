@@ -17,7 +17,7 @@ from losszoo.errors import UntrustedError, UsageError, untrusted
 from losszoo.pairs.distributed.collectives import World
 from losszoo.registry.compatibility import own_names, targets_of
 from losszoo.registry.expressions import parse
-from losszoo.tasks.make_task import registered_task
+from losszoo.tasks.make_task import task_from
 from losszoo.training.build_loss import text_of
 from losszoo.training.make_plan import FORMAT, KEPT, Choice, choose
 from losszoo.training.plan import Plan
@@ -95,9 +95,9 @@ class Kept:
         return given  # type: ignore[no-any-return]
 
     def task_of(self, given: Any = None) -> Any:
-        """The name of an installed task; one of your own has to be given again."""
+        """The task that the folder tells of; one that is code of your own has to be given again."""
         if not self.config.get("task_is_own"):
-            return registered_task(self.task, self.folder)
+            return task_from(self.config, self.folder)
         if given is None:
             raise UsageError(
                 f"task must be given again, as {self.task} of this run is your own; give it "

@@ -1,0 +1,53 @@
+"""The flags that make a task of a table: the same for every command that takes a task."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from losszoo.errors import UsageError
+
+if TYPE_CHECKING:
+    from losszoo.tasks.task import Task
+
+_FLAGS = (
+    click.option("--target", metavar="COLUMN", help="Of a table (--task churn.csv): the column that is predicted."),
+    click.option("--kind", metavar="KIND", help="Of a table: binary, multiclass or regression, where it is not plain."),
+    click.option("--split", metavar="COLUMN", help="Of a table: the column that says train, val or test."),
+    click.option("--group", metavar="COLUMN", help="Of a table: rows of one value of this column stay together."),
+    click.option("--time", metavar="COLUMN", help="Of a table: the newest rows by this column are the test part."),
+    click.option("--drop", metavar="COLUMN", multiple=True, help="Of a table: leave a column out; may be repeated."),
+)
+_NAMES = ("target", "kind", "split", "group", "time", "drop")
+
+
+def task_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The flags, for a command whose function hands its options to :func:`given_tasks`."""
+    for flag in reversed(_FLAGS):
+        command = flag(command)
+    return command
+
+
+def given_tasks(tasks: tuple[str, ...], options: dict[str, Any]) -> list[str | Task]:
+    """Each task as the user means it: its text, or the task of a table. Takes the flags out of the options.
+
+    Raises:
+        UsageError: flags of a table without one, or a table without its target.
+    """
+    of_table: Mapping[str, Any] = {name: options.pop(name) for name in _NAMES}
+    from losszoo.tasks.tables.read_table import is_table
+
+    said = [f"--{name}" for name, value in of_table.items() if value]
+    if said and not any(map(is_table, tasks)):
+        raise UsageError(f"{' and '.join(said)} must go with a table, as --task churn.csv, got {', '.join(tasks)}")
+    return [_of_table(task, of_table) if is_table(task) else task for task in tasks]
+
+
+def _of_table(path: str, options: Mapping[str, Any]) -> Task:
+    from losszoo.tasks.task import Task
+
+    if not options["target"]:
+        raise UsageError(f"a table must be given with its target, got {path}; say --target COLUMN")
+    return Task.from_table(path, **options)

@@ -1,0 +1,1 @@
+"""Tasks from a table of yours: a file or a DataFrame with one row for each sample."""

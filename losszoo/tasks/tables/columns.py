@@ -1,0 +1,168 @@
+"""What a column of a table holds, told from all of its cells: numbers, words, yes or no, dates."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from losszoo.errors import DataError
+
+Array = npt.NDArray[Any]
+
+# In a column of numbers these words are gaps. In a column of words only an empty cell is one: "NA" may be a name.
+_GAPS = ("na", "n/a", "nan", "null", "none", "?", "-", "missing")
+_TRUTHS = ({"true", "false"}, {"yes", "no"})
+_YES = ("true", "yes")
+_THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?")
+_DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
+_WITH_UNIT = re.compile(r"[^\d\s.,+-]{0,3}\s*[+-]?\d[\d.,]*\s*[^\d\s.,]{0,12}")
+_DATE = re.compile(r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}([T ].*)?|\d{1,2}[-/.]\d{1,2}[-/.]\d{4}([T ].*)?")
+# Of the cells that are no gap: from so many on, the others are strangers among them.
+_MOST_OF = 0.8
+
+
+@dataclass(frozen=True, eq=False)
+class Column:
+    """One column.
+
+    Args:
+        name: of the column.
+        holds: "numbers", "yes-no", "words" or "dates".
+        values: (N,) float64 of numbers, NaN for a gap, of dates the days since 1970; of words texts, "" for a gap.
+        notes: of what was done to read it.
+    """
+
+    name: str
+    holds: str
+    values: Array
+    notes: tuple[str, ...] = ()
+
+    @property
+    def gaps(self) -> Array:
+        """(N,) where there is no value."""
+        return self.values == "" if self.holds == "words" else np.isnan(self.values)
+
+    @property
+    def known(self) -> Array:
+        """The values without the gaps."""
+        values: Array = self.values[~self.gaps]
+        return values
+
+
+def read_column(name: str, series: Any) -> Column:
+    """A column of a DataFrame, of any type.
+
+    Raises:
+        DataError: numbers among words, infinite numbers, numbers with units: names the column, the row and the cell.
+    """
+    from pandas.api import types
+
+    if types.is_bool_dtype(series):
+        return Column(name, "yes-no", series.astype("float64").to_numpy(np.float64, na_value=np.nan))
+    if types.is_numeric_dtype(series):
+        if types.is_complex_dtype(series):
+            raise DataError(f"column {name} must be real numbers or words, got complex ones")
+        return _numbers(name, series.to_numpy(np.float64, na_value=np.nan))
+    if types.is_datetime64_any_dtype(series):
+        return Column(name, "dates", _days(series))
+    texts = np.array(["" if _is_gap(cell) else str(cell).strip() for cell in series], dtype=object)
+    if any(isinstance(cell, list | dict | tuple | set | np.ndarray) for cell in series):
+        raise DataError(f"column {name} must hold one value in each row, got lists")
+    return _of_texts(name, texts)
+
+
+def _is_gap(cell: Any) -> bool:
+    return cell is None or cell != cell or type(cell).__name__ in ("NAType", "NaTType")
+
+
+def _of_texts(name: str, texts: Array) -> Column:
+    lower = np.array([text.lower() for text in texts], dtype=object)
+    gaps = np.array([not text or text in _GAPS for text in lower])
+    known = texts[~gaps]
+    seen = set(lower[~gaps])
+    if seen and any(seen <= truths for truths in _TRUTHS):
+        values = np.array([np.nan if gap else float(text in _YES) for gap, text in zip(gaps, lower, strict=True)])
+        return Column(name, "yes-no", values)
+    numbers = _parsed(known)
+    are_numbers = ~np.isnan(numbers)
+    if len(known) == 0:
+        return Column(name, "words", np.where(gaps, "", texts))
+    if are_numbers.all():
+        return _numbers(name, _spread(numbers, gaps))
+    for pattern, comma, note in (
+        (_THOUSANDS, "", "commas between thousands are left out"),
+        (_DECIMAL_COMMA, ".", "decimals are written with a comma"),
+    ):
+        if all(ok or pattern.fullmatch(text) for ok, text in zip(are_numbers, known, strict=True)):
+            read = _parsed(np.array([text.replace(",", comma) for text in known], dtype=object))
+            column = _numbers(name, _spread(read, gaps))
+            return Column(name, "numbers", column.values, (note,))
+    if all(_DATE.fullmatch(text) for text in known):
+        return Column(name, "dates", _days_of_texts(name, texts, gaps))
+    _refuse_strangers(name, texts, gaps, are_numbers)
+    return Column(name, "words", np.array([text or "" for text in texts], dtype=object))
+
+
+def _parsed(texts: Any) -> Array:
+    """Numbers, NaN for what is none; the words of infinity are read, to be refused with their row."""
+    import pandas
+
+    return np.asarray(pandas.to_numeric(pandas.Series(texts, dtype=object), errors="coerce"), np.float64)
+
+
+def _spread(known: Array, gaps: Array) -> Array:
+    values = np.full(len(gaps), np.nan)
+    values[~gaps] = known
+    return values
+
+
+def _numbers(name: str, values: Array) -> Column:
+    endless = np.flatnonzero(np.isinf(values))
+    if len(endless):
+        raise DataError(
+            f"column {name} must hold finite numbers, got {values[endless[0]]} in row {endless[0] + 1} "
+            f"({len(endless)} such in all); leave the cell empty where the number is unknown"
+        )
+    return Column(name, "numbers", values)
+
+
+def _refuse_strangers(name: str, texts: Array, gaps: Array, are_numbers: Array) -> None:
+    """A column that is neither numbers nor words."""
+    rows = np.flatnonzero(~gaps)
+    if are_numbers.mean() >= _MOST_OF:
+        row = rows[~are_numbers][0]
+        raise DataError(
+            f"column {name} must hold numbers alone, or words alone, got {texts[row]!r} in row {row + 1} among "
+            f"numbers ({int((~are_numbers).sum())} such in all); leave the cell empty where the number is unknown"
+        )
+    with_unit = [bool(_WITH_UNIT.fullmatch(text)) for text in texts[rows]]
+    units = {re.sub(r"[\d\s.,+-]", "", text) for text in texts[rows]}
+    if all(with_unit) and len(units) <= 3 and len({*texts[rows]}) > 3 * len(units):
+        row = rows[~are_numbers][0]
+        raise DataError(
+            f"column {name} must hold numbers without units, got {texts[row]!r} in row {row + 1}; write numbers"
+        )
+
+
+def _days(series: Any) -> Array:
+    import pandas
+
+    moments = pandas.to_datetime(series, utc=True)
+    return np.asarray((moments - pandas.Timestamp(0, tz="UTC")) / pandas.Timedelta(days=1), np.float64)
+
+
+def _days_of_texts(name: str, texts: Array, gaps: Array) -> Array:
+    """Days since 1970. A date that may be read in two ways is not guessed at."""
+    import pandas
+
+    known = texts[~gaps]
+    if not all(re.match(r"\d{4}", text) for text in known):
+        raise DataError(f"column {name} must hold dates as YEAR-MONTH-DAY, got {known[0]!r}; write them so")
+    try:
+        return _spread(_days(pandas.Series(known, dtype=object).str.replace(r"[/.]", "-", n=2, regex=True)), gaps)
+    except ValueError as error:
+        raise DataError(f"column {name} must hold dates as YEAR-MONTH-DAY, got one that is none ({error})") from error

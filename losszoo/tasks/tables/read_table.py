@@ -1,0 +1,173 @@
+"""A table as it was written: a CSV, TSV or Parquet file, or a DataFrame. What a column means is judged elsewhere."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from losszoo.common.files import check_regular
+from losszoo.common.text import in_one_line, kind_name
+from losszoo.errors import DataError, UsageError, suggest
+
+if TYPE_CHECKING:
+    DataFrame = Any  # of pandas, which need not be there
+
+# The separator that an ending promises; None where the file has none.
+ENDINGS: Mapping[str, str | None] = MappingProxyType({".csv": ",", ".tsv": "\t", ".parquet": None, ".pq": None})
+_SEPARATORS = (",", ";", "\t", "|")
+_FIRST_BYTES = 65_536
+
+
+def is_table(text: str) -> bool:
+    """Whether text is the path of a table, by its ending.
+
+    Example:
+        >>> is_table("churn.csv"), is_table("digits")
+        (True, False)
+    """
+    return Path(text).suffix.lower() in ENDINGS
+
+
+def digest_of(path: Path) -> str:
+    """The SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_table(table: Any) -> tuple[DataFrame, tuple[str, ...]]:
+    """The table, and what was noticed. Cells of a text file stay texts.
+
+    Args:
+        table: path of a file, or a DataFrame.
+
+    Raises:
+        UsageError: pandas is not installed, or the ending tells no format.
+        DataError: a file that is not there, is empty, has no line of names, or cannot be read.
+    """
+    pandas = _pandas()
+    notes: tuple[str, ...] = ()
+    where = "the DataFrame"
+    if isinstance(table, pandas.DataFrame):
+        frame = table.reset_index(drop=True)
+    elif isinstance(table, str | Path):
+        where = str(table)
+        frame, notes = _from_file(Path(table))
+    else:
+        raise UsageError(f"a table must be the path of a file or a pandas DataFrame, got {kind_name(table)}")
+    frame.columns = [str(name).strip() for name in frame.columns]
+    _check(where, frame)
+    return frame, notes
+
+
+def _pandas() -> Any:
+    try:
+        import pandas
+    except ImportError:
+        raise UsageError(
+            "pandas is not installed, and a table is read with it: pip install 'losszoo[tables]'"
+        ) from None
+    return pandas
+
+
+def _from_file(path: Path) -> tuple[DataFrame, tuple[str, ...]]:
+    if not path.exists():
+        beside = [p.name for p in sorted(path.parent.glob("*")) if is_table(p.name)] if path.parent.is_dir() else []
+        near = f"; {suggest(path.name, beside)}" if beside else ""
+        raise DataError(f"a table must be a file that is there, got {path}{near}")
+    check_regular(path)
+    ending = path.suffix.lower()
+    if ending not in ENDINGS:
+        raise UsageError(
+            f"a table must end with {', '.join(ENDINGS)}, got {path}; or give a pandas DataFrame in Python"
+        )
+    if not path.stat().st_size:
+        raise DataError(f"{path} must hold a line of names and rows, got an empty file")
+    if ENDINGS[ending] is None:
+        return _from_parquet(path), ()
+    return _from_text(path, str(ENDINGS[ending]))
+
+
+def _from_parquet(path: Path) -> DataFrame:
+    try:
+        return _pandas().read_parquet(path)
+    except ImportError as error:
+        raise UsageError(
+            "pyarrow is not installed, and Parquet is read with it: pip install 'losszoo[tables]'"
+        ) from error
+    except Exception as error:  # the error is that of the library that reads the format
+        raise DataError(f"{path} must be a Parquet file, got one that cannot be read: {in_one_line(error)}") from error
+
+
+def _from_text(path: Path, promised: str) -> tuple[DataFrame, tuple[str, ...]]:
+    separator = _separator(path, promised)
+    names = _names(path, separator)
+    try:
+        frame = _pandas().read_csv(path, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise _not_utf8(path, error) from error
+    except ValueError as error:  # of pandas: too many cells in a line, or no row at all
+        raise DataError(f"{path} cannot be read as a table: {in_one_line(error)}") from error
+    if len(frame.columns) != len(names):
+        raise DataError(
+            f"{path} must have {len(names)} cells in each row, as many as names, got more; name every column"
+        )
+    notes = () if separator == promised else (f"columns of {path.name} are separated by {separator!r}",)
+    return frame, notes
+
+
+def _separator(path: Path, promised: str) -> str:
+    """The one that the ending promises, unless the line of names has none of it and more of another one."""
+    with path.open("rb") as file:
+        line = file.read(_FIRST_BYTES).partition(b"\n")[0].decode("utf-8-sig", errors="replace")
+    if promised in line:
+        return promised
+    return max((promised, *_SEPARATORS), key=line.count)
+
+
+def _names(path: Path, separator: str) -> list[str]:
+    """The names of the columns, each once."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            names = [name.strip() for name in next(csv.reader(file, delimiter=separator), [])]
+    except UnicodeDecodeError as error:
+        raise _not_utf8(path, error) from error
+    except csv.Error as error:
+        raise DataError(f"{path} cannot be read as a table: {in_one_line(error)}") from error
+    if names and all(_is_number(name) for name in names):
+        raise DataError(
+            f"the first line of {path} must name the columns, got numbers ({', '.join(names[:3])}, ...); add a line of "
+            "names"
+        )
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise DataError(f"columns of {path} must have different names, got {twice[0]!r} twice; rename one of them")
+    return names
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _not_utf8(path: Path, error: UnicodeDecodeError) -> DataError:
+    byte = error.object[error.start]
+    return DataError(
+        f"{path} must be text in UTF-8, got the byte 0x{byte:02x}; write it anew in UTF-8, as with "
+        f"iconv -f WINDOWS-1252 -t UTF-8 {path.name} > new.csv"
+    )
+
+
+def _check(where: str, frame: DataFrame) -> None:
+    names = list(frame.columns)
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise DataError(f"columns of {where} must have different names, got {twice[0]!r} twice; rename one of them")
+    if not len(frame):
+        raise DataError(f"{where} must hold rows, got names alone: {', '.join(names[:5])}")

@@ -1,0 +1,127 @@
+"""Which rows of a table are for training, validation and test."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from losszoo.errors import DataError
+from losszoo.tasks.tables.columns import Column
+
+Array = npt.NDArray[Any]
+Parts = tuple[Array, Array, Array]
+
+HELD_OUT = 0.2
+_WORDS: Mapping[str, int] = MappingProxyType(
+    {"train": 0, "training": 0, "val": 1, "valid": 1, "validation": 1, "dev": 1, "test": 2, "testing": 2}
+)
+
+
+def random_parts(labels: Array | None, count: int, seed: int) -> Parts:
+    """64, 16 and 20 % of the rows, in random order.
+
+    Args:
+        labels: (N,) that every part holds in the same shares; None where there are none.
+        count: N.
+        seed: of the split.
+    """
+    rest, test = _halves(np.arange(count), labels, seed)
+    train, val = _halves(rest, labels, seed)
+    return train, val, test
+
+
+def _halves(rows: Array, labels: Array | None, seed: int) -> tuple[Array, Array]:
+    from sklearn.model_selection import train_test_split  # type: ignore[import-untyped, unused-ignore]
+
+    strata = None if labels is None else labels[rows]
+    kept, held = train_test_split(rows, test_size=HELD_OUT, random_state=seed, stratify=strata)
+    return kept, held
+
+
+def grouped_parts(groups: Column, labels: Array | None, seed: int) -> Parts:
+    """Rows of one group stay together, in the test part too.
+
+    Raises:
+        DataError: there are fewer groups than parts, or rows without one.
+    """
+    if groups.gaps.any():
+        row = np.flatnonzero(groups.gaps)[0] + 1
+        raise DataError(f"group column {groups.name} must have a value in each row, got none in row {row}")
+    if len(np.unique(groups.values)) < 3:
+        raise DataError(
+            f"group column {groups.name} must hold at least three groups, one for each part, got "
+            f"{len(np.unique(groups.values))}"
+        )
+    rest, test = _groups_apart(np.arange(len(groups.values)), groups.values, labels, seed)
+    train, val = _groups_apart(rest, groups.values, labels, seed)
+    return train, val, test
+
+
+def _groups_apart(rows: Array, groups: Array, labels: Array | None, seed: int) -> tuple[Array, Array]:
+    from sklearn.model_selection import GroupShuffleSplit, StratifiedGroupKFold
+
+    folds = round(1 / HELD_OUT)
+    if labels is not None and len(np.unique(groups[rows])) >= folds:
+        splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+        kept, held = next(iter(splitter.split(rows, labels[rows], groups[rows])))
+        if len(held):
+            return rows[kept], rows[held]
+    kept, held = next(GroupShuffleSplit(1, test_size=HELD_OUT, random_state=seed).split(rows, groups=groups[rows]))
+    return rows[kept], rows[held]
+
+
+def newest_parts(times: Column) -> Parts:
+    """The newest fifth is the test part, the newest fifth of the rest validation; equal times stay together.
+
+    Raises:
+        DataError: rows without a time, or so few times that a part would be empty.
+    """
+    if times.holds not in ("numbers", "dates"):
+        raise DataError(f"time column {times.name} must hold numbers or dates, got {times.holds}")
+    if times.gaps.any():
+        row = np.flatnonzero(times.gaps)[0] + 1
+        raise DataError(f"time column {times.name} must have a value in each row, got none in row {row}")
+    rest, test = _older_and_newer(np.arange(len(times.values)), times.values)
+    train, val = _older_and_newer(rest, times.values)
+    if not (len(train) and len(val) and len(test)):
+        count = len(np.unique(times.values))
+        raise DataError(f"time column {times.name} must hold times enough for three parts, got {count} different ones")
+    return train, val, test
+
+
+def _older_and_newer(rows: Array, times: Array) -> tuple[Array, Array]:
+    if not len(rows):
+        return rows, rows
+    border = np.quantile(times[rows], 1 - HELD_OUT, method="higher")
+    newer = times[rows] >= border
+    # Where more than half of the rows are as new as that, only what is newer still is held out.
+    newer = times[rows] > border if newer.mean() > 0.5 else newer
+    return rows[~newer], rows[newer]
+
+
+def told_parts(split: Column, labels: Array | None, seed: int) -> Parts:
+    """The parts that a column names: train, val and test. Without val a fifth of the training rows is drawn.
+
+    Raises:
+        DataError: another word, or no row of train or of test.
+    """
+    words = [str(word).strip().lower() for word in split.values]
+    strange = next((row for row, word in enumerate(words) if word not in _WORDS), None)
+    if strange is not None:
+        raise DataError(
+            f"split column {split.name} must say train, val or test, got {split.values[strange]!r} in row {strange + 1}"
+        )
+    of_rows = np.array([_WORDS[word] for word in words])
+    train, val, test = (np.flatnonzero(of_rows == part) for part in range(3))
+    if not len(train) or not len(test):
+        raise DataError(
+            f"split column {split.name} must say train and test of some rows, got none of "
+            f"{'test' if len(train) else 'train'}"
+        )
+    if not len(val):
+        train, val = _halves(train, labels, seed)
+    return train, val, test

@@ -1,0 +1,244 @@
+"""A table as a task: what its target is, which columns are inputs, and which rows train."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from losszoo.common.files import check_regular, slug
+from losszoo.common.text import counted
+from losszoo.errors import DataError, UnknownNameError, UsageError, suggest
+from losszoo.registry.specs import TaskSpec
+from losszoo.tasks.tables.columns import Column, read_column
+from losszoo.tasks.tables.encoding import Encoding, fit_encoding
+from losszoo.tasks.tables.read_table import digest_of, read_table
+from losszoo.tasks.tables.row_parts import Parts, grouped_parts, newest_parts, random_parts, told_parts
+from losszoo.tasks.tables.usefulness import judge
+from losszoo.tasks.task import Recipe, Setup, Split, Splits, Task
+
+Array = npt.NDArray[Any]
+
+KINDS = ("binary", "multiclass", "regression")
+_METRICS: Mapping[str, tuple[str, str]] = {
+    "binary": ("accuracy", "max"),
+    "multiclass": ("accuracy", "max"),
+    "regression": ("rmse", "min"),
+}
+# Whole numbers of so few kinds may be labels, of so many they are counts.
+_MOST_LABELS = 20
+# Where the rarer class is rarer than this, accuracy says little.
+_RARE = 0.1
+_FEWEST_ROWS = 3
+
+
+@dataclass(frozen=True)
+class TableOptions:
+    """What is said of a table beside its file; each has a flag of the command line.
+
+    Args:
+        target: column that is predicted.
+        kind: "binary", "multiclass" or "regression", where the target does not tell it.
+        split: column that says train, val or test.
+        group: column whose rows of one value stay in one part.
+        time: column of numbers or dates; the newest rows are the test part.
+        drop: columns that are left out.
+    """
+
+    target: str
+    kind: str | None = None
+    split: str | None = None
+    group: str | None = None
+    time: str | None = None
+    drop: tuple[str, ...] = ()
+
+
+class TableTask(Task):
+    """The rows of a file or a DataFrame, and one of its columns as target; see :meth:`losszoo.Task.from_table`.
+
+    Attributes:
+        options: what was said of it.
+        notes: what a person should know of its columns and rows.
+        digest: SHA-256 of the file; "" of a DataFrame.
+    """
+
+    def __init__(self, table: Any, options: TableOptions) -> None:
+        self.options = options
+        self._table = table
+        self.digest = digest_of(Path(table)) if isinstance(table, str | Path) and Path(table).is_file() else ""
+        frame, read_notes = read_table(table)
+        where = Path(table).name if isinstance(table, str | Path) else "the DataFrame"
+        _check_names(where, frame.columns, options)
+        target = read_column(options.target, frame[options.target])
+        rows = np.flatnonzero(~target.gaps)
+        left_out = len(frame) - len(rows)
+        if not len(rows):
+            raise DataError(f"target {options.target} of {where} must have values, got none in {len(frame)} rows")
+        frame = frame.iloc[rows].reset_index(drop=True)
+        target = read_column(options.target, frame[options.target])
+        self.kind, self.targets, self.class_names = _read_target(target, options.kind)
+        aside = {name for name in (options.split, options.group, options.time) if name}
+        others = [name for name in frame.columns if name != options.target and name not in options.drop]
+        read = {name: read_column(name, frame[name]) for name in others}
+        self._aside = {name: read[name] for name in aside}
+        judged = judge([read[name] for name in others if name not in aside], target)
+        self.columns = judged.inputs
+        if not self.columns:
+            raise DataError(f"{where} must have a column that says something, got none beside {options.target}")
+        gaps = (f"{counted(left_out, 'row')} without a {options.target}: left out",) if left_out else ()
+        told = [f"{column.name}: {note}" for column in (target, *self.columns) for note in column.notes]
+        self.notes = (*read_notes, *gaps, *told, *judged.notes)
+        self.numeric = sum(column.holds != "words" for column in self.columns)
+        self.encoding: Encoding | None = None
+        self.spec = self._make_spec(where)
+
+    def _make_spec(self, where: str) -> TaskSpec:
+        metric, direction = _METRICS[self.kind]
+        if self.kind == "binary" and min(np.bincount(self.targets, minlength=2)) < _RARE * len(self.targets):
+            metric = "average_precision"
+        return TaskSpec(
+            name=slug(Path(where).stem).strip("-_.").lower().replace("_", "-").replace(".", "-") or "table",
+            target="losszoo.tasks.tables.table_task:TableTask",
+            kind=self.kind,
+            summary=f"{self.options.target} of {counted(len(self.targets), 'row')} of {where}, "
+            f"from {counted(len(self.columns), 'column')}.",
+            metric=metric,
+            direction=direction,
+            tags=("tabular",),
+        )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A worker reads the file anew, and refuses another one."""
+        return _again, (self._table, self.options, self.digest)
+
+    def source(self) -> Mapping[str, Any] | None:
+        if not self.digest:
+            return None
+        return {"table": str(Path(self._table).absolute()), "sha256": self.digest, **asdict(self.options)}
+
+    def flags(self) -> tuple[str, ...]:
+        if not self.digest:
+            return ()
+        given = {name: value for name, value in asdict(self.options).items() if value}
+        dropped = [word for name in given.pop("drop", ()) for word in ("--drop", name)]
+        return ("--task", str(self._table), *(w for n, v in given.items() for w in (f"--{n}", v)), *dropped)
+
+    def parts(self, seed: int = 0) -> Parts:
+        """Numbers of the rows for training, validation and test."""
+        labels = None if self.kind == "regression" else self.targets
+        chosen, aside = self.options, self._aside
+        if chosen.split:
+            return told_parts(aside[chosen.split], labels, seed)
+        if chosen.time:
+            return newest_parts(aside[chosen.time])
+        if chosen.group:
+            return grouped_parts(aside[chosen.group], labels, seed)
+        if labels is not None:
+            counts = np.bincount(labels)
+            if counts.min() < _FEWEST_ROWS:
+                name = self.class_names[int(counts.argmin())]
+                raise DataError(
+                    f"class {name!r} of {chosen.target} must have at least {_FEWEST_ROWS} rows, one for each part, got "
+                    f"{counts.min()}; leave its rows out, or join it with another class"
+                )
+        try:
+            return random_parts(labels, len(self.targets), seed)
+        except ValueError as error:
+            raise DataError(
+                f"{self.spec.name} must have rows enough for three parts, got {len(self.targets)}"
+            ) from error
+
+    def splits(self, seed: int = 0) -> Splits:
+        train, val, test = self.parts(seed)
+        self.encoding = fit_encoding(self.columns, train)
+        inputs = self.encoding.inputs({column.name: column for column in self.columns})
+        return Splits(*(Split(inputs[rows], self.targets[rows]) for rows in (train, val, test)))
+
+    def setup(self, signature: str) -> Setup:
+        rows = len(self.targets)
+        batch = int(np.clip(2 ** round(np.log2(max(rows, 1) / 20)), 32, 512))
+        recipe = Recipe(lr=2e-3, weight_decay=1e-3, batch_size=batch, epochs=100, patience=16)
+        return Setup(trunk="mlp", model={"dim": 64, "width": 128, "depth": 2}, recipe=recipe)
+
+
+def table_again(source: Mapping[str, Any]) -> TableTask:
+    """The task that :meth:`TableTask.source` tells of.
+
+    Raises:
+        DataError: the file is gone, or has another content.
+        UsageError: the source is damaged.
+    """
+    try:
+        rest = dict(source)
+        table, digest = rest.pop("table"), rest.pop("sha256")
+        options = TableOptions(**{**rest, "drop": tuple(rest["drop"])})
+    except (KeyError, TypeError) as error:
+        raise UsageError(f"a table that a file tells of must have its options, got {dict(source)!r}") from error
+    return _again(table, options, digest)
+
+
+def _again(table: Any, options: TableOptions, digest: str) -> TableTask:
+    if digest:
+        check_regular(Path(table))
+        if digest_of(Path(table)) != digest:
+            raise DataError(f"{table} must be the file that it was, got another content; restore it, or start anew")
+    return TableTask(table, options)
+
+
+def _check_names(where: str, names: Sequence[str], options: TableOptions) -> None:
+    if options.kind is not None and options.kind not in KINDS:
+        raise UsageError(f"kind of a table must be one of {', '.join(KINDS)}, got {options.kind!r}")
+    ways = [way for way in ("split", "group", "time") if getattr(options, way)]
+    if len(ways) > 1:
+        raise UsageError(f"rows must be parted in one way, got {' and '.join(ways)}; leave one out")
+    named = {"target": options.target, **{way: getattr(options, way) for way in ways}}
+    for role, name in (*named.items(), *(("drop", name) for name in options.drop)):
+        if name not in names:
+            raise UnknownNameError(f"{role} must be a column of {where}, got {name!r}: {suggest(name, list(names))}")
+    twice = [role for role, name in named.items() if role != "target" and name == options.target]
+    if twice or options.target in options.drop:
+        role = twice[0] if twice else "drop"
+        raise UsageError(f"{role} must be another column than the target, got {options.target!r} for both")
+    dropped = next((f"{role} {name!r}" for role, name in named.items() if name in options.drop), None)
+    if dropped:
+        raise UsageError(f"drop must be a column that is not used, got {dropped}")
+
+
+def _read_target(target: Column, kind: str | None) -> tuple[str, Array, tuple[str, ...]]:
+    """Kind, targets and class names.
+
+    Raises:
+        DataError: it has one value only, or does not fit the kind.
+        UsageError: whole numbers of a few kinds, which may be labels or counts.
+    """
+    name = target.name
+    if target.holds == "dates":
+        raise DataError(f"target {name} must hold numbers or words, got dates")
+    different = np.unique(target.values)
+    if len(different) < 2:
+        raise DataError(f"target {name} must have at least two values, got {different[0]!r} in every row")
+    whole = target.holds != "words" and bool((different == np.round(different)).all())
+    if kind is None:
+        if target.holds == "words" or len(different) == 2:
+            kind = "binary" if len(different) == 2 else "multiclass"
+        elif whole and len(different) <= _MOST_LABELS:
+            raise UsageError(
+                f"kind must be given for {name}, whose {len(different)} whole numbers may be labels or counts; "
+                "say --kind multiclass or --kind regression"
+            )
+        else:
+            kind = "regression"
+    if kind == "regression":
+        if target.holds == "words":
+            raise DataError(f"target {name} of a regression must hold numbers, got words ({different[0]!r})")
+        return kind, target.values.astype(np.float32), ()
+    if kind == "binary" and len(different) != 2:
+        raise DataError(f"target {name} of a binary task must have two values, got {len(different)}")
+    names = tuple(str(int(value)) if whole else str(value) for value in different)
+    if target.holds == "yes-no":
+        names = ("no", "yes")
+    return kind, np.searchsorted(different, target.values).astype(np.int64), names
