@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import click
 
 from losszoo.cli.commands import list_command, tasks_command
 from losszoo.cli.shared_options import columns, hanging, print_json, warn_of_failures, width
 from losszoo.cli.shared_options import command as make_command
+from losszoo.cli.tables.table_page import page
+from losszoo.cli.task_options import given_tasks, task_options
 from losszoo.errors import UnknownNameError, suggest
 from losszoo.registry.compatibility import COMBINER, losses_for, tasks_for
 from losszoo.registry.params import Param
 from losszoo.registry.registry import Registry, in_a_file, installed
 from losszoo.registry.specs import LossSpec, TaskSpec
+from losszoo.tasks.tables.read_table import is_table
 
 # Text is read more easily in lines no longer than this.
 _WIDEST = 100
@@ -21,9 +25,26 @@ _WIDEST = 100
 
 @make_command("info")
 @click.argument("name")
-def command(name: str, as_json: bool) -> None:
-    """All about the loss or the task NAME. Loads neither."""
+@task_options
+def command(name: str, as_json: bool, **of_table: Any) -> None:
+    """All about the loss or the task NAME. Loads neither.
+
+    NAME may be a table of yours: its columns, and what is done with each.
+
+    \b
+    losszoo info focal
+    losszoo info abalone
+    losszoo info churn.csv --target churned
+    """
     registry = installed()
+    if is_table(name):
+        (table,) = given_tasks((name,), of_table)
+        known = table.describe()  # type: ignore[union-attr]
+        title = [click.style(known["name"], bold=True), *_wrapped("  ", known["summary"]), ""]
+        losses = ("losses", ", ".join(losses_for(registry, table.spec)))  # type: ignore[union-attr]
+        print_json(known) if as_json else click.echo("\n".join([*title, *page(known, _facts), "", *_facts([losses])]))
+        return
+    given_tasks((name,), of_table)
     if registry.own_name(name) in registry.losses:
         loss = registry.loss(name)
         document = {**list_command.describe(registry, loss), "fits": tasks_for(registry, loss.signature)}

@@ -34,6 +34,7 @@ _MOST_LABELS = 20
 # Where the rarer class is rarer than this, accuracy says little.
 _RARE = 0.1
 _FEWEST_ROWS = 3
+_MOST_SHOWN = 4
 
 
 @dataclass(frozen=True)
@@ -158,11 +159,46 @@ class TableTask(Task):
         inputs = self.encoding.inputs({column.name: column for column in self.columns})
         return Splits(*(Split(inputs[rows], self.targets[rows]) for rows in (train, val, test)))
 
+    def describe(self, seed: int = 0) -> dict[str, Any]:
+        """What the table is, in plain data: rows, classes, columns and what is done with each."""
+        parts = self.parts(seed)
+        encoding = fit_encoding(self.columns, parts[0])
+        known: dict[str, Any] = {
+            **self.spec.to_dict(),
+            "rows": {part: len(rows) for part, rows in zip(Splits._fields, parts, strict=True)},
+            "classes": {name: int(n) for name, n in zip(self.class_names, self._class_counts(), strict=True)},
+            "inputs": len(encoding.names),
+            "columns": [_described(column, encoding) for column in self.columns],
+            "notes": list(self.notes),
+        }
+        if not self.class_names:
+            known["range"] = [float(self.targets.min()), float(self.targets.max())]
+        return known
+
+    def _class_counts(self) -> list[int]:
+        return np.bincount(self.targets, minlength=len(self.class_names)).tolist() if self.class_names else []
+
     def setup(self, signature: str) -> Setup:
         rows = len(self.targets)
         batch = int(np.clip(2 ** round(np.log2(max(rows, 1) / 20)), 32, 512))
         recipe = Recipe(lr=2e-3, weight_decay=1e-3, batch_size=batch, epochs=100, patience=16)
         return Setup(trunk="mlp", model={"dim": 64, "width": 128, "depth": 2}, recipe=recipe)
+
+
+def _described(column: Column, encoding: Encoding) -> dict[str, Any]:
+    gaps, values = int(column.gaps.sum()), column.known
+    known: dict[str, Any] = {"name": column.name, "holds": column.holds, "gaps": gaps}
+    if column.holds == "words":
+        code = next(code for code in encoding.words if code.name == column.name)
+        words, counts = np.unique(values, return_counts=True)
+        often = [str(word) for word in words[np.argsort(-counts, kind="stable")]]
+        rare = f", {len(words) - len([w for w in code.words if w])} rare ones in one" if code.has_rare else ""
+        done = f"one input for each of {counted(len(code.words), 'word')}{rare}"
+        return {**known, "different": len(words), "words": often[:_MOST_SHOWN], "done": done}
+    number = next(code for code in encoding.numbers if code.name == column.name)
+    filled = f", gaps filled with the median {number.median:g} and marked" if number.marks_gaps else ""
+    span = {"low": float(values.min()), "high": float(values.max())} if len(values) else {}
+    return {**known, "different": len(np.unique(values)), **span, "done": f"scaled to mean 0 and deviation 1{filled}"}
 
 
 def table_again(source: Mapping[str, Any]) -> TableTask:
