@@ -19,7 +19,7 @@ _TRUTHS = ({"true", "false"}, {"yes", "no"})
 _YES = ("true", "yes")
 _THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?")
 _DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
-_WITH_UNIT = re.compile(r"[^\d\s.,+-]{0,3}\s*[+-]?\d[\d.,]*\s*[^\d\s.,]{0,12}")
+_WITH_UNIT = re.compile(r"([$€£¥]|[A-Z]{3})?\s*[+-]?\d[\d.,]*\s*[^\d\s.,]{0,12}")
 _DATE = re.compile(r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}([T ].*)?|\d{1,2}[-/.]\d{1,2}[-/.]\d{4}([T ].*)?")
 # Of the cells that are no gap: from so many on, the others are strangers among them.
 _MOST_OF = 0.8
@@ -84,7 +84,7 @@ def _of_texts(name: str, texts: Array) -> Column:
     gaps = np.array([not text or text in _GAPS for text in lower])
     known = texts[~gaps]
     seen = set(lower[~gaps])
-    if seen and any(seen <= truths for truths in _TRUTHS):
+    if seen in _TRUTHS:
         values = np.array([np.nan if gap else float(text in _YES) for gap, text in zip(gaps, lower, strict=True)])
         return Column(name, "yes-no", values)
     numbers = _parsed(known)

@@ -111,7 +111,7 @@ def _from_text(path: Path, promised: str) -> tuple[DataFrame, tuple[str, ...]]:
         raise _not_utf8(path, error) from error
     except ValueError as error:  # of pandas: too many cells in a line, or no row at all
         raise DataError(f"{path} cannot be read as a table: {in_one_line(error)}") from error
-    if len(frame.columns) != len(names):
+    if not isinstance(frame.index, _pandas().RangeIndex):  # what pandas makes of a first cell without a name
         raise DataError(
             f"{path} must have {len(names)} cells in each row, as many as names, got more; name every column"
         )

@@ -1,0 +1,85 @@
+"""The flags of a table on the command line, in real processes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from make_tables import segments
+
+pytest.importorskip("pandas")
+
+
+def losszoo(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "losszoo", *words]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=1800, check=False)
+
+
+def test_one_command_from_a_file_to_a_result_and_again(tmp_path: Path) -> None:
+    segments(tmp_path)
+    done = losszoo(
+        tmp_path, "run", "--loss", "focal", "--task", "own.csv", "--target", "segment", "--epochs", "2", "--json"
+    )
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert (result["task"], result["status"]) == ("own", "completed")
+    resumed = losszoo(tmp_path, "run", "--resume", result["run_dir"], "--json")
+    assert json.loads(resumed.stdout) == result, resumed.stderr
+
+
+def test_a_comparison_of_a_table_in_two_processes(tmp_path: Path) -> None:
+    segments(tmp_path)
+    words = (
+        "--task",
+        "own.csv",
+        "--target",
+        "segment",
+        "--drop",
+        "city",
+        "--epochs",
+        "2",
+        "--seeds",
+        "2",
+        "--jobs",
+        "2",
+    )
+    done = losszoo(tmp_path, "compare", "--loss", "focal", "--loss", "cross-entropy", *words, "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["tasks"] == ["own"]
+
+
+def test_info_shows_columns_and_what_is_done_with_them(tmp_path: Path) -> None:
+    segments(tmp_path)
+    shown = losszoo(tmp_path, "info", "own.csv", "--target", "segment")
+    for words in (
+        "kind    binary",
+        "bronze",
+        "age     numbers",
+        "city    words",
+        "yes-no",
+    ):
+        assert words in shown.stdout
+    known = json.loads(losszoo(tmp_path, "info", "own.csv", "--target", "segment", "--json").stdout)
+    assert [column["name"] for column in known["columns"]] == ["age", "city", "active"]
+    assert "gaps filled with the median 40.2" in known["columns"][0]["done"]
+    assert sum(known["rows"].values()) == sum(known["classes"].values()) == 200
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--task", "own.csv"), "a table must be given with its target, got own.csv; say --target COLUMN"),
+        (("--task", "own.csv", "--target", "segmnt"), "got 'segmnt': did you mean segment?"),
+        (("--task", "digits", "--target", "segment"), "--target must go with a table"),
+        (("--task", "ow.csv", "--target", "segment"), "did you mean own.csv?"),
+    ],
+)
+def test_wrong_flags_are_answered_in_a_sentence(tmp_path: Path, words: tuple[str, ...], said: str) -> None:
+    segments(tmp_path)
+    done = losszoo(tmp_path, "run", "--loss", "focal", *words)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,222 @@
+"""A table as a task: its kind, its parts, what is encoded, and nothing of the test rows in it."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from make_tables import segments, write
+
+import losszoo
+
+pandas = pytest.importorskip("pandas")
+from losszoo.tasks.tables.table_task import TableTask  # noqa: E402 (after the look for pandas)
+
+
+def table(frame: Any, target: str = "y", **options: Any) -> TableTask:
+    made = losszoo.Task.from_table(frame if isinstance(frame, Path) else pandas.DataFrame(frame), target, **options)
+    assert isinstance(made, TableTask)
+    return made
+
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=60)
+
+
+@pytest.mark.parametrize(
+    ("target", "kind", "names"),
+    [
+        (["no", "yes"] * 30, "binary", ("no", "yes")),
+        ([True, False] * 30, "binary", ("no", "yes")),
+        ([0, 1] * 30, "binary", ("0", "1")),
+        ([1.0, 2.0] * 30, "binary", ("1", "2")),
+        (["a", "b", "c"] * 20, "multiclass", ("a", "b", "c")),
+        (list(X), "regression", ()),
+        (list(range(60)), "regression", ()),
+    ],
+)
+def test_the_target_tells_the_kind(target: list[Any], kind: str, names: tuple[str, ...]) -> None:
+    made = table({"x": X, "y": target})
+    assert (made.spec.kind, made.class_names) == (kind, names)
+
+
+def test_few_whole_numbers_may_be_labels_or_counts() -> None:
+    frame = {"x": X, "y": [1, 2, 3] * 20}
+    with pytest.raises(
+        losszoo.UsageError, match="kind must be given for y, whose 3 whole numbers may be labels or counts"
+    ):
+        table(frame)
+    assert table(frame, kind="multiclass").class_names == ("1", "2", "3")
+    assert table(frame, kind="regression").spec.metric == "rmse"
+
+
+def test_a_rare_class_is_judged_by_average_precision() -> None:
+    assert table({"x": X, "y": ["no"] * 57 + ["yes"] * 3}).spec.metric == "average_precision"
+    assert table({"x": X, "y": ["no"] * 50 + ["yes"] * 10}).spec.metric == "accuracy"
+
+
+def test_a_class_needs_a_row_for_each_part() -> None:
+    with pytest.raises(losszoo.DataError, match="class 'c' of y must have at least 3 rows, one for each part, got 1"):
+        table({"x": X, "y": ["a", "b"] * 29 + ["c", "a"]}).parts()
+
+
+def test_rows_without_a_target_are_left_out_and_counted() -> None:
+    made = table({"x": X, "y": ["a", "b", None] * 20})
+    assert "20 rows without a y: left out" in made.notes
+    assert sum(len(part.targets) for part in made.splits()) == 40
+
+
+def test_the_inputs_are_those_of_scikit_learn() -> None:
+    """Its own pipeline, fitted on the training rows, is the independent source."""
+    from sklearn.compose import ColumnTransformer
+    from sklearn.impute import SimpleImputer
+    from sklearn.preprocessing import OneHotEncoder
+
+    rng = np.random.default_rng(3)
+    frame = pandas.DataFrame(
+        {
+            "x": np.where(rng.random(90) < 0.2, np.nan, rng.normal(size=90)),
+            "word": rng.choice(["red", "blue", ""], 90),
+            "z": rng.lognormal(size=90),
+            "y": rng.choice(["a", "b"], 90),
+        }
+    )
+    made = table(frame)
+    train, _, test = made.parts(5)
+    theirs = ColumnTransformer(
+        [
+            ("numbers", SimpleImputer(strategy="median", add_indicator=True), ["x", "z"]),
+            ("words", OneHotEncoder(sparse_output=False), ["word"]),
+        ]
+    ).fit(frame.iloc[train])
+    np.testing.assert_allclose(made.splits(5).test.inputs, theirs.transform(frame.iloc[test]), rtol=1e-6)
+
+
+def test_a_leak_that_is_planted_does_not_arrive() -> None:
+    """Validation and test rows hold a number and a word that would change every median and every word."""
+    frame = pandas.DataFrame({"x": X, "word": ["red", "blue"] * 30, "y": ["a", "b"] * 30})
+    clean = table(frame)
+    _, val, test = clean.parts(1)
+    frame.loc[[*val, *test], "x"] = 1e6
+    frame.loc[[*val, *test], "word"] = "planted"
+    leaky = table(frame)
+    np.testing.assert_array_equal(clean.splits(1).train.inputs, leaky.splits(1).train.inputs)
+    assert (leaky.splits(1).test.inputs[:, 1:] == 0).all()  # a word that training has not seen is none of its words
+
+
+def test_rare_words_are_one() -> None:
+    words = [f"w{row}" for row in range(150)] + ["often"] * 150
+    frame = {"word": words, "x": RNG.normal(size=300), "y": ["a", "b"] * 150}
+    encoded = table(frame).splits().train.inputs
+    assert encoded.shape[1] == 1 + 64
+    assert set(encoded[:, 1:].sum(1)) == {1.0}
+
+
+def test_groups_stay_together() -> None:
+    groups = np.repeat(np.arange(30), 10)
+    made = table({"x": RNG.normal(size=300), "who": groups, "y": ["a", "b"] * 150}, group="who")
+    parts = made.parts(4)
+    assert sorted(np.concatenate(parts)) == list(range(300))
+    seen = [set(groups[rows]) for rows in parts]
+    assert sum(map(len, seen)) == 30
+    assert all(seen)
+    assert len(made.columns) == 1  # the group is no input
+
+
+def test_the_newest_rows_are_tested() -> None:
+    days = pandas.date_range("2020-01-01", periods=300).to_numpy()
+    order = np.random.default_rng(0).permutation(300)
+    made = table({"x": RNG.normal(size=300), "day": days[order], "y": ["a", "b"] * 150}, time="day")
+    train, val, test = made.parts()
+    assert days[order][train].max() < days[order][val].min()
+    assert days[order][val].max() < days[order][test].min()
+    assert [len(train), len(val), len(test)] == pytest.approx([192, 48, 60], abs=2)
+
+
+def test_a_column_says_the_parts() -> None:
+    said = ["train"] * 40 + ["valid"] * 8 + ["Test"] * 12
+    made = table({"x": X, "part": said, "y": ["a", "b"] * 30}, split="part")
+    assert [list(rows) for rows in made.parts(9)] == [[*range(40)], [*range(40, 48)], [*range(48, 60)]]
+    drawn = table({"x": X, "part": ["train"] * 48 + ["test"] * 12, "y": ["a", "b"] * 30}, split="part").parts(9)
+    assert [len(rows) for rows in drawn] == [38, 10, 12]
+    with pytest.raises(losszoo.DataError, match="split column part must say train, val or test, got 'fold1' in row 2"):
+        table({"x": X, "part": ["train", "fold1"] * 30, "y": ["a", "b"] * 30}, split="part").parts()
+
+
+def test_what_cannot_help_is_left_out_and_told() -> None:
+    made = table(
+        {
+            "Unnamed: 0": range(60),
+            "customer_id": np.random.default_rng(0).permutation(10_000)[:60],
+            "name": [f"Mr {row}" for row in range(60)],
+            "same": [3] * 60,
+            "empty": [None] * 60,
+            "x": X,
+            "copy": ["A", "B"] * 30,
+            "y": ["a", "b"] * 30,
+        }
+    )
+    assert [column.name for column in made.columns] == ["x", "copy"]
+    told = "\n".join(made.notes)
+    for name in ("Unnamed: 0", "customer_id", "name", "same", "empty"):
+        assert f"{name}: left out" in told
+    assert "copy: each of its values has one value of y" in told
+
+
+def test_a_run_a_resumed_run_and_a_worker_meet_the_same_rows(tmp_path: Path) -> None:
+    path = segments(tmp_path)
+    made = losszoo.Task.from_table(path, "segment")
+    again = pickle.loads(pickle.dumps(made))
+    np.testing.assert_array_equal(made.splits(2).test.inputs, again.splits(2).test.inputs)
+    run = losszoo.run("cross-entropy", made, epochs=3, out=tmp_path)
+    assert losszoo.run(resume=run.run_dir).metrics == run.metrics
+
+
+def test_a_file_that_changes_between_run_and_resume_is_refused(tmp_path: Path) -> None:
+    path = segments(tmp_path)
+
+    def stop(line: Any) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        losszoo.run("cross-entropy", losszoo.Task.from_table(path, "segment"), epochs=3, out=tmp_path, on_epoch=stop)
+    (folder,) = tmp_path.glob("own/*/*")
+    before = path.read_text()
+    path.write_text(before.replace("Rome", "Roma"))
+    with pytest.raises(losszoo.LosszooError, match=r"own\.csv must be the file that it was, got another content"):
+        losszoo.run(resume=folder)
+    path.write_text(before)
+    assert losszoo.run(resume=folder).status == "completed"
+
+
+def test_compare_and_tune_take_a_table(tmp_path: Path) -> None:
+    made = losszoo.Task.from_table(segments(tmp_path), "segment")
+    found = losszoo.compare(["cross-entropy", "focal"], [made], seeds=2, epochs=2, out=tmp_path / "c", baselines=True)
+    assert not found.failures
+    assert {row.loss for row in found.tables["own"]} >= {"cross-entropy", "focal"}
+    again = losszoo.compare(["cross-entropy", "focal"], [made], seeds=2, epochs=2, out=tmp_path / "c", baselines=True)
+    assert [row.mean for row in again.tables["own"]] == [row.mean for row in found.tables["own"]]
+    pytest.importorskip("optuna")
+    tuning = losszoo.tune("focal", made, trials=2, epochs=1, out=tmp_path / "t")
+    assert f"--task {tmp_path}/own.csv --target segment" in str(tuning.best and tuning.best.command)
+
+
+def test_two_tables_of_one_name_are_not_compared(tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    tables = [losszoo.Task.from_table(segments(folder), "segment") for folder in (tmp_path, tmp_path / "other")]
+    with pytest.raises(losszoo.UsageError, match="tasks must have different names, got own twice"):
+        losszoo.compare(["focal"], tables, seeds=1, out=tmp_path / "c")
+
+
+def test_a_table_without_its_target_is_told_how_to_name_it(tmp_path: Path) -> None:
+    with pytest.raises(losszoo.UsageError, match=r"a table must be given with its target.*Task\.from_table"):
+        losszoo.run("focal", str(segments(tmp_path)))
+
+
+def test_the_name_of_a_file_makes_the_name_of_a_task(tmp_path: Path) -> None:
+    rows = [f"{row}.5,{'ab'[row % 2]}" for row in range(40)]
+    made = losszoo.Task.from_table(write(tmp_path / "My data.2024.csv", "x,y", *rows), "y")
+    assert made.spec.name == "my-data-2024"
