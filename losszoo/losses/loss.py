@@ -369,7 +369,7 @@ class Loss(ConfiguredLoss):
             weight = torch.where(left_out, 0.0, weight)
         if self._validates((weight,)) and not bool((torch.isfinite(weight) & (weight >= 0)).all()):
             offender = weight[~(torch.isfinite(weight) & (weight >= 0))][0].item()
-            raise UsageError(f"weight must be finite and >= 0, got {offender}")
+            raise BrokenRule("weight", "be finite and >= 0", f"{offender}")
         return weight
 
     def _checked_denominator(self, denominator: float | Tensor, unreduced: Unreduced) -> Tensor:

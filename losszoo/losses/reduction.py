@@ -24,9 +24,11 @@ class Policy:
 
     def __post_init__(self) -> None:
         if self.reduction not in REDUCTIONS:
-            raise UsageError(f"reduction must be one of {', '.join(REDUCTIONS)}, got {self.reduction!r}")
+            raise UsageError(
+                f"reduction must be one of {', '.join(REDUCTIONS)}, got {self.reduction!r}", argument="reduction"
+            )
         if self.empty not in EMPTY_POLICIES:
-            raise UsageError(f"empty must be one of {', '.join(EMPTY_POLICIES)}, got {self.empty!r}")
+            raise UsageError(f"empty must be one of {', '.join(EMPTY_POLICIES)}, got {self.empty!r}", argument="empty")
 
 
 def expand(tensor: Tensor, shape: torch.Size, name: str) -> Tensor:
@@ -45,7 +47,8 @@ def expand(tensor: Tensor, shape: torch.Size, name: str) -> Tensor:
         raise UsageError(
             f"{name} must be unambiguous, got shape {tuple(tensor.shape)} for {tuple(shape)}: write "
             f"{name}[{', '.join(kept + new)}] for one number per sample (its leading dimensions), or "
-            f"{name}[{', '.join(new)}] for one along the last {last}, as torch broadcasts"
+            f"{name}[{', '.join(new)}] for one along the last {last}, as torch broadcasts",
+            argument=name,
         )
     if leading:
         return tensor.reshape(*tensor.shape, *[1] * missing).expand(shape)
@@ -53,7 +56,8 @@ def expand(tensor: Tensor, shape: torch.Size, name: str) -> Tensor:
         return tensor.expand(shape)
     raise UsageError(
         f"{name} must have shape {tuple(shape)}, one that broadcasts to it as in torch, or its leading dimensions, "
-        f"got shape {tuple(tensor.shape)}"
+        f"got shape {tuple(tensor.shape)}",
+        argument=name,
     )
 
 
@@ -65,14 +69,15 @@ def expand_leading(tensor: Tensor, shape: torch.Size, name: str) -> Tensor:
     if tensor.numel() > 1 and tensor.shape != shape[: tensor.ndim]:
         raise UsageError(
             f"{name} must have the leading dimensions of {tuple(shape)}, one value of this loss each, as it mixes the "
-            f"elements of a sample, got shape {tuple(tensor.shape)}"
+            f"elements of a sample, got shape {tuple(tensor.shape)}",
+            argument=name,
         )
     return tensor.reshape(*tensor.shape, *[1] * (len(shape) - tensor.ndim)).expand(shape)
 
 
 def _check_tensor(tensor: Tensor, name: str) -> None:
     if not isinstance(tensor, Tensor):
-        raise UsageError(f"{name} must be a tensor, got {kind_name(tensor)}")
+        raise UsageError(f"{name} must be a tensor, got {kind_name(tensor)}", argument=name)
 
 
 def _broadcasts(given: torch.Size, shape: torch.Size) -> bool:
