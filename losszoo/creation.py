@@ -227,13 +227,15 @@ def _check_one_of(name: str, value: str | None, allowed: tuple[str, ...]) -> Non
 
 
 def _construct(function: type, identity: LossInfo) -> Any:
+    beside = options_beside(TABLE[identity.signature], function)
     try:
-        beside = options_beside(TABLE[identity.signature], function)
         made = function(**{name: value for name, value in identity.params.items() if name not in beside})
     except TypeError as error:
+        known = (*parameters_of(function), *beside)
         raise UsageError(
             f"{identity.name} cannot be made with ({', '.join(identity.params)}): {message_of(error)}; "
-            f"pass arguments as {identity.name}(key=value)"
+            f"pass arguments as {identity.name}(key=value)",
+            argument=next((name for name in identity.params if name not in known), ""),
         ) from error
     except (OverflowError, MemoryError, RuntimeError) as error:
         raise UsageError(f"{identity} cannot be made: {in_one_line(error)}; choose other values") from error
@@ -264,7 +266,7 @@ def _check_keywords(function: Callable[..., Any], identity: LossInfo) -> None:
     known = [*own, *row, *options_beside(TABLE[identity.signature], function)]
     for name in identity.params:
         if name not in known:
-            raise UsageError(f"{identity.name} has no parameter {name!r}: {suggest(name, known)}")
+            raise UsageError(f"{identity.name} has no parameter {name!r}: {suggest(name, known)}", argument=name)
 
 
 def _names(spec: LossSpec) -> str:

@@ -10,14 +10,26 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from losszoo.errors import EmptyBatchError, NotApplicableError, UsageError
+from losszoo.errors import NotApplicableError, UsageError
 from losszoo.losses.arguments import BrokenRule, Inputs, as_mask, check_tensors, real, within
 from losszoo.losses.configured_loss import ConfiguredLoss, LossInfo
 from losszoo.losses.introspection import options_beside, parameters_of
 from losszoo.losses.numerics import full_precision, in_float64
 from losszoo.losses.older_rows import OlderRows
 from losszoo.losses.parameters import in_single
-from losszoo.losses.reduction import Policy, count_of, expand, expand_leading, in_parts, keep, scale, weigh
+from losszoo.losses.reduction import (
+    Policy,
+    at_values,
+    count_of,
+    expand,
+    expand_leading,
+    in_parts,
+    keep,
+    over_counts,
+    scale,
+    value_mask,
+    weigh,
+)
 from losszoo.losses.returned_values import (
     as_denominator,
     as_unreduced,
@@ -27,7 +39,7 @@ from losszoo.losses.returned_values import (
     wrong_shape,
 )
 from losszoo.losses.signatures import TABLE
-from losszoo.losses.traced import differentiated, seen_whole, traced
+from losszoo.losses.traced import differentiated, seen_whole
 from losszoo.losses.unreduced import OverBatch, Unreduced
 
 
@@ -213,11 +225,11 @@ class Loss(ConfiguredLoss):
         elif elements and unreduced.values.shape[0] != elements[0]:
             raise wrong_shape(unreduced.values, elements)
         if mask is not None and not self._takes_mask:
-            unreduced = keep(unreduced, self._value_mask(mask, unreduced.values))
+            unreduced = keep(unreduced, value_mask(mask, unreduced.values))
         if factor is not None:
             shape = unreduced.values.shape
-            count = None if count is None else _at_values(count, shape, elements)
-            unreduced = weigh(unreduced, _at_values(factor, shape, elements), count)
+            count = None if count is None else at_values(count, shape, elements)
+            unreduced = weigh(unreduced, at_values(factor, shape, elements), count)
         return unreduced if weight is None else self._weighed(unreduced, weight, mask, elements)
 
     def _values(self, inputs: Inputs, mask: Tensor | None) -> Unreduced:
@@ -277,36 +289,7 @@ class Loss(ConfiguredLoss):
             if _overflowed(whole):
                 whole = in_parts(values, values.numel(), reduction)
             return whole if last_step is None else last_step(whole)
-        total = values.sum()
-        if denominator is not None:
-            count = denominator.to(total)
-        else:
-            count = values.new_tensor(values.numel()) if counts is None else counts.sum()
-        # Not "> 0": a count that is NaN must come out as NaN, not as nothing.
-        present = count != 0
-        if self.policy.empty == "raise" and not traced() and not bool(present):
-            raise EmptyBatchError(
-                "the batch must not be empty, got no element, only masked ones, or no positive pair (empty='raise')"
-            )
-        if reduction == "sum" and self.policy.empty == "zero" and last_step is None and not _overflowed(total):
-            # The sum of nothing is 0 by itself, and weights that are all 0 keep their gradient.
-            return total
-        divisor = torch.where(present, count, 1.0)
-        followed = torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()
-        looked = divisor.is_cpu and not followed
-        if not looked or not torch.finfo(divisor.dtype).tiny <= divisor.item() < math.inf:
-            if looked and reduction == "mean" and counts is not None and denominator is None:
-                # Of weights as large, or so small that the inverse is infinite, only the ratio matters.
-                largest = counts.amax()
-                values, divisor = values / largest, (counts / largest).sum()
-                total = values.sum()
-            divisor = torch.where(divisor.isinf(), torch.nan, divisor)  # else a finite total over it would be 0
-        result = total / divisor if reduction == "mean" else total
-        if _overflowed(total):
-            result = in_parts(values, divisor if reduction == "mean" else values.numel(), reduction)
-        result = result if last_step is None else last_step(result)
-        # Where "raise" could not look, NaN is seen and 0 would not be.
-        return torch.where(present, result, 0.0 if self.policy.empty == "zero" else torch.nan)
+        return over_counts(unreduced, denominator, self.policy, last_step)
 
     def _value_in_float64(
         self,
@@ -353,23 +336,13 @@ class Loss(ConfiguredLoss):
                 "(losszoo.pairwise), or give it an argument mask"
             )
 
-    def _value_mask(self, element_mask: Tensor, values: Tensor) -> Tensor:
-        """The mask at the shape of the values; a loss that mixes elements can only leave out whole samples."""
-        if element_mask.shape == values.shape:
-            return element_mask
-        samples = element_mask.flatten(1) if element_mask.ndim > 1 else element_mask.unsqueeze(1)
-        whole = samples.all(1)
-        if not traced() and not bool((whole == samples.any(1)).all()):
-            raise NotApplicableError("mask must select whole samples, as this loss mixes the elements of a sample")
-        return expand_leading(whole, values.shape, "mask")
-
     def _checked_weight(self, weight: Tensor, left_out: Tensor | None) -> Tensor:
         """The weight, checked to be finite and >= 0 where a value counts."""
         if left_out is not None:
             weight = torch.where(left_out, 0.0, weight)
         if self._validates((weight,)) and not bool((torch.isfinite(weight) & (weight >= 0)).all()):
             offender = weight[~(torch.isfinite(weight) & (weight >= 0))][0].item()
-            raise UsageError(f"weight must be finite and >= 0, got {offender}")
+            raise BrokenRule("weight", "be finite and >= 0", f"{offender}")
         return weight
 
     def _checked_denominator(self, denominator: float | Tensor, unreduced: Unreduced) -> Tensor:
@@ -414,11 +387,6 @@ class Loss(ConfiguredLoss):
         low = 0.0 if self._finish is None else (limits.tiny / limits.eps) ** 0.5
         fits = low <= abs(value.item()) <= limits.max if value.ndim == 0 else within(value.abs(), low, limits.max)
         return not fits and all(bool(x.isfinite().all()) for x in inputs if isinstance(x, Tensor))
-
-
-def _at_values(x: Tensor, shape: torch.Size, elements: torch.Size) -> Tensor:
-    """What an option says of each element, at the values; a loss that mixes elements has one value for several."""
-    return x if shape == elements else expand_leading(x, shape, "the weight of an element")
 
 
 def _overflowed(total: Tensor) -> bool:

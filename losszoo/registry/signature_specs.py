@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, TypeVar
 
 from losszoo.errors import UsageError
-from losszoo.registry.faulty_specs import keeps_fault
+from losszoo.registry.faulty_specs import keeps_fault, sound
 from losszoo.registry.from_source.static_class import NotLiteral, class_attributes
 from losszoo.registry.params import Param, is_strings
 from losszoo.registry.specs import EXPECTS, NAME, TARGET
@@ -127,7 +127,7 @@ def spec_of(offered: Any, kind: type[Spec]) -> Spec:
         UsageError: it is something else, or not of its form.
     """
     if isinstance(offered, kind):
-        return kind(**{entry.name: getattr(offered, entry.name) for entry in fields(kind)})
+        return sound(offered, kind)
     names = [entry.name for entry in fields(kind) if entry.name not in ("target", "made")]
     if isinstance(offered, str):
         if not TARGET.fullmatch(offered):

@@ -22,7 +22,7 @@ from losszoo.registry.signature_specs import SignatureSpec, spec_of
 from losszoo.registry.specs import DOWNLOAD
 from losszoo.tasks.make_task import make_task
 from losszoo.testing.check import ConformanceError, require
-from losszoo.testing.equal import all_equal
+from losszoo.testing.equal import all_equal, in_short
 from losszoo.testing.loss_under_test import NotApplicable
 from losszoo.testing.suite_report import FAILED, PASSED, SKIPPED, Outcome, Report
 from losszoo.training.data.batch_inputs import Batch, Model, Step
@@ -257,7 +257,7 @@ def check_link(signature: Signature) -> None:
             "log-probabilities": bool((linked <= 0).all()),
         }[expects]
         advice = "end with a sigmoid or softmax, or its logarithm, or leave it out of expects"
-        require(inside, f"link must give {expects}", f"{linked.tolist()}", advice)
+        require(inside, f"link must give {expects}", in_short(linked), advice)
 
 
 def check_pairs(signature: Signature) -> None:
@@ -313,13 +313,6 @@ def _check_joined(signature: Signature, task: Any, name: str) -> None:
             require(named, f"predict must give what the metrics of {kind.name} take", came, "compare shapes")
             numbers = all(isinstance(value, float) and not math.isinf(value) for value in scores.values())
             require(numbers, f"the metrics of {kind.name} must be floating numbers", came, "convert them by float(...)")
-
-
-def _trunk(inputs: Tensor, targets: Tensor) -> tuple[nn.Module, int]:
-    """Features are the numbers of a row; where there is a target for each place, those of each place."""
-    if inputs.ndim > 2 and targets.ndim > 1:
-        return nn.Identity(), inputs.shape[1]
-    return nn.Flatten(), inputs[0].numel()
 
 
 RULES: Sequence[Rule] = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
@@ -10,8 +10,11 @@ import click
 
 from losszoo.cli.shared_options import columns, counted, exit_with, hanging, print_json
 from losszoo.cli.shared_options import command as make_command
+from losszoo.registry.plugin import Failure, Origin
 from losszoo.registry.plugin_check import target_failures
-from losszoo.registry.registry import Failure, Origin, Registry, installed
+from losszoo.registry.registry import Registry, installed
+
+_OFFERS = {"losses": "loss", "tasks": "task", "signatures": "signature", "kinds": "kind"}
 
 
 @make_command("plugins")
@@ -47,30 +50,23 @@ def _broken_rules(registry: Registry) -> Iterator[Failure]:
     """Of the signatures that can be loaded: a wrong example, illegal edge cases, and so on."""
     from losszoo.testing.signature_checks import signature_faults  # imports torch
 
-    for name in registry.loadable_signatures():
+    for name in registry.loadable("signature"):
         for fault in signature_faults(name):
             yield Failure(registry.origin("signature", name), "check", f"signature {name}: {fault}")
 
 
 def _plugin(registry: Registry, origin: Origin) -> dict[str, Any]:
-    shelves: dict[str, tuple[str, Iterable[str]]] = {
-        "losses": ("loss", registry.losses),
-        "tasks": ("task", registry.tasks),
-        "signatures": ("signature", registry.signatures),
-        "kinds": ("kind", registry.kinds),
-    }
     offered = {
-        shelf: [name for name in names if registry.origin(kind, name) == origin]
-        for shelf, (kind, names) in shelves.items()
+        plural: [name for name in registry.shelf(what) if registry.origin(what, name) == origin]
+        for plural, what in _OFFERS.items()
     }
     return {**asdict(origin), **offered}
 
 
 def _offer(registry: Registry, origin: Origin) -> str:
     plugin = _plugin(registry, origin)
-    nouns = {"losses": "loss", "tasks": "task", "signatures": "signature", "kinds": "kind"}
-    counts = [(len(plugin[shelf]), noun) for shelf, noun in nouns.items()]
-    return ", ".join(counted(count, noun) for count, noun in counts if count) or "nothing"
+    counts = [(len(plugin[plural]), what) for plural, what in _OFFERS.items()]
+    return ", ".join(counted(count, what) for count, what in counts if count) or "nothing"
 
 
 def _failure(failure: Failure) -> dict[str, str]:
