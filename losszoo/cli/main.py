@@ -109,6 +109,9 @@ def run_and_exit() -> None:
     except SystemExit as left:
         code = left.code if isinstance(left.code, int) else int(left.code is not None)
         _on_signals(lambda *_: os._exit(code))
+        # Python ends by SIGINT where Ctrl-C came amid an exec of a text, as of a dataclass, though it was caught:
+        # the next such exec makes it forget that.
+        exec("")
         # The answer is written: what a plugin still says at exit, or C code has in its buffers, is no part of it.
         flush()
         lead_to_stderr()
