@@ -30,7 +30,7 @@ _RANGE = ("bounds", "log", "search")
 # What a function is given by the zoo, and not by the user of the loss.
 _GIVEN = ("mask", "row_labels", "column_labels")
 _ROWS = ("pairwise", "softmax_row")
-_TYPES = {
+TYPES = {
     frozenset({"float"}): "float",
     frozenset({"int", "float"}): "float",
     frozenset({"int"}): "int",
@@ -260,7 +260,7 @@ def _type(module: _Module, node: ast.expr, name: str) -> tuple[str, tuple[str, .
     if len(members) == 1 and isinstance(members[0], ast.Subscript) and last_name(members[0].value) == "Literal":
         found = _literal(module, members[0].slice, name)
         return "str", found if isinstance(found, tuple) else (found,)
-    kind = _TYPES.get(frozenset(last_name(member) for member in members))
+    kind = TYPES.get(frozenset(last_name(member) for member in members))
     if kind is None:
         known = "float, int, bool, str, Literal[...] or losszoo.Floats, with or without | None"
         raise _UnreadableError(node, f"the type of {name} must be {known}, got {ast.unparse(node)}")
@@ -285,11 +285,15 @@ def _range(module: _Module, call: ast.Call, name: str) -> dict[str, Any]:
     if len(call.args) != 2:
         raise _UnreadableError(call, f"the Range of {name} must have two ends, Range(0, None), got {ast.unparse(call)}")
     low, high = (_literal(module, end, f"an end of the Range of {name}") for end in call.args)
-    fields = _keywords(module, call, _RANGE, f"Range of {name}")
-    bounds = fields.get("bounds", "[]")
+    return limits(low, high, **_keywords(module, call, _RANGE, f"Range of {name}"))
+
+
+def limits(low: float | None, high: float | None, bounds: Any = "[]", **rest: Any) -> dict[str, Any]:
+    """The fields of a parameter by those of a Range; an end that is None is open."""
     if isinstance(bounds, str) and len(bounds) == 2:
-        fields["bounds"] = ("(" if low is None else bounds[0]) + (")" if high is None else bounds[1])
-    return {"range": (-math.inf if low is None else low, math.inf if high is None else high), **fields}
+        bounds = ("(" if low is None else bounds[0]) + (")" if high is None else bounds[1])
+    ends = (-math.inf if low is None else low, math.inf if high is None else high)
+    return {"range": ends, "bounds": bounds, **rest}
 
 
 def _row_params(module: _Module, decorator: ast.Call, doc: Docstring) -> Iterator[Param]:
@@ -320,6 +324,14 @@ def _row_params(module: _Module, decorator: ast.Call, doc: Docstring) -> Iterato
         )
     if said.get("symmetric") is not None:
         yield Param(name="symmetric", type="bool", default=said["symmetric"], summary=words["symmetric"])
+
+
+def marked_in(module: str) -> dict[str, str]:
+    """File and line of each loss that the source of a module marks, by the name of its function or class."""
+    text, place = next(((text, place) for _, place, text in _sources(module)), (None, ""))
+    if text is None:
+        return {}
+    return {node.name: f"{place}:{node.lineno}" for node, _ in marked(statements(text)[0])}
 
 
 def _sources(name: str) -> Iterator[tuple[str, str, bytes | None]]:
