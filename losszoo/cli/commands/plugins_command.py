@@ -19,7 +19,9 @@ _OFFERS = {"losses": "loss", "tasks": "task", "signatures": "signature", "kinds"
 
 @make_command("plugins")
 @click.option(
-    "--check", is_flag=True, help="Try the rules of every signature too, and exit with 1 where anything is broken."
+    "--check",
+    is_flag=True,
+    help="Try the rules of every signature and card too, and exit with 1 where anything is broken.",
 )
 def command(check: bool, as_json: bool) -> None:
     """Every plugin, what it offers, and every failure. Loads every target to try it."""
@@ -47,9 +49,12 @@ def command(check: bool, as_json: bool) -> None:
 
 
 def _broken_rules(registry: Registry) -> Iterator[Failure]:
-    """Of the signatures that can be loaded: a wrong example, illegal edge cases, and so on."""
-    from losszoo.testing.signature_checks import signature_faults  # imports torch
+    """Cards that say something else than the code; of the signatures a wrong example, illegal edge cases, and so on."""
+    from losszoo.testing.card_checks import card_faults  # imports torch
+    from losszoo.testing.signature_checks import signature_faults
 
+    for name, fault in card_faults(registry.losses):
+        yield Failure(registry.origin("loss", name), "check", f"loss {name}: {fault}")
     for name in registry.loadable("signature"):
         for fault in signature_faults(name):
             yield Failure(registry.origin("signature", name), "check", f"signature {name}: {fault}")

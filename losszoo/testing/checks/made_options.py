@@ -33,17 +33,20 @@ def check_announced_parameters(subject: Subject) -> None:
     if subject.spec is None:
         raise NotApplicable(_UNANNOUNCED)
     announced = {param.name: param.default for param in subject.spec.params}
-    taken = _keywords(subject.spec)
+    taken = keywords_of(subject.spec)
     advice = "make params of the LossSpec and keywords of the function alike"
     require(announced == taken, f"the parameters must be {taken}", f"{announced} in the spec", advice)
 
 
-def _keywords(spec: LossSpec) -> dict[str, Any]:
+def keywords_of(spec: LossSpec) -> dict[str, Any]:
     """Keywords and defaults of a target, those that losszoo adds to a row function included."""
     target, rules = resolve(spec.target), TABLE[spec.signature]
     called = target.__init__ if inspect.isclass(target) else target
     given = {"self", "mask", *rules.optional}
-    parameters = inspect.signature(called).parameters.values()
+    # A decorator may take a keyword of the function itself, with a default of its own.
+    parameters = (
+        inspect.signature(called).parameters | inspect.signature(called, follow_wrapped=False).parameters
+    ).values()
     keywords = {name: option.get("default") for name, option in rules.options.items()}
     keywords |= {p.name: p.default for p in parameters if p.default is not p.empty and p.name not in given}
     row = getattr(target, "__losszoo_row__", None)
