@@ -186,7 +186,7 @@ class Loss(ConfiguredLoss):
         if self._options:
             inputs, factor, count = self._rules.weighed(inputs, self._options)
             if factor is not None and not (differentiated(factor) or seen_whole(factor != 0)):
-                inputs = self._rules.hide(inputs, factor != 0, self._context)
+                inputs = self._rules.hide(inputs, (factor != 0).expand(elements), self._context)
         if looking:
             for x in inputs:
                 if isinstance(x, Tensor) and not x.is_inference():
@@ -418,7 +418,15 @@ class Loss(ConfiguredLoss):
 
 def _at_values(x: Tensor, shape: torch.Size, elements: torch.Size) -> Tensor:
     """What an option says of each element, at the values; a loss that mixes elements has one value for several."""
-    return x if shape == elements else expand_leading(x, shape, "the weight of an element")
+    if shape == elements:
+        return x.expand(shape)
+    try:
+        return expand_leading(x, shape, "the weight of an element")
+    except UsageError:
+        raise NotApplicableError(
+            "weights of an option must be left out, as a value of this loss is made of elements that they weigh "
+            f"differently, got weights {tuple(x.shape)} for values {tuple(shape)}"
+        ) from None
 
 
 def _overflowed(total: Tensor) -> bool:

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from losszoo import EdgeCase, Floats, OptionCase, Signature, Sizes, Source, UsageError, Weighed, checks
+from losszoo import EdgeCase, OptionCase, Signature, Sizes, Source, Weighed, checks
 from losszoo_plugins.signatures import _shared
 
 
@@ -46,7 +46,7 @@ class Multiclass(Signature):
         "ignore_index": {
             "type": "int",
             "default": -100,
-            "summary": "label that takes no part in value, gradient or mean; probabilities do not know it",
+            "summary": "label that takes no part in value, gradient or mean; of labels only, probabilities have none",
         },
     }
     predicting = 90.0
@@ -95,24 +95,21 @@ class Multiclass(Signature):
         return torch.where(wide, logits, alike if context.expects == "probabilities" else 0.0), hidden
 
     def check_options(self, options: Mapping[str, Any]) -> None:
-        weight = options.get("weight")
-        if weight is None:
-            return
-        numbers = torch.as_tensor(weight, dtype=torch.float64).detach()
-        if not bool((numbers >= 0).all() & numbers.isfinite().all() & (numbers > 0).any()):
-            rule = "be finite and >= 0, with at least one number above 0"
-            raise UsageError(f"weight must {rule}, got {numbers.tolist()}")
+        _shared.check_class_weights(options.get("weight"))
 
     def present(self, inputs: tuple[Any, ...], options: Mapping[str, Any]) -> Tensor | None:
         targets: Tensor = inputs[1]
         ignored = options.get("ignore_index")
-        return None if ignored is None or targets.is_floating_point() else targets != ignored
+        if targets.is_floating_point():
+            _shared.refuse_ignored(ignored, "probabilities")
+            return None
+        return None if ignored is None else targets != ignored
 
     def weighed(self, inputs: tuple[Any, ...], options: Mapping[str, Any]) -> Weighed:
         logits, targets = inputs
         if options.get("weight") is None:
             return Weighed(inputs)
-        weight = class_weights(options["weight"], logits)
+        weight = _shared.class_weights(options["weight"], logits)
         if not targets.is_floating_point():
             times = weight[targets]
             return Weighed(inputs, times, times)
@@ -188,17 +185,3 @@ class Multiclass(Signature):
 
     def loss_inputs(self, batch: Any) -> tuple[Any, ...]:
         return batch.outputs, batch.targets
-
-
-def class_weights(weight: Floats, logits: Tensor) -> Tensor:
-    """One number per class of logits (N, C, ...), as (C,); a single one is that of all classes.
-
-    Raises:
-        UsageError: another number of them than of classes.
-    """
-    classes = logits.shape[1]
-    given = torch.as_tensor(weight, dtype=logits.dtype, device=logits.device)
-    if given.shape not in ((), (1,), (classes,)):
-        came = f"{given.shape[0]} of them" if given.ndim == 1 else f"shape {tuple(given.shape)}"
-        raise UsageError(f"weight must have one entry per class, C={classes}, got {came}")
-    return given.expand(classes)
