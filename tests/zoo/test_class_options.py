@@ -187,8 +187,9 @@ def test_half_precision_has_the_options_too(name: str, dtype: torch.dtype) -> No
 def test_probabilities_have_no_label_to_ignore(name: str) -> None:
     """As in torch, whose cross_entropy takes no ignore_index >= 0 with them."""
     x, _, q = outputs(name, 3, 4)
-    with pytest.raises(UsageError, match=r"ignore_index must be left out where targets are probabilities, .* got 2"):
+    with pytest.raises(UsageError, match=r"ignore_index must be no class where targets are probabilities, .* got 2"):
         create(name, ignore_index=2)(x, q)
+    close(create(name, ignore_index=7)(x, q), create(name)(x, q))
     with pytest.raises(RuntimeError, match="ignore_index is not supported for floating point target"):
         F.cross_entropy(x, q, ignore_index=2)
 

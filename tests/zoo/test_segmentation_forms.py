@@ -412,14 +412,14 @@ MAPS = torch.zeros(2, 3, 4, 4)
         (MAPS, torch.full((2, 4, 4), 255), "targets must be labels .*, got 255"),
         (MAPS, torch.full_like(MAPS, 2.0), r"targets must be in \[0, 1\], got 2.0"),
         (MAPS, torch.full_like(MAPS, torch.nan), r"targets must be in \[0, 1\], got nan"),
-        (MAPS, MAPS, "ignore_index must be left out where targets are maps, which have no labels, got 7"),
+        (MAPS, MAPS, "ignore_index must be no class where targets are maps, which have no labels, got 1; leave"),
         (MAPS[:, :1], torch.zeros(2, 4, 4).long(), "logits must have a channel .* a mask is targets.unsqueeze"),
         (MAPS[:, :, 0, 0], torch.zeros(2, 3), r"logits must have shape \(N, C, ...\) with one spatial dimension"),
     ],
 )
 def test_what_may_be_meant_otherwise_is_refused(logits, targets, message):
     with pytest.raises(UsageError, match=message):
-        losszoo.create("dice", ignore_index=7 if "got 7" in message else -100)(logits, targets)
+        losszoo.create("dice", ignore_index=1 if "ignore_index must" in message else -100)(logits, targets)
 
 
 @pytest.mark.parametrize("name", NAMES[:3])

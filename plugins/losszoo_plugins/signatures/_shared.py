@@ -115,11 +115,12 @@ def check_class_weights(weight: Any) -> None:
         raise UsageError(f"weight must be finite and >= 0, with at least one number above 0, got {numbers.tolist()}")
 
 
-def refuse_ignored(label: int | None, targets: str) -> None:
-    """A label to ignore does nothing where there are no labels; the default of -100 may stand."""
-    if label not in (None, -100):
+def refuse_ignored(label: int | None, logits: Tensor, targets: str) -> None:
+    """A class to ignore would do nothing where there are no labels. What is no class, as 255, ignores nothing there."""
+    if label is not None and 0 <= label < max(2, logits.shape[1]):
         raise UsageError(
-            f"ignore_index must be left out where targets are {targets}, which have no labels, got {label}"
+            f"ignore_index must be no class where targets are {targets}, which have no labels, got {label}; leave "
+            "elements out by mask"
         )
 
 

@@ -101,7 +101,7 @@ class Multiclass(Signature):
         targets: Tensor = inputs[1]
         ignored = options.get("ignore_index")
         if targets.is_floating_point():
-            _shared.refuse_ignored(ignored, "probabilities")
+            _shared.refuse_ignored(ignored, inputs[0], "probabilities")
             return None
         return None if ignored is None else targets != ignored
 
@@ -145,7 +145,8 @@ class Multiclass(Signature):
         every, classes, first = torch.arange(len(labels)), outputs.shape[1], labels == 0
         soft = F.one_hot(labels, classes).to(outputs.dtype)
         weight = [2.0, *[1.0] * (classes - 1)]
-        yield OptionCase("labels as probabilities", {}, (outputs, soft), {}, inputs, every)
+        none = {"ignore_index": -100}
+        yield OptionCase("labels as probabilities", none, (outputs, soft), none, inputs, every)
         left_out = {"ignore_index": classes + 6}
         gone = torch.where(first.unsqueeze(1), torch.nan, outputs), torch.where(first, classes + 6, labels)
         rest = every[~first]
@@ -153,7 +154,7 @@ class Multiclass(Signature):
         twice = torch.cat((every, every[first]))
         doubled = self.rows_of(inputs, twice)
         yield OptionCase("a class that counts twice", {"weight": weight}, inputs, {}, doubled, twice)
-        alike = {"weight": weight}, (outputs, soft), {"weight": weight}, inputs, every
+        alike = {"weight": weight, **none}, (outputs, soft), {"weight": weight}, inputs, every
         yield OptionCase("labels as probabilities, weighed", *alike, reductions=("sum",))
 
     def illegal_values(self, inputs: tuple[Any, ...], expects: str) -> Iterator[tuple[str, str, tuple[Any, ...]]]:

@@ -114,7 +114,7 @@ class Segmentation(Signature):
         logits, targets = inputs
         ignored = options.get("ignore_index")
         if not _one_class_each(inputs):
-            _shared.refuse_ignored(ignored, "maps")
+            _shared.refuse_ignored(ignored, logits, "maps")
             return None
         if ignored is None:
             return None
