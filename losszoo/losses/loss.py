@@ -147,7 +147,7 @@ class Loss(ConfiguredLoss):
         inputs = rules.check(given, self._context)
         elements = rules.element_shape(inputs)
         if mask is not None:
-            self._check_maskable()
+            self._check_maskable("mask")
             mask = expand(rules.spread(given, as_mask(mask)), elements, "mask")
         if self._options:
             mask = self._also_present(inputs, mask)
@@ -168,6 +168,7 @@ class Loss(ConfiguredLoss):
         present = self._rules.present(inputs, self._options)
         if present is None or seen_whole(present):
             return mask
+        self._check_maskable(f"what {' and '.join(self._options)} leave out")
         return present if mask is None else mask & present
 
     def _answer(
@@ -346,11 +347,11 @@ class Loss(ConfiguredLoss):
             return False
         return unreduced.values.ndim > 0 or unreduced.counts is not None
 
-    def _check_maskable(self) -> None:
+    def _check_maskable(self, what: str) -> None:
         if self._over_pairs and not (self._takes_mask or self._leaves_rows_out):
+            way = "write it as a row function (losszoo.pairwise), or " if self._rules.forms_pairs else ""
             raise NotApplicableError(
-                "mask must be left out, as the rows of this loss see each other: write it as a row function "
-                "(losszoo.pairwise), or give it an argument mask"
+                f"{what} must be left out, as the rows of this loss see each other: {way}give it an argument mask"
             )
 
     def _value_mask(self, element_mask: Tensor, values: Tensor) -> Tensor:
