@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 from torch import nn
 
-from losszoo.common.text import in_one_line, kind_name, message_of
+from losszoo.common.text import in_one_line, kind_name, message_of, shown
 from losszoo.errors import UsageError, nearest, suggest
 from losszoo.losses.configured_loss import LossInfo
 from losszoo.losses.declare import declared
@@ -36,6 +36,7 @@ from losszoo.pairs.streaming import Streaming
 from losszoo.registry.compatibility import COMBINER, check_params, leaves, own_names
 from losszoo.registry.expressions import Call, Weighted, parse
 from losszoo.registry.import_target import resolve
+from losszoo.registry.params import Param
 from losszoo.registry.registry import installed
 from losszoo.registry.specs import EXPECTS, LossSpec
 
@@ -201,7 +202,9 @@ class Maker:
         if declaration is not None and self.options.signature is None:
             _check_one_of(f"signature of {name}", signature, tuple(installed().signatures))
         expects = self.options.expects or (declaration.expects if declaration else "logits")
-        return self._wrap(thing, LossInfo(name, signature, expects, "", dict(params)))
+        check = partial(_check_beside, name, tuple(_beside(thing, signature)))
+        check(params)
+        return self._wrap(thing, LossInfo(name, signature, expects, "", dict(params), check))
 
     def _wrap(self, function: Any, identity: LossInfo) -> Loss:
         if inspect.isclass(function):
@@ -218,6 +221,19 @@ class Maker:
             streaming = options.streaming or Streaming()
             return PairwiseLoss(function, identity, options.policy, options.validate, streaming, options.relation)
         return Loss(function, identity, options.policy, options.validate)
+
+
+def _beside(thing: Any, signature: str) -> Iterator[Param]:
+    """The options of a signature that a loss of one's own does not have itself."""
+    names = options_beside(TABLE[signature], thing)
+    yield from (param for param in installed().signatures[signature].option_params() if param.name in names)
+
+
+def _check_beside(name: str, beside: tuple[Param, ...], params: Mapping[str, Any]) -> None:
+    for param in beside:
+        complaint = param.complaint(params[param.name]) if param.name in params else None
+        if complaint:
+            raise UsageError(f"{name}: {param.name} {complaint}, got {shown(params[param.name])}")
 
 
 def _check_one_of(name: str, value: str | None, allowed: tuple[str, ...]) -> None:

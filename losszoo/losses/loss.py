@@ -159,7 +159,7 @@ class Loss(ConfiguredLoss):
         inputs = rules.check(given, self._context)
         elements = rules.element_shape(inputs)
         if mask is not None:
-            self._check_maskable()
+            self._check_maskable("mask")
             mask = expand(rules.spread(given, as_mask(mask)), elements, "mask")
         if self._options:
             mask = self._also_present(inputs, mask)
@@ -180,6 +180,7 @@ class Loss(ConfiguredLoss):
         present = self._rules.present(inputs, self._options)
         if present is None or seen_whole(present):
             return mask
+        self._check_maskable(f"what {' and '.join(self._options)} leave out")
         return present if mask is None else mask & present
 
     def _answer(
@@ -198,7 +199,7 @@ class Loss(ConfiguredLoss):
         if self._options:
             inputs, factor, count = self._rules.weighed(inputs, self._options)
             if factor is not None and not (differentiated(factor) or seen_whole(factor != 0)):
-                inputs = self._rules.hide(inputs, factor != 0, self._context)
+                inputs = self._rules.hide(inputs, (factor != 0).expand(elements), self._context)
         if looking:
             for x in inputs:
                 if isinstance(x, Tensor) and not x.is_inference():
@@ -329,11 +330,11 @@ class Loss(ConfiguredLoss):
             return False
         return unreduced.values.ndim > 0 or unreduced.counts is not None
 
-    def _check_maskable(self) -> None:
+    def _check_maskable(self, what: str) -> None:
         if self._over_pairs and not (self._takes_mask or self._leaves_rows_out):
+            way = "write it as a row function (losszoo.pairwise), or " if self._rules.forms_pairs else ""
             raise NotApplicableError(
-                "mask must be left out, as the rows of this loss see each other: write it as a row function "
-                "(losszoo.pairwise), or give it an argument mask"
+                f"{what} must be left out, as the rows of this loss see each other: {way}give it an argument mask"
             )
 
     def _checked_weight(self, weight: Tensor, left_out: Tensor | None) -> Tensor:

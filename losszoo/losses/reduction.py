@@ -102,7 +102,15 @@ def value_mask(element_mask: Tensor, values: Tensor) -> Tensor:
 
 def at_values(x: Tensor, shape: torch.Size, elements: torch.Size) -> Tensor:
     """What an option says of each element, at the values; a loss that mixes elements has one value for several."""
-    return x if shape == elements else expand_leading(x, shape, "the weight of an element")
+    if shape == elements:
+        return x.expand(shape)
+    try:
+        return expand_leading(x, shape, "the weight of an element")
+    except UsageError:
+        raise NotApplicableError(
+            "weights of an option must be left out, as a value of this loss is made of elements that they weigh "
+            f"differently, got weights {tuple(x.shape)} for values {tuple(shape)}"
+        ) from None
 
 
 def keep(unreduced: Unreduced, mask: Tensor) -> Unreduced:

@@ -15,6 +15,20 @@ from losszoo.registry.specs import EXPECTS, NAME, TARGET
 
 Spec = TypeVar("Spec", "SignatureSpec", "KindSpec")
 
+# Keywords of a call and of losszoo.create, where a parameter of that name would never arrive.
+_TAKEN = (
+    "mask",
+    "denominator",
+    "older",
+    "reduction",
+    "empty",
+    "validate",
+    "signature",
+    "expects",
+    "streaming",
+    "relation",
+)
+
 
 @keeps_fault
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +74,10 @@ class SignatureSpec:
         _require(isinstance(self.against, str), self, "signature", "against", "a name")
         written = isinstance(self.options, Mapping) and all(isinstance(x, Mapping) for x in self.options.values())
         _require(written, self, "signature", "options", "a dict of dicts, the fields of losszoo.Param by name")
+        clash = [name for name in self.options if name in (*names, *_TAKEN)]
+        if clash:
+            taken = ", ".join((*names, *_TAKEN))
+            raise UsageError(f"signature {self.name}: options must have other names than {taken}, got {clash[0]}")
         self.option_params()
 
     def option_params(self) -> tuple[Param, ...]:

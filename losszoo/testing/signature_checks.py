@@ -24,6 +24,7 @@ from losszoo.tasks.make_task import make_task
 from losszoo.testing.check import ConformanceError, require
 from losszoo.testing.equal import all_equal, in_short
 from losszoo.testing.loss_under_test import NotApplicable
+from losszoo.testing.signature_options import check_options
 from losszoo.testing.suite_report import FAILED, PASSED, SKIPPED, Outcome, Report
 from losszoo.training.data.batch_inputs import Batch, Model, Step
 from losszoo.training.data.prepared_data import prepare
@@ -47,7 +48,7 @@ def check_signature(signature: str | type[Signature] | Signature) -> Report:
 
     Example:
         >>> print(check_signature("triplet"))
-        triplet: 9 passed, 2 skipped
+        triplet: 9 passed, 3 skipped
     """
     rules = _made(signature)
     outcomes = tuple(_outcome(rule, rules) for rule in RULES)
@@ -326,6 +327,7 @@ RULES: Sequence[Rule] = (
     check_rightness,
     check_link,
     check_pairs,
+    check_options,
     check_training,
 )
 
