@@ -24,6 +24,7 @@ from losszoo.losses.returned_values import (
     changed_in_place,
     check_over_batch,
     check_reduced,
+    of_everything,
     wrong_shape,
 )
 from losszoo.losses.signatures import TABLE
@@ -149,8 +150,11 @@ class Loss(ConfiguredLoss):
         if mask is not None:
             self._check_maskable()
             mask = expand(rules.spread(given, as_mask(mask)), elements, "mask")
+        present = None
         if self._options:
-            mask = self._also_present(inputs, mask)
+            present = rules.present(inputs, self._options)
+            present = None if present is None or seen_whole(present) else present
+            mask = present if mask is None else mask if present is None else mask & present
         if weight is None and mask is None:
             return self._answer(inputs, None, None, elements, older)
         if mask is not None:
@@ -161,14 +165,7 @@ class Loss(ConfiguredLoss):
                 # Weight 0 is absence, of the gradient too: what stands there is not even computed with. Only the
                 # gradient of the weight itself is the value that it would multiply.
                 inputs = rules.hide(inputs, expand(weight, elements, "weight") != 0, self._context)
-        return self._answer(inputs, mask, weight, elements, older)
-
-    def _also_present(self, inputs: Inputs, mask: Tensor | None) -> Tensor | None:
-        """The mask without what an option leaves out; None where that is nothing."""
-        present = self._rules.present(inputs, self._options)
-        if present is None or seen_whole(present):
-            return mask
-        return present if mask is None else mask & present
+        return self._answer(inputs, mask, weight, elements, older, present)
 
     def _answer(
         self,
@@ -177,8 +174,9 @@ class Loss(ConfiguredLoss):
         weight: Tensor | None,
         elements: torch.Size,
         older: OlderRows | None,
+        present: Tensor | None = None,
     ) -> Unreduced:
-        """Values and counts of checked inputs, with mask and weight in them."""
+        """Values and counts of checked inputs, with mask and weight in them; ``present`` is what options make of it."""
         looking, changes = self._validates(inputs), 0
         if looking:
             self._rules.check_values(inputs, self._context)
@@ -205,15 +203,17 @@ class Loss(ConfiguredLoss):
                 flat = inputs[0] if isinstance(inputs[0], Tensor) else torch.zeros(())
                 unreduced = Unreduced(flat.sum(), torch.zeros_like(unreduced.values))
             if elements:
-                left_out = " and ".join(["mask", *(f"what {name} does" for name in self._options)])
-                check_reduced({"weight": weight, left_out: mask, "weights of an option": factor}, self.policy.reduction)
+                given = None if mask is present else mask
+                check_reduced({"weight": weight, "mask": given, "weights of an option": factor}, self.policy.reduction)
+                return self._of_everything(unreduced, present, inputs)
         elif isinstance(unreduced, OverBatch):
-            by_sample = None if self._takes_mask else mask
-            check_over_batch({"weight": weight, "mask": by_sample, "weights of an option": factor})
+            given = None if self._takes_mask or mask is present else mask
+            check_over_batch({"weight": weight, "mask": given, "weights of an option": factor})
+            return unreduced if self._takes_mask else self._of_everything(unreduced, present, inputs)
         elif elements and unreduced.values.shape[0] != elements[0]:
             raise wrong_shape(unreduced.values, elements)
         if mask is not None and not self._takes_mask:
-            unreduced = keep(unreduced, self._value_mask(mask, unreduced.values))
+            unreduced = self._kept(unreduced, mask)
         if factor is not None:
             shape = unreduced.values.shape
             count = None if count is None else _at_values(count, shape, elements)
@@ -353,15 +353,26 @@ class Loss(ConfiguredLoss):
                 "(losszoo.pairwise), or give it an argument mask"
             )
 
-    def _value_mask(self, element_mask: Tensor, values: Tensor) -> Tensor:
-        """The mask at the shape of the values; a loss that mixes elements can only leave out whole samples."""
-        if element_mask.shape == values.shape:
-            return element_mask
-        samples = element_mask.flatten(1) if element_mask.ndim > 1 else element_mask.unsqueeze(1)
-        whole = samples.all(1)
-        if not traced() and not bool((whole == samples.any(1)).all()):
+    def _of_everything(self, unreduced: Unreduced, present: Tensor | None, inputs: Inputs) -> Unreduced:
+        """Values that are made of all elements, of which no option leaves one out."""
+        if present is None:
+            return unreduced
+        able = [name for name, x in self._options.items() if self._rules.present(inputs, {name: x}) is not None]
+        return of_everything(unreduced, present, " and ".join(able))
+
+    def _kept(self, unreduced: Unreduced, mask: Tensor) -> Unreduced:
+        """The values where a mask is True; a loss that mixes elements can only leave out whole samples."""
+        values = unreduced.values
+        if mask.shape == values.shape:
+            return keep(unreduced, mask)
+        samples = mask.flatten(1) if mask.ndim > 1 else mask.unsqueeze(1)
+        some, partly = samples.any(1), samples.any(1) != samples.all(1)
+        if traced() or mask.is_meta:
+            # Where nothing can be raised NaN is seen; a sample that is left out as a whole would not be.
+            values = torch.where(expand_leading(partly, values.shape, "mask"), torch.nan, values)
+        elif bool(partly.any()):
             raise NotApplicableError("mask must select whole samples, as this loss mixes the elements of a sample")
-        return expand_leading(whole, values.shape, "mask")
+        return keep(unreduced._replace(values=values), expand_leading(some, values.shape, "mask"))
 
     def _checked_weight(self, weight: Tensor, left_out: Tensor | None) -> Tensor:
         """The weight, checked to be finite and >= 0 where a value counts."""
