@@ -24,10 +24,9 @@ from losszoo.losses.reduction import (
     expand,
     expand_leading,
     in_parts,
-    keep,
+    kept,
     over_counts,
     scale,
-    value_mask,
     weigh,
 )
 from losszoo.losses.returned_values import (
@@ -36,6 +35,7 @@ from losszoo.losses.returned_values import (
     changed_in_place,
     check_over_batch,
     check_reduced,
+    of_everything,
     wrong_shape,
 )
 from losszoo.losses.signatures import TABLE
@@ -161,8 +161,13 @@ class Loss(ConfiguredLoss):
         if mask is not None:
             self._check_maskable("mask")
             mask = expand(rules.spread(given, as_mask(mask)), elements, "mask")
+        present = None
         if self._options:
-            mask = self._also_present(inputs, mask)
+            present = rules.present(inputs, self._options)
+            present = None if present is None or seen_whole(present) else present
+            if present is not None:
+                self._check_maskable(f"what {' and '.join(self._options)} leave out")
+            mask = present if mask is None else mask if present is None else mask & present
         if weight is None and mask is None:
             return self._answer(inputs, None, None, elements, older)
         if mask is not None:
@@ -173,15 +178,7 @@ class Loss(ConfiguredLoss):
                 # Weight 0 is absence, of the gradient too: what stands there is not even computed with. Only the
                 # gradient of the weight itself is the value that it would multiply.
                 inputs = rules.hide(inputs, expand(weight, elements, "weight") != 0, self._context)
-        return self._answer(inputs, mask, weight, elements, older)
-
-    def _also_present(self, inputs: Inputs, mask: Tensor | None) -> Tensor | None:
-        """The mask without what an option leaves out; None where that is nothing."""
-        present = self._rules.present(inputs, self._options)
-        if present is None or seen_whole(present):
-            return mask
-        self._check_maskable(f"what {' and '.join(self._options)} leave out")
-        return present if mask is None else mask & present
+        return self._answer(inputs, mask, weight, elements, older, present)
 
     def _answer(
         self,
@@ -190,8 +187,9 @@ class Loss(ConfiguredLoss):
         weight: Tensor | None,
         elements: torch.Size,
         older: OlderRows | None,
+        present: Tensor | None = None,
     ) -> Unreduced:
-        """Values and counts of checked inputs, with mask and weight in them."""
+        """Values and counts of checked inputs, with mask and weight in them; ``present`` is what options make of it."""
         looking, changes = self._validates(inputs), 0
         if looking:
             self._rules.check_values(inputs, self._context)
@@ -218,15 +216,17 @@ class Loss(ConfiguredLoss):
                 flat = inputs[0] if isinstance(inputs[0], Tensor) else torch.zeros(())
                 unreduced = Unreduced(flat.sum(), torch.zeros_like(unreduced.values))
             if elements:
-                left_out = " and ".join(["mask", *(f"what {name} does" for name in self._options)])
-                check_reduced({"weight": weight, left_out: mask, "weights of an option": factor}, self.policy.reduction)
+                given = None if mask is present else mask
+                check_reduced({"weight": weight, "mask": given, "weights of an option": factor}, self.policy.reduction)
+                return self._of_everything(unreduced, present, inputs)
         elif isinstance(unreduced, OverBatch):
-            by_sample = None if self._takes_mask else mask
-            check_over_batch({"weight": weight, "mask": by_sample, "weights of an option": factor})
+            given = None if self._takes_mask or mask is present else mask
+            check_over_batch({"weight": weight, "mask": given, "weights of an option": factor})
+            return unreduced if self._takes_mask else self._of_everything(unreduced, present, inputs)
         elif elements and unreduced.values.shape[0] != elements[0]:
             raise wrong_shape(unreduced.values, elements)
         if mask is not None and not self._takes_mask:
-            unreduced = keep(unreduced, value_mask(mask, unreduced.values))
+            unreduced = kept(unreduced, mask)
         if factor is not None:
             shape = unreduced.values.shape
             count = None if count is None else at_values(count, shape, elements)
@@ -336,6 +336,13 @@ class Loss(ConfiguredLoss):
             raise NotApplicableError(
                 f"{what} must be left out, as the rows of this loss see each other: {way}give it an argument mask"
             )
+
+    def _of_everything(self, unreduced: Unreduced, present: Tensor | None, inputs: Inputs) -> Unreduced:
+        """Values that are made of all elements, of which no option leaves one out."""
+        if present is None:
+            return unreduced
+        able = [name for name, x in self._options.items() if self._rules.present(inputs, {name: x}) is not None]
+        return of_everything(unreduced, present, " and ".join(able))
 
     def _checked_weight(self, weight: Tensor, left_out: Tensor | None) -> Tensor:
         """The weight, checked to be finite and >= 0 where a value counts."""

@@ -89,15 +89,19 @@ def _broadcasts(given: torch.Size, shape: torch.Size) -> bool:
     return all(a in (1, b) for a, b in zip(reversed(given), reversed(shape), strict=False))
 
 
-def value_mask(element_mask: Tensor, values: Tensor) -> Tensor:
-    """The mask at the shape of the values; a loss that mixes elements can only leave out whole samples."""
-    if element_mask.shape == values.shape:
-        return element_mask
-    samples = element_mask.flatten(1) if element_mask.ndim > 1 else element_mask.unsqueeze(1)
-    whole = samples.all(1)
-    if not traced() and not bool((whole == samples.any(1)).all()):
+def kept(unreduced: Unreduced, mask: Tensor) -> Unreduced:
+    """The values where a mask is True; a loss that mixes elements can only leave out whole samples."""
+    values = unreduced.values
+    if mask.shape == values.shape:
+        return keep(unreduced, mask)
+    samples = mask.flatten(1) if mask.ndim > 1 else mask.unsqueeze(1)
+    some, partly = samples.any(1), samples.any(1) != samples.all(1)
+    if traced() or mask.is_meta:
+        # Where nothing can be raised NaN is seen; a sample that is left out as a whole would not be.
+        values = torch.where(expand_leading(partly, values.shape, "mask"), torch.nan, values)
+    elif bool(partly.any()):
         raise NotApplicableError("mask must select whole samples, as this loss mixes the elements of a sample")
-    return expand_leading(whole, values.shape, "mask")
+    return keep(unreduced._replace(values=values), expand_leading(some, values.shape, "mask"))
 
 
 def at_values(x: Tensor, shape: torch.Size, elements: torch.Size) -> Tensor:

@@ -10,6 +10,7 @@ from torch import Tensor
 from losszoo.common.text import kind_name, shown
 from losszoo.errors import NotApplicableError, UsageError
 from losszoo.losses.arguments import BrokenRule, check_tensors, in_compute_dtype
+from losszoo.losses.traced import traced
 from losszoo.losses.unreduced import OverBatch, Unreduced
 
 
@@ -59,6 +60,25 @@ def check_over_batch(given: dict[str, Any]) -> None:
         raise NotApplicableError(
             f"{' and '.join(refused)} must be left out, as each value of this loss is made of the whole batch"
         )
+
+
+def of_everything(unreduced: Unreduced, present: Tensor, options: str) -> Unreduced:
+    """Values that are made of all elements, of which options leave none out; NaN where that may not be looked at.
+
+    Args:
+        unreduced: one number, or values over the batch.
+        present: False where an option leaves an element out.
+        options: names of those that may.
+    """
+    if traced() or present.is_meta:
+        # Where nothing can be raised NaN is seen, and the value of something else would not be.
+        return unreduced._replace(values=torch.where(present.all(), unreduced.values, torch.nan))
+    if bool(present.all()):
+        return unreduced
+    over_batch = isinstance(unreduced, OverBatch)
+    made = "each value of this loss is made of the whole batch" if over_batch else "this loss returns one number"
+    way = "take a keyword mask" if over_batch else f"return unreduced values, or take {options} as its own parameter"
+    raise NotApplicableError(f"{options} must leave nothing out, as {made}; {way}")
 
 
 def as_denominator(value: float | Tensor, values: Tensor, looking: bool) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,6 +20,12 @@ def alike(predictions: Any, targets: Any) -> tuple[Tensor, Tensor]:
     if not isinstance(targets, Tensor) or targets.dtype != predictions.dtype or targets.shape != predictions.shape:
         targets = checks.like("targets", targets, predictions, "predictions")
     return predictions, targets
+
+
+def in_one_dtype(*rows: Tensor) -> tuple[Tensor, ...]:
+    """All in the widest dtype among them: a product of matrices, unlike a difference, does not widen by itself."""
+    wanted = functools.reduce(torch.promote_types, (x.dtype for x in rows))
+    return tuple(x.to(wanted) for x in rows)
 
 
 def sure(targets: Tensor, expects: str) -> Iterator[tuple[str, Tensor, bool]]:
