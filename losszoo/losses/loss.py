@@ -10,24 +10,36 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from losszoo.errors import EmptyBatchError, NotApplicableError, UsageError
+from losszoo.errors import NotApplicableError, UsageError
 from losszoo.losses.arguments import BrokenRule, Inputs, as_mask, check_tensors, real, within
 from losszoo.losses.configured_loss import ConfiguredLoss, LossInfo
 from losszoo.losses.introspection import options_beside, parameters_of
 from losszoo.losses.numerics import full_precision, in_float64
 from losszoo.losses.older_rows import OlderRows
 from losszoo.losses.parameters import in_single
-from losszoo.losses.reduction import Policy, count_of, expand, expand_leading, in_parts, keep, scale, weigh
+from losszoo.losses.reduction import (
+    Policy,
+    at_values,
+    count_of,
+    expand,
+    expand_leading,
+    in_parts,
+    kept,
+    over_counts,
+    scale,
+    weigh,
+)
 from losszoo.losses.returned_values import (
     as_denominator,
     as_unreduced,
     changed_in_place,
     check_over_batch,
     check_reduced,
+    of_everything,
     wrong_shape,
 )
 from losszoo.losses.signatures import TABLE
-from losszoo.losses.traced import differentiated, seen_whole, traced
+from losszoo.losses.traced import differentiated, seen_whole
 from losszoo.losses.unreduced import OverBatch, Unreduced
 
 
@@ -147,10 +159,15 @@ class Loss(ConfiguredLoss):
         inputs = rules.check(given, self._context)
         elements = rules.element_shape(inputs)
         if mask is not None:
-            self._check_maskable()
+            self._check_maskable("mask")
             mask = expand(rules.spread(given, as_mask(mask)), elements, "mask")
+        present = None
         if self._options:
-            mask = self._also_present(inputs, mask)
+            present = rules.present(inputs, self._options)
+            present = None if present is None or seen_whole(present) else present
+            if present is not None:
+                self._check_maskable(f"what {' and '.join(self._options)} leave out")
+            mask = present if mask is None else mask if present is None else mask & present
         if weight is None and mask is None:
             return self._answer(inputs, None, None, elements, older)
         if mask is not None:
@@ -161,14 +178,7 @@ class Loss(ConfiguredLoss):
                 # Weight 0 is absence, of the gradient too: what stands there is not even computed with. Only the
                 # gradient of the weight itself is the value that it would multiply.
                 inputs = rules.hide(inputs, expand(weight, elements, "weight") != 0, self._context)
-        return self._answer(inputs, mask, weight, elements, older)
-
-    def _also_present(self, inputs: Inputs, mask: Tensor | None) -> Tensor | None:
-        """The mask without what an option leaves out; None where that is nothing."""
-        present = self._rules.present(inputs, self._options)
-        if present is None or seen_whole(present):
-            return mask
-        return present if mask is None else mask & present
+        return self._answer(inputs, mask, weight, elements, older, present)
 
     def _answer(
         self,
@@ -177,8 +187,9 @@ class Loss(ConfiguredLoss):
         weight: Tensor | None,
         elements: torch.Size,
         older: OlderRows | None,
+        present: Tensor | None = None,
     ) -> Unreduced:
-        """Values and counts of checked inputs, with mask and weight in them."""
+        """Values and counts of checked inputs, with mask and weight in them; ``present`` is what options make of it."""
         looking, changes = self._validates(inputs), 0
         if looking:
             self._rules.check_values(inputs, self._context)
@@ -186,7 +197,7 @@ class Loss(ConfiguredLoss):
         if self._options:
             inputs, factor, count = self._rules.weighed(inputs, self._options)
             if factor is not None and not (differentiated(factor) or seen_whole(factor != 0)):
-                inputs = self._rules.hide(inputs, factor != 0, self._context)
+                inputs = self._rules.hide(inputs, (factor != 0).expand(elements), self._context)
         if looking:
             for x in inputs:
                 if isinstance(x, Tensor) and not x.is_inference():
@@ -205,19 +216,21 @@ class Loss(ConfiguredLoss):
                 flat = inputs[0] if isinstance(inputs[0], Tensor) else torch.zeros(())
                 unreduced = Unreduced(flat.sum(), torch.zeros_like(unreduced.values))
             if elements:
-                left_out = " and ".join(["mask", *(f"what {name} does" for name in self._options)])
-                check_reduced({"weight": weight, left_out: mask, "weights of an option": factor}, self.policy.reduction)
+                given = None if mask is present else mask
+                check_reduced({"weight": weight, "mask": given, "weights of an option": factor}, self.policy.reduction)
+                return self._of_everything(unreduced, present, inputs)
         elif isinstance(unreduced, OverBatch):
-            by_sample = None if self._takes_mask else mask
-            check_over_batch({"weight": weight, "mask": by_sample, "weights of an option": factor})
+            given = None if self._takes_mask or mask is present else mask
+            check_over_batch({"weight": weight, "mask": given, "weights of an option": factor})
+            return unreduced if self._takes_mask else self._of_everything(unreduced, present, inputs)
         elif elements and unreduced.values.shape[0] != elements[0]:
             raise wrong_shape(unreduced.values, elements)
         if mask is not None and not self._takes_mask:
-            unreduced = keep(unreduced, self._value_mask(mask, unreduced.values))
+            unreduced = kept(unreduced, mask)
         if factor is not None:
             shape = unreduced.values.shape
-            count = None if count is None else _at_values(count, shape, elements)
-            unreduced = weigh(unreduced, _at_values(factor, shape, elements), count)
+            count = None if count is None else at_values(count, shape, elements)
+            unreduced = weigh(unreduced, at_values(factor, shape, elements), count)
         return unreduced if weight is None else self._weighed(unreduced, weight, mask, elements)
 
     def _values(self, inputs: Inputs, mask: Tensor | None) -> Unreduced:
@@ -277,36 +290,7 @@ class Loss(ConfiguredLoss):
             if _overflowed(whole):
                 whole = in_parts(values, values.numel(), reduction)
             return whole if last_step is None else last_step(whole)
-        total = values.sum()
-        if denominator is not None:
-            count = denominator.to(total)
-        else:
-            count = values.new_tensor(values.numel()) if counts is None else counts.sum()
-        # Not "> 0": a count that is NaN must come out as NaN, not as nothing.
-        present = count != 0
-        if self.policy.empty == "raise" and not traced() and not bool(present):
-            raise EmptyBatchError(
-                "the batch must not be empty, got no element, only masked ones, or no positive pair (empty='raise')"
-            )
-        if reduction == "sum" and self.policy.empty == "zero" and last_step is None and not _overflowed(total):
-            # The sum of nothing is 0 by itself, and weights that are all 0 keep their gradient.
-            return total
-        divisor = torch.where(present, count, 1.0)
-        followed = torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()
-        looked = divisor.is_cpu and not followed
-        if not looked or not torch.finfo(divisor.dtype).tiny <= divisor.item() < math.inf:
-            if looked and reduction == "mean" and counts is not None and denominator is None:
-                # Of weights as large, or so small that the inverse is infinite, only the ratio matters.
-                largest = counts.amax()
-                values, divisor = values / largest, (counts / largest).sum()
-                total = values.sum()
-            divisor = torch.where(divisor.isinf(), torch.nan, divisor)  # else a finite total over it would be 0
-        result = total / divisor if reduction == "mean" else total
-        if _overflowed(total):
-            result = in_parts(values, divisor if reduction == "mean" else values.numel(), reduction)
-        result = result if last_step is None else last_step(result)
-        # Where "raise" could not look, NaN is seen and 0 would not be.
-        return torch.where(present, result, 0.0 if self.policy.empty == "zero" else torch.nan)
+        return over_counts(unreduced, denominator, self.policy, last_step)
 
     def _value_in_float64(
         self,
@@ -346,22 +330,19 @@ class Loss(ConfiguredLoss):
             return False
         return unreduced.values.ndim > 0 or unreduced.counts is not None
 
-    def _check_maskable(self) -> None:
+    def _check_maskable(self, what: str) -> None:
         if self._over_pairs and not (self._takes_mask or self._leaves_rows_out):
+            way = "write it as a row function (losszoo.pairwise), or " if self._rules.forms_pairs else ""
             raise NotApplicableError(
-                "mask must be left out, as the rows of this loss see each other: write it as a row function "
-                "(losszoo.pairwise), or give it an argument mask"
+                f"{what} must be left out, as the rows of this loss see each other: {way}give it an argument mask"
             )
 
-    def _value_mask(self, element_mask: Tensor, values: Tensor) -> Tensor:
-        """The mask at the shape of the values; a loss that mixes elements can only leave out whole samples."""
-        if element_mask.shape == values.shape:
-            return element_mask
-        samples = element_mask.flatten(1) if element_mask.ndim > 1 else element_mask.unsqueeze(1)
-        whole = samples.all(1)
-        if not traced() and not bool((whole == samples.any(1)).all()):
-            raise NotApplicableError("mask must select whole samples, as this loss mixes the elements of a sample")
-        return expand_leading(whole, values.shape, "mask")
+    def _of_everything(self, unreduced: Unreduced, present: Tensor | None, inputs: Inputs) -> Unreduced:
+        """Values that are made of all elements, of which no option leaves one out."""
+        if present is None:
+            return unreduced
+        able = [name for name, x in self._options.items() if self._rules.present(inputs, {name: x}) is not None]
+        return of_everything(unreduced, present, " and ".join(able))
 
     def _checked_weight(self, weight: Tensor, left_out: Tensor | None) -> Tensor:
         """The weight, checked to be finite and >= 0 where a value counts."""
@@ -369,7 +350,7 @@ class Loss(ConfiguredLoss):
             weight = torch.where(left_out, 0.0, weight)
         if self._validates((weight,)) and not bool((torch.isfinite(weight) & (weight >= 0)).all()):
             offender = weight[~(torch.isfinite(weight) & (weight >= 0))][0].item()
-            raise UsageError(f"weight must be finite and >= 0, got {offender}")
+            raise BrokenRule("weight", "be finite and >= 0", f"{offender}")
         return weight
 
     def _checked_denominator(self, denominator: float | Tensor, unreduced: Unreduced) -> Tensor:
@@ -414,11 +395,6 @@ class Loss(ConfiguredLoss):
         low = 0.0 if self._finish is None else (limits.tiny / limits.eps) ** 0.5
         fits = low <= abs(value.item()) <= limits.max if value.ndim == 0 else within(value.abs(), low, limits.max)
         return not fits and all(bool(x.isfinite().all()) for x in inputs if isinstance(x, Tensor))
-
-
-def _at_values(x: Tensor, shape: torch.Size, elements: torch.Size) -> Tensor:
-    """What an option says of each element, at the values; a loss that mixes elements has one value for several."""
-    return x if shape == elements else expand_leading(x, shape, "the weight of an element")
 
 
 def _overflowed(total: Tensor) -> bool:

@@ -242,6 +242,7 @@ class PairwiseLoss(Loss):
         weight: Tensor | None,
         elements: torch.Size,
         older: OlderRows | None,
+        present: Tensor | None = None,
     ) -> Unreduced:
         if self.validate and self._validates(inputs):
             for place in self._rules.trained:
@@ -250,7 +251,7 @@ class PairwiseLoss(Loss):
         # A compiler, a function transform or a recorder needs every operation.
         followed = torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()
         if self._streaming.dense or followed or WHOLE.get():
-            return super()._answer(inputs, mask, weight, elements, older)
+            return super()._answer(inputs, mask, weight, elements, older, present)
         if self._validates(inputs):
             self._rules.check_values(inputs, self._context)
         if weight is not None:

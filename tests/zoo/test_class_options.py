@@ -137,9 +137,9 @@ def test_weighed_probabilities_are_those_of_what_is_drawn(q: Any, weight: Any, e
 def test_gradients_with_all_options_are_those_of_finite_differences(name: str) -> None:
     x, labels, q = outputs(name, 5, 4, 2)
     labels[1] = 7
-    loss = create(name, weight=[0.5, 2.0, 0.25, 1.0], ignore_index=7, reduction="none")
-    for targets in (labels, q):
-        torch.autograd.gradcheck(lambda z, t=targets: loss(z, t), (x.clone().requires_grad_(),))
+    for targets, ignored in ((labels, 7), (q, -100)):
+        loss = create(name, weight=[0.5, 2.0, 0.25, 1.0], ignore_index=ignored, reduction="none")
+        torch.autograd.gradcheck(lambda z, f=loss, t=targets: f(z, t), (x.clone().requires_grad_(),))
 
 
 @by_name
@@ -181,6 +181,17 @@ def test_half_precision_has_the_options_too(name: str, dtype: torch.dtype) -> No
 
 
 # What is refused ---------------------------------------------------------------------------------------------
+
+
+@by_name
+def test_probabilities_have_no_label_to_ignore(name: str) -> None:
+    """As in torch, whose cross_entropy takes no ignore_index >= 0 with them."""
+    x, _, q = outputs(name, 3, 4)
+    with pytest.raises(UsageError, match=r"ignore_index must be no class where targets are probabilities, .* got 2"):
+        create(name, ignore_index=2)(x, q)
+    close(create(name, ignore_index=7)(x, q), create(name)(x, q))
+    with pytest.raises(RuntimeError, match="ignore_index is not supported for floating point target"):
+        F.cross_entropy(x, q, ignore_index=2)
 
 
 @by_name
@@ -269,8 +280,35 @@ def test_a_loss_of_ones_own_has_the_options_without_a_line(loss: Any) -> None:
     assert "failed" not in str(check_loss(loss, signature="multiclass"))
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "rule"),
+    [
+        ("ignore_index", 1.5, "must be a whole number, got 1.5"),
+        ("ignore_index", "first", "must be a whole number, got 'first'"),
+        ("weight", "balanced", "must be a finite number, a flat sequence .*, got 'balanced'"),
+        ("weight", [1.0, -1.0], r"must be in \[0, inf\), every entry, got \[1.0, -1.0\]"),
+        ("weight", [0.0, 0.0], "must be finite and >= 0, with at least one number above 0"),
+    ],
+)
+@pytest.mark.parametrize("loss", [own, Own])
+def test_options_of_a_loss_of_ones_own_have_their_ranges(loss: Any, option: str, value: Any, rule: str) -> None:
+    with pytest.raises(UsageError, match=f"{loss.__name__}: {option} {rule}"):
+        create(loss, signature="multiclass", **{option: value})
+    made = create(loss, signature="multiclass")
+    with pytest.raises(UsageError, match=f"{option} {rule}"):
+        setattr(made, option, value)
+
+
+def named_by_words(logits: Tensor, targets: Tensor, *, weight: str = "alike") -> Tensor:
+    return F.cross_entropy(logits, targets, reduction="none") * (2.0 if weight == "double" else 1.0)
+
+
 def test_a_loss_that_takes_an_option_itself_is_given_it() -> None:
     logits, labels = draw(7, 4)
+    close(
+        create(named_by_words, signature="multiclass", weight="double")(logits, labels),
+        2 * F.cross_entropy(logits, labels),
+    )
     made = create(TakesWeight, signature="multiclass", weight=3.0)
     close(made(logits, labels), 3 * F.cross_entropy(logits, labels))
 
@@ -287,10 +325,71 @@ def test_a_loss_that_returns_one_number_takes_no_option_in_silence() -> None:
     logits, labels = draw(7, 4)
     close(create(Reduced, signature="multiclass")(logits, labels), F.cross_entropy(logits, labels))
     labels[0] = -100
-    with pytest.raises(UsageError, match=r"ignore_index .* must be left out, as this loss returns one number"):
+    with pytest.raises(UsageError, match=r"ignore_index must leave nothing out, as this loss returns one number; re"):
         create(Reduced, signature="multiclass")(logits, labels)
+    with pytest.raises(UsageError, match=r"Reduced: mask must be left out, as this loss returns one number"):
+        create(Reduced, signature="multiclass")(*draw(7, 4), mask=labels != 0)
     with pytest.raises(UsageError, match="weights of an option must be left out"):
         create(Reduced, signature="multiclass", weight=WEIGHT)(*draw(7, 4))
+
+
+def over_batch(logits: Tensor, targets: Tensor) -> Any:
+    """A value of each channel over the whole batch."""
+    return losszoo.OverBatch((logits.sigmoid() * targets).mean((0, 2)))
+
+
+def of_images(logits: Tensor, targets: Tensor) -> Tensor:
+    """A value of each image."""
+    return F.cross_entropy(logits, targets, reduction="none").mean(1)
+
+
+def by_image(logits: Tensor, targets: Tensor) -> Tensor:
+    return torch.stack([F.cross_entropy(z, t) for z, t in zip(logits.movedim(1, -1), targets, strict=True)])
+
+
+def channels(logits: Tensor, targets: Tensor) -> Tensor:
+    # The log odds of a class in a softmax are the inverse of its sigmoid.
+    return (logits.softmax(1) * F.one_hot(targets, 4).movedim(-1, 1)).mean((0, 2)).mean()
+
+
+MIXED = [
+    (Reduced, "multiclass", F.cross_entropy),
+    (of_images, "multiclass", lambda z, t: by_image(z, t).mean()),
+    (over_batch, "segmentation", channels),
+]
+
+
+@pytest.mark.parametrize(("loss", "signature", "expected"), MIXED)
+def test_a_loss_that_mixes_elements_goes_where_numbers_cannot_be_looked_at(
+    loss: Any, signature: str, expected: Any
+) -> None:
+    logits, labels = draw(6, 4, 5)
+    mixing = create(loss, signature=signature)
+    slope, value = torch.func.grad_and_value(mixing)(logits, labels)
+    wanted, by_hand = step(expected, logits, labels)
+    close(value, wanted)
+    close(slope, by_hand)
+    close(torch.compile(mixing, backend="eager")(logits, labels), wanted)
+    assert mixing(logits.to("meta"), labels.to("meta")).shape == ()
+
+
+@pytest.mark.parametrize(("loss", "signature", "expected"), MIXED)
+def test_what_is_ignored_there_is_seen_as_nan(loss: Any, signature: str, expected: Any) -> None:
+    logits, labels = draw(6, 4, 5)
+    labels[0, 0] = -100
+    mixing = create(loss, signature=signature)
+    with pytest.raises(UsageError, match=r"must (leave nothing out|select whole samples), as "):
+        mixing(logits, labels)
+    assert torch.func.grad_and_value(mixing)(logits, labels)[1].isnan()
+    assert torch.compile(mixing, backend="eager")(logits, labels).isnan()
+
+
+def test_an_image_that_is_ignored_in_part_is_not_left_out_in_silence() -> None:
+    logits, labels = draw(4, 4, 5)
+    labels[0], labels[1, 0] = -100, -100
+    values = torch.func.vmap(create(of_images, signature="multiclass", reduction="none"))(logits[None], labels[None])
+    expected = torch.cat((torch.tensor([0.0, NAN]), by_image(logits[2:], labels[2:])))
+    close(values[0], expected, equal_nan=True)
 
 
 def test_the_suite_tells_an_option_that_does_something_else() -> None:

@@ -27,11 +27,9 @@ def test_what_has_no_weight_is_not_squared() -> None:
     assert first.grad.tolist() == [[0.0, 0.0]]
 
 
-@pytest.mark.parametrize("name", ["sup-con", "nca-stable", "triplet-hard"])
+@pytest.mark.parametrize("name", ["sup-con", "nca-stable", "triplet-batch-hard"])
 @pytest.mark.parametrize("multi_hot", [False, True])
 def test_each_of_several_views_is_a_row(name: str, multi_hot: bool) -> None:
-    if name not in {spec.name for spec in losszoo.list_losses(signature="embedding")}:
-        pytest.skip("not installed")
     views = torch.randn(5, 3, 4, generator=torch.Generator().manual_seed(0))
     labels = torch.tensor([0, 1, 0, 2, 1])
     if multi_hot:
@@ -49,7 +47,7 @@ def test_labels_of_views_are_one_for_each_thing() -> None:
         losszoo.create("sup-con")(torch.zeros(5, 3, 4), torch.zeros(4, dtype=torch.long))
 
 
-@pytest.mark.parametrize("name", ["sup-con", "nca-stable", "triplet-hard"])
+@pytest.mark.parametrize("name", ["sup-con", "nca-stable", "triplet-batch-hard"])
 @pytest.mark.parametrize("what", ["mask", "weight"])
 def test_a_mask_or_weight_of_views_counts_things(name: str, what: str) -> None:
     """One for each thing, for each view, or for each row, as rows written out one by one say."""
@@ -65,3 +63,24 @@ def test_a_mask_or_weight_of_views_counts_things(name: str, what: str) -> None:
         torch.testing.assert_close(loss(views, labels, **{what: chosen}), expected)
     with pytest.raises(losszoo.UsageError, match=f"{what} must have shape"):
         loss(views, labels, **{what: each[:4]})
+
+
+@pytest.mark.parametrize("narrow", [torch.float16, torch.float32])
+@pytest.mark.parametrize("swapped", [False, True])
+@pytest.mark.parametrize("name", ["info-nce", "modern-nca", "contrastive", "triplet"])
+def test_rows_of_two_dtypes_meet_in_the_wider_one(name: str, swapped: bool, narrow: torch.dtype) -> None:
+    generator = torch.Generator().manual_seed(0)
+    dtypes = (torch.float64, narrow) if swapped else (narrow, torch.float64)
+    first, second = (torch.randn(6, 4, generator=generator).to(dtype).requires_grad_() for dtype in dtypes)
+    labels = torch.tensor([0, 0, 1, 1, 2, 2])
+    more = {"contrastive": (labels == 0,), "triplet": (torch.ones(6, 4),)}.get(name, ())
+
+    def call(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+        if name == "modern-nca":
+            return losszoo.create(name)(first, labels, second, labels)
+        return losszoo.create(name)(first, second, *more)
+
+    value = call(first, second)
+    assert value.item() == pytest.approx(call(first.double(), second.double()).item(), rel=1e-12)
+    value.backward()
+    assert (first.grad.dtype, second.grad.dtype) == dtypes

@@ -35,6 +35,7 @@ class Neighbors(Signature):
         queries, candidates = checks.rows("queries", inputs[0]), checks.rows("candidates", inputs[2])
         if queries.shape[1] != candidates.shape[1]:
             raise checks.BrokenRule("candidates", f"have shape (M, {queries.shape[1]})", checks.shape_of(candidates))
+        queries, candidates = _shared.in_one_dtype(queries, candidates)
         targets_of = checks.one_each if context.any_labels else _targets
         query_targets = targets_of("query_targets", inputs[1], queries)
         candidate_targets = targets_of("candidate_targets", inputs[3], candidates)

@@ -30,7 +30,7 @@ class Triplet(Signature):
     def check(self, inputs: tuple[Any, ...], context: checks.CheckContext) -> tuple[Any, ...]:
         anchors = checks.rows("anchors", inputs[0])
         others = zip(self.arguments[1:], inputs[1:], strict=True)
-        return anchors, *(checks.same_rows("anchors", anchors, name, x) for name, x in others)
+        return _shared.in_one_dtype(anchors, *(checks.same_rows("anchors", anchors, name, x) for name, x in others))
 
     def example(self, source: Source) -> tuple[Any, ...]:
         return tuple(_shared.embedded(source) for _ in self.arguments)

@@ -37,7 +37,7 @@ class Views(Signature):
         if keys.ndim != 2 or keys.shape[0] < count or keys.shape[1] != width:
             rule = f"have shape (M, {width}), M >= {count}: the key of each query, then further negatives of all"
             raise checks.BrokenRule("keys", rule, checks.shape_of(keys))
-        return queries, keys
+        return _shared.in_one_dtype(queries, keys)
 
     def hide(self, inputs: tuple[Any, ...], mask: Tensor, context: checks.CheckContext) -> tuple[Any, ...]:
         queries, own, further = _parts(inputs)
