@@ -10,9 +10,13 @@ from typing import Any, NamedTuple
 import numpy.typing as npt
 from torch import Generator, Tensor
 
+from losszoo.registry.import_target import resolve
 from losszoo.registry.specs import TaskSpec
 
 Array = npt.NDArray[Any]
+
+# By its target, as a task of a plugin: what makes a task of a table is a subclass of Task.
+_TABLE = "losszoo.tasks.tables.table_task:make_table_task"
 
 
 class Split(NamedTuple):
@@ -128,9 +132,8 @@ class Task(ABC):
             >>> task.spec.kind, task.class_names, task.splits(seed=0).train.inputs.shape
             ('binary', ('lily', 'rose'), (25, 1))
         """
-        from losszoo.tasks.tables.table_task import TableOptions, TableTask
-
-        return TableTask(table, TableOptions(target, kind, split, group, time, tuple(drop)))
+        made: Task = resolve(_TABLE)(table, target, kind=kind, split=split, group=group, time=time, drop=drop)
+        return made
 
     def source(self) -> Mapping[str, Any] | None:
         """Plain data of which the same task can be made; None where that needs code."""

@@ -64,7 +64,7 @@ def test_info_shows_columns_and_what_is_done_with_them(tmp_path: Path) -> None:
         assert words in shown.stdout
     known = json.loads(losszoo(tmp_path, "info", "own.csv", "--target", "segment", "--json").stdout)
     assert [column["name"] for column in known["columns"]] == ["age", "city", "active"]
-    assert "gaps filled with the median 40.2" in known["columns"][0]["done"]
+    assert "gaps filled with the median 40.87" in known["columns"][0]["done"]
     assert sum(known["rows"].values()) == sum(known["classes"].values()) == 200
 
 

@@ -201,6 +201,20 @@ def _described(column: Column, encoding: Encoding) -> dict[str, Any]:
     return {**known, "different": len(np.unique(values)), **span, "done": f"scaled to mean 0 and deviation 1{filled}"}
 
 
+def make_table_task(
+    table: Any,
+    target: str,
+    *,
+    kind: str | None,
+    split: str | None,
+    group: str | None,
+    time: str | None,
+    drop: Sequence[str],
+) -> TableTask:
+    """:meth:`losszoo.Task.from_table`."""
+    return TableTask(table, TableOptions(target, kind, split, group, time, tuple(drop)))
+
+
 def table_again(source: Mapping[str, Any]) -> TableTask:
     """The task that :meth:`TableTask.source` tells of.
 
