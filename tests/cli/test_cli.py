@@ -112,7 +112,7 @@ def test_pages(cli: Cli) -> None:
         assert not loss.stable_twin or f"unstable on purpose; use {loss.stable_twin}" in page
     assert "gamma  float in [0, inf); default 2.0: " in cli("info", "focal").stdout
     page = " ".join(cli("info", "dice").stdout.split())
-    assert "inputs Logits (N, C, ...) against maps in [0, 1] of the same shape, or against labels (N, ...), with" in page
+    assert "inputs Logits (N, C, ...) against maps in [0, 1] of the same shape, or against labels (N, ...)" in page
     assert "weight floats in [0, inf); default none" in page
     assert "uncertainty(loss, another loss)" in cli("info", "uncertainty").stdout
     assert "inside a sum: cross-entropy + 1e-4*l1" in cli("info", "l1").stdout
