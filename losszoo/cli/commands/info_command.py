@@ -70,7 +70,7 @@ def _inputs(registry: Registry, spec: LossSpec) -> str:
     try:
         line = first_line(offered.target)
     except UsageError:  # made at run time, so there is no source
-        line = (getattr(offered.made, "__doc__", None) or "").partition("\n")[0]
+        line = ("" if offered.made is None else offered.made.__doc__ or "").partition("\n")[0]
     return line.removesuffix(".")
 
 
