@@ -112,6 +112,9 @@ def test_pages(cli: Cli) -> None:
         assert all(f"\n  {param.name} " in page for param in loss.params)
         assert not loss.stable_twin or f"unstable on purpose; use {loss.stable_twin}" in page
     assert "gamma  float in [0, inf); default 2.0: " in cli("info", "focal").stdout
+    page = " ".join(cli("info", "dice").stdout.split())
+    assert "inputs Logits (N, C, ...) against maps in [0, 1] of the same shape, or against labels (N, ...)" in page
+    assert "weight floats in [0, inf); default none" in page
     assert "uncertainty(loss, another loss)" in cli("info", "uncertainty").stdout
     assert "inside a sum: cross-entropy + 1e-4*l1" in cli("info", "l1").stdout
 
@@ -130,7 +133,7 @@ def test_nothing_is_wider_than_the_terminal(cli: Cli, monkeypatch: pytest.Monkey
     [
         (["list"], {"name", "signature", "params", "plugin", "distribution", "version"}),
         (["tasks"], {"name", "kind", "metric", "signatures", "losses", "plugin"}),
-        (["info", "nca-stable"], {"name", "formula", "fits", "distribution"}),
+        (["info", "nca-stable"], {"name", "formula", "inputs", "fits", "distribution"}),
         (["info", "digits"], {"name", "losses", "distribution"}),
         (["plugins"], {"plugins", "failures"}),
     ],
