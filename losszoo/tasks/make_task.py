@@ -28,7 +28,8 @@ def task_of(given: Any) -> tuple[TaskSpec, Task | Callable[..., Any] | None]:
     found = resolve(given) if isinstance(given, str) else given
     made_or_class = isinstance(found, Task) or (isinstance(found, type) and issubclass(found, Task))
     if not made_or_class:
-        raise UsageError(f"a task must be a name, a losszoo.Task or its class, got {given!r}")
+        came = f"{given}, {_described(found)}" if isinstance(given, str) else repr(given)
+        raise UsageError(f"a task must be a name, a losszoo.Task or a subclass of it, got {came}")
     spec = getattr(found, "spec", None)
     if not isinstance(spec, TaskSpec):
         name = found.__name__ if isinstance(found, type) else type(found).__name__
@@ -37,7 +38,18 @@ def task_of(given: Any) -> tuple[TaskSpec, Task | Callable[..., Any] | None]:
             f'spec = losszoo.TaskSpec(name="mine", target="mine:{name}", kind="multiclass", summary="My rows.", '
             'metric="accuracy")'
         )
+    kinds = list(installed().kinds)
+    if spec.kind not in kinds:
+        raise UsageError(
+            f"{owner_of(spec)}: kind must be one of {', '.join(kinds)}, got {spec.kind!r}; {suggest(spec.kind, kinds)}"
+        )
     return spec, found
+
+
+def _described(found: Any) -> str:
+    if isinstance(found, type):
+        return f"a class without that base; write class {found.__name__}(losszoo.Task)"
+    return f"of type {type(found).__name__}"
 
 
 def owner_of(spec: TaskSpec) -> str:

@@ -145,10 +145,31 @@ def test_json_is_one_document(cli: Cli, arguments: list[str], keys: set[str]) ->
     assert keys <= set(document[0] if isinstance(document, list) else document)
 
 
+@pytest.mark.parametrize(
+    ("search", "said"),
+    [
+        ("focl", "0 losses: did you mean focal? (losszoo list shows all)\n"),
+        ("nothing-like-it", "known names is near (losszoo list shows all)\n"),
+    ],
+)
+def test_a_search_without_a_result_says_what_is_near(cli: Cli, search: str, said: str) -> None:
+    done = cli("list", search)
+    assert done.exit_code == 0
+    assert done.stdout.endswith(said)
+    assert json.loads(cli("list", search, "--json").stdout) == []
+
+
+def test_a_search_looks_at_signatures_and_plugins_too(cli: Cli) -> None:
+    listed = json.loads(cli("list", "segmentation", "--json").stdout)
+    assert [row["name"] for row in listed] == [spec.name for spec in list_losses(signature="segmentation")]
+    names = {row["name"] for row in json.loads(cli("list", "penalties", "--json").stdout)}
+    assert {"l1", "l2"} <= names
+
+
 MISTAKES = [
-    ("info ./mine.py:loss", "unknown loss or task './mine.py:loss': only what is installed counts here, and a plugin"),
-    ("tune --loss bce --task mine.py:Mine", "only what is installed counts here, and a plugin installs it; losszoo"),
-    ("compare --loss bce --task mine.py:Mine", "what is installed counts here, and a plugin installs it; losszoo run"),
+    ("info ./mine.py:loss", "unknown loss or task './mine.py:loss': only an installed name is possible here"),
+    ("tune --loss bce --task mine.py:Mine", "only an installed name is possible here: losszoo run takes mine.py:Mine"),
+    ("compare --loss bce --task mine.py:Mine", "losszoo run takes mine.py:Mine, and a plugin gives it a name"),
     ("run --loss bce --task mine.py", "unknown task 'mine.py': what is in the file must be named too, mine.py:NAME"),
     ("info focl", "unknown loss or task 'focl': did you mean focal? (see losszoo list, losszoo tasks)"),
     ("info nothing-like-it", "known names is near"),

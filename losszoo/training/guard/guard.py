@@ -168,8 +168,10 @@ class Guard:
             UsageError: the part is not one number, or has no graph.
         """
         if not isinstance(loss, Tensor) or loss.numel() != 1:
-            came = f"shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else kind_name(loss)
-            raise UsageError(f"the loss of a step must be one number in a tensor, got {came}; take its mean")
+            tensor = isinstance(loss, Tensor)
+            came = f"shape {tuple(loss.shape)}" if tensor else kind_name(loss)
+            remedy = "take its mean" if tensor else "pass what the loss returned, without .item() or float()"
+            raise UsageError(f"the loss of a step must be one number in a tensor, got {came}; {remedy}")
         if not loss.requires_grad:
             raise UsageError(
                 "the loss of a step must have a graph, got requires_grad=False; it was detached, computed "
