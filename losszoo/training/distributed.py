@@ -120,5 +120,5 @@ def shared(loss: SumLoss, others: World | None, *, by_share: bool = True) -> Sum
     for leaf in leaves(loss):
         if isinstance(leaf, PairwiseLoss) and leaf.streaming.ranks is None:
             way = "gather" if by_share and leaf.rules.rows_interact and not leaf.streaming.dense else "local"
-            leaf.stream_by(replace(leaf.streaming, ranks=way))
+            leaf.streaming = replace(leaf.streaming, ranks=way)
     return loss
