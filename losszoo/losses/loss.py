@@ -120,14 +120,14 @@ class Loss(ConfiguredLoss):
         Raises:
             UsageError: (a ``ValueError``) an argument breaks the rule of the signature.
         """
-        given = (*inputs, *named.values())
+        given, call = (*inputs, *named.values()), (inputs, named, weight, mask, older)
         try:
             with full_precision(given) if torch._C._is_any_autocast_enabled() else nullcontext():
                 if self._multiplies_labels and self._leaves_float32(given):
-                    return self._value_in_float64(inputs, named, weight, mask, denominator, older).to(torch.float32)
-                value = self._reduced(self._unreduced(inputs, named, weight, mask, older), denominator)
+                    return self._value_in_float64(call, denominator).to(torch.float32)
+                value = self._reduced(self._unreduced(*call), denominator)
                 if self._wide and self._left_float32(value, given):
-                    value = self._value_in_float64(inputs, named, weight, mask, denominator, older).to(value.dtype)
+                    value = self._value_in_float64(call, denominator).to(value.dtype)
                 elif weight is not None and self.policy.reduction == "mean" and _overflowed(value):
                     most = weight.amax()
                     if bool(most > 1):
@@ -292,15 +292,8 @@ class Loss(ConfiguredLoss):
             return whole if last_step is None else last_step(whole)
         return over_counts(unreduced, denominator, self.policy, last_step)
 
-    def _value_in_float64(
-        self,
-        inputs: Inputs,
-        named: Mapping[str, Any],
-        weight: Tensor | None,
-        mask: Tensor | None,
-        denominator: float | Tensor | None,
-        older: OlderRows | None,
-    ) -> Tensor:
+    def _value_in_float64(self, call: tuple[Any, ...], denominator: float | Tensor | None) -> Tensor:
+        inputs, named, weight, mask, older = call
         wider = {name: in_float64(x) for name, x in named.items()}
         unreduced = self._unreduced(tuple(map(in_float64, inputs)), wider, in_float64(weight), mask, older)
         return self._reduced(unreduced, denominator)
