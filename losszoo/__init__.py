@@ -175,7 +175,7 @@ def _installed() -> Any:
 
 _signatures.ask(
     lambda name: _installed().signature(name),
-    lambda: _installed().loadable_signatures(),
+    lambda: _installed().loadable("signature"),
     lambda name: str(_installed().origin("signature", name)),
 )
 

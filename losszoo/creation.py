@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 from torch import nn
 
-from losszoo.common.text import in_one_line, kind_name, message_of
+from losszoo.common.text import in_one_line, kind_name, message_of, shown
 from losszoo.errors import UsageError, nearest, suggest
 from losszoo.losses.configured_loss import LossInfo
 from losszoo.losses.declare import declared
@@ -36,6 +36,7 @@ from losszoo.pairs.streaming import Streaming
 from losszoo.registry.compatibility import COMBINER, check_params, leaves, own_names
 from losszoo.registry.expressions import Call, Weighted, parse
 from losszoo.registry.import_target import resolve
+from losszoo.registry.params import Param
 from losszoo.registry.registry import installed
 from losszoo.registry.specs import EXPECTS, LossSpec
 
@@ -201,7 +202,9 @@ class Maker:
         if declaration is not None and self.options.signature is None:
             _check_one_of(f"signature of {name}", signature, tuple(installed().signatures))
         expects = self.options.expects or (declaration.expects if declaration else "logits")
-        return self._wrap(thing, LossInfo(name, signature, expects, "", dict(params)))
+        check = partial(_check_beside, name, tuple(_beside(thing, signature)))
+        check(params)
+        return self._wrap(thing, LossInfo(name, signature, expects, "", dict(params), check))
 
     def _wrap(self, function: Any, identity: LossInfo) -> Loss:
         if inspect.isclass(function):
@@ -220,6 +223,19 @@ class Maker:
         return Loss(function, identity, options.policy, options.validate)
 
 
+def _beside(thing: Any, signature: str) -> Iterator[Param]:
+    """The options of a signature that a loss of one's own does not have itself."""
+    names = options_beside(TABLE[signature], thing)
+    yield from (param for param in installed().signatures[signature].option_params() if param.name in names)
+
+
+def _check_beside(name: str, beside: tuple[Param, ...], params: Mapping[str, Any]) -> None:
+    for param in beside:
+        complaint = param.complaint(params[param.name]) if param.name in params else None
+        if complaint:
+            raise UsageError(f"{name}: {param.name} {complaint}, got {shown(params[param.name])}")
+
+
 def _check_one_of(name: str, value: str | None, allowed: tuple[str, ...]) -> None:
     if value is not None and value not in allowed:
         near = f"; {suggest(value, list(allowed))}" if nearest(value, list(allowed)) else ""
@@ -227,13 +243,15 @@ def _check_one_of(name: str, value: str | None, allowed: tuple[str, ...]) -> Non
 
 
 def _construct(function: type, identity: LossInfo) -> Any:
+    beside = options_beside(TABLE[identity.signature], function)
     try:
-        beside = options_beside(TABLE[identity.signature], function)
         made = function(**{name: value for name, value in identity.params.items() if name not in beside})
     except TypeError as error:
+        known = (*parameters_of(function), *beside)
         raise UsageError(
             f"{identity.name} cannot be made with ({', '.join(identity.params)}): {message_of(error)}; "
-            f"pass arguments as {identity.name}(key=value)"
+            f"pass arguments as {identity.name}(key=value)",
+            argument=next((name for name in identity.params if name not in known), ""),
         ) from error
     except (OverflowError, MemoryError, RuntimeError) as error:
         raise UsageError(f"{identity} cannot be made: {in_one_line(error)}; choose other values") from error
@@ -264,7 +282,7 @@ def _check_keywords(function: Callable[..., Any], identity: LossInfo) -> None:
     known = [*own, *row, *options_beside(TABLE[identity.signature], function)]
     for name in identity.params:
         if name not in known:
-            raise UsageError(f"{identity.name} has no parameter {name!r}: {suggest(name, known)}")
+            raise UsageError(f"{identity.name} has no parameter {name!r}: {suggest(name, known)}", argument=name)
 
 
 def _names(spec: LossSpec) -> str:

@@ -16,7 +16,16 @@ class LosszooError(Exception):
 
 
 class UsageError(LosszooError, ValueError):
-    """A name, key, expression or argument that is not acceptable. Exit code 2."""
+    """A name, key, expression or argument that is not acceptable. Exit code 2.
+
+    Args:
+        message: says the rule, what came instead, and the next step.
+        argument: name of the argument of a loss that breaks its rule; empty where it is something else.
+    """
+
+    def __init__(self, *message: object, argument: str = "") -> None:
+        super().__init__(*message)
+        self.argument = argument
 
 
 class SharedError(UsageError):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import importlib
 import os
+import signal
 import sys
 from typing import Any
 
@@ -101,9 +103,15 @@ def main() -> None:
 
 def run_and_exit() -> None:
     """The entry point of the console script."""
+    atexit.register(_on_signals, signal.SIG_IGN)  # the last of them all: nothing is left to interrupt
     try:
         main()
     except SystemExit as left:
+        code = left.code if isinstance(left.code, int) else int(left.code is not None)
+        _on_signals(lambda *_: os._exit(code))
+        # Python ends by SIGINT where Ctrl-C came amid an exec of a text, as of a dataclass, though it was caught:
+        # the next such exec makes it forget that.
+        exec("")
         # The answer is written: what a plugin still says at exit, or C code has in its buffers, is no part of it.
         flush()
         lead_to_stderr()
@@ -112,5 +120,11 @@ def run_and_exit() -> None:
             # The threads of torch.distributed may abort a process that ends in order, after all its work is done.
             sys.stdout.flush()
             sys.stderr.flush()
-            os._exit(left.code if isinstance(left.code, int) else int(left.code is not None))
+            os._exit(code)
         raise
+
+
+def _on_signals(handler: Any) -> None:
+    """Once the answer stands, Ctrl-C and SIGTERM may end the process sooner, but not with another exit code."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, handler)

@@ -84,7 +84,11 @@ def main(module: str) -> None:
     nowhere = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nowhere, 0)
     os.dup2(2, 1)
-    with contextlib.suppress(Exception):  # the job meets it again, and tells it
-        importlib.import_module(module)
-    serve(requests, answers)
+    try:
+        with contextlib.suppress(Exception):  # the job meets it again, and tells it
+            importlib.import_module(module)
+        serve(requests, answers)
+    except KeyboardInterrupt:  # the parent has been told too: no traceback, the exit code says it
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        signal.raise_signal(signal.SIGINT)
     os._exit(0)

@@ -93,6 +93,8 @@ class ChildProcess:
             raise
         if answer is None:
             raise self._last_words()
+        if isinstance(answer, EndedError):
+            self.close()
         if isinstance(answer, BaseException):
             raise answer
         return answer
@@ -109,7 +111,7 @@ class ChildProcess:
             start_new_session=True,
             env=self.environment,
         )
-        threading.Thread(target=_read, args=(self._process, self._answers), daemon=True).start()
+        threading.Thread(target=_read, args=(self._process, self._answers, self.what), daemon=True).start()
         if self._process.stderr is not None:
             threading.Thread(target=_drain, args=(self._process.stderr, self._noise), daemon=True).start()
         try:
@@ -228,13 +230,21 @@ def ask_in_parallel(
     return answers
 
 
-def _read(process: subprocess.Popen[bytes], answers: queue.Queue[Any]) -> None:
+def _read(process: subprocess.Popen[bytes], answers: queue.Queue[Any], what: str) -> None:
     """Hand on answers as they come, and None at the end of the process."""
     assert process.stdout is not None
-    with process.stdout, contextlib.suppress(EOFError, pickle.UnpicklingError):
-        while True:
-            answers.put(pickle.load(process.stdout))
-    answers.put(None)
+    with process.stdout:
+        try:
+            while True:
+                answers.put(pickle.load(process.stdout))
+        except EOFError:
+            answers.put(None)
+        except Exception:  # bytes that are no pickle raise nearly anything
+            # Of a process that was killed as it wrote, its end is told; one that lives has written between the answers.
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=GRACE)
+            alive = process.poll() is None
+            answers.put(EndedError(f"the {what} has written into the pipe of its process's answers") if alive else None)
 
 
 def _drain(stream: IO[bytes], noise: list[bytes]) -> None:

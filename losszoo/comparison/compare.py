@@ -8,24 +8,26 @@ import os
 import time
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from losszoo.common.files import made_folder, unwritable, write_json
 from losszoo.common.locks import check_locks
 from losszoo.comparison.cell import Cell
-from losszoo.comparison.compare_options import Request
+from losszoo.comparison.compare_options import CompareRequest
 from losszoo.comparison.compare_progress import Standing, Watch
 from losszoo.comparison.comparison import Comparison, make_table, ranks_of
 from losszoo.comparison.existing_cells import done_already
 from losszoo.comparison.grid import Grid, make_grid
 from losszoo.comparison.pool import check_pool, open_pool
 from losszoo.comparison.schedule import Schedule
-from losszoo.comparison.worker import Orders
+from losszoo.comparison.worker import WorkerSettings
 from losszoo.errors import UsageError
 
 DOCUMENT = "comparison.json"
+# What the document says of the command, beside the options of the runs.
+_SHOWN = ("jobs", "backend", "address", "timeout", "threads", "baselines")
 
 
 def compare(
@@ -81,10 +83,12 @@ def compare(
         [('cross-entropy', 1, 1)]
     """
     started = time.perf_counter()
-    how = How(jobs, backend, address, timeout, threads)
-    how.check()
     options = {key: value for key, value in options.items() if value is not None}
-    request = Request(losses, tasks, seeds, baselines, threads, _folder(out), options)
+    request = CompareRequest(
+        losses, tasks, seeds, baselines, jobs, backend, address, timeout, threads, Path(out), options
+    )
+    _check_workers(request)
+    request = replace(request, out=_folder(out))
     grid = make_grid(request)
     notes = list(grid.notes)
     records = done_already(grid.cells, request.out, fresh, notes)
@@ -92,7 +96,7 @@ def compare(
         on_grid(grid)
     todo = [cell for cell in grid.cells if cell not in records]
     try:
-        records |= _computed(todo, len(records), how, on_progress)
+        records |= _computed(todo, len(records), request, on_progress)
     except KeyboardInterrupt:
         done = sum((cell.peek() or {}).get("status") == "done" for cell in grid.cells)
         kept = f"{done} of {len(grid.cells)} cells are done and kept in {request.out}"
@@ -105,7 +109,7 @@ def compare(
         losses=members.losses,
         seeds=members.seeds,
         out=str(request.out),
-        options={**asdict(how), "baselines": request.baselines, **request.options},
+        options={name: getattr(request, name) for name in _SHOWN} | options,
         cells=[{**record, "folder": str(cell.folder)} for cell, record in ordered.items()],
         tables=tables,
         ranks=ranks_of(tables, members.tasks),
@@ -118,27 +122,18 @@ def compare(
     return comparison
 
 
-@dataclass(frozen=True)
-class How:
-    """By what the cells are computed; the arguments of :func:`compare`."""
+def _check_workers(request: CompareRequest) -> None:
+    """What computes the cells must be there.
 
-    jobs: int | None
-    backend: str
-    address: str | None
-    timeout: float | None
-    threads: int
-
-    def check(self) -> None:
-        """Refuse what cannot be.
-
-        Raises:
-            UsageError: jobs, timeout, backend or address.
-        """
-        if self.jobs is not None and (isinstance(self.jobs, bool) or not isinstance(self.jobs, int) or self.jobs < 1):
-            raise UsageError(f"jobs must be a whole number >= 1, got {self.jobs!r}")
-        if self.timeout is not None and not (math.isfinite(self.timeout) and self.timeout > 0):
-            raise UsageError(f"timeout must be a number of seconds > 0, got {self.timeout!r}")
-        check_pool(self.backend, self.address)
+    Raises:
+        UsageError: jobs, timeout, backend or address.
+    """
+    jobs, timeout = request.jobs, request.timeout
+    if jobs is not None and (isinstance(jobs, bool) or not isinstance(jobs, int) or jobs < 1):
+        raise UsageError(f"jobs must be a whole number >= 1, got {jobs!r}")
+    if timeout is not None and not (math.isfinite(timeout) and timeout > 0):
+        raise UsageError(f"timeout must be a number of seconds > 0, got {timeout!r}")
+    check_pool(request.backend, request.address)
 
 
 def _folder(out: str | Path) -> Path:
@@ -158,12 +153,12 @@ def _folder(out: str | Path) -> Path:
 
 
 def _computed(
-    todo: list[Cell], done: int, how: How, on_progress: Callable[[Standing], None] | None
+    todo: list[Cell], done: int, request: CompareRequest, on_progress: Callable[[Standing], None] | None
 ) -> dict[Cell, dict[str, Any]]:
     if not todo:
         return {}
     data = os.environ.get("LOSSZOO_DATA")
-    orders = Orders(uuid.uuid4().hex, os.getcwd(), how.threads, how.timeout, data)
-    workers = open_pool(how.backend, how.jobs, len(todo), how.address)
-    with workers as pool, Watch(todo, done, orders.command, on_progress):
-        return Schedule(pool, orders).run(todo)
+    settings = WorkerSettings(uuid.uuid4().hex, os.getcwd(), request.threads, request.timeout, data)
+    workers = open_pool(request.backend, request.jobs, len(todo), request.address)
+    with workers as pool, Watch(todo, done, settings.command, on_progress):
+        return Schedule(pool, settings).run(todo)

@@ -28,23 +28,17 @@ _OWN = re.compile(r"\w:[A-Za-z_]")
 
 
 @dataclass(frozen=True)
-class Request:
-    """What is asked for.
-
-    Args:
-        losses: names, expressions or targets (file.py:MyLoss), as text.
-        tasks: names.
-        seeds: how many (0, 1, ...), or which.
-        baselines: compute those of scikit-learn too.
-        threads: of torch in every cell, no matter how many cells run beside it.
-        out: folder of the comparison.
-        options: of :func:`losszoo.run`.
-    """
+class CompareRequest:
+    """The arguments of :func:`losszoo.compare`; ``options`` are those of :func:`losszoo.run`."""
 
     losses: Sequence[str]
     tasks: Sequence[str]
     seeds: int | Sequence[int] = 5
     baselines: bool = False
+    jobs: int | None = None
+    backend: str = "local"
+    address: str | None = None
+    timeout: float | None = None
     threads: int = 1
     out: Path = Path("comparisons")
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -67,8 +61,8 @@ class Checked:
     notes: tuple[str, ...]
 
 
-def check(request: Request) -> Checked:
-    """The members of a request, all of them fit for each other.
+def check(request: CompareRequest) -> Checked:
+    """The members of a comparison, all of them fit for each other.
 
     Raises:
         UsageError: everything in it that is unknown, unreadable, unfit or not legal, in one list.
@@ -184,7 +178,7 @@ def _fitting(losses: Iterable[str], tasks: Sequence[TaskSpec], problems: list[st
     return pairs
 
 
-def _check_building(pairs: Iterable[tuple[str, TaskSpec]], request: Request, problems: list[str]) -> None:
+def _check_building(pairs: Iterable[tuple[str, TaskSpec]], request: CompareRequest, problems: list[str]) -> None:
     """What only those can tell who make a loss and a task; torch is imported where there is something to tell."""
     defaults = {**DECIDING, **FREE}
     chosen = {key: value for key, value in request.options.items() if key in defaults and value != defaults[key]}

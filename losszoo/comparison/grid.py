@@ -12,7 +12,7 @@ from losszoo._version import __version__
 from losszoo.common.files import slug
 from losszoo.comparison.baselines import NAMES
 from losszoo.comparison.cell import Cell
-from losszoo.comparison.compare_options import DECIDING, FREE, Checked, Request, check
+from losszoo.comparison.compare_options import DECIDING, FREE, Checked, CompareRequest, check
 from losszoo.registry.compatibility import leaves
 from losszoo.registry.expressions import parse
 from losszoo.registry.registry import OWN_DISTRIBUTION, installed
@@ -34,8 +34,8 @@ class Grid:
     notes: tuple[str, ...]
 
 
-def make_grid(request: Request) -> Grid:
-    """The cells of a request.
+def make_grid(request: CompareRequest) -> Grid:
+    """The cells of a comparison.
 
     Raises:
         UsageError: everything in it that is unknown, unreadable, unfit or not legal, in one list.
@@ -53,7 +53,7 @@ def make_grid(request: Request) -> Grid:
     return Grid(members, tuple(cells), tuple(notes))
 
 
-def _loss_cell(loss: str, task: TaskSpec, seed: int, request: Request) -> Cell:
+def _loss_cell(loss: str, task: TaskSpec, seed: int, request: CompareRequest) -> Cell:
     code: dict[str, str] = {}
     if ".py:" in loss:
         from losszoo.training.make_plan import code_of
@@ -76,7 +76,7 @@ def _loss_cell(loss: str, task: TaskSpec, seed: int, request: Request) -> Cell:
     return Cell(task.name, loss, seed, "loss", config, options, folder)
 
 
-def _baseline_cell(name: str, task: TaskSpec, request: Request) -> Cell:
+def _baseline_cell(name: str, task: TaskSpec, request: CompareRequest) -> Cell:
     settings = {key: value for key, value in _settings(request.options.get("set", ())).items() if key[:5] == "task."}
     config = {**_versions(request), "baseline": name, "task": task.name, "set": settings}
     config["scikit-learn"] = importlib.metadata.version("scikit-learn")
@@ -84,7 +84,7 @@ def _baseline_cell(name: str, task: TaskSpec, request: Request) -> Cell:
     return Cell(task.name, name, 0, "baseline", config, {"set": settings}, folder)
 
 
-def _versions(request: Request) -> dict[str, Any]:
+def _versions(request: CompareRequest) -> dict[str, Any]:
     torch = importlib.metadata.version("torch")
     return {"losszoo": __version__, "torch": torch, "threads": request.threads}
 
@@ -107,7 +107,7 @@ def _plugins(loss: str, task: TaskSpec) -> dict[str, str]:
     return {o.distribution: o.version for o in origins if o.distribution != OWN_DISTRIBUTION}
 
 
-def _folder(request: Request, task: TaskSpec, loss: str) -> Path:
+def _folder(request: CompareRequest, task: TaskSpec, loss: str) -> Path:
     """A name to read, and six digits for what it cannot hold."""
     digits = hashlib.sha256(loss.encode()).hexdigest()[:6]
     return request.out / slug(task.name) / f"{slug(loss)}-{digits}"

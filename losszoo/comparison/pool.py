@@ -12,7 +12,7 @@ from typing import Any
 from losszoo.common.child_process import EndedError, ask_in_parallel
 from losszoo.common.text import counted, in_one_line
 from losszoo.comparison.cell import Cell
-from losszoo.comparison.worker import Orders, work
+from losszoo.comparison.worker import WorkerSettings, work
 from losszoo.errors import UsageError
 
 BACKENDS = ("local", "ray")
@@ -35,15 +35,15 @@ class Pool(ABC):
         self.jobs = jobs
 
     @abstractmethod
-    def map(self, cells: Sequence[Cell], orders: Orders) -> list[Answer]:
+    def map(self, cells: Sequence[Cell], settings: WorkerSettings) -> list[Answer]:
         """What :func:`work` gives for every cell, in their order."""
 
 
 class LocalPool(Pool):
     """Processes of this machine."""
 
-    def map(self, cells: Sequence[Cell], orders: Orders) -> list[Answer]:
-        requests = [{"cell": cell, "orders": orders} for cell in cells]
+    def map(self, cells: Sequence[Cell], settings: WorkerSettings) -> list[Answer]:
+        requests = [{"cell": cell, "settings": settings} for cell in cells]
         answers = ask_in_parallel(_JOB, requests, min(self.jobs, len(cells)), "cell")
         for answer in answers:
             if isinstance(answer, Exception) and not isinstance(answer, EndedError):
@@ -54,7 +54,7 @@ class LocalPool(Pool):
 class RayPool(Pool):
     """Workers of a Ray cluster, which places each cell on a CPU that is free."""
 
-    def map(self, cells: Sequence[Cell], orders: Orders) -> list[Answer]:
+    def map(self, cells: Sequence[Cell], settings: WorkerSettings) -> list[Answer]:
         import ray
         from ray.exceptions import RayError
 
@@ -66,7 +66,7 @@ class RayPool(Pool):
         while waiting or running:
             while waiting and len(running) < self.jobs:
                 cell = waiting.pop()
-                running[remote_work.remote(cell, orders)] = cell
+                running[remote_work.remote(cell, settings)] = cell
             (ended,), _ = ray.wait(list(running), num_returns=1)
             cell = running.pop(ended)
             try:

@@ -13,7 +13,7 @@ from losszoo.common.locks import claim, is_held, is_over, is_running
 from losszoo.common.timeouts import where_it_hung
 from losszoo.comparison.cell import HUNG, Cell, now
 from losszoo.comparison.pool import Pool
-from losszoo.comparison.worker import Orders, timeout_error
+from losszoo.comparison.worker import WorkerSettings, timeout_error
 from losszoo.errors import LosszooError
 
 # A cell whose worker died while it was the only one that ran, so often, is given up.
@@ -32,11 +32,11 @@ class Schedule:
 
     Args:
         pool: the workers.
-        orders: what holds for all cells.
+        settings: what holds for all cells.
     """
 
-    def __init__(self, pool: Pool, orders: Orders) -> None:
-        self.pool, self.orders = pool, orders
+    def __init__(self, pool: Pool, settings: WorkerSettings) -> None:
+        self.pool, self.settings = pool, settings
         self.records: dict[Cell, dict[str, Any]] = {}
         # How often the worker of a cell has died while no other cell ran.
         self.deaths: Counter[Cell] = Counter()
@@ -68,7 +68,7 @@ class Schedule:
         """One call of the pool; gives the cells that another command computes."""
         alone = self.pool.jobs == 1 or len(batch) == 1
         busy = []
-        for cell, answer in zip(batch, self.pool.map(batch, self.orders), strict=True):
+        for cell, answer in zip(batch, self.pool.map(batch, self.settings), strict=True):
             if isinstance(answer, EndedError):
                 self._after_death(cell, alone)
             elif answer is None:
@@ -81,14 +81,14 @@ class Schedule:
 
     def _after_death(self, cell: Cell, alone: bool) -> None:
         """The answer is lost with the worker; what the worker has written is not."""
-        if is_over(cell.folder, self.orders.command):
+        if is_over(cell.folder, self.settings.command):
             record = cell.peek()
             if record is not None and record["status"] in _FINAL:
                 self.records[cell] = record
-        elif not is_running(cell.folder, self.orders.command) or is_held(cell.folder):
+        elif not is_running(cell.folder, self.settings.command) or is_held(cell.folder):
             return  # not begun, or alive on another machine
         elif place := where_it_hung(cell.folder / HUNG):
-            self._settle(cell, "timeout", timeout_error(self.orders.timeout, place))
+            self._settle(cell, "timeout", timeout_error(self.settings.timeout, place))
         else:
             self._count_death(cell, alone)
 
@@ -101,7 +101,7 @@ class Schedule:
         """Write for a process that cannot any more."""
         begun = cell.peek() or {}
         record = cell.new_record(status, error=error, started=begun.get("started"), ended=now())
-        with contextlib.suppress(OSError), claim(cell.folder, self.orders.command) as ours:
+        with contextlib.suppress(OSError), claim(cell.folder, self.settings.command) as ours:
             if ours:
                 cell.write(record)
                 (cell.folder / HUNG).unlink(missing_ok=True)

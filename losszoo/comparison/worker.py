@@ -22,7 +22,7 @@ from losszoo.errors import LosszooError, UsageError
 
 
 @dataclass(frozen=True)
-class Orders:
+class WorkerSettings:
     """What holds for all cells of a comparison.
 
     Args:
@@ -42,17 +42,17 @@ class Orders:
 
 def work_on_request(request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """:func:`work` as the job of a :class:`losszoo.common.child_process.ChildProcess`."""
-    yield {"record": work(request["cell"], request["orders"])}
+    yield {"record": work(request["cell"], request["settings"])}
 
 
-def work(cell: Cell, orders: Orders) -> dict[str, Any] | None:
+def work(cell: Cell, settings: WorkerSettings) -> dict[str, Any] | None:
     """The record of a cell, written down too where that can be done; None where another process computes it."""
     try:
-        _settle(orders)
+        _settle(settings)
         check_no_links(*cell.folder.parents[:2], cell.folder, cell.run_dir)
         cell.folder.mkdir(parents=True, exist_ok=True)
-        with claim(cell.folder, orders.command) as ours:
-            record = _claimed(cell, orders) if ours else None
+        with claim(cell.folder, settings.command) as ours:
+            record = _claimed(cell, settings) if ours else None
     except (OSError, LosszooError) as error:  # a full disk, a folder that is in use: the next cell may do better
         fault = unwritable(error, cell.folder) if isinstance(error, OSError) else error
         return cell.new_record("failed", error=_told(fault), ended=now())
@@ -62,13 +62,13 @@ def work(cell: Cell, orders: Orders) -> dict[str, Any] | None:
     return record
 
 
-def _settle(orders: Orders) -> None:
+def _settle(settings: WorkerSettings) -> None:
     """Once in a process: where it works, where prints go; torch is no part of the first cell."""
     if _settled:
         return
-    os.chdir(orders.home)
-    if orders.data is not None:
-        os.environ.setdefault("LOSSZOO_DATA", orders.data)
+    os.chdir(settings.home)
+    if settings.data is not None:
+        os.environ.setdefault("LOSSZOO_DATA", settings.data)
     os.dup2(2, 1)  # stdout may be a JSON document
     # One small training, so that what torch and scikit-learn load late is no part of the first cell's cost.
     import torch
@@ -88,7 +88,7 @@ def _settle(orders: Orders) -> None:
 _settled: list[bool] = []
 
 
-def _claimed(cell: Cell, orders: Orders) -> dict[str, Any]:
+def _claimed(cell: Cell, settings: WorkerSettings) -> dict[str, Any]:
     there = cell.peek()
     fits = there is not None and not cell.differences(there)
     if there is not None and fits and there["status"] == "done":
@@ -99,21 +99,21 @@ def _claimed(cell: Cell, orders: Orders) -> dict[str, Any]:
         _discard(cell.run_dir)
     cell.write(record)  # with the config: what is found half done can be told from what another command began
     peak = Peak()
-    record |= _computed(cell, orders)
+    record |= _computed(cell, settings)
     record |= {"seconds": round(time.perf_counter() - begun, 3), "peak_memory_mb": peak.megabytes(), "ended": now()}
     cell.write(record)
     return record
 
 
-def _computed(cell: Cell, orders: Orders) -> dict[str, Any]:
+def _computed(cell: Cell, settings: WorkerSettings) -> dict[str, Any]:
     """Status, result and error. Whatever is raised is the cell's, and stops no other."""
-    alarm = Alarm(orders.timeout, cell.folder / HUNG)
+    alarm = Alarm(settings.timeout, cell.folder / HUNG)
     try:
         with alarm:
-            return {"status": "done", "result": _result(cell, orders)}
+            return {"status": "done", "result": _result(cell, settings)}
     except BaseException as error:
         if alarm.rang:
-            return {"status": "timeout", "error": timeout_error(orders.timeout, _place(error))}
+            return {"status": "timeout", "error": timeout_error(settings.timeout, _place(error))}
         if isinstance(error, KeyboardInterrupt):
             return {"status": "missing", "error": {"type": "KeyboardInterrupt", "message": "interrupted"}}
         return {"status": "failed", "error": _told(error)}
@@ -138,13 +138,13 @@ def _told(error: BaseException) -> dict[str, str]:
     return {"type": type(error).__name__, "message": message}
 
 
-def _result(cell: Cell, orders: Orders) -> dict[str, Any]:
+def _result(cell: Cell, settings: WorkerSettings) -> dict[str, Any]:
     import torch
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped, unused-ignore]
 
     # As many threads as were asked for, whatever runs beside this cell: sums are added up in the same order.
-    torch.set_num_threads(orders.threads)
-    with threadpool_limits(orders.threads):
+    torch.set_num_threads(settings.threads)
+    with threadpool_limits(settings.threads):
         if cell.kind == "baseline":
             from losszoo.comparison.baselines import compute
 

@@ -19,7 +19,7 @@ from losszoo.registry.specs import LossSpec
 
 
 @dataclass(frozen=True)
-class Patient:
+class ExaminedLoss:
     """A loss with what the doctor said of it.
 
     Args:
@@ -66,20 +66,20 @@ class Patient:
 
 
 @dataclass(frozen=True)
-class Rounds:
-    """All patients in the order of the registry, and the time it took."""
+class ExaminedLosses:
+    """All losses in the order of the registry, and the time it took."""
 
-    patients: tuple[Patient, ...]
+    losses: tuple[ExaminedLoss, ...]
     seconds: float
 
     @property
     def verdict(self) -> str:
         """Either "healthy", where every stable loss is and every exhibit is not, or "sick"."""
-        return "healthy" if all(patient.expected for patient in self.patients) else "sick"
+        return "healthy" if all(loss.expected for loss in self.losses) else "sick"
 
     def to_dict(self) -> dict[str, Any]:
         """The document of ``losszoo doctor --all --json``."""
-        losses = [patient.to_dict() for patient in self.patients]
+        losses = [loss.to_dict() for loss in self.losses]
         return {"verdict": self.verdict, "losses": losses, "seconds": round(self.seconds, 3)}
 
 
@@ -87,20 +87,20 @@ def examine_all(
     specs: Sequence[LossSpec],
     options: Mapping[str, Any],
     jobs: int = 1,
-    on_patient: Callable[[Patient], None] = lambda patient: None,
-) -> Rounds:
+    on_answer: Callable[[ExaminedLoss], None] = lambda loss: None,
+) -> ExaminedLosses:
     """Examine every loss; one that cannot be examined has an error in place of its examination.
 
     Args:
         specs: of registered losses.
         options: of :func:`losszoo.doctor.examine.examine`; "budget" among them.
         jobs: processes at a time.
-        on_patient: called as each is done, in whatever order they are.
+        on_answer: called as each is done, in whatever order they are.
     """
     started = time.perf_counter()
     waiting = iter(specs)
     lock = threading.Lock()
-    done: dict[str, Patient] = {}
+    done: dict[str, ExaminedLoss] = {}
 
     def work(examiner: Examiner) -> None:
         while True:
@@ -108,16 +108,16 @@ def examine_all(
                 spec = next(waiting, None)
             if spec is None:
                 return
-            patient = Patient(spec.name, spec.status)
+            loss = ExaminedLoss(spec.name, spec.status)
             try:
-                patient = replace(patient, examination=examiner.examine(spec.name, options))
+                loss = replace(loss, examination=examiner.examine(spec.name, options))
             except LosszooError as error:
-                patient = replace(patient, error=str(error))
+                loss = replace(loss, error=str(error))
             except Exception as error:  # a loss that cannot be examined costs itself alone
-                patient = replace(patient, error=in_one_line(error))
+                loss = replace(loss, error=in_one_line(error))
             with lock:
-                done[spec.name] = patient
-                on_patient(patient)
+                done[spec.name] = loss
+                on_answer(loss)
 
     with contextlib.ExitStack() as stack:
         pool = stack.enter_context(ThreadPoolExecutor(jobs))
@@ -128,4 +128,4 @@ def examine_all(
         except BaseException:  # Ctrl-C: what waits is not begun, what runs is ended
             waiting = iter(())
             raise
-    return Rounds(tuple(done[spec.name] for spec in specs), time.perf_counter() - started)
+    return ExaminedLosses(tuple(done[spec.name] for spec in specs), time.perf_counter() - started)

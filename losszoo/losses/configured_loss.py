@@ -43,7 +43,8 @@ class LossInfo:
     def named(self, error: Exception) -> UsageError:
         """The error with the name of the loss, and whose it is."""
         owner = f" (a loss of {self.owner})" if self.owner else ""
-        return usage_error_like(error)(f"{self.name}: {error}{owner}")
+        argument = error.argument if isinstance(error, BrokenRule | UsageError) else ""
+        return usage_error_like(error)(f"{self.name}: {error}{owner}", argument=argument)
 
     def __str__(self) -> str:
         given = ", ".join(f"{key}={value!r}" for key, value in self.params.items())

@@ -10,14 +10,25 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from losszoo.errors import EmptyBatchError, NotApplicableError, UsageError
+from losszoo.errors import NotApplicableError, UsageError
 from losszoo.losses.arguments import BrokenRule, Inputs, as_mask, check_tensors, real, within
 from losszoo.losses.configured_loss import ConfiguredLoss, LossInfo
 from losszoo.losses.introspection import options_beside, parameters_of
 from losszoo.losses.numerics import full_precision, in_float64
 from losszoo.losses.older_rows import OlderRows
 from losszoo.losses.parameters import in_single
-from losszoo.losses.reduction import Policy, count_of, expand, expand_leading, in_parts, keep, scale, weigh
+from losszoo.losses.reduction import (
+    Policy,
+    at_values,
+    count_of,
+    expand,
+    expand_leading,
+    in_parts,
+    keep_elements,
+    over_counts,
+    scale,
+    weigh,
+)
 from losszoo.losses.returned_values import (
     as_denominator,
     as_unreduced,
@@ -28,7 +39,7 @@ from losszoo.losses.returned_values import (
     wrong_shape,
 )
 from losszoo.losses.signatures import TABLE
-from losszoo.losses.traced import differentiated, seen_whole, traced
+from losszoo.losses.traced import differentiated, seen_whole
 from losszoo.losses.unreduced import OverBatch, Unreduced
 
 
@@ -184,7 +195,7 @@ class Loss(ConfiguredLoss):
         if self._options:
             inputs, factor, count = self._rules.weighed(inputs, self._options)
             if factor is not None and not (differentiated(factor) or seen_whole(factor != 0)):
-                inputs = self._rules.hide(inputs, factor != 0, self._context)
+                inputs = self._rules.hide(inputs, (factor != 0).expand(elements), self._context)
         if looking:
             for x in inputs:
                 if isinstance(x, Tensor) and not x.is_inference():
@@ -213,11 +224,14 @@ class Loss(ConfiguredLoss):
         elif elements and unreduced.values.shape[0] != elements[0]:
             raise wrong_shape(unreduced.values, elements)
         if mask is not None and not self._takes_mask:
-            unreduced = self._kept(unreduced, mask)
+            if mask is present and not self._can_leave_out():
+                unreduced = self._of_everything(unreduced, present, inputs)
+            else:
+                unreduced = keep_elements(unreduced, mask)
         if factor is not None:
             shape = unreduced.values.shape
-            count = None if count is None else _at_values(count, shape, elements)
-            unreduced = weigh(unreduced, _at_values(factor, shape, elements), count)
+            count = None if count is None else at_values(count, shape, elements)
+            unreduced = weigh(unreduced, at_values(factor, shape, elements), count)
         return unreduced if weight is None else self._weighed(unreduced, weight, mask, elements)
 
     def _values(self, inputs: Inputs, mask: Tensor | None) -> Unreduced:
@@ -277,36 +291,7 @@ class Loss(ConfiguredLoss):
             if _overflowed(whole):
                 whole = in_parts(values, values.numel(), reduction)
             return whole if last_step is None else last_step(whole)
-        total = values.sum()
-        if denominator is not None:
-            count = denominator.to(total)
-        else:
-            count = values.new_tensor(values.numel()) if counts is None else counts.sum()
-        # Not "> 0": a count that is NaN must come out as NaN, not as nothing.
-        present = count != 0
-        if self.policy.empty == "raise" and not traced() and not bool(present):
-            raise EmptyBatchError(
-                "the batch must not be empty, got no element, only masked ones, or no positive pair (empty='raise')"
-            )
-        if reduction == "sum" and self.policy.empty == "zero" and last_step is None and not _overflowed(total):
-            # The sum of nothing is 0 by itself, and weights that are all 0 keep their gradient.
-            return total
-        divisor = torch.where(present, count, 1.0)
-        followed = torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()
-        looked = divisor.is_cpu and not followed
-        if not looked or not torch.finfo(divisor.dtype).tiny <= divisor.item() < math.inf:
-            if looked and reduction == "mean" and counts is not None and denominator is None:
-                # Of weights as large, or so small that the inverse is infinite, only the ratio matters.
-                largest = counts.amax()
-                values, divisor = values / largest, (counts / largest).sum()
-                total = values.sum()
-            divisor = torch.where(divisor.isinf(), torch.nan, divisor)  # else a finite total over it would be 0
-        result = total / divisor if reduction == "mean" else total
-        if _overflowed(total):
-            result = in_parts(values, divisor if reduction == "mean" else values.numel(), reduction)
-        result = result if last_step is None else last_step(result)
-        # Where "raise" could not look, NaN is seen and 0 would not be.
-        return torch.where(present, result, 0.0 if self.policy.empty == "zero" else torch.nan)
+        return over_counts(unreduced, denominator, self.policy, last_step)
 
     def _value_in_float64(
         self,
@@ -346,11 +331,15 @@ class Loss(ConfiguredLoss):
             return False
         return unreduced.values.ndim > 0 or unreduced.counts is not None
 
+    def _can_leave_out(self) -> bool:
+        """Whether a row may be left out: where rows see each other, the loss must know how."""
+        return not self._over_pairs or self._takes_mask or self._leaves_rows_out
+
     def _check_maskable(self) -> None:
-        if self._over_pairs and not (self._takes_mask or self._leaves_rows_out):
+        if not self._can_leave_out():
+            way = "write it as a row function (losszoo.pairwise), or " if self._rules.forms_pairs else ""
             raise NotApplicableError(
-                "mask must be left out, as the rows of this loss see each other: write it as a row function "
-                "(losszoo.pairwise), or give it an argument mask"
+                f"mask must be left out, as the rows of this loss see each other: {way}give it an argument mask"
             )
 
     def _of_everything(self, unreduced: Unreduced, present: Tensor | None, inputs: Inputs) -> Unreduced:
@@ -360,27 +349,13 @@ class Loss(ConfiguredLoss):
         able = [name for name, x in self._options.items() if self._rules.present(inputs, {name: x}) is not None]
         return of_everything(unreduced, present, " and ".join(able))
 
-    def _kept(self, unreduced: Unreduced, mask: Tensor) -> Unreduced:
-        """The values where a mask is True; a loss that mixes elements can only leave out whole samples."""
-        values = unreduced.values
-        if mask.shape == values.shape:
-            return keep(unreduced, mask)
-        samples = mask.flatten(1) if mask.ndim > 1 else mask.unsqueeze(1)
-        some, partly = samples.any(1), samples.any(1) != samples.all(1)
-        if traced() or mask.is_meta:
-            # Where nothing can be raised NaN is seen; a sample that is left out as a whole would not be.
-            values = torch.where(expand_leading(partly, values.shape, "mask"), torch.nan, values)
-        elif bool(partly.any()):
-            raise NotApplicableError("mask must select whole samples, as this loss mixes the elements of a sample")
-        return keep(unreduced._replace(values=values), expand_leading(some, values.shape, "mask"))
-
     def _checked_weight(self, weight: Tensor, left_out: Tensor | None) -> Tensor:
         """The weight, checked to be finite and >= 0 where a value counts."""
         if left_out is not None:
             weight = torch.where(left_out, 0.0, weight)
         if self._validates((weight,)) and not bool((torch.isfinite(weight) & (weight >= 0)).all()):
             offender = weight[~(torch.isfinite(weight) & (weight >= 0))][0].item()
-            raise UsageError(f"weight must be finite and >= 0, got {offender}")
+            raise BrokenRule("weight", "be finite and >= 0", f"{offender}")
         return weight
 
     def _checked_denominator(self, denominator: float | Tensor, unreduced: Unreduced) -> Tensor:
@@ -425,11 +400,6 @@ class Loss(ConfiguredLoss):
         low = 0.0 if self._finish is None else (limits.tiny / limits.eps) ** 0.5
         fits = low <= abs(value.item()) <= limits.max if value.ndim == 0 else within(value.abs(), low, limits.max)
         return not fits and all(bool(x.isfinite().all()) for x in inputs if isinstance(x, Tensor))
-
-
-def _at_values(x: Tensor, shape: torch.Size, elements: torch.Size) -> Tensor:
-    """What an option says of each element, at the values; a loss that mixes elements has one value for several."""
-    return x if shape == elements else expand_leading(x, shape, "the weight of an element")
 
 
 def _overflowed(total: Tensor) -> bool:

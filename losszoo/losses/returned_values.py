@@ -9,7 +9,7 @@ from torch import Tensor
 
 from losszoo.common.text import kind_name, shown
 from losszoo.errors import NotApplicableError, UsageError
-from losszoo.losses.arguments import check_tensors, in_compute_dtype
+from losszoo.losses.arguments import BrokenRule, check_tensors, in_compute_dtype
 from losszoo.losses.traced import traced
 from losszoo.losses.unreduced import OverBatch, Unreduced
 
@@ -75,9 +75,13 @@ def of_everything(unreduced: Unreduced, present: Tensor, options: str) -> Unredu
         return unreduced._replace(values=torch.where(present.all(), unreduced.values, torch.nan))
     if bool(present.all()):
         return unreduced
-    over_batch = isinstance(unreduced, OverBatch)
-    made = "each value of this loss is made of the whole batch" if over_batch else "this loss returns one number"
-    way = "take a keyword mask" if over_batch else f"return unreduced values, or take {options} as its own parameter"
+    way = "give it an argument mask"
+    if unreduced.values.ndim == 0:
+        made, way = "this loss returns one number", f"return unreduced values, or take {options} as its own parameter"
+    elif isinstance(unreduced, OverBatch):
+        made = "each value of this loss is made of the whole batch"
+    else:
+        made = "the rows of this loss see each other"
     raise NotApplicableError(f"{options} must leave nothing out, as {made}; {way}")
 
 
@@ -88,21 +92,19 @@ def as_denominator(value: float | Tensor, values: Tensor, looking: bool) -> Tens
     try:
         denominator = torch.as_tensor(value, dtype=dtype)
     except (TypeError, ValueError, RuntimeError, OverflowError):
-        raise UsageError(f"denominator must be one number that torch can hold, got {shown(value)}") from None
+        raise BrokenRule("denominator", "be one number that torch can hold", shown(value)) from None
     if denominator.numel() != 1 or denominator.is_complex():
         came = "a complex one" if denominator.is_complex() else f"shape {tuple(denominator.shape)}"
-        raise UsageError(f"denominator must be one real number, got {came}")
+        raise BrokenRule("denominator", "be one real number", came)
     check_tensors((("denominator", denominator),))
     if denominator.device.type == "meta" and values.device.type != "meta":
-        raise UsageError("denominator must hold a number, got a tensor on the meta device, which has none")
+        raise BrokenRule("denominator", "hold a number", "a tensor on the meta device, which has none")
     if looking and not bool(torch.isfinite(denominator) & (denominator >= 0)):
-        raise UsageError(f"denominator must be finite and >= 0, got {denominator.item()}")
+        raise BrokenRule("denominator", "be finite and >= 0", f"{denominator.item()}")
     limits = torch.finfo(values.dtype)
     if looking and not bool((denominator == 0) | ((denominator >= limits.tiny) & (denominator <= limits.max))):
-        raise UsageError(
-            f"denominator must be 0 or from {limits.tiny:.2g} to {limits.max:.2g}, which {values.dtype} holds, got "
-            f"{denominator.item()}"
-        )
+        rule = f"be 0 or from {limits.tiny:.2g} to {limits.max:.2g}, which {values.dtype} holds"
+        raise BrokenRule("denominator", rule, f"{denominator.item()}")
     return denominator.reshape(())
 
 

@@ -28,10 +28,11 @@ def check_params(spec: LossSpec, arguments: Mapping[str, Any], owner: str) -> No
         param = spec.param(name)
         if param is None:
             near = suggest(name, [p.name for p in spec.params]) if spec.params else "it takes none"
-            raise UsageError(f"{spec.name} has no parameter {name!r}: {near} (a loss of {owner})")
+            raise UsageError(f"{spec.name} has no parameter {name!r}: {near} (a loss of {owner})", argument=name)
         complaint = param.complaint(value)
         if complaint:
-            raise UsageError(f"{spec.name}: {name} {complaint}, got {shown(value)} (a loss of {owner})")
+            rule = f"{spec.name}: {name} {complaint}, got {shown(value)} (a loss of {owner})"
+            raise UsageError(rule, argument=name)
 
 
 def tasks_for(registry: Registry, signature: str) -> list[str]:

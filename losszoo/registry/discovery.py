@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 FILE = "entry_points.txt"
 UNKNOWN = "unknown distribution"
 _TARGET = re.compile(r"[\w.]+(:[\w.]+)?")
+# Header lines as e-mail has them, which may continue on indented ones.
+_HEADERS = re.compile(r"([!-9;-~]+:.*(\n[ \t].*)*(\n|$))+")
+_FIELD = re.compile(r"^(name|version): ?(.*(?:\n[ \t].*)*)", re.IGNORECASE | re.MULTILINE)
 # What importlib.metadata takes for no file too.
 _ABSENT = (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError)
 
@@ -67,7 +70,7 @@ def _common(group: str) -> Iterator[Declared]:
     if any(hasattr(finder, "find_distributions") for finder in sys.meta_path if finder is not PathFinder):
         raise _UncommonError
     names, declaring = [], {}
-    for folder in dict.fromkeys(sys.path):
+    for folder in _folders():
         for child in _children(folder):
             stem, _, kind = child.lower().rpartition(".")
             if kind in ("dist-info", "egg-info"):
@@ -83,9 +86,14 @@ def _common(group: str) -> Iterator[Declared]:
             yield Declared(entry, value, owner)
 
 
+def _folders() -> list[str]:
+    """The path, each entry once. What is no text, such as bytes, is passed over: Python imports nothing from there."""
+    return [entry for entry in dict.fromkeys(sys.path) if isinstance(entry, str)]
+
+
 def _children(folder: str) -> list[str]:
     """What is in a folder of the path; of one that is not there, nothing."""
-    if not isinstance(folder, str) or folder.endswith(".egg"):
+    if folder.endswith(".egg"):
         raise _UncommonError
     try:
         return os.listdir(folder or ".")
@@ -124,12 +132,13 @@ def _entries(text: str, group: str) -> Iterator[tuple[str, str]]:
 
 def _owner(metadata: str) -> tuple[str, str]:
     """Name and version of a distribution."""
+    head = metadata.partition("\n\n")[0]
     found: dict[str, str] = {}
-    for line in metadata.partition("\n\n")[0].split("\n"):
-        key, _, value = line.partition(": ")
-        found.setdefault(key, value)
-    name, version = (found.get(key, "") for key in ("Name", "Version"))
-    if not re.fullmatch(r"[\w.-]+", name) or not re.fullmatch(r"[\w.!+-]+", version):
+    for key, value in _FIELD.findall(head):
+        found.setdefault(key.lower(), value)
+    name, version = (found.get(key, "") for key in ("name", "version"))
+    written = re.fullmatch(r"[\w.-]+", name) and re.fullmatch(r"[\w.!+-]+", version)
+    if not written or not _HEADERS.fullmatch(head):
         raise _UncommonError
     return name, version
 
@@ -145,7 +154,7 @@ def _any(group: str) -> tuple[list[Declared | EntryPoint], list[tuple[Distributi
     points: list[Declared | EntryPoint] = []
     broken: list[tuple[Distribution, Exception]] = []
     seen: set[str] = set()
-    for distribution in metadata.distributions():
+    for distribution in metadata.distributions(path=_folders()):
         try:
             text = distribution.read_text(FILE) or ""
             found = list(distribution.entry_points.select(group=group)) if group in text else []
@@ -171,10 +180,14 @@ def name_and_version(distribution: Distribution) -> tuple[str, str]:
 
 
 def _shadowed(name: str, text: str) -> bool:
-    """Whether a distribution of the same name stands before this one on the path: Python imports that one."""
+    """Whether a distribution of the same name stands before this one on the path: Python imports that one.
+
+    One that cannot be read is recorded, and hides no other.
+    """
     from importlib import metadata
 
+    first = next(iter(metadata.distributions(name=name, path=_folders())), None)
     try:
-        return metadata.distribution(name).read_text(FILE) != text
-    except metadata.PackageNotFoundError:
+        return first is not None and first.read_text(FILE) != text
+    except (OSError, UnicodeDecodeError):
         return False

@@ -11,6 +11,7 @@ import functools
 import sys
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
+from dataclasses import fields
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -37,6 +38,17 @@ def fault_of(spec: Any) -> str | None:
     """What was wrong when it was made, and where; None where nothing was."""
     fault: str | None = spec.__dict__.get(_FAULT)
     return fault
+
+
+def sound(spec: T, kind: type[T]) -> T:
+    """The spec itself; one of a subclass, which can leave out the checks, made anew.
+
+    Raises:
+        UsageError: what was wrong when it was made, and where.
+    """
+    if (fault := fault_of(spec)) is not None:
+        raise UsageError(fault)
+    return spec if type(spec) is kind else kind(**{entry.name: getattr(spec, entry.name) for entry in fields(kind)})  # type: ignore[arg-type]
 
 
 def faulty(kind: type[T], reason: str) -> T:

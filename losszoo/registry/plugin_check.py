@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from losszoo.common.text import in_one_line, kind_name
 from losszoo.errors import LosszooError, UsageError, suggest
 from losszoo.registry.import_target import resolve
-from losszoo.registry.registry import Failure, Registry
+from losszoo.registry.plugin import Failure
+from losszoo.registry.registry import Registry
 from losszoo.registry.specs import LossSpec, TaskSpec
 
 
@@ -36,7 +37,7 @@ def target_failures(registry: Registry) -> list[Failure]:
 def _class_failures(registry: Registry) -> Iterator[Failure]:
     """Of the signatures and kinds that cannot be made, which the registry records when they are used too."""
     before = list(registry.failures)
-    registry.loadable_signatures(), registry.loadable_kinds()
+    registry.loadable("signature"), registry.loadable("kind")
     found = [failure for failure in registry.failures if failure not in before]
     registry.failures[:] = before
     yield from found

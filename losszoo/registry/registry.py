@@ -8,20 +8,19 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import pluggy
-
 from losszoo.common.foreign_code import foreign_code
-from losszoo.common.text import in_one_line, kind_name, printable
+from losszoo.common.text import in_one_line, kind_name
 from losszoo.errors import NO_ALIASES, UnknownNameError, UsageError, suggest
 from losszoo.losses.sums.words import KINDS, WORDS
 from losszoo.registry import hookspecs
-from losszoo.registry.discovery import FILE, Declared, declared, name_and_version, owner_of
-from losszoo.registry.faulty_specs import collecting, fault_of
+from losszoo.registry.discovery import FILE, Declared, declared, name_and_version
+from losszoo.registry.faulty_specs import collecting, sound
 from losszoo.registry.loaded_classes import loaded
 from losszoo.registry.params import Param
+from losszoo.registry.plugin import CLASS_HOOKS, SPEC_HOOKS, Failure, Origin, Plugin, origin_of
 from losszoo.registry.signature_specs import KindSpec, SignatureSpec, spec_of
 from losszoo.registry.slow_plugins import SlowPlugins
 from losszoo.registry.specs import LossSpec, TaskSpec
@@ -34,49 +33,8 @@ Spec = TypeVar("Spec", LossSpec, TaskSpec, SignatureSpec, KindSpec)
 OWN_DISTRIBUTION = "losszoo"
 # Words with a meaning of their own in an expression.
 RESERVED = frozenset({*KINDS, *WORDS})
-# A hook that yields for ever must not hang `losszoo list`.
-_MOST_SPECS = 10_000
-
-
-@dataclass(frozen=True)
-class Origin:
-    """The plugin that offers something: the entry point and the distribution that declares it."""
-
-    entry_point: str
-    distribution: str
-    version: str
-
-    def __post_init__(self) -> None:
-        for name in ("entry_point", "distribution", "version"):
-            object.__setattr__(self, name, printable(getattr(self, name)))
-
-    def __str__(self) -> str:
-        return f"plugin {self.entry_point}, {self.distribution} {self.version}".rstrip()
-
-
-@dataclass(frozen=True)
-class Failure:
-    """Something a plugin did wrong: at which stage ("metadata", "load", "register", "call", "offer",
-    "spec", "target", "check"), and why."""
-
-    origin: Origin
-    stage: str
-    reason: str
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "reason", printable(self.reason))
-
-    def __str__(self) -> str:
-        return f"{self.origin}: {self.reason}"
-
-
-@dataclass(frozen=True)
-class Plugin:
-    """A plugin that could be loaded: where it comes from, what it is, and its hooks."""
-
-    origin: Origin
-    plugin: Any
-    hooks: Any
+# A loss and a task must not have one name: `losszoo info NAME` shows either.
+_SHARE_NAMES = ("loss", "task")
 
 
 @dataclass
@@ -109,6 +67,12 @@ class Registry:
         """The plugin that offers the ``kind`` ("loss", "task", "signature" or "kind") of that name."""
         return self.origins[kind, name]
 
+    def shelf(self, what: str) -> dict[str, Any]:
+        """The specs by name of every "loss", "task", "signature" or "kind"."""
+        shelves: dict[str, dict[str, Any]]
+        shelves = {"loss": self.losses, "task": self.tasks, "signature": self.signatures, "kind": self.kinds}
+        return shelves[what]
+
     def signature(self, name: str) -> Any:
         """The :class:`losszoo.Signature` of that name, loaded.
 
@@ -122,13 +86,17 @@ class Registry:
         """The :class:`losszoo.Kind` of that name, loaded; raises as :meth:`signature`."""
         return self._named("kind", _get(self.kinds, "kind", name))
 
-    def loadable_signatures(self) -> list[str]:
-        """Names of the signatures that can be loaded; for each of the others a failure is recorded."""
-        return self._loadable("signature", list(self.signatures.values()))
-
-    def loadable_kinds(self) -> list[str]:
-        """The same of the kinds of task."""
-        return self._loadable("kind", list(self.kinds.values()))
+    def loadable(self, what: str) -> list[str]:
+        """Names of what can be loaded of every "signature" or "kind"; of each of the others a failure is recorded."""
+        names = []
+        for name, spec in self.shelf(what).items():
+            try:
+                self._made(what, spec)
+            except UsageError as error:
+                self._fail(self.origins[what, name], "target", f"{what} {name}: {error}")
+            else:
+                names.append(name)
+        return names
 
     def fits(self, signature: str, kind: str) -> bool:
         """Whether a loss of that signature can be trained by itself on a task of that kind."""
@@ -157,37 +125,26 @@ class Registry:
             self._objects[key] = loaded(spec)
         return self._objects[key]
 
-    def _loadable(self, kind: str, specs: Iterable[SignatureSpec | KindSpec]) -> list[str]:
-        names = []
-        for spec in specs:
-            try:
-                self._made(kind, spec)
-            except UsageError as error:
-                self._fail(self.origins[kind, spec.name], "target", f"{kind} {spec.name}: {error}")
-            else:
-                names.append(spec.name)
-        return names
-
     def load(self, entry_point: Declared | EntryPoint) -> Plugin | None:
         """Load one plugin and find its hooks; never raises for what the plugin does."""
-        origin = _origin(entry_point)
+        origin = origin_of(entry_point)
         self.plugins.append(origin)
         with collecting(), self._recorded(origin, "load"):
-            plugin = entry_point.load()
+            offered = entry_point.load()
             with self._recorded(origin, "register"):
-                return Plugin(origin, plugin, _register(plugin, origin))
+                return Plugin(origin, offered)
         return None
 
     def take(self, plugin: Plugin, hooks: tuple[str, ...]) -> None:
         """Take what these hooks of a plugin offer; never raises for what the plugin does."""
         with collecting():
-            for name in hooks:
+            for hook in hooks:
                 with self._recorded(plugin.origin, "call"):
-                    for offered in _offers(getattr(plugin.hooks, name)):
+                    for offered in plugin.offers(hook):
                         # Nothing of ours raises; a subclass may, whatever is looked at.
                         ours = type(offered) in (LossSpec, TaskSpec)
                         with contextlib.nullcontext() if ours else self._recorded(plugin.origin, "spec"):
-                            self._take(offered, name, plugin.origin)
+                            self._take(offered, hook, plugin.origin)
 
     def check_kinds(self) -> None:
         """Leave out every kind whose natural signature is not installed."""
@@ -202,27 +159,27 @@ class Registry:
         failed = any(failure.origin == plugin.origin for failure in self.failures)
         if not failed and plugin.origin not in self.origins.values():
             with self._recorded(plugin.origin, "offer"):
-                self._fail(plugin.origin, "offer", why_nothing(plugin.plugin, plugin.hooks))
+                self._fail(plugin.origin, "offer", plugin.why_nothing())
 
     def settle_aliases(self) -> None:
         """Give each alias to its loss, once all names are known: a name wins, and of two losses the first."""
         for spec in self.losses.values():
             for alias in spec.aliases:
-                if alias in RESERVED:
-                    self._refuse_alias(spec, alias, "the expression grammar")
-                elif alias in self.losses:
-                    self._refuse_alias(spec, alias, f"a loss of {self.origins['loss', alias]}")
-                elif alias in self.tasks:
-                    self._refuse_alias(spec, alias, f"a task of {self.origins['task', alias]}")
-                elif alias in self.aliases:
-                    owner = self.aliases[alias]
-                    self._refuse_alias(spec, alias, f"loss {owner} of {self.origins['loss', owner]}, as an alias")
+                if owner := self._owner_of_alias(alias):
+                    reason = f"loss {spec.name}: its alias {alias} belongs to {owner}; leave it out"
+                    self._fail(self.origins["loss", spec.name], "spec", reason)
                 else:
                     self.aliases[alias] = spec.name
 
-    def _refuse_alias(self, spec: LossSpec, alias: str, owner: str) -> None:
-        reason = f"loss {spec.name}: its alias {alias} belongs to {owner}; leave it out"
-        self._fail(self.origins["loss", spec.name], "spec", reason)
+    def _owner_of_alias(self, alias: str) -> str:
+        """What else has the name; empty where nothing has."""
+        if alias in RESERVED:
+            return "the expression grammar"
+        for what in _SHARE_NAMES:
+            if alias in self.shelf(what):
+                return f"a {what} of {self.origins[what, alias]}"
+        name = self.aliases.get(alias)
+        return "" if name is None else f"loss {name} of {self.origins['loss', name]}, as an alias"
 
     @contextlib.contextmanager
     def _recorded(self, origin: Origin, stage: str) -> Iterator[None]:
@@ -240,99 +197,70 @@ class Registry:
         if failure not in self.failures:  # a hook that repeats a fault without end tells it once
             self.failures.append(failure)
 
-    def _take(self, spec: Any, hook: str, origin: Origin) -> None:
-        if hook in _CLASSES:
-            self._take_class(spec, hook, origin)
-            return
-        if not isinstance(spec, LossSpec | TaskSpec):
-            reason = f"a hook must return LossSpec or TaskSpec objects, got {kind_name(spec)}"
-            self._fail(origin, "spec", reason)
-            return
-        if (fault := fault_of(spec)) is not None:
-            self._fail(origin, "spec", fault)
-            return
+    def _take(self, offered: Any, hook: str, origin: Origin) -> None:
+        """Check what a hook offers, and keep it by its name."""
         try:
             with collecting(False):
-                spec = _checked(spec)
-            self._check_known(spec)
-            if isinstance(spec, LossSpec):
-                spec = self._with_options(spec)
+                what, spec = self._checked(offered, hook)
+            self._check_free(what, spec.name)
         except UsageError as error:
             self._fail(origin, "spec", str(error))
-            return
-        loss, task = ("loss", self.losses), ("task", self.tasks)
-        (kind, shelf), (other, others) = (loss, task) if isinstance(spec, LossSpec) else (task, loss)
-        if spec.name in RESERVED:
-            self._fail(
-                origin,
-                "spec",
-                f"{kind} {spec.name}: the name is a word of the expression grammar; rename yours",
-            )
-        elif spec.name in shelf:
-            owner = self.origins[kind, spec.name]
-            self._fail(origin, "spec", f"{kind} {spec.name}: the name belongs to {owner}; rename yours")
-        elif spec.name in others:
-            owner = self.origins[other, spec.name]
-            reason = f"{kind} {spec.name}: the name belongs to a {other} of {owner}; rename yours"
-            self._fail(origin, "spec", reason)
         else:
-            shelf[spec.name] = spec
-            self.origins[kind, spec.name] = origin
-
-    def _take_class(self, offered: Any, hook: str, origin: Origin) -> None:
-        """A signature or a kind."""
-        what, kind = _CLASSES[hook]
-        if (fault := fault_of(offered) if isinstance(offered, kind) else None) is not None:
-            self._fail(origin, "spec", fault)
-            return
-        try:
-            with collecting(False):
-                spec = spec_of(offered, kind)
-        except UsageError as error:
-            self._fail(origin, "spec", str(error))
-            return
-        shelf: dict[str, Any] = self.signatures if what == "signature" else self.kinds
-        if spec.name in shelf:
-            owner = self.origins[what, spec.name]
-            self._fail(origin, "spec", f"{what} {spec.name}: the name belongs to {owner}; rename yours")
-        else:
-            shelf[spec.name] = spec
+            self.shelf(what)[spec.name] = spec
             self.origins[what, spec.name] = origin
 
-    def _check_known(self, spec: LossSpec | TaskSpec) -> None:
-        """Its signature, or its kind, is installed, and the loss may expect what it does.
+    def _checked(self, offered: Any, hook: str) -> tuple[str, LossSpec | TaskSpec | SignatureSpec | KindSpec]:
+        """What it is ("loss", "task", "signature" or "kind"), and its spec.
 
         Raises:
-            UsageError: names the rule, the value and the nearest name.
+            UsageError: it is nothing that the hook may return, or not of its form.
         """
-        if isinstance(spec, TaskSpec):
-            if spec.kind not in self.kinds:
-                raise UsageError(f"{spec.name}: kind {self._unknown('kind', spec.kind)}")
-            return
+        if hook == "losszoo_signatures":
+            return "signature", spec_of(offered, SignatureSpec)
+        if hook == "losszoo_kinds":
+            return "kind", spec_of(offered, KindSpec)
+        if isinstance(offered, LossSpec):
+            return "loss", self._complete(sound(offered, LossSpec))
+        if not isinstance(offered, TaskSpec):
+            raise UsageError(f"a hook must return LossSpec or TaskSpec objects, got {kind_name(offered)}")
+        task = sound(offered, TaskSpec)
+        if task.kind not in self.kinds:
+            raise UsageError(f"{task.name}: kind {self._unknown('kind', task.kind)}")
+        return "task", task
+
+    def _complete(self, spec: LossSpec) -> LossSpec:
+        """With the options of its signature, which every loss has beside its own parameters.
+
+        Raises:
+            UsageError: the signature is not installed, or does not know what the loss expects.
+        """
         if spec.signature not in self.signatures:
             raise UsageError(f"{spec.name}: signature {self._unknown('signature', spec.signature)}")
-        allowed = self.signatures[spec.signature].expects
-        if spec.expects not in allowed:
-            rule = f"expects must be one of {', '.join(allowed)} for the signature {spec.signature}"
+        signature = self.signatures[spec.signature]
+        if spec.expects not in signature.expects:
+            rule = f"expects must be one of {', '.join(signature.expects)} for the signature {spec.signature}"
             raise UsageError(f"{spec.name}: {rule}, got {spec.expects!r}")
+        options = [option for option in signature.option_params() if spec.param(option.name) is None]
+        if not options and all(type(param) is Param for param in spec.params):
+            return spec
+        return replace(spec, params=(*(sound(param, Param) for param in spec.params), *options))
 
-    def _with_options(self, spec: LossSpec) -> LossSpec:
-        """With the options of its signature, which every loss has beside its own parameters."""
-        options = self.signatures[spec.signature].option_params()
-        beside = [option for option in options if spec.param(option.name) is None]
-        return replace(spec, params=(*spec.params, *beside)) if beside else spec
+    def _check_free(self, what: str, name: str) -> None:
+        """The name is neither a word of expressions nor that of another.
+
+        Raises:
+            UsageError: says whose it is.
+        """
+        if what in _SHARE_NAMES and name in RESERVED:
+            raise UsageError(f"{what} {name}: the name is a word of the expression grammar; rename yours")
+        for other in _SHARE_NAMES if what in _SHARE_NAMES else (what,):
+            if name in self.shelf(other):
+                owner = f"{'' if other == what else f'a {other} of '}{self.origins[other, name]}"
+                raise UsageError(f"{what} {name}: the name belongs to {owner}; rename yours")
 
     def _unknown(self, what: str, name: str) -> str:
-        known = list(self.signatures if what == "signature" else self.kinds)
+        known = list(self.shelf(what))
         return f"must be one of {', '.join(known) or 'none installed'}, got {name!r}; {suggest(name, known)}"
-
-
-# Hook, what it offers, and its spec.
-_CLASSES: dict[str, tuple[str, Any]] = {
-    "losszoo_signatures": ("signature", SignatureSpec),
-    "losszoo_kinds": ("kind", KindSpec),
-}
-_SPECS = ("losszoo_losses", "losszoo_tasks")
 
 
 def _get(shelf: dict[str, Spec], kind: str, name: str, aliases: Mapping[str, str] = NO_ALIASES) -> Spec:
@@ -352,83 +280,23 @@ def in_a_file(name: str) -> str:
     return f"only what is installed counts here, and a plugin installs it; losszoo run takes {name}"
 
 
-def _checked(spec: LossSpec | TaskSpec) -> LossSpec | TaskSpec:
-    """The spec made anew where it is of a subclass, which can leave out the checks."""
-    if type(spec) is TaskSpec or (type(spec) is LossSpec and all(type(param) is Param for param in spec.params)):
-        return spec
-    if isinstance(spec, TaskSpec):
-        return TaskSpec(**_values(spec, TaskSpec))
-    values = _values(spec, LossSpec)
-    params = values["params"]
-    if isinstance(params, tuple | list):
-        values["params"] = tuple(Param(**_values(p, Param)) if isinstance(p, Param) else p for p in params)
-    return LossSpec(**values)
-
-
-def _values(spec: Any, kind: type[Any]) -> dict[str, Any]:
-    return {entry.name: getattr(spec, entry.name) for entry in fields(kind)}
-
-
-def _register(plugin: Any, origin: Origin) -> Any:
-    """The hooks of one plugin with its own manager: a misspelt hook is its own, and a call reaches only it."""
-    manager = pluggy.PluginManager(hookspecs.GROUP)
-    manager.add_hookspecs(hookspecs)
-    try:
-        manager.register(plugin, name=origin.entry_point)
-        manager.check_pending()
-    except pluggy.PluginValidationError as error:
-        names = ", ".join(f"{name}()" for name in (*_SPECS, *_CLASSES))
-        raise UsageError(f"{error}; the hooks are {names}, without arguments") from error
-    return manager.hook
-
-
-def _offers(hook: Any) -> Iterator[Any]:
-    """What a hook returns, one by one: what came before an error is kept."""
-    for answer in hook():
-        if isinstance(answer, str) or not isinstance(answer, Iterable):
-            raise UsageError(f"{hook.name} must return an iterable of specs, got {kind_name(answer)}")
-        for count, spec in enumerate(answer):
-            if count == _MOST_SPECS:
-                raise UsageError(f"{hook.name} must return at most {_MOST_SPECS} specs, got more")
-            yield spec
-
-
-def why_nothing(plugin: Any, hooks: Any) -> str:
-    """What is wrong with a plugin that loads, raises nothing, and offers nothing."""
-    names = (*_SPECS, *_CLASSES)
-    called = [name for name in names if getattr(hooks, name).get_hookimpls()]
-    if called:
-        return f"offers no loss and no task: {' and '.join(called)} returned no spec"
-    unmarked = [name for name in names if hasattr(plugin, name)]
-    if unmarked:
-        return f"offers no loss and no task: {' and '.join(unmarked)} must be marked with @losszoo.hookimpl"
-    misspelt = [name for name in dir(plugin) if name.startswith("losszoo_") and callable(getattr(plugin, name))]
-    wrong = f"{' and '.join(misspelt)} is no hook; " if misspelt else ""
-    right = "define losszoo_losses() or losszoo_tasks(), marked with @losszoo.hookimpl"
-    return f"offers no loss and no task: {wrong}{right}"
-
-
-def _origin(entry_point: Declared | EntryPoint) -> Origin:
-    return Origin(entry_point.name, *owner_of(entry_point))
-
-
 def build(points: Iterable[Declared | EntryPoint]) -> Registry:
     """A registry of these entry points; our own distribution first, so that no plugin takes a built-in name."""
-    unique = {(point.name, point.value, _origin(point).distribution): point for point in points}
+    unique = {(point.name, point.value, origin_of(point).distribution): point for point in points}
     own_first = sorted(unique, key=lambda key: (key[2] != OWN_DISTRIBUTION, key[2], key[0]))
     registry = Registry()
     with SlowPlugins() as slow:
         plugins = []
         for key in own_first:
-            with slow.loading(_origin(unique[key])):
+            with slow.loading(origin_of(unique[key])):
                 plugins += [plugin] if (plugin := registry.load(unique[key])) is not None else []
         for plugin in plugins:
             with slow.loading(plugin.origin):
-                registry.take(plugin, tuple(_CLASSES))
+                registry.take(plugin, CLASS_HOOKS)
         registry.check_kinds()
         for plugin in plugins:
             with slow.loading(plugin.origin):
-                registry.take(plugin, _SPECS)
+                registry.take(plugin, SPEC_HOOKS)
                 registry.check_offers(plugin)
     registry.settle_aliases()
     return registry

@@ -8,12 +8,26 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, TypeVar
 
 from losszoo.errors import UsageError
-from losszoo.registry.faulty_specs import keeps_fault
+from losszoo.registry.faulty_specs import keeps_fault, sound
 from losszoo.registry.from_source.static_class import NotLiteral, class_attributes
 from losszoo.registry.params import Param, is_strings
 from losszoo.registry.specs import EXPECTS, NAME, TARGET
 
 Spec = TypeVar("Spec", "SignatureSpec", "KindSpec")
+
+# Keywords of a call and of losszoo.create, where a parameter of that name would never arrive.
+_TAKEN = (
+    "mask",
+    "denominator",
+    "older",
+    "reduction",
+    "empty",
+    "validate",
+    "signature",
+    "expects",
+    "streaming",
+    "relation",
+)
 
 
 @keeps_fault
@@ -60,6 +74,10 @@ class SignatureSpec:
         _require(isinstance(self.against, str), self, "signature", "against", "a name")
         written = isinstance(self.options, Mapping) and all(isinstance(x, Mapping) for x in self.options.values())
         _require(written, self, "signature", "options", "a dict of dicts, the fields of losszoo.Param by name")
+        clash = [name for name in self.options if name in (*names, *_TAKEN)]
+        if clash:
+            taken = ", ".join((*names, *_TAKEN))
+            raise UsageError(f"signature {self.name}: options must have other names than {taken}, got {clash[0]}")
         self.option_params()
 
     def option_params(self) -> tuple[Param, ...]:
@@ -127,7 +145,7 @@ def spec_of(offered: Any, kind: type[Spec]) -> Spec:
         UsageError: it is something else, or not of its form.
     """
     if isinstance(offered, kind):
-        return kind(**{entry.name: getattr(offered, entry.name) for entry in fields(kind)})
+        return sound(offered, kind)
     names = [entry.name for entry in fields(kind) if entry.name not in ("target", "made")]
     if isinstance(offered, str):
         if not TARGET.fullmatch(offered):

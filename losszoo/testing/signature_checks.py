@@ -22,8 +22,9 @@ from losszoo.registry.signature_specs import SignatureSpec, spec_of
 from losszoo.registry.specs import DOWNLOAD
 from losszoo.tasks.make_task import make_task
 from losszoo.testing.check import ConformanceError, require
-from losszoo.testing.equal import all_equal
+from losszoo.testing.equal import all_equal, in_short
 from losszoo.testing.loss_under_test import NotApplicable
+from losszoo.testing.signature_options import check_options
 from losszoo.testing.suite_report import FAILED, PASSED, SKIPPED, Outcome, Report
 from losszoo.training.data.batch_inputs import Batch, Model, Step
 from losszoo.training.data.prepared_data import prepare
@@ -47,7 +48,7 @@ def check_signature(signature: str | type[Signature] | Signature) -> Report:
 
     Example:
         >>> print(check_signature("triplet"))
-        triplet: 9 passed, 2 skipped
+        triplet: 9 passed, 3 skipped
     """
     rules = _made(signature)
     outcomes = tuple(_outcome(rule, rules) for rule in RULES)
@@ -257,7 +258,7 @@ def check_link(signature: Signature) -> None:
             "log-probabilities": bool((linked <= 0).all()),
         }[expects]
         advice = "end with a sigmoid or softmax, or its logarithm, or leave it out of expects"
-        require(inside, f"link must give {expects}", f"{linked.tolist()}", advice)
+        require(inside, f"link must give {expects}", in_short(linked), advice)
 
 
 def check_pairs(signature: Signature) -> None:
@@ -315,13 +316,6 @@ def _check_joined(signature: Signature, task: Any, name: str) -> None:
             require(numbers, f"the metrics of {kind.name} must be floating numbers", came, "convert them by float(...)")
 
 
-def _trunk(inputs: Tensor, targets: Tensor) -> tuple[nn.Module, int]:
-    """Features are the numbers of a row; where there is a target for each place, those of each place."""
-    if inputs.ndim > 2 and targets.ndim > 1:
-        return nn.Identity(), inputs.shape[1]
-    return nn.Flatten(), inputs[0].numel()
-
-
 RULES: Sequence[Rule] = (
     check_attributes,
     check_example,
@@ -333,6 +327,7 @@ RULES: Sequence[Rule] = (
     check_rightness,
     check_link,
     check_pairs,
+    check_options,
     check_training,
 )
 

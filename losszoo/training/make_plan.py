@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from losszoo._version import __version__
 from losszoo.common.seeding import Randomness, seed_all
@@ -190,18 +191,6 @@ def build(chosen: Choice, record: Callable[[], Record], world: World | None = No
     built = shared(built.to(device), world, by_share=options.accumulate == 1)
     optimizer = make_optimizer(model, built, setup.recipe)
     precision = Precision(options.precision, device)
-    guard = Guard(
-        [model, built],
-        optimizer,
-        options.on_nonfinite,
-        options.clip_norm,
-        options.clip_value,
-        clip=options.clip,
-        budget=Budget(steps=steps_of(setup.recipe, data, options)),
-        bundles=None,  # the run writes bundles of its own, into its folder
-        scaler=precision.scaler(),
-        ranks=world is not None,
-    )
     return Plan(
         task=task,
         data=data,
@@ -210,7 +199,7 @@ def build(chosen: Choice, record: Callable[[], Record], world: World | None = No
         prediction=make_prediction(built, signature),
         recipe=setup.recipe,
         optimizer=optimizer,
-        guard=guard,
+        guard=_guard(chosen, model, built, optimizer, precision, world),
         forward=make_forward(model, precision, world, compiled=options.compile),
         randomness=Randomness(options.seed, device),
         record=record(),
@@ -220,6 +209,29 @@ def build(chosen: Choice, record: Callable[[], Record], world: World | None = No
         accumulate=options.accumulate,
         world=world,
         checkpoint_seconds=options.checkpoint_seconds,
+    )
+
+
+def _guard(
+    chosen: Choice,
+    model: nn.Module,
+    loss: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    precision: Precision,
+    world: World | None,
+) -> Guard:
+    options = chosen.options
+    return Guard(
+        [model, loss],
+        optimizer,
+        options.on_nonfinite,
+        options.clip_norm,
+        options.clip_value,
+        clip=options.clip,
+        budget=Budget(steps=steps_of(chosen.setup.recipe, chosen.data, options)),
+        bundles=None,  # the run writes bundles of its own, into its folder
+        scaler=precision.scaler(),
+        ranks=world is not None,
     )
 
 

@@ -8,10 +8,12 @@ import socket
 import sqlite3
 import time
 import weakref
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from losszoo.common.locks import NoLocksError, locked
 from losszoo.common.text import in_one_line
 from losszoo.errors import UsageError
 
@@ -38,6 +40,8 @@ _SQLITE_CODES = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_CONS
 _SQL_STATES = ("42P07", "42710", "23505")  # of PostgreSQL: table or object exists, a key that must be unique
 _MYSQL_CODES = (1050, 1062)  # the same of MySQL and MariaDB
 _ATTEMPTS = 20
+# To take a trial is a matter of milliseconds; tries at a lock come ever more slowly, these within a minute.
+_TRIES = 80
 
 
 def require_optuna() -> None:
@@ -158,6 +162,24 @@ def _rdb(url: str, kind: str) -> Any:
     storage = optuna.storages.RDBStorage(url, engine_kwargs={"connect_args": {"timeout": _SQLITE_WAIT_SECONDS}})
     _write_ahead(storage.engine)
     return _closed(storage)
+
+
+@contextlib.contextmanager
+def one_by_one(url: str) -> Iterator[None]:
+    """Inside, no other process takes a trial: SQLite would let two of them take one that waits, as the default does.
+
+    A server's database locks the row. On a file system without locks the trial may be taken twice.
+    """
+    lock = None
+    if url.startswith("sqlite"):
+        path = Path(f"{url.partition(':///')[2].partition('?')[0]}.lock")
+        with contextlib.suppress(OSError, NoLocksError):
+            lock = locked(path, tries=_TRIES)
+    try:
+        yield
+    finally:
+        if lock is not None:
+            lock.release()
 
 
 def _closed(storage: Any) -> Any:

@@ -19,6 +19,7 @@ from losszoo.common import processes
 from losszoo.common.interrupt import Interrupt
 from losszoo.tuning.heartbeat import BEAT, beating
 from losszoo.tuning.seal import seal
+from losszoo.tuning.storage import one_by_one
 from losszoo.tuning.study import DRAWN, HOST, PROCESS, THREADS, best_of, count, give_up
 from losszoo.tuning.trial import FAILED, Running, TrialFailedError, folder_of
 from losszoo.tuning.tuning_plan import StudyPlan
@@ -72,7 +73,8 @@ def _is_wanted(study: Study, plan: StudyPlan, number: int) -> bool:
 def _ask(study: Study, plan: StudyPlan, worker: int) -> Trial:
     drawn = count(study).ended
     study.sampler = sampler_for(study, plan, drawn, worker)
-    trial = study.ask()
+    with one_by_one(plan.storage):
+        trial = study.ask()
     # The process comes last: who sees it sees the others too.
     marks = {
         HOST: processes.host(),

@@ -34,3 +34,20 @@ def prints(request: Any) -> Iterator[dict[str, str]]:
     """More than a pipe holds."""
     print("noise\n" * 100_000)
     yield {"status": "ok", "said": "much"}
+
+
+def writes_between(request: Any) -> Iterator[dict[str, str]]:
+    """Into every pipe that it finds, as code does that guesses the number of a file."""
+    for number in range(3, 20):
+        try:
+            os.write(number, b"\x80\x04cno_such_module\nno_such_name\n.")
+        except OSError:
+            continue
+    sum(range(10**15))
+    yield {}
+
+
+def interrupted(request: Any) -> Iterator[dict[str, str]]:
+    os.kill(os.getpid(), signal.SIGINT)
+    sum(range(10**6))
+    yield {}

@@ -10,6 +10,7 @@ import pytest
 from losszoo.bench import bench_worker
 from losszoo.bench.ask_worker import ask
 from losszoo.bench.workload import Workload
+from losszoo.common.child_process import ChildProcess, EndedError
 
 MINE = str(Path(__file__).parent / "mine.py")
 LIMITS = {"threads": None, "memory_limit": 10**9, "timeout": 60.0, "budget": 0.01, "repeats": 2}
@@ -85,3 +86,15 @@ def test_what_becomes_of_a_process(job: str, status: str, said: str) -> None:
     told = ask({"threads": 1}, timeout=2 if job == "hangs" else 1800, job=f"child_jobs:{job}")
     assert told["status"] == status
     assert said in told["said"]
+
+
+def test_bytes_between_the_answers_are_no_answer() -> None:
+    """Code that writes into every open file: the parent must not wait for ever, nor fail in a thread."""
+    with ChildProcess("cell") as child, pytest.raises(EndedError, match="the cell has written into the pipe of its"):
+        child.ask("child_jobs:writes_between", {}, seconds=None)
+
+
+def test_an_interrupted_process_prints_no_traceback() -> None:
+    with ChildProcess("cell", keep_stderr=True) as child, pytest.raises(EndedError, match="ended by SIGINT") as ended:
+        child.ask("child_jobs:interrupted", {}, seconds=None)
+    assert (ended.value.code, ended.value.last_line) == (-2, "")

@@ -28,6 +28,7 @@ from losszoo.cli.tables.result_table import show
 from losszoo.common.files import read_json
 from losszoo.registry.expressions import parse
 from losszoo.registry.registry import installed
+from losszoo.training.result_options import RESULT_OPTIONS, ResultOptions
 
 MY_LOSSES = '''
 from torch import nn
@@ -435,3 +436,8 @@ def test_a_terminal_sees_the_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_counted(count: int, noun: str, said: str) -> None:
     assert counted(count, noun) == said
+
+
+def test_a_run_has_the_same_defaults_from_python_and_from_the_command_line() -> None:
+    params = run_command.command.make_context("run", []).params
+    assert {name: params[name] for name in RESULT_OPTIONS} == dataclasses.asdict(ResultOptions())

@@ -192,7 +192,7 @@ def test_all_are_well_when_exhibits_are_sick(cli: Cli, asked: dict[str, dict[str
     assert all(loss["expected"] for loss in document["losses"])
     assert {loss["status"] for loss in document["losses"]} == {"stable", "exhibit"}
     assert "all as expected: stable ones healthy, exhibits sick." in done.stderr
-    assert (tmp_path / "all.html").read_text().count('<section class="patient"') == len(names)
+    assert (tmp_path / "all.html").read_text().count('<section class="loss"') == len(names)
 
 
 def test_some_of_all(cli: Cli, asked: dict[str, dict[str, Any]]) -> None:
@@ -289,8 +289,8 @@ FEW = {"seed": 0, "effort": 300, "budget": 600.0}
 def test_processes_examine_side_by_side() -> None:
     specs = [spec for spec in list_losses() if spec.name in ("nca-ratio", "mae")]
     found: list[str] = []
-    answer = examine_all.examine_all(specs, {**FEW, "effort": 3000}, 2, lambda patient: found.append(patient.name))
-    assert {patient.name: patient.verdict for patient in answer.patients} == {"nca-ratio": "sick", "mae": "healthy"}
+    answer = examine_all.examine_all(specs, {**FEW, "effort": 3000}, 2, lambda loss: found.append(loss.name))
+    assert {loss.name: loss.verdict for loss in answer.losses} == {"nca-ratio": "sick", "mae": "healthy"}
     assert sorted(found) == ["mae", "nca-ratio"]
     assert answer.verdict == "healthy"
 
@@ -299,7 +299,7 @@ def test_a_loss_that_ends_its_process_does_not_end_those_after_it(tmp_path: Path
     (tmp_path / "ends.py").write_text("import os\nos._exit(3)\n")
     deadly: Any = SimpleNamespace(name=f"{tmp_path}/ends.py:loss", status="stable")
     specs = [deadly, *(spec for spec in list_losses() if spec.name == "mae")]
-    first, second = examine_all.examine_all(specs, {**FEW, "effort": 3000}, 1).patients
+    first, second = examine_all.examine_all(specs, {**FEW, "effort": 3000}, 1).losses
     assert (first.verdict, first.expected) == ("undecided", False)
     assert first.remark == "the loss has ended the process that it ran in, with exit code 3"
     assert second.verdict == "healthy"

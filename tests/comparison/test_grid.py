@@ -13,14 +13,14 @@ import pytest
 
 import losszoo
 from losszoo import UsageError
-from losszoo.comparison.compare_options import DECIDING, FREE, Request, parse_seeds
+from losszoo.comparison.compare_options import DECIDING, FREE, CompareRequest, parse_seeds
 from losszoo.comparison.grid import make_grid
 from losszoo.training.run_options import Options
 
 
-def request(**changes: Any) -> Request:
+def request(**changes: Any) -> CompareRequest:
     asked: dict[str, Any] = {"losses": ["cross-entropy"], "tasks": ["digits"], "seeds": 2, **changes}
-    return Request(**asked)
+    return CompareRequest(**asked)
 
 
 def refused(**changes: Any) -> str:
@@ -162,8 +162,8 @@ def test_baselines_that_do_not_fit_are_told() -> None:
 def test_a_wrong_name_is_told_before_torch_is_imported() -> None:
     code = (
         "import sys; from losszoo.comparison.grid import make_grid\n"
-        "from losszoo.comparison.compare_options import Request\n"
-        "try: make_grid(Request(['focl'], ['digits']))\n"
+        "from losszoo.comparison.compare_options import CompareRequest\n"
+        "try: make_grid(CompareRequest(['focl'], ['digits']))\n"
         "except Exception as error: print(type(error).__name__, 'torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

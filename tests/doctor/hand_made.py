@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from losszoo.doctor.examine_all import Patient
+from losszoo.doctor.examine_all import ExaminedLoss
 from losszoo.doctor.report.examination import Examination, Finding, Strip
 
 SCALES = tuple(10.0 ** (k / 2) for k in range(-6, 9))
@@ -87,10 +87,12 @@ HOSTILE = replace(
     complete=False,
 )
 PATIENTS = (
-    Patient("bce", "stable", replace(HEALTHY, target="bce")),
-    Patient("nca-stable", "stable", HEALTHY),
-    Patient("nca-ratio", "exhibit", replace(SICK, target="nca-ratio", findings=(LOG, DIVISION))),
-    Patient("softmax-nll-eps", "exhibit", replace(HEALTHY, target="softmax-nll-eps")),
-    Patient("my-own", "stable", replace(SICK, target="my-own", findings=(RAISES,))),
-    Patient("broken", "stable", None, "UsageError: loss broken of plugin x, x 1.0 cannot be loaded: no module named y"),
+    ExaminedLoss("bce", "stable", replace(HEALTHY, target="bce")),
+    ExaminedLoss("nca-stable", "stable", HEALTHY),
+    ExaminedLoss("nca-ratio", "exhibit", replace(SICK, target="nca-ratio", findings=(LOG, DIVISION))),
+    ExaminedLoss("softmax-nll-eps", "exhibit", replace(HEALTHY, target="softmax-nll-eps")),
+    ExaminedLoss("my-own", "stable", replace(SICK, target="my-own", findings=(RAISES,))),
+    ExaminedLoss(
+        "broken", "stable", None, "UsageError: loss broken of plugin x, x 1.0 cannot be loaded: no module named y"
+    ),
 )

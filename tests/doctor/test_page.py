@@ -183,6 +183,7 @@ def test_the_file_needs_nothing_else(tmp_path: Path, examinations: Any) -> None:
     path = tmp_path / "page.html"
     write_page(examinations, path)
     text = path.read_text(encoding="utf-8")
+    assert text.startswith("<!DOCTYPE html>")
     tags = Tags()
     tags.feed(text)
     assert tags.open == []

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from losszoo.registry.discovery import declared, owner_of
+from losszoo.registry.discovery import UNKNOWN, declared, owner_of
 
 GROUP = "losszoo"
 HEAD = "Metadata-Version: 2.1\nName: {}\nVersion: 1.0\n\nName: not this one\n"
@@ -33,7 +33,8 @@ def told(group: str = GROUP) -> list[tuple[str, str, str, str]]:
 
 def by_importlib(group: str = GROUP) -> list[tuple[str, str, str, str]]:
     points = importlib.metadata.entry_points(group=group)
-    return sorted((p.name, p.value, p.dist.name, p.dist.version) for p in points if p.dist is not None)
+    owners = [(p, p.dist.metadata) for p in points if p.dist is not None]
+    return sorted((p.name, p.value, m["Name"] or UNKNOWN, m["Version"] or "") for p, m in owners)
 
 
 def test_what_is_installed_here() -> None:
@@ -58,6 +59,12 @@ LAYOUTS: dict[str, Callable[[Path], list[Path]]] = {
     "a folder twice": lambda f: [put(f, "here", "[losszoo]\na = json\n"), f],
     "extras": lambda f: [put(f, "extra", "[losszoo]\na = json [more, less]\n")],
     "spaces about the colon": lambda f: [put(f, "wide", "[losszoo]\na = json : loads\n")],
+    "a header that is none": lambda f: [put(f, "odd", "[losszoo]\na = json\n", head="Summary: a\n\x0b\n" + HEAD)],
+    "an empty line before the headers": lambda f: [put(f, "late", "[losszoo]\na = json\n", head="\n" + HEAD)],
+    "a header in capitals": lambda f: [
+        put(f, "loud", "[losszoo]\na = json\n", head="NAME: loud\nName: b\nVersion: 1\n")
+    ],
+    "a name of two lines": lambda f: [put(f, "wide", "[losszoo]\na = json\n", head="Name: wide\n more\nVersion: 1\n")],
     "an egg": lambda f: [put(f, "old", "[losszoo]\na = json\n", kind="egg-info")],
     "an archive": archive,
 }
@@ -70,6 +77,25 @@ def test_what_lies_on_the_path(layout: str, tmp_path: Path, monkeypatch: pytest.
     assert told() == sorted(set(found))
     for point in declared(GROUP)[0]:
         assert point.load().__name__.startswith(("json", "JSON", "loads"))
+
+
+@pytest.mark.parametrize("entry", [b"/nowhere", Path("/nowhere"), None])
+def test_an_entry_of_the_path_that_is_no_text_is_passed_over(
+    entry: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(tmp_path, "here", "[losszoo]\na = json [extra]\n")
+    monkeypatch.setattr(sys, "path", [entry, str(tmp_path)])
+    assert told() == [("a", "json [extra]", "here", "1.0")]
+
+
+def test_a_broken_copy_of_a_distribution_does_not_stop_the_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folders = [put(tmp_path / name, "twice", "[losszoo]\na = json\n") for name in ("first", "second")]
+    (folders[0] / "twice-1.0.dist-info" / "entry_points.txt").write_bytes(b"[losszoo]\na = \xff\n")
+    monkeypatch.setattr(sys, "path", [*map(str, folders)])
+    assert told() == [("a", "json", "twice", "1.0")]
+    assert [type(error) for _, error in declared(GROUP)[1]] == [UnicodeDecodeError]
 
 
 def test_a_finder_that_knows_distributions_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,6 +46,9 @@ class Sound(Signature):
 """
 
 
+OPTION = "    options = {'x': {}}\n"
+
+
 @dataclass(frozen=True)
 class Case:
     """A plugin, the module of its classes, the stage at which it fails, and what is said of it."""
@@ -240,6 +243,64 @@ CASES = {
         "check",
         "loss_inputs on diabetes must be accepted by its own check, got the error scores must have shape (N,)",
         ("wrong-loss-inputs",),
+    ),
+    "option-of-an-argument": Case(
+        SIGNATURES + "['sig_option_of_an_argument.classes:Sound']",
+        of("option-of-an-argument", "    def head", OPTION.replace("x", "marks") + "    def head"),
+        "spec",
+        "signature option-of-an-argument: options must have other names than scores, marks, mask, denominator, ",
+    ),
+    "option-of-a-call": Case(
+        SIGNATURES + "['sig_option_of_a_call.classes:Sound']",
+        of("option-of-a-call", "    def head", OPTION.replace("x", "reduction") + "    def head"),
+        "spec",
+        "relation, got reduction",
+    ),
+    "option-of-no-default": Case(
+        SIGNATURES + "['sig_option_of_no_default.classes:Sound']",
+        of(
+            "option-of-no-default",
+            "    def head",
+            OPTION.replace("{}", "{'default': 2, 'range': (0, 1)}") + "    def head",
+        ),
+        "spec",
+        "x: default must be in [0, 1], got 2",
+    ),
+    "option-of-pairs": Case(
+        SIGNATURES + "['sig_option_of_pairs.classes:Sound']",
+        of("option-of-pairs", "    def head", OPTION + "    def pairs(self, inputs): return None\n    def head"),
+        "target",
+        "options must be left out where rows form pairs, got ['x']",
+        ("option-of-pairs",),
+    ),
+    "option-that-is-not-tried": Case(
+        SIGNATURES + "['sig_option_that_is_not_tried.classes:Sound']",
+        of("option-that-is-not-tried", "    def head", OPTION + "    def head"),
+        "check",
+        "every option must be tried by option_cases, got no case for x; yield a losszoo.OptionCase that sets it",
+        ("option-that-is-not-tried",),
+    ),
+    "option-that-acts": Case(
+        SIGNATURES + "['sig_option_that_acts.classes:Sound']",
+        of(
+            "option-that-acts",
+            "    def head",
+            OPTION + "    def present(self, inputs, options): return inputs[1] > 0\n    def head",
+        ),
+        "check",
+        "options must do nothing by default, got elements left out or weighed",
+        ("option-that-acts",),
+    ),
+    "option-of-another-shape": Case(
+        SIGNATURES + "['sig_option_of_another_shape.classes:Sound']",
+        of(
+            "option-of-another-shape",
+            "    def head",
+            OPTION + "    def present(self, inputs, options): return inputs[1][1:] > 0\n    def head",
+        ),
+        "check",
+        "present must be None or a boolean mask of shape (6,), got torch.bool (5,)",
+        ("option-of-another-shape",),
     ),
     "unnatural-kind": Case(
         KINDS + "[KindSpec(name='odd', target='a:B', natural='nothing', metrics=('m',))]",

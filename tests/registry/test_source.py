@@ -159,6 +159,24 @@ def function(head: str, doc: str = DOC.format(summary="S."), params: str = "") -
 
 
 LOSS = '@loss(signature="regression")'
+QUOTES = '"""'
+HIDING = {
+    "quotes in a comment": f"# {QUOTES}\n",
+    "quotes in a string": f"X = '{QUOTES}'\n",
+    "a loss in a string": f"X = '''\n{QUOTES}\n@loss(signature='binary')\ndef ghost(predictions, targets): pass\n'''\n",
+    "a loss in the words of the module": f"'''Words.\n\n{function('@loss(signature=1)')}'''\n",
+    "quotes in a body": f"def helper():\n    return '{QUOTES}'\n",
+}
+
+
+@pytest.mark.parametrize("before", HIDING)
+def test_no_loss_is_passed_over(before: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = f"hiding_{list(HIDING).index(before)}"
+    body = function(LOSS).replace("return 0", f"return '{QUOTES}'")
+    write(tmp_path, name, HIDING[before] + body + function(LOSS).replace("def f", "def g"), monkeypatch)
+    assert [spec.name for spec in losses_in(name)] == ["f", "g"]
+
+
 CUT = DOC.format(summary="S.").replace("Reference:", "See:")
 BAD = {
     "no-docstring": (function(LOSS, "    pass"), 4, "must have a summary in its first line, a formula"),
@@ -186,7 +204,7 @@ BAD = {
     "computed-range": (
         function(LOSS, params="delta: Annotated[float, Range(0, len(LIST))] = 1.0"),
         4,
-        r"an end of the Range of delta must be a literal, or a name of this file that is one, got len\(LIST\)",
+        r"Range of delta must be a literal, or a name that this file sets once, to a literal, got len\(",
     ),
     "one-end": (
         function(LOSS, params="d: Annotated[float, Range(0)] = 1.0"),
@@ -205,6 +223,42 @@ BAD = {
     "no-type": (function(LOSS, params="d=1"), 4, "d must have a type, such as d: float"),
     "no-default": (function(LOSS, params="d: bool"), 4, "d must have a default"),
     "computed-default": (function(LOSS, params="d: int = len(LIST)"), 4, "default of d must be a literal"),
+    "set-twice": (
+        "D = 0.5\nD = 0.75\n" + function(LOSS, params="d: Annotated[float, Range(0, 1)] = D"),
+        2,
+        "or a name that this file sets once, to a literal, got D",
+    ),
+    "set-with-another": (
+        "D = 0.5\n(D, E) = 1, 2\n" + function(LOSS, params="d: Annotated[float, Range(0, D)] = 0.5"),
+        2,
+        "that this file sets once",
+    ),
+    "changed-later": (
+        function(LOSS, params="d: Annotated[float, Range(0, 1)] = LATER") + "LATER = 1\nLATER /= 2\n",
+        27,
+        "that this file sets once",
+    ),
+    "by-position": (
+        function(LOSS).replace("targets)", "targets, d: int = 1, /)"),
+        4,
+        "d must be taken by its name, got it before the /",
+    ),
+    "within-if": (
+        "if True:\n" + textwrap.indent(function(LOSS), "    "),
+        5,
+        "f: must be a function or class at the top of its file, got one within another",
+    ),
+    "async": (function(LOSS).replace("def f", "async def f"), 4, "must be a function or class .*, or async"),
+    "deep": (
+        function(LOSS, params=f"d: Annotated[float, Range(0, 1)] = {'-' * 3000}0.5"),
+        None,
+        "module bad_deep cannot be read: .*recursion",
+    ),
+    "type-of-itself": (
+        "T = T | None\n" + function(LOSS, params="d: T = 0.5"),
+        5,
+        "loss f cannot be read: .*recursion",
+    ),
     "no-loss": ("def f(): pass\n# @loss", None, "module bad_no_loss must hold a loss marked with @losszoo.loss"),
     "syntax": (f"{LOSS}\ndef f(:\n  pass", 2, "module bad_syntax cannot be read: invalid syntax"),
 }

@@ -41,6 +41,7 @@ def test_the_file_needs_nothing_else(tmp_path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     tags = Tags()
     tags.feed(text)
+    assert text.startswith("<!DOCTYPE html>")
     assert tags.open == []
     assert not {"link", "img", "iframe", "object", "base", "a"} & {tag for tag, _ in tags.seen}
     for _, attributes in tags.seen:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from losszoo import Loss, Unreduced, pairwise, softmax_row
+from losszoo import Loss, Unreduced, UsageError, pairwise, softmax_row
 from losszoo.losses.configured_loss import LossInfo
 
 
@@ -98,6 +98,19 @@ class Bare(Loss):
     def forward(self, predictions: Tensor, targets: Tensor, **how: Any) -> Tensor:
         rows = (predictions - targets).unsqueeze(0)
         return (rows @ rows.mT).squeeze() / rows.numel()
+
+
+class Misnaming(Loss):
+    """Says the name of the argument in its text, and that of another one to programs."""
+
+    def __init__(self) -> None:
+        super().__init__(sound, LossInfo("misnaming", "regression"))
+
+    def forward(self, *inputs: Any, **how: Any) -> Tensor:
+        try:
+            return super().forward(*inputs, **how)
+        except UsageError as error:
+            raise UsageError("weight must be right, got what is not", argument="mask") from error
 
 
 def always_double(predictions: Tensor, targets: Tensor) -> Tensor:
@@ -295,7 +308,8 @@ CASES = (
     Case("check_wrong_shapes", Bare, r"inputs \(one too many\) must be refused .*got the error TypeError"),
     Case("check_wrong_numbers", Bare, r"targets \(a target of NaN\) must be refused .*got no error"),
     Case("check_wrong_weights", Bare, r"weight \(a list\) must be refused .*got no error"),
-    Case("check_wrong_options", swallowing, "unknown parameter must be refused, got no error for .*; name every"),
+    Case("check_wrong_weights", Misnaming, r"weight \(a list\) must be refused .* of mask; leave"),
+    Case("check_wrong_options", swallowing, r"no_such_parameter \(an unknown one\) .* got no error; name every"),
     Case("check_announced_parameters", ANNOUNCED, r"parameters must be \{'scale': 1.0\}, got ", None),
     Case("check_legal_options", ANNOUNCED, "wherever a parameter is legal, got the value inf with scale=0.0", None),
     _multiclass("check_signature_options", always_ignoring, "the mean must be the same"),

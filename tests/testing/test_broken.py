@@ -8,7 +8,8 @@ from broken import ANNOUNCED, CASES, Case, sound
 
 import losszoo
 from losszoo import testing
-from losszoo.registry.registry import Origin, installed
+from losszoo.registry.plugin import Origin
+from losszoo.registry.registry import installed
 
 
 @pytest.fixture

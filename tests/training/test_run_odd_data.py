@@ -15,7 +15,8 @@ from tiny import Tiny, labelled, table
 
 import losszoo
 from losszoo import UsageError
-from losszoo.registry.registry import Origin, installed
+from losszoo.registry.plugin import Origin
+from losszoo.registry.registry import installed
 from losszoo.tasks.make_task import make_task
 from losszoo.training.data.prepared_data import prepare
 from losszoo.training.make_plan import make_plan

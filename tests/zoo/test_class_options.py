@@ -137,9 +137,9 @@ def test_weighed_probabilities_are_those_of_what_is_drawn(q: Any, weight: Any, e
 def test_gradients_with_all_options_are_those_of_finite_differences(name: str) -> None:
     x, labels, q = outputs(name, 5, 4, 2)
     labels[1] = 7
-    loss = create(name, weight=[0.5, 2.0, 0.25, 1.0], ignore_index=7, reduction="none")
-    for targets in (labels, q):
-        torch.autograd.gradcheck(lambda z, t=targets: loss(z, t), (x.clone().requires_grad_(),))
+    for targets, ignored in ((labels, 7), (q, -100)):
+        loss = create(name, weight=[0.5, 2.0, 0.25, 1.0], ignore_index=ignored, reduction="none")
+        torch.autograd.gradcheck(lambda z, f=loss, t=targets: f(z, t), (x.clone().requires_grad_(),))
 
 
 @by_name
@@ -181,6 +181,17 @@ def test_half_precision_has_the_options_too(name: str, dtype: torch.dtype) -> No
 
 
 # What is refused ---------------------------------------------------------------------------------------------
+
+
+@by_name
+def test_probabilities_have_no_label_to_ignore(name: str) -> None:
+    """As in torch, whose cross_entropy takes no ignore_index >= 0 with them."""
+    x, _, q = outputs(name, 3, 4)
+    with pytest.raises(UsageError, match=r"ignore_index must be no class where targets are probabilities, .* got 2"):
+        create(name, ignore_index=2)(x, q)
+    close(create(name, ignore_index=7)(x, q), create(name)(x, q))
+    with pytest.raises(RuntimeError, match="ignore_index is not supported for floating point target"):
+        F.cross_entropy(x, q, ignore_index=2)
 
 
 @by_name
@@ -269,8 +280,35 @@ def test_a_loss_of_ones_own_has_the_options_without_a_line(loss: Any) -> None:
     assert "failed" not in str(check_loss(loss, signature="multiclass"))
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "rule"),
+    [
+        ("ignore_index", 1.5, "must be a whole number, got 1.5"),
+        ("ignore_index", "first", "must be a whole number, got 'first'"),
+        ("weight", "balanced", "must be a finite number, a flat sequence .*, got 'balanced'"),
+        ("weight", [1.0, -1.0], r"must be in \[0, inf\), every entry, got \[1.0, -1.0\]"),
+        ("weight", [0.0, 0.0], "must be finite and >= 0, with at least one number above 0"),
+    ],
+)
+@pytest.mark.parametrize("loss", [own, Own])
+def test_options_of_a_loss_of_ones_own_have_their_ranges(loss: Any, option: str, value: Any, rule: str) -> None:
+    with pytest.raises(UsageError, match=f"{loss.__name__}: {option} {rule}"):
+        create(loss, signature="multiclass", **{option: value})
+    made = create(loss, signature="multiclass")
+    with pytest.raises(UsageError, match=f"{option} {rule}"):
+        setattr(made, option, value)
+
+
+def named_by_words(logits: Tensor, targets: Tensor, *, weight: str = "alike") -> Tensor:
+    return F.cross_entropy(logits, targets, reduction="none") * (2.0 if weight == "double" else 1.0)
+
+
 def test_a_loss_that_takes_an_option_itself_is_given_it() -> None:
     logits, labels = draw(7, 4)
+    close(
+        create(named_by_words, signature="multiclass", weight="double")(logits, labels),
+        2 * F.cross_entropy(logits, labels),
+    )
     made = create(TakesWeight, signature="multiclass", weight=3.0)
     close(made(logits, labels), 3 * F.cross_entropy(logits, labels))
 

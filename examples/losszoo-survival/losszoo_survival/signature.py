@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from losszoo import EdgeCase, Signature, checks
+from losszoo import EdgeCase, OptionCase, Signature, Weighed, checks
 
 
 class Survival(Signature):
@@ -77,3 +77,38 @@ class Survival(Signature):
     def predict(self, outputs, data):
         """What the metrics of the kind judge."""
         return outputs.squeeze(1)
+
+    options = {
+        "horizon": {
+            "default": None,
+            "range": (0, None),
+            "bounds": "()",
+            "summary": "time at which the study ends: a later event is not seen",
+        },
+        "entry": {
+            "default": 0.0,
+            "range": (0, None),
+            "summary": "who was seen for a shorter time takes no part",
+        },
+    }
+
+    def present(self, inputs, options):
+        """False where an option leaves a row out; None where it leaves out none."""
+        return inputs[1] >= options["entry"] if options["entry"] else None
+
+    def weighed(self, inputs, options):
+        """What the options make of the inputs, and what they multiply the values by: here by nothing."""
+        risks, times, events = inputs
+        end = options["horizon"]
+        if end is None:
+            return Weighed(inputs)
+        return Weighed((risks, times.clamp(max=end), torch.where(times > end, 0.0, events)))
+
+    def option_cases(self, inputs, expects):
+        """Calls with options, and without, that must agree."""
+        risks, times, events = inputs
+        every, middle = torch.arange(len(times)), times.median().item()
+        ended = risks, times.clamp(max=middle), torch.where(times > middle, 0.0, events)
+        yield OptionCase("a study that has ended", {"horizon": middle}, inputs, {}, ended, every)
+        kept = every[times >= middle]
+        yield OptionCase("who is absent", {"entry": middle}, inputs, {}, self.rows_of(inputs, kept), kept)

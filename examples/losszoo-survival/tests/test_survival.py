@@ -45,6 +45,15 @@ def test_the_mean_is_that_over_the_events():
     assert losszoo.create("cox")(*inputs).item() == pytest.approx(math.log(3))
 
 
+def test_options_hold_for_every_loss():
+    inputs = torch.zeros(3), torch.tensor([1.0, 2.0, 3.0]), torch.ones(3)
+    # One event before the horizon, of three who are at risk; two who enter, with events log 2 and log 1.
+    assert losszoo.create("cox", horizon=1.5)(*inputs).item() == pytest.approx(math.log(3))
+    assert losszoo.create("cox", entry=1.5)(*inputs).item() == pytest.approx(math.log(2) / 2)
+    # At a hazard of 1 the loss is the time: 1, 1.5 and 1.5.
+    assert losszoo.create("exponential-survival", horizon=1.5)(*inputs).item() == pytest.approx(4 / 3)
+
+
 def test_the_exponential_model_is_that_of_scipy():
     risks, times = torch.tensor([-1.0, 0.0, 2.0]), torch.tensor([0.5, 1.0, 3.0])
     scale = np.exp(-risks.numpy())

@@ -150,14 +150,14 @@ def _all(options: dict[str, Any], plugin: str | None, jobs: int, html: str | Non
     from losszoo.doctor.examine_all import examine_all
 
     with progress_bar("examining", len(specs), "") as update:
-        rounds = examine_all(specs, options, jobs, lambda one: update(advance=1, line=f"{one.name}: {one.verdict}"))
+        answer = examine_all(specs, options, jobs, lambda one: update(advance=1, line=f"{one.name}: {one.verdict}"))
     console = Console(stderr=as_json, highlight=False)
     if as_json:
-        _answer(rounds.to_dict())
-    show_all(rounds.patients, console)
+        _answer(answer.to_dict())
+    show_all(answer.losses, console)
     if html:
-        _page(rounds.patients, html, f"losses of {plugin}" if plugin else "every installed loss", console)
-    return EXIT_CODES[rounds.verdict]
+        _page(answer.losses, html, f"losses of {plugin}" if plugin else "every installed loss", console)
+    return EXIT_CODES[answer.verdict]
 
 
 def _answer(document: dict[str, Any]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
@@ -10,13 +10,18 @@ import click
 
 from losszoo.cli.shared_options import columns, counted, exit_with, hanging, print_json
 from losszoo.cli.shared_options import command as make_command
+from losszoo.registry.plugin import Failure, Origin
 from losszoo.registry.plugin_check import target_failures
-from losszoo.registry.registry import Failure, Origin, Registry, installed
+from losszoo.registry.registry import Registry, installed
+
+_OFFERS = {"losses": "loss", "tasks": "task", "signatures": "signature", "kinds": "kind"}
 
 
 @make_command("plugins")
 @click.option(
-    "--check", is_flag=True, help="Try the rules of every signature too, and exit with 1 where anything is broken."
+    "--check",
+    is_flag=True,
+    help="Try the rules of every signature and card too, and exit with 1 where anything is broken.",
 )
 def command(check: bool, as_json: bool) -> None:
     """Every plugin, what it offers, and every failure. Loads every target to try it."""
@@ -44,33 +49,29 @@ def command(check: bool, as_json: bool) -> None:
 
 
 def _broken_rules(registry: Registry) -> Iterator[Failure]:
-    """Of the signatures that can be loaded: a wrong example, illegal edge cases, and so on."""
-    from losszoo.testing.signature_checks import signature_faults  # imports torch
+    """Cards that say something else than the code; of the signatures a wrong example, illegal edge cases, and so on."""
+    from losszoo.testing.card_checks import card_faults  # imports torch
+    from losszoo.testing.signature_checks import signature_faults
 
-    for name in registry.loadable_signatures():
+    for name, fault in card_faults(registry.losses):
+        yield Failure(registry.origin("loss", name), "check", f"loss {name}: {fault}")
+    for name in registry.loadable("signature"):
         for fault in signature_faults(name):
             yield Failure(registry.origin("signature", name), "check", f"signature {name}: {fault}")
 
 
 def _plugin(registry: Registry, origin: Origin) -> dict[str, Any]:
-    shelves: dict[str, tuple[str, Iterable[str]]] = {
-        "losses": ("loss", registry.losses),
-        "tasks": ("task", registry.tasks),
-        "signatures": ("signature", registry.signatures),
-        "kinds": ("kind", registry.kinds),
-    }
     offered = {
-        shelf: [name for name in names if registry.origin(kind, name) == origin]
-        for shelf, (kind, names) in shelves.items()
+        plural: [name for name in registry.shelf(what) if registry.origin(what, name) == origin]
+        for plural, what in _OFFERS.items()
     }
     return {**asdict(origin), **offered}
 
 
 def _offer(registry: Registry, origin: Origin) -> str:
     plugin = _plugin(registry, origin)
-    nouns = {"losses": "loss", "tasks": "task", "signatures": "signature", "kinds": "kind"}
-    counts = [(len(plugin[shelf]), noun) for shelf, noun in nouns.items()]
-    return ", ".join(counted(count, noun) for count, noun in counts if count) or "nothing"
+    counts = [(len(plugin[plural]), what) for plural, what in _OFFERS.items()]
+    return ", ".join(counted(count, what) for count, what in counts if count) or "nothing"
 
 
 def _failure(failure: Failure) -> dict[str, str]:

@@ -17,6 +17,7 @@ from losszoo.registry.compatibility import check_fit, leaves, own_names
 from losszoo.registry.expressions import Weighted, parse
 from losszoo.registry.registry import installed
 from losszoo.registry.specs import TaskSpec
+from losszoo.training.result_options import ResultOptions
 
 if TYPE_CHECKING:
     from losszoo.training.run_result import RunResult
@@ -42,24 +43,33 @@ EXIT_CODES = {"completed": 0, "stopped-early": 0, "stopped-by-guard": 1, "interr
     help="model., recipe., loss. or task. keys: model.dim=64.",
 )
 @click.option("--epochs", type=click.IntRange(min=1), help="The same as --set recipe.epochs=N.")
-@click.option("--clip-norm", type=float, help="Largest gradient norm.")
-@click.option("--clip-value", type=float, help="Largest absolute value of a gradient entry.")
+@click.option("--clip-norm", default=ResultOptions.clip_norm, type=float, help="Largest gradient norm.")
 @click.option(
-    "--clip", metavar="auto|zscore", help="Adaptive bound of the norm: auto(percentile=90), zscore(threshold=3)."
+    "--clip-value", default=ResultOptions.clip_value, type=float, help="Largest absolute value of a gradient entry."
+)
+@click.option(
+    "--clip",
+    default=ResultOptions.clip,
+    metavar="auto|zscore",
+    help="Adaptive bound of the norm: auto(percentile=90), zscore(threshold=3).",
 )
 @click.option(
     "--on-nonfinite",
-    default="raise",
+    default=ResultOptions.on_nonfinite,
     show_default=True,
     type=click.Choice(["raise", "skip", "rollback"]),
     help="Stop, skip the step, or roll back to the last good state with half the learning rate.",
 )
 @click.option(
-    "--accumulate", default=1, show_default=True, type=click.IntRange(min=1), help="Batches that make one step."
+    "--accumulate",
+    default=ResultOptions.accumulate,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Batches that make one step.",
 )
 @click.option(
     "--precision",
-    default="fp32",
+    default=ResultOptions.precision,
     show_default=True,
     type=click.Choice(["fp32", "bf16", "fp16"]),
     help="Precision of the model's forward pass.",
@@ -67,7 +77,7 @@ EXIT_CODES = {"completed": 0, "stopped-early": 0, "stopped-by-guard": 1, "interr
 @click.option("--compile", is_flag=True, help="Compile the model with torch.compile.")
 @click.option("--tensorboard", is_flag=True, help="Write scalars and gradient histograms into the run folder.")
 @click.option("--out", default="runs", show_default=True, help="Folder of the run folders.")
-@click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, ...")
+@click.option("--device", default=ResultOptions.device, show_default=True, help="cpu, cuda, cuda:1, ...")
 @click.option("--signature", help="Signature of your own loss, if its argument names do not show it.")
 @click.option("--expects", help="What your own loss takes: logits, probabilities or log-probabilities.")
 @click.option(

@@ -14,7 +14,7 @@ from markupsafe import Markup
 from losszoo._version import __version__
 from losszoo.common.files import write_atomically
 from losszoo.common.html import asset, sha256, template
-from losszoo.doctor.examine_all import Patient
+from losszoo.doctor.examine_all import ExaminedLoss
 from losszoo.doctor.report.examination import Examination, Finding
 from losszoo.doctor.report.heat_strip_svg import drawings, key
 from losszoo.doctor.report.wording import TRIED, effort, headline, outcome, place, reach, remedy, shortest
@@ -24,31 +24,33 @@ _HERE = __name__.rpartition(".")[0]
 _CHIPS = {True: "verified", False: "refuted", None: "open"}
 
 
-def write_page(examinations: Sequence[Examination | Patient], path: str | os.PathLike[str], title: str = "") -> None:
+def write_page(
+    examinations: Sequence[Examination | ExaminedLoss], path: str | os.PathLike[str], title: str = ""
+) -> None:
     """Write a page: one examination, or an index and many.
 
     Args:
-        examinations: what to show; a :class:`Patient` tells too whether it is an exhibit, or why it has no answer.
+        examinations: what to show; a :class:`ExaminedLoss` tells too whether it is an exhibit, or why it has no answer.
         path: of the file, which is written whole or not at all.
         title: of the page; by default the target, where it is one alone.
 
     Raises:
         UsageError: the file cannot be written.
     """
-    patients = [e if isinstance(e, Patient) else Patient(e.target, "stable", e) for e in examinations]
+    losses = [e if isinstance(e, ExaminedLoss) else ExaminedLoss(e.target, "stable", e) for e in examinations]
     try:
-        write_atomically(Path(path), _page(patients, title).encode("utf-8", "backslashreplace"))
+        write_atomically(Path(path), _page(losses, title).encode("utf-8", "backslashreplace"))
     except OSError as error:
         raise UsageError(
             f"the page must go to a file that can be written, got {path} ({error.strerror or error}); choose another"
         ) from error
 
 
-def _page(patients: Sequence[Patient], title: str) -> str:
+def _page(losses: Sequence[ExaminedLoss], title: str) -> str:
     style, script = asset(_HERE, "page.css"), asset(_HERE, "page.js")
     return template(_HERE, "page.html.jinja").render(
-        patients=patients,
-        name=title or (patients[0].name if len(patients) == 1 else "losses"),
+        losses=losses,
+        name=title or (losses[0].name if len(losses) == 1 else "losses"),
         policy=f"default-src 'none'; style-src {sha256(style)}; script-src {sha256(script)}; base-uri 'none'",
         style=style,
         script=script,

@@ -43,7 +43,8 @@ class Weighed(NamedTuple):
 
     Args:
         inputs: that the function is called with.
-        factor: what the values are multiplied by, of :meth:`Signature.element_shape`; None for 1.
+        factor: what the values are multiplied by, of :meth:`Signature.element_shape`, with a size of 1 where it is
+            alike along a dimension; None for 1.
         counts: what each value counts in a mean, of the same shape; None for 1.
     """
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import math
+import re
 import sys
 from collections.abc import Iterator
 from importlib.machinery import ModuleSpec
@@ -13,17 +14,23 @@ from losszoo.errors import UsageError, suggest
 from losszoo.losses.sums.words import SIMILARITIES
 from losszoo.registry.faulty_specs import collecting, faulty
 from losszoo.registry.from_source.docstring import Docstring, read_docstring
+from losszoo.registry.from_source.statements import (
+    TOO_MUCH,
+    Marked,
+    assigned,
+    last_name,
+    marked,
+    statements,
+)
 from losszoo.registry.params import Param
 from losszoo.registry.specs import LossSpec
-
-Marked = ast.FunctionDef | ast.ClassDef
 
 DECLARES = ("signature", "tags", "aliases", "status", "stable_twin", "expects", "name")
 _RANGE = ("bounds", "log", "search")
 # What a function is given by the zoo, and not by the user of the loss.
 _GIVEN = ("mask", "row_labels", "column_labels")
 _ROWS = ("pairwise", "softmax_row")
-_TYPES = {
+TYPES = {
     frozenset({"float"}): "float",
     frozenset({"int", "float"}): "float",
     frozenset({"int"}): "int",
@@ -65,8 +72,8 @@ def losses_in(*modules: str) -> list[LossSpec]:
 
     Everything that :func:`losszoo.loss` marks is read from the source: name, summary (the docstring's first line),
     formula (its ``.. math::``), parameters with types, defaults, ranges (``Annotated[float, Range(0, None)]``) and
-    summaries (``Args:``), reference, and what the decorator says. Literals only, or names of the module that stand for
-    them.
+    summaries (``Args:``), reference, and what the decorator says. Literals only, or names that the module sets once, to
+    a literal.
 
     Args:
         modules: as an import names them: "my_package.losses".
@@ -100,60 +107,18 @@ def _losses_in_text(name: str, place: str, text: bytes | None) -> Iterator[LossS
     if text is None:
         yield faulty(LossSpec, f"module {name} has no source to read; give its losses as losszoo.LossSpec")
         return
-    if b"@loss" not in text and b".loss(" not in text:
-        return
     try:
-        body = _parsed(text)
-    except (SyntaxError, ValueError) as error:
+        body, hidden = statements(text)
+    except (SyntaxError, ValueError, *TOO_MUCH) as error:
         said, line = getattr(error, "msg", error), getattr(error, "lineno", 1)
         yield faulty(LossSpec, f"module {name} cannot be read: {said} ({place}:{line})")
         return
-    module = _Module(name, place, dict(_assignments(body)))
-    for node in body:
-        if isinstance(node, ast.FunctionDef | ast.ClassDef):
-            for decorator in node.decorator_list:
-                if _last_name(decorator) == "loss":
-                    yield _loss(module, node, decorator)
-
-
-def _parsed(text: bytes) -> list[ast.stmt]:
-    """The statements of a module that can matter: assignments, and what is decorated, as far as its docstring."""
-    try:
-        return ast.parse(b"\n".join(_heads(text.split(b"\n")))).body
-    except SyntaxError:  # written in a way that the short cut does not know
-        return ast.parse(text).body
-
-
-def _heads(lines: list[bytes]) -> Iterator[bytes]:
-    """As many lines, empty where they cannot matter: to parse all code of all losses takes several times longer."""
-    kept = decorated = inside = False
-    head = b""  # of what is written, a function or a class
-    for line in lines:
-        indented = line[:1] in b" )]}"  # an empty line is in any bytes
-        if indented and not kept and not head and b'"""' not in line:
-            yield b""
-            continue
-        if not inside:
-            if not indented:  # a new statement
-                declares = line.startswith((b"def ", b"class "))
-                kept = line.startswith(b"@") or (decorated if declares else b"=" in line)
-                head = line[:3] if kept and declares else b""
-                decorated = line.startswith(b"@")
-            elif head == b"cla" and line.startswith((b"    def ", b"    @")):
-                kept = line.startswith(b"    def __init__(")
-        yield line if kept else b""
-        if b'"""' in line:
-            inside = inside != (line.count(b'"""') % 2 == 1)
-            if head == b"def" and not inside:
-                kept, head = False, b""
-
-
-def _assignments(body: list[ast.stmt]) -> Iterator[tuple[str, ast.expr]]:
-    for node in body:
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-            yield node.targets[0].id, node.value
-        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value is not None:
-            yield node.target.id, node.value
+    module = _Module(name, place, assigned(body))
+    for node, decorator in marked(body):
+        yield _loss(module, node, decorator)
+    for other in hidden:
+        how = "must be a function or class at the top of its file, got one within another statement, or async"
+        yield faulty(LossSpec, f"loss {_dashed(other)}: {how} ({place}:{other.lineno})")
 
 
 def _loss(module: _Module, node: Marked, decorator: ast.expr) -> LossSpec:
@@ -164,6 +129,8 @@ def _loss(module: _Module, node: Marked, decorator: ast.expr) -> LossSpec:
             return _spec(module, node, decorator)
         except _UnreadableError as error:
             line, said = error.line, f"loss {_dashed(node)}: {error}"
+        except TOO_MUCH as error:
+            said = f"loss {_dashed(node)} cannot be read: {error}"
         except (UsageError, TypeError) as error:
             said = str(error)
     return faulty(LossSpec, f"{said} ({module.place}:{line})")
@@ -195,12 +162,10 @@ def _spec(module: _Module, node: Marked, decorator: ast.expr) -> LossSpec:
     )
 
 
-def _dashed(node: Marked) -> str:
+def _dashed(node: Marked | ast.AsyncFunctionDef) -> str:
     """``laplace-nll`` of ``laplace_nll`` and of ``LaplaceNLL``."""
-    if isinstance(node, ast.FunctionDef):
+    if not isinstance(node, ast.ClassDef):
         return node.name.replace("_", "-").lower()
-    import re
-
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "-", node.name).lower()
 
 
@@ -230,7 +195,7 @@ def _literal(module: _Module, node: ast.expr, what: str) -> Any:
         return ast.literal_eval(node)
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
         shown = ast.unparse(node)
-        rule = f"{what} must be a literal, or a name of this file that is one, got {shown}"
+        rule = f"{what} must be a literal, or a name that this file sets once, to a literal, got {shown}"
         raise _UnreadableError(node, rule) from None
 
 
@@ -240,7 +205,7 @@ def _params(module: _Module, node: Marked, doc: Docstring) -> Iterator[Param]:
         if argument.arg not in _GIVEN:
             yield _param(module, argument, default, doc.arguments.get(argument.arg, ""))
     for decorator in node.decorator_list:
-        if isinstance(decorator, ast.Call) and _last_name(decorator) in _ROWS:
+        if isinstance(decorator, ast.Call) and last_name(decorator) in _ROWS:
             yield from _row_params(module, decorator, doc)
 
 
@@ -250,11 +215,13 @@ def _keyword_arguments(node: Marked) -> Iterator[tuple[ast.arg, ast.expr | None]
         made = [n for n in node.body if isinstance(n, ast.FunctionDef) and n.name == "__init__"]
         if not made:
             return
-        function = made[0]
+        function = made[-1]
         positional = [*function.args.posonlyargs, *function.args.args][1:]
     else:
         function = node
         positional = [*node.args.posonlyargs, *node.args.args]
+        for argument in positional[len(positional) - len(node.args.defaults) : len(node.args.posonlyargs)]:
+            raise _UnreadableError(argument, f"{argument.arg} must be taken by its name, got it before the /")
     defaults = function.args.defaults
     without = len(positional) - len(defaults)
     if isinstance(node, ast.ClassDef):
@@ -270,11 +237,11 @@ def _param(module: _Module, argument: ast.arg, default: ast.expr | None, summary
     if argument.annotation is None:
         raise _UnreadableError(argument, f"{name} must have a type, such as {name}: float; it has none")
     annotation, bounds = module.resolved(argument.annotation), None
-    if isinstance(annotation, ast.Subscript) and _last_name(annotation.value) == "Annotated":
+    if isinstance(annotation, ast.Subscript) and last_name(annotation.value) == "Annotated":
         parts = annotation.slice.elts if isinstance(annotation.slice, ast.Tuple) else [annotation.slice]
         annotation = parts[0]
         calls = [module.resolved(part) for part in parts[1:]]
-        bounds = next((c for c in calls if isinstance(c, ast.Call) and _last_name(c) == "Range"), None)
+        bounds = next((c for c in calls if isinstance(c, ast.Call) and last_name(c) == "Range"), None)
     kind, choices = _type(module, annotation, name)
     if kind in ("float", "floats") and bounds is None:
         written = f"Annotated[{ast.unparse(annotation)}, losszoo.Range(0, None)]"
@@ -290,10 +257,10 @@ def _param(module: _Module, argument: ast.arg, default: ast.expr | None, summary
 def _type(module: _Module, node: ast.expr, name: str) -> tuple[str, tuple[str, ...]]:
     """The type of a parameter, and the strings that are legal."""
     members = [member for member in _members(module, node) if not _is_none(member)]
-    if len(members) == 1 and isinstance(members[0], ast.Subscript) and _last_name(members[0].value) == "Literal":
+    if len(members) == 1 and isinstance(members[0], ast.Subscript) and last_name(members[0].value) == "Literal":
         found = _literal(module, members[0].slice, name)
         return "str", found if isinstance(found, tuple) else (found,)
-    kind = _TYPES.get(frozenset(_last_name(member) for member in members))
+    kind = TYPES.get(frozenset(last_name(member) for member in members))
     if kind is None:
         known = "float, int, bool, str, Literal[...] or losszoo.Floats, with or without | None"
         raise _UnreadableError(node, f"the type of {name} must be {known}, got {ast.unparse(node)}")
@@ -318,17 +285,21 @@ def _range(module: _Module, call: ast.Call, name: str) -> dict[str, Any]:
     if len(call.args) != 2:
         raise _UnreadableError(call, f"the Range of {name} must have two ends, Range(0, None), got {ast.unparse(call)}")
     low, high = (_literal(module, end, f"an end of the Range of {name}") for end in call.args)
-    fields = _keywords(module, call, _RANGE, f"Range of {name}")
-    bounds = fields.get("bounds", "[]")
+    return limits(low, high, **_keywords(module, call, _RANGE, f"Range of {name}"))
+
+
+def limits(low: float | None, high: float | None, bounds: Any = "[]", **rest: Any) -> dict[str, Any]:
+    """The fields of a parameter by those of a Range; an end that is None is open."""
     if isinstance(bounds, str) and len(bounds) == 2:
-        fields["bounds"] = ("(" if low is None else bounds[0]) + (")" if high is None else bounds[1])
-    return {"range": (-math.inf if low is None else low, math.inf if high is None else high), **fields}
+        bounds = ("(" if low is None else bounds[0]) + (")" if high is None else bounds[1])
+    ends = (-math.inf if low is None else low, math.inf if high is None else high)
+    return {"range": ends, "bounds": bounds, **rest}
 
 
 def _row_params(module: _Module, decorator: ast.Call, doc: Docstring) -> Iterator[Param]:
     """``similarity``, ``temperature`` and ``symmetric``, as :func:`losszoo.pairwise` gives them to a row function."""
     said = {
-        str(keyword.arg): _literal(module, keyword.value, f"{keyword.arg} of @{_last_name(decorator)}")
+        str(keyword.arg): _literal(module, keyword.value, f"{keyword.arg} of @{last_name(decorator)}")
         for keyword in decorator.keywords
         if keyword.arg in ("similarity", "temperature", "temperature_search", "symmetric")
     }
@@ -355,13 +326,12 @@ def _row_params(module: _Module, decorator: ast.Call, doc: Docstring) -> Iterato
         yield Param(name="symmetric", type="bool", default=said["symmetric"], summary=words["symmetric"])
 
 
-def _last_name(node: ast.expr) -> str:
-    """``loss`` of ``@loss``, ``@losszoo.loss`` and ``@losszoo.loss(...)``."""
-    if isinstance(node, ast.Call):
-        node = node.func
-    if isinstance(node, ast.Attribute):
-        return node.attr
-    return node.id if isinstance(node, ast.Name) else ""
+def marked_in(module: str) -> dict[str, str]:
+    """File and line of each loss that the source of a module marks, by the name of its function or class."""
+    text, place = next(((text, place) for _, place, text in _sources(module)), (None, ""))
+    if text is None:
+        return {}
+    return {node.name: f"{place}:{node.lineno}" for node, _ in marked(statements(text)[0])}
 
 
 def _sources(name: str) -> Iterator[tuple[str, str, bytes | None]]:

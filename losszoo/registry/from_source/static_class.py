@@ -9,6 +9,7 @@ import os
 from typing import Any
 
 from losszoo.errors import UsageError
+from losszoo.registry.from_source.statements import TOO_MUCH, parsed
 
 
 def class_attributes(target: str) -> dict[str, Any]:
@@ -24,7 +25,7 @@ def class_attributes(target: str) -> dict[str, Any]:
     path = _source_of(module, target)
     try:
         classes = _classes_of(path, os.stat(path).st_mtime_ns)
-    except (OSError, SyntaxError, ValueError) as error:
+    except (OSError, SyntaxError, ValueError, *TOO_MUCH) as error:
         raise UsageError(f"{target} must be Python source, got {path}: {error}") from error
     if name not in classes:
         raise UsageError(f"{target} must be a class at the top of its file, got none of that name in {path}")
@@ -37,9 +38,9 @@ def _classes_of(path: str, changed: int) -> dict[str, ast.ClassDef]:
     with open(path, encoding="utf-8") as file:
         text = file.read()
     try:
-        tree = ast.parse(_without_methods(text))
+        tree = parsed(_without_methods(text))
     except SyntaxError:
-        tree = ast.parse(text)
+        tree = parsed(text)
     return {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
 
 

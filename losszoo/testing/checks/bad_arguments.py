@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -64,20 +63,23 @@ _WRONG: Mapping[str, Mapping[str, Any]] = {
 }
 
 
-def must_refuse(name: str, what: str, call: Callable[[], Any]) -> None:
-    """Break the rule unless the call is refused by an error of ours that names the argument and the rule.
+_CHECKED_BY_THE_LOSS = "leave the checks to losszoo.Loss; a loss that overrides forward must call it"
+
+
+def must_refuse(name: str, what: str, call: Callable[[], Any], advice: str = _CHECKED_BY_THE_LOSS) -> None:
+    """Break the rule unless the call is refused by an error of ours that names the argument.
 
     Args:
         name: of the argument.
         what: was done to it.
         call: with the wrong argument.
+        advice: the next step.
     """
-    advice = "leave the checks to losszoo.Loss; a loss that overrides forward must call it"
-    rule = f"{name} ({what}) must be refused by a UsageError that says '{name} must ..., got ...'"
+    rule = f"{name} ({what}) must be refused by UsageError('{name} must ..., got ...', argument='{name}')"
     try:
         call()
     except UsageError as error:
-        require(bool(re.search(rf"\b{name} must .*got", str(error), re.DOTALL)), rule, f"the error {error}", advice)
+        require(error.argument == name, rule, f"the error {error} of {error.argument or 'no argument'}", advice)
     except Exception as error:  # what a loss without checks raises, somewhere inside
         require(False, rule, f"the error {type(error).__name__}: {error}", advice)
     else:

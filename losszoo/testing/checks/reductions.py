@@ -6,7 +6,7 @@ import torch
 
 from losszoo.errors import EmptyBatchError, UsageError
 from losszoo.testing.check import check, require
-from losszoo.testing.equal import agree
+from losszoo.testing.equal import agree, in_short
 from losszoo.testing.loss_under_test import NotApplicable, Subject
 from losszoo.testing.ordinary_inputs import alone, rows_of, sampled, spoiled, value_and_gradients
 
@@ -93,7 +93,7 @@ def obeys_empty_policy(subject: Subject, nothing: tuple[object, ...], how: dict[
     advice = "return no value, or a count of 0, for an empty batch"
     value, gradients = value_and_gradients(subject.make(), nothing, subject.signature, **how)
     zero = bool(value == 0) and all(bool((g == 0).all()) for g in gradients)
-    came = f"value={value.item()}, gradient={[g.tolist() for g in gradients]}"
+    came = f"value={value.item()}, gradient={in_short(*gradients)}"
     require(zero, "a mean over an empty batch must be 0 with a zero gradient where empty='zero'", came, advice)
     value = subject.make(empty="nan")(*nothing, **how)
     require(

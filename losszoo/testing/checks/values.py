@@ -9,6 +9,7 @@ from torch.func import functional_call
 from losszoo.losses.signatures import TABLE
 from losszoo.losses.signatures.example_inputs import edge_cases
 from losszoo.testing.check import check, require
+from losszoo.testing.equal import in_short
 from losszoo.testing.finite_values import what_breaks
 from losszoo.testing.loss_under_test import Subject
 from losszoo.testing.ordinary_inputs import are_finite, changed, rows_of, value_and_gradients, with_leaves
@@ -20,7 +21,7 @@ def check_ordinary_batch(subject: Subject) -> None:
     value, gradients = value_and_gradients(subject.make(), subject.batch(), subject.signature)
     shape = tuple(value.shape)
     require(shape == (), "a mean must be one number", f"the shape {shape}", "return unreduced values")
-    came = f"value={value.item()}, gradient={[g.tolist() for g in gradients]}"
+    came = f"value={value.item()}, gradient={in_short(*gradients)}"
     advice = f"look at it with: {subject.doctor}"
     require(are_finite(value, gradients), "value and gradient must be finite", came, advice)
     moves = any(bool((g != 0).any()) for g in gradients)
@@ -68,6 +69,6 @@ def check_more_dimensions(subject: Subject) -> None:
     require(
         values.shape == (3, 2) and torch.allclose(values.flatten(), expected, rtol=1e-4, atol=1e-5),
         f"values of inputs {tuple(wide[0].shape)} must be those of {tuple(flat[0].shape)}",
-        f"{values.tolist()} and {expected.tolist()}",
+        in_short(values, expected),
         "name the dimension of the classes, and reduce no other",
     )

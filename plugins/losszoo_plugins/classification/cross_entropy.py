@@ -11,7 +11,7 @@ from torch.nn import functional
 from torch.nn.functional import log_softmax
 
 from losszoo import Floats, Range, Unreduced, loss, wide
-from losszoo_plugins.signatures.multiclass import class_weights
+from losszoo_plugins.signatures._shared import class_weights
 
 from .expectation import expect
 from .labels import Labels, pick, read, weighted_sum

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from losszoo import EdgeCase, Source, UsageError, checks
+from losszoo import EdgeCase, Floats, Source, UsageError, checks
 
 
 def alike(predictions: Any, targets: Any) -> tuple[Tensor, Tensor]:
@@ -91,3 +91,46 @@ def pixel_head(width: int, channels: int, dimensions: int) -> nn.Module:
     if dimensions not in layers:
         raise UsageError(f"targets of a task must have one to three spatial dimensions, got {dimensions}")
     return layers[dimensions](width, channels, kernel_size=1)
+
+
+def class_weights(weight: Floats, logits: Tensor) -> Tensor:
+    """One number per class of logits (N, C, ...), as (C,); a single one is that of all classes.
+
+    Raises:
+        UsageError: another number of them than of classes.
+    """
+    classes = logits.shape[1]
+    given = torch.as_tensor(weight, dtype=logits.dtype, device=logits.device)
+    if given.shape not in ((), (1,), (classes,)):
+        came = f"{given.shape[0]} of them" if given.ndim == 1 else f"shape {tuple(given.shape)}"
+        raise UsageError(f"weight must have one entry per class, C={classes}, got {came}")
+    return given.expand(classes)
+
+
+def check_class_weights(weight: Any) -> None:
+    """Some class counts. What is no number is that of a loss that takes a weight of another kind itself.
+
+    Raises:
+        UsageError: a number below 0, one that is not finite, or none above 0.
+    """
+    try:
+        numbers = torch.as_tensor(() if weight is None else weight, dtype=torch.float64).detach()
+    except (TypeError, ValueError, RuntimeError):
+        return
+    legal = (numbers >= 0).all() & numbers.isfinite().all() & (numbers > 0).any()
+    if weight is not None and not bool(legal):
+        raise UsageError(f"weight must be finite and >= 0, with at least one number above 0, got {numbers.tolist()}")
+
+
+def refuse_ignored(label: int | None, logits: Tensor, targets: str) -> None:
+    """A class to ignore would do nothing where there are no labels. What is no class, as 255, ignores nothing there."""
+    if label is not None and 0 <= label < max(2, logits.shape[1]):
+        raise UsageError(
+            f"ignore_index must be no class where targets are {targets}, which have no labels, got {label}; leave "
+            "elements out by mask"
+        )
+
+
+def of_channels(weight: Tensor, logits: Tensor) -> Tensor:
+    """(C,) as (N, C, 1, ...), beside logits (N, C, ...)."""
+    return weight.view(1, -1, *[1] * (logits.ndim - 2)).expand(len(logits), -1, *[1] * (logits.ndim - 2))

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from losszoo import EdgeCase, Floats, OptionCase, Signature, Sizes, Source, UsageError, Weighed, checks
+from losszoo import EdgeCase, OptionCase, Signature, Sizes, Source, Weighed, checks
 from losszoo_plugins.signatures import _shared
 
 
@@ -46,7 +46,7 @@ class Multiclass(Signature):
         "ignore_index": {
             "type": "int",
             "default": -100,
-            "summary": "label that takes no part in value, gradient or mean; probabilities do not know it",
+            "summary": "label that takes no part in value, gradient or mean; of labels only, probabilities have none",
         },
     }
     predicting = 90.0
@@ -95,24 +95,21 @@ class Multiclass(Signature):
         return torch.where(wide, logits, alike if context.expects == "probabilities" else 0.0), hidden
 
     def check_options(self, options: Mapping[str, Any]) -> None:
-        weight = options.get("weight")
-        if weight is None:
-            return
-        numbers = torch.as_tensor(weight, dtype=torch.float64).detach()
-        if not bool((numbers >= 0).all() & numbers.isfinite().all() & (numbers > 0).any()):
-            rule = "be finite and >= 0, with at least one number above 0"
-            raise UsageError(f"weight must {rule}, got {numbers.tolist()}")
+        _shared.check_class_weights(options.get("weight"))
 
     def present(self, inputs: tuple[Any, ...], options: Mapping[str, Any]) -> Tensor | None:
         targets: Tensor = inputs[1]
         ignored = options.get("ignore_index")
-        return None if ignored is None or targets.is_floating_point() else targets != ignored
+        if targets.is_floating_point():
+            _shared.refuse_ignored(ignored, inputs[0], "probabilities")
+            return None
+        return None if ignored is None else targets != ignored
 
     def weighed(self, inputs: tuple[Any, ...], options: Mapping[str, Any]) -> Weighed:
         logits, targets = inputs
         if options.get("weight") is None:
             return Weighed(inputs)
-        weight = class_weights(options["weight"], logits)
+        weight = _shared.class_weights(options["weight"], logits)
         if not targets.is_floating_point():
             times = weight[targets]
             return Weighed(inputs, times, times)
@@ -148,7 +145,8 @@ class Multiclass(Signature):
         every, classes, first = torch.arange(len(labels)), outputs.shape[1], labels == 0
         soft = F.one_hot(labels, classes).to(outputs.dtype)
         weight = [2.0, *[1.0] * (classes - 1)]
-        yield OptionCase("labels as probabilities", {}, (outputs, soft), {}, inputs, every)
+        none = {"ignore_index": -100}
+        yield OptionCase("labels as probabilities", none, (outputs, soft), none, inputs, every)
         left_out = {"ignore_index": classes + 6}
         gone = torch.where(first.unsqueeze(1), torch.nan, outputs), torch.where(first, classes + 6, labels)
         rest = every[~first]
@@ -156,7 +154,7 @@ class Multiclass(Signature):
         twice = torch.cat((every, every[first]))
         doubled = self.rows_of(inputs, twice)
         yield OptionCase("a class that counts twice", {"weight": weight}, inputs, {}, doubled, twice)
-        alike = {"weight": weight}, (outputs, soft), {"weight": weight}, inputs, every
+        alike = {"weight": weight, **none}, (outputs, soft), {"weight": weight}, inputs, every
         yield OptionCase("labels as probabilities, weighed", *alike, reductions=("sum",))
 
     def illegal_values(self, inputs: tuple[Any, ...], expects: str) -> Iterator[tuple[str, str, tuple[Any, ...]]]:
@@ -188,17 +186,3 @@ class Multiclass(Signature):
 
     def loss_inputs(self, batch: Any) -> tuple[Any, ...]:
         return batch.outputs, batch.targets
-
-
-def class_weights(weight: Floats, logits: Tensor) -> Tensor:
-    """One number per class of logits (N, C, ...), as (C,); a single one is that of all classes.
-
-    Raises:
-        UsageError: another number of them than of classes.
-    """
-    classes = logits.shape[1]
-    given = torch.as_tensor(weight, dtype=logits.dtype, device=logits.device)
-    if given.shape not in ((), (1,), (classes,)):
-        came = f"{given.shape[0]} of them" if given.ndim == 1 else f"shape {tuple(given.shape)}"
-        raise UsageError(f"weight must have one entry per class, C={classes}, got {came}")
-    return given.expand(classes)

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from losszoo import EdgeCase, OptionCase, Signature, Sizes, Source, UsageError, checks
+from losszoo import EdgeCase, OptionCase, Signature, Sizes, Source, UsageError, Weighed, checks
 from losszoo_plugins.signatures import _shared
 
 
@@ -34,10 +34,17 @@ class Segmentation(Signature):
     stricter_than = ("binary", "regression", "multiclass")
     predicting = 80.0
     options: ClassVar = {
+        "weight": {
+            "type": "floats",
+            "default": None,
+            "range": (0, None),
+            "summary": "how many times the maps of each class (channel) count; none counts all alike. A mean divides "
+            "by the weights",
+        },
         "ignore_index": {
             "type": "int",
             "default": -100,
-            "summary": "label whose pixels take no part in value, gradient or mean; maps do not know it",
+            "summary": "label whose pixels take no part in value, gradient or mean; of labels only, maps have none",
         },
     }
     sizes = Sizes(first="maps", second="pixels along a side", second_default=64, usual="4x64,16x64,64x64")
@@ -106,10 +113,23 @@ class Segmentation(Signature):
     def present(self, inputs: tuple[Any, ...], options: Mapping[str, Any]) -> Tensor | None:
         logits, targets = inputs
         ignored = options.get("ignore_index")
-        if ignored is None or not _one_class_each(inputs):
+        if not _one_class_each(inputs):
+            _shared.refuse_ignored(ignored, logits, "maps")
+            return None
+        if ignored is None:
             return None
         counts: Tensor = targets != ignored
         return counts.unsqueeze(1).expand(logits.shape)
+
+    def check_options(self, options: Mapping[str, Any]) -> None:
+        _shared.check_class_weights(options.get("weight"))
+
+    def weighed(self, inputs: tuple[Any, ...], options: Mapping[str, Any]) -> Weighed:
+        logits = inputs[0]
+        if options.get("weight") is None:
+            return Weighed(inputs)
+        times = _shared.of_channels(_shared.class_weights(options["weight"], logits), logits)
+        return Weighed(inputs, times, times)
 
     def function_inputs(self, inputs: tuple[Any, ...], context: checks.CheckContext) -> tuple[Any, ...]:
         logits, targets = inputs
@@ -182,6 +202,10 @@ class Segmentation(Signature):
         ignored[1::3] = 255
         how = {"ignore_index": 255}
         yield OptionCase("an ignored image is absent", how, (logits, ignored), {}, (logits[kept], labels[kept]), kept)
+        maps = F.one_hot(labels, logits.shape[1]).movedim(-1, 1).to(logits.dtype)
+        other = (torch.cat((x[:, :2], x[:, :1]), 1) for x in (logits, maps))
+        how, every = {"weight": [1.0, 2.0, 0.0]}, torch.arange(len(labels))
+        yield OptionCase("a class of weight 0 makes no difference", how, (logits, maps), how, tuple(other), every)
 
     def rightness(self, logits: Tensor, targets: Tensor) -> Tensor:
         return _shared.contrast(logits, targets > 0.5)
