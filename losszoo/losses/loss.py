@@ -24,7 +24,7 @@ from losszoo.losses.reduction import (
     expand,
     expand_leading,
     in_parts,
-    keep_elements,
+    kept,
     over_counts,
     scale,
     weigh,
@@ -227,7 +227,7 @@ class Loss(ConfiguredLoss):
             if mask is present and not self._can_leave_out():
                 unreduced = self._of_everything(unreduced, present, inputs)
             else:
-                unreduced = keep_elements(unreduced, mask)
+                unreduced = kept(unreduced, mask)
         if factor is not None:
             shape = unreduced.values.shape
             count = None if count is None else at_values(count, shape, elements)

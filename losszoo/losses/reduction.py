@@ -89,8 +89,8 @@ def _broadcasts(given: torch.Size, shape: torch.Size) -> bool:
     return all(a in (1, b) for a, b in zip(reversed(given), reversed(shape), strict=False))
 
 
-def keep_elements(unreduced: Unreduced, mask: Tensor) -> Unreduced:
-    """The values where a mask of elements is True; a loss that mixes elements can only leave out whole samples."""
+def kept(unreduced: Unreduced, mask: Tensor) -> Unreduced:
+    """The values where a mask is True; a loss that mixes elements can only leave out whole samples."""
     values = unreduced.values
     if mask.shape == values.shape:
         return keep(unreduced, mask)
