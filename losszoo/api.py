@@ -23,7 +23,7 @@ def list_losses(
         signature: only those of this signature.
         tag: only those with this tag.
         plugin: only those of this distribution or entry point.
-        search: only those with this text in a name, an alias, a tag or the summary.
+        search: only those with this text in a name, an alias, a tag, the summary, the signature or the plugin's name.
 
     Raises:
         UsageError: there is no such signature, tag or plugin.
@@ -43,13 +43,13 @@ def list_losses(
         for name, spec in registry.losses.items()
         if signature in (None, spec.signature)
         and (tag is None or tag in spec.tags)
-        and (search is None or _holds(spec, search))
+        and (search is None or _holds(spec, search, registry.origin("loss", name).entry_point))
         and plugin in (None, registry.origin("loss", name).distribution, registry.origin("loss", name).entry_point)
     ]
 
 
-def _holds(spec: LossSpec, text: str) -> bool:
-    words = (spec.name, *spec.aliases, *spec.tags, spec.summary)
+def _holds(spec: LossSpec, text: str, family: str) -> bool:
+    words = (spec.name, *spec.aliases, *spec.tags, spec.summary, spec.signature, family)
     return any(text.strip().lower() in word.lower() for word in words)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from losszoo.common.data_files import data_file, local_file
+from losszoo.common.data_files import data_file
 from losszoo.errors import DataError
 
 CONTENT = b"1,2,3\n4,5,6\n"
@@ -90,7 +90,6 @@ def test_order_of_places(places: dict[str, Path]) -> None:
     for name in ("cache", "above", "here", "own"):  # from the last place to the first
         path = put(places[name])
         assert get() == path
-        assert local_file("toy", "rows.csv", sha256=SHA) == path
 
 
 def test_without_the_variable(places: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,7 +112,6 @@ def test_altered_file_is_named(places: dict[str, Path], place: str) -> None:
     with pytest.raises(DataError, match=rf"{path} must have sha256 {SHA}, got {actual}, 5 bytes") as caught:
         get()
     assert f"replace it with a copy of {CLOSED}" in str(caught.value)
-    assert local_file("toy", "rows.csv", sha256=SHA) is None
 
 
 def test_no_file_and_no_network(places: dict[str, Path], capfd: pytest.CaptureFixture[str]) -> None:
@@ -127,7 +125,6 @@ def test_no_file_and_no_network(places: dict[str, Path], capfd: pytest.CaptureFi
     assert "\n" not in message
     assert capfd.readouterr() == ("", "")
     assert left_in(places["cache"]) == []
-    assert local_file("toy", "rows.csv", sha256=SHA) is None
 
 
 def test_the_error_says_when_the_variable_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:

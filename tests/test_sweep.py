@@ -35,6 +35,8 @@ SMALL = [
     ("huber", "diabetes"),
     ("mse", "breast-cancer"),
     ("smooth-segmentation", "digits-segmentation"),
+    ("cross-entropy", "digits-semantic"),
+    ("0.5*dice + 0.5*cross-entropy(weight=[0.2, 1, 1])", "digits-semantic"),
     ("nca-stable", "digits-retrieval"),
     ("contrastive", "breast-cancer"),
     ("triplet", "digits-rare"),

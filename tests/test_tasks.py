@@ -19,7 +19,7 @@ from losszoo.training.models.trunks import build_trunk, trunk_options
 from losszoo_tasks.abalone import Abalone, AbaloneAge, age_group, parse
 from losszoo_tasks.digits import Digits, DigitsRare, DigitsRetrieval, DigitsViews, varied
 from losszoo_tasks.digits import load as load_digits
-from losszoo_tasks.segmentation import DigitsSegmentation, compose
+from losszoo_tasks.segmentation import DigitsSegmentation, DigitsSemantic, compose
 from losszoo_tasks.splitting import parts
 from losszoo_tasks.tables import BreastCancer, Diabetes
 
@@ -54,6 +54,7 @@ def test_announced_tasks() -> None:
         "digits-retrieval",
         "digits-views",
         "digits-segmentation",
+        "digits-semantic",
     ]
     assert all("https://" in spec.reference for spec in SPECS.values())
 
@@ -82,6 +83,7 @@ def test_published_figures_are_attributed() -> None:
         ("digits-retrieval", (720, 181, 896), (1, 8, 8)),
         ("digits-views", (1149, 288, 360), (1, 8, 8)),
         ("digits-segmentation", (1149, 288, 360), (1, 16, 16)),
+        ("digits-semantic", (1149, 288, 360), (1, 16, 16)),
     ],
 )
 def test_sizes(name: str, sizes: tuple[int, ...], shape: tuple[int, ...]) -> None:
@@ -255,6 +257,18 @@ def test_retrieval_tests_unseen_digits() -> None:
     assert set(test.targets) == {5, 6, 7, 8, 9}
 
 
+def test_labels_of_pixels_are_digit_clutter_and_background() -> None:
+    for masks, semantic in zip(DigitsSegmentation().splits(2), DigitsSemantic().splits(2), strict=True):
+        np.testing.assert_array_equal(semantic.inputs, masks.inputs)
+        np.testing.assert_array_equal(semantic.targets == 1, masks.targets[:, 0] > 0)
+        assert (
+            semantic.inputs[:, 0][semantic.targets == 0].max()
+            <= 0.3
+            < semantic.inputs[:, 0][semantic.targets > 0].min()
+        )
+    assert set(np.unique(DigitsSemantic(clutter=0).splits().train.targets)) == {0, 1}
+
+
 def test_views_task_holds_the_rows_of_digits() -> None:
     for one, two in zip(Digits().splits(), DigitsViews().splits(), strict=True):
         np.testing.assert_array_equal(one.inputs, two.inputs)
@@ -392,6 +406,7 @@ def test_seed_of_a_split(seed: Any) -> None:
         ),
         ("digits-segmentation", {"clutter": float("nan")}, "got nan"),
         ("digits-segmentation", {"clutter": "much"}, "got 'much'"),
+        ("digits-semantic", {"clutter": 2}, "task digits-semantic: clutter must be a number"),
     ],
 )
 def test_options_are_checked(name: str, options: dict[str, Any], match: str) -> None:

@@ -115,12 +115,5 @@ class Report:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, for JSON."""
-        return {
-            "verdict": self.verdict,
-            "machine": self.machine,
-            "settings": self.settings,
-            "rows": [row.to_dict() for row in self.rows],
-            "notes": self.notes,
-            "forecasts": [forecast.to_dict() for forecast in self.forecasts],
-            "seconds": self.seconds,
-        }
+        rows, forecasts = ([one.to_dict() for one in several] for several in (self.rows, self.forecasts))
+        return {"verdict": self.verdict, **vars(self), "rows": rows, "forecasts": forecasts}

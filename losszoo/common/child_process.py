@@ -32,8 +32,8 @@ class EndedError(Exception):
         last_line: of what it wrote to stderr, where that was kept.
     """
 
-    def __init__(self, said: str, code: int | None = None, last_line: str = "") -> None:
-        super().__init__(said)
+    def __init__(self, message: str, code: int | None = None, last_line: str = "") -> None:
+        super().__init__(message)
         self.code, self.last_line = code, last_line
 
 

@@ -51,15 +51,6 @@ def data_file(task: str, filename: str, *, sha256: str, url: str) -> Path:
     return _download(task, filename, sha256, url)
 
 
-def local_file(task: str, filename: str, *, sha256: str) -> Path | None:
-    """The path that :func:`data_file` would give without a network, or None where there is no right copy."""
-    for path in _placed(task, filename):
-        if path.is_file():
-            return path if _hash(path) == sha256 else None
-    cached = _cache_folder(task) / filename
-    return cached if cached.is_file() and _hash(cached) == sha256 else None
-
-
 def _placed(task: str, filename: str) -> Iterator[Path]:
     """The places in which a person puts a file, the nearest first."""
     own = os.environ.get("LOSSZOO_DATA")

@@ -53,7 +53,10 @@ def in_plot(text: str) -> str:
         >>> in_plot("<b>%{meta}")
         '&lt;b&gt;%&#123;meta}'
     """
-    return escape(printable(short(text)), quote=False).replace("{", "&#123;")
+    if len(text) > _LONGEST:  # the middle goes, because names differ at their ends
+        head = (_LONGEST - 1) * 2 // 3
+        text = f"{text[:head]}…{text[head + 1 - _LONGEST :]}"
+    return escape(printable(text), quote=False).replace("{", "&#123;")
 
 
 def in_script(value: Any) -> str:
@@ -65,14 +68,6 @@ def in_script(value: Any) -> str:
     """
     text = json.dumps(jsonable(value), allow_nan=False, separators=(",", ":"))
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
-
-
-def short(text: str, longest: int = _LONGEST) -> str:
-    """At most so many letters; the middle goes, because names differ at their ends."""
-    if len(text) <= longest:
-        return text
-    head = (longest - 1) * 2 // 3
-    return f"{text[:head]}…{text[head + 1 - longest :]}"
 
 
 def sha256(text: str) -> str:

@@ -110,9 +110,9 @@ def locked(path: Path, tries: int = _TRIES) -> BaseFileLock | None:
     return None
 
 
-def _no_locks(path: Path, said: str) -> NoLocksError:
+def _no_locks(path: Path, reason: str) -> NoLocksError:
     return NoLocksError(
-        f"a comparison must lie on a file system with locks, got {path.parent} ({said}); "
+        f"a comparison must lie on a file system with locks, got {path.parent} ({reason}); "
         "choose another --out, or mount it with locks"
     )
 

@@ -40,7 +40,8 @@ def kind_name(value: Any) -> str:
         ('a float', 'an int', 'None')
     """
     name = type(value).__name__
-    return "None" if value is None else f"{'an' if name[0] in 'AEIOaeio' else 'a'} {name}"
+    vowel = name.startswith((*"AEIOaeio", "nd"))  # an n-d array
+    return "None" if value is None else f"{'an' if vowel else 'a'} {name}"
 
 
 def counted(count: int, noun: str) -> str:

@@ -93,17 +93,12 @@ class Comparison:
     def to_dict(self) -> dict[str, Any]:
         """The document of ``losszoo compare --json``."""
         return {
+            **vars(self),
             "tasks": [task.name for task in self.tasks],
             "losses": list(self.losses),
             "seeds": list(self.seeds),
-            "out": self.out,
-            "options": dict(self.options),
-            "cells": [dict(record) for record in self.cells],
             "tables": {task: [row.to_dict() for row in rows] for task, rows in self.tables.items()},
-            "ranks": dict(self.ranks),
-            "notes": list(self.notes),
-            "seconds": self.seconds,
-            "failures": [dict(record) for record in self.failures],
+            "failures": self.failures,
         }
 
 

@@ -155,9 +155,9 @@ def _connect(ray: Any, jobs: int | None, address: str | None) -> None:
     if address is None:
         options |= {"num_cpus": jobs or os.cpu_count(), "include_dashboard": False}
     elif "://" not in address:
-        found = address if address != "auto" else _running()
-        _check_listening(address, found)
-        _check_token(found)
+        place = address if address != "auto" else _running()
+        _check_listening(address, place)
+        _check_token(place)
     try:
         ray.init(address=address or "local", **options)
     except Exception as error:  # of many kinds, by how it is reached
@@ -194,25 +194,25 @@ def _running() -> str:
     from ray._private.services import canonicalize_bootstrap_address
 
     try:
-        found: str | None = canonicalize_bootstrap_address("auto")
+        place: str | None = canonicalize_bootstrap_address("auto")
     except ConnectionError as error:
         raise _unreachable("auto", in_one_line(error)) from error
-    if found is None:
+    if place is None:
         raise _unreachable("auto", "no cluster runs on this machine")
-    return found
+    return place
 
 
-def _check_listening(address: str, found: str) -> None:
+def _check_listening(address: str, place: str) -> None:
     """A port at which no process listens is reported in seconds; Ray itself tries for minutes."""
-    host, _, port = found.rpartition(":")
+    host, _, port = place.rpartition(":")
     try:
         socket.create_connection((host, int(port)), timeout=_REACHABLE_WITHIN).close()
     except (OSError, OverflowError) as error:
         raise _unreachable(address, getattr(error, "strerror", None) or str(error)) from error
 
 
-def _unreachable(address: str, said: str) -> UsageError:
+def _unreachable(address: str, reason: str) -> UsageError:
     return UsageError(
-        f"address must be that of a Ray cluster, got {address}, which does not answer ({said}); "
+        f"address must be that of a Ray cluster, got {address}, which does not answer ({reason}); "
         "start one with: ray start --head"
     )

@@ -71,14 +71,14 @@ def in_parts(
     with isolated(0, randomness.device):
         again = Repetition(content, _maker(content, step, loss, randomness, trust), randomness)
         try:
-            found = _repeated(str(path), content, again)
+            replayed = _repeated(str(path), content, again)
         except UntrustedError as error:
             command = f"losszoo replay {shlex.quote(str(path))}"
             raise untrusted(error, path, command, content["config"]["loss"]) from None
-        yield found
-        if found.reproduced and examine:
+        yield replayed
+        if replayed.reproduced and examine:
             findings, remarks = _diagnosed(again)
-            yield replace(found, findings=findings, notes=(*found.notes, *remarks))
+            yield replace(replayed, findings=findings, notes=(*replayed.notes, *remarks))
 
 
 def _maker(content: dict[str, Any], step: MakeStep | None, loss: Any, randomness: Randomness, trust: bool) -> MakeStep:
@@ -116,23 +116,23 @@ def _repeated(path: str, content: dict[str, Any], again: Repetition) -> Replay:
     try:
         step = again.step(again.fresh())
         loss = again.watched(step)
-        found = where_broken(loss)
+        where = where_broken(loss)
         terms = [name for name, value in getattr(step, "terms", {}).items() if where_broken(value)]
-        origin = first_non_finite_of(again.ready) if found else None
+        origin = first_non_finite_of(again.ready) if where else None
     except LosszooError:
         raise
     except (Exception, SystemExit) as error:
         raise UsageError(f"the step of {path} cannot be repeated: {in_one_line(error)}") from error
     event, notes = content["event"], _differences(content, again)
-    bad_input = found is not None and _bad_input(content)
-    kind, more = (None, []) if found is None else ("input", []) if bad_input else kind_of(again)
-    if found is None:
+    bad_input = where is not None and _bad_input(content)
+    kind, more = (None, []) if where is None else ("input", []) if bad_input else kind_of(again)
+    if where is None:
         notes = [*_excuses(content, again), *notes]
     return Replay(
         bundle=path,
         format=content["format"],
-        reproduced=found is not None,
-        where="input" if bad_input else found,
+        reproduced=where is not None,
+        where="input" if bad_input else where,
         op=origin.op if origin else None,
         source=origin.source if origin else None,
         kind=kind,

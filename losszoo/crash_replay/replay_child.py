@@ -34,21 +34,21 @@ def answers(request: Mapping[str, Any]) -> Iterator[Replay]:
         with alarm(budget):
             step = _made_by(request["step"])
             parts = in_parts(path, step, *(request[name] for name in ("loss", "device", "examine", "trust")))
-            found = next(parts)
+            replayed = next(parts)
     except TimeUpError:
         raise UsageError(
             f"the step of {path} must end within {budget:g} s, the time limit, and it did not; --budget SECONDS gives "
             "it more"
         ) from None
-    yield found
+    yield replayed
     if on_cpu:
         bound_data(MEMORY)
     try:
         with alarm(budget):
-            found = next(parts, found)
+            replayed = next(parts, replayed)
     except TimeUpError:
-        found = replace(found, notes=(*found.notes, f"the doctor gave no answer: {late(budget)}"))
-    yield found
+        replayed = replace(replayed, notes=(*replayed.notes, f"the doctor gave no answer: {late(budget)}"))
+    yield replayed
 
 
 def _made_by(target: str | None) -> MakeStep | None:

@@ -74,13 +74,13 @@ def replay_apart(
     request = {"path": path, "budget": budget, "examine": examine, **options}
     with process or ChildProcess("step") as process:
         try:
-            found: Replay = process.ask("losszoo.crash_replay.replay_child:answers", request, budget)
+            replayed: Replay = process.ask("losszoo.crash_replay.replay_child:answers", request, budget)
         except EndedError as ended:
             raise UsageError(f"the step of {path} cannot be repeated: {ended}") from None
-        if not (examine and found.reproduced):
-            return found
+        if not (examine and replayed.reproduced):
+            return replayed
         try:
-            found = process.answer(budget)
+            replayed = process.answer(budget)
         except EndedError as ended:
-            found = replace(found, notes=(*found.notes, f"the doctor gave no answer: {ended}"))
-    return found
+            replayed = replace(replayed, notes=(*replayed.notes, f"the doctor gave no answer: {ended}"))
+    return replayed

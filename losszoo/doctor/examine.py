@@ -24,7 +24,7 @@ from losszoo.doctor.effort import EFFORT, SECONDS, Effort
 from losszoo.doctor.inputs.gradient_search import pushes
 from losszoo.doctor.inputs.half_precision import enlarged, in_half
 from losszoo.doctor.inputs.mutations import Tag
-from losszoo.doctor.inputs.probes import Probe, combined, ordinary, outliers, structural
+from losszoo.doctor.inputs.probes import Probe, combined, edge_cases_of, ordinary, outliers, structural
 from losszoo.doctor.remedies.try_remedies import try_remedies
 from losszoo.doctor.report.examination import SYMPTOMS, Examination, Finding, Strip
 from losszoo.doctor.subject.dtypes import eager, quiet, short_name
@@ -34,7 +34,6 @@ from losszoo.doctor.subject.subject import Leaves, Subject, evaluate
 from losszoo.errors import UsageError, nearest, suggest
 from losszoo.losses.introspection import name_of
 from losszoo.losses.loss import Loss
-from losszoo.losses.signatures.example_inputs import edge_cases
 from losszoo.registry.compatibility import own_names
 from losszoo.registry.specs import EXPECTS
 
@@ -172,7 +171,7 @@ def _search(search: Search, subject: Subject, dtype: torch.dtype) -> None:
 
 def _edge_cases(search: Search, subject: Subject, dtype: torch.dtype) -> Iterator[Probe]:
     """Those of the signature; what an empty batch gives is a policy, which only the zoo's losses promise."""
-    for case in edge_cases(subject.signature, subject.expects, subject.seed):
+    for case in edge_cases_of(subject):
         leaves = tree_leaves(case.inputs)
         if len(leaves) < len(subject.leaves):
             continue

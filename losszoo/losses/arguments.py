@@ -114,8 +114,10 @@ def like(name: str, value: Any, other: Tensor, other_name: str) -> Tensor:
 def integers(name: str, value: Any, shape: torch.Size | tuple[int, ...]) -> Tensor:
     """An integer tensor of that shape, as int64."""
     if not isinstance(value, Tensor) or value.is_floating_point() or value.is_complex():
-        came = f"dtype {value.dtype}" if isinstance(value, Tensor) else shape_of(value)
-        raise BrokenRule(name, f"be an integer tensor, as {name}.long() gives it of whole numbers", came)
+        made, came = f"torch.tensor({name})", shape_of(value)
+        if isinstance(value, Tensor):
+            made, came = f"{name}.long()", f"dtype {value.dtype}"
+        raise BrokenRule(name, f"be an integer tensor, as {made} gives it of whole numbers", came)
     if value.shape != shape:
         raise BrokenRule(name, f"have shape {tuple(shape)}", shape_of(value))
     return value.long()

@@ -120,14 +120,14 @@ class Loss(ConfiguredLoss):
         Raises:
             UsageError: (a ``ValueError``) an argument breaks the rule of the signature.
         """
-        given = (*inputs, *named.values())
+        given, call = (*inputs, *named.values()), (inputs, named, weight, mask, older)
         try:
             with full_precision(given) if torch._C._is_any_autocast_enabled() else nullcontext():
                 if self._multiplies_labels and self._leaves_float32(given):
-                    return self._value_in_float64(inputs, named, weight, mask, denominator, older).to(torch.float32)
-                value = self._reduced(self._unreduced(inputs, named, weight, mask, older), denominator)
+                    return self._value_in_float64(call, denominator).to(torch.float32)
+                value = self._reduced(self._unreduced(*call), denominator)
                 if self._wide and self._left_float32(value, given):
-                    value = self._value_in_float64(inputs, named, weight, mask, denominator, older).to(value.dtype)
+                    value = self._value_in_float64(call, denominator).to(value.dtype)
                 elif weight is not None and self.policy.reduction == "mean" and _overflowed(value):
                     most = weight.amax()
                     if bool(most > 1):
@@ -159,14 +159,12 @@ class Loss(ConfiguredLoss):
         inputs = rules.check(given, self._context)
         elements = rules.element_shape(inputs)
         if mask is not None:
-            self._check_maskable("mask")
+            self._check_maskable()
             mask = expand(rules.spread(given, as_mask(mask)), elements, "mask")
         present = None
         if self._options:
             present = rules.present(inputs, self._options)
             present = None if present is None or seen_whole(present) else present
-            if present is not None:
-                self._check_maskable(f"what {' and '.join(self._options)} leave out")
             mask = present if mask is None else mask if present is None else mask & present
         if weight is None and mask is None:
             return self._answer(inputs, None, None, elements, older)
@@ -226,7 +224,10 @@ class Loss(ConfiguredLoss):
         elif elements and unreduced.values.shape[0] != elements[0]:
             raise wrong_shape(unreduced.values, elements)
         if mask is not None and not self._takes_mask:
-            unreduced = kept(unreduced, mask)
+            if mask is present and not self._can_leave_out():
+                unreduced = self._of_everything(unreduced, present, inputs)
+            else:
+                unreduced = kept(unreduced, mask)
         if factor is not None:
             shape = unreduced.values.shape
             count = None if count is None else at_values(count, shape, elements)
@@ -292,15 +293,8 @@ class Loss(ConfiguredLoss):
             return whole if last_step is None else last_step(whole)
         return over_counts(unreduced, denominator, self.policy, last_step)
 
-    def _value_in_float64(
-        self,
-        inputs: Inputs,
-        named: Mapping[str, Any],
-        weight: Tensor | None,
-        mask: Tensor | None,
-        denominator: float | Tensor | None,
-        older: OlderRows | None,
-    ) -> Tensor:
+    def _value_in_float64(self, call: tuple[Any, ...], denominator: float | Tensor | None) -> Tensor:
+        inputs, named, weight, mask, older = call
         wider = {name: in_float64(x) for name, x in named.items()}
         unreduced = self._unreduced(tuple(map(in_float64, inputs)), wider, in_float64(weight), mask, older)
         return self._reduced(unreduced, denominator)
@@ -330,11 +324,15 @@ class Loss(ConfiguredLoss):
             return False
         return unreduced.values.ndim > 0 or unreduced.counts is not None
 
-    def _check_maskable(self, what: str) -> None:
-        if self._over_pairs and not (self._takes_mask or self._leaves_rows_out):
+    def _can_leave_out(self) -> bool:
+        """Whether a row may be left out: where rows see each other, the loss must know how."""
+        return not self._over_pairs or self._takes_mask or self._leaves_rows_out
+
+    def _check_maskable(self) -> None:
+        if not self._can_leave_out():
             way = "write it as a row function (losszoo.pairwise), or " if self._rules.forms_pairs else ""
             raise NotApplicableError(
-                f"{what} must be left out, as the rows of this loss see each other: {way}give it an argument mask"
+                f"mask must be left out, as the rows of this loss see each other: {way}give it an argument mask"
             )
 
     def _of_everything(self, unreduced: Unreduced, present: Tensor | None, inputs: Inputs) -> Unreduced:

@@ -75,9 +75,13 @@ def of_everything(unreduced: Unreduced, present: Tensor, options: str) -> Unredu
         return unreduced._replace(values=torch.where(present.all(), unreduced.values, torch.nan))
     if bool(present.all()):
         return unreduced
-    over_batch = isinstance(unreduced, OverBatch)
-    made = "each value of this loss is made of the whole batch" if over_batch else "this loss returns one number"
-    way = "take a keyword mask" if over_batch else f"return unreduced values, or take {options} as its own parameter"
+    way = "give it an argument mask"
+    if unreduced.values.ndim == 0:
+        made, way = "this loss returns one number", f"return unreduced values, or take {options} as its own parameter"
+    elif isinstance(unreduced, OverBatch):
+        made = "each value of this loss is made of the whole batch"
+    else:
+        made = "the rows of this loss see each other"
     raise NotApplicableError(f"{options} must leave nothing out, as {made}; {way}")
 
 

@@ -94,7 +94,7 @@ class PairwiseLoss(Loss):
         super().__init__(function, identity, policy, validate)
         self.relation = relation
         self._ranks_said = False
-        self.stream_by(streaming)
+        self.streaming = streaming
 
     def _known_parameters(self, identity: LossInfo) -> dict[str, Any]:
         contract = contract_of(self.function)
@@ -147,13 +147,9 @@ class PairwiseLoss(Loss):
 
     @streaming.setter
     def streaming(self, value: Streaming) -> None:
-        self.stream_by(value)
-
-    def stream_by(self, streaming: Streaming) -> None:
-        """Work through the pair matrix in another way from now on."""
-        distributed_call.check_ranks(self.identity.name, self._rules, streaming)
-        self._streaming = streaming
-        if streaming.ranks in SHARED:
+        distributed_call.check_ranks(self.identity.name, self._rules, value)
+        self._streaming = value
+        if value.ranks in SHARED:
             # Here and not above, as it loads torch's compiler.
             UNTRACED.setdefault("unreduced", torch.compiler.disable(PairwiseLoss._call_with_ranks))  # type: ignore[no-untyped-call]
 

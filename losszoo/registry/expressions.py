@@ -149,7 +149,7 @@ class _Parser:
 
     def _unexpected(self, expected: str) -> NoReturn:
         token = self.tokens[self.at]
-        self._fail(token.position, expected, repr(token.text) if token.text else "the expression ends there")
+        self._fail(token.position, expected, repr(token.text) if token.text else "the end")
 
     @property
     def token(self) -> _Token:

@@ -33,10 +33,10 @@ def resolve(target: str, base: Path | None = None) -> Any:
         package, dot, last = target.rpartition(".")
         hint = f"; write {package}:{last}" if dot and package and last.isidentifier() and last != "py" else ""
         raise UsageError(f"a target must be 'package.module:name' or 'file.py:name', got {target!r}{hint}")
-    found: Any = _from_file(place, base) if place.endswith(".py") else _import(place, target)
+    value: Any = _from_file(place, base) if place.endswith(".py") else _import(place, target)
     for part in name.split("."):
-        found = _attribute(found, part, place)
-    return found
+        value = _attribute(value, part, place)
+    return value
 
 
 def _attribute(owner: Any, name: str, place: str) -> Any:

@@ -277,7 +277,7 @@ def in_a_file(name: str) -> str:
         return f"what is in the file must be named too, {name}:NAME"
     if ":" not in name:
         return ""
-    return f"only what is installed counts here, and a plugin installs it; losszoo run takes {name}"
+    return f"only an installed name is possible here: losszoo run takes {name}, and a plugin gives it a name"
 
 
 def build(points: Iterable[Declared | EntryPoint]) -> Registry:

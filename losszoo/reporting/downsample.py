@@ -42,6 +42,6 @@ def every(places: Sequence[int], most: int) -> list[int]:
     return [places[k * len(places) // most] for k in range(most)]
 
 
-def rounded(value: float | None, digits: int = 5) -> float | None:
+def rounded(value: float | None) -> float | None:
     """A number in as many digits as can be seen, which is a third of the page's size."""
-    return None if value is None or not math.isfinite(value) else float(f"{value:.{digits}g}")
+    return None if value is None or not math.isfinite(value) else float(f"{value:.5g}")

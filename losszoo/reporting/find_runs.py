@@ -17,7 +17,7 @@ MOST_FOLDERS = 20_000
 
 
 @dataclass(frozen=True)
-class Found:
+class RunsInFolder:
     """All that a report can tell.
 
     Args:
@@ -31,7 +31,7 @@ class Found:
     notes: list[str] = field(default_factory=list)
 
 
-def search(root: Path) -> Found:
+def search(root: Path) -> RunsInFolder:
     """Read everything below a folder; links are not followed.
 
     Raises:
@@ -47,7 +47,7 @@ def search(root: Path) -> Found:
             "DIR must be a comparison folder (losszoo compare), a run folder (losszoo run) or a folder of them, "
             f"got {root}, which holds no cell.json and no config.json or result.json of a run{also}"
         )
-    return Found(root, found, reader.notes)
+    return RunsInFolder(root, found, reader.notes)
 
 
 def _walk(root: Path, reader: Reader) -> Iterator[tuple[Callable[[Path, Reader], Run | None], Path]]:

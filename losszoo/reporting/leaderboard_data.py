@@ -10,7 +10,7 @@ from typing import Any
 from losszoo.comparison.cell import named
 from losszoo.comparison.statistics import Difference, Scores, deviation, mean, mean_ranks, place, to_the_best
 from losszoo.registry.registry import installed
-from losszoo.reporting.find_runs import Found
+from losszoo.reporting.find_runs import RunsInFolder
 from losszoo.reporting.load_runs import DONE, Run
 from losszoo.reporting.read_json import whole
 
@@ -128,21 +128,21 @@ class Board:
         return sorted([*self.entries, *self.published], key=value_of)
 
 
-def boards(found: Found) -> list[Board]:
+def boards(folder: RunsInFolder) -> list[Board]:
     """A board for each task, in the order of their names."""
     tasks: dict[str, list[Run]] = {}
-    for run in found.runs:
+    for run in folder.runs:
         tasks.setdefault(run.task, []).append(run)
-    return [_board(task, runs, found) for task, runs in sorted(tasks.items())]
+    return [_board(task, runs, folder) for task, runs in sorted(tasks.items())]
 
 
-def _board(task: str, runs: list[Run], found: Found) -> Board:
+def _board(task: str, runs: list[Run], folder: RunsInFolder) -> Board:
     spec = installed().tasks.get(task)
     names = list(dict.fromkeys(name for run in runs for name in run.test))
     metric = spec.metric if spec else next(iter(names), "metric")
     less = spec.direction == "min" if spec else metric in _LESS_IS_BETTER
     direction = "min" if less else "max"
-    entries = [Entry(label, 0, tuple(own), metric) for label, own in _gathered(runs, found).items()]
+    entries = [Entry(label, 0, tuple(own), metric) for label, own in _gathered(runs, folder).items()]
     return Board(
         task,
         spec.summary if spec else "",
@@ -170,7 +170,7 @@ def _compared(entries: Sequence[Entry], direction: str) -> tuple[Entry, ...]:
     return tuple(replace(e, slot=slots[e.label], difference=differences.get(e.label)) for e in ordered)
 
 
-def _gathered(runs: Sequence[Run], found: Found) -> dict[str, list[Run]]:
+def _gathered(runs: Sequence[Run], folder: RunsInFolder) -> dict[str, list[Run]]:
     """Runs by label; of a seed that was run twice with the same settings, the later one counts."""
     alike: dict[tuple[str, str], list[Run]] = {}
     for run in runs:
@@ -183,7 +183,7 @@ def _gathered(runs: Sequence[Run], found: Found) -> dict[str, list[Run]]:
             seed = run.folder if run.seed is None else run.seed
             if seed in by_seed:
                 name = by_seed[seed].folder
-                found.notes.append(f"{name.name}: left out, {label} with seed {seed} was run again later")
+                folder.notes.append(f"{name.name}: left out, {label} with seed {seed} was run again later")
             by_seed[seed] = run
     return {label: sorted(own.values(), key=lambda run: run.seed or 0) for label, own in labelled.items()}
 

@@ -35,13 +35,7 @@ class Report:
 
     def to_dict(self) -> dict[str, Any]:
         """The document of ``losszoo report --json``."""
-        return {
-            "html": str(self.html),
-            "tasks": self.tasks,
-            "runs": self.runs,
-            "failed": self.failed,
-            "notes": list(self.notes),
-        }
+        return {**vars(self), "html": str(self.html), "notes": list(self.notes)}
 
 
 def report(
@@ -91,10 +85,10 @@ def make_report(
     from losszoo.reporting.replay_bundles import ask_doctor
     from losszoo.reporting.report_page import page
 
-    found = search(root)
-    shown = boards(found)
+    folder = search(root)
+    shown = boards(folder)
     answers = ask_doctor(shown, root, on_bundle=on_bundle) if doctor else {}
-    text = page(found, shown, answers, title or root.resolve().name or str(root))
+    text = page(folder, shown, answers, title or root.resolve().name or str(root))
     try:
         write_atomically(path, text.encode("utf-8", "backslashreplace"))
     except OSError as error:
@@ -105,7 +99,7 @@ def make_report(
     return Report(
         path,
         {board.task: [entry.label for entry in board.entries] for board in shown},
-        len(found.runs),
-        sum(run.status != DONE for run in found.runs),
-        tuple(found.notes),
+        len(folder.runs),
+        sum(run.status != DONE for run in folder.runs),
+        tuple(folder.notes),
     )

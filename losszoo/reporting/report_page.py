@@ -15,7 +15,7 @@ from losszoo.common.html import asset, in_script, sha256, template
 from losszoo.common.text import counted
 from losszoo.doctor.report.wording import TRIED, headline, place, remedy
 from losszoo.reporting.curves import Figure, curves
-from losszoo.reporting.find_runs import Found
+from losszoo.reporting.find_runs import RunsInFolder
 from losszoo.reporting.leaderboard_data import Board, Entry, ranks_of
 from losszoo.reporting.leaderboard_strip import Strip
 from losszoo.reporting.load_runs import DONE, Run
@@ -66,18 +66,18 @@ class Section:
         return {entry.slot for entry in [e for e in self.board.entries if e.kind == "loss"][_SHOWN:]}
 
 
-def page(found: Found, boards: Sequence[Board], answers: Mapping[Path, DoctorAnswer], title: str) -> str:
+def page(folder: RunsInFolder, boards: Sequence[Board], answers: Mapping[Path, DoctorAnswer], title: str) -> str:
     """The whole page.
 
     Args:
-        found: what lies in the folder.
+        folder: what lies in the folder.
         boards: of its tasks.
         answers: by the doctor, for each bundle that was replayed.
         title: of the page.
     """
     style = asset("losszoo.doctor.report", "page.css") + asset(_HERE, "page.css")
     script, library = asset(_HERE, "page.js"), _library()
-    points = max(_FEWEST_POINTS, min(_MOST_POINTS, _POINTS // len(found.runs)))
+    points = max(_FEWEST_POINTS, min(_MOST_POINTS, _POINTS // len(folder.runs)))
     sections = [_section(board, f"task-{i}", points, answers) for i, board in enumerate(boards, 1)]
     # plotly adds its own rules to a style element that it makes empty: the second hash. Its pictures are data.
     policy = (
@@ -98,10 +98,10 @@ def page(found: Found, boards: Sequence[Board], answers: Mapping[Path, DoctorAns
             }
         ),
         sections=sections,
-        counts=_counts(found, boards),
-        failed=sum(run.status != DONE for run in found.runs),
+        counts=_counts(folder, boards),
+        failed=sum(run.status != DONE for run in folder.runs),
         ranks=ranks_of(boards),
-        notes=found.notes,
+        notes=folder.notes,
         most=_MOST_NOTES,
         marks=_MARKS,
         number=_number,
@@ -110,7 +110,7 @@ def page(found: Found, boards: Sequence[Board], answers: Mapping[Path, DoctorAns
         remedy=remedy,
         tried=TRIED,
         chips=_CHIPS,
-        root=str(found.root),
+        root=str(folder.root),
         versions=f"losszoo {__version__}, Python {platform.python_version()}",
         today=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
     )
@@ -137,9 +137,9 @@ def _number(value: float | None, digits: int) -> str:
     return f"{value:.{digits}f}" if value == 0 or 10.0**-digits <= abs(value) < 1e6 else f"{value:.3g}"
 
 
-def _counts(found: Found, boards: Sequence[Board]) -> str:
-    losses = len({run.loss for run in found.runs if run.kind == "loss"})
-    return " · ".join([counted(losses, "loss"), counted(len(boards), "task"), counted(len(found.runs), "run")])
+def _counts(folder: RunsInFolder, boards: Sequence[Board]) -> str:
+    losses = len({run.loss for run in folder.runs if run.kind == "loss"})
+    return " · ".join([counted(losses, "loss"), counted(len(boards), "task"), counted(len(folder.runs), "run")])
 
 
 @cache

@@ -32,19 +32,31 @@ def task_of(given: Any) -> tuple[TaskSpec, Task | Callable[..., Any] | None]:
         )
     if isinstance(given, str) and ":" not in given:
         return installed().task(given), None
-    found = resolve(given) if isinstance(given, str) else given
-    made_or_class = isinstance(found, Task) or (isinstance(found, type) and issubclass(found, Task))
+    task = resolve(given) if isinstance(given, str) else given
+    made_or_class = isinstance(task, Task) or (isinstance(task, type) and issubclass(task, Task))
     if not made_or_class:
-        raise UsageError(f"a task must be a name, a losszoo.Task or its class, got {given!r}")
-    spec = getattr(found, "spec", None)
+        came = f"{given}, {_described(task)}" if isinstance(given, str) else repr(given)
+        raise UsageError(f"a task must be a name, a losszoo.Task or a subclass of it, got {came}")
+    spec = getattr(task, "spec", None)
     if not isinstance(spec, TaskSpec):
-        name = found.__name__ if isinstance(found, type) else type(found).__name__
+        name = task.__name__ if isinstance(task, type) else type(task).__name__
         raise UsageError(
             f"{name}.spec must be a losszoo.TaskSpec, got {spec!r}; add to the class, for example: "
             f'spec = losszoo.TaskSpec(name="mine", target="mine:{name}", kind="multiclass", summary="My rows.", '
             'metric="accuracy")'
         )
-    return spec, found
+    kinds = list(installed().kinds)
+    if spec.kind not in kinds:
+        raise UsageError(
+            f"{owner_of(spec)}: kind must be one of {', '.join(kinds)}, got {spec.kind!r}; {suggest(spec.kind, kinds)}"
+        )
+    return spec, task
+
+
+def _described(found: Any) -> str:
+    if isinstance(found, type):
+        return f"a class without that base; write class {found.__name__}(losszoo.Task)"
+    return f"of type {type(found).__name__}"
 
 
 def flags_of(given: Any) -> tuple[str, ...]:
@@ -125,24 +137,24 @@ def make_task(given: Any, options: Mapping[str, Any]) -> Task:
     Raises:
         UsageError: it cannot be made; says whose it is, and what it raised.
     """
-    spec, found = task_of(given)
+    spec, task = task_of(given)
     owner = owner_of(spec)
-    if isinstance(found, Task):
+    if isinstance(task, Task):
         if options:
             raise UsageError(f"task. settings must be left out for a task that is made, got {', '.join(options)}")
-        return found
-    if found is None:
+        return task
+    if task is None:
         try:
-            found = resolve(spec.target)
+            task = resolve(spec.target)
         except UsageError as error:
             raise UsageError(f"{owner} cannot be loaded: {error}") from error
     # Looked at before it is called: what is no task is not made.
-    if not (inspect.isclass(found) and issubclass(found, Task)):
-        came = f"a {'class' if inspect.isclass(found) else type(found).__name__} at {spec.target}"
+    if not (inspect.isclass(task) and issubclass(task, Task)):
+        came = f"a {'class' if inspect.isclass(task) else type(task).__name__} at {spec.target}"
         raise UsageError(f"{owner} must be a losszoo.Task, got {came}")
-    _check_options(spec.name, owner, found, options)
+    _check_options(spec.name, owner, task, options)
     try:
-        task = found(**options)
+        task = task(**options)
     except (LosszooError, MemoryError):
         raise
     except (Exception, SystemExit) as error:

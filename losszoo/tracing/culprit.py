@@ -143,11 +143,11 @@ def _in_backward(tape: Tape, values: Tensor, backward: Callable[[], object]) -> 
     return replace(tape.records[owners[broken[0]]], site=site) if site is not None else None
 
 
-def _before(found: Blame, widened: Callable[[], Tape | None]) -> Blame:
+def _before(blame: Blame, widened: Callable[[], Tape | None]) -> Blame:
     """Walk back to the operation whose float64 shadow parted from it."""
-    victim, tape = found.victim, found.tape
+    victim, tape = blame.victim, blame.tape
     if victim.site.op in _EXPONENTIAL and not _is_spoilt(victim.inputs):
-        return replace(found, why="overflow")
+        return replace(blame, why="overflow")
     shadow = Shadow(tape, widened())
     for tensor in victim.inputs:
         maker = tape.maker(tensor, before=victim.index)
@@ -156,10 +156,10 @@ def _before(found: Blame, widened: Callable[[], Tape | None]) -> Blame:
         if shadow.aligned and parted(tensor, shadow.of(tensor)):
             record = shadow.first_parted(maker)
             if record is not None:
-                return replace(found, record=record, why=shadow.reason(record))
+                return replace(blame, record=record, why=shadow.reason(record))
         record = zero_by_underflow(tape, tensor)
         if record is not None:
-            return replace(found, record=record, why="underflow")
+            return replace(blame, record=record, why="underflow")
     infinite = spoilt(victim.outputs).infinite and not _is_spoilt(victim.inputs)
     overflowed = infinite and victim.site.op in _ARITHMETIC
-    return replace(found, why="overflow" if overflowed else "singular")
+    return replace(blame, why="overflow" if overflowed else "singular")

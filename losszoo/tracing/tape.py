@@ -197,10 +197,6 @@ class Tape(TorchFunctionMode):
         own: Any = node
         return Site(own._forward_cls.__name__, record.applied or record.site.place)
 
-    def sites(self) -> list[Site]:
-        """Every operation and line, each once."""
-        return list(dict.fromkeys(record.site for record in self.records))
-
 
 def plain(value: Any) -> Any:
     """The numbers of all samples, where ``torch.func.vmap`` or ``grad`` shows an operation those of one.

@@ -18,13 +18,28 @@ from losszoo.common.text import in_one_line
 from losszoo.errors import SharedError, UsageError
 from losszoo.losses.sums.leaves import leaves
 from losszoo.losses.sums.sum_loss import SumLoss
-from losszoo.pairs.distributed.collectives import World, by_rank, world
+from losszoo.pairs.distributed.collectives import ExchangeError, World, by_rank, exchange, world
 from losszoo.pairs.pairwise_loss import PairwiseLoss
 
 
 @contextmanager
 def joined(device: str) -> Iterator[World | None]:
-    """The ranks that ``torchrun`` has started, or that the caller has joined before; None where there is one alone."""
+    """The ranks that ``torchrun`` has started, or that the caller has joined before; None where there is one alone.
+
+    Raises:
+        UsageError: torchrun's variables are wrong, or another rank has ended.
+    """
+    try:
+        with _joined(device) as others:
+            yield others
+    except ExchangeError as error:
+        raise UsageError(
+            f"every rank must keep running, got one that ended; its own error says why ({error})"
+        ) from error
+
+
+@contextmanager
+def _joined(device: str) -> Iterator[World | None]:
     if not dist.is_available() or dist.is_initialized() or not dist.is_torchelastic_launched():
         yield world()
         return
@@ -46,7 +61,7 @@ def joined(device: str) -> Iterator[World | None]:
     dist.init_process_group("nccl" if on_cuda else "gloo")
     try:
         yield world()
-        dist.barrier()  # who leaves first closes what others still read from
+        exchange(dist.barrier)  # who leaves first closes what others still read from
     finally:
         dist.destroy_process_group()
 
@@ -97,13 +112,8 @@ def average_gradients(parameters: Iterable[Tensor], others: World) -> None:
     """Of what a loss learns: each rank has the gradient of the whole, up to rounding that would add up over time."""
     for parameter in parameters:
         if parameter.grad is not None:
-            dist.all_reduce(parameter.grad)
+            exchange(dist.all_reduce, parameter.grad)
             parameter.grad /= others.size
-
-
-def is_of_ranks(error: BaseException) -> bool:
-    """Whether an exchange has failed, as where another rank is gone."""
-    return isinstance(error, dist.DistError) or (isinstance(error, RuntimeError) and "gloo" in str(error).lower())
 
 
 def shared(loss: SumLoss, others: World | None, *, by_share: bool = True) -> SumLoss:
@@ -120,5 +130,5 @@ def shared(loss: SumLoss, others: World | None, *, by_share: bool = True) -> Sum
     for leaf in leaves(loss):
         if isinstance(leaf, PairwiseLoss) and leaf.streaming.ranks is None:
             way = "gather" if by_share and leaf.rules.rows_interact and not leaf.streaming.dense else "local"
-            leaf.stream_by(replace(leaf.streaming, ranks=way))
+            leaf.streaming = replace(leaf.streaming, ranks=way)
     return loss

@@ -43,12 +43,14 @@ def parse_overrides(items: Iterable[str] | Mapping[str, Any]) -> Overrides:
     """From ``["model.dim=64"]`` or ``{"model.dim": 64}`` to values by group.
 
     Raises:
-        UsageError: an item without ``group.key=value``, or a group that does not exist.
+        UsageError: an item without ``group.key=value``, or a group that does not exist; a text alone.
 
     Example:
         >>> parse_overrides(["model.dim=64", "recipe.lr=1e-2"]).model
         {'dim': 64}
     """
+    if isinstance(items, str):  # an iterable too, of letters
+        raise UsageError(f"set must be a list such as ['model.dim=64'] or a mapping, got {items!r}; write [{items!r}]")
     groups: dict[str, dict[str, Any]] = {group: {} for group in GROUPS}
     pairs = items.items() if isinstance(items, Mapping) else [_split(item) for item in items]
     for key, value in pairs:

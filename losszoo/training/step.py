@@ -8,17 +8,19 @@ from dataclasses import asdict, replace
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from torch import Tensor
 
 from losszoo.common.text import in_one_line, message_of, some_of
 from losszoo.errors import LosszooError, UsageError, is_out_of_memory
 from losszoo.losses.loss import Loss
+from losszoo.pairs.distributed.collectives import ExchangeError
 from losszoo.pairs.pairwise_loss import SHARED, PairwiseLoss
 from losszoo.tracing.authors import raised_at
 from losszoo.tracing.first_nonfinite import first_non_finite
 from losszoo.training.accumulate import Pieces, Zeros, at_once, by_parts, counts_of
 from losszoo.training.data.batch_inputs import Step, arguments, own_arguments
-from losszoo.training.distributed import average_gradients, is_of_ranks
+from losszoo.training.distributed import average_gradients
 from losszoo.training.guard.crash_bundle import pack
 from losszoo.training.guard.events import Event, StepReport, of_weights
 from losszoo.training.models.forward import ForwardPass
@@ -49,7 +51,8 @@ class BatchLoss:
             return guard.step(self.total(), investigate=investigate, before_step=look)
         else:
             total = self.total()
-            guard.backward(total)
+            with self._blamed():
+                guard.backward(total)
         if self.plan.world is not None:
             average_gradients(self.plan.loss.parameters(), self.plan.world)
         return guard.apply(total, investigate=investigate, before_step=look)
@@ -93,12 +96,11 @@ class BatchLoss:
         try:
             yield
         except (Exception, SystemExit) as error:
-            if isinstance(error, LosszooError) or is_out_of_memory(error):  # of memory the run itself speaks
+            if isinstance(error, LosszooError | ExchangeError) or is_out_of_memory(error):  # of these the run speaks
                 raise
-            if plan.world is not None and is_of_ranks(error):
-                raise UsageError(
-                    f"every rank must keep running, got one that ended; its own error says why ({error})"
-                ) from error
+            failed = error if isinstance(error, dist.DistError) else plan.forward.exchange_error
+            if failed is not None:
+                raise ExchangeError(str(failed)) from error
             place = raised_at(error)
             where = f"step {plan.guard.counts.steps + 1} of {plan.config['loss']} on {plan.config['task']}"
             said = f"{type(error).__name__}: {message_of(error)}{f' ({place})' if place else ''}"

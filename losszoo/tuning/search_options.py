@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -12,6 +13,8 @@ from losszoo.training.settings import read_value
 from losszoo.tuning.space import Dimension, Known
 
 _STEPS = ("log", "linear")
+# Not one of a list in brackets.
+_COMMA = re.compile(r",(?![^\[]*\])")
 _FORM = "KEY=LOW:HIGH, KEY=LOW:HIGH:log or KEY=a,b,c"
 
 
@@ -78,7 +81,10 @@ def _range(key: str, text: str, param: Param | None) -> Dimension:
     if not low < high:
         raise UsageError(f"search of {key} must have LOW < HIGH, got {text}")
     if param is not None and (param.choices or param.type not in ("float", "int")):
-        raise UsageError(f"search of {key} must be choices out of {param.interval or 'a,b,c'}, got {text}")
+        some = (
+            "a number or a list each, as 1,[1, 2]" if param.type == "floats" else f"out of {param.interval or 'a,b,c'}"
+        )
+        raise UsageError(f"search of {key} must be choices {some}, got {text}")
     whole = all(isinstance(end, int) for end in numbers) and (param is None or param.type == "int")
     if param is not None and param.type == "int" and not whole:
         raise UsageError(f"search of {key} must have whole numbers as LOW and HIGH, got {text}")
@@ -91,7 +97,7 @@ def _range(key: str, text: str, param: Param | None) -> Dimension:
 
 
 def _choices(key: str, text: str, param: Param | None) -> Dimension:
-    words = [word.strip() for word in text.split(",")]
+    words = [word.strip() for word in _COMMA.split(text)]
     plain = param is not None and param.type == "str"
     values = tuple(word if plain else read_value(word) for word in words)
     if len(set(map(str, values))) < max(2, len(values)) or "" in words:

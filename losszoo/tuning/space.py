@@ -45,12 +45,16 @@ class Dimension:
     choices: tuple[Any, ...] = ()
 
     def suggest(self, trial: Trial) -> Any:
-        """A value of the trial's."""
+        """A value of the trial's; a list as its text, since a storage keeps none."""
         if self.choices:
-            return trial.suggest_categorical(self.key, self.choices)
+            return trial.suggest_categorical(self.key, [str(x) if isinstance(x, list) else x for x in self.choices])
         if self.whole:
             return trial.suggest_int(self.key, int(self.low), int(self.high), log=self.log)
         return trial.suggest_float(self.key, self.low, self.high, log=self.log)
+
+    def meant(self, value: Any) -> Any:
+        """The choice whose text a trial was told."""
+        return next((x for x in self.choices if isinstance(x, list) and str(x) == value), value)
 
     def holds(self, value: Any) -> bool:
         """Whether a value, such as the default, can be told to the sampler."""

@@ -113,16 +113,16 @@ def database(plan: StudyPlan) -> Iterator[None]:
 
 
 def _check_identity(study: Study, plan: StudyPlan) -> None:
-    found = study.user_attrs.get(_IDENTITY)
-    if found is None and study.get_trials(deepcopy=False):
+    identity = study.user_attrs.get(_IDENTITY)
+    if identity is None and study.get_trials(deepcopy=False):
         raise UsageError(
             f"study {plan.study_name} in {shown(plan.storage)} must be one of losszoo, got trials of another program; "
             "choose another --study"
         )
-    if found is None:
+    if identity is None:
         study.set_user_attr(_IDENTITY, dict(plan.identity))
         return
-    differing = differences(found, plan.identity)
+    differing = differences(identity, plan.identity)
     if differing:
         listed = "".join(f"\n  {line}" for line in differing)
         raise UsageError(

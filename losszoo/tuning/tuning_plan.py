@@ -90,6 +90,7 @@ class StudyPlan:
 
     def filled(self, values: Mapping[str, Any]) -> tuple[str | Callable[..., Any], dict[str, Any]]:
         """The loss and the ``set`` of a run with these values of the searched keys."""
+        values = {key: self.space[key].meant(value) if key in self.space else value for key, value in values.items()}
         inside = {key: value for key, value in values.items() if key.startswith(("loss.", "weight."))}
         others = {key: value for key, value in values.items() if key not in inside}
         loss = self.expression.with_values(inside) if self.expression else self.loss

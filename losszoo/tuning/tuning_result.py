@@ -89,29 +89,10 @@ class Tuning:
     def to_dict(self) -> dict[str, Any]:
         """The JSON record."""
         best = self.best
-        document: dict[str, Any] = jsonable(
-            {
-                "loss": self.loss,
-                "task": self.task,
-                "metric": self.metric,
-                "direction": self.direction,
-                "trials": {
-                    "complete": self.counts.complete,
-                    "pruned": self.counts.pruned,
-                    "failed": self.counts.failed,
-                    "total": self.counts.ended,
-                    "running": self.counts.running,
-                },
-                "best": best and {entry.name: getattr(best, entry.name) for entry in fields(best)},
-                "default": self.default,
-                "importance": self.importance,
-                "storage": self.storage,
-                "study": self.study,
-                "status": self.status,
-                "elsewhere": self.elsewhere,
-                "seconds": round(self.seconds, 3),
-            }
-        )
+        values = {name: value for name, value in vars(self).items() if name not in ("counts", "failures")}
+        values |= {"trials": {**self.counts._asdict(), "total": self.counts.ended}, "seconds": round(self.seconds, 3)}
+        values["best"] = best and {entry.name: getattr(best, entry.name) for entry in fields(best)}
+        document: dict[str, Any] = jsonable(values)
         return document
 
 

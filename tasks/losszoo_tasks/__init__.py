@@ -138,6 +138,16 @@ SPECS = (
         reference=_DIGITS,
         tags=("images", "bundled"),
     ),
+    TaskSpec(
+        name="digits-semantic",
+        target="losszoo_tasks.segmentation:DigitsSemantic",
+        kind="semantic-segmentation",
+        summary="Background, digit or fragment of another: what each of 16 x 16 pixels is.",
+        metric="mean_iou",
+        published=(("all background", 0.2554, None, _MEASURED),),
+        reference=_DIGITS,
+        tags=("images", "bundled"),
+    ),
 )
 
 

@@ -1,4 +1,4 @@
-"""A digit to be cut out of clutter that is made of other digits."""
+"""A digit to be cut out of clutter that is made of other digits: its mask, or a label for each pixel."""
 
 from __future__ import annotations
 
@@ -61,9 +61,11 @@ class DigitsSegmentation(Task):
         clutter: brightness of the clutter, in [0, 1]; at 1 its strokes are as bright as the digit's.
     """
 
+    _name = "digits-segmentation"
+
     def __init__(self, *, clutter: float = 0.8) -> None:
         if not isinstance(clutter, int | float) or isinstance(clutter, bool) or not 0 <= clutter <= 1:
-            raise UsageError(f"task digits-segmentation: clutter must be a number in [0, 1], got {clutter!r}")
+            raise UsageError(f"task {self._name}: clutter must be a number in [0, 1], got {clutter!r}")
         self.clutter = float(clutter)
 
     def splits(self, seed: int = 0) -> Splits:
@@ -79,3 +81,20 @@ class DigitsSegmentation(Task):
     def setup(self, signature: str) -> Setup:
         recipe = Recipe(lr=1e-2, weight_decay=1e-4, batch_size=64, epochs=30, patience=8)
         return Setup(trunk="unet", model={"dim": 8, "width": 8}, recipe=recipe)
+
+
+class DigitsSemantic(DigitsSegmentation):
+    """What each pixel is: 0 background, 1 the digit, 2 a stroke of the clutter.
+
+    Args:
+        clutter: brightness of the clutter, in [0, 1]; at 0.3 and below it has no strokes.
+    """
+
+    _name = "digits-semantic"
+    class_names = ("background", "digit", "clutter")
+
+    def splits(self, seed: int = 0) -> Splits:
+        return Splits(*(Split(part.inputs, self._labels(*part)[:, 0]) for part in super().splits(seed)))
+
+    def _labels(self, images: Array, masks: Array) -> Array:
+        return np.where(masks > 0, 1, 2 * (images > FOREGROUND)).astype(np.int64)

@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-import dataclasses
-import io
 import json
-import re
 import shlex
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from rich.console import Console
 
 import losszoo
-from losszoo import RunResult, list_losses, list_tasks
+from losszoo import list_losses, list_tasks
 from losszoo.cli.commands import run_command
-from losszoo.cli.commands.run_command import hooks
 from losszoo.cli.main import COMMANDS, main
-from losszoo.cli.progress_bar import progress_bar
-from losszoo.cli.shared_options import counted
-from losszoo.cli.tables.result_table import show
 from losszoo.common.files import read_json
 from losszoo.registry.expressions import parse
 from losszoo.registry.registry import installed
@@ -112,6 +105,9 @@ def test_pages(cli: Cli) -> None:
         assert all(f"\n  {param.name} " in page for param in loss.params)
         assert not loss.stable_twin or f"unstable on purpose; use {loss.stable_twin}" in page
     assert "gamma  float in [0, inf); default 2.0: " in cli("info", "focal").stdout
+    page = " ".join(cli("info", "dice").stdout.split())
+    assert "inputs Logits (N, C, ...) against maps in [0, 1] of the same shape, or against labels (N, ...)" in page
+    assert "weight floats in [0, inf); default none" in page
     assert "uncertainty(loss, another loss)" in cli("info", "uncertainty").stdout
     assert "inside a sum: cross-entropy + 1e-4*l1" in cli("info", "l1").stdout
 
@@ -130,7 +126,7 @@ def test_nothing_is_wider_than_the_terminal(cli: Cli, monkeypatch: pytest.Monkey
     [
         (["list"], {"name", "signature", "params", "plugin", "distribution", "version"}),
         (["tasks"], {"name", "kind", "metric", "signatures", "losses", "plugin"}),
-        (["info", "nca-stable"], {"name", "formula", "fits", "distribution"}),
+        (["info", "nca-stable"], {"name", "formula", "inputs", "fits", "distribution"}),
         (["info", "digits"], {"name", "losses", "distribution"}),
         (["plugins"], {"plugins", "failures"}),
     ],
@@ -142,10 +138,31 @@ def test_json_is_one_document(cli: Cli, arguments: list[str], keys: set[str]) ->
     assert keys <= set(document[0] if isinstance(document, list) else document)
 
 
+@pytest.mark.parametrize(
+    ("search", "said"),
+    [
+        ("focl", "0 losses: did you mean focal? (losszoo list shows all)\n"),
+        ("nothing-like-it", "known names is near (losszoo list shows all)\n"),
+    ],
+)
+def test_a_search_without_a_result_says_what_is_near(cli: Cli, search: str, said: str) -> None:
+    done = cli("list", search)
+    assert done.exit_code == 0
+    assert done.stdout.endswith(said)
+    assert json.loads(cli("list", search, "--json").stdout) == []
+
+
+def test_a_search_looks_at_signatures_and_plugins_too(cli: Cli) -> None:
+    listed = json.loads(cli("list", "segmentation", "--json").stdout)
+    assert [row["name"] for row in listed] == [spec.name for spec in list_losses(signature="segmentation")]
+    names = {row["name"] for row in json.loads(cli("list", "penalties", "--json").stdout)}
+    assert {"l1", "l2"} <= names
+
+
 MISTAKES = [
-    ("info ./mine.py:loss", "unknown loss or task './mine.py:loss': only what is installed counts here, and a plugin"),
-    ("tune --loss bce --task mine.py:Mine", "only what is installed counts here, and a plugin installs it; losszoo"),
-    ("compare --loss bce --task mine.py:Mine", "what is installed counts here, and a plugin installs it; losszoo run"),
+    ("info ./mine.py:loss", "unknown loss or task './mine.py:loss': only an installed name is possible here"),
+    ("tune --loss bce --task mine.py:Mine", "only an installed name is possible here: losszoo run takes mine.py:Mine"),
+    ("compare --loss bce --task mine.py:Mine", "losszoo run takes mine.py:Mine, and a plugin gives it a name"),
     ("run --loss bce --task mine.py", "unknown task 'mine.py': what is in the file must be named too, mine.py:NAME"),
     ("info focl", "unknown loss or task 'focl': did you mean focal? (see losszoo list, losszoo tasks)"),
     ("info nothing-like-it", "known names is near"),
@@ -359,85 +376,6 @@ def test_the_console_script_is_the_module(tmp_path: Path) -> None:
     assert shell("inof", cwd=tmp_path).returncode == 2
 
 
-def result(accuracy: float, first: dict[str, Any] | None = None) -> RunResult:
-    guard = {"nonfinite": 3 if first else 0, "skipped": 2, "rollbacks": 0, "clipped": 1, "first": first}
-    metrics = {part: {"accuracy": accuracy} for part in ("train", "val", "test")}
-    numbers = {"seed": 0, "epochs": 1, "steps": 20, "seconds": 1.0}
-    texts = {"loss": "mine", "task": "abalone", "status": "stopped-early", "run_dir": "r" * 200}
-    return RunResult(**texts, **numbers, metrics=metrics, guard=guard, stop_reason="no better accuracy")
-
-
-def shown(run: RunResult, width: int = 80) -> list[str]:
-    console = Console(file=io.StringIO(), width=width)
-    show(run, installed().task("abalone"), console)
-    lines: list[str] = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
-    assert all(line == line.rstrip() for line in lines)
-    return lines
-
-
-def test_a_pipe_gets_whole_lines_and_a_short_loss(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("COLUMNS", raising=False)
-    long = dataclasses.replace(result(0.5), loss="bce + " * 50 + "bce")
-    lines = shown(long)
-    assert sum(f"{long.loss[:77]}... (this run)" in line for line in lines) == 1
-    sources = {source for *_, source in installed().task("abalone").published}
-    assert all(any(line.endswith(source) for line in lines) for source in sources)
-
-
-def test_a_stopped_run_says_what_is_next(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("COLUMNS", raising=False)
-    first = {"step": 7, "where": "loss", "op": None, "source": None, "bundle": "my runs/bundles/7.pt"}
-    stopped = dataclasses.replace(result(0.5, first), status="stopped-by-guard")
-    console = Console(file=io.StringIO())
-    show(stopped, installed().task("abalone"), console, {"nca-ratio": "nca-stable"})
-    assert console.file.getvalue().splitlines()[-3:] == [  # type: ignore[attr-defined]
-        "next: nca-stable is the stable form of nca-ratio",
-        "to repeat the failed step, and see why it failed:",
-        "losszoo replay 'my runs/bundles/7.pt'",
-    ]
-
-
-@pytest.mark.parametrize(("accuracy", "rank"), [(0.999, 0), (0.0, -1), (float("nan"), -1)])
-def test_a_result_stands_among_the_published_ones(accuracy: float, rank: int) -> None:
-    lines = shown(result(accuracy))
-    start = lines.index(next(line for line in lines if line.startswith("test accuracy beside published results")))
-    table = lines[start + 1 : start + 2 + len(installed().task("abalone").published)]
-    assert table[rank].split() == ["mine", "(this", "run)", f"{accuracy:.4f}"]
-    values = [float(re.findall(r"0\.\d{4}", line)[0]) for line in table if "[" in line]
-    assert values == sorted(values, reverse=True)
-    assert lines[0] == "mine on abalone, seed 0: stopped-early after 1 epoch, 20 steps, 1.0 s"
-    assert lines[-2:] == ["guard: no non-finite step, 1 clipped", f"run folder: {'r' * 200}"]
-
-
-def test_a_result_says_what_its_guard_saw() -> None:
-    lines = shown(
-        result(0.5, {"step": 7, "epoch": 0, "where": "loss", "op": "log", "source": "x.py:3", "bundle": ""}),
-        200,
-    )
-    counts = "3 non-finite steps (2 skipped, 0 rolled back), 1 clipped"
-    assert lines[-2] == f"guard: {counts}; the first in step 7: loss, log at x.py:3"
-
-
-def test_a_terminal_sees_the_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
-    stream = io.StringIO()
-    stream.isatty = lambda: True  # type: ignore[method-assign]
-    monkeypatch.setattr(sys, "stderr", stream)
-    with progress_bar("[mine] on digits", 2, "loading torch") as update:
-        hooks(update)["on_stage"]("reading the data")
-        hooks(update)["on_epoch"]({"epoch": 0, "epochs": 2, "loss": 1.5, "val": {"accuracy": 0.25}, "bad_steps": 3})
-    assert all(
-        word in stream.getvalue()
-        for word in ("[mine] on digits", "loading torch", "1/2", "loss 1.5000", "val accuracy 0.2500", "bad steps 3")
-    )
-
-
-@pytest.mark.parametrize(
-    ("count", "noun", "said"), [(1, "loss", "1 loss"), (2, "loss", "2 losses"), (0, "task", "0 tasks")]
-)
-def test_counted(count: int, noun: str, said: str) -> None:
-    assert counted(count, noun) == said
-
-
 def test_a_run_has_the_same_defaults_from_python_and_from_the_command_line() -> None:
     params = run_command.command.make_context("run", []).params
-    assert {name: params[name] for name in RESULT_OPTIONS} == dataclasses.asdict(ResultOptions())
+    assert {name: params[name] for name in RESULT_OPTIONS} == asdict(ResultOptions())

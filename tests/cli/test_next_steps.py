@@ -20,7 +20,7 @@ import losszoo
 from losszoo.cli.main import main
 
 FILES = """
-import os, signal
+import dataclasses, os, signal
 import numpy as np
 import torch
 import losszoo
@@ -47,6 +47,12 @@ class Needs(Mine):
 class NoSpec(losszoo.Task):
     def splits(self, seed=0): ...
     def setup(self, signature): ...
+
+class Bare:
+    spec = SPEC
+
+class OddKind(Mine):
+    spec = dataclasses.replace(SPEC, kind="classification")
 
 class Lazy(torch.utils.data.Dataset):
     def __len__(self):
@@ -165,7 +171,9 @@ def test_a_folder_of_runs_names_those_inside_as_commands(ask: Callable[..., Resu
         (["mine.py:Mine", "--set", "task.path=/nope.csv"], "its data cannot be read: FileNotFoundError"),
         (["mine.py:Needs"], "must be given task.path; say --set task.path=VALUE"),
         (["mine.py:NoSpec"], "NoSpec.spec must be a losszoo.TaskSpec, got None; add to the class"),
-        (["mine.py:SPEC"], "a task must be a name, a losszoo.Task or its class, got 'mine.py:SPEC'"),
+        (["mine.py:SPEC"], "must be a name, a losszoo.Task or a subclass of it, got mine.py:SPEC, of type TaskSpec"),
+        (["mine.py:Bare"], "got mine.py:Bare, a class without that base; write class Bare(losszoo.Task)"),
+        (["mine.py:OddKind"], "task mine of your own: kind must be one of multiclass, binary, regression, "),
         (["mine.py:FromDataset"], "splits must be arrays of inputs and targets, got a torch.utils.data.Dataset (Lazy)"),
         (["digits", "--set", "model.trunk=nan"], "trunk must be one of linear, mlp, plr, conv, unet, got nan"),
         (["digits", "--set", "model.dim=4611686018427387904"], "trunk conv must be one that fits into memory"),

@@ -67,6 +67,21 @@ def test_a_healthy_loss_is_healthy(loss: Callable[..., Tensor], inputs: tuple[An
     assert found.verdict == "healthy"
 
 
+def soft_jaccard(logits: Tensor, targets: Tensor) -> Tensor:
+    p = logits.sigmoid()
+    both = (p * targets).flatten(2).sum(-1)
+    return 1 - (both + 1) / ((p + targets).flatten(2).sum(-1) - both + 1)
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_a_loss_of_maps_is_not_blamed_for_labels(wrapped: bool) -> None:
+    """A loss made of it is given labels, which come to the function as maps: so it is examined on maps."""
+    loss = losszoo.create(soft_jaccard, signature="segmentation") if wrapped else soft_jaccard
+    how = {} if wrapped else {"signature": "segmentation"}
+    found = losszoo.examine(loss, effort=4000, budget=LONG, **how)
+    assert found.verdict == "healthy", found
+
+
 def test_a_true_infinity_is_a_note() -> None:
     found = losszoo.examine(
         lambda logits, targets: nn.functional.cross_entropy(logits, targets),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -145,6 +146,16 @@ def test_labels_that_are_floating_are_told_how_to_become_labels(name: str) -> No
     argument = "targets" if name == "cross-entropy" else "labels"
     with pytest.raises(UsageError, match=rf"{argument} must be an integer tensor, as {argument}\.long\(\)"):
         losszoo.create(name)(X, torch.tensor([0.0, 1.0, 2.0, 0.0, 1.0]))
+
+
+def test_labels_that_are_no_tensor_are_told_how_to_become_one() -> None:
+    advice = r"targets must be an integer tensor, as torch\.tensor\(targets\) gives it of whole numbers, got "
+    loss, labels = losszoo.create("cross-entropy"), [0, 1, 2, 0, 1]
+    with pytest.raises(UsageError, match=advice + "a list"):
+        loss(X, labels)
+    with pytest.raises(UsageError, match=advice + "an ndarray"):
+        loss(X, np.array(labels))
+    assert loss(X, torch.tensor(labels)).isfinite()
 
 
 def spoil_complex(x: Tensor) -> Tensor:

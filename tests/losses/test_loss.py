@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 import losszoo
 from losszoo import UsageError
@@ -241,78 +241,6 @@ def test_a_denominator_of_zero_is_the_empty_policy() -> None:
     assert losszoo.create("mse", empty="nan")(LOGITS, LOGITS, denominator=torch.tensor(0)).isnan()
 
 
-def squared(predictions: Tensor, targets: Tensor, *, power: float = 2.0) -> Tensor:
-    return (predictions - targets).abs() ** power
-
-
-class Reduced(nn.Module):
-    def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
-        return F.cross_entropy(logits, targets)
-
-
-def test_a_function_of_ones_own_gets_the_whole_contract() -> None:
-    loss = losszoo.create(squared, signature="regression", power=3.0, reduction="sum")
-    assert loss(torch.tensor([2.0, 1.0]), torch.zeros(2), mask=torch.tensor([True, False])) == 8
-
-
-def test_a_module_of_ones_own_that_reduces_is_taken_as_it_is() -> None:
-    loss = losszoo.create(Reduced(), signature="multiclass")
-    torch.testing.assert_close(loss(LOGITS, LABELS), F.cross_entropy(LOGITS, LABELS))
-    assert loss(LOGITS.half(), LABELS).dtype == torch.float32
-    with pytest.raises(UsageError, match="weight must be left out, as this loss returns one number"):
-        loss(LOGITS, LABELS, weight=torch.ones(4))
-
-
-@pytest.mark.parametrize(
-    ("thing", "message"),
-    [
-        (
-            lambda predictions, targets: 3.0,
-            "must return a floating point tensor, got something of type float",
-        ),
-        (
-            lambda predictions, targets: predictions > 0,
-            "must return a floating point tensor, got a tensor of torch.bool",
-        ),
-    ],
-)
-def test_a_loss_of_ones_own_that_returns_no_loss(thing: object, message: str) -> None:
-    with pytest.raises(UsageError, match=message):
-        losszoo.create(thing, signature="regression")(LOGITS, LOGITS)
-
-
-@pytest.mark.parametrize(
-    ("thing", "params", "message"),
-    [
-        (3, {}, "a loss must be a name, an expression, a target .*, got 3 of type int; losszoo list shows"),
-        (None, {}, "a loss must be a name, .*, got None; losszoo list shows"),
-        ([], {}, r"a loss must be a name, .*, got \[\] of type list; losszoo list shows"),
-        (lambda a, b: a, {}, r"signature of <lambda> must be given, got the arguments \(a, b\), those of no signature"),
-        (lambda embeddings, labels: embeddings, {"margin": 1}, "has no parameter 'margin'"),
-    ],
-)
-def test_what_cannot_be_made_is_refused(thing: object, params: dict, message: str) -> None:
-    with pytest.raises(UsageError, match=message):
-        losszoo.create(thing, **params)
-
-
-class NeedsArgument(nn.Module):
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.width = width
-
-    def forward(self, embeddings: Tensor, labels: Tensor) -> Tensor:
-        return embeddings.sum(1) * self.width
-
-
-def test_a_module_class_is_made_with_the_parameters() -> None:
-    assert losszoo.create(NeedsArgument, width=2)(torch.ones(3, 2), torch.zeros(3).long()) == 4
-    with pytest.raises(
-        UsageError, match=r"cannot be made with \(\): .*width.*pass arguments as NeedsArgument\(key=value\)"
-    ):
-        losszoo.create(NeedsArgument)
-
-
 def test_a_loss_that_mixes_elements_takes_masks_of_samples_only() -> None:
     def spread(logits: Tensor, targets: Tensor) -> Tensor:
         return logits.flatten(1).std(1)
@@ -335,27 +263,6 @@ def test_values_for_something_else_than_samples_are_refused(name: str) -> None:
     inputs = (torch.randn(4, 3), torch.randn(4, 3)) if name == "regression" else (LOGITS, LABELS)
     with pytest.raises(UsageError, match=r"values for each of the 4 samples, got the shape \(3,\)"):
         losszoo.create(lambda x, y: x.sum(0), signature=name)(*inputs)
-
-
-def test_a_loss_that_changes_its_inputs_is_refused() -> None:
-    def spoils(logits: Tensor, targets: Tensor) -> Tensor:
-        targets.fill_(0)
-        return F.cross_entropy(logits, targets)
-
-    with pytest.raises(UsageError, match="must leave its inputs as they are, got one that was changed in place"):
-        losszoo.create(spoils, signature="multiclass")(LOGITS, LABELS.clone())
-
-
-def test_what_a_loss_that_reduces_by_itself_cannot_do() -> None:
-    with pytest.raises(UsageError, match="reduction='none' must be left out"):
-        losszoo.create(Reduced(), signature="multiclass", reduction="none")(LOGITS, LABELS)
-    with pytest.raises(UsageError, match="denominator must be left out"):
-        losszoo.create(Reduced(), signature="multiclass")(LOGITS, LABELS, denominator=3)
-
-
-def test_parameters_for_a_module_that_is_made_already() -> None:
-    with pytest.raises(UsageError, match=r"made already, must be left out, got width; .*pass the class"):
-        losszoo.create(NeedsArgument(2), signature="embedding", width=3)
 
 
 def test_weight_zero_drops_the_gradient_of_what_is_not_finite_too() -> None:
@@ -399,14 +306,6 @@ def test_a_scalar_is_an_element_and_not_a_reduced_loss() -> None:
     assert value == 4
 
 
-def test_a_loss_that_reduces_by_itself_knows_the_empty_policy() -> None:
-    empty = torch.zeros(0, 3, requires_grad=True), torch.zeros(0).long()
-    assert losszoo.create(Reduced(), signature="multiclass")(*empty) == 0
-    assert losszoo.create(Reduced(), signature="multiclass", empty="nan")(*empty).isnan()
-    with pytest.raises(UsageError, match="reduction='sum' must be left out"):
-        losszoo.create(Reduced(), signature="multiclass", reduction="sum")(LOGITS, LABELS)
-
-
 @pytest.mark.parametrize("name", ["l1", "l2", "elastic-net"])
 def test_penalties_know_the_empty_policy(name: str) -> None:
     assert losszoo.create(name)([]) == 0
@@ -425,22 +324,6 @@ def test_the_last_step_is_not_taken_on_nothing() -> None:
     assert loss(LOGITS, LOGITS) == 1
     with pytest.raises(UsageError, match="denominator must be left out, as this loss has a last step"):
         loss(LOGITS, LOGITS, denominator=4)
-
-
-@pytest.mark.parametrize(
-    ("answer", "message"),
-    [
-        (lambda x: losszoo.Unreduced(x, torch.ones(2)), r"counts must have the shape of the values, \(4, 3\)"),
-        (lambda x: losszoo.Unreduced(x, [1.0]), "counts must have the shape of the values"),
-        (
-            lambda x: losszoo.Unreduced([1.0]),
-            "must return a floating point tensor, got something of type list",
-        ),
-    ],
-)
-def test_unreduced_values_and_counts_are_checked(answer: object, message: str) -> None:
-    with pytest.raises(UsageError, match=message):
-        losszoo.create(lambda predictions, targets: answer(predictions), signature="regression")(LOGITS, LOGITS)
 
 
 def test_half_values_of_a_core_are_widened_before_they_are_summed() -> None:

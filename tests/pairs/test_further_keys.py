@@ -169,3 +169,14 @@ def test_what_is_symmetric_by_default_is_so_over_two_views_only(way: Streaming) 
     given, there = (losszoo.create(row, signature="neighbors", streaming=way) for row in (both_ways, one_way))
     inputs = rows[:5], labels[:5], rows, labels
     same(given(*inputs), there(*inputs), rows)
+
+
+def test_a_query_against_a_queue_is_momentum_contrast():
+    """One query has no other query's key beside it: then it is torch's cross-entropy of (own key, queue)."""
+    generator = torch.Generator().manual_seed(0)
+    query, key, queue = (
+        F.normalize(torch.randn(n, 8, dtype=torch.float64, generator=generator), dim=1) for n in (1, 1, 20)
+    )
+    logits = torch.cat([(query * key).sum(1, keepdim=True), query @ queue.T], 1) / 0.07
+    found = losszoo.create("info-nce", temperature=0.07)(query, torch.cat([key, queue]))
+    assert found.item() == pytest.approx(F.cross_entropy(logits, torch.tensor([0])).item(), rel=1e-12)

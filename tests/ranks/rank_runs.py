@@ -32,6 +32,9 @@ RUNS: dict[str, dict[str, Any]] = {
     "uncertainty(cross-entropy, bce)": {"task": "digits"},
     "rmse": {"task": "diabetes"},
     "dice": {"task": "digits-segmentation"},
+    # A value of the whole batch, and of all parts of one.
+    "0.5*dice(over=batch) + cross-entropy(ignore_index=2)": {"task": "digits-semantic"},
+    "dice(over=batch, weight=[2])": {"task": "digits-segmentation", "accumulate": 2},
     "linear-cross-entropy": {"task": "digits"},
     "nca(similarity='cosine')": {"task": "digits", "accumulate": 3},
     "bce": {"task": "breast-cancer", "accumulate": 2, "clip": "auto"},

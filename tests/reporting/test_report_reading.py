@@ -12,12 +12,12 @@ from made_runs import PLANE, STEPS, cell, comparison, history, result, run_folde
 
 from losszoo.common import files
 from losszoo.errors import UsageError
-from losszoo.reporting.find_runs import MOST_FOLDERS, Found, search
+from losszoo.reporting.find_runs import MOST_FOLDERS, RunsInFolder, search
 from losszoo.reporting.leaderboard_data import boards
 from losszoo.reporting.read_json import number
 
 
-def labels(found: Found) -> list[str]:
+def labels(found: RunsInFolder) -> list[str]:
     return [entry.label for board in boards(found) for entry in board.entries]
 
 

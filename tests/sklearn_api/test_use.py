@@ -204,7 +204,7 @@ def test_a_regressor_says_what_fits_it() -> None:
 def test_names_that_nobody_offers() -> None:
     with pytest.raises(UnknownNameError, match="did you mean modern-nca"):
         LossClassifier("modern-nka").fit(*IRIS)
-    with pytest.raises(UnknownNameError, match="there is no trunk 'mpl'"):
+    with pytest.raises(UnknownNameError, match=r"trunk must be one of linear, mlp, .* got 'mpl'"):
         LossClassifier(trunk="mpl").fit(*IRIS)
 
 

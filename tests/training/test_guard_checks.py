@@ -20,7 +20,7 @@ from losszoo import MemoryBank, NonFiniteError, UsageError
     ("loss", "match"),
     [
         (lambda model: model(ROWS), r"must be one number in a tensor, got shape \(6, 3\); take its mean"),
-        (lambda model: 0.5, "must be one number in a tensor, got a float"),
+        (lambda model: 0.5, "got a float; pass what the loss returned, without .item"),
         (lambda model: good(model).detach(), "must have a graph, got requires_grad=False; it was detached"),
         (lambda model: model(ROWS).argmax(1).float().mean(), "must have a graph"),
     ],

@@ -51,6 +51,12 @@ def test_a_mapping_says_the_same_as_texts() -> None:
     assert texts.model == {"dim": 32}
 
 
+def test_a_text_alone_is_refused_as_a_whole() -> None:
+    said = r"set must be a list such as \['model.dim=64'\] or a mapping, got 'recipe.lr=1'; write \['recipe.lr=1'\]"
+    with pytest.raises(UsageError, match=said):
+        losszoo.run("mse", "diabetes", set="recipe.lr=1")
+
+
 def test_settings_change_the_proposal() -> None:
     assert changed() == SETUP
     setup = changed("model.dim=64", "recipe.optimizer=sgd", "recipe.lr=1", "recipe.patience=0", "recipe.sample_rate=1")
@@ -74,7 +80,7 @@ def test_another_trunk_starts_from_its_own_defaults() -> None:
             "model.dims=3",
             r"trunk mlp has no option 'dims': did you mean dim\?; known: model.trunk, model.dim, model.width",
         ),
-        ("model.trunk=vgg", "there is no trunk 'vgg'; known: conv, linear, mlp, plr, unet"),
+        ("model.trunk=vgg", "trunk must be one of linear, mlp, plr, conv, unet, got 'vgg'$"),
         (
             "recipe.learning_rate=1",
             "no recipe.learning_rate: .*known: recipe.optimizer, recipe.lr, recipe.weight_decay",

@@ -137,8 +137,8 @@ def test_options_arrive() -> None:
 @pytest.mark.parametrize(
     ("error", "match", "arguments", "options"),
     [
-        (UnknownNameError, r"no trunk 'conw'; did you mean conv\?", ("conw", TABLE), {}),
-        (UnknownNameError, "known: conv, linear, mlp, plr, unet", ("transformer", TABLE), {}),
+        (UnknownNameError, r"trunk must be one of linear, .*, got 'conw'; did you mean conv\?", ("conw", TABLE), {}),
+        (UnknownNameError, "one of linear, mlp, plr, conv, unet, got 'transformer'", ("transformer", TABLE), {}),
         (
             UnknownNameError,
             r"trunk mlp has no option 'widht'; did you mean width\?",

@@ -123,6 +123,24 @@ def test_search_replaces_or_adds_a_range(item: str, made: str) -> None:
     assert str(plan("focal", search=[item]).space[key]) == made
 
 
+def test_lists_are_searched_as_choices() -> None:
+    tens = "[1, 1, 1, 1, 1, 1, 1, 1, 1, 2]"
+    made = plan("softmax-focal", search=[f"loss.weight={tens.replace(' ', '')},0.5,{tens.replace('2', '3')}"])
+    space = made.space["loss.weight"]
+    assert str(space) == f"{tens},0.5,{tens.replace('2', '3')}"
+
+    class Trial:
+        """Answers with the last choice; a storage takes texts and numbers alone."""
+
+        def suggest_categorical(self, _: str, choices: list[object]) -> object:
+            assert all(isinstance(choice, str | float) for choice in choices)
+            return choices[-1]
+
+    told = {"loss.weight": space.suggest(Trial())}  # type: ignore[arg-type]
+    assert made.filled(told)[0] == f"softmax-focal(weight={tens.replace('2', '3')})"
+    assert made.filled({"loss.weight": 0.5})[0] == "softmax-focal(weight=0.5)"
+
+
 def test_a_weight_is_searched_where_it_is_named() -> None:
     made = plan("focal + 0.1*squared-hinge", search={"weight.squared-hinge": "0.01:1:log"})
     assert str(made.space["weight.squared-hinge"]) == "0.01:1:log"
@@ -160,6 +178,23 @@ def test_a_weight_is_searched_where_it_is_named() -> None:
 def test_what_cannot_be_searched_is_refused(item: str, said: str) -> None:
     with pytest.raises(UsageError, match=said):
         plan("focal", search=[item])
+
+
+@pytest.mark.parametrize(
+    ("item", "said"),
+    [
+        (
+            "loss.weight=0.5:2",
+            r"search of loss.weight must be choices a number or a list each, as 1,\[1, 2\], got 0.5:2",
+        ),
+        ("loss.weight=[1,2],[1,2]", "two different choices or more"),
+        ("loss.weight=[1,2],[1,-2]", r"search of loss.weight must be in \[0, inf\), every entry, got \[1, -2\]"),
+        ("loss.ignore_index=1,2.5", "must be a whole number, got 2.5"),
+    ],
+)
+def test_options_of_a_signature_that_cannot_be_searched(item: str, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        plan("softmax-focal", search=[item])
 
 
 def test_an_unknown_key_is_an_unknown_name() -> None:

@@ -313,6 +313,15 @@ def test_a_loss_that_takes_an_option_itself_is_given_it() -> None:
     close(made(logits, labels), 3 * F.cross_entropy(logits, labels))
 
 
+@by_name
+def test_shapes_are_known_without_numbers(name: str) -> None:
+    """On the meta device, where networks are laid out before they are filled."""
+    x, labels, q = (y.to("meta") for y in outputs(name, 6, 4, 5))
+    loss = create(name, weight=WEIGHT, reduction="none")
+    assert loss(x, labels).shape == loss(x, q).shape == (6, 5)
+    assert create(name)(x, labels).device.type == "meta"
+
+
 class Reduced(nn.Module):
     def __init__(self) -> None:
         super().__init__()

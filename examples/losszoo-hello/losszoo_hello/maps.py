@@ -23,10 +23,10 @@ def soft_jaccard(
     For masks that are judged by their intersection over union.
 
     Args:
-        logits: (N, C, H, W).
-        targets: (N, C, H, W), in [0, 1].
+        logits: (N, C, ...), with one spatial dimension or more.
+        targets: (N, C, ...), in [0, 1]; or labels (N, ...), of which there comes a map for each class.
         smooth: s, pixels added to intersection and union.
-        mask: boolean, (N, C, H, W); False pixels take no part.
+        mask: boolean, (N, C, ...); False pixels take no part.
 
     Returns:
         One value per map, (N, C).
@@ -36,10 +36,12 @@ def soft_jaccard(
         2016, https://doi.org/10.1007/978-3-319-50835-1_22.
     """
     mask = torch.ones_like(logits, dtype=torch.bool) if mask is None else mask
+    # A signal, an image, a volume: the pixels of each map in one dimension.
+    logits, targets, mask = logits.flatten(2), targets.flatten(2), mask.flatten(2)
     # Before any arithmetic: 0 * NaN is NaN, so what is masked must not get that far.
     logits, targets = torch.where(mask, logits, 0.0), torch.where(mask, targets, 0.0)
     inside, outside = logits.sigmoid() * mask, (-logits).sigmoid() * mask
     # 1 - intersection/union as wrong/union: a sum of terms >= 0, so nothing cancels.
-    wrong = ((1 - targets) * inside + targets * outside).sum((2, 3))
-    union = wrong + (targets * inside).sum((2, 3))
-    return losszoo.Unreduced(wrong / (union + smooth), mask.any(3).any(2).to(logits.dtype))
+    wrong = ((1 - targets) * inside + targets * outside).sum(2)
+    union = wrong + (targets * inside).sum(2)
+    return losszoo.Unreduced(wrong / (union + smooth), mask.any(2).to(logits.dtype))

@@ -86,7 +86,7 @@ def command(
     warn_of_failures(installed())
     wait_politely()
     try:
-        found = _compared(losses, given, how_many, settings, options)
+        comparison = _compared(losses, given, how_many, settings, options)
     except KeyboardInterrupt as error:
         message = str(error) or "interrupted"
         if as_json:
@@ -99,9 +99,9 @@ def command(
     from losszoo.cli.tables.compare_table import show
 
     if as_json:
-        print_json(found.to_dict())
-    show(found, Console(stderr=as_json, highlight=False))
-    exit_with(1 if found.failures else 0)
+        print_json(comparison.to_dict())
+    show(comparison, Console(stderr=as_json, highlight=False))
+    exit_with(1 if comparison.failures else 0)
 
 
 # Before --json and --debug, the last of every command.

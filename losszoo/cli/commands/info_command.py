@@ -12,8 +12,9 @@ from losszoo.cli.shared_options import columns, hanging, print_json, warn_of_fai
 from losszoo.cli.shared_options import command as make_command
 from losszoo.cli.tables.table_page import page
 from losszoo.cli.task_options import given_tasks, task_options
-from losszoo.errors import UnknownNameError, suggest
+from losszoo.errors import UnknownNameError, UsageError, suggest
 from losszoo.registry.compatibility import COMBINER, losses_for, tasks_for
+from losszoo.registry.from_source.static_class import first_line
 from losszoo.registry.params import Param
 from losszoo.registry.registry import Registry, in_a_file, installed
 from losszoo.registry.specs import LossSpec, TaskSpec
@@ -47,7 +48,8 @@ def command(name: str, as_json: bool, **of_table: Any) -> None:
     given_tasks((name,), of_table)
     if registry.own_name(name) in registry.losses:
         loss = registry.loss(name)
-        document = {**list_command.describe(registry, loss), "fits": tasks_for(registry, loss.signature)}
+        fits, inputs = tasks_for(registry, loss.signature), _inputs(registry, loss)
+        document = {**list_command.describe(registry, loss), "inputs": inputs, "fits": fits}
         print_json(document) if as_json else click.echo(loss_page(registry, loss))
     elif name in registry.tasks:
         task = registry.tasks[name]
@@ -62,6 +64,7 @@ def loss_page(registry: Registry, spec: LossSpec) -> str:
     """The page of a loss, for people: formulas as a terminal shows them."""
     facts = [
         ("signature", spec.signature),
+        *([("inputs", inputs)] if (inputs := _inputs(registry, spec)) else []),
         *([("expects", spec.expects)] if len(registry.signatures[spec.signature].expects) > 1 else []),
         ("fits", _fits(registry, spec)),
         *([("also called", ", ".join(spec.aliases))] if spec.aliases else []),
@@ -80,6 +83,16 @@ def loss_page(registry: Registry, spec: LossSpec) -> str:
         parts += _heading("Parameters")
         parts += [line for param in spec.params for line in _param(param, name_width)]
     return "\n".join([*parts, *_heading("Reference"), *_wrapped("  ", spec.reference)])
+
+
+def _inputs(registry: Registry, spec: LossSpec) -> str:
+    """What its signature says of its inputs, in the first line of its docstring."""
+    offered = registry.signatures[spec.signature]
+    try:
+        line = first_line(offered.target)
+    except UsageError:  # made at run time, so there is no source
+        line = ("" if offered.made is None else offered.made.__doc__ or "").partition("\n")[0]
+    return line.removesuffix(".")
 
 
 def _fits(registry: Registry, spec: LossSpec) -> str:

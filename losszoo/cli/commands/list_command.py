@@ -9,6 +9,7 @@ import click
 from losszoo.api import list_losses
 from losszoo.cli.shared_options import columns, counted, print_json, warn_of_failures
 from losszoo.cli.shared_options import command as make_command
+from losszoo.errors import suggest
 from losszoo.registry.registry import OWN_DISTRIBUTION, Registry, installed
 from losszoo.registry.specs import LossSpec
 
@@ -21,14 +22,14 @@ from losszoo.registry.specs import LossSpec
 def command(search: str | None, signature: str | None, tag: str | None, plugin: str | None, as_json: bool) -> None:
     """Every installed loss, or those that SEARCH finds.
 
-    Looks in names, aliases, tags and summaries. Loads none of them.
+    Looks in names, aliases, tags, summaries, signatures and names of plugins. Loads none of the losses.
     """
     specs = list_losses(signature=signature, tag=tag, plugin=plugin, search=search)
     registry = installed()
     if as_json:
         print_json([describe(registry, spec) for spec in specs])
     else:
-        for line in lines(registry, specs):
+        for line in lines(registry, specs) if specs else [_none(registry, search)]:
             click.echo(line)
     warn_of_failures(registry)
 
@@ -55,6 +56,12 @@ def lines(registry: Registry, specs: list[LossSpec]) -> list[str]:
     legend = ["[exhibit]: unstable on purpose; losszoo info NAME says what to use instead."]
     out += legend if any(map(_mark, specs)) else []
     return [*out, f"{counted(len(specs), 'loss')}. losszoo info NAME tells more."]
+
+
+def _none(registry: Registry, search: str | None) -> str:
+    """What is said in place of a table: the names near what was searched, and where all of them are."""
+    near = f": {suggest(search, list(registry.losses), registry.aliases)}" if search else ""
+    return f"0 losses{near} (losszoo list shows all)"
 
 
 def _mark(spec: LossSpec) -> str:

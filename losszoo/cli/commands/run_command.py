@@ -108,7 +108,8 @@ def command(
 ) -> None:
     """Train a loss on a task, guarded, and score it.
 
-    A run folder makes only registered losses: to resume a run on a loss of your own, say --trust or its text.
+    A run on a loss of your own (file.py:NAME) is resumed with --trust, or with the same --loss once more: a folder
+    alone runs no code.
 
     \b
     losszoo run --loss nca-stable --task abalone

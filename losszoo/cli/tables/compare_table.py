@@ -36,21 +36,21 @@ _COLUMNS = (
 )
 
 
-def show(found: Comparison, console: Console) -> None:
+def show(comparison: Comparison, console: Console) -> None:
     """Print tables, ranks, failures and notes; in a pipe every line stays whole."""
-    print_blocks(render(found, room_of(console)), console)
+    print_blocks(render(comparison, room_of(console)), console)
 
 
-def render(found: Comparison, room: int | None) -> Iterator[RenderableType]:
+def render(comparison: Comparison, room: int | None) -> Iterator[RenderableType]:
     """Every part in reading order.
 
     Args:
-        found: what is shown.
+        comparison: what is shown.
         room: columns of the terminal; None in a pipe.
     """
-    for task in found.tasks:
-        rows = found.tables[task.name]
-        seeds = counted(len(found.seeds), "seed")
+    for task in comparison.tasks:
+        rows = comparison.tables[task.name]
+        seeds = counted(len(comparison.seeds), "seed")
         better = "larger" if task.direction == "max" else "smaller"
         title = f": test {task.metric} over {seeds} ({better} is better), best first"
         yield from hang("", Text.assemble((task.name, "bold"), title), room)
@@ -62,16 +62,17 @@ def render(found: Comparison, room: int | None) -> Iterator[RenderableType]:
             yield from hang("", Text(remark, style="dim"), room)
         yield from hang("", Text(printable(answer(task, rows)), style="bold"), room)
         yield Text()
-    if found.ranks:
-        yield _ranks(found)
+    if comparison.ranks:
+        yield _ranks(comparison)
         yield Text()
-    yield from _failures(found)
-    for note in found.notes:
+    yield from _failures(comparison)
+    for note in comparison.notes:
         yield Text(f"note: {printable(note)}", style="dim")
-    done = len(found.cells) - len(found.failures)
+    done = len(comparison.cells) - len(comparison.failures)
     yield Text(  # in one line, whatever its length: it ends with a path
-        f"{done} of {counted(len(found.cells), 'cell')} done, {found.seconds:.1f} s; results: {found.out}",
-        style="red" if found.failures else "dim",
+        f"{done} of {counted(len(comparison.cells), 'cell')} done, {comparison.seconds:.1f} s; "
+        f"results: {comparison.out}",
+        style="red" if comparison.failures else "dim",
     )
 
 
@@ -155,23 +156,23 @@ def _remarks(task: TaskSpec, rows: Sequence[Row]) -> Iterator[str]:
         yield f"[{number}] published: {printable(source)}"
 
 
-def _ranks(found: Comparison) -> Table:
+def _ranks(comparison: Comparison) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    table.add_column(f"mean rank over {counted(len(found.tasks), 'task')}")
+    table.add_column(f"mean rank over {counted(len(comparison.tasks), 'task')}")
     table.add_column("", justify="right")
-    for name, rank in found.ranks.items():
+    for name, rank in comparison.ranks.items():
         table.add_row(Text(printable(name)), f"{rank:.2f}")
     return table
 
 
-def _failures(found: Comparison) -> Iterator[Text]:
+def _failures(comparison: Comparison) -> Iterator[Text]:
     """Each fault once, with the seeds that met it, and what can be done."""
     groups: dict[tuple[str, str, str, str], list[int]] = {}
-    for record in found.failures:
+    for record in comparison.failures:
         error = record["error"] or {"type": "", "message": "not computed"}
         key = record["loss"], record["task"], record["status"], f"{error['message']}"
         groups.setdefault(key, []).append(record["seed"])
     for (loss, task, status, message), seeds in groups.items():
         yield Text(printable(f"{loss} on {task}, seed {some_of(seeds)}: {status}: {message}"), style="red")
-    for status in dict.fromkeys(record["status"] for record in found.failures):
+    for status in dict.fromkeys(record["status"] for record in comparison.failures):
         yield Text(f"next: {status}: {_NEXT[status]}")

@@ -118,12 +118,13 @@ def breaks(code: str) -> list[int]:
         >>> breaks('f(a, "b, c"); g, h')
         [0, 5, 18]
     """
-    found, depth = [0], 0
+    places, depth = [0], 0
     try:
         for token in tokenize.generate_tokens(StringIO(code).readline):
             if token.type == tokenize.OP:
                 depth += (token.string in "([{") - (token.string in ")]}")
-                found += [token.end[1] + 1] if token.string == "," and depth and code[token.end[1] :][:1] == " " else []
+                at_comma = token.string == "," and depth and code[token.end[1] :][:1] == " "
+                places += [token.end[1] + 1] if at_comma else []
     except (tokenize.TokenError, SyntaxError):  # no Python after all: it stays whole
-        found = [0]
-    return [*found, len(code)]
+        places = [0]
+    return [*places, len(code)]

@@ -96,13 +96,13 @@ def _movement(subject: Subject, leaves: Leaves, wide: Outcome) -> float:
     return max(moved)
 
 
-def blame_inaccuracy(subject: Subject, leaves: Leaves, dtype: torch.dtype = torch.float32) -> Blame | None:
+def blame_inaccuracy(subject: Subject, leaves: Leaves) -> Blame | None:
     """The operation whose inputs are right and whose result is not."""
-    tape, values = record(subject, leaves, dtype)
+    tape, values = record(subject, leaves, torch.float32)
     last = tape.maker(values)
     if last is None:
         return None
-    shadow = Shadow(tape, in_float64(subject, leaves, dtype))
+    shadow = Shadow(tape, in_float64(subject, leaves, torch.float32))
     culprit = shadow.first_parted(last) if shadow.aligned else None
     return None if culprit is None else Blame(culprit, culprit, shadow.reason(culprit), False, tape)
 

@@ -34,20 +34,20 @@ _SLOPES = {
 }
 
 
-def cause_of(found: Blame | None, symptom: str) -> str:
+def cause_of(blame: Blame | None, symptom: str) -> str:
     """The cause in words."""
-    if found is None:
+    if blame is None:
         return "the operation is not known: it is none of the recorded torch operations"
-    sentence = _SENTENCES[found.why](found)
-    if found.backward and symptom.endswith("gradient") and found.why == "singular":
+    sentence = _SENTENCES[blame.why](blame)
+    if blame.backward and symptom.endswith("gradient") and blame.why == "singular":
         sentence += "; the forward value is finite, so a guard on the loss alone does not see it"
     return sentence
 
 
-def _singular(found: Blame) -> str:
-    record = found.record
+def _singular(blame: Blame) -> str:
+    record = blame.record
     op = record.site.op
-    if found.backward:
+    if blame.backward:
         return _slope(record)
     if op == "div":
         return _quotient(record)
@@ -98,8 +98,8 @@ def _domain(record: Record) -> str:
     return f"{record.site.op} is not defined for all of its arguments, which lie between {low:.6g} and {high:.6g}"
 
 
-def _overflow(found: Blame) -> str:
-    record = found.record
+def _overflow(blame: Blame) -> str:
+    record = blame.record
     largest = max((float(x.detach().double().abs().max()) for x in record.inputs if x.numel()), default=0.0)
     return (
         f"{record.site.op} overflows: its largest argument is {largest:.6g}, and the largest {_dtype_of(record)} is "
@@ -107,40 +107,40 @@ def _overflow(found: Blame) -> str:
     )
 
 
-def _underflow(found: Blame) -> str:
-    record, victim = found.record, found.victim
+def _underflow(blame: Blame) -> str:
+    record, victim = blame.record, blame.victim
     first = f"{record.site.op} underflows to 0 in {_dtype_of(record)}"
     if victim is record:
         return first
     return f"{first}, and {victim.site.op} at {victim.site.source} then gets 0 in place of a small number"
 
 
-def _cancellation(found: Blame) -> str:
-    record, victim = found.record, found.victim
+def _cancellation(blame: Blame) -> str:
+    record, victim = blame.record, blame.victim
     first = f"{record.site.op} cancels: its operands agree in every digit that {_dtype_of(record)} has"
     if victim is record:
         return first
     return f"{first}, and {victim.site.op} at {victim.site.source} gets only the rounding error"
 
 
-def _rounding(found: Blame) -> str:
-    record = found.record
+def _rounding(blame: Blame) -> str:
+    record = blame.record
     constant = _constant(record)
     if record.site.op == "add" and constant is not None:
         return f"the constant {constant:g} rounds away in {_dtype_of(record)}"
     return f"{record.site.op} loses the digits that matter in {_dtype_of(record)}"
 
 
-def _hidden(found: Blame) -> str:
-    record, victim = found.record, found.victim
+def _hidden(blame: Blame) -> str:
+    record, victim = blame.record, blame.victim
     return (
         f"{record.site.op} gives an infinity in {_dtype_of(record)} that the value does not show (a where or a factor "
         f"of 0 hides it); in the derivative of {victim.site.op} it meets a 0, and 0 * inf is NaN"
     )
 
 
-def _swallowed(found: Blame) -> str:
-    constant = _constant(found.record)
+def _swallowed(blame: Blame) -> str:
+    constant = _constant(blame.record)
     said = f"the constant {constant:g}" if constant is not None else "the constant"
     return (
         f"{said} is far larger than the number that it is to protect: value and gradient no longer depend on it, so a "

@@ -12,9 +12,8 @@ from torch.utils._pytree import tree_leaves
 
 from losszoo.doctor.diagnosis.search import Failure, failure_by
 from losszoo.doctor.effort import Effort
-from losszoo.doctor.inputs.probes import Probe
+from losszoo.doctor.inputs.probes import Probe, edge_cases_of
 from losszoo.doctor.subject.subject import Leaves, Outcome, Subject, evaluate, record
-from losszoo.losses.signatures.example_inputs import edge_cases
 from losszoo.tracing.culprit import Blame
 from losszoo.tracing.float64_shadow import zero_by_underflow
 from losszoo.tracing.operations import operation
@@ -34,7 +33,7 @@ def wrong_answers(subject: Subject) -> Iterator[Probe]:
     """Edge cases of the signature on which the gradient should be largest."""
     if subject.expects != "logits":
         return
-    for case in edge_cases(subject.signature, subject.expects, subject.seed):
+    for case in edge_cases_of(subject):
         if case.wrong:
             yield Probe(case.label, tree_leaves(case.inputs))
 

@@ -14,6 +14,11 @@ from losszoo.doctor.inputs.mutations import Change, Tag, Tags
 from losszoo.doctor.inputs.tensor_changes import changes_of, copies_of, scores_for, unnamed_changes
 from losszoo.doctor.subject.input_kinds import Leaf, leaves_of
 from losszoo.doctor.subject.subject import Leaves, Subject, evaluate
+from losszoo.losses.arguments import CheckContext
+from losszoo.losses.loss import Loss
+from losszoo.losses.signatures import TABLE
+from losszoo.losses.signatures.example_inputs import edge_cases
+from losszoo.losses.signatures.signature import EdgeCase
 
 # So many pairs of changes are drawn at most; singles are all tried.
 _MOST_PAIRS = 1500
@@ -107,6 +112,15 @@ def _alike(subject: Subject, leaves: Sequence[Leaf]) -> Iterator[Probe]:
     for label, edits in by_label.items():
         if len(edits) > 1:
             yield replace(_apply(subject, *edits), label=f"everything {label}")
+
+
+def edge_cases_of(subject: Subject) -> Iterator[EdgeCase]:
+    """Those of its signature, in the form that a function of it is called with; a loss of the zoo takes every form."""
+    rules, context = TABLE[subject.signature], CheckContext(subject.expects)
+    for case in edge_cases(subject.signature, subject.expects, subject.seed):
+        if rules.converts and not isinstance(subject.call, Loss):
+            case = case._replace(inputs=rules.function_inputs(rules.check(case.inputs, context), context))
+        yield case
 
 
 def batch_size(subject: Subject) -> int:

@@ -148,30 +148,30 @@ def try_remedies(failure: Failure, clock: Effort) -> Trial:
     return advice if harmless is None else Trial(harmless, False)
 
 
-def _proposals(failure: Failure, found: Blame, tape: SpelledTape) -> Iterator[tuple[Key, Remedy]]:
+def _proposals(failure: Failure, blame: Blame, tape: SpelledTape) -> Iterator[tuple[Key, Remedy]]:
     """Forms for the operation that shows the fault, for the one to blame, and for those that use it.
 
     Args:
         failure: to be cured.
-        found: which operation is to blame.
+        blame: which operation is to blame.
         tape: of the same call, with the author's spelling.
     """
-    for record, remedy in _forms(failure, found):
+    for record, remedy in _forms(failure, blame):
         if record.index < len(tape.records):
             yield (record.site.op, record.site.source, tape.spellings[record.index].text), remedy
 
 
-def _forms(failure: Failure, found: Blame) -> Iterator[tuple[Record, Remedy]]:
-    nan = next((r for r in found.tape.records if any(bool(x.isnan().any()) for x in r.inputs)), None)
+def _forms(failure: Failure, blame: Blame) -> Iterator[tuple[Record, Remedy]]:
+    nan = next((r for r in blame.tape.records if any(bool(x.isnan().any()) for x in r.inputs)), None)
     if nan is not None and any(bool(x.isnan().any()) for x in failure.leaves if is_floating(x)):
         yield from ((nan, form) for form in WITHOUT_NAN)
     if failure.dtype.itemsize < 4:
-        yield from ((record, IN_FLOAT32) for record in _each_once(found.record, found.victim))
-    users = [r for r in found.tape.records[found.record.index + 1 :] if r.site.op in _USERS][:_MOST_USERS]
-    for record in _each_once(found.victim, found.record, *users):
+        yield from ((record, IN_FLOAT32) for record in _each_once(blame.record, blame.victim))
+    users = [r for r in blame.tape.records[blame.record.index + 1 :] if r.site.op in _USERS][:_MOST_USERS]
+    for record in _each_once(blame.victim, blame.record, *users):
         rewrites, forms = REWRITES.get(record.site.op, ()), FORMS.get(record.site.op, ())
         # Of an operation that merely comes after, only what looks at how its operand was made can help.
-        after = any(record is user for user in users) and record is not found.victim
+        after = any(record is user for user in users) and record is not blame.victim
         yield from ((record, form) for form in (*rewrites, *(forms[:1] if after else forms)))
 
 

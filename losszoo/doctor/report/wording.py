@@ -94,10 +94,10 @@ def reach(examination: Examination) -> Iterator[str]:
             yield f"finite up to {number(limit)} in {dtype}" if math.isfinite(limit) else f"finite in {dtype}"
 
 
-def shortest(examination: Examination, dtype: str = "float32") -> str:
-    """How far a loss goes in a dtype, in a word."""
-    drawn = [strip.limit for strip in examination.strips if strip.dtype == dtype]
-    told = [examination.range[dtype]] if dtype in examination.range else []
+def shortest(examination: Examination) -> str:
+    """How far a loss goes in float32, in a word."""
+    drawn = [strip.limit for strip in examination.strips if strip.dtype == "float32"]
+    told = [examination.range["float32"]] if "float32" in examination.range else []
     ends = [limit for limit in drawn or told if limit is not None and math.isfinite(limit)]
     return number(min(ends)) if ends else "all" if drawn or told else ""
 

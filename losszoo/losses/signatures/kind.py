@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
@@ -93,7 +93,7 @@ class Kind(ABC):
         return type(self), ()
 
 
-def refuse(where: str, rule: str, came: str) -> None:
+def refuse(where: str, rule: str, came: str) -> NoReturn:
     """Refuse the data of a task.
 
     Raises:

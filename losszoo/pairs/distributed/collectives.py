@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
@@ -12,6 +12,18 @@ import torch.distributed as dist
 from torch import Tensor
 
 from losszoo.errors import UsageError
+
+
+class ExchangeError(RuntimeError):
+    """An exchange among ranks has failed, as where another rank is gone."""
+
+
+def exchange(collective: Callable[..., Any], *given: Any, **more: Any) -> None:
+    """Take part in a collective; an ExchangeError stands for the RuntimeError of Gloo, which has no type of its own."""
+    try:
+        collective(*given, **more)
+    except RuntimeError as error:
+        raise ExchangeError(str(error)) from error
 
 
 @dataclass(frozen=True)
@@ -29,15 +41,15 @@ class World:
     def table(self, numbers: Sequence[float], dtype: torch.dtype) -> Tensor:
         """(size, k): the k numbers that each rank gave, in the order of the ranks and so equal on all of them."""
         own = torch.tensor(numbers, dtype=dtype, device=_device())
-        found = [torch.empty_like(own) for _ in range(self.size)]
-        dist.all_gather(found, own)
-        return torch.stack(found).cpu()
+        of_all = [torch.empty_like(own) for _ in range(self.size)]
+        exchange(dist.all_gather, of_all, own)
+        return torch.stack(of_all).cpu()
 
     def texts(self, text: str) -> list[str]:
         """The text that each rank gave."""
-        found: list[Any] = [None] * self.size
-        dist.all_gather_object(found, text)
-        return found
+        of_all: list[Any] = [None] * self.size
+        exchange(dist.all_gather_object, of_all, text)
+        return of_all
 
     def any(self, flag: bool) -> bool:
         """Whether it holds on any rank."""
@@ -46,7 +58,7 @@ class World:
     def from_first(self, content: Any) -> Any:
         """What the first rank gave, on all of them."""
         held = [content]
-        dist.broadcast_object_list(held, src=0)
+        exchange(dist.broadcast_object_list, held, src=0)
         return held[0]
 
     def summed(self, *numbers: Tensor) -> tuple[Tensor, ...]:
@@ -61,17 +73,17 @@ class World:
             return own.new_empty(sum(counts), *rest)
         padded = own.detach().new_zeros(most, *rest)
         padded[: own.shape[0]] = own.detach()
-        found = own.new_empty(self.size, most, *rest)
+        of_all = own.new_empty(self.size, most, *rest)
         # As bytes, which every backend can send, whatever the labels are.
-        dist.all_gather([_bytes(part) for part in found], _bytes(padded))
+        exchange(dist.all_gather, [_bytes(part) for part in of_all], _bytes(padded))
         if min(counts) == most:
-            return found.flatten(0, 1)
-        return torch.cat([part[:count] for part, count in zip(found, counts, strict=True)])
+            return of_all.flatten(0, 1)
+        return torch.cat([part[:count] for part, count in zip(of_all, counts, strict=True)])
 
-    def own_share(self, found: Tensor, counts: Sequence[int]) -> Tensor:
+    def own_share(self, whole: Tensor, counts: Sequence[int]) -> Tensor:
         """The rows of this rank in the sum over all ranks of what each found for the rows of all."""
-        total = found.contiguous()
-        dist.all_reduce(total)
+        total = whole.contiguous()
+        exchange(dist.all_reduce, total)
         start = starts(counts)[self.rank]
         return total[start : start + counts[self.rank]].clone()
 
@@ -100,19 +112,19 @@ def starts(counts: Sequence[int]) -> list[int]:
     return [0, *accumulate(counts)][: len(counts)]
 
 
-def others_failed(told: list[str]) -> UsageError:
+def others_failed(texts: list[str]) -> UsageError:
     """``told`` is empty for a rank without an error."""
-    return UsageError(f"every rank must be able to take part, got an error on {by_rank(told)}")
+    return UsageError(f"every rank must be able to take part, got an error on {by_rank(texts)}")
 
 
-def by_rank(told: list[str]) -> str:
+def by_rank(texts: list[str]) -> str:
     """The texts of the ranks; ranks with the same text stand together.
 
     Example:
         >>> by_rank(["D=4", "D=8", "D=4", ""])
         'ranks 0 and 2: D=4; rank 1: D=8'
     """
-    said = {text: [rank for rank, other in enumerate(told) if other == text] for text in told if text}
+    said = {text: [rank for rank, other in enumerate(texts) if other == text] for text in texts if text}
     return "; ".join(
         f"rank{'s' if len(of) > 1 else ''} {' and '.join(map(str, of))}: {text}" for text, of in said.items()
     )

@@ -21,6 +21,18 @@ def class_attributes(target: str) -> dict[str, Any]:
     Raises:
         UsageError: there is no such file or class, or it cannot be parsed.
     """
+    name, classes = _class_in(target)
+    return _attributes(name, classes, target)
+
+
+def first_line(target: str) -> str:
+    """The first line of the docstring of a class; empty where it has none. Raises as :func:`class_attributes`."""
+    name, classes = _class_in(target)
+    return (ast.get_docstring(classes[name]) or "").partition("\n")[0]
+
+
+def _class_in(target: str) -> tuple[str, dict[str, ast.ClassDef]]:
+    """Its name, and the classes at the top of its file."""
     module, _, name = target.partition(":")
     path = _source_of(module, target)
     try:
@@ -29,7 +41,7 @@ def class_attributes(target: str) -> dict[str, Any]:
         raise UsageError(f"{target} must be Python source, got {path}: {error}") from error
     if name not in classes:
         raise UsageError(f"{target} must be a class at the top of its file, got none of that name in {path}")
-    return _attributes(name, classes, target)
+    return name, classes
 
 
 @functools.lru_cache(maxsize=64)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from losszoo.common.text import in_one_line, kind_name
 from losszoo.errors import DataError, LosszooError, MissingDataError, UsageError
-from losszoo.losses.signatures.kind import Kind, count_classes
+from losszoo.losses.signatures.kind import Kind, count_classes, refuse
 from losszoo.registry.registry import installed
 from losszoo.registry.specs import DOWNLOAD
 from losszoo.tasks.task import Array, Setup, Split, Splits, Task
@@ -120,10 +120,6 @@ def _given(task: Task, seed: int) -> Any:
         raise DataError(f"task {spec.name}: its data cannot be read: {in_one_line(error)}") from error
 
 
-def _refuse(where: str, rule: str, came: str) -> NoReturn:
-    raise DataError(f"task {where} {rule}, got {came}")
-
-
 def _arrays(name: str, given: Any) -> Splits:
     """What a task gives, as arrays, whatever it is made of."""
     given = list(given) if isinstance(given, Iterable) else given
@@ -147,10 +143,10 @@ def _check_split(where: str, kind: Kind, split: Split, train: Split) -> None:
     rows = len(split.inputs) if split.inputs.ndim else 0
     if rows == 0 or split.targets.shape[:1] != (rows,):
         came = f"inputs {split.inputs.shape}, targets {split.targets.shape}"
-        _refuse(where, "must hold some rows, and as many targets", came)
+        refuse(where, "must hold some rows, and as many targets", came)
     if split.inputs.ndim < 2 or split.inputs.shape[1:] != train.inputs.shape[1:]:
         shape = f"(N, {', '.join(map(str, train.inputs.shape[1:])) or 'columns'})"
-        _refuse(where, f"inputs must have shape {shape}", f"{split.inputs.shape}")
+        refuse(where, f"inputs must have shape {shape}", f"{split.inputs.shape}")
     kind.check_targets(where, split.targets)
     for what, values in (("inputs", split.inputs), ("targets", split.targets)):
         _check_finite(f"{where} {what}", values)
@@ -158,13 +154,13 @@ def _check_split(where: str, kind: Kind, split: Split, train: Split) -> None:
 
 def _check_finite(where: str, values: Array) -> None:
     if not np.issubdtype(values.dtype, np.number) and values.dtype != np.bool_:
-        _refuse(where, "must be numbers", f"dtype {values.dtype}")
+        refuse(where, "must be numbers", f"dtype {values.dtype}")
     bad = np.argwhere(~(np.abs(values) <= _LARGEST))
     if len(bad):
         row, *rest = bad[0]
         column = f", column {', '.join(map(str, rest))}" if rest else ""
         came = f"{values[tuple(bad[0])]} in row {row}{column} ({len(bad)} such in all)"
-        _refuse(where, "must be finite in float32", f"{came}; drop or impute them before training")
+        refuse(where, "must be finite in float32", f"{came}; drop or impute them before training")
 
 
 def _moments(task: Task, inputs: Array) -> tuple[Array, Array]:

@@ -67,9 +67,9 @@ def judged(
     flags = [math.isfinite(value), math.isfinite(norm), buffer is None, not near]
     table = [flags] if others is None else others.table(flags, torch.int64).tolist()
     loss, gradient, buffers, far = zip(*table, strict=True)
-    for where, told in (("loss", loss), ("gradient", gradient)):
-        if not all(told):
-            on_some = by_rank(["" if ok else "not finite" for ok in told]) if any(told) else ""
+    for where, finite in (("loss", loss), ("gradient", gradient)):
+        if not all(finite):
+            on_some = by_rank(["" if ok else "not finite" for ok in finite]) if any(finite) else ""
             return replace(event, where=where, detail=on_some), False
     if not all(buffers):
         detail = "the forward pass made it non-finite, while loss and gradient are finite"
@@ -89,15 +89,15 @@ def with_next_steps(event: Event, *, again: bool) -> str:
         event: as far as it is known.
         again: whether the step was given a way to be computed again.
     """
-    told = [str(event)]
+    lines = [str(event)]
     if event.op is None and event.where != "input" and not again and not of_weights(event):
-        told.append("next: guard.step(loss, again=lambda: criterion(model(x), y)) names the operation and the line")
+        lines.append("next: guard.step(loss, again=lambda: criterion(model(x), y)) names the operation and the line")
     if event.bundle:
-        told.append(
+        lines.append(
             f"next: losszoo replay {shlex.quote(event.bundle)} --step FILE.py:make_step repeats the step, where "
             "make_step(bundle) returns a function that computes the loss"
         )
-    return "\n".join(told)
+    return "\n".join(lines)
 
 
 def of_weights(event: Event) -> bool:

@@ -168,8 +168,10 @@ class Guard:
             UsageError: the part is not one number, or has no graph.
         """
         if not isinstance(loss, Tensor) or loss.numel() != 1:
-            came = f"shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else kind_name(loss)
-            raise UsageError(f"the loss of a step must be one number in a tensor, got {came}; take its mean")
+            tensor = isinstance(loss, Tensor)
+            came = f"shape {tuple(loss.shape)}" if tensor else kind_name(loss)
+            remedy = "take its mean" if tensor else "pass what the loss returned, without .item() or float()"
+            raise UsageError(f"the loss of a step must be one number in a tensor, got {came}; {remedy}")
         if not loss.requires_grad:
             raise UsageError(
                 "the loss of a step must have a graph, got requires_grad=False; it was detached, computed "
@@ -271,12 +273,12 @@ class Guard:
         hopeless = agreed(self._sound.spoilt(), self._others())
         if hopeless is not None and not event.what:
             event = replace(event, detail="; ".join(filter(None, [event.detail, f"{hopeless} was not finite before"])))
-        told = str if investigate is not None else partial(with_next_steps, again=again is not None)
+        describe = str if investigate is not None else partial(with_next_steps, again=again is not None)
         investigate = investigate or self._failure(value, batch, again)
         self._before = self._randomness.state()
         report = StepReport(value, norm, applied=False, clipped=False, event=event)
         try:
-            return replace(report, event=self._bad(event, investigate, told, lost=hopeless is not None))
+            return replace(report, event=self._bad(event, investigate, describe, lost=hopeless is not None))
         except NonFiniteError as error:
             error.report = report
             raise
@@ -316,7 +318,7 @@ class Guard:
         self,
         event: Event,
         investigate: Callable[[Event], Event] | None,
-        told: Callable[[Event], str],
+        describe: Callable[[Event], str],
         *,
         lost: bool,
     ) -> Event:
@@ -331,11 +333,11 @@ class Guard:
             self._beside.put_back()  # an investigation repeats the step
         self.first = self.first or event
         if self.policy == "raise":
-            raise NonFiniteError(told(event))
+            raise NonFiniteError(describe(event))
         if self.policy == "skip":
             self.counts.skipped += 1
             if lost and of_weights(event):
-                raise NonFiniteError(f"{told(event)}\nnext: policy='rollback' keeps a good state to go back to")
+                raise NonFiniteError(f"{describe(event)}\nnext: policy='rollback' keeps a good state to go back to")
         elif self._snapshot is not None:
             self._snapshot.put_back()
             self._beside.take()
@@ -343,7 +345,7 @@ class Guard:
             self.counts.rollbacks += 1
         broken = self.budget.exceeded(self.counts)
         if broken:
-            raise BudgetError(f"{broken}; the last: {told(event)}")
+            raise BudgetError(f"{broken}; the last: {describe(event)}")
         return event
 
     def to_dict(self) -> dict[str, Any]:

@@ -63,10 +63,6 @@ def scaled_rate(optimizer: torch.optim.Optimizer, scale: float) -> Iterator[None
                 _set(group, before)
 
 
-def _copied(rate: Any) -> Any:
-    return rate.clone() if isinstance(rate, Tensor) else rate
-
-
 def _set(group: dict[str, Any], rate: Any) -> None:
     # A rate in a tensor is the same tensor for ever where steps are captured.
     if isinstance(rate, Tensor):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
@@ -68,9 +69,11 @@ class ForwardPass(ABC):
 
     Attributes:
         names: of the outputs, in their order.
+        exchange_error: why the ranks could not tell each other their gradients, as where one is gone.
     """
 
     names: tuple[str, ...]
+    exchange_error: RuntimeError | None = None
 
     def __call__(self, *inputs: Tensor) -> list[Outputs]:
         """The outputs of every input by name: "features", and the signature of each head."""
@@ -164,7 +167,11 @@ class SharedForward(Forward):
         super().__init__(model, precision, compiled=compiled)
 
     def _wrapped(self, module: nn.Module, compiled: bool) -> nn.Module:
-        return super()._wrapped(DistributedDataParallel(module), compiled)
+        wrapped = DistributedDataParallel(module)
+        if dist.get_backend() == "gloo":  # whose errors have no type, and backward keeps none
+            # It refuses a function whose annotations are texts, as those of this file are.
+            wrapped.register_comm_hook(self, lambda forward, bucket: _average(forward, bucket))
+        return super()._wrapped(wrapped, compiled)
 
     @contextmanager
     def _drawing(self) -> Iterator[None]:
@@ -200,6 +207,21 @@ class SharedForward(Forward):
     def alone(self, *, last: bool) -> AbstractContextManager[Any]:
         wrapped = self.module if isinstance(self.module, DistributedDataParallel) else self.module._orig_mod
         return nullcontext() if last else wrapped.no_sync()  # type: ignore[operator,union-attr]
+
+
+def _average(forward: SharedForward, bucket: Any) -> torch.futures.Future[Tensor]:
+    """The mean of some gradients over the ranks, as ``DistributedDataParallel`` takes it; a failure is remembered."""
+
+    def averaged(done: torch.futures.Future[list[Tensor]]) -> Tensor:
+        try:
+            return done.value()[0]
+        except RuntimeError as error:
+            forward.exchange_error = error
+            raise
+
+    gradients = bucket.buffer().mul_(1 / forward.world.size)
+    mean: torch.futures.Future[Tensor] = dist.all_reduce(gradients, async_op=True).get_future().then(averaged)
+    return mean
 
 
 def _counts(rows: int, size: int) -> list[int]:

@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from losszoo.common.text import shown
-from losszoo.errors import UnknownNameError, UsageError, suggest
+from losszoo.errors import UnknownNameError, UsageError, nearest, suggest
 from losszoo.registry.params import Param
 from losszoo.training.models.networks import PeriodicEmbedding, UNet
 
@@ -161,7 +161,8 @@ def trunk_options(name: str) -> dict[str, Any]:
     if not isinstance(name, str):
         raise UsageError(f"trunk must be one of {', '.join(TRUNKS)}, got {name!r}")
     if name not in TRUNKS:
-        raise UnknownNameError(f"there is no trunk {name!r}; {suggest(name, list(TRUNKS))}")
+        near = f"; {suggest(name, list(TRUNKS))}" if nearest(name, list(TRUNKS)) else ""
+        raise UnknownNameError(f"trunk must be one of {', '.join(TRUNKS)}, got {name!r}{near}")
     parameters = inspect.signature(TRUNKS[name]).parameters.values()
     return {option.name: option.default for option in parameters if option.kind is option.KEYWORD_ONLY}
 

@@ -38,7 +38,7 @@ def candidates(logits: Tensor, top: Tensor, alpha: float) -> Sparse:
     Returns:
         All columns, unless the candidates are few; -inf fills up the rows.
     """
-    if only_plain():
+    if only_plain() or logits.is_meta:
         return Sparse(logits - top, None)
     near = logits >= top - 1 / (alpha - 1)
     if not 0 < _FEW * int(near.count_nonzero()) < near.numel():
@@ -126,7 +126,7 @@ def _descend(start: Tensor, lower: Callable[[Tensor], Tensor], size: float = 0.0
         following = lower(start)
         moved = start - following > 4 * limits.eps * start.abs().clamp(min=size)
         start = following
-        if not only_plain() and not bool(moved.any()):
+        if not (only_plain() or moved.is_meta or bool(moved.any())):
             break
     return start
 

@@ -93,9 +93,10 @@ def dice(
     values = compute(logits, targets, mask, inside, smooth, summed).squeeze(summed)
     # Without a mask one pixel tells whether a map has any.
     pixels = _one_pixel(logits) if mask is None else mask
-    unreduced = counted(values, pixels.any(summed))
+    some = pixels.any(summed)
+    unreduced = counted(values, some)
     if each is not None and over != "image":
-        unreduced = Unreduced(unreduced.values * each, unreduced.counts * each)
+        unreduced = Unreduced(unreduced.values * each, some * each)
     return OverBatch(*unreduced) if over == "batch" else unreduced
 
 

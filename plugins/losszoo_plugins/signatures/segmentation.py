@@ -200,7 +200,7 @@ class Segmentation(Signature):
         kept = torch.tensor([row for row in range(len(labels)) if row % 3 != 1])
         ignored = labels.clone()
         ignored[1::3] = 255
-        how = {"ignore_index": 255}
+        how: dict[str, Any] = {"ignore_index": 255}
         yield OptionCase("an ignored image is absent", how, (logits, ignored), {}, (logits[kept], labels[kept]), kept)
         maps = F.one_hot(labels, logits.shape[1]).movedim(-1, 1).to(logits.dtype)
         other = (torch.cat((x[:, :2], x[:, :1]), 1) for x in (logits, maps))
