@@ -264,10 +264,10 @@ def _labels(targets: Tensor, logits: Tensor) -> Tensor:
     """Integer labels of the pixels of logits that have a channel for each class; anything else is not guessed at."""
     if targets.is_floating_point() or targets.is_complex() or targets.dtype == torch.bool:
         rule = (
-            f"be integer labels (targets.long()) where they have no dimension of channels, or maps of the shape of "
+            "be integer labels (targets.long()) where they have no dimension of channels, or maps of the shape of "
             f"logits, {tuple(logits.shape)}"
         )
-        raise checks.BrokenRule("targets", rule, f"has shape {tuple(targets.shape)} and dtype {targets.dtype}")
+        raise checks.BrokenRule("targets", rule, f"shape {tuple(targets.shape)} and dtype {targets.dtype}")
     if logits.shape[1] < 2:
         rule = (
             "have a channel for each of at least two classes where targets are labels; a mask is targets.unsqueeze(1)"
