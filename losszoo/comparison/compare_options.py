@@ -19,7 +19,7 @@ from losszoo.tasks.tables.read_table import is_table
 from losszoo.training.result_options import ResultOptions
 
 # The options of a run that decide its result, with their defaults.
-DECIDING: Mapping[str, Any] = MappingProxyType({"set": (), "epochs": None, **asdict(ResultOptions())})
+DECIDING: Mapping[str, Any] = MappingProxyType({"set": (), "epochs": None, "model": None, **asdict(ResultOptions())})
 # Options of a run that may differ without another result.
 FREE: Mapping[str, Any] = MappingProxyType({"tensorboard": False})
 _MOST_SEEDS = 10_000
@@ -79,6 +79,11 @@ def check(request: CompareRequest) -> Checked:
         problems.append(f"threads must be a whole number >= 1, got {request.threads!r}")
     losses = [_with_names(loss) for loss in _distinct("loss", request.losses, _loss_key, problems, notes)]
     tasks, given = _tasks(request.tasks, problems, notes)
+    if request.options.get("model") is not None and not isinstance(request.options["model"], str):
+        problems.append(
+            "model must be given as text, from which every worker makes it, got "
+            f"{kind_name(request.options['model'])}; write file.py:NAME"
+        )
     _check_building(_fitting(losses, tasks, problems), given, request, problems)
     _refuse(problems)
     return Checked(tuple(tasks), given, tuple(losses), tuple(seeds), tuple(notes))

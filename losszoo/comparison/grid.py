@@ -60,12 +60,15 @@ def make_grid(request: CompareRequest) -> Grid:
 
 
 def _loss_cell(loss: str, task: TaskSpec, seed: int, request: CompareRequest, given: Any) -> Cell:
+    deciding = {key: request.options.get(key, default) for key, default in DECIDING.items()}
+    # A network of the user; a cell of an earlier version has no such part.
+    model = deciding.pop("model")
+    deciding |= {} if model is None else {"model": model}
     code: dict[str, str] = {}
-    if ".py:" in loss:
+    if ".py:" in f"{loss} {model}":
         from losszoo.training.make_plan import code_of
 
-        code = code_of(loss)
-    deciding = {key: request.options.get(key, default) for key, default in DECIDING.items()}
+        code = code_of(loss, model)
     config = {
         **_versions(request),
         "loss": loss,

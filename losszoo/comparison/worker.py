@@ -153,9 +153,9 @@ def _result(cell: Cell, settings: WorkerSettings) -> dict[str, Any]:
             from losszoo.training.make_plan import code_of
 
             # A file that is edited while the grid is computed would give cells of two losses under one name.
-            if code_of(cell.loss) != cell.config["code"]:
+            if code_of(cell.loss, cell.options.get("model")) != cell.config["code"]:
                 raise UsageError(
-                    f"the file of {cell.loss} must stay as it is until all cells are done, got a new one; start again"
+                    f"the files of {cell} must stay as it is until all cells are done, got a new one; start again"
                 )
         return _run(cell)
 
@@ -168,7 +168,7 @@ def _run(cell: Cell) -> dict[str, Any]:
 
     if (cell.run_dir / "config.json").is_file():
         try:
-            free = {key: cell.options[key] for key in FREE if key in cell.options}
+            free = {key: cell.options[key] for key in (*FREE, "model") if key in cell.options}
             own = {"task": cell.given} if needs_code(cell.given) else {}
             return run(cell.loss, resume=cell.run_dir, **own, **free).to_dict()
         except NotResumableError:  # damaged, of another version or another loss: a new run

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from losszoo.common.seeding import Randomness
 from losszoo.common.text import in_one_line
-from losszoo.errors import LosszooError, UsageError
+from losszoo.errors import LosszooError, UntrustedError, UsageError
 from losszoo.losses.sums.data_sizes import set_sizes
 from losszoo.losses.sums.leaves import leaves
 from losszoo.tasks.make_task import make_task, task_from
@@ -20,6 +20,7 @@ from losszoo.training.build_loss import make_loss, make_model
 from losszoo.training.data.batch_inputs import Step, arguments
 from losszoo.training.data.prepared_data import Part, Prepared, prepare
 from losszoo.training.models.forward import Forward, Precision
+from losszoo.training.models.own_network import is_own
 
 
 class Rebuilder:
@@ -56,6 +57,16 @@ class Rebuilder:
         self.config, self.randomness = config, randomness
         self.loss = config["loss"] if loss is None else loss
         self.targets = trust or isinstance(loss, str)
+        if config.get("trunk_is_object"):
+            raise UsageError(
+                "a network must be given as file.py:NAME, so that a step of it can be repeated, got an object, "
+                f"{config['trunk']}"
+            )
+        if is_own(config["trunk"]) and not trust:
+            raise UntrustedError(
+                f"a network that a file names must be trusted, got {config['trunk']}: that is code, and would run as "
+                "you; if you trust it: --trust"
+            )
         options = dict(config["task_options"])
         self._split = options.pop("split", 0)
         self.task = make_task(task_from(config, "in the config of the bundle"), options)

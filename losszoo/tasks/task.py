@@ -60,9 +60,15 @@ class Recipe:
 
 @dataclass(frozen=True, kw_only=True)
 class Setup:
-    """What a task proposes for a loss of one signature: trunk by name, its options, recipe."""
+    """What a task proposes for a loss of one signature.
 
-    trunk: str
+    Args:
+        trunk: name of a network ("mlp"), or a network of your own: a module, or a class or function that makes one.
+        model: its options.
+        recipe: how it is trained.
+    """
+
+    trunk: Any
     model: Mapping[str, Any] = field(default_factory=dict)
     recipe: Recipe = field(default_factory=Recipe)
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from losszoo.creation import create
 from losszoo.errors import UntrustedError, UsageError
@@ -27,6 +28,7 @@ from losszoo.tasks.task import Recipe
 from losszoo.training.data.batch_inputs import Model, make_head
 from losszoo.training.data.prepared_data import Prepared
 from losszoo.training.evaluation.predict import Prediction
+from losszoo.training.models.own_network import build_network, is_own
 from losszoo.training.models.trunks import build_trunk
 
 # What losszoo.create takes beside the parameters of a loss.
@@ -125,13 +127,22 @@ def text_of(loss: str | Callable[..., Any]) -> str:
 
 
 def make_model(
-    trunk: str, options: Mapping[str, Any], numeric: int | None, data: Prepared, signatures: Iterable[str]
+    trunk: Any, options: Mapping[str, Any], numeric: int | None, data: Prepared, signatures: Iterable[str]
 ) -> Model:
     """A fresh trunk with a head for every signature that needs one; those that judge one prediction share theirs.
+
+    Args:
+        trunk: the name of one of ours, or a network of the user.
+        options: of the trunk.
+        numeric: how many leading columns are numbers.
+        data: of the task.
+        signatures: of the loss.
 
     Raises:
         UsageError: it cannot be built, as where it is larger than the memory.
     """
+    if is_own(trunk):
+        return _own_model(trunk, options, data, tuple(signatures))
     try:
         built = build_trunk(trunk, tuple(data.train.inputs.shape[1:]), numeric, **options)
     except (RuntimeError, TypeError, ValueError, OverflowError, MemoryError) as error:
@@ -145,6 +156,30 @@ def make_model(
         ) from error
     made = {name: make_head(name, built.dim, data) for name in signatures}
     return Model(built, _shared({name: head for name, head in made.items() if head is not None}))
+
+
+def _own_model(trunk: Any, options: Mapping[str, Any], data: Prepared, signatures: tuple[str, ...]) -> Model:
+    """A network whose outputs have the shape that a loss takes is used as it is; any other gets a linear layer."""
+    rows = data.train.inputs[: 2 if len(data.train) > 1 else 1]
+    outputs = {name: _outputs_of(make_head(name, 1, data), rows) for name in signatures}
+    built = build_network(trunk, rows, next((count for count in outputs.values() if count), 0), options)
+    heads: dict[str, nn.Module] = {}
+    for name, count in outputs.items():
+        head = nn.Identity() if built.dim == count else make_head(name, built.dim, data)
+        if head is not None:
+            heads[name] = head
+    return Model(built, _shared(heads))
+
+
+def _outputs_of(head: nn.Module | None, rows: Tensor) -> int:
+    """How many numbers a head of one feature gives, of a row or of a pixel; 0 without a head."""
+    if head is None:
+        return 0
+    for shape in ((len(rows), 1), (len(rows), 1, *rows.shape[2:])):
+        with suppress(RuntimeError), torch.no_grad():  # a head of pixels takes no plain rows
+            outputs = head(torch.zeros(shape))
+            return int(outputs.shape[1]) if outputs.ndim > 1 else 1
+    return 0
 
 
 def _shared(heads: dict[str, nn.Module]) -> dict[str, nn.Module]:

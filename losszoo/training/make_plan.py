@@ -32,6 +32,7 @@ from losszoo.training.distributed import shared
 from losszoo.training.guard.events import Budget
 from losszoo.training.guard.guard import Guard
 from losszoo.training.models.forward import Precision, make_forward
+from losszoo.training.models.own_network import is_own, name_of_network
 from losszoo.training.plan import Plan
 from losszoo.training.result_options import RESULT_OPTIONS
 from losszoo.training.run_folder.run_folder import Record
@@ -95,14 +96,15 @@ class Choice:
             # A file that is read again never says which code to load: the task has to be given again.
             **self._origin_of_task(),
             "task_options": dict(self.task_options),
-            "trunk": self.setup.trunk,
+            "trunk": name_of_network(self.setup.trunk),
+            **({"trunk_is_object": True} if not isinstance(self.setup.trunk, str) else {}),
             "model": dict(self.setup.model),
             "recipe": asdict(self.setup.recipe),
             **{name: getattr(self.options, name) for name in KEPT},
             "loss_options": dict(self.loss_options),
             # An object has a name, and nothing that would make it anew.
             "loss_is_object": not isinstance(self.loss, str),
-            "code": code_of(self.loss) | _file_of(self.task_target),
+            "code": code_of(self.loss, self.task_target, self.setup.trunk),
             "threads": torch.get_num_threads(),
             "world": world.size if world else 1,
         }
@@ -131,6 +133,10 @@ def choose(
         if "epochs" in overrides.recipe:
             raise UsageError("epochs must be given once, got epochs and recipe.epochs; leave one out")
         overrides = replace(overrides, recipe={**overrides.recipe, "epochs": options.epochs})
+    if options.model is not None:
+        if "trunk" in overrides.model:
+            raise UsageError("the network must be given once, got model and model.trunk; leave one out")
+        overrides = replace(overrides, model={**overrides.model, "trunk": options.model})
     device = device_of(options.device)
     built = make_loss(loss, spec, overrides.loss, options.signature, options.expects, targets=targets)
     built = built.to(device)
@@ -139,6 +145,8 @@ def choose(
     made = make_task(task if own is None else own, task_options)
     setup = apply(proposed(made, predicting_signature(built.signatures)), overrides)
     data = prepare(made, split, device)
+    if is_own(setup.trunk):  # tried before any folder is made
+        make_model(setup.trunk, setup.model, made.numeric, data, built.signatures)
     target = task if isinstance(task, str) and own is not None else ""
     chosen = {"split": split, **task_options}
     notes = idle_in_run(built.terms, setup.recipe.epochs, steps_of(setup.recipe, data, options))
@@ -240,18 +248,18 @@ def _guard(
     )
 
 
-def code_of(loss: Any) -> dict[str, str]:
-    """The SHA-256 of every file that a loss is taken from by path: another content is another loss."""
-    if not isinstance(loss, str):
-        return {}
-    files = {call.name.rpartition(":")[0] for call in calls_of(installed(), parse(loss)) if ".py:" in call.name}
+def code_of(loss: Any, *others: Any) -> dict[str, str]:
+    """The SHA-256 of every file that a loss, a task or a network is taken from by path: another content is another one.
+
+    Args:
+        loss: text or an object.
+        others: targets, or anything else, which has no file.
+    """
+    files = {str(other).rpartition(":")[0] for other in others if isinstance(other, str) and ".py:" in other}
+    if isinstance(loss, str):
+        calls = calls_of(installed(), parse(loss))
+        files |= {call.name.rpartition(":")[0] for call in calls if ".py:" in call.name}
     return {path: _sha256(path) for path in sorted(files)}
-
-
-def _file_of(target: str) -> dict[str, str]:
-    """The same of a task."""
-    path = target.rpartition(":")[0]
-    return {path: _sha256(path)} if path.endswith(".py") else {}
 
 
 def _sha256(path: str) -> str:

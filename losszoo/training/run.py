@@ -117,20 +117,21 @@ def _resumed(
 ) -> RunResult:
     """The rest of a run that was killed or interrupted."""
     kept = read_run(folder)
-    given = [name for name in options if name not in ("checkpoint_seconds", "tensorboard")]
+    given = [name for name in options if name not in ("checkpoint_seconds", "tensorboard", "model")]
     again = task is not None and not kept.config.get("task_is_own")
     if again or given:
         named = [*(["task"] if again else []), *given]
         raise UsageError(
-            "resume must stand alone, or with loss, trust, checkpoint_seconds, tensorboard and a task of your own, "
-            f"as the run folder holds every setting, got {', '.join(named)}"
+            "resume must stand alone, or with loss, model, trust, checkpoint_seconds, tensorboard and a task of your "
+            f"own, as the run folder holds every setting, got {', '.join(named)}"
         )
     if loss is not None:
         kept.loss(loss)  # refuses another one, of a run that has ended too
     if kept.result is not None:
         return kept.result
     checked = _options(options)
-    chosen = kept.options(**{name: getattr(checked, name) for name in options})
+    beside = {name: getattr(checked, name) for name in options} | {"model": kept.network(checked.model, trust)}
+    chosen = kept.options(**beside)
     with (
         joined(chosen.device) as world,
         isolated(chosen.seed, device_of(chosen.device)),

@@ -29,6 +29,8 @@ class Options(ResultOptions):
         seed: of weights, batches and draws; >= 0.
         set: ``model.``, ``recipe.``, ``loss.`` and ``task.`` keys.
         epochs: shorthand of ``recipe.epochs``.
+        model: a network of your own under the loss: a module, which is trained in place, a class or function that makes
+            one, or "file.py:Net"; the same as the key ``model.trunk``.
         tensorboard: write scalars and gradient histograms for TensorBoard into the run folder.
         parts: which parts of the data are scored at the end, of "train", "val" and "test".
         checkpoint_seconds: how much work a killed run may lose, >= 0; 0 saves after every step.
@@ -40,6 +42,7 @@ class Options(ResultOptions):
     seed: int = 0
     set: Settings = ()
     epochs: int | None = None
+    model: Any = None
     tensorboard: bool = False
     parts: tuple[str, ...] = PARTS
     checkpoint_seconds: float = CHECKPOINT_SECONDS

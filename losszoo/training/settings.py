@@ -11,6 +11,7 @@ from losszoo.common.text import shown
 from losszoo.errors import UnknownNameError, UsageError, nearest, suggest
 from losszoo.registry.params import Param
 from losszoo.tasks.task import Setup
+from losszoo.training.models.own_network import is_own, name_of_network, network_options
 from losszoo.training.models.trunks import trunk_options
 
 GROUPS = ("model", "recipe", "loss", "task")
@@ -100,10 +101,12 @@ def apply(setup: Setup, overrides: Overrides) -> Setup:
     """
     model = dict(overrides.model)
     trunk = model.pop("trunk", setup.trunk)
-    proposed = dict(setup.model) if trunk == setup.trunk else {}
-    known = trunk_options(trunk)
+    own = is_own(trunk)
+    proposed = dict(setup.model) if trunk is setup.trunk or (not own and trunk == setup.trunk) else {}
+    known = network_options(trunk) if own else trunk_options(trunk)
     for key in model:
         if key not in known:
+            trunk = name_of_network(trunk)
             raise UnknownNameError(f"trunk {trunk} has no option {key!r}: {_legal('model', key, ['trunk', *known])}")
     for key, value in overrides.recipe.items():
         if key not in LEGAL:

@@ -10,6 +10,7 @@ from losszoo.losses.sums.leaves import leaves
 from losszoo.registry.params import Param
 from losszoo.registry.registry import installed
 from losszoo.training.make_plan import Choice
+from losszoo.training.models.own_network import is_own, network_options
 from losszoo.training.models.trunks import LEGAL as TRUNK
 from losszoo.training.models.trunks import TRUNKS, trunk_options
 from losszoo.training.settings import LEGAL as RECIPE
@@ -132,6 +133,10 @@ class Settable:
 
     def _of_trunks(self) -> Iterator[tuple[str, Known]]:
         setup = self._chosen.setup
+        if is_own(setup.trunk):
+            for name, default in network_options(setup.trunk).items():
+                yield f"model.{name}", Known(None, setup.model.get(name, default), None)
+            return
         trunk = Param(name="trunk", type="str", default=setup.trunk, choices=tuple(TRUNKS))
         yield "model.trunk", Known(trunk, setup.trunk, None)
         proposals = {**trunk_options(setup.trunk), **setup.model}

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from losszoo.common.text import kind_name
 from losszoo.errors import UsageError
 from losszoo.training.result_options import RESULT_OPTIONS, ResultOptions
 
@@ -25,6 +26,7 @@ class TuneOptions(ResultOptions):
         splits: splits of the data that each seed is trained on, from ``task.split`` 0 on.
         jobs: processes.
         epochs: shorthand of ``recipe.epochs``.
+        model: a network of your own, "file.py:Net"; with one job also a class or function that makes one.
         set: ``model.``, ``recipe.``, ``loss.`` and ``task.`` keys that are fixed.
         search: ``KEY=LOW:HIGH``, ``KEY=LOW:HIGH:log`` or ``KEY=a,b,c``: replaces a range, or adds one.
         seed: of the sampler.
@@ -42,6 +44,7 @@ class TuneOptions(ResultOptions):
     splits: int = 1
     jobs: int = 1
     epochs: int | None = None
+    model: Any = None
     set: Iterable[str] | Mapping[str, Any] = ()
     search: Iterable[str] | Mapping[str, str] = ()
     seed: int = 0
@@ -59,13 +62,26 @@ class TuneOptions(ResultOptions):
             raise UsageError(f"seed must be a whole number in [0, 2^32), got {self.seed!r}")
         if self.timeout is not None and not self.timeout > 0:
             raise UsageError(f"timeout must be a number of seconds > 0, got {self.timeout!r}")
+        if self.model is not None and not isinstance(self.model, str) and not is_factory(self.model):
+            raise UsageError(
+                "model must be a class or function that makes a new network for each trial, got "
+                f"{kind_name(self.model)}; give its class, or file.py:NAME"
+            )
+        if self.jobs > 1 and not isinstance(self.model, str | type(None)):
+            raise UsageError(f"jobs must be 1 for a network without a name, got {self.jobs}; say model='file.py:NAME'")
         for name in ("study", "storage", "out"):
             if getattr(self, name) is not None and not str(getattr(self, name)).strip():
                 raise UsageError(f"{name} must be a name that is not empty, got {getattr(self, name)!r}")
 
     def of_runs(self) -> dict[str, Any]:
         """Those that a run takes as they are; it checks them too."""
-        return {name: getattr(self, name) for name in RESULT_OPTIONS}
+        own = {} if self.model is None else {"model": self.model}
+        return {name: getattr(self, name) for name in RESULT_OPTIONS} | own
+
+
+def is_factory(model: Any) -> bool:
+    """Whether this makes a network, and is none: a module has parameters of its own."""
+    return (callable(model) and not hasattr(model, "_parameters")) or isinstance(model, type)
 
 
 def _is_whole(value: Any) -> bool:

@@ -173,6 +173,7 @@ def _identity(
             "trunk": config["trunk"],
             "model": config["model"],
             **options.of_runs(),
+            **({"model": config["trunk"]} if options.model is not None else {}),
             "search": {key: str(space[key]) for key in sorted(space)},
         }
     )

@@ -49,6 +49,7 @@ EXIT_CODES = {"completed": 0, "stopped-early": 0, "stopped-by-guard": 1, "interr
     help="model., recipe., loss. or task. keys: model.dim=64.",
 )
 @click.option("--epochs", type=click.IntRange(min=1), help="The same as --set recipe.epochs=N.")
+@click.option("--model", metavar="FILE.PY:NET", help="A network of your own under the loss: a torch.nn.Module.")
 @click.option("--clip-norm", default=ResultOptions.clip_norm, type=float, help="Largest gradient norm.")
 @click.option(
     "--clip-value", default=ResultOptions.clip_value, type=float, help="Largest absolute value of a gradient entry."
@@ -184,7 +185,7 @@ def resume_run(
     given = [
         f"--{name.replace('_', '-')}"
         for name in ("settings", *options)
-        if name not in ("checkpoint_seconds", "tensorboard")
+        if name not in ("checkpoint_seconds", "tensorboard", "model")
         and context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
     ]
     given += ["--task"] if task is not None and ":" not in task else []
@@ -202,7 +203,7 @@ def resume_run(
         kept = read_run(Path(folder))
         again = kept.task_of(task)
         spec = announced(again)
-        beside = {name: options[name] for name in ("checkpoint_seconds", "tensorboard")}
+        beside = {name: options[name] for name in ("checkpoint_seconds", "tensorboard", "model")}
         result = run(loss, task, resume=folder, trust=trust, raise_interrupt=False, **beside, **hooks(update))
     if kept.result is not None and is_first():
         click.echo(f"note: this run had ended ({kept.result.status}); nothing was trained", err=True)

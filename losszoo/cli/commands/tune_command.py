@@ -120,7 +120,7 @@ def command(
 
 
 # Before --json and --debug, the last of every command.
-command.params[-2:-2] = [param for param in run_command.params if param.name in RESULT_OPTIONS]
+command.params[-2:-2] = [param for param in run_command.params if param.name in (*RESULT_OPTIONS, "model")]
 
 
 def lines_of(tuning: Tuning, asked: int) -> Iterator[str]:

@@ -20,6 +20,7 @@ from losszoo.registry.expressions import parse
 from losszoo.tasks.make_task import task_from
 from losszoo.training.build_loss import text_of
 from losszoo.training.make_plan import FORMAT, KEPT, Choice, choose
+from losszoo.training.models.own_network import is_own, name_of_network
 from losszoo.training.plan import Plan
 from losszoo.training.run_folder.checkpoint import begin_again, go_on, read_checkpoint
 from losszoo.training.run_folder.progress import Progress
@@ -105,11 +106,38 @@ class Kept:
             )
         return given
 
+    @property
+    def _has_own_network(self) -> bool:
+        return bool(self.config.get("trunk_is_object")) or is_own(self.config["trunk"])
+
+    def network(self, given: Any, trust: bool) -> Any:
+        """The network of the user, as it has to be given again; None for one of ours, or that the task proposes.
+
+        Raises:
+            UntrustedError: the folder names code, and nobody has said that it may run.
+        """
+        text, is_object = str(self.config["trunk"]), bool(self.config.get("trunk_is_object"))
+        if not self._has_own_network:
+            if given is not None:
+                raise NotResumableError(f"model must be left out, as the run has the network {text}, got {given!r}")
+            return None
+        if given is not None and name_of_network(given) != text:
+            raise NotResumableError(
+                f"model must be the network that the run was started with, {text}, got {name_of_network(given)} "
+                f"({self.folder}); another network is a new run"
+            )
+        if is_object or given is not None or trust:
+            return given if given is not None or is_object else text
+        raise UntrustedError(
+            f"a network that a file names must be given again, got {text} ({self.folder}): that is code, and would run "
+            f"as you; if you trust it: say --model {shlex.quote(text)}, or --trust"
+        )
+
     def options(self, **beside: Any) -> Options:
         """As the run was started, all defaults written out; ``beside`` are those that decide nothing."""
         config = self.config
         groups = {
-            "model": {"trunk": config["trunk"], **config["model"]},
+            "model": {**({} if self._has_own_network else {"trunk": config["trunk"]}), **config["model"]},
             "recipe": config["recipe"],
             "loss": config["loss_options"],
             "task": config["task_options"],

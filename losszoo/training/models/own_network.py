@@ -1,0 +1,162 @@
+"""A network of the user under a loss: told the sizes that it asks for, tried on two rows, and used as it is."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from losszoo.common.text import in_one_line, kind_name
+from losszoo.errors import LosszooError, UnknownNameError, UsageError, suggest
+from losszoo.registry.import_target import resolve
+
+Network = nn.Module | Callable[..., nn.Module]
+
+# What the constructor of a network may ask for by name; nothing else has to be given for it.
+SIZES = ("in_features", "input_dim", "in_channels", "input_shape", "out_features", "num_classes")
+
+
+def is_own(trunk: Any) -> bool:
+    """Whether a trunk is a network of the user: a target, a class, a function or a module; not one of ours by name."""
+    return not isinstance(trunk, str) or ":" in trunk
+
+
+def resolved(trunk: Any) -> Network:
+    """The module, or what makes it. A target is imported: who calls this has asked whether a person has named it.
+
+    Raises:
+        UsageError: it is neither, or cannot be imported.
+    """
+    network: Any = resolve(trunk) if isinstance(trunk, str) else trunk
+    if not isinstance(network, nn.Module) and not callable(network):
+        raise UsageError(f"a network must be a torch.nn.Module or what makes one, got {kind_name(network)}")
+    made: Network = network
+    return made
+
+
+def name_of_network(trunk: Any) -> str:
+    """What a run calls it."""
+    if isinstance(trunk, str):
+        return trunk
+    return type(trunk).__name__ if isinstance(trunk, nn.Module) else getattr(trunk, "__name__", type(trunk).__name__)
+
+
+def network_options(trunk: Any) -> dict[str, Any]:
+    """The keywords of its constructor that ``model.`` settings can give; none of a module that is made."""
+    network = resolved(trunk)
+    if isinstance(network, nn.Module):
+        return {}
+    return {name: p.default for name, p in _keywords(network).items() if name not in SIZES}
+
+
+def _keywords(make: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    parameters = inspect.signature(make).parameters.values()
+    return {p.name: p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
+
+
+class OwnTrunk(nn.Module):
+    """A network of the user, which gives features or outputs.
+
+    Args:
+        network: inputs (N, ...) to (N, K), (N,) or, where every pixel has a target, (N, K, ...).
+        dim: K.
+    """
+
+    def __init__(self, network: nn.Module, dim: int) -> None:
+        super().__init__()
+        self.network = network
+        self.dim = dim
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """(N, K, ...)."""
+        outputs: Tensor = self.network(inputs)
+        return outputs.unsqueeze(1) if outputs.ndim == 1 else outputs
+
+
+def build_network(trunk: Any, rows: Tensor, outputs: int, options: Mapping[str, Any]) -> OwnTrunk:
+    """A network that is made and tried.
+
+    Args:
+        trunk: a target, a class, a function or a module.
+        rows: some inputs, (n, ...) with n >= 2.
+        outputs: how many numbers the loss takes of each row, where it takes predictions; else 0.
+        options: for the constructor.
+
+    Raises:
+        UsageError: it cannot be made, does not take the inputs, gives something else, or does not use its inputs.
+    """
+    network = resolved(trunk)
+    made = network if isinstance(network, nn.Module) else _made(network, trunk, rows, outputs, options)
+    name = name_of_network(trunk)
+    width = _width(made, name, rows)
+    return OwnTrunk(made, width)
+
+
+def _made(make: Callable[..., Any], trunk: Any, rows: Tensor, outputs: int, options: Mapping[str, Any]) -> nn.Module:
+    name, known = name_of_network(trunk), _keywords(make)
+    shape = tuple(rows.shape[1:])
+    features = math.prod(shape)
+    told = {
+        "in_features": features,
+        "input_dim": features,
+        "in_channels": shape[0],
+        "input_shape": shape,
+        "out_features": outputs,
+        "num_classes": outputs,
+    }
+    for key in options:
+        if key not in known:
+            near = suggest(key, [k for k in known if k not in SIZES])
+            raise UnknownNameError(f"network {name} has no option {key!r}: {near}")
+    given = {key: value for key, value in told.items() if key in known} | dict(options)
+    needed = [key for key, p in known.items() if p.default is p.empty and key not in given]
+    if needed:
+        raise UsageError(
+            f"network {name} must be given {' and '.join(needed)}; say "
+            f"{' '.join(f'--set model.{key}=VALUE' for key in needed)}, or name sizes of the data as {', '.join(SIZES)}"
+        )
+    try:
+        made = make(**given)
+    except (LosszooError, MemoryError):
+        raise
+    except (Exception, SystemExit) as error:
+        said = ", ".join(f"{key}={value!r}" for key, value in given.items()) or "nothing"
+        raise UsageError(f"network {name} cannot be made with {said}: {in_one_line(error)}") from error
+    if not isinstance(made, nn.Module):
+        raise UsageError(f"network {name} must be a torch.nn.Module, got {kind_name(made)}")
+    return made
+
+
+def _width(network: nn.Module, name: str, rows: Tensor) -> int:
+    """How many numbers it gives for each row, or pixel; in evaluation, so that no statistics change."""
+    before = {module: module.training for module in network.modules()}
+    network.eval()
+    tried = rows.detach().clone().requires_grad_()
+    shape = tuple(rows.shape)
+    try:
+        with torch.enable_grad():
+            outputs = network(tried)
+    except Exception as error:
+        raise UsageError(
+            f"network {name} must take inputs of shape (N, {', '.join(map(str, shape[1:]))}), got the error: "
+            f"{in_one_line(error)}"
+        ) from error
+    finally:
+        for module, training in before.items():
+            module.training = training
+    if not isinstance(outputs, Tensor):
+        raise UsageError(f"network {name} must return one tensor, got {kind_name(outputs)}; return features or outputs")
+    if outputs.ndim < 1 or outputs.shape[0] != shape[0] or not outputs.is_floating_point():
+        raise UsageError(
+            f"network {name} must return floating numbers of shape ({shape[0]}, K) for {shape[0]} rows, got "
+            f"{outputs.dtype} of shape {tuple(outputs.shape)}"
+        )
+    if outputs.requires_grad:
+        (reached,) = torch.autograd.grad(outputs.sum(), tried, allow_unused=True)
+        if reached is None:
+            raise UsageError(f"network {name} must use its inputs, got outputs that do not depend on them")
+    return 1 if outputs.ndim == 1 else int(outputs.shape[1])
