@@ -56,6 +56,7 @@ class ChildProcess:
         self._process: subprocess.Popen[bytes] | None = None
         self._answers: queue.Queue[Any] = queue.Queue()
         self._noise: list[bytes] = []
+        self._drain: threading.Thread | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -113,7 +114,8 @@ class ChildProcess:
         )
         threading.Thread(target=_read, args=(self._process, self._answers, self.what), daemon=True).start()
         if self._process.stderr is not None:
-            threading.Thread(target=_drain, args=(self._process.stderr, self._noise), daemon=True).start()
+            self._drain = threading.Thread(target=_drain, args=(self._process.stderr, self._noise), daemon=True)
+            self._drain.start()
         try:
             if self._answers.get(timeout=_START) is None:
                 self._answers.put(None)
@@ -139,6 +141,8 @@ class ChildProcess:
             process.wait(timeout=GRACE)
         code = process.poll() or 0
         self.close()
+        if self._drain is not None:
+            self._drain.join(timeout=GRACE)  # what was printed last may still be on its way
         lines = b"".join(self._noise).decode(errors="replace").strip().splitlines()
         last = lines[-1][-_LAST_WORDS:] if lines else ""
         if code >= 0:

@@ -339,7 +339,8 @@ class Loss(ConfiguredLoss):
         """Values that are made of all elements, of which no option leaves one out."""
         if present is None:
             return unreduced
-        able = [name for name, x in self._options.items() if self._rules.present(inputs, {name: x}) is not None]
+        none = dict.fromkeys(self._options)
+        able = [n for n, x in self._options.items() if self._rules.present(inputs, {**none, n: x}) is not None]
         return of_everything(unreduced, present, " and ".join(able))
 
     def _checked_weight(self, weight: Tensor, left_out: Tensor | None) -> Tensor:

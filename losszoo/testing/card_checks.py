@@ -13,7 +13,7 @@ from losszoo.common.text import in_one_line, shown
 from losszoo.errors import UsageError
 from losszoo.losses.declare import Floats, Range, declared
 from losszoo.registry.from_source.docstring import read_docstring
-from losszoo.registry.from_source.source import TYPES, limits, marked_in
+from losszoo.registry.from_source.source import TYPES, limits, losses_in, marked_in
 from losszoo.registry.import_target import resolve
 from losszoo.registry.params import Param
 from losszoo.registry.specs import LossSpec
@@ -38,7 +38,7 @@ def card_faults(specs: Mapping[str, LossSpec]) -> Iterator[tuple[str, str]]:
             loaded = resolve(spec.target)
         except UsageError:  # which is a fault of its own
             continue
-        if function in places:
+        if function in places and _is_read(spec, module):
             try:
                 faults = [*_differences(spec, loaded)]
             except Exception as error:  # of a plugin's own objects, as a default whose repr raises
@@ -47,6 +47,14 @@ def card_faults(specs: Mapping[str, LossSpec]) -> Iterator[tuple[str, str]]:
         for name in _unread(sys.modules[module], places) if first else ():
             rule = "must be marked by a decorator, @losszoo.loss(...), at the top of its file"
             yield spec.name, f"{module}:{name} {rule}, got the mark in another way: it is listed nowhere"
+
+
+def _is_read(spec: LossSpec, module: str) -> bool:
+    """Whether a spec is that of the source, and not one that was written by hand for a function that is marked."""
+    try:
+        return spec in losses_in(module)
+    except UsageError:  # another loss of the module cannot be read
+        return True
 
 
 def _differences(spec: LossSpec, loaded: Any) -> Iterator[str]:

@@ -293,8 +293,9 @@ def _check_joined(signature: Signature, task: Any, name: str) -> None:
     data = prepare(task, 0, torch.device("cpu"))
     kind = installed().kind(data.kind)
     inputs, targets = data.train.inputs, data.train.targets
-    # Features are the numbers of a row; where the targets are maps too, those of each place.
-    maps = inputs.ndim == targets.ndim == 4
+    # Features are the numbers of a row; where each place has a target, as of masks and of labels, those of each place.
+    places = inputs.shape[2:]
+    maps = bool(places) and targets.shape[-len(places) :] == places
     trunk, width = (nn.Identity(), inputs.shape[1]) if maps else (nn.Flatten(), inputs[0].numel())
     head = signature.head(width, data)
     is_module = head is None or isinstance(head, nn.Module)

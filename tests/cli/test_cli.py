@@ -161,8 +161,8 @@ def test_a_search_looks_at_signatures_and_plugins_too(cli: Cli) -> None:
 
 MISTAKES = [
     ("info ./mine.py:loss", "unknown loss or task './mine.py:loss': only an installed name is possible here"),
-    ("tune --loss bce --task mine.py:Mine", "only an installed name is possible here: losszoo run takes mine.py:Mine"),
-    ("compare --loss bce --task mine.py:Mine", "losszoo run takes mine.py:Mine, and a plugin gives it a name"),
+    ("tune --loss bce --task mine.py:Mine", "there is no file"),
+    ("compare --loss bce --task mine.py:Mine", "there is no file"),
     ("run --loss bce --task mine.py", "unknown task 'mine.py': what is in the file must be named too, mine.py:NAME"),
     ("info focl", "unknown loss or task 'focl': did you mean focal? (see losszoo list, losszoo tasks)"),
     ("info nothing-like-it", "known names is near"),

@@ -73,3 +73,9 @@ def draw(*shape: int, seed: int = 0, scale: float = 2.0) -> tuple[Tensor, Tensor
     generator = torch.Generator().manual_seed(seed)
     logits = scale * torch.randn(shape, generator=generator, dtype=torch.float64)
     return logits, torch.randint(shape[1], (shape[0], *shape[2:]), generator=generator)
+
+
+def step(loss: Any, x: Tensor, targets: Tensor, **how: Any) -> tuple[Tensor, Tensor]:
+    leaf = x.clone().requires_grad_()
+    value = loss(leaf, targets, **how)
+    return value.detach(), torch.autograd.grad(value.sum(), leaf)[0]
