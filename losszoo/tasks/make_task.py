@@ -77,7 +77,7 @@ def needs_code(given: Any) -> bool:
 def identity_of(given: Any) -> Mapping[str, Any]:
     """What tells a task that is not installed from another one of its name, in plain data."""
     if isinstance(given, Task):
-        return given.source() or {"class": type(given).__qualname__}
+        return given.identity()
     if isinstance(given, str):
         path = Path(given.rpartition(":")[0]).expanduser()
         return {"target": given, **({"sha256": digest_of(path)} if path.is_file() else {})}

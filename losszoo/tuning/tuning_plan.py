@@ -163,7 +163,7 @@ def _identity(
             "loss": config["loss"],
             "code": config["code"],
             "task": spec.name,
-            **{key: config[key] for key in ("task_source", "task_is_own") if key in config},
+            **{key: config[key] for key in ("task_source", "task_is_own", "task_identity") if key in config},
             "task options": config["task_options"],
             "metric": f"{spec.metric} ({spec.direction})",
             "seeds": options.seeds,
