@@ -231,6 +231,28 @@ def test_compare_and_tune_take_a_table(tmp_path: Path) -> None:
     assert f"--task {tmp_path}/own.csv --target segment" in str(tuning.best and tuning.best.command)
 
 
+def test_a_tuning_of_a_frame_shows_no_command_that_would_not_work(tmp_path: Path) -> None:
+    pytest.importorskip("optuna")
+    made = losszoo.Task.from_table(pandas.DataFrame({"x": X, "y": ["a", "b"] * 30}), "y")
+    tuning = losszoo.tune("focal", made, trials=1, epochs=1, out=tmp_path)
+    assert tuning.best is not None
+    assert tuning.best.command is None
+
+
+def test_a_task_of_the_script_is_not_sent_to_other_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("optuna")
+
+    class Mine(losszoo.Task):
+        spec = losszoo.TaskSpec(name="mine", target="m:Mine", kind="binary", summary="Mine.", metric="accuracy")
+
+    monkeypatch.setattr(Mine, "__module__", "__main__")
+    said = "a task must be given so that another process can make it, got Mine of this script; write file.py:Mine"
+    with pytest.raises(losszoo.UsageError, match=said):
+        losszoo.tune("focal", Mine, jobs=2, out=tmp_path)
+    with pytest.raises(losszoo.UsageError, match=said):
+        losszoo.compare(["focal"], [Mine], out=tmp_path)
+
+
 def test_two_tables_of_one_name_are_not_compared(tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     tables = [losszoo.Task.from_table(segments(folder), "segment") for folder in (tmp_path, tmp_path / "other")]
