@@ -10,7 +10,7 @@ import click
 from losszoo.errors import UsageError
 
 if TYPE_CHECKING:
-    from losszoo.tasks.task import Task
+    from losszoo.tasks.tables.table_task import TableTask
 
 _FLAGS = (
     click.option("--target", metavar="COLUMN", help="Of a table (--task churn.csv): the column that is predicted."),
@@ -30,7 +30,7 @@ def task_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def given_tasks(tasks: tuple[str, ...], options: dict[str, Any]) -> list[str | Task]:
+def given_tasks(tasks: tuple[str, ...], options: dict[str, Any]) -> list[str | TableTask]:
     """Each task as the user means it: its text, or the task of a table. Takes the flags out of the options.
 
     Raises:
@@ -41,13 +41,13 @@ def given_tasks(tasks: tuple[str, ...], options: dict[str, Any]) -> list[str | T
 
     said = [f"--{name}" for name, value in of_table.items() if value]
     if said and not any(map(is_table, tasks)):
-        raise UsageError(f"{' and '.join(said)} must go with a table, as --task churn.csv, got {', '.join(tasks)}")
+        raise UsageError(f"{' and '.join(said)} must go with a table, as churn.csv, got {', '.join(tasks) or 'none'}")
     return [_of_table(task, of_table) if is_table(task) else task for task in tasks]
 
 
-def _of_table(path: str, options: Mapping[str, Any]) -> Task:
-    from losszoo.tasks.task import Task
+def _of_table(path: str, options: Mapping[str, Any]) -> TableTask:
+    from losszoo.tasks.tables.table_task import make_table_task
 
     if not options["target"]:
         raise UsageError(f"a table must be given with its target, got {path}; say --target COLUMN")
-    return Task.from_table(path, **options)
+    return make_table_task(path, **options)

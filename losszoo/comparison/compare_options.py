@@ -120,15 +120,10 @@ def _spec_of(given: Any) -> TaskSpec:
     """
     if isinstance(given, str) and ":" not in given and not is_table(given):
         return installed().task(given)
-    from losszoo.tasks.make_task import task_of
+    from losszoo.tasks.make_task import check_can_be_sent, task_of
 
     spec = task_of(given)[0]
-    kind = given if isinstance(given, type) else type(given)
-    if not isinstance(given, str) and kind.__module__ == "__main__":
-        raise UsageError(
-            f"a task must be given so that another process can make it, got {kind.__name__} of this script; write "
-            f"file.py:{kind.__name__}"
-        )
+    check_can_be_sent(given)
     return spec
 
 

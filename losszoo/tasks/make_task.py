@@ -60,11 +60,24 @@ def _described(found: Any) -> str:
 
 
 def flags_of(given: Any) -> tuple[str, ...]:
-    """How a task that was given is named on the command line."""
+    """How a task that was given is named on the command line; empty where it cannot be."""
     if isinstance(given, str):
         return "--task", given
-    found = task_of(given)[0].name
-    return (given.flags() if isinstance(given, Task) else ()) or ("--task", found)
+    return given.flags() if isinstance(given, Task) else ()
+
+
+def check_can_be_sent(given: Any) -> None:
+    """Refuse a task that no other process could make.
+
+    Raises:
+        UsageError: its class is one of the script that runs.
+    """
+    kind = given if isinstance(given, type) else type(given)
+    if not isinstance(given, str) and kind.__module__ == "__main__":
+        raise UsageError(
+            f"a task must be given so that another process can make it, got {kind.__name__} of this script; write "
+            f"file.py:{kind.__name__}"
+        )
 
 
 def needs_code(given: Any) -> bool:
@@ -77,7 +90,7 @@ def needs_code(given: Any) -> bool:
 def identity_of(given: Any) -> Mapping[str, Any]:
     """What tells a task that is not installed from another one of its name, in plain data."""
     if isinstance(given, Task):
-        return given.source() or {"class": type(given).__qualname__}
+        return given.identity()
     if isinstance(given, str):
         path = Path(given.rpartition(":")[0]).expanduser()
         return {"target": given, **({"sha256": digest_of(path)} if path.is_file() else {})}

@@ -141,6 +141,10 @@ class Task(ABC):
         made: Task = resolve(_TABLE)(table, target, kind=kind, split=split, group=group, time=time, drop=drop)
         return made
 
+    def identity(self) -> Mapping[str, Any]:
+        """Plain data that tell this task from another one of its name; a comparison is not continued with another."""
+        return {"class": type(self).__qualname__}
+
     def source(self) -> Mapping[str, Any] | None:
         """Plain data of which the same task can be made; None where that needs code."""
         return None

@@ -83,7 +83,11 @@ class Choice:
         if installed().tasks.get(self.task.spec.name) is self.task.spec:
             return {}
         source = self.task.source()
-        return {"task_is_own": True} if source is None else {"task_source": jsonable(source)}
+        if source is not None:
+            return {"task_source": jsonable(source)}
+        identity = self.task.identity()
+        # A class has a name alone; of a DataFrame the rows are known, and have to be the same again.
+        return {"task_is_own": True, **({"task_identity": jsonable(identity)} if "sha256" in identity else {})}
 
     def config(self, world: World | None) -> dict[str, Any]:
         """Everything that decides the result, in plain data."""

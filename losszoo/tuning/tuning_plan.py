@@ -11,6 +11,7 @@ from typing import Any
 from losszoo.common.files import flattened, jsonable, slug
 from losszoo.errors import UsageError
 from losszoo.registry.compatibility import own_names
+from losszoo.tasks.make_task import check_can_be_sent
 from losszoo.training.make_plan import Choice, choose
 from losszoo.training.run_options import Options
 from losszoo.training.settings import parse_overrides
@@ -104,6 +105,8 @@ def make_study_plan(loss: str | Callable[..., Any], task: Any, options: TuneOpti
         UsageError: an unknown name or key, a range that is not legal, nothing to search.
     """
     loss = own_names(loss)
+    if options.jobs > 1:
+        check_can_be_sent(task)
     fixed = flattened(asdict(parse_overrides(options.set)))
     if options.splits > 1 and "task.split" in fixed:
         raise UsageError(f"splits must be 1 where task.split is set, got {options.splits}")
@@ -163,7 +166,7 @@ def _identity(
             "loss": config["loss"],
             "code": config["code"],
             "task": spec.name,
-            **{key: config[key] for key in ("task_source", "task_is_own") if key in config},
+            **{key: config[key] for key in ("task_source", "task_is_own", "task_identity") if key in config},
             "task options": config["task_options"],
             "metric": f"{spec.metric} ({spec.direction})",
             "seeds": options.seeds,

@@ -129,7 +129,9 @@ def _best(trial: FrozenTrial, plan: StudyPlan) -> Best:
         params=dict(trial.params),
         loss=text,
         settings=settings,
-        command=command_line(plan, text, settings, trial.user_attrs[THREADS]) if plan.expression else None,
+        command=command_line(plan, text, settings, trial.user_attrs[THREADS])
+        if plan.expression and flags_of(plan.given)
+        else None,
     )
 
 

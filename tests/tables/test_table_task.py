@@ -188,8 +188,35 @@ def test_a_file_that_changes_between_run_and_resume_is_refused(tmp_path: Path) -
     path.write_text(before.replace("Rome", "Roma"))
     with pytest.raises(losszoo.LosszooError, match=r"own\.csv must be the file that it was, got another content"):
         losszoo.run(resume=folder)
+    path.unlink()
+    with pytest.raises(losszoo.LosszooError, match=r"own\.csv must be where it was, got none"):
+        losszoo.run(resume=folder)
     path.write_text(before)
     assert losszoo.run(resume=folder).status == "completed"
+
+
+def test_another_frame_is_not_compared_under_the_same_name(tmp_path: Path) -> None:
+    frame = pandas.DataFrame({"x": X, "y": ["a", "b"] * 30})
+    compare = {"losses": ["focal"], "seeds": 1, "epochs": 1, "out": tmp_path}
+    first = losszoo.compare(tasks=[losszoo.Task.from_table(frame, "y")], **compare)
+    assert not first.failures
+    frame.loc[0, "x"] += 1
+    with pytest.raises(losszoo.UsageError, match="task_source"):
+        losszoo.compare(tasks=[losszoo.Task.from_table(frame, "y")], **compare)
+
+
+def test_a_run_on_a_frame_resumes_with_the_same_rows_alone(tmp_path: Path) -> None:
+    frame = pandas.DataFrame({"x": X, "y": ["a", "b"] * 30})
+
+    def stop(line: Any) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        losszoo.run("focal", losszoo.Task.from_table(frame, "y"), epochs=2, out=tmp_path, on_epoch=stop)
+    (folder,) = tmp_path.glob("*/*/*")
+    with pytest.raises(losszoo.UsageError, match="task_identity"):
+        losszoo.run(resume=folder, task=losszoo.Task.from_table(frame.assign(x=X + 1), "y"))
+    assert losszoo.run(resume=folder, task=losszoo.Task.from_table(frame, "y")).status == "completed"
 
 
 def test_compare_and_tune_take_a_table(tmp_path: Path) -> None:
@@ -202,6 +229,28 @@ def test_compare_and_tune_take_a_table(tmp_path: Path) -> None:
     pytest.importorskip("optuna")
     tuning = losszoo.tune("focal", made, trials=2, epochs=1, out=tmp_path / "t")
     assert f"--task {tmp_path}/own.csv --target segment" in str(tuning.best and tuning.best.command)
+
+
+def test_a_tuning_of_a_frame_shows_no_command_that_would_not_work(tmp_path: Path) -> None:
+    pytest.importorskip("optuna")
+    made = losszoo.Task.from_table(pandas.DataFrame({"x": X, "y": ["a", "b"] * 30}), "y")
+    tuning = losszoo.tune("focal", made, trials=1, epochs=1, out=tmp_path)
+    assert tuning.best is not None
+    assert tuning.best.command is None
+
+
+def test_a_task_of_the_script_is_not_sent_to_other_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("optuna")
+
+    class Mine(losszoo.Task):
+        spec = losszoo.TaskSpec(name="mine", target="m:Mine", kind="binary", summary="Mine.", metric="accuracy")
+
+    monkeypatch.setattr(Mine, "__module__", "__main__")
+    said = "a task must be given so that another process can make it, got Mine of this script; write file.py:Mine"
+    with pytest.raises(losszoo.UsageError, match=said):
+        losszoo.tune("focal", Mine, jobs=2, out=tmp_path)
+    with pytest.raises(losszoo.UsageError, match=said):
+        losszoo.compare(["focal"], [Mine], out=tmp_path)
 
 
 def test_two_tables_of_one_name_are_not_compared(tmp_path: Path) -> None:

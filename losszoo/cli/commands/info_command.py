@@ -18,7 +18,6 @@ from losszoo.registry.from_source.static_class import first_line
 from losszoo.registry.params import Param
 from losszoo.registry.registry import Registry, in_a_file, installed
 from losszoo.registry.specs import LossSpec, TaskSpec
-from losszoo.tasks.tables.read_table import is_table
 
 # Text is read more easily in lines no longer than this.
 _WIDEST = 100
@@ -38,14 +37,13 @@ def command(name: str, as_json: bool, **of_table: Any) -> None:
     losszoo info churn.csv --target churned
     """
     registry = installed()
-    if is_table(name):
-        (table,) = given_tasks((name,), of_table)
-        known = table.describe()  # type: ignore[union-attr]
+    (given,) = given_tasks((name,), of_table)
+    if not isinstance(given, str):
+        known = given.describe()
         title = [click.style(known["name"], bold=True), *_wrapped("  ", known["summary"]), ""]
-        losses = ("losses", ", ".join(losses_for(registry, table.spec)))  # type: ignore[union-attr]
+        losses = ("losses", ", ".join(losses_for(registry, given.spec)))
         print_json(known) if as_json else click.echo("\n".join([*title, *page(known, _facts), "", *_facts([losses])]))
         return
-    given_tasks((name,), of_table)
     if registry.own_name(name) in registry.losses:
         loss = registry.loss(name)
         fits, inputs = tasks_for(registry, loss.signature), _inputs(registry, loss)

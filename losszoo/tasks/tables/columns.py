@@ -98,6 +98,7 @@ def _of_texts(name: str, texts: Array) -> Column:
         (_DECIMAL_COMMA, ".", "decimals are written with a comma"),
     ):
         if all(ok or pattern.fullmatch(text) for ok, text in zip(are_numbers, known, strict=True)):
+            _refuse_two_readings(name, known[~are_numbers])
             read = _parsed(np.array([text.replace(",", comma) for text in known], dtype=object))
             column = _numbers(name, _spread(read, gaps))
             return Column(name, "numbers", column.values, (note,))
@@ -105,6 +106,15 @@ def _of_texts(name: str, texts: Array) -> Column:
         return Column(name, "dates", _days_of_texts(name, texts, gaps))
     _refuse_strangers(name, texts, gaps, are_numbers)
     return Column(name, "words", np.array([text or "" for text in texts], dtype=object))
+
+
+def _refuse_two_readings(name: str, texts: Array) -> None:
+    if all(_THOUSANDS.fullmatch(text) and _DECIMAL_COMMA.fullmatch(text) for text in texts):
+        thousands, decimal = texts[0].replace(",", ""), texts[0].replace(",", ".")
+        raise DataError(
+            f"column {name} must hold numbers with one reading, got {texts[0]!r}, which may be {thousands} or "
+            f"{decimal}; write them without commas"
+        )
 
 
 def _parsed(texts: Any) -> Array:

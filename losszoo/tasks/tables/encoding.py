@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -37,7 +37,7 @@ class WordCode:
 
 @dataclass(frozen=True)
 class Encoding:
-    """What the training rows say of every column. Plain data, so that it can be kept and read again.
+    """What the training rows say of every column.
 
     Args:
         numbers: in the order of the inputs, the first columns of which they are.
@@ -69,15 +69,6 @@ class Encoding:
         marks = [f"{code.name} is missing" for code in self.numbers if code.marks_gaps]
         kinds = [f"{c.name} = {word or 'missing'}" for c in self.words for word in (*c.words, *["rare"] * c.has_rare)]
         return (*(code.name for code in self.numbers), *marks, *kinds)
-
-    def unseen(self, columns: Mapping[str, Column]) -> dict[str, tuple[str, ...]]:
-        """Words that training has not seen, by column."""
-        new = {c.name: sorted({*columns[c.name].values} - {*c.words}) for c in self.words if not c.has_rare}
-        return {name: tuple(words) for name, words in new.items() if words}
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data, for JSON."""
-        return asdict(self)
 
 
 def fit_encoding(columns: Sequence[Column], rows: Array) -> Encoding:

@@ -7,14 +7,11 @@ import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from losszoo.common.files import check_regular
 from losszoo.common.text import in_one_line, kind_name
 from losszoo.errors import DataError, UsageError, suggest
-
-if TYPE_CHECKING:
-    DataFrame = Any  # of pandas, which need not be there
 
 # The separator that an ending promises; None where the file has none.
 ENDINGS: Mapping[str, str | None] = MappingProxyType({".csv": ",", ".tsv": "\t", ".parquet": None, ".pq": None})
@@ -38,7 +35,13 @@ def digest_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def read_table(table: Any) -> tuple[DataFrame, tuple[str, ...]]:
+def digest_of_frame(frame: Any) -> str:
+    """The SHA-256 of the names and cells of a DataFrame."""
+    cells = _pandas().util.hash_pandas_object(frame.astype(str), index=False).to_numpy()
+    return hashlib.sha256(repr([*frame.columns]).encode() + cells.tobytes()).hexdigest()
+
+
+def read_table(table: Any) -> tuple[Any, tuple[str, ...]]:
     """The table, and what was noticed. Cells of a text file stay texts.
 
     Args:
@@ -73,7 +76,7 @@ def _pandas() -> Any:
     return pandas
 
 
-def _from_file(path: Path) -> tuple[DataFrame, tuple[str, ...]]:
+def _from_file(path: Path) -> tuple[Any, tuple[str, ...]]:
     if not path.exists():
         beside = [p.name for p in sorted(path.parent.glob("*")) if is_table(p.name)] if path.parent.is_dir() else []
         near = f"; {suggest(path.name, beside)}" if beside else ""
@@ -91,7 +94,7 @@ def _from_file(path: Path) -> tuple[DataFrame, tuple[str, ...]]:
     return _from_text(path, str(ENDINGS[ending]))
 
 
-def _from_parquet(path: Path) -> DataFrame:
+def _from_parquet(path: Path) -> Any:
     try:
         return _pandas().read_parquet(path)
     except ImportError as error:
@@ -102,7 +105,7 @@ def _from_parquet(path: Path) -> DataFrame:
         raise DataError(f"{path} must be a Parquet file, got one that cannot be read: {in_one_line(error)}") from error
 
 
-def _from_text(path: Path, promised: str) -> tuple[DataFrame, tuple[str, ...]]:
+def _from_text(path: Path, promised: str) -> tuple[Any, tuple[str, ...]]:
     separator = _separator(path, promised)
     names = _names(path, separator)
     try:
@@ -164,7 +167,7 @@ def _not_utf8(path: Path, error: UnicodeDecodeError) -> DataError:
     )
 
 
-def _check(where: str, frame: DataFrame) -> None:
+def _check(where: str, frame: Any) -> None:
     names = list(frame.columns)
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from losszoo.errors import DataError, UnknownNameError, UsageError, suggest
 from losszoo.registry.specs import TaskSpec
 from losszoo.tasks.tables.columns import Column, read_column
 from losszoo.tasks.tables.encoding import Encoding, fit_encoding
-from losszoo.tasks.tables.read_table import digest_of, read_table
+from losszoo.tasks.tables.read_table import digest_of, digest_of_frame, read_table
 from losszoo.tasks.tables.row_parts import Parts, grouped_parts, newest_parts, random_parts, told_parts
 from losszoo.tasks.tables.usefulness import judge
 from losszoo.tasks.task import Recipe, Setup, Split, Splits, Task
@@ -64,14 +64,14 @@ class TableTask(Task):
     Attributes:
         options: what was said of it.
         notes: what a person should know of its columns and rows.
-        digest: SHA-256 of the file; "" of a DataFrame.
+        digest: SHA-256 of the file, or of the cells of a DataFrame.
     """
 
     def __init__(self, table: Any, options: TableOptions) -> None:
         self.options = options
         self._table = table
-        self.digest = digest_of(Path(table)) if isinstance(table, str | Path) and Path(table).is_file() else ""
         frame, read_notes = read_table(table)
+        self.digest = digest_of_frame(frame) if self._path is None else digest_of(self._path)
         where = Path(table).name if isinstance(table, str | Path) else "the DataFrame"
         _check_names(where, frame.columns, options)
         target = read_column(options.target, frame[options.target])
@@ -80,7 +80,7 @@ class TableTask(Task):
         if not len(rows):
             raise DataError(f"target {options.target} of {where} must have values, got none in {len(frame)} rows")
         frame = frame.iloc[rows].reset_index(drop=True)
-        target = read_column(options.target, frame[options.target])
+        target = replace(target, values=target.values[rows])
         self.kind, self.targets, self.class_names = _read_target(target, options.kind)
         aside = {name for name in (options.split, options.group, options.time) if name}
         others = [name for name in frame.columns if name != options.target and name not in options.drop]
@@ -94,7 +94,6 @@ class TableTask(Task):
         told = [f"{column.name}: {note}" for column in (target, *self.columns) for note in column.notes]
         self.notes = (*read_notes, *gaps, *told, *judged.notes)
         self.numeric = sum(column.holds != "words" for column in self.columns)
-        self.encoding: Encoding | None = None
         self.spec = self._make_spec(where)
 
     def _make_spec(self, where: str) -> TaskSpec:
@@ -116,13 +115,19 @@ class TableTask(Task):
         """A worker reads the file anew, and refuses another one."""
         return _again, (self._table, self.options, self.digest)
 
+    @property
+    def _path(self) -> Path | None:
+        return Path(self._table) if isinstance(self._table, str | Path) else None
+
+    def identity(self) -> Mapping[str, Any]:
+        where = "" if self._path is None else str(self._path.absolute())
+        return {"table": where, "sha256": self.digest, **asdict(self.options)}
+
     def source(self) -> Mapping[str, Any] | None:
-        if not self.digest:
-            return None
-        return {"table": str(Path(self._table).absolute()), "sha256": self.digest, **asdict(self.options)}
+        return None if self._path is None else self.identity()
 
     def flags(self) -> tuple[str, ...]:
-        if not self.digest:
+        if self._path is None:
             return ()
         given = {name: value for name, value in asdict(self.options).items() if value}
         dropped = [word for name in given.pop("drop", ()) for word in ("--drop", name)]
@@ -155,8 +160,7 @@ class TableTask(Task):
 
     def splits(self, seed: int = 0) -> Splits:
         train, val, test = self.parts(seed)
-        self.encoding = fit_encoding(self.columns, train)
-        inputs = self.encoding.inputs({column.name: column for column in self.columns})
+        inputs = fit_encoding(self.columns, train).inputs({column.name: column for column in self.columns})
         return Splits(*(Split(inputs[rows], self.targets[rows]) for rows in (train, val, test)))
 
     def describe(self, seed: int = 0) -> dict[str, Any]:
@@ -232,7 +236,9 @@ def table_again(source: Mapping[str, Any]) -> TableTask:
 
 
 def _again(table: Any, options: TableOptions, digest: str) -> TableTask:
-    if digest:
+    if isinstance(table, str | Path):
+        if not Path(table).exists():
+            raise DataError(f"{table} must be where it was, got none; put the file back, or start anew")
         check_regular(Path(table))
         if digest_of(Path(table)) != digest:
             raise DataError(f"{table} must be the file that it was, got another content; restore it, or start anew")
