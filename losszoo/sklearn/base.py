@@ -57,7 +57,8 @@ class LossEstimator(BaseEstimator):  # type: ignore[misc]
 
     Args:
         loss: a name, a call, an expression or a target, or a module or function of your own, which is copied.
-        trunk: the network: "mlp", "linear" or "plr".
+        trunk: the network: "mlp", "linear" or "plr"; or one of your own: a module, of which a copy is trained, a
+            class or function that makes one, or "file.py:Net".
         dim: features that it gives, >= 1.
         lr: learning rate, > 0.
         weight_decay: >= 0.
@@ -89,7 +90,7 @@ class LossEstimator(BaseEstimator):  # type: ignore[misc]
 
     loss: LossLike = "modern-nca"
     _: KW_ONLY
-    trunk: str | None = None
+    trunk: Any = None
     dim: int | None = None
     lr: float | None = None
     weight_decay: float | None = None
@@ -164,7 +165,7 @@ class LossEstimator(BaseEstimator):  # type: ignore[misc]
         given = {setting: _plain(getattr(self, name)) for name, setting in _SETTINGS.items()}
         options = Options(
             seed=seed,
-            set={setting: value for setting, value in given.items() if value is not None},
+            set={setting: fresh(value) for setting, value in given.items() if value is not None},
             clip_norm=_plain(self.clip_norm),
             on_nonfinite=self.on_nonfinite,
             checkpoint_seconds=math.inf,

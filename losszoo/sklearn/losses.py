@@ -35,9 +35,9 @@ def without_head() -> tuple[str, ...]:
     return tuple(name for name in fitting_kind(LABELS) if not TABLE[name].has_head)
 
 
-def fresh(loss: LossLike) -> LossLike:
-    """A loss that may be trained: what the caller keeps stays as it is."""
-    return loss if isinstance(loss, str) else copy.deepcopy(loss)
+def fresh(given: Any) -> Any:
+    """A loss or a network that may be trained: what the caller keeps stays as it is."""
+    return given if isinstance(given, str) else copy.deepcopy(given)
 
 
 def signature_of_own(loss: LossLike, fitting: tuple[str, ...], default: str) -> str | None:
