@@ -47,7 +47,7 @@ def compute(name: str, given: Any, options: Mapping[str, Any]) -> dict[str, Any]
     task_options = dict(parse_overrides(options.get("set", ())).task)
     split = split_seed(task_options.pop("split", 0))
     task = make_task(given, task_options)
-    data = prepare(task, split, torch.device("cpu"))
+    data = prepare(task, split, torch.device("cpu")).in_memory()
     started = time.perf_counter()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # an optimizer that stops early gives a baseline all the same

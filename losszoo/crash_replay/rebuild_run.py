@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -79,7 +78,8 @@ class Rebuilder:
         spec = self.task.spec
         how = config["loss_options"], config["signature"], config["expects"]
         loss = make_loss(copy.deepcopy(self.loss), spec, *how, targets=self.targets)
-        rows, data = self._rows_and_data(any(leaf.rules.draws_candidates for leaf in leaves(loss)), batch)
+        part = Part(batch["inputs"].to(device), batch["targets"].to(device))
+        rows, data = self._rows_and_data(any(leaf.rules.draws_candidates for leaf in leaves(loss)), part, batch)
         model = make_model(config["trunk"], config["model"], self.task.numeric, data, loss.signatures).to(device)
         set_sizes(loss, data.classes, model.dim)
         loss = loss.to(device)
@@ -88,15 +88,13 @@ class Rebuilder:
         model.train()
         forward = Forward(model, Precision(config.get("precision", "fp32"), device))
         generator = self.randomness.generator
-        step = Step(model, self.task, data, rows, config["recipe"]["sample_rate"], generator, forward)
+        step = Step(model, self.task, data, rows, config["recipe"]["sample_rate"], generator, forward, part)
         return RunStep(step, loss)
 
-    def _rows_and_data(self, candidates: bool, batch: Mapping[str, Any]) -> tuple[Tensor, Prepared]:
+    def _rows_and_data(self, candidates: bool, part: Part, batch: Mapping[str, Any]) -> tuple[Tensor, Prepared]:
         """The batch as the training rows; among the others of the task where the loss draws candidates from them."""
         device = self.randomness.device
-        inputs, targets = batch["inputs"].to(device), batch["targets"].to(device)
         if not candidates:
-            part = Part(inputs, targets)
             rows = torch.arange(len(part), device=device)
             return rows, Prepared(part, part, part, self.task.spec.kind, batch["classes"])
         if self._data is None:
@@ -107,9 +105,7 @@ class Rebuilder:
                 f"the data of {self.config['task']} must be those of the run, got {len(data.train)} rows, and "
                 f"the batch has row {int(rows.max())}"
             )
-        train = Part(data.train.inputs.clone(), data.train.targets.clone())
-        train.inputs[rows], train.targets[rows] = inputs, targets
-        return rows, replace(data, train=train)
+        return rows, data
 
 
 class RunStep:

@@ -15,8 +15,11 @@ from losszoo.registry.specs import TaskSpec
 
 Array = npt.NDArray[Any]
 
-# By its target, as a task of a plugin: what makes a task of a table is a subclass of Task.
+# By their targets, as a task of a plugin: what makes a task of one's own data is a subclass of Task.
 _TABLE = "losszoo.tasks.tables.table_task:make_table_task"
+_ARRAYS = "losszoo.tasks.array_task:make_array_task"
+_DATASETS = "losszoo.tasks.dataset_task:make_dataset_task"
+_IMAGES = "losszoo.tasks.image_task:make_image_task"
 
 
 class Split(NamedTuple):
@@ -28,11 +31,16 @@ class Split(NamedTuple):
 
 
 class Splits(NamedTuple):
-    """Train, validation and test: nothing of the last two is seen in training."""
+    """Train, validation and test: nothing of the last two is seen in training.
 
-    train: Split
-    val: Split
-    test: Split
+    Each is a :class:`Split`, or a ``torch.utils.data.Dataset`` with a length that gives inputs and target of a row: its
+    rows are read each time that they are needed, so that random transforms stay random, and need not fit into memory.
+    They are not scaled; bytes become numbers from 0 to 1.
+    """
+
+    train: Any
+    val: Any
+    test: Any
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,11 +92,13 @@ class Task(ABC):
         numeric: tabular inputs: how many leading columns are numbers, standardised with the training rows' mean and
             deviation (the rest, one-hot columns, stay as they are). None: all columns of (N, D) inputs.
         class_names: names of the labels, in order; empty for tasks without classes.
+        notes: what a person should know of its data, as rows that were left out; a run says them.
     """
 
     spec: TaskSpec
     numeric: int | None = None
     class_names: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @abstractmethod
     def splits(self, seed: int = 0) -> Splits:
@@ -139,6 +149,88 @@ class Task(ABC):
             ('binary', ('lily', 'rose'), (25, 1))
         """
         made: Task = resolve(_TABLE)(table, target, kind=kind, split=split, group=group, time=time, drop=drop)
+        return made
+
+    @staticmethod
+    def from_arrays(
+        inputs: Any,
+        targets: Any,
+        *,
+        kind: str | None = None,
+        val: tuple[Any, Any] | None = None,
+        test: tuple[Any, Any] | None = None,
+        class_names: Sequence[str] = (),
+        name: str = "arrays",
+    ) -> Task:
+        """A task from arrays or tensors of yours.
+
+        Columns of (N, D) inputs are scaled to mean 0 and deviation 1 by the training rows; bytes are pixels, and become
+        numbers from 0 to 1; everything else stays as it is.
+
+        Args:
+            inputs: (N, D), or (N, channels, height, width) of images, or any other (N, ...).
+            targets: (N,) words, labels or numbers; of other kinds the shape that the kind takes.
+            kind: name of an installed kind of task, where the targets do not tell it. Two values are "binary"; words,
+                and whole numbers of an integer type that count up from 0, "multiclass"; other numbers "regression".
+            val: inputs and targets of the validation rows; None draws a fifth of the training rows.
+            test: inputs and targets of the test rows; None draws a fifth of the rows.
+            class_names: names of the labels, in their order; of words the order in which they become labels.
+            name: of the task.
+
+        Raises:
+            UsageError: the kind must be said, or is not installed.
+            DataError: arrays that do not fit each other, the kind or the names.
+
+        Example:
+            >>> import numpy as np
+            >>> rows = np.random.default_rng(0).normal(size=(50, 3))
+            >>> task = Task.from_arrays(rows, np.where(rows[:, 0] > 0, "up", "down"))
+            >>> task.spec.kind, task.class_names, [len(part.targets) for part in task.splits()]
+            ('binary', ('down', 'up'), [32, 8, 10])
+        """
+        options = {"kind": kind, "val": val, "test": test, "class_names": class_names, "name": name}
+        made: Task = resolve(_ARRAYS)(inputs, targets, **options)
+        return made
+
+    @staticmethod
+    def from_datasets(
+        train: Any,
+        val: Any,
+        test: Any,
+        *,
+        kind: str | None = None,
+        class_names: Sequence[str] = (),
+        name: str = "datasets",
+    ) -> Task:
+        """A task from ``torch.utils.data.Dataset`` objects of yours, whose rows are read when they are needed.
+
+        Each is read once at first, for its targets, and looked at: shapes, finite numbers. Afterwards a training row
+        is read each time that it is drawn, by the process that trains. What a Dataset draws from torch, numpy or Python
+        follows from the seed of the run, also when it is resumed; a random generator of its own does not. Validation
+        and test rows are drawn alike in each evaluation. A ``TensorDataset``, or a ``Subset`` of one, is taken as its
+        arrays. To resume a run, the Datasets are given again: their targets have to be the same.
+
+        Args:
+            train: gives a pair for each index, inputs and target: tensors, arrays or numbers of one shape.
+            val: for validation.
+            test: for the end.
+            kind: see :meth:`from_arrays`.
+            class_names: names of the labels, which count up from 0.
+            name: of the task.
+
+        Raises:
+            UsageError: a Dataset without a length; the kind must be said.
+            DataError: a row that cannot be read, or does not fit the others: names it.
+
+        Example:
+            >>> from torch.utils.data import TensorDataset
+            >>> import torch
+            >>> parts = [TensorDataset(torch.rand(9, 4), torch.arange(9) % 3) for _ in range(3)]
+            >>> task = Task.from_datasets(*parts, class_names=["a", "b", "c"])
+            >>> task.spec.kind, task.spec.summary
+            ('multiclass', '27 rows of Datasets, each of shape (4,).')
+        """
+        made: Task = resolve(_DATASETS)(train, val, test, kind=kind, class_names=class_names, name=name)
         return made
 
     def identity(self) -> Mapping[str, Any]:

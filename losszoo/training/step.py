@@ -20,6 +20,7 @@ from losszoo.tracing.authors import raised_at
 from losszoo.tracing.first_nonfinite import first_non_finite
 from losszoo.training.accumulate import Pieces, Zeros, at_once, by_parts, counts_of
 from losszoo.training.data.batch_inputs import Step, arguments, own_arguments
+from losszoo.training.data.prepared_data import Part
 from losszoo.training.distributed import average_gradients
 from losszoo.training.guard.crash_bundle import pack
 from losszoo.training.guard.events import Event, StepReport, of_weights
@@ -37,6 +38,7 @@ class BatchLoss:
 
     def __init__(self, plan: Plan, rows: Tensor) -> None:
         self.plan, self.rows, self.randomness = plan, rows, plan.randomness
+        self.read = plan.data.train.batch(rows)
         self.before = self.randomness.state()
         self.terms: dict[str, Tensor] = {}
 
@@ -64,7 +66,7 @@ class BatchLoss:
             UsageError: what a loss, or whatever else was called, has raised, and where.
         """
         with self._blamed():
-            step = self._step(self.rows, self.plan.forward)
+            step = self._step(self.plan.forward)
             self.terms = self.plan.loss.values(lambda loss: _arguments(step, loss))
             return self.plan.loss.combine(self.terms)
 
@@ -72,22 +74,23 @@ class BatchLoss:
         """The value of the loss over several batches, whose gradients are there afterwards."""
         plan, size = self.plan, self.plan.recipe.batch_size
         with self._blamed():
-            parts = torch.split(self.rows, size)
-            zeros = Zeros(plan.forward.shapes(plan.model, plan.data.train.inputs[self.rows[:1]]))
-            counts = counts_of(plan.loss, [self._step(part, zeros) for part in parts])
+            parts = range(0, len(self.rows), size)
+            zeros = Zeros(plan.forward.shapes(plan.model, self.read.inputs[:1]))
+            counts = counts_of(plan.loss, [self._step(zeros, slice(at, at + size)) for at in parts])
             if counts is not None:
-                steps = [self._step(part, plan.forward) for part in parts]
+                steps = [self._step(plan.forward, slice(at, at + size)) for at in parts]
                 self.terms = by_parts(plan.loss, steps, counts, plan.guard.backward)
             else:
-                whole = self._step(self.rows, plan.forward)
+                whole = self._step(plan.forward)
                 self.terms = at_once(plan.loss, whole, plan.forward, size, self.randomness, plan.guard.backward)
             with torch.no_grad():
                 return plan.loss.combine(self.terms)
 
-    def _step(self, rows: Tensor, forward: ForwardPass) -> Step:
-        plan = self.plan
-        generator = self.randomness.generator
-        return Step(plan.model, plan.task, plan.data, rows, plan.recipe.sample_rate, generator, forward)
+    def _step(self, forward: ForwardPass, part: slice = slice(None)) -> Step:
+        """The step, or a part of its rows."""
+        plan, generator = self.plan, self.randomness.generator
+        rows, read = self.rows[part], Part(self.read.inputs[part], self.read.targets[part])
+        return Step(plan.model, plan.task, plan.data, rows, plan.recipe.sample_rate, generator, forward, read)
 
     @contextmanager
     def _blamed(self) -> Iterator[None]:
@@ -118,7 +121,7 @@ class BatchLoss:
             plain: ForwardPass = self.plan.forward.plain(self.plan.model)
             if self.plan.accumulate > 1:
                 plain = Pieces(plain, self.plan.recipe.batch_size)  # so that dropout draws for each part, as it did
-            step = self._step(self.rows, plain)
+            step = self._step(plain)
             self.terms = self.plan.loss.values(lambda loss: arguments(step, loss.signature, loss.identity.expects))
             return self.plan.loss.combine(self.terms)
         finally:
@@ -129,7 +132,7 @@ class BatchLoss:
         bad = [label for label, value in self.terms.items() if not bool(torch.isfinite(value).all())]
         term = f"in the term {' and '.join(bad)}" if bad and len(self.terms) > 1 else ""
         detail = "; ".join(filter(None, [event.detail, term]))
-        broken = ~torch.isfinite(self.plan.data.train.inputs[self.rows].flatten(1)).all(1)
+        broken = ~torch.isfinite(self.read.inputs.flatten(1)).all(1)
         if bool(broken.any()) and not of_weights(event):
             event = replace(event, where="input")
             detail = f"{detail} (not finite: training row {some_of(self.rows[broken].tolist())})".strip()
@@ -158,13 +161,13 @@ class BatchLoss:
 
     def _content(self) -> dict[str, Any]:
         """Everything that the step needs to happen again."""
-        plan, train = self.plan, self.plan.data.train
+        plan = self.plan
         parts = {
             "event": {},
             "batch": {
                 "rows": self.rows,
-                "inputs": train.inputs[self.rows],
-                "targets": train.targets[self.rows],
+                "inputs": self.read.inputs,
+                "targets": self.read.targets,
                 "classes": plan.data.classes,
             },
             "model": plan.model.state_dict(),

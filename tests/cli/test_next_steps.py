@@ -64,11 +64,9 @@ class FromDataset(Mine):
     def splits(self, seed=0):
         return losszoo.Splits(Lazy(), Lazy(), Lazy())
 
-class Stacked(Mine):
+class Endless(Mine):
     def splits(self, seed=0):
-        dataset, numpy = Lazy(), np
-        part = losszoo.Split(*map(numpy.stack, zip(*(dataset[i] for i in range(len(dataset))))))
-        return losszoo.Splits(part, part, part)
+        return losszoo.Splits(torch.utils.data.IterableDataset(), Lazy(), Lazy())
 
 calls = []
 
@@ -174,7 +172,7 @@ def test_a_folder_of_runs_names_those_inside_as_commands(ask: Callable[..., Resu
         (["mine.py:SPEC"], "must be a name, a losszoo.Task or a subclass of it, got mine.py:SPEC, of type TaskSpec"),
         (["mine.py:Bare"], "got mine.py:Bare, a class without that base; write class Bare(losszoo.Task)"),
         (["mine.py:OddKind"], "task mine of your own: kind must be one of multiclass, binary, regression, "),
-        (["mine.py:FromDataset"], "splits must be arrays of inputs and targets, got a torch.utils.data.Dataset (Lazy)"),
+        (["mine.py:Endless"], "task mine: train must be a Dataset with a length and an item for each index, got a"),
         (["digits", "--set", "model.trunk=nan"], "trunk must be one of linear, mlp, plr, conv, unet, got nan"),
         (["digits", "--set", "model.dim=4611686018427387904"], "trunk conv must be one that fits into memory"),
         (["digits", "--device", "privateuseone"], "device must be one that this machine has, got 'privateuseone'"),
@@ -189,8 +187,8 @@ def test_what_cannot_be_is_one_sentence(ask: Callable[..., Result], arguments: l
     assert said in line
 
 
-def test_the_advice_for_a_dataset_works(ask: Callable[..., Result]) -> None:
-    assert ask("--loss", "cross-entropy", "--epochs", "1", "--task", "mine.py:Stacked").exit_code == 0
+def test_a_dataset_is_a_part_of_a_task(ask: Callable[..., Result]) -> None:
+    assert ask("--loss", "cross-entropy", "--epochs", "1", "--task", "mine.py:FromDataset").exit_code == 0
 
 
 def test_half_of_what_torchrun_sets_is_told(ask: Callable[..., Result], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -29,12 +29,33 @@ def random_parts(labels: Array | None, count: int, seed: int) -> Parts:
         count: N.
         seed: of the split.
     """
-    rest, test = _halves(np.arange(count), labels, seed)
-    train, val = _halves(rest, labels, seed)
+    rest, test = held_out(np.arange(count), labels, seed)
+    train, val = held_out(rest, labels, seed)
     return train, val, test
 
 
-def _halves(rows: Array, labels: Array | None, seed: int) -> tuple[Array, Array]:
+def check_classes(what: str, labels: Array, class_names: Sequence[str], parts: int) -> None:
+    """Refuse a class that cannot be in every part.
+
+    Args:
+        what: the target, to name it.
+        labels: of the rows that are to be parted.
+        class_names: of the labels.
+        parts: how many there are.
+
+    Raises:
+        DataError: it has fewer rows than there are parts.
+    """
+    seen, counts = np.unique(labels, return_counts=True)
+    if counts.min() < parts:
+        raise DataError(
+            f"class {class_names[seen[counts.argmin()]]!r} of {what} must have at least {parts} rows, one for each "
+            f"part, got {counts.min()}; leave its rows out, or join it with another class"
+        )
+
+
+def held_out(rows: Array, labels: Array | None, seed: int) -> tuple[Array, Array]:
+    """The rows that stay, and a fifth of them drawn, every class with the same share."""
     from sklearn.model_selection import train_test_split  # type: ignore[import-untyped, unused-ignore]
 
     strata = None if labels is None else labels[rows]
@@ -123,5 +144,5 @@ def told_parts(split: Column, labels: Array | None, seed: int) -> Parts:
             f"{'test' if len(train) else 'train'}"
         )
     if not len(val):
-        train, val = _halves(train, labels, seed)
+        train, val = held_out(train, labels, seed)
     return train, val, test

@@ -17,7 +17,14 @@ from losszoo.registry.specs import TaskSpec
 from losszoo.tasks.tables.columns import Column, read_column
 from losszoo.tasks.tables.encoding import Encoding, fit_encoding
 from losszoo.tasks.tables.read_table import digest_of, digest_of_frame, read_table
-from losszoo.tasks.tables.row_parts import Parts, grouped_parts, newest_parts, random_parts, told_parts
+from losszoo.tasks.tables.row_parts import (
+    Parts,
+    check_classes,
+    grouped_parts,
+    newest_parts,
+    random_parts,
+    told_parts,
+)
 from losszoo.tasks.tables.usefulness import judge
 from losszoo.tasks.task import Recipe, Setup, Split, Splits, Task
 
@@ -30,7 +37,7 @@ _METRICS: Mapping[str, tuple[str, str]] = {
     "regression": ("rmse", "min"),
 }
 # Whole numbers of so few kinds may be labels, of so many they are counts.
-_MOST_LABELS = 20
+MOST_LABELS = 20
 # Where the rarer class is rarer than this, accuracy says little.
 _RARE = 0.1
 _FEWEST_ROWS = 3
@@ -56,6 +63,14 @@ class TableOptions:
     group: str | None = None
     time: str | None = None
     drop: tuple[str, ...] = ()
+
+
+def deciding_metric(kind: str, targets: Array) -> tuple[str, str]:
+    """The metric that decides on targets of a kind, and its direction."""
+    metric, direction = _METRICS[kind]
+    if kind == "binary" and min(np.bincount(targets, minlength=2)) < _RARE * len(targets):
+        metric = "average_precision"
+    return metric, direction
 
 
 class TableTask(Task):
@@ -97,9 +112,7 @@ class TableTask(Task):
         self.spec = self._make_spec(where)
 
     def _make_spec(self, where: str) -> TaskSpec:
-        metric, direction = _METRICS[self.kind]
-        if self.kind == "binary" and min(np.bincount(self.targets, minlength=2)) < _RARE * len(self.targets):
-            metric = "average_precision"
+        metric, direction = deciding_metric(self.kind, self.targets)
         return TaskSpec(
             name=slug(Path(where).stem).strip("-_.").lower().replace("_", "-").replace(".", "-") or "table",
             target="losszoo.tasks.tables.table_task:TableTask",
@@ -144,13 +157,7 @@ class TableTask(Task):
         if chosen.group:
             return grouped_parts(aside[chosen.group], labels, seed)
         if labels is not None:
-            counts = np.bincount(labels)
-            if counts.min() < _FEWEST_ROWS:
-                name = self.class_names[int(counts.argmin())]
-                raise DataError(
-                    f"class {name!r} of {chosen.target} must have at least {_FEWEST_ROWS} rows, one for each part, got "
-                    f"{counts.min()}; leave its rows out, or join it with another class"
-                )
+            check_classes(chosen.target, labels, self.class_names, _FEWEST_ROWS)
         try:
             return random_parts(labels, len(self.targets), seed)
         except ValueError as error:
@@ -281,7 +288,7 @@ def _read_target(target: Column, kind: str | None) -> tuple[str, Array, tuple[st
     if kind is None:
         if target.holds == "words" or len(different) == 2:
             kind = "binary" if len(different) == 2 else "multiclass"
-        elif whole and len(different) <= _MOST_LABELS:
+        elif whole and len(different) <= MOST_LABELS:
             raise UsageError(
                 f"kind must be given for {name}, whose {len(different)} whole numbers may be labels or counts; "
                 "say --kind multiclass or --kind regression"

@@ -67,6 +67,7 @@ class Step:
         sample_rate: share of the other training rows drawn as candidates.
         generator: random source of draws, on the CPU.
         forward: how the model is gone through; None: plainly.
+        read: the rows of the batch, where they have been read already.
     """
 
     model: Model
@@ -76,19 +77,26 @@ class Step:
     sample_rate: float
     generator: Generator
     forward: ForwardPass | None = None
+    read: Part | None = None
 
     @property
     def passing(self) -> ForwardPass:
         self.forward = self.forward or Forward(self.model)
         return self.forward
 
-    @cached_property
-    def inputs(self) -> Tensor:
-        return self.data.train.inputs[self.rows]
+    @property
+    def batch(self) -> Part:
+        """The rows of the batch, read once: those of a Dataset may come out otherwise the next time."""
+        self.read = self.read or self.data.train.batch(self.rows)
+        return self.read
 
-    @cached_property
+    @property
+    def inputs(self) -> Tensor:
+        return self.batch.inputs
+
+    @property
     def targets(self) -> Tensor:
-        return self.data.train.targets[self.rows]
+        return self.batch.targets
 
     @cached_property
     def outputs(self) -> Outputs:
@@ -108,15 +116,17 @@ class Step:
     @cached_property
     def neighbors(self) -> tuple[Tensor, Tensor, Tensor]:
         """Features and targets of the candidates, the batch first; and the own index of every row of the batch."""
-        train = self.data.train
+        train, inputs, targets = self.data.train, self.inputs, self.targets
         outside = torch.ones(len(train), dtype=torch.bool)
         outside[self.rows.cpu()] = False
         others = outside.nonzero().squeeze(1)
         if len(others):
             others = others[sample_neighbors(len(others), self.sample_rate, self.generator)]
-        drawn = torch.cat((self.rows.cpu(), others)).to(self.rows.device)
-        features = self.passing(train.inputs[drawn])[0]["features"]
-        return features, train.targets[drawn], torch.arange(len(self.rows), device=self.rows.device)
+        if len(others):
+            drawn = train.batch(others.to(self.rows.device))
+            inputs, targets = torch.cat((inputs, drawn.inputs)), torch.cat((targets, drawn.targets))
+        features = self.passing(inputs)[0]["features"]
+        return features, targets, torch.arange(len(self.rows), device=self.rows.device)
 
 
 @dataclass(frozen=True)
@@ -249,4 +259,4 @@ def predicting_signature(signatures: tuple[str, ...]) -> str:
 
 def shuffled(part: Part, generator: Generator) -> Tensor:
     """The rows of one epoch in random order."""
-    return torch.randperm(len(part), generator=generator).to(part.inputs.device)
+    return torch.randperm(len(part), generator=generator).to(part.targets.device)

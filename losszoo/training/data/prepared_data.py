@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,15 @@ from losszoo.errors import DataError, LosszooError, MissingDataError, UsageError
 from losszoo.losses.signatures.kind import Kind, count_classes, refuse
 from losszoo.registry.registry import installed
 from losszoo.registry.specs import DOWNLOAD
+from losszoo.tasks.dataset_rows import DatasetRows, is_dataset, rows_of
 from losszoo.tasks.task import Array, Setup, Split, Splits, Task
 
+ToTensor = Callable[[Array], Tensor]
+
+# Rows that are evaluated together.
+CHUNK = 1024
+# Of the rows of a Dataset, where all of them are needed at once.
+_MOST_BYTES = 4 * 2**30
 _LARGEST = float(np.finfo(np.float32).max)
 
 
@@ -28,7 +36,82 @@ class Part:
     targets: Tensor
 
     def __len__(self) -> int:
-        return self.inputs.shape[0]
+        return self.targets.shape[0]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the inputs of one row."""
+        return tuple(self.inputs.shape[1:])
+
+    def batch(self, rows: Tensor) -> Part:
+        """Some rows, for a step of training.
+
+        Args:
+            rows: their indices.
+        """
+        return Part(self.inputs[rows], self.targets[rows])
+
+    def chunks(self) -> Iterator[Part]:
+        """All rows in order, to be evaluated some at a time."""
+        tensors = torch.split(self.inputs, CHUNK), torch.split(self.targets, CHUNK)
+        return (Part(*pair) for pair in zip(*tensors, strict=True))
+
+    def in_memory(self) -> Part:
+        """All rows at once."""
+        return self
+
+
+class LazyPart(Part):
+    """Rows of a Dataset, read each time that they are asked for: random transforms stay random in training.
+
+    Args:
+        rows: of the Dataset.
+        inputs_of: from the arrays of some rows to their tensor.
+        targets_of: the same of targets.
+    """
+
+    def __init__(self, rows: DatasetRows, inputs_of: ToTensor, targets_of: ToTensor) -> None:
+        for name, value in (("rows", rows), ("inputs_of", inputs_of), ("targets_of", targets_of)):
+            object.__setattr__(self, name, value)
+        object.__setattr__(self, "targets", targets_of(rows.targets))
+
+    rows: DatasetRows
+    inputs_of: ToTensor
+    targets_of: ToTensor
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.rows.shape
+
+    @property
+    def inputs(self) -> Tensor:
+        """Of all rows, read now.
+
+        Raises:
+            DataError: they take more memory than is likely to be there.
+        """
+        size = len(self) * math.prod(self.shape) * 4
+        if size > _MOST_BYTES:
+            raise DataError(
+                f"task {self.rows.where}: what needs all rows at once, as baselines do, must have no more than "
+                f"{_MOST_BYTES / 2**30:g} GiB of them, got {size / 2**30:.1f} GiB; leave it out, or give fewer rows"
+            )
+        return torch.cat([part.inputs for part in self.chunks()])
+
+    def batch(self, rows: Tensor) -> Part:
+        # From torch's source, which a checkpoint holds, and which all ranks have alike.
+        return self._read(rows.tolist(), int(torch.randint(2**31, ())))
+
+    def chunks(self) -> Iterator[Part]:
+        # Each evaluation sees the same, and takes no number from the training, where one rank alone evaluates.
+        return (self._read(rows, 0) for rows in self.rows.chunks())
+
+    def _read(self, rows: Sequence[int], seed: int) -> Part:
+        read = self.rows.read(rows, seed)
+        return Part(self.inputs_of(read.inputs), self.targets_of(read.targets))
+
+    def in_memory(self) -> Part:
+        return Part(self.inputs, self.targets)
 
 
 @dataclass(frozen=True)
@@ -53,6 +136,14 @@ class Prepared:
     center: float = 0.0
     scale: float = 1.0
 
+    def in_memory(self) -> Prepared:
+        """The same with all rows at once.
+
+        Raises:
+            DataError: those of a Dataset take more memory than is likely to be there.
+        """
+        return replace(self, **{part: getattr(self, part).in_memory() for part in Splits._fields})
+
 
 def prepare(task: Task, seed: int, device: torch.device) -> Prepared:
     """Load, check and scale the data of a task.
@@ -66,17 +157,24 @@ def prepare(task: Task, seed: int, device: torch.device) -> Prepared:
         _check_split(f"{name}: {part}", kind, split, splits.train)
     targets_by_part = {part: split.targets for part, split in zip(Splits._fields, splits, strict=True)}
     classes = count_classes(kind, name, task.class_names, targets_by_part) if kind.labels else 0
-    mean, deviation = _moments(task, splits.train.inputs)
+    mean, deviation = _moments(task, splits.train)
     center, scale = 0.0, 1.0
     if kind.standardised:
         center = float(splits.train.targets.mean(dtype=np.float64))
         scale = float(splits.train.targets.std(dtype=np.float64)) or 1.0
 
-    def tensors(split: Split) -> Part:
-        inputs = ((split.inputs - mean) / deviation).astype(np.float32)
-        targets = (split.targets - center) / scale if kind.standardised else split.targets
-        typed = np.array(targets, dtype=np.int64 if classes else np.float32)
-        return Part(torch.from_numpy(inputs).to(device), torch.from_numpy(typed).to(device))
+    def inputs_of(inputs: Array) -> Tensor:
+        with np.errstate(over="ignore", invalid="ignore"):  # of a Dataset that draws them: the guard speaks of it
+            return torch.from_numpy(((inputs - mean) / deviation).astype(np.float32)).to(device)
+
+    def targets_of(targets: Array) -> Tensor:
+        scaled = (targets - center) / scale if kind.standardised else targets
+        return torch.from_numpy(np.array(scaled, dtype=np.int64 if classes else np.float32)).to(device)
+
+    def tensors(split: Split | DatasetRows) -> Part:
+        if isinstance(split, DatasetRows):
+            return LazyPart(split, inputs_of, targets_of)
+        return Part(inputs_of(split.inputs), targets_of(split.targets))
 
     train, val, test = (tensors(split) for split in splits)
     return Prepared(train, val, test, kind.name, classes, center, scale)
@@ -122,34 +220,54 @@ def _given(task: Task, seed: int) -> Any:
 
 def _arrays(name: str, given: Any) -> Splits:
     """What a task gives, as arrays, whatever it is made of."""
-    given = list(given) if isinstance(given, Iterable) else given
-    lazy = [part for part in given if isinstance(part, torch.utils.data.Dataset)] if isinstance(given, list) else []
-    if lazy:
-        raise UsageError(
-            f"task {name}: splits must be arrays of inputs and targets, got a torch.utils.data.Dataset "
-            f"({type(lazy[0]).__name__}); stack its rows: "
-            "losszoo.Split(*map(numpy.stack, zip(*(dataset[i] for i in range(len(dataset))))))"
-        )
     try:
-        train, val, test = (Split(np.asarray(inputs), np.asarray(targets)) for inputs, targets in given)
+        parts = dict(zip(Splits._fields, given, strict=True))
+        train, val, test = (
+            rows_of(f"{name}: {key}", part) if is_dataset(part) else Split(*map(np.asarray, _pair(part)))
+            for key, part in parts.items()
+        )
     except (TypeError, ValueError) as error:
         rule = "splits must be train, val and test, each of inputs and targets"
         raise DataError(f"task {name}: {rule}, got parts that cannot be taken apart so ({error})") from error
     return Splits(train, val, test)
 
 
-def _check_split(where: str, kind: Kind, split: Split, train: Split) -> None:
+def _pair(part: Any) -> tuple[Any, Any]:
+    inputs, targets = part
+    return inputs, targets
+
+
+def _check_split(where: str, kind: Kind, split: Split | DatasetRows, train: Split | DatasetRows) -> None:
     """Numbers, all of them finite; as many targets as rows; shaped as in training."""
+    if isinstance(split, DatasetRows):
+        _check_rows(where, kind, split, train)
+        return
     rows = len(split.inputs) if split.inputs.ndim else 0
     if rows == 0 or split.targets.shape[:1] != (rows,):
         came = f"inputs {split.inputs.shape}, targets {split.targets.shape}"
         refuse(where, "must hold some rows, and as many targets", came)
-    if split.inputs.ndim < 2 or split.inputs.shape[1:] != train.inputs.shape[1:]:
-        shape = f"(N, {', '.join(map(str, train.inputs.shape[1:])) or 'columns'})"
+    if split.inputs.ndim < 2 or split.inputs.shape[1:] != _shape_of(train):
+        shape = f"(N, {', '.join(map(str, _shape_of(train))) or 'columns'})"
         refuse(where, f"inputs must have shape {shape}", f"{split.inputs.shape}")
     kind.check_targets(where, split.targets)
     for what, values in (("inputs", split.inputs), ("targets", split.targets)):
         _check_finite(f"{where} {what}", values)
+
+
+def _shape_of(split: Split | DatasetRows) -> tuple[int, ...]:
+    """Of the inputs of one row."""
+    return split.shape if isinstance(split, DatasetRows) else split.inputs.shape[1:]
+
+
+def _check_rows(where: str, kind: Kind, rows: DatasetRows, train: Split | DatasetRows) -> None:
+    """The same of a Dataset, whose inputs are looked at while its targets are read."""
+    if not len(rows):
+        refuse(where, "must hold some rows", "an empty Dataset")
+    if not rows.shape or rows.shape != _shape_of(train):
+        shape = f"({', '.join(map(str, _shape_of(train))) or 'columns'})"
+        refuse(where, f"inputs of a row must have shape {shape}", f"{rows.shape}")
+    kind.check_targets(where, rows.targets)
+    _check_finite(f"{where} targets", rows.targets)
 
 
 def _check_finite(where: str, values: Array) -> None:
@@ -163,11 +281,12 @@ def _check_finite(where: str, values: Array) -> None:
         refuse(where, "must be finite in float32", f"{came}; drop or impute them before training")
 
 
-def _moments(task: Task, inputs: Array) -> tuple[Array, Array]:
-    """Mean and deviation of the numeric columns of the training rows; 0 and 1 for everything else."""
-    mean = np.zeros(inputs.shape[1:], np.float64)
-    deviation = np.ones(inputs.shape[1:], np.float64)
-    if inputs.ndim == 2:
+def _moments(task: Task, train: Split | DatasetRows) -> tuple[Array, Array]:
+    """Mean and deviation of the numeric columns of the training rows; 0 and 1 for everything else, and a Dataset."""
+    mean = np.zeros(_shape_of(train), np.float64)
+    deviation = np.ones(_shape_of(train), np.float64)
+    if isinstance(train, Split) and train.inputs.ndim == 2:
+        inputs = train.inputs
         numeric = inputs.shape[1] if task.numeric is None else task.numeric
         columns = inputs[:, :numeric].astype(np.float64)
         mean[:numeric] = columns.mean(0)

@@ -10,12 +10,11 @@ import torch
 from torch import Tensor
 
 from losszoo.losses.similarity import pairwise_logits
-from losszoo.training.data.prepared_data import Prepared
+from losszoo.training.data.prepared_data import CHUNK, Prepared
 from losszoo.training.evaluation.outputs import vote_metrics
 
 # The numbers of neighbors that validation chooses from.
 K_CHOICES = (1, 3, 5, 7, 11, 15, 21, 31, 51)
-CHUNK = 1024
 
 
 @dataclass(frozen=True)

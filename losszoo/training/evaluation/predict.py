@@ -17,9 +17,9 @@ from losszoo.pairs.kernels import geometry
 from losszoo.pairs.streaming import Streaming
 from losszoo.registry.registry import installed
 from losszoo.training.data.batch_inputs import Model, one_hot
-from losszoo.training.data.prepared_data import Part, Prepared
+from losszoo.training.data.prepared_data import CHUNK, Part, Prepared
 from losszoo.training.evaluation import metrics
-from losszoo.training.evaluation.knn import CHUNK, Known, best_k, knn_votes, without_own
+from losszoo.training.evaluation.knn import Known, best_k, knn_votes, without_own
 from losszoo.training.evaluation.outputs import output_metrics, vote_metrics
 
 
@@ -66,12 +66,12 @@ class Prediction:
             if not self.by_neighbors:
                 scored = {name: self._scored_head(model, data, getattr(data, name)) for name in filled}
             else:
-                features = {name: self._embed(model, getattr(data, name).inputs) for name in filled}
+                features = {name: self._embedded(model, getattr(data, name)) for name in filled}
                 scored = {name: kind.score_features(features[name], getattr(data, name).targets) for name in filled}
                 if None in scored.values():
                     for name in ("train", "val"):
                         if name not in features:
-                            features[name] = self._embed(model, getattr(data, name).inputs)
+                            features[name] = self._embedded(model, getattr(data, name))
                     scored = self._scored_votes(features, data, filled, deciding, thorough)
         return {**nothing, **scored}
 
@@ -80,7 +80,7 @@ class Prediction:
         if not self.by_neighbors:
             return None
         with _evaluated(model):
-            features = {name: self._embed(model, getattr(data, name).inputs) for name in ("train", "val")}
+            features = {name: self._embedded(model, getattr(data, name)) for name in ("train", "val")}
             return self._known(features, data, deciding)
 
     def outputs(self, model: Model, data: Prepared, inputs: Tensor, known: Known | None = None) -> Tensor:
@@ -106,7 +106,7 @@ class Prediction:
         if not self.by_neighbors:
             return None
         with _evaluated(model):
-            return self._embed(model, part.inputs)
+            return self._embedded(model, part)
 
     @property
     def by_neighbors(self) -> bool:
@@ -121,6 +121,9 @@ class Prediction:
         features = torch.cat([model(rows) for rows in torch.split(inputs, CHUNK)])
         return unit(features) if self.similarity == "cosine" else features
 
+    def _embedded(self, model: Model, part: Part) -> Tensor:
+        return torch.cat([self._embed(model, chunk.inputs) for chunk in part.chunks()])
+
     def _known(self, features: Mapping[str, Tensor], data: Prepared, deciding: tuple[str, str]) -> Known:
         k = 0 if TABLE[self.signature].draws_candidates else best_k(features, data, deciding)
         return Known(features["train"], k)
@@ -132,10 +135,11 @@ class Prediction:
         return knn_votes(features, known.features, data, (known.k,), own)[0]
 
     def _scored_head(self, model: Model, data: Prepared, part: Part) -> dict[str, float]:
-        outputs = self._head(model, part.inputs)
+        found = [(self._head(model, chunk.inputs), chunk.targets) for chunk in part.chunks()]
+        outputs, targets = (torch.cat(tensors) for tensors in zip(*found, strict=True))
         with whose(self.signature, "predict"):
             outputs = TABLE[self.signature].predict(outputs, data)
-        return output_metrics(outputs, part, data, self.expects)
+        return output_metrics(outputs, Part(outputs, targets), data, self.expects)
 
     def _scored_votes(
         self,

@@ -62,7 +62,7 @@ class Saving:
 
 def go_on(plan: Plan, state: Mapping[str, Any]) -> Progress:
     """Put a fresh plan into the state of a checkpoint."""
-    device = plan.data.train.inputs.device
+    device = plan.data.train.targets.device
     plan.model.load_state_dict(state["model"])
     plan.loss.load_state_dict(state["loss"])
     plan.optimizer.load_state_dict(state["optimizer"])
