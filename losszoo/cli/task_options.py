@@ -1,8 +1,9 @@
-"""The flags that make a task of a table: the same for every command that takes a task."""
+"""The flags that make a task of a table or of images: the same for every command that takes a task."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import shlex
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,7 +11,14 @@ import click
 from losszoo.errors import UsageError
 
 if TYPE_CHECKING:
+    from losszoo.tasks.image_task import ImageTask
     from losszoo.tasks.tables.table_task import TableTask
+    from losszoo.tasks.task import Task
+
+    OwnData = TableTask | ImageTask
+
+# Of what was noticed of a table; `losszoo info` shows all.
+_MOST_NOTES = 3
 
 _FLAGS = (
     click.option("--target", metavar="COLUMN", help="Of a table (--task churn.csv): the column that is predicted."),
@@ -19,6 +27,7 @@ _FLAGS = (
     click.option("--group", metavar="COLUMN", help="Of a table: rows of one value of this column stay together."),
     click.option("--time", metavar="COLUMN", help="Of a table: the newest rows by this column are the test part."),
     click.option("--drop", metavar="COLUMN", multiple=True, help="Of a table: leave a column out; may be repeated."),
+    click.option("--size", type=int, metavar="PIXELS", help="Of a folder of images (--task photos/): their side."),
 )
 _NAMES = ("target", "kind", "split", "group", "time", "drop")
 
@@ -30,19 +39,51 @@ def task_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def given_tasks(tasks: tuple[str, ...], options: dict[str, Any]) -> list[str | TableTask]:
-    """Each task as the user means it: its text, or the task of a table. Takes the flags out of the options.
+def given_tasks(tasks: tuple[str, ...], options: dict[str, Any]) -> list[str | OwnData]:
+    """Each task as the user means it: its text, or the task of a table or folder. Takes the flags out of the options.
 
     Raises:
-        UsageError: flags of a table without one, or a table without its target.
+        UsageError: flags of a table or folder without one, or a table without its target.
     """
     of_table: Mapping[str, Any] = {name: options.pop(name) for name in _NAMES}
+    size = options.pop("size")
+    from losszoo.tasks.image_folder import is_image_folder
     from losszoo.tasks.tables.read_table import is_table
 
     said = [f"--{name}" for name, value in of_table.items() if value]
+    given = ", ".join(tasks) or "none"
     if said and not any(map(is_table, tasks)):
-        raise UsageError(f"{' and '.join(said)} must go with a table, as churn.csv, got {', '.join(tasks) or 'none'}")
-    return [_of_table(task, of_table) if is_table(task) else task for task in tasks]
+        raise UsageError(f"{' and '.join(said)} must go with a table, as churn.csv, got {given}")
+    if size is not None and not any(map(is_image_folder, tasks)):
+        raise UsageError(f"--size must go with a folder of images, as photos/, got {given}")
+    made: list[str | OwnData] = []
+    for task in tasks:
+        if is_table(task):
+            made.append(_of_table(task, of_table))
+        elif is_image_folder(task):
+            from losszoo.tasks.image_task import make_image_task
+
+            made.append(make_image_task(task, size=size))
+        else:
+            made.append(task)
+    return made
+
+
+def say_notes(tasks: Iterable[str | Task]) -> tuple[str, ...]:
+    """Tell what was noticed of the user's data, in a few lines; all notes, which a run has no need to tell again."""
+    told: list[str] = []
+    for task in tasks:
+        if isinstance(task, str):
+            continue
+        for note in task.notes[:_MOST_NOTES]:
+            click.echo(f"note: {note}", err=True)
+        rest = len(task.notes) - _MOST_NOTES
+        if rest > 0:
+            flags = task.flags()[1:]
+            where = f"; {shlex.join(['losszoo', 'info', *flags])} shows all" if flags else ""
+            click.echo(f"note: and {rest} more of the data{where}", err=True)
+        told += task.notes
+    return tuple(told)
 
 
 def _of_table(path: str, options: Mapping[str, Any]) -> TableTask:

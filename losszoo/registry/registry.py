@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -276,7 +277,7 @@ def in_a_file(name: str) -> str:
     if name.endswith(".py"):
         return f"what is in the file must be named too, {name}:NAME"
     if ":" not in name:
-        return ""
+        return f"a folder of images is written with a slash, {name}/" if os.path.isdir(name) else ""
     return f"only an installed name is possible here: losszoo run takes {name}, and a plugin gives it a name"
 
 

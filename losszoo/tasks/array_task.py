@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from losszoo.common.text import in_one_line, kind_name
+from losszoo.common.text import counted, in_one_line, kind_name
 from losszoo.errors import DataError, UsageError
 from losszoo.tasks.own_targets import read_targets
 from losszoo.tasks.own_task import OwnTask
@@ -35,7 +35,8 @@ class ArrayTask(OwnTask):
         inputs = [part.inputs.astype(np.float32) / 255 if pixels else part.inputs for part in parts]
         of_parts = iter(map(Split, inputs, targets.parts))
         self._given = [None if part is None else next(of_parts) for part in given]
-        self._settle(name, targets, inputs[0].shape[1:], sum(map(len, inputs)), "arrays")
+        count = sum(map(len, inputs))
+        self._settle(name, targets, inputs[0].shape[1:], count, f"{counted(count, 'row')} of arrays")
         self.notes += ("inputs: bytes, taken as pixels from 0 to 1",) if pixels else ()
         self._options = {"kind": kind, "class_names": list(class_names)}
 

@@ -59,13 +59,19 @@ class DatasetRows:
     Args:
         where: task and part, to begin an error with.
         dataset: with a length.
+        shape: of the inputs of one row, where it is known.
+        targets: of all rows, where they are known: the rows have been looked at.
 
     Raises:
         UsageError: it has no length, as an IterableDataset.
     """
 
-    def __init__(self, where: str, dataset: Any) -> None:
+    def __init__(
+        self, where: str, dataset: Any, shape: tuple[int, ...] | None = None, targets: Array | None = None
+    ) -> None:
         self.where, self.dataset = where, dataset
+        if shape is not None and targets is not None:
+            self.shape, self.targets = shape, targets
         if isinstance(dataset, IterableDataset) or not hasattr(dataset, "__len__"):
             raise UsageError(
                 f"task {where} must be a Dataset with a length and an item for each index, got "

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from losszoo.common.text import kind_name
+from losszoo.common.text import counted, kind_name
 from losszoo.errors import DataError, UsageError
 from losszoo.tasks.dataset_rows import DatasetRows, is_dataset, rows_of
 from losszoo.tasks.own_targets import read_targets
@@ -37,7 +37,8 @@ class DatasetTask(OwnTask):
         targets = read_targets([rows.targets for rows in self._parts], kind, class_names)
         if targets.class_names:
             _check_labels(name, self._parts, targets.parts)
-        self._settle(name, targets, _shape(self._parts[0]), sum(map(_length, self._parts)), "Datasets")
+        count = sum(map(_length, self._parts))
+        self._settle(name, targets, _shape(self._parts[0]), count, f"{counted(count, 'row')} of Datasets")
         self._options = {"kind": kind, "class_names": list(class_names)}
 
     def splits(self, seed: int = 0) -> Splits:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import inspect
+import io
+import pickle
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 from losszoo.common.text import in_one_line
@@ -12,6 +15,7 @@ from losszoo.errors import LosszooError, UnknownNameError, UsageError, suggest
 from losszoo.registry.import_target import resolve
 from losszoo.registry.registry import installed
 from losszoo.registry.specs import TaskSpec
+from losszoo.tasks.image_folder import is_image_folder
 from losszoo.tasks.tables.read_table import digest_of, is_table
 from losszoo.tasks.task import Task
 
@@ -29,6 +33,11 @@ def task_of(given: Any) -> tuple[TaskSpec, Task | Callable[..., Any] | None]:
         raise UsageError(
             f"a table must be given with its target, got {given}; say --target COLUMN, or in Python "
             f"losszoo.Task.from_table({given!r}, target=...)"
+        )
+    if isinstance(given, str) and is_image_folder(given):
+        raise UsageError(
+            f"a folder of images must be given as --task {given} on the command line, got it as text; in Python give "
+            f"losszoo.Task.from_images({given!r})"
         )
     if isinstance(given, str) and ":" not in given:
         return installed().task(given), None
@@ -66,17 +75,48 @@ def flags_of(given: Any) -> tuple[str, ...]:
     return given.flags() if isinstance(given, Task) else ()
 
 
+class _Sent(pickle.Pickler):
+    """Writes a task to nowhere, and remembers the classes and functions in it that another process cannot import."""
+
+    def __init__(self) -> None:
+        super().__init__(io.BytesIO())
+        self.unknown: list[str] = []
+
+    def reducer_override(self, thing: Any) -> Any:
+        kind = thing if isinstance(thing, type | FunctionType) else type(thing)
+        if kind.__module__ == "__main__" or kind.__module__.startswith("losszoo_file_"):
+            self.unknown.append(kind.__qualname__)
+        return NotImplemented
+
+
 def check_can_be_sent(given: Any) -> None:
     """Refuse a task that no other process could make.
 
     Raises:
-        UsageError: its class is one of the script that runs.
+        UsageError: its class, or a class or function in it, is one of the script that runs.
     """
+    if isinstance(given, Task):
+        _check_parts_can_be_sent(given)
     kind = given if isinstance(given, type) else type(given)
     if not isinstance(given, str) and kind.__module__ == "__main__":
         raise UsageError(
             f"a task must be given so that another process can make it, got {kind.__name__} of this script; write "
             f"file.py:{kind.__name__}"
+        )
+
+
+def _check_parts_can_be_sent(task: Task) -> None:
+    """Whether what a task is made of, as Datasets and their transforms, can be imported elsewhere."""
+    sent = _Sent()
+    try:
+        sent.dump(task)
+        unknown = [name for name in sent.unknown if name != type(task).__qualname__]
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        unknown = [*sent.unknown[-1:], f"what cannot be pickled ({in_one_line(error)})"]
+    if unknown:
+        raise UsageError(
+            f"a task must be made of what another process can import, got {unknown[0]} of this script in "
+            f"{task.spec.name}; put it into a module, or name the task as file.py:NAME"
         )
 
 
@@ -135,6 +175,10 @@ def task_from(config: Mapping[str, Any], where: object) -> str | Task:
     source = config.get("task_source")
     if source is None:
         return registered_task(config["task"], where)
+    if "images" in source:
+        from losszoo.tasks.image_task import images_again
+
+        return images_again(source)
     from losszoo.tasks.tables.table_task import table_again
 
     return table_again(source)

@@ -8,7 +8,6 @@ from torch import Generator, Tensor
 from torch.nn import functional as F
 
 from losszoo.common.files import slug
-from losszoo.common.text import counted
 from losszoo.registry.registry import installed
 from losszoo.registry.specs import TaskSpec
 from losszoo.tasks.own_targets import Targets
@@ -41,7 +40,7 @@ class OwnTask(Task):
     rows: int
 
     def _settle(self, name: str, targets: Targets, shape: tuple[int, ...], rows: int, what: str) -> None:
-        """Everything that its targets and the shape of its rows say."""
+        """Everything that its targets and the shape of its rows say; ``what`` counts them in words."""
         metric, direction = targets.metric
         self.shape, self.rows = shape, rows
         self.class_names = targets.class_names
@@ -52,7 +51,7 @@ class OwnTask(Task):
             name=name,
             target=f"{type(self).__module__}:{type(self).__qualname__}",
             kind=targets.kind,
-            summary=f"{counted(rows, 'row')} of {what}, each of shape {shape}.",
+            summary=f"{what}, each of shape {shape}.",
             metric=metric,
             direction=direction,
         )

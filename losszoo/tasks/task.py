@@ -233,6 +233,27 @@ class Task(ABC):
         made: Task = resolve(_DATASETS)(train, val, test, kind=kind, class_names=class_names, name=name)
         return made
 
+    @staticmethod
+    def from_images(folder: Any, *, size: int | tuple[int, int] | None = None) -> Task:
+        """A task from a folder of images: each subfolder is a class, named as it is.
+
+        Images become (channels, height, width) from 0 to 1: one channel where none has colors, else three. A file that
+        cannot be read is left out, and counted in the ``notes`` of the task. Rows are drawn, 64, 16 and 20 %; a folder
+        with train/, val/ and test/ inside, each with a subfolder for each class, uses those; without val/ a fifth of
+        the training images is drawn. Up to 1 GiB of scaled images stays in memory; more are read from their files.
+
+        Args:
+            folder: its path; ``losszoo run --task photos/`` is the same.
+            size: pixels of each side, or (height, width): an image is scaled until it fills them, and cut at the longer
+                sides. None: the size of the images, where all have one of at most 128 pixels a side; else 64.
+
+        Raises:
+            UsageError: Pillow is not installed.
+            DataError: there are no images of two classes.
+        """
+        made: Task = resolve(_IMAGES)(folder, size=size)
+        return made
+
     def identity(self) -> Mapping[str, Any]:
         """Plain data that tell this task from another one of its name; a comparison is not continued with another."""
         return {"class": type(self).__qualname__}

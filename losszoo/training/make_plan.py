@@ -59,7 +59,7 @@ class Choice:
         loss_options: the ``loss.`` settings.
         options: all the others.
         data: of the task, prepared.
-        notes: of what will do nothing.
+        notes: of the data, and of what will do nothing.
     """
 
     loss: str | Callable[..., Any]
@@ -154,6 +154,7 @@ def choose(
     target = task if isinstance(task, str) and own is not None else ""
     chosen = {"split": split, **task_options}
     notes = idle_in_run(built.terms, setup.recipe.epochs, steps_of(setup.recipe, data, options))
+    notes = [*made.notes, *notes]
     return Choice(loss, built, made, target, chosen, setup, dict(overrides.loss), options, data, tuple(notes))
 
 

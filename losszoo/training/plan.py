@@ -42,7 +42,7 @@ class Plan:
         record: where it is written down.
         config: everything that decides the result.
         seed: of the run.
-        notes: of what does nothing in it.
+        notes: of the data, and of what does nothing in it.
         accumulate: batches that make one step.
         world: the ranks that train together; None for one process.
         checkpoint_seconds: age at which a checkpoint is due.

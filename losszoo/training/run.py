@@ -64,8 +64,8 @@ def run(
         trust: with ``resume``, import the loss that the folder names, even if it is not in the registry.
         on_epoch: called after every epoch with its line of the history.
         on_stage: called with what is done now, until the first epoch begins.
-        on_note: called, before the first epoch, with each of the result's ``notes``: what will do nothing, such as a
-            term whose weight is 0 throughout.
+        on_note: called, before the first epoch, with each of the result's ``notes``: what was noticed of your data,
+            and what will do nothing, such as a term whose weight is 0 throughout.
         raise_interrupt: raise KeyboardInterrupt when Ctrl-C or SIGTERM has ended the run and everything is saved;
             False returns the partial result, with the status "interrupted".
         options: see :class:`Options`.
@@ -237,6 +237,7 @@ def _conclude(plan: Plan, progress: Progress, parts: tuple[str, ...]) -> RunResu
         run_dir=str(plan.record.folder),
         stop_reason=progress.stop_reason,
         notes=plan.notes,
+        class_names=tuple(plan.task.class_names),
     )
     features = plan.prediction.embedded(plan.model, plan.data.test) if "test" in parts else None
     if features is not None:

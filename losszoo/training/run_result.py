@@ -26,7 +26,9 @@ class RunResult:
         guard: counts of what the guard did, and the first non-finite event.
         run_dir: folder with config, history, result, checkpoint and crash bundles.
         stop_reason: why it stopped before the last epoch, in words.
-        notes: what did nothing in it, such as a term whose weight was 0 throughout.
+        notes: what was noticed of the user's data, such as columns left out, and what did nothing in it, such as a term
+            whose weight was 0 throughout.
+        class_names: names of the labels, in their order; empty without labels.
     """
 
     loss: str
@@ -41,6 +43,7 @@ class RunResult:
     run_dir: str
     stop_reason: str = field(default="", compare=False)
     notes: tuple[str, ...] = field(default=(), compare=False)
+    class_names: tuple[str, ...] = field(default=(), compare=False)
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> RunResult:
@@ -49,12 +52,13 @@ class RunResult:
             part: {name: math.nan if value is None else value for name, value in named.items()}
             for part, named in record["metrics"].items()
         }
-        return cls(**{**record, "metrics": metrics, "notes": tuple(record.get("notes", ()))})
+        texts = {name: tuple(record.get(name, ())) for name in ("notes", "class_names")}
+        return cls(**{**record, "metrics": metrics, **texts})
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON record."""
         content = {**vars(self), "seconds": round(self.seconds, 3)}
-        for name in ("stop_reason", "notes"):
+        for name in ("stop_reason", "notes", "class_names"):
             if not content[name]:
                 del content[name]
         record: dict[str, Any] = jsonable(content)

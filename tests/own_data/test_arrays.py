@@ -13,6 +13,7 @@ from torch.utils.data import Dataset, Subset, TensorDataset
 
 import losszoo
 from losszoo import DataError, Task, UsageError
+from losszoo.comparison.baselines import compute
 from losszoo.training.guard.crash_bundle import read
 
 RNG = np.random.default_rng(0)
@@ -119,6 +120,28 @@ def test_a_dataset_gives_the_result_of_its_arrays(tmp_path: Path) -> None:
         assert results[0].metrics == results[1].metrics
         steps = [Path(result.run_dir, "steps.json").read_text() for result in results]
         assert steps[0] == steps[1]
+
+
+def test_baselines_take_the_rows_of_a_dataset() -> None:
+    arrays = Task.from_arrays(
+        IMAGES[:30], THREE[:30], val=(IMAGES[30:45], THREE[30:45]), test=(IMAGES[45:], THREE[45:])
+    )
+    first, second = (compute("linear", task, {})["metrics"] for task in (arrays, datasets()))
+    assert first == second
+
+
+@pytest.mark.parametrize("of_script", [True, False])
+def test_what_no_worker_can_make_is_not_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, of_script: bool) -> None:
+    train = Images(30)
+    if of_script:
+        monkeypatch.setattr(Images, "__module__", "__main__")
+    else:
+        train.transform = lambda image: image  # type: ignore[attr-defined]
+    said = "made of what another process can import, got " + (
+        "Images of this script" if of_script else "what cannot be pic"
+    )
+    with pytest.raises(UsageError, match=said):
+        losszoo.compare(["focal"], [Task.from_datasets(train, train, train)], seeds=1, out=tmp_path)
 
 
 def test_random_rows_stay_random_and_resume_to_the_same_bits(tmp_path: Path) -> None:

@@ -166,6 +166,18 @@ def test_what_cannot_help_is_left_out_and_told() -> None:
     assert "copy: each of its values has one value of y" in told
 
 
+def test_a_copy_of_the_target_is_trained_and_told() -> None:
+    numbers = RNG.normal(size=60)
+    words = np.array(["a", "b"] * 30)
+    gaps = RNG.random(60) < 0.2
+    made = table({"scaled": 3 - 2 * numbers, "cubed": np.where(gaps, np.nan, numbers**3), "x": X, "y": numbers})
+    assert [column.name for column in made.columns] == ["scaled", "cubed", "x"]
+    told = [note.partition(":")[0] for note in made.notes if "each of its values has one value of y" in note]
+    assert told == ["scaled", "cubed"]
+    notes = table({"code": np.where(gaps, "", np.char.upper(words)), "x": X, "y": words}).notes
+    assert any(note.startswith("code: each of its values") for note in notes)
+
+
 def test_a_run_a_resumed_run_and_a_worker_meet_the_same_rows(tmp_path: Path) -> None:
     path = segments(tmp_path)
     made = losszoo.Task.from_table(path, "segment")

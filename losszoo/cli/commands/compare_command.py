@@ -12,7 +12,7 @@ from losszoo.cli.commands.run_command import command as run_command
 from losszoo.cli.progress_bar import is_shown, progress_bar
 from losszoo.cli.shared_options import command as make_command
 from losszoo.cli.shared_options import exit_with, print_error, print_json, say_error, warn_of_failures
-from losszoo.cli.task_options import given_tasks, task_options
+from losszoo.cli.task_options import given_tasks, say_notes, task_options
 from losszoo.cli.threads import wait_politely
 from losszoo.comparison.compare_options import DECIDING, FREE, parse_seeds
 from losszoo.registry.expressions import parse
@@ -32,7 +32,7 @@ _MOST_SHOWN = 4
     "tasks",
     multiple=True,
     required=True,
-    help="Name of a task, a target (file.py:MyTask), or a table (churn.csv); may be repeated.",
+    help="Name of a task, a target (file.py:MyTask), a table (churn.csv), or images (photos/); may be repeated.",
 )
 @task_options
 @click.option("--loss", "losses", multiple=True, required=True, help="Name, expression or target; may be repeated.")
@@ -84,6 +84,7 @@ def command(
     how_many = parse_seeds(seeds)
     given = given_tasks(tasks, options)
     warn_of_failures(installed())
+    say_notes(given)
     wait_politely()
     try:
         comparison = _compared(losses, given, how_many, settings, options)

@@ -29,12 +29,13 @@ _WIDEST = 100
 def command(name: str, as_json: bool, **of_table: Any) -> None:
     """All about the loss or the task NAME. Loads neither.
 
-    NAME may be a table of yours: its columns, and what is done with each.
+    NAME may be a table of yours: its columns, and what is done with each; or a folder of images.
 
     \b
     losszoo info focal
     losszoo info abalone
     losszoo info churn.csv --target churned
+    losszoo info photos/
     """
     registry = installed()
     (given,) = given_tasks((name,), of_table)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ import click
 from losszoo.cli.progress_bar import Update, progress_bar
 from losszoo.cli.shared_options import command as make_command
 from losszoo.cli.shared_options import exit_with, print_json, warn_of_failures
-from losszoo.cli.task_options import given_tasks, task_options
+from losszoo.cli.task_options import given_tasks, say_notes, task_options
 from losszoo.cli.threads import is_first, wait_politely
 from losszoo.errors import UsageError
 from losszoo.registry.compatibility import check_fit, leaves, own_names
@@ -31,7 +31,9 @@ EXIT_CODES = {"completed": 0, "stopped-early": 0, "stopped-by-guard": 1, "interr
 @make_command("run")
 @click.option("--loss", help="Name, expression (0.7*bce + 0.3*smoothness) or target (file.py:MyLoss).")
 @click.option(
-    "--task", help="Name of a task (losszoo tasks lists them), a target (file.py:MyTask), or a table (churn.csv)."
+    "--task",
+    help="Name of a task (losszoo tasks lists them), a target (file.py:MyTask), a table (churn.csv), or a folder of "
+    "images (photos/).",
 )
 @task_options
 @click.option(
@@ -142,14 +144,16 @@ def start_run(loss: str, task: str | Task, settings: tuple[str, ...], as_json: b
     loss = told_own_names(loss)
     terms = parse(loss)
     check_fit(registry, terms, spec)  # before torch is imported: a wrong name is answered at once
+    told: Collection[str] = ()
     if is_first():
         warn_of_exhibits(terms)
         warn_of_failures(registry)
+        told = say_notes([task])
     wait_politely()
     with progress_bar(f"{loss} on {spec.name}", options["epochs"], "loading torch") as update:
         from losszoo.training.run import run
 
-        result = run(loss, task, set=settings, raise_interrupt=False, **options, **hooks(update))
+        result = run(loss, task, set=settings, raise_interrupt=False, **options, **hooks(update, told))
     answer(result, spec, twins_of(terms), as_json, target_of(task))
 
 
@@ -204,7 +208,8 @@ def resume_run(
         again = kept.task_of(task)
         spec = announced(again)
         beside = {name: options[name] for name in ("checkpoint_seconds", "tensorboard", "model")}
-        result = run(loss, task, resume=folder, trust=trust, raise_interrupt=False, **beside, **hooks(update))
+        told = say_notes([again]) if kept.result is None and is_first() else ()
+        result = run(loss, task, resume=folder, trust=trust, raise_interrupt=False, **beside, **hooks(update, told))
     if kept.result is not None and is_first():
         click.echo(f"note: this run had ended ({kept.result.status}); nothing was trained", err=True)
     answer(result, spec, twins_of(parse(result.loss)), as_json, target_of(again))
@@ -260,8 +265,8 @@ def warn_of_exhibits(terms: tuple[Weighted, ...]) -> None:
         click.echo(f"note: {name} is an exhibit, unstable on purpose; {twin} is its stable form", err=True)
 
 
-def hooks(update: Update) -> dict[str, Any]:
-    """What a run calls: a stage and an epoch change the bar; what will do nothing is said before time is spent."""
+def hooks(update: Update, told: Collection[str] = ()) -> dict[str, Any]:
+    """What a run calls: a stage and an epoch change the bar; a note that is not told yet is told before the first."""
 
     def on_epoch(line: Mapping[str, Any]) -> None:
         metrics = "  ".join(f"val {name} {value:.4f}" for name, value in line["val"].items())
@@ -269,8 +274,12 @@ def hooks(update: Update) -> dict[str, Any]:
         text = f"loss {line['loss']:.4f}  {metrics}{bad}"
         update(total=line["epochs"], completed=line["epoch"] + 1, line=text)
 
+    def on_note(note: str) -> None:
+        if note not in told:
+            click.echo(f"note: {note}", err=True)
+
     return {
         "on_epoch": on_epoch,
         "on_stage": lambda stage: update(line=stage),
-        "on_note": lambda note: click.echo(f"note: {note}", err=True),
+        "on_note": on_note,
     }

@@ -12,7 +12,7 @@ from losszoo.cli.commands.run_command import command as run_command
 from losszoo.cli.progress_bar import progress_bar
 from losszoo.cli.shared_options import command as make_command
 from losszoo.cli.shared_options import counted, exit_with, print_json, warn_of_failures
-from losszoo.cli.task_options import given_tasks, task_options
+from losszoo.cli.task_options import given_tasks, say_notes, task_options
 from losszoo.cli.threads import wait_politely
 from losszoo.common.text import printable
 from losszoo.registry.compatibility import check_fit
@@ -35,7 +35,11 @@ _DONE = ("completed", "timeout")
 
 @make_command("tune")
 @click.option("--loss", required=True, help="Name, expression (0.7*bce + 0.3*smoothness) or target (file.py:MyLoss).")
-@click.option("--task", required=True, help="Name of a task, a target (file.py:MyTask), or a table (churn.csv).")
+@click.option(
+    "--task",
+    required=True,
+    help="Name of a task, a target (file.py:MyTask), a table (churn.csv), or images (photos/).",
+)
 @task_options
 @click.option(
     "--trials",
@@ -94,6 +98,7 @@ def command(
     check_fit(registry, terms, spec)  # before torch is imported: a wrong name is answered at once
     warn_of_exhibits(terms)
     warn_of_failures(registry)
+    say_notes([given])
     wait_politely()
     from losszoo.tuning.storage import require_optuna
 

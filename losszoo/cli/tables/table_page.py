@@ -1,4 +1,4 @@
-"""What a table of the user holds, as a page: rows, classes, columns, and what is done with each."""
+"""What a table or folder of the user holds, as a page: rows, classes, columns, and what is done with each."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def page(known: Mapping[str, Any], facts: Callable[[list[tuple[str, str]]], list
     """The lines of the page.
 
     Args:
-        known: of :meth:`losszoo.tasks.tables.table_task.TableTask.describe`.
+        known: of :meth:`losszoo.tasks.tables.table_task.TableTask.describe`, or of a folder of images.
         facts: writes names and texts below each other.
     """
     rows = known["rows"]
@@ -23,16 +23,24 @@ def page(known: Mapping[str, Any], facts: Callable[[list[tuple[str, str]]], list
             ("kind", known["kind"]),
             ("metric", f"{known['metric']} ({'higher' if known['direction'] == 'max' else 'lower'} is better)"),
             ("rows", ", ".join(f"{part} {count}" for part, count in rows.items())),
-            ("inputs", f"{known['inputs']}, of {len(known['columns'])} columns"),
+            ("inputs", _inputs(known)),
             *([("target", _classes(known["classes"]))] if known["classes"] else []),
             *([("target", f"from {known['range'][0]:g} to {known['range'][1]:g}")] if "range" in known else []),
         ]
     )
-    table = [(c["name"], c["holds"], str(c["gaps"] or "-"), _values(c), c["done"]) for c in known["columns"]]
-    lines += ["", *columns([("column", "holds", "gaps", "values", "what is done with it"), *table])]
+    table = [(c["name"], c["holds"], str(c["gaps"] or "-"), _values(c), c["done"]) for c in known.get("columns", ())]
+    if table:
+        lines += ["", *columns([("column", "holds", "gaps", "values", "what is done with it"), *table])]
     if known["notes"]:
         lines += ["", *(line for note in known["notes"] for line in hanging("  note: ", note))]
     return lines
+
+
+def _inputs(known: Mapping[str, Any]) -> str:
+    if "columns" in known:
+        return f"{known['inputs']}, of {len(known['columns'])} columns"
+    channels, height, width = known["shape"]
+    return f"images of {height} x {width} pixels, {'gray' if channels == 1 else 'in colors'}"
 
 
 def _classes(classes: Mapping[str, int]) -> str:

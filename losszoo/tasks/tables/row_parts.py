@@ -16,7 +16,7 @@ Array = npt.NDArray[Any]
 Parts = tuple[Array, Array, Array]
 
 HELD_OUT = 0.2
-_WORDS: Mapping[str, int] = MappingProxyType(
+PART_WORDS: Mapping[str, int] = MappingProxyType(
     {"train": 0, "training": 0, "val": 1, "valid": 1, "validation": 1, "dev": 1, "test": 2, "testing": 2}
 )
 
@@ -131,12 +131,12 @@ def told_parts(split: Column, labels: Array | None, seed: int) -> Parts:
         DataError: another word, or no row of train or of test.
     """
     words = [str(word).strip().lower() for word in split.values]
-    strange = next((row for row, word in enumerate(words) if word not in _WORDS), None)
+    strange = next((row for row, word in enumerate(words) if word not in PART_WORDS), None)
     if strange is not None:
         raise DataError(
             f"split column {split.name} must say train, val or test, got {split.values[strange]!r} in row {strange + 1}"
         )
-    of_rows = np.array([_WORDS[word] for word in words])
+    of_rows = np.array([PART_WORDS[word] for word in words])
     train, val, test = (np.flatnonzero(of_rows == part) for part in range(3))
     if not len(train) or not len(test):
         raise DataError(

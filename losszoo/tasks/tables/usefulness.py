@@ -5,11 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from losszoo.errors import DataError
 from losszoo.tasks.tables.columns import Column
+
+Array = npt.NDArray[Any]
 
 _ID_NAME = re.compile(r"(.*[_\W])?(id|uuid|guid|index|key|row|rownum|unnamed: \d+)", re.IGNORECASE)
 _FEWEST_IDS = 10
@@ -72,9 +76,22 @@ def _useless(column: Column) -> str:
 
 
 def _tells(column: Column, target: Column) -> bool:
-    """Whether few values of a column tell the target of every row."""
-    values, pointer = np.unique(column.values.astype(str), return_inverse=True)
-    if len(values) > max(2, len(column.values) // 5):
-        return bool(column.holds == target.holds and np.array_equal(column.values, target.values))
-    _, targets = np.unique(target.values.astype(str), return_inverse=True)
-    return len(np.unique(np.stack([pointer, targets]), axis=1).T) == len(values)
+    """Whether few values of a column tell the target of every row, or its numbers follow those of the target."""
+    there = ~column.gaps
+    values, pointer = np.unique(column.values[there].astype(str), return_inverse=True)
+    targets = target.values[there]
+    if len(targets) < _FEWEST_IDS or 2 * len(targets) < len(there):
+        return False
+    if len(values) > max(2, len(targets) // 5):
+        return column.holds != "words" and target.holds != "words" and _follows(column.values[there], targets)
+    _, target_pointer = np.unique(targets.astype(str), return_inverse=True)
+    return len(np.unique(np.stack([pointer, target_pointer]), axis=1).T) == len(values)
+
+
+def _follows(numbers: Array, targets: Array) -> bool:
+    """Whether targets only rise, or only fall, as numbers do, each with one value, and with about as many."""
+    order = np.argsort(numbers, kind="stable")
+    rises, steps = np.diff(numbers[order]) > 0, np.diff(targets[order])
+    if (steps[~rises] != 0).any() or np.count_nonzero(steps) < 0.5 * np.count_nonzero(rises):
+        return False
+    return bool((steps >= 0).all() or (steps <= 0).all())
