@@ -38,6 +38,7 @@ def test_separators_are_told_from_the_line_of_names(tmp_path: Path, ending: str,
     ("cells", "values"),
     [
         (("1,5", "-2,25"), (1.5, -2.25)),
+        (("0,125", "-0,250"), (0.125, -0.25)),
         (('"1,234"', '"12,345,678.5"', "7"), (1234.0, 12345678.5, 7.0)),
         (("1e3", " 2 ", "+4"), (1000.0, 2.0, 4.0)),
         (("1", "NA", "n/a", "?", ""), (1.0, np.nan, np.nan, np.nan, np.nan)),
@@ -45,7 +46,7 @@ def test_separators_are_told_from_the_line_of_names(tmp_path: Path, ending: str,
     ],
 )
 def test_numbers_as_people_write_them(tmp_path: Path, cells: tuple[str, ...], values: tuple[float, ...]) -> None:
-    separator = ";" if cells[0] == "1,5" else ","
+    separator = ";" if cells[0] in ("1,5", "0,125") else ","
     lines = [row.rsplit(",", 1) for row in rows_of(*cells)]
     made = task(write(tmp_path / "t.csv", f"x{separator}y", *(separator.join(line) for line in lines)))
     (column,) = made.columns  # type: ignore[attr-defined]
@@ -88,6 +89,7 @@ def test_parquet_and_a_frame_give_the_same_as_the_file(tmp_path: Path) -> None:
     [
         ("", "must hold a line of names and rows, got an empty file"),
         ("x,y\n", "must hold rows, got names alone: x, y"),
+        ("\n\n", "the first line of .* must name the columns, got an empty one"),
         ("1,2\n3,4\n", "the first line of .* must name the columns, got numbers"),
         ("x,x,y\n1,2,a\n", "must have different names, got 'x' twice"),
         ("x,y\n1,a\n2,b,7\n", "cannot be read as a table: .*line 3"),
@@ -111,6 +113,10 @@ def test_a_file_that_is_no_table(tmp_path: Path, text: str, said: str) -> None:
             "column x must hold numbers with one reading, got '1,234', which may be 1234 or 1.234",
         ),
         (("1.5", "inf"), "column x must hold finite numbers, got inf in row 2"),
+        (("1.5", "old", "2.5", "new"), "column x must hold numbers alone, or words alone, got 'old' in row 2"),
+        (("1 234", "36 061", "7"), "column x must hold numbers without anything between thousands, got '1 234' in row"),
+        (("1'234", "36'061.5"), 'numbers without anything between thousands, got "1\'234" in row 1'),
+        (("1.234.567", "36.061"), "numbers without anything between thousands, got '1.234.567' in row 1"),
         (
             ("12 kg", "13.5 kg", "1 kg", "2 kg", "3 kg"),
             "column x must hold numbers without units, got '12 kg' in row 1",
@@ -128,6 +134,27 @@ def test_another_encoding_is_refused_with_the_byte(tmp_path: Path) -> None:
     path = write(tmp_path / "t.csv", "x,y", *rows_of("Zürich", "Łódź"[:0] or "Köln"), encoding="latin-1")
     with pytest.raises(losszoo.DataError, match=r"must be text in UTF-8, got the byte 0xf\w; .*iconv"):
         task(path)
+    path = write(tmp_path / "t.csv", "x,y", *rows_of("1"), encoding="utf-16")
+    with pytest.raises(losszoo.DataError, match=r"got the byte 0xf\w; .*iconv -f UTF-16"):
+        task(path)
+
+
+@pytest.mark.parametrize(
+    ("cells", "said"),
+    [
+        (("12", "a", "13", "b", "c"), "x: 16 numbers among words, taken as words"),
+        (("7", "8.5"), "z: the same cells as x; drop one of them"),
+    ],
+)
+def test_what_is_read_and_odd_is_noted(tmp_path: Path, cells: tuple[str, ...], said: str) -> None:
+    lines = [row.rsplit(",", 1) for row in rows_of(*cells)]
+    made = task(write(tmp_path / "t.csv", "x,z,y", *(f"{cell},{cell},{target}" for cell, target in lines)))
+    assert said in made.notes
+
+
+def test_classes_that_differ_in_capitals_are_noted(tmp_path: Path) -> None:
+    path = write(tmp_path / "t.csv", "x,y", *(f"{row}.5,{('gone', 'Gone', 'left')[row % 3]}" for row in range(40)))
+    assert "y: Gone and gone are two classes, which differ in capitals alone" in task(path).notes
 
 
 @pytest.mark.parametrize(

@@ -17,12 +17,16 @@ Array = npt.NDArray[Any]
 _GAPS = ("na", "n/a", "nan", "null", "none", "?", "-", "missing")
 _TRUTHS = ({"true", "false"}, {"yes", "no"})
 _YES = ("true", "yes")
-_THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?")
+_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d+)?")
+# Thousands apart by something that is read nowhere else: a space, an apostrophe, a point before a comma.
+_APART = re.compile(r"[+-]?[1-9]\d{0,2}(([ '’\u00a0\u202f]\d{3})+([.,]\d+)?|(\.\d{3})+(,\d+)?)")
 _DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
 _WITH_UNIT = re.compile(r"([$€£¥]|[A-Z]{3})?\s*[+-]?\d[\d.,]*\s*[^\d\s.,]{0,12}")
 _DATE = re.compile(r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}([T ].*)?|\d{1,2}[-/.]\d{1,2}[-/.]\d{4}([T ].*)?")
 # Of the cells that are no gap: from so many on, the others are strangers among them.
 _MOST_OF = 0.8
+# From so many on, numbers with decimals are no words.
+_SOME_OF = 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,8 +108,9 @@ def _of_texts(name: str, texts: Array) -> Column:
             return Column(name, "numbers", column.values, (note,))
     if all(_DATE.fullmatch(text) for text in known):
         return Column(name, "dates", _days_of_texts(name, texts, gaps))
-    _refuse_strangers(name, texts, gaps, are_numbers)
-    return Column(name, "words", np.array([text or "" for text in texts], dtype=object))
+    _refuse_strangers(name, texts, gaps, numbers)
+    mixed = (f"{are_numbers.sum()} numbers among words, taken as words",) if are_numbers.mean() >= _SOME_OF else ()
+    return Column(name, "words", np.array([text or "" for text in texts], dtype=object), mixed)
 
 
 def _refuse_two_readings(name: str, texts: Array) -> None:
@@ -140,10 +145,17 @@ def _numbers(name: str, values: Array) -> Column:
     return Column(name, "numbers", values)
 
 
-def _refuse_strangers(name: str, texts: Array, gaps: Array, are_numbers: Array) -> None:
+def _refuse_strangers(name: str, texts: Array, gaps: Array, numbers: Array) -> None:
     """A column that is neither numbers nor words."""
-    rows = np.flatnonzero(~gaps)
-    if are_numbers.mean() >= _MOST_OF:
+    rows, are_numbers = np.flatnonzero(~gaps), ~np.isnan(numbers)
+    if all(_APART.fullmatch(text) for text in texts[rows][~are_numbers]):
+        row = rows[~are_numbers][0]
+        raise DataError(
+            f"column {name} must hold numbers without anything between thousands, got {texts[row]!r} in row {row + 1}; "
+            "write numbers as 1234.5"
+        )
+    share, decimals = are_numbers.mean(), (numbers[are_numbers] != np.round(numbers[are_numbers])).any()
+    if share >= (_SOME_OF if decimals else _MOST_OF):
         row = rows[~are_numbers][0]
         raise DataError(
             f"column {name} must hold numbers alone, or words alone, got {texts[row]!r} in row {row + 1} among "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -140,7 +141,9 @@ def _names(path: Path, separator: str) -> list[str]:
         raise _not_utf8(path, error) from error
     except csv.Error as error:
         raise DataError(f"{path} cannot be read as a table: {in_one_line(error)}") from error
-    if names and all(_is_number(name) for name in names):
+    if not any(names):
+        raise DataError(f"the first line of {path} must name the columns, got an empty one; add a line of names")
+    if all(_is_number(name) for name in names):
         raise DataError(
             f"the first line of {path} must name the columns, got numbers ({', '.join(names[:3])}, ...); add a line of "
             "names"
@@ -161,9 +164,11 @@ def _is_number(text: str) -> bool:
 
 def _not_utf8(path: Path, error: UnicodeDecodeError) -> DataError:
     byte = error.object[error.start]
+    with path.open("rb") as file:
+        encoding = "UTF-16" if file.read(2) in (BOM_UTF16_LE, BOM_UTF16_BE) else "WINDOWS-1252"
     return DataError(
         f"{path} must be text in UTF-8, got the byte 0x{byte:02x}; write it anew in UTF-8, as with "
-        f"iconv -f WINDOWS-1252 -t UTF-8 {path.name} > new.csv"
+        f"iconv -f {encoding} -t UTF-8 {path.name} > new.csv"
     )
 
 

@@ -107,7 +107,7 @@ class TableTask(Task):
             raise DataError(f"{where} must have a column that says something, got none beside {options.target}")
         gaps = (f"{counted(left_out, 'row')} without a {options.target}: left out",) if left_out else ()
         told = [f"{column.name}: {note}" for column in (target, *self.columns) for note in column.notes]
-        self.notes = (*read_notes, *gaps, *told, *judged.notes)
+        self.notes = (*read_notes, *gaps, *_alike(options.target, self.class_names), *told, *judged.notes)
         self.numeric = sum(column.holds != "words" for column in self.columns)
         self.spec = self._make_spec(where)
 
@@ -250,6 +250,13 @@ def _again(table: Any, options: TableOptions, digest: str) -> TableTask:
         if digest_of(Path(table)) != digest:
             raise DataError(f"{table} must be the file that it was, got another content; restore it, or start anew")
     return TableTask(table, options)
+
+
+def _alike(target: str, names: Sequence[str]) -> tuple[str, ...]:
+    """A note of classes that differ in capitals alone."""
+    lower = [name.lower() for name in names]
+    same = [name for name in names if lower.count(name.lower()) > 1]
+    return (f"{target}: {' and '.join(same[:2])} are two classes, which differ in capitals alone",) if same else ()
 
 
 def _check_names(where: str, names: Sequence[str], options: TableOptions) -> None:

@@ -36,6 +36,7 @@ def judge(columns: Sequence[Column], target: Column) -> Judged:
         DataError: dates, which are neither numbers nor words.
     """
     inputs, notes = [], []
+    names: dict[str, str] = {}
     for column in columns:
         if column.holds == "dates":
             raise DataError(
@@ -47,6 +48,9 @@ def judge(columns: Sequence[Column], target: Column) -> Judged:
             notes.append(f"{column.name}: left out, {why}")
             continue
         inputs.append(column)
+        first = names.setdefault(repr(column.values.tolist()), column.name)
+        if first != column.name:
+            notes.append(f"{column.name}: the same cells as {first}; drop one of them")
         if _tells(column, target):
             notes.append(
                 f"{column.name}: each of its values has one value of {target.name}; if it is known only later, drop it"
