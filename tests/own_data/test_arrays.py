@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 from torch.utils.data import Dataset, Subset, TensorDataset
 
 import losszoo
 from losszoo import DataError, Task, UsageError
+from losszoo.cli.main import main
 from losszoo.comparison.baselines import compute
 from losszoo.training.guard.crash_bundle import read
 
@@ -228,3 +231,44 @@ def test_an_image_without_a_transform_is_told() -> None:
 def test_what_is_no_dataset_is_told() -> None:
     with pytest.raises(UsageError, match=r"val must be a torch\.utils\.data\.Dataset, got a list"):
         Task.from_datasets(Items(GOOD), GOOD, Items(GOOD))
+
+
+MINE = """
+import losszoo, numpy, torch
+
+class Lazy(torch.utils.data.Dataset):
+    def __len__(self):
+        return 30
+    def __getitem__(self, row):
+        return torch.full((1, 8, 8), float(row % 3)) + torch.randn(1, 8, 8), row % 3
+
+lazy = losszoo.Task.from_datasets(Lazy(), Lazy(), Lazy(), class_names=["low", "middle", "high"], name="lazy")
+rows = losszoo.Task.from_arrays(numpy.arange(90.0).reshape(30, 3), numpy.arange(30) // 10 * 1.5, kind="multiclass")
+
+class Mine(losszoo.Task):
+    spec = losszoo.TaskSpec(name="mine", target="m:Mine", kind="multiclass", summary="Mine.", metric="accuracy")
+    def splits(self, seed=0):
+        return losszoo.Splits(Lazy(), Lazy(), Lazy())
+    def setup(self, signature):
+        return losszoo.Setup(trunk="conv", recipe=losszoo.Recipe(epochs=1))
+"""
+
+
+def test_a_file_names_any_of_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In info, run, and on resume, where an unfinished run gets its task again."""
+    monkeypatch.chdir(tmp_path)
+    Path("mine.py").write_text(MINE)
+
+    def ask(*words: str) -> Any:
+        done = CliRunner().invoke(main, [*words, "--json"])
+        assert done.exit_code == 0, done.stderr
+        return json.loads(done.stdout)
+
+    for name, rows, shape in (("lazy", 30, [1, 8, 8]), ("rows", 19, [3]), ("Mine", 30, [1, 8, 8])):
+        target = f"mine.py:{name}"
+        known = ask("info", target)
+        assert (known["rows"]["train"], known["shape"]) == (rows, shape)
+        result = ask("run", "--loss", "cross-entropy", "--task", target, "--epochs", "2")
+        Path(result["run_dir"], "result.json").unlink()
+        assert ask("run", "--resume", result["run_dir"], "--task", target)["metrics"] == result["metrics"]
+    assert ask("info", "mine.py:lazy")["classes"] == {"low": 30, "middle": 30, "high": 30}

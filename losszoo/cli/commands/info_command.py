@@ -12,6 +12,7 @@ from losszoo.cli.shared_options import columns, hanging, print_json, warn_of_fai
 from losszoo.cli.shared_options import command as make_command
 from losszoo.cli.tables.table_page import page
 from losszoo.cli.task_options import given_tasks, task_options
+from losszoo.cli.threads import wait_politely
 from losszoo.errors import UnknownNameError, UsageError, suggest
 from losszoo.registry.compatibility import COMBINER, losses_for, tasks_for
 from losszoo.registry.from_source.static_class import first_line
@@ -29,7 +30,8 @@ _WIDEST = 100
 def command(name: str, as_json: bool, **of_table: Any) -> None:
     """All about the loss or the task NAME. Loads neither.
 
-    NAME may be a table of yours: its columns, and what is done with each; or a folder of images.
+    NAME may be a table of yours: its columns, and what is done with each; a folder of images; or a task, file.py:MyTask,
+    which is made.
 
     \b
     losszoo info focal
@@ -39,11 +41,8 @@ def command(name: str, as_json: bool, **of_table: Any) -> None:
     """
     registry = installed()
     (given,) = given_tasks((name,), of_table)
-    if not isinstance(given, str):
-        known = given.describe()
-        title = [click.style(known["name"], bold=True), *_wrapped("  ", known["summary"]), ""]
-        losses = ("losses", ", ".join(losses_for(registry, given.spec)))
-        print_json(known) if as_json else click.echo("\n".join([*title, *page(known, _facts), "", *_facts([losses])]))
+    if not isinstance(given, str) or _is_own_task(given):
+        _of_own_task(given, as_json)
         return
     if registry.own_name(name) in registry.losses:
         loss = registry.loss(name)
@@ -57,6 +56,30 @@ def command(name: str, as_json: bool, **of_table: Any) -> None:
         near = in_a_file(name) or suggest(name, [*registry.losses, *registry.tasks], registry.aliases)
         raise UnknownNameError(f"unknown loss or task {name!r}: {near} (see losszoo list, losszoo tasks)")
     warn_of_failures(registry)
+
+
+def _is_own_task(target: str) -> bool:
+    """Whether a target names a task of the user; it is imported, as the user has written it."""
+    if ":" not in target:
+        return False
+    wait_politely()
+    from losszoo.registry.import_target import resolve
+    from losszoo.tasks.task import Task
+
+    found = resolve(target)
+    return isinstance(found, Task) or (isinstance(found, type) and issubclass(found, Task))
+
+
+def _of_own_task(given: Any, as_json: bool) -> None:
+    """The page, or the document, of a task that is not installed."""
+    wait_politely()
+    from losszoo.tasks.describe_task import describe
+    from losszoo.tasks.make_task import task_of
+
+    known, registry = describe(given), installed()
+    title = [click.style(known["name"], bold=True), *_wrapped("  ", known["summary"]), ""]
+    losses = ("losses", ", ".join(losses_for(registry, task_of(given)[0])))
+    print_json(known) if as_json else click.echo("\n".join([*title, *page(known, _facts), "", *_facts([losses])]))
 
 
 def loss_page(registry: Registry, spec: LossSpec) -> str:

@@ -1,11 +1,11 @@
-"""What a table or folder of the user holds, as a page: rows, classes, columns, and what is done with each."""
+"""What a task of the user holds, as a page: rows, classes, columns, and what is done with each."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from losszoo.cli.shared_options import columns, hanging
+from losszoo.cli.shared_options import columns, counted, hanging
 
 _MOST_CLASSES = 12
 
@@ -14,7 +14,7 @@ def page(known: Mapping[str, Any], facts: Callable[[list[tuple[str, str]]], list
     """The lines of the page.
 
     Args:
-        known: of :meth:`losszoo.tasks.tables.table_task.TableTask.describe`, or of a folder of images.
+        known: of :func:`losszoo.tasks.describe_task.describe`.
         facts: writes names and texts below each other.
     """
     rows = known["rows"]
@@ -39,8 +39,10 @@ def page(known: Mapping[str, Any], facts: Callable[[list[tuple[str, str]]], list
 def _inputs(known: Mapping[str, Any]) -> str:
     if "columns" in known:
         return f"{known['inputs']}, of {len(known['columns'])} columns"
+    if len(known["shape"]) != 3:
+        return f"of shape ({', '.join(map(str, known['shape']))}{',' * (len(known['shape']) == 1)})"
     channels, height, width = known["shape"]
-    return f"images of {height} x {width} pixels, {'gray' if channels == 1 else 'in colors'}"
+    return f"images of {height} x {width} pixels, {counted(channels, 'channel')}"
 
 
 def _classes(classes: Mapping[str, int]) -> str:

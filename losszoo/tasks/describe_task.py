@@ -1,0 +1,46 @@
+"""What a task of one's own holds, in plain data: rows, classes, inputs, notes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from losszoo.common.text import in_one_line
+from losszoo.errors import DataError, LosszooError
+from losszoo.tasks.dataset_rows import DatasetRows, is_dataset, rows_of
+from losszoo.tasks.make_task import make_task, task_of
+from losszoo.tasks.task import Splits, Task
+
+
+def describe(given: Any) -> dict[str, Any]:
+    """What ``losszoo info`` shows of a task that is not installed.
+
+    Args:
+        given: "file.py:MyTask", or a task.
+
+    Raises:
+        DataError: its splits cannot be had.
+    """
+    made = task_of(given)[1]
+    task = make_task(made, {})
+    own = getattr(task, "describe", None)
+    return own() if own is not None else _described(task)
+
+
+def _described(task: Task) -> dict[str, Any]:
+    try:
+        parts = dict(zip(Splits._fields, task.splits(0), strict=True))
+        parts = {key: rows_of(key, part) if is_dataset(part) else part for key, part in parts.items()}
+        rows = {key: len(part if isinstance(part, DatasetRows) else part.targets) for key, part in parts.items()}
+        train = parts["train"]
+        shape = train.shape if isinstance(train, DatasetRows) else np.shape(train.inputs)[1:]
+    except (LosszooError, MemoryError):
+        raise
+    except Exception as error:
+        raise DataError(f"task {task.spec.name}: its data cannot be read: {in_one_line(error)}") from error
+    classes: dict[str, int] = {}
+    if task.class_names:
+        targets = np.concatenate([np.asarray(part.targets).ravel() for part in parts.values()])
+        classes = {name: int((targets == label).sum()) for label, name in enumerate(task.class_names)}
+    return {**task.spec.to_dict(), "rows": rows, "classes": classes, "shape": list(shape), "notes": list(task.notes)}
