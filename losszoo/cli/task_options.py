@@ -47,7 +47,7 @@ def given_tasks(tasks: tuple[str, ...], options: dict[str, Any]) -> list[str | O
     """
     of_table: Mapping[str, Any] = {name: options.pop(name) for name in _NAMES}
     size = options.pop("size")
-    from losszoo.tasks.image_folder import is_image_folder
+    from losszoo.tasks.folder_path import is_image_folder
     from losszoo.tasks.tables.read_table import is_table
 
     said = [f"--{name}" for name, value in of_table.items() if value]

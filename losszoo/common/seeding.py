@@ -61,6 +61,13 @@ class Randomness:
         np.random.set_state((kind, words.numpy().astype(np.uint32), *rest))
 
 
+def copy_of(generator: Generator) -> Generator:
+    """One that draws the same, and leaves the first as it is."""
+    copied = Generator(generator.device)
+    copied.set_state(generator.get_state())
+    return copied
+
+
 @contextmanager
 def with_threads(number: int | None) -> Iterator[None]:
     """A block in which torch computes with so many threads; None leaves them. Sums are parted among threads: another

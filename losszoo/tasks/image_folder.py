@@ -32,17 +32,6 @@ _ORIENTATION = 0x0112
 _MOST_NAMED = 3
 
 
-def is_image_folder(text: str) -> bool:
-    """Whether text is the path of a folder: one that ends with a slash, or a path with one that is a folder.
-
-    Example:
-        >>> is_image_folder("photos/"), is_image_folder("digits")
-        (True, False)
-    """
-    written = text.endswith(("/", os.sep))
-    return ":" not in text and (written or ("/" in text and Path(text).is_dir()))
-
-
 @dataclass(frozen=True)
 class Listing:
     """The image files of a folder.

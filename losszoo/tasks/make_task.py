@@ -15,7 +15,7 @@ from losszoo.errors import LosszooError, UnknownNameError, UsageError, suggest
 from losszoo.registry.import_target import resolve
 from losszoo.registry.registry import installed
 from losszoo.registry.specs import TaskSpec
-from losszoo.tasks.image_folder import is_image_folder
+from losszoo.tasks.folder_path import is_image_folder
 from losszoo.tasks.tables.read_table import digest_of, is_table
 from losszoo.tasks.task import Task
 

@@ -160,7 +160,7 @@ def make_model(
 
 def _own_model(trunk: Any, options: Mapping[str, Any], data: Prepared, signatures: tuple[str, ...]) -> Model:
     """A network whose outputs have the shape that a loss takes is used as it is; any other gets a linear layer."""
-    rows = data.train.batch(torch.arange(min(2, len(data.train)))).inputs
+    rows = data.train.batch(torch.arange(min(2, len(data.train))), torch.Generator()).inputs
     outputs = {name: _outputs_of(make_head(name, 1, data), rows) for name in signatures}
     built = build_network(trunk, rows, next((count for count in outputs.values() if count), 0), options)
     heads: dict[str, nn.Module] = {}

@@ -38,7 +38,7 @@ class BatchLoss:
 
     def __init__(self, plan: Plan, rows: Tensor) -> None:
         self.plan, self.rows, self.randomness = plan, rows, plan.randomness
-        self.read = plan.data.train.batch(rows)
+        self.read = plan.data.train.batch(rows, plan.randomness.generator)
         self.before = self.randomness.state()
         self.terms: dict[str, Tensor] = {}
 

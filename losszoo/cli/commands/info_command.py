@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Any
 
@@ -30,8 +31,8 @@ _WIDEST = 100
 def command(name: str, as_json: bool, **of_table: Any) -> None:
     """All about the loss or the task NAME. Loads neither.
 
-    NAME may be a table of yours: its columns, and what is done with each; a folder of images; or a task, file.py:MyTask,
-    which is made.
+    NAME may be a table of yours: its columns, and what is done with each; a folder of images; or a task of yours,
+    file.py:MyTask, which is made.
 
     \b
     losszoo info focal
@@ -60,7 +61,8 @@ def command(name: str, as_json: bool, **of_table: Any) -> None:
 
 def _is_own_task(target: str) -> bool:
     """Whether a target names a task of the user; it is imported, as the user has written it."""
-    if ":" not in target:
+    file = target.rpartition(":")[0]
+    if not file or (file.endswith(".py") and not os.path.isfile(file)):
         return False
     wait_politely()
     from losszoo.registry.import_target import resolve

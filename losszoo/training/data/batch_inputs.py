@@ -87,7 +87,7 @@ class Step:
     @property
     def batch(self) -> Part:
         """The rows of the batch, read once: those of a Dataset may come out otherwise the next time."""
-        self.read = self.read or self.data.train.batch(self.rows)
+        self.read = self.read or self.data.train.batch(self.rows, self.generator)
         return self.read
 
     @property
@@ -123,7 +123,7 @@ class Step:
         if len(others):
             others = others[sample_neighbors(len(others), self.sample_rate, self.generator)]
         if len(others):
-            drawn = train.batch(others.to(self.rows.device))
+            drawn = train.batch(others.to(self.rows.device), self.generator)
             inputs, targets = torch.cat((inputs, drawn.inputs)), torch.cat((targets, drawn.targets))
         features = self.passing(inputs)[0]["features"]
         return features, targets, torch.arange(len(self.rows), device=self.rows.device)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 
+from losszoo.common.seeding import copy_of
 from losszoo.common.text import in_one_line, kind_name
 from losszoo.errors import DataError, LosszooError, MissingDataError, UsageError
 from losszoo.losses.signatures.kind import Kind, count_classes, refuse
@@ -43,11 +45,12 @@ class Part:
         """Of the inputs of one row."""
         return tuple(self.inputs.shape[1:])
 
-    def batch(self, rows: Tensor) -> Part:
+    def batch(self, rows: Tensor, generator: Generator) -> Part:
         """Some rows, for a step of training.
 
         Args:
             rows: their indices.
+            generator: of the run, whose state decides what a Dataset draws; nothing is taken from it.
         """
         return Part(self.inputs[rows], self.targets[rows])
 
@@ -98,12 +101,15 @@ class LazyPart(Part):
             )
         return torch.cat([part.inputs for part in self.chunks()])
 
-    def batch(self, rows: Tensor) -> Part:
-        # From torch's source, which a checkpoint holds, and which all ranks have alike.
-        return self._read(rows.tolist(), int(torch.randint(2**31, ())))
+    def batch(self, rows: Tensor, generator: Generator) -> Part:
+        # The state, which a checkpoint holds and all ranks have alike, is another one in each epoch; the rows in each
+        # batch. So one process and many, a run and its repetition, read the same.
+        start = int(torch.randint(2**32, (), generator=copy_of(generator)))
+        indices = rows.tolist()
+        return self._read(indices, zlib.crc32(repr(indices).encode(), start))
 
     def chunks(self) -> Iterator[Part]:
-        # Each evaluation sees the same, and takes no number from the training, where one rank alone evaluates.
+        # Each evaluation sees the same.
         return (self._read(rows, 0) for rows in self.rows.chunks())
 
     def _read(self, rows: Sequence[int], seed: int) -> Part:
