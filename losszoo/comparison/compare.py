@@ -66,8 +66,8 @@ def compare(
         fresh: compute anew the cells that were made with another config, instead of refusing them.
         on_progress: called from a thread when a cell begins or ends.
         on_grid: called once with the grid, after all checks and before anything is computed.
-        options: of :func:`losszoo.run`: set, epochs, clip_norm, clip_value, clip, on_nonfinite, accumulate,
-            precision, compile, device, signature, expects, tensorboard.
+        options: of :func:`losszoo.run`: set, epochs, class_weight, clip_norm, clip_value, clip, on_nonfinite,
+            accumulate, precision, compile, device, signature, expects, tensorboard.
 
     Returns:
         Cells, tables and ranks. Cells without a result are its ``failures``; nothing is raised for them.
@@ -84,6 +84,10 @@ def compare(
     """
     started = time.perf_counter()
     options = {key: value for key, value in options.items() if value is not None}
+    if "class_weight" in options:
+        from losszoo.training.data.class_weight import as_text
+
+        options["class_weight"] = as_text(options["class_weight"])
     request = CompareRequest(
         losses, tasks, seeds, baselines, jobs, backend, address, timeout, threads, Path(out), options
     )

@@ -19,7 +19,9 @@ from losszoo.tasks.tables.read_table import is_table
 from losszoo.training.result_options import ResultOptions
 
 # The options of a run that decide its result, with their defaults.
-DECIDING: Mapping[str, Any] = MappingProxyType({"set": (), "epochs": None, "model": None, **asdict(ResultOptions())})
+DECIDING: Mapping[str, Any] = MappingProxyType(
+    {"set": (), "epochs": None, "class_weight": None, "model": None, **asdict(ResultOptions())}
+)
 # Options of a run that may differ without another result.
 FREE: Mapping[str, Any] = MappingProxyType({"tensorboard": False})
 _MOST_SEEDS = 10_000

@@ -18,6 +18,9 @@ from losszoo.registry.expressions import parse
 from losszoo.registry.registry import OWN_DISTRIBUTION, installed
 from losszoo.registry.specs import TaskSpec
 
+# Options that came later, and stand in the config of a cell only where they are given.
+_LATER = ("model", "class_weight")
+
 
 @dataclass(frozen=True)
 class Grid:
@@ -61,9 +64,9 @@ def make_grid(request: CompareRequest) -> Grid:
 
 def _loss_cell(loss: str, task: TaskSpec, seed: int, request: CompareRequest, given: Any) -> Cell:
     deciding = {key: request.options.get(key, default) for key, default in DECIDING.items()}
-    # A network of the user; a cell of an earlier version has no such part.
-    model = deciding.pop("model")
-    deciding |= {} if model is None else {"model": model}
+    # A cell of an earlier version has no such parts.
+    deciding = {key: value for key, value in deciding.items() if value is not None or key not in _LATER}
+    model = deciding.get("model")
     code: dict[str, str] = {}
     if ".py:" in f"{loss} {model}":
         from losszoo.training.make_plan import code_of

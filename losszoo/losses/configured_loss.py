@@ -68,6 +68,8 @@ class ConfiguredLoss(Summable):
         _beside: dict[str, Any]
         _options: dict[str, Any]
         _context: CheckContext
+        # Parameters that follow from the data, and what they are; a given one goes before.
+        _told: dict[str, Any]
         # Told by set_sizes to a function whose sizes come from the data.
         _sizes: tuple[int, int] | None
         _set_on_function: tuple[str, ...]
@@ -98,9 +100,17 @@ class ConfiguredLoss(Summable):
         self.identity = identity
         called = identity.made_by is None and not isinstance(self.function, nn.Module)
         self._params = self._own(identity.params) if called else {}
+        self._params |= {name: x for name, x in self._told.items() if identity.params.get(name) is None}
         self._options = {name: identity.params.get(name, default) for name, default in self._beside.items()}
         ignored = getattr(self, "ignore_index", None)
         self._context = CheckContext(identity.expects, ignored if isinstance(ignored, int) else None)
+
+    def tell(self, name: str, value: Any) -> None:
+        """A parameter that follows from the data where nobody has given it; one that the function lacks is none."""
+        called = self.identity.made_by is None and not isinstance(self.function, nn.Module)
+        if called and name in self._defaults and self.identity.params.get(name) is None:
+            self._told = {name: value}
+            self._adopt(self.identity)
 
     def _own(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """Those that the function is called or made with."""
@@ -115,7 +125,8 @@ class ConfiguredLoss(Summable):
             return getattr(function, name) if name in attributes_of(function) else super().__getattr__(name)
         if self.identity.made_by is not None and name not in self._beside and name in attributes_of(self.function):
             return getattr(self.function, name)
-        return self.identity.params.get(name, self._defaults[name])
+        value = self.identity.params.get(name, self._defaults[name])
+        return self._told.get(name) if value is None else value
 
     def __setattr__(self, name: str, value: Any) -> None:
         """A parameter takes effect; a name that is nearly that of one is refused; anything else is an attribute."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy.typing as npt
@@ -47,6 +48,11 @@ class Recipe:
         epochs: most passes over the training rows, >= 1.
         patience: epochs without a better validation metric before it stops; 0 never stops early.
         sample_rate: share of the training rows drawn as candidates each step, in (0, 1] (``neighbors`` only).
+        class_weight: how often the rows of each class count in the loss: "balanced" (n / (C * count), as in
+            scikit-learn), or weights by the names of the classes, {"yes": 3} or "yes=3,no=1"; None: all alike.
+        sampler: how the rows of an epoch are drawn: "random" (each once), "weighted" (each class as often) or
+            "m-per-class" (each batch holds ``per_class`` rows of some classes).
+        per_class: rows of a class in a batch, >= 1, with "m-per-class"; None is 4.
     """
 
     optimizer: str = "adamw"
@@ -56,6 +62,9 @@ class Recipe:
     epochs: int = 50
     patience: int = 10
     sample_rate: float = 0.5
+    class_weight: str | Mapping[str, float] | None = None
+    sampler: str = "random"
+    per_class: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,11 +93,15 @@ class Task(ABC):
         numeric: tabular inputs: how many leading columns are numbers, standardised with the training rows' mean and
             deviation (the rest, one-hot columns, stay as they are). None: all columns of (N, D) inputs.
         class_names: names of the labels, in order; empty for tasks without classes.
+        row_weights: how often each row counts, (N,) numbers >= 0 by part ("train", "val", "test"), set when
+            :meth:`splits` returns; rows of a part that is not named count alike. A row of training counts in the loss
+            and where columns are scaled, a row of any part in its metrics.
     """
 
     spec: TaskSpec
     numeric: int | None = None
     class_names: tuple[str, ...] = ()
+    row_weights: Mapping[str, Array] = MappingProxyType({})
 
     @abstractmethod
     def splits(self, seed: int = 0) -> Splits:

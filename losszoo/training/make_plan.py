@@ -15,8 +15,9 @@ from losszoo._version import __version__
 from losszoo.common.files import jsonable
 from losszoo.common.seeding import Randomness, seed_all
 from losszoo.errors import UsageError
-from losszoo.losses.sums.data_sizes import set_sizes
+from losszoo.losses.sums.data_sizes import set_class_counts, set_sizes
 from losszoo.losses.sums.idle import idle_in_run
+from losszoo.losses.sums.leaves import leaves
 from losszoo.losses.sums.sum_loss import SumLoss
 from losszoo.pairs.distributed.collectives import World
 from losszoo.registry.compatibility import leaves as calls_of
@@ -27,7 +28,9 @@ from losszoo.tasks.make_task import make_task, owner_of, task_of
 from losszoo.tasks.task import Recipe, Setup, Task
 from losszoo.training.build_loss import device_of, make_loss, make_model, make_optimizer, make_prediction, text_of
 from losszoo.training.data.batch_inputs import predicting_signature
+from losszoo.training.data.class_weight import with_class_weight
 from losszoo.training.data.prepared_data import Prepared, prepare, proposed
+from losszoo.training.data.sampler import check_sampler
 from losszoo.training.distributed import shared
 from losszoo.training.guard.events import Budget
 from losszoo.training.guard.guard import Guard
@@ -133,10 +136,12 @@ def choose(
             f"{owner_of(spec)}: metric of a {spec.kind} task must be one of {', '.join(known)}, got {spec.metric!r}"
         )
     overrides = parse_overrides(options.set)
-    if options.epochs is not None:
-        if "epochs" in overrides.recipe:
-            raise UsageError("epochs must be given once, got epochs and recipe.epochs; leave one out")
-        overrides = replace(overrides, recipe={**overrides.recipe, "epochs": options.epochs})
+    for name in ("epochs", "class_weight"):
+        value = getattr(options, name)
+        if value is not None:
+            if name in overrides.recipe:
+                raise UsageError(f"{name} must be given once, got {name} and recipe.{name}; leave one out")
+            overrides = replace(overrides, recipe={**overrides.recipe, name: value})
     if options.model is not None:
         if "trunk" in overrides.model:
             raise UsageError("the network must be given once, got model and model.trunk; leave one out")
@@ -148,7 +153,9 @@ def choose(
     split = split_seed(task_options.pop("split", 0))
     made = make_task(task if own is None else own, task_options)
     setup = apply(proposed(made, predicting_signature(built.signatures)), overrides)
-    data = prepare(made, split, device)
+    data = with_class_weight(prepare(made, split, device), setup.recipe.class_weight, spec, made.class_names)
+    drawing = any(leaf.rules.draws_candidates for leaf in leaves(built))
+    check_sampler(setup.recipe, data, spec, draws_candidates=drawing)
     if is_own(setup.trunk):  # tried before any folder is made
         make_model(setup.trunk, setup.model, made.numeric, data, built.signatures)
     target = task if isinstance(task, str) and own is not None else ""
@@ -205,6 +212,7 @@ def build(chosen: Choice, record: Callable[[], Record], world: World | None = No
     seed_all(options.seed, device)
     model = make_model(setup.trunk, setup.model, task.numeric, data, built.signatures).to(device)
     set_sizes(built, data.classes, model.dim)
+    set_class_counts(built, data.class_counts)
     built = shared(built.to(device), world, by_share=options.accumulate == 1)
     optimizer = make_optimizer(model, built, setup.recipe)
     precision = Precision(options.precision, device)

@@ -9,6 +9,7 @@ from typing import Any
 
 from losszoo.common.text import shown
 from losszoo.errors import UsageError
+from losszoo.training.data.class_weight import as_text
 from losszoo.training.guard.clip import Clip
 from losszoo.training.guard.guard import POLICIES
 from losszoo.training.result_options import ResultOptions
@@ -29,6 +30,8 @@ class Options(ResultOptions):
         seed: of weights, batches and draws; >= 0.
         set: ``model.``, ``recipe.``, ``loss.`` and ``task.`` keys.
         epochs: shorthand of ``recipe.epochs``.
+        class_weight: how often the rows of each class count: "balanced", weights by class name, or "yes=3,no=1"; the
+            same as ``recipe.class_weight``.
         model: a network of your own under the loss: a module, which is trained in place, a class or function that makes
             one, or "file.py:Net"; the same as the key ``model.trunk``.
         tensorboard: write scalars and gradient histograms for TensorBoard into the run folder.
@@ -42,6 +45,7 @@ class Options(ResultOptions):
     seed: int = 0
     set: Settings = ()
     epochs: int | None = None
+    class_weight: str | Mapping[str, float] | None = None
     model: Any = None
     tensorboard: bool = False
     parts: tuple[str, ...] = PARTS
@@ -50,6 +54,7 @@ class Options(ResultOptions):
     run_dir: str | Path | None = None
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "class_weight", as_text(self.class_weight))
         whole = isinstance(self.seed, int) and not isinstance(self.seed, bool)
         _require(whole and 0 <= self.seed < 2**32, "seed", "a whole number in [0, 2^32)", self.seed)
         _require(self.on_nonfinite in POLICIES, "on_nonfinite", f"one of {', '.join(POLICIES)}", self.on_nonfinite)

@@ -11,6 +11,7 @@ from losszoo.common.text import shown
 from losszoo.errors import UnknownNameError, UsageError, nearest, suggest
 from losszoo.registry.params import Param
 from losszoo.tasks.task import Setup
+from losszoo.training.data.class_weight import as_text
 from losszoo.training.models.own_network import is_own, name_of_network, network_options
 from losszoo.training.models.trunks import trunk_options
 
@@ -26,6 +27,9 @@ LEGAL = {
         Param(name="epochs", type="int", default=50, range=(1, math.inf)),
         Param(name="patience", type="int", default=10, range=(0, math.inf)),
         Param(name="sample_rate", default=0.5, range=(0, 1), bounds="(]", search=(0.02, 1.0), log=True),
+        Param(name="class_weight", type="str"),
+        Param(name="sampler", type="str", default="random", choices=("random", "weighted", "m-per-class")),
+        Param(name="per_class", type="int", range=(1, math.inf)),
     )
 }
 
@@ -58,7 +62,7 @@ def parse_overrides(items: Iterable[str] | Mapping[str, Any]) -> Overrides:
         group, dot, name = key.partition(".")
         if not dot or not name or group not in GROUPS:
             raise UsageError(f"a setting must start with {', '.join(f'{g}.' for g in GROUPS)}, got {key}={value}")
-        groups[group][name] = value
+        groups[group][name] = as_text(value) if key == "recipe.class_weight" else value
     return Overrides(**groups)
 
 

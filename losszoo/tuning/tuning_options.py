@@ -9,6 +9,7 @@ from typing import Any
 
 from losszoo.common.text import kind_name
 from losszoo.errors import UsageError
+from losszoo.training.data.class_weight import as_text
 from losszoo.training.result_options import RESULT_OPTIONS, ResultOptions
 
 _LARGEST_SEED = 2**32 - 1
@@ -26,6 +27,7 @@ class TuneOptions(ResultOptions):
         splits: splits of the data that each seed is trained on, from ``task.split`` 0 on.
         jobs: processes.
         epochs: shorthand of ``recipe.epochs``.
+        class_weight: shorthand of ``recipe.class_weight``: "balanced", or weights by class name.
         model: a network of your own, "file.py:Net"; with one job also a class or function that makes one.
         set: ``model.``, ``recipe.``, ``loss.`` and ``task.`` keys that are fixed.
         search: ``KEY=LOW:HIGH``, ``KEY=LOW:HIGH:log`` or ``KEY=a,b,c``: replaces a range, or adds one.
@@ -44,6 +46,7 @@ class TuneOptions(ResultOptions):
     splits: int = 1
     jobs: int = 1
     epochs: int | None = None
+    class_weight: str | Mapping[str, float] | None = None
     model: Any = None
     set: Iterable[str] | Mapping[str, Any] = ()
     search: Iterable[str] | Mapping[str, str] = ()
@@ -54,6 +57,7 @@ class TuneOptions(ResultOptions):
     keep: bool = False
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "class_weight", as_text(self.class_weight))
         for name in ("trials", "seeds", "splits", "jobs", "threads", "epochs"):
             value = getattr(self, name)
             if value is not None and not (_is_whole(value) and value >= 1):
@@ -75,7 +79,7 @@ class TuneOptions(ResultOptions):
 
     def of_runs(self) -> dict[str, Any]:
         """Those that a run takes as they are; it checks them too."""
-        own = {} if self.model is None else {"model": self.model}
+        own = {name: getattr(self, name) for name in ("model", "class_weight") if getattr(self, name) is not None}
         return {name: getattr(self, name) for name in RESULT_OPTIONS} | own
 
 

@@ -112,7 +112,8 @@ def make_study_plan(loss: str | Callable[..., Any], task: Any, options: TuneOpti
         raise UsageError(f"splits must be 1 where task.split is set, got {options.splits}")
     chosen = choose(loss, task, Options(set=fixed, epochs=options.epochs, **options.of_runs()), targets=True)
     expression = Expression(loss) if isinstance(loss, str) else None
-    settled = {**fixed, **({"recipe.epochs": options.epochs} if options.epochs else {})}
+    shorthands = {"recipe.epochs": options.epochs, "recipe.class_weight": options.class_weight}
+    settled = {**fixed, **{key: value for key, value in shorthands.items() if value is not None}}
     searched = split_items(options.search)
     space, defaults = _searched(chosen, expression, settled, searched)
     spec = chosen.task.spec

@@ -142,7 +142,7 @@ def command_line(plan: StudyPlan, loss: str, settings: Mapping[str, Any], thread
     for key, value in settings.items():
         words += ["--set", f"{key}={written(value)}"]
     options, plain = plan.options, TuneOptions()
-    for name in ("epochs", "model", *RESULT_OPTIONS):
+    for name in ("epochs", "class_weight", "model", *RESULT_OPTIONS):
         value, flag = getattr(options, name), f"--{name.replace('_', '-')}"
         if value != getattr(plain, name):
             words += [flag] if value is True else [flag, str(value)]

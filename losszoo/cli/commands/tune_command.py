@@ -120,7 +120,8 @@ def command(
 
 
 # Before --json and --debug, the last of every command.
-command.params[-2:-2] = [param for param in run_command.params if param.name in (*RESULT_OPTIONS, "model")]
+_OF_RUN = (*RESULT_OPTIONS, "class_weight", "model")
+command.params[-2:-2] = [param for param in run_command.params if param.name in _OF_RUN]
 
 
 def lines_of(tuning: Tuning, asked: int) -> Iterator[str]:

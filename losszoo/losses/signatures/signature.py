@@ -297,6 +297,13 @@ class Signature(ABC):
     def loss_inputs(self, batch: Batch) -> Inputs:
         """What a loss is called with in training: see :class:`losszoo.Batch`."""
 
+    def anchors(self, batch: Batch) -> Tensor | None:
+        """Which row of the batch each sample of :meth:`loss_inputs` is about, (M,): its weight counts.
+
+        None: sample i is about row i.
+        """
+        return None
+
     def predict(self, outputs: Tensor, data: Data) -> Tensor:
         """What the metrics of the task's kind judge, of the outputs of the head as the loss expects them."""
         return outputs

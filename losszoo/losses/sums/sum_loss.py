@@ -257,7 +257,7 @@ class SumLoss(Summable):
         """Every term's own value, unweighted, by label. ``inputs_of`` gives the inputs of a loss.
 
         ``denominator`` is a number for a sum of one loss of the data, else a mapping by label: the terms of a sum
-        count different things.
+        count different things. What is a function is asked for each loss, after its inputs.
         """
         self._check_labels(how)
         return self._values_at(self._tick(), lambda _, loss: inputs_of(loss), how)
@@ -346,14 +346,16 @@ class SumLoss(Summable):
             loss = term.loss
             if isinstance(loss, SumLoss):
                 return loss._combined(loss._values_at(clock, inputs_of, how), clock)
-            own = {} if loss.rules.on_parameters else _own(how, term.label)
-            value: Tensor = loss(*inputs_of(term, loss), **own)
+            inputs = inputs_of(term, loss)
+            own = {} if loss.rules.on_parameters else _own(how, term.label, loss)
+            value: Tensor = loss(*inputs, **own)
             return value
 
 
-def _own(how: Mapping[str, Any], label: str) -> dict[str, Any]:
+def _own(how: Mapping[str, Any], label: str, loss: Summable) -> dict[str, Any]:
     """Of weight, mask and denominator what belongs to a term."""
     by_label = {name: value.get(label) if isinstance(value, Mapping) else value for name, value in how.items()}
+    by_label = {name: value(loss) if callable(value) else value for name, value in by_label.items()}
     return {name: value for name, value in by_label.items() if value is not None}
 
 

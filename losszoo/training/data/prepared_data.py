@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from losszoo.common.text import in_one_line, kind_name
+from losszoo.common.text import in_one_line, kind_name, shown
 from losszoo.errors import DataError, LosszooError, MissingDataError, UsageError
 from losszoo.losses.signatures.kind import Kind, count_classes, refuse
 from losszoo.registry.registry import installed
@@ -22,13 +22,27 @@ _LARGEST = float(np.finfo(np.float32).max)
 
 @dataclass(frozen=True)
 class Part:
-    """One split as tensors; regression targets are standardised (see :class:`Prepared`)."""
+    """One split as tensors; regression targets are standardised (see :class:`Prepared`).
+
+    Args:
+        inputs: (N, ...).
+        targets: of the rows.
+        weights: (N,), how often each row counts, >= 0; None: all alike.
+    """
 
     inputs: Tensor
     targets: Tensor
+    weights: Tensor | None = None
 
     def __len__(self) -> int:
         return self.inputs.shape[0]
+
+    def weights_with(self, class_weights: Tensor | None) -> Tensor | None:
+        """How often each row counts by itself and by its class; None: all alike."""
+        if class_weights is None:
+            return self.weights
+        by_class = class_weights[self.targets]
+        return by_class if self.weights is None else self.weights * by_class
 
 
 @dataclass(frozen=True)
@@ -43,6 +57,9 @@ class Prepared:
         classes: how many labels; 0 where the targets are numbers or masks.
         center: mean of the training targets (regression; else 0).
         scale: deviation of the training targets (regression; else 1).
+        class_counts: training rows, or pixels, of each label, by the weights of the rows; empty without labels.
+        class_weights: (C,), how often the rows of each class count in the loss, beside their own weights
+            (``recipe.class_weight``); None: all alike.
     """
 
     train: Part
@@ -52,6 +69,8 @@ class Prepared:
     classes: int
     center: float = 0.0
     scale: float = 1.0
+    class_counts: tuple[float, ...] = ()
+    class_weights: Tensor | None = None
 
 
 def prepare(task: Task, seed: int, device: torch.device) -> Prepared:
@@ -66,20 +85,47 @@ def prepare(task: Task, seed: int, device: torch.device) -> Prepared:
         _check_split(f"{name}: {part}", kind, split, splits.train)
     targets_by_part = {part: split.targets for part, split in zip(Splits._fields, splits, strict=True)}
     classes = count_classes(kind, name, task.class_names, targets_by_part) if kind.labels else 0
-    mean, deviation = _moments(task, splits.train.inputs)
+    weights = {
+        part: _row_weights(task, part, len(split.inputs)) for part, split in zip(Splits._fields, splits, strict=True)
+    }
+    mean, deviation = _moments(task, splits.train.inputs, weights["train"])
     center, scale = 0.0, 1.0
     if kind.standardised:
-        center = float(splits.train.targets.mean(dtype=np.float64))
-        scale = float(splits.train.targets.std(dtype=np.float64)) or 1.0
+        found = _mean_and_deviation(splits.train.targets.astype(np.float64), weights["train"])
+        center, scale = float(found[0]), float(found[1]) or 1.0
 
-    def tensors(split: Split) -> Part:
+    def tensors(part: str, split: Split) -> Part:
         inputs = ((split.inputs - mean) / deviation).astype(np.float32)
         targets = (split.targets - center) / scale if kind.standardised else split.targets
         typed = np.array(targets, dtype=np.int64 if classes else np.float32)
-        return Part(torch.from_numpy(inputs).to(device), torch.from_numpy(typed).to(device))
+        counting = weights[part]
+        counts = None if counting is None else torch.from_numpy(counting.astype(np.float32)).to(device)
+        return Part(torch.from_numpy(inputs).to(device), torch.from_numpy(typed).to(device), counts)
 
-    train, val, test = (tensors(split) for split in splits)
-    return Prepared(train, val, test, kind.name, classes, center, scale)
+    train, val, test = (tensors(part, split) for part, split in zip(Splits._fields, splits, strict=True))
+    class_counts = _class_counts(splits.train.targets, classes, weights["train"])
+    return Prepared(train, val, test, kind.name, classes, center, scale, class_counts)
+
+
+def _row_weights(task: Task, part: str, rows: int) -> Array | None:
+    """How often each row of a part counts, as the task says; None where all count alike."""
+    given = task.row_weights.get(part)
+    if given is None:
+        return None
+    weights = np.asarray(given, dtype=np.float64)
+    rule = f"{task.spec.name}: row_weights of {part}"
+    if weights.shape != (rows,):
+        refuse(rule, f"must have shape ({rows},)", f"{weights.shape}")
+    if not (np.isfinite(weights) & (weights >= 0)).all() or not weights.any():
+        refuse(rule, "must be finite and >= 0, with one above 0", f"{shown(weights.tolist())}")
+    return None if (weights == 1).all() else weights
+
+
+def _class_counts(labels: Array, classes: int, weights: Array | None) -> tuple[float, ...]:
+    """How many training rows, or pixels, each label has; what is no class, as an ignored pixel, does not count."""
+    counted = (labels >= 0) & (labels < classes)
+    weights = None if weights is None else weights[counted]
+    return tuple(np.bincount(labels[counted], weights, classes).tolist()) if classes else ()
 
 
 def proposed(task: Task, signature: str) -> Setup:
@@ -163,15 +209,22 @@ def _check_finite(where: str, values: Array) -> None:
         refuse(where, "must be finite in float32", f"{came}; drop or impute them before training")
 
 
-def _moments(task: Task, inputs: Array) -> tuple[Array, Array]:
+def _mean_and_deviation(values: Array, weights: Array | None) -> tuple[Array, Array]:
+    """Of numbers in float64, over the rows."""
+    if weights is None:
+        return values.mean(0), values.std(0)
+    mean = np.average(values, 0, weights)
+    return mean, np.sqrt(np.average((values - mean) ** 2, 0, weights))
+
+
+def _moments(task: Task, inputs: Array, weights: Array | None) -> tuple[Array, Array]:
     """Mean and deviation of the numeric columns of the training rows; 0 and 1 for everything else."""
     mean = np.zeros(inputs.shape[1:], np.float64)
     deviation = np.ones(inputs.shape[1:], np.float64)
     if inputs.ndim == 2:
         numeric = inputs.shape[1] if task.numeric is None else task.numeric
         columns = inputs[:, :numeric].astype(np.float64)
-        mean[:numeric] = columns.mean(0)
-        spread = columns.std(0)
+        mean[:numeric], spread = _mean_and_deviation(columns, weights)
         # A constant column says nothing, and stays 0. What float32 cannot resolve is rounding.
         constant = spread <= 1e-7 * np.abs(mean[:numeric])
         deviation[:numeric] = np.where(constant, 1.0, spread)
