@@ -23,7 +23,7 @@ from losszoo.registry.specs import TaskSpec
 from losszoo.sklearn.compat import validate_data
 from losszoo.sklearn.fitted import Fitted
 from losszoo.sklearn.losses import LossLike, check_fits, fitting_kind, fresh, signature_of_own, with_arguments
-from losszoo.sklearn.rows import Array, Columns, Rows, held_out
+from losszoo.sklearn.rows import Array, Columns, Rows, checked_weights, held_out
 from losszoo.training.build_loss import device_of
 from losszoo.training.data.prepared_data import Part
 from losszoo.training.loop import fit
@@ -116,6 +116,11 @@ class LossEstimator(BaseEstimator):  # type: ignore[misc]
         """The signatures that fit."""
         return fitting_kind(self._kind)
 
+    @property
+    def _class_weight(self) -> str | None:
+        """As a recipe holds it, for classes that are named 0, 1, ...; None: all classes count alike."""
+        return None
+
     def set_params(self, **params: Any) -> Any:
         """As in scikit-learn; ``loss__gamma=0.5`` is an argument of a loss that is given by its name.
 
@@ -136,12 +141,13 @@ class LossEstimator(BaseEstimator):  # type: ignore[misc]
     def _more_tags(self) -> dict[str, Any]:  # of scikit-learn before 1.6
         return {"requires_y": True}
 
-    def _fit(self, inputs: Array, targets: Array, spec: TaskSpec, classes: int) -> None:
+    def _fit(self, inputs: Array, targets: Array, weights: Array | None, spec: TaskSpec, classes: int) -> None:
         """Train, and keep what is left of it.
 
         Args:
             inputs: (N, columns), validated.
             targets: (N,) labels from 0, or numbers.
+            weights: (N,) above 0, how often each row counts; None: all alike.
             spec: kind and metric.
             classes: how many labels there are; 0 for numbers.
         """
@@ -151,8 +157,9 @@ class LossEstimator(BaseEstimator):  # type: ignore[misc]
         if fraction is not None and not (isinstance(fraction, int | float) and 0 <= fraction < 1):
             raise UsageError(f"validation_fraction must be None or a number in [0, 1), got {fraction!r}")
         train, val = held_out(targets, fraction, seed, classes=classes > 0)
-        columns = Columns.fitted(inputs[train], self.numeric, getattr(self, "feature_names_in_", None))
-        task = Rows(spec, columns(inputs), targets, val, len(columns.numeric), classes)
+        of_training = None if weights is None else weights[train]
+        columns = Columns.fitted(inputs[train], self.numeric, getattr(self, "feature_names_in_", None), of_training)
+        task = Rows(spec, columns(inputs), targets, val, len(columns.numeric), classes, weights)
         with _ALONE, isolated(seed, device_of(self.device)):
             plan = self._plan(task, seed)
             progress = self._trained(plan)
@@ -171,6 +178,7 @@ class LossEstimator(BaseEstimator):  # type: ignore[misc]
             checkpoint_seconds=math.inf,
             device=self.device,
             signature=signature_of_own(self.loss, self._fitting, self._default),
+            class_weight=self._class_weight,
         )
         plan = make_plan(fresh(self.loss), task, options, NoRecord())
         for note in plan.notes:
@@ -180,6 +188,10 @@ class LossEstimator(BaseEstimator):  # type: ignore[misc]
             rows = plan.data.train
             plan.data = replace(plan.data, val=Part(rows.inputs[:0], rows.targets[:0]))
             plan.recipe = replace(plan.recipe, patience=0)
+        elif plan.data.class_weights is not None:
+            # The epoch that is best for rows that weigh otherwise than in the loss would undo the weights.
+            val = plan.data.val
+            plan.data = replace(plan.data, val=replace(val, weights=val.weights_with(plan.data.class_weights)))
         return plan
 
     def _trained(self, plan: Plan) -> Progress:
@@ -200,11 +212,30 @@ class LossEstimator(BaseEstimator):  # type: ignore[misc]
             )
         return progress
 
-    def _training_rows(self, X: Any, y: Any, **checks: Any) -> tuple[Array, Array]:  # noqa: N803
-        """Inputs and targets of a fit, checked as scikit-learn checks them; one row says nothing."""
+    def _training_rows(
+        self,
+        X: Any,  # noqa: N803
+        y: Any,
+        sample_weight: Any,
+        **checks: Any,
+    ) -> tuple[Array, Array, Array | None]:
+        """Inputs, targets and weights of a fit, checked as scikit-learn checks them; one row says nothing.
+
+        A row of weight 0 is absent: it is left out before anything looks at it.
+        """
         inputs, targets = validate_data(self, X, y, dtype=_NUMBERS, ensure_min_samples=2, **checks)
         check_range("X", inputs)
-        return inputs, targets
+        weights = checked_weights(sample_weight, len(inputs))
+        if weights is None:
+            return inputs, targets, None
+        there = weights > 0
+        if there.sum() < 2:
+            raise UsageError(
+                f"sample_weight must be above 0 for at least two rows, of two classes where y holds labels, got "
+                f"{there.sum()}"
+            )
+        inputs, targets, weights = inputs[there], targets[there], weights[there]
+        return inputs, targets, None if (weights == 1).all() else weights
 
     def _rows(self, X: Any) -> Array:  # noqa: N803
         """Rows to predict, checked as scikit-learn checks them."""

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import torch
 from sklearn.base import ClassifierMixin
 from sklearn.utils.metaestimators import available_if
 
-from losszoo.errors import LosszooError
+from losszoo.errors import LosszooError, UsageError
 from losszoo.losses.signatures import TABLE
 from losszoo.sklearn.labels import LabelEstimator
 from losszoo.sklearn.losses import LABELS, predicting
 from losszoo.sklearn.rows import Array
+from losszoo.training.data.class_weight import BALANCED, as_text
 from losszoo.training.evaluation.metrics import labels_of
 
 
@@ -37,6 +40,7 @@ def _has_scores(estimator: LossClassifier) -> bool:
     return signature is None or TABLE[signature].has_head
 
 
+@dataclass(eq=False, repr=False)
 class LossClassifier(ClassifierMixin, LabelEstimator):  # type: ignore[misc]
     """A classifier trained with any loss of labels: of logits, of embeddings, of neighbors.
 
@@ -44,6 +48,8 @@ class LossClassifier(ClassifierMixin, LabelEstimator):  # type: ignore[misc]
         loss: of the signature multiclass, binary or regression (a network with a head; three classes or more are
             one against the rest for the last two), neighbors (the soft vote of all training rows), or embedding, pair,
             triplet or views (the vote of the nearest training rows).
+        class_weight: how often the rows of each class count: "balanced" (n / (C * count) of the training rows), or
+            weights by label, where a label that is not named has 1. None: all alike.
         others: see :class:`LossEstimator`, and there for the attributes.
 
     Attributes:
@@ -57,8 +63,24 @@ class LossClassifier(ClassifierMixin, LabelEstimator):  # type: ignore[misc]
         True
     """
 
+    class_weight: Any = field(default=None, kw_only=True)
+
     _kind: ClassVar[str] = LABELS
     _default: ClassVar[str] = LABELS
+
+    @property
+    def _class_weight(self) -> str | None:
+        given = self.class_weight
+        if not isinstance(given, Mapping):
+            if given is not None and not (isinstance(given, str) and given == BALANCED):
+                raise UsageError(f"class_weight must be None, 'balanced' or weights by label, got {given!r}")
+            return given
+        places = {label: place for place, label in enumerate(self.classes_.tolist())}
+        unknown = [label for label in given if label not in places]
+        if unknown:
+            known = ", ".join(map(repr, places))
+            raise UsageError(f"class_weight must be by the labels of y, {known}, got {unknown[0]!r}")
+        return as_text({places[label]: weight for label, weight in given.items()})
 
     def predict(self, X: Any) -> Array:  # noqa: N803
         """(N,) labels."""

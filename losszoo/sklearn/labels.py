@@ -17,19 +17,21 @@ from losszoo.sklearn.rows import Array
 class LabelEstimator(LossEstimator):
     """Base of the estimators that are trained on labels."""
 
-    def fit(self, X: Any, y: Any) -> Self:  # noqa: N803
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:  # noqa: N803
         """Train.
 
         Args:
             X: (N, columns), finite numbers.
             y: (N,), labels of at least two classes: whole numbers, texts or booleans.
+            sample_weight: (N,), how often each row counts, >= 0; a row of weight 0 is absent, its class too where it
+                is the only one. None: all alike.
 
         Raises:
             ValueError: what came cannot be learned from, or a parameter is not legal.
             NonFiniteError: the loss became NaN or infinite, more often than ``on_nonfinite`` allows.
             KeyboardInterrupt: Ctrl-C.
         """
-        inputs, labels = self._training_rows(X, y)
+        inputs, labels, weights = self._training_rows(X, y, sample_weight)
         check_classification_targets(labels)
         classes, targets = np.unique(labels, return_inverse=True)
         if len(classes) < 2:
@@ -41,6 +43,6 @@ class LabelEstimator(LossEstimator):
             summary="The rows of an estimator.",
             metric="accuracy",
         )
-        self._fit(inputs, targets.astype(np.int64), spec, len(classes))
         self.classes_: Array = classes
+        self._fit(inputs, targets.astype(np.int64), weights, spec, len(classes))
         return self

@@ -41,21 +41,22 @@ class LossRegressor(RegressorMixin, LossEstimator):  # type: ignore[misc]
     _kind: ClassVar[str] = NUMBERS
     _default: ClassVar[str] = NUMBERS
 
-    def fit(self, X: Any, y: Any) -> Self:  # noqa: N803
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:  # noqa: N803
         """Train.
 
         Args:
             X: (N, columns), finite numbers.
             y: (N,), finite numbers.
+            sample_weight: (N,), how often each row counts, >= 0; a row of weight 0 is absent. None: all alike.
 
         Raises:
             ValueError: what came cannot be learned from, or a parameter is not legal.
             NonFiniteError: the loss became NaN or infinite, more often than ``on_nonfinite`` allows.
             KeyboardInterrupt: Ctrl-C.
         """
-        inputs, numbers = self._training_rows(X, y, y_numeric=True)
+        inputs, numbers, weights = self._training_rows(X, y, sample_weight, y_numeric=True)
         check_range("y", numbers)
-        self._fit(inputs, np.asarray(numbers, dtype=np.float64), _SPEC, classes=0)
+        self._fit(inputs, np.asarray(numbers, dtype=np.float64), weights, _SPEC, classes=0)
         return self
 
     def predict(self, X: Any) -> Array:  # noqa: N803

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils import check_array
 
 from losszoo.errors import UsageError
 from losszoo.registry.specs import TaskSpec
@@ -36,10 +37,11 @@ class Columns:
     scaler: Any = None
 
     @classmethod
-    def fitted(cls, inputs: Array, numeric: Any, names: Array | None) -> Columns:
-        """By what the training rows say."""
+    def fitted(cls, inputs: Array, numeric: Any, names: Array | None, weights: Array | None = None) -> Columns:
+        """By what the training rows say, each as often as its weight."""
         chosen = _places(numeric, inputs.shape[1], names)
-        scaler = StandardScaler().fit(inputs[:, chosen].astype(np.float64)) if len(chosen) else None
+        numbers = inputs[:, chosen].astype(np.float64)
+        scaler = StandardScaler().fit(numbers, sample_weight=weights) if len(chosen) else None
         return cls(chosen, np.setdiff1d(np.arange(inputs.shape[1]), chosen), scaler)
 
     def __call__(self, inputs: Array) -> Array:
@@ -68,6 +70,25 @@ def _places(numeric: Any, width: int, names: Array | None) -> Array:
         f"numeric must be None, how many leading columns are numbers, or the mask, the places or the names of the "
         f"numeric ones among {width} columns, got {numeric!r}"
     )
+
+
+def checked_weights(given: Any, rows: int) -> Array | None:
+    """The weights of rows in float64; None where there are none.
+
+    Raises:
+        UsageError: another shape, a weight below 0 or not finite, or none above 0.
+    """
+    if given is None:
+        return None
+    weights = check_array(given, ensure_2d=False, dtype=np.float64, input_name="sample_weight")
+    weights = np.full(rows, weights) if weights.ndim == 0 else weights
+    if weights.shape != (rows,):
+        raise UsageError(f"sample_weight must have shape ({rows},), one number for each row, got {weights.shape}")
+    if (weights < 0).any():
+        raise UsageError(f"sample_weight must be >= 0, got {weights.min()} in row {weights.argmin()}")
+    if not weights.any():
+        raise UsageError("sample_weight must be above 0 for some row, got only zero weights")
+    return weights
 
 
 def held_out(targets: Array, fraction: float | None, seed: int, *, classes: bool) -> tuple[Array, Array]:
@@ -113,17 +134,29 @@ class Rows(Task):
         val: row numbers of validation.
         numeric: how many columns are numeric.
         classes: how many labels there are.
+        weights: (N,), how often each row counts; None: all alike.
     """
 
-    def __init__(self, spec: TaskSpec, inputs: Array, targets: Array, val: Array, numeric: int, classes: int) -> None:
+    def __init__(
+        self,
+        spec: TaskSpec,
+        inputs: Array,
+        targets: Array,
+        val: Array,
+        numeric: int,
+        classes: int,
+        weights: Array | None = None,
+    ) -> None:
         self.spec, self.inputs, self.targets, self.val = spec, inputs, targets, val
-        self.numeric = numeric
+        self.numeric, self.weights = numeric, weights
         self.class_names = tuple(str(label) for label in range(classes))
 
     def splits(self, seed: int = 0) -> Splits:
         """Training and validation rows; a part that is not used holds only the first row."""
         train = np.setdiff1d(np.arange(len(self.targets)), self.val)
         val = self.val if len(self.val) else train[:1]
+        if self.weights is not None:
+            self.row_weights = {"train": self.weights[train], "val": self.weights[val]}
         return Splits(*(Split(self.inputs[rows], self.targets[rows]) for rows in (train, val, train[:1])))
 
     def setup(self, signature: str) -> Setup:

@@ -155,8 +155,8 @@ class Prediction:
         return {name: {**found[name], metric: probed[name]} for name in parts}
 
     def _soft(self, queries: Tensor, train: Tensor, data: Prepared, own: bool) -> Tensor:
-        """Soft nearest neighbors over all training rows."""
-        targets = data.train.targets
+        """Soft nearest neighbors over all training rows, each as often as its weight."""
+        targets, weights = data.train.targets, data.train.weights_with(data.class_weights)
         mixed_of = one_hot(targets, data.classes).to(queries.dtype) if data.classes else targets[:, None]
         prepared = geometry(queries, train, self.similarity, self.temperature, (False, False))
         size = Streaming().block_rows(len(train), queries.dtype, queries.device, softmax=True)
@@ -167,6 +167,7 @@ class Prediction:
             block = slice(start, min(start + size, len(queries)))
             scores = prepared.scores(block, buffer[: block.stop - start])
             logits = scores if prepared.sign > 0 else scores.neg_()
+            logits = logits if weights is None else logits.add_(weights.log())
             mixed.append(torch.softmax(without_own(logits, start if own else None), 1) @ mixed_of)
         return torch.cat(mixed)
 
