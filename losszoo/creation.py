@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import nn
 
-from losszoo.common.text import in_one_line, kind_name, message_of, shown
+from losszoo.common.text import in_one_line, kind_name, message_of, plain_list, shown
 from losszoo.errors import UsageError, nearest, suggest
 from losszoo.losses.configured_loss import LossInfo
 from losszoo.losses.declare import declared
@@ -79,6 +79,7 @@ def create(
         >>> create("focal", gamma=1.0)(torch.zeros(2), torch.ones(2))
         tensor(0.3466)
     """
+    params = {name: plain_list(value) for name, value in params.items()}
     maker = Maker(CreateOptions(Policy(reduction, empty), validate, signature, expects, streaming, relation))
     made = _made(maker, loss, params)
     if (streaming or relation) and not any(isinstance(leaf, PairwiseLoss) for leaf in single_losses(made)):

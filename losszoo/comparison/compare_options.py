@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from numbers import Integral
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from losszoo.common.text import kind_name
+from losszoo.common.text import kind_name, listed
 from losszoo.errors import UsageError, suggest
 from losszoo.registry.compatibility import check_fit, own_names
 from losszoo.registry.expressions import parse
@@ -93,7 +94,8 @@ def check(request: CompareRequest) -> Checked:
 
 def _tasks(members: Any, problems: list[str], notes: list[str]) -> tuple[list[TaskSpec], dict[str, Any]]:
     """The specs of the tasks, and each as it was given, by its name. Text without a colon is a name."""
-    members = list(members) if isinstance(members, Sequence) and not isinstance(members, str) else [members]
+    several = listed(members)
+    members = [members] if several is None else several
     texts = [member for member in members if isinstance(member, str)]
     texts = _distinct("task", texts, str.strip, problems, notes) if texts else []
     given: dict[str, Any] = {}
@@ -149,25 +151,25 @@ def parse_seeds(text: str) -> int | tuple[int, ...]:
 
 
 def _seeds(given: int | Sequence[int], problems: list[str]) -> list[int]:
-    if isinstance(given, int) and not isinstance(given, bool):
-        if 1 <= given <= _MOST_SEEDS:
-            return list(range(given))
+    if isinstance(given, Integral) and not isinstance(given, bool):
+        if 1 <= int(given) <= _MOST_SEEDS:
+            return list(range(int(given)))
         problems.append(f"seeds must be from 1 to {_MOST_SEEDS}, got {given}")
         return []
-    seeds = [] if isinstance(given, bool | str) else list(dict.fromkeys(given))
-    legal = all(isinstance(seed, int) and not isinstance(seed, bool) and 0 <= seed < 2**32 for seed in seeds)
+    seeds = list(dict.fromkeys(listed(given) or ()))
+    legal = all(isinstance(seed, Integral) and not isinstance(seed, bool) and 0 <= int(seed) < 2**32 for seed in seeds)
     if not seeds or not legal:
         rule = "how many, or a list of whole numbers in [0, 2^32)"
         problems.append(f"seeds must be {rule}, got {given!r}")
-    return seeds if legal else []
+    return [int(seed) for seed in seeds] if legal else []
 
 
 def _distinct(
     what: str, given: Sequence[Any], key: Callable[[str], str], problems: list[str], notes: list[str]
 ) -> list[str]:
     """Each member once; one that is written in two ways is one."""
-    if isinstance(given, str):
-        given = [given]
+    several = listed(given)
+    given = [given] if several is None else several
     if not given:
         problems.append(f"a comparison must have a {what}, got none")
     found: dict[str, str] = {}

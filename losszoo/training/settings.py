@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from losszoo.common.text import shown
+from losszoo.common.text import plain_list, shown
 from losszoo.errors import UnknownNameError, UsageError, nearest, suggest
 from losszoo.registry.params import Param
 from losszoo.tasks.task import Setup
@@ -62,7 +62,7 @@ def parse_overrides(items: Iterable[str] | Mapping[str, Any]) -> Overrides:
         group, dot, name = key.partition(".")
         if not dot or not name or group not in GROUPS:
             raise UsageError(f"a setting must start with {', '.join(f'{g}.' for g in GROUPS)}, got {key}={value}")
-        groups[group][name] = as_text(value) if key == "recipe.class_weight" else value
+        groups[group][name] = as_text(value) if key == "recipe.class_weight" else plain_list(value)
     return Overrides(**groups)
 
 

@@ -30,7 +30,8 @@ class TuneOptions(ResultOptions):
         class_weight: shorthand of ``recipe.class_weight``: "balanced", or weights by class name.
         model: a network of your own, "file.py:Net"; with one job also a class or function that makes one.
         set: ``model.``, ``recipe.``, ``loss.`` and ``task.`` keys that are fixed.
-        search: ``KEY=LOW:HIGH``, ``KEY=LOW:HIGH:log`` or ``KEY=a,b,c``: replaces a range, or adds one.
+        search: ``KEY=LOW:HIGH``, ``KEY=LOW:HIGH:log`` or ``KEY=a,b,c``: replaces a range, or adds one; in a mapping
+            by key a list holds choices.
         seed: of the sampler.
         timeout: seconds after which no trial is started.
         threads: of torch in each process; None is one where there are several processes, else torch's own.
@@ -49,7 +50,7 @@ class TuneOptions(ResultOptions):
     class_weight: str | Mapping[str, float] | None = None
     model: Any = None
     set: Iterable[str] | Mapping[str, Any] = ()
-    search: Iterable[str] | Mapping[str, str] = ()
+    search: Iterable[str] | Mapping[str, Any] = ()
     seed: int = 0
     timeout: float | None = None
     threads: int | None = None

@@ -238,7 +238,7 @@ class SumLoss(Summable):
                 raise UsageError(
                     f"inputs must be by label or signature ({', '.join(dict.fromkeys(known))}), got {key!r}"
                 )
-            if not isinstance(value, tuple | list):
+            if not isinstance(value, Sequence) or isinstance(value, str):
                 raise UsageError(f"inputs[{key!r}] must be a tuple of arguments, got {kind_name(value)}")
 
         def inputs_of(term: Term, leaf: Summable) -> tuple[Any, ...]:

@@ -216,7 +216,9 @@ def make_table_task(
     drop: Sequence[str],
 ) -> TableTask:
     """:meth:`losszoo.Task.from_table`."""
-    return TableTask(table, TableOptions(target, kind, split, group, time, tuple(drop)))
+    return TableTask(
+        table, TableOptions(target, kind, split, group, time, (drop,) if isinstance(drop, str) else tuple(drop))
+    )
 
 
 def table_again(source: Mapping[str, Any]) -> TableTask:

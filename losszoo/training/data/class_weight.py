@@ -112,7 +112,7 @@ def with_class_weight(data: Prepared, given: Any, spec: TaskSpec, names: Sequenc
         raise UsageError(
             f"class_weight must be left out on {spec.name}, a {spec.kind} task, whose targets are no labels, got {text}"
         )
-    weights = class_weights(text, data.class_counts, names or [str(label) for label in range(data.classes)])
+    weights = class_weights(text, data.class_counts, list(names) or [str(label) for label in range(data.classes)])
     if data.train.targets.ndim > 1:
         option = f"weight=[{', '.join(f'{weight:.4g}' for weight in weights)}]"
         raise UsageError(
