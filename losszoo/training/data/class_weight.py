@@ -22,7 +22,7 @@ def as_text(given: Any) -> str | None:
     """A class weight as a recipe holds it.
 
     Args:
-        given: "balanced", text, weights by class, or None.
+        given: "balanced", text, weights by class, or None, as text too.
 
     Raises:
         UsageError: anything else.
@@ -32,7 +32,7 @@ def as_text(given: Any) -> str | None:
         'yes=3,no=0.5'
     """
     if given is None or isinstance(given, str):
-        return given
+        return None if given is None or given.strip().lower() == "none" else given
     if not isinstance(given, Mapping) or not given:
         raise UsageError(f"{_RULE}, got {shown(given)}")
     return ",".join(f"{name}={weight}" for name, weight in given.items())
