@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from losszoo.comparison.cell import Cell, named
@@ -30,6 +30,7 @@ class Row:
         statuses: how many cells have each status.
         seconds: mean of training, a run.
         peak_memory_mb: the largest.
+        others: means of the other metrics that were asked for, by name.
         leads: the best of those with most seeds, to which the others are compared.
     """
 
@@ -45,6 +46,7 @@ class Row:
     statuses: Mapping[str, int]
     seconds: float | None
     peak_memory_mb: float | None
+    others: Mapping[str, float | None] = field(default_factory=dict)
     leads: bool = False
 
     @property
@@ -102,18 +104,30 @@ class Comparison:
         }
 
 
-def make_table(task: TaskSpec, records: Mapping[Cell, Mapping[str, Any]], seeds: Sequence[int]) -> list[Row]:
-    """The rows of a task, best first; those without a number last."""
+def make_table(
+    task: TaskSpec, records: Mapping[Cell, Mapping[str, Any]], seeds: Sequence[int], others: Sequence[str] = ()
+) -> list[Row]:
+    """The rows of a task, best first; those without a number last.
+
+    Args:
+        task: its spec, with the metric that decides.
+        records: of the cells.
+        seeds: that were asked for.
+        others: names of further metrics, whose means are shown.
+    """
     groups: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
     for cell, record in records.items():
         if cell.task == task.name:
             groups.setdefault((cell.kind, cell.loss), []).append(record)
-    scores = {name: _scores(task, group, name[0], seeds) for name, group in groups.items()}
+    scores = {name: _scores(task.metric, group, name[0], seeds) for name, group in groups.items()}
     order = sorted(groups, key=lambda name: place(scores[name].mean, task.direction))
     ordered = {name: scores[name] for name in order}
     differences, best = to_the_best(ordered, task.direction), leader(ordered, task.direction)
     rows = [_row(name, groups[name], own, len(seeds), differences.get(name)) for name, own in ordered.items()]
-    return [replace(row, leads=name == best) for name, row in zip(order, rows, strict=True)]
+    further = [{metric: _scores(metric, groups[name], name[0], seeds).mean for metric in others} for name in ordered]
+    return [
+        replace(row, others=means, leads=name == best) for name, row, means in zip(order, rows, further, strict=True)
+    ]
 
 
 def ranks_of(tables: Mapping[str, Sequence[Row]], tasks: Sequence[TaskSpec]) -> dict[str, float]:
@@ -122,11 +136,11 @@ def ranks_of(tables: Mapping[str, Sequence[Row]], tasks: Sequence[TaskSpec]) -> 
     return mean_ranks([(means[task.name], task.direction) for task in tasks])
 
 
-def _scores(task: TaskSpec, records: Sequence[Mapping[str, Any]], kind: str, seeds: Sequence[int]) -> Scores:
+def _scores(metric: str, records: Sequence[Mapping[str, Any]], kind: str, seeds: Sequence[int]) -> Scores:
     """Test metric by seed, where it is a number; a baseline is the same for every seed."""
     found = {}
     for record in records:
-        value = record["result"]["metrics"]["test"].get(task.metric) if record["status"] == "done" else None
+        value = record["result"]["metrics"]["test"].get(metric) if record["status"] == "done" else None
         if value is not None and math.isfinite(value):
             found[record["seed"]] = value
     if kind == "loss":

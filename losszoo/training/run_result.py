@@ -27,6 +27,8 @@ class RunResult:
         run_dir: folder with config, history, result, checkpoint and crash bundles.
         stop_reason: why it stopped before the last epoch, in words.
         notes: what did nothing in it, such as a term whose weight was 0 throughout.
+        per_class: recall, precision, f1 and support of the test part, by the name of each class; empty for a task
+            without classes.
     """
 
     loss: str
@@ -41,6 +43,7 @@ class RunResult:
     run_dir: str
     stop_reason: str = field(default="", compare=False)
     notes: tuple[str, ...] = field(default=(), compare=False)
+    per_class: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> RunResult:
@@ -54,7 +57,7 @@ class RunResult:
     def to_dict(self) -> dict[str, Any]:
         """The JSON record."""
         content = {**vars(self), "seconds": round(self.seconds, 3)}
-        for name in ("stop_reason", "notes"):
+        for name in ("stop_reason", "notes", "per_class"):
             if not content[name]:
                 del content[name]
         record: dict[str, Any] = jsonable(content)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from losszoo.common.files import jsonable
 from losszoo.tasks.make_task import flags_of
+from losszoo.tasks.metric_choice import several
 from losszoo.training.result_options import RESULT_OPTIONS
 from losszoo.tuning.storage import shown
 from losszoo.tuning.study import THREADS, Counts, best_of, count, default_of, running_elsewhere
@@ -130,7 +131,7 @@ def _best(trial: FrozenTrial, plan: StudyPlan) -> Best:
         loss=text,
         settings=settings,
         command=command_line(plan, text, settings, trial.user_attrs[THREADS])
-        if plan.expression and flags_of(plan.given)
+        if plan.expression and flags_of(plan.given) and not any(map(callable, several(plan.options.metric)))
         else None,
     )
 
@@ -142,6 +143,8 @@ def command_line(plan: StudyPlan, loss: str, settings: Mapping[str, Any], thread
     for key, value in settings.items():
         words += ["--set", f"{key}={written(value)}"]
     options, plain = plan.options, TuneOptions()
+    for metric in several(options.metric):
+        words += ["--metric", metric]
     for name in ("epochs", "model", *RESULT_OPTIONS):
         value, flag = getattr(options, name), f"--{name.replace('_', '-')}"
         if value != getattr(plain, name):

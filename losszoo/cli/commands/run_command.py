@@ -18,6 +18,7 @@ from losszoo.registry.compatibility import check_fit, leaves, own_names
 from losszoo.registry.expressions import Weighted, parse
 from losszoo.registry.registry import installed
 from losszoo.registry.specs import TaskSpec
+from losszoo.tasks.metric_choice import judged
 from losszoo.tasks.tables.read_table import is_table
 from losszoo.training.result_options import ResultOptions
 
@@ -50,6 +51,13 @@ EXIT_CODES = {"completed": 0, "stopped-early": 0, "stopped-by-guard": 1, "interr
 )
 @click.option("--epochs", type=click.IntRange(min=1), help="The same as --set recipe.epochs=N.")
 @click.option("--model", metavar="FILE.PY:NET", help="A network of your own under the loss: a torch.nn.Module.")
+@click.option(
+    "--metric",
+    multiple=True,
+    metavar="NAME",
+    help="Metric by which the best epoch is chosen, by its name in scikit-learn: f1_macro, roc_auc, log_loss. More of "
+    "them are reported too.",
+)
 @click.option("--clip-norm", default=ResultOptions.clip_norm, type=float, help="Largest gradient norm.")
 @click.option(
     "--clip-value", default=ResultOptions.clip_value, type=float, help="Largest absolute value of a gradient entry."
@@ -138,7 +146,7 @@ def start_run(loss: str, task: str | Task, settings: tuple[str, ...], as_json: b
     """A new run."""
     check_options(settings, **options)
     registry = installed()
-    spec = announced(task)
+    spec = judged(announced(task), options["metric"])
     loss = told_own_names(loss)
     terms = parse(loss)
     check_fit(registry, terms, spec)  # before torch is imported: a wrong name is answered at once
@@ -185,7 +193,7 @@ def resume_run(
     given = [
         f"--{name.replace('_', '-')}"
         for name in ("settings", *options)
-        if name not in ("checkpoint_seconds", "tensorboard", "model")
+        if name not in ("checkpoint_seconds", "tensorboard", "model", "per_class")
         and context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
     ]
     given += ["--task"] if task is not None and ":" not in task else []
@@ -202,7 +210,8 @@ def resume_run(
 
         kept = read_run(Path(folder))
         again = kept.task_of(task)
-        spec = announced(again)
+        by_name = () if kept.config.get("metric_is_object") else kept.config.get("metric", ())
+        spec = judged(announced(again), by_name)
         beside = {name: options[name] for name in ("checkpoint_seconds", "tensorboard", "model")}
         result = run(loss, task, resume=folder, trust=trust, raise_interrupt=False, **beside, **hooks(update))
     if kept.result is not None and is_first():
