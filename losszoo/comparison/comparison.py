@@ -31,6 +31,7 @@ class Row:
         seconds: mean of training, a run.
         peak_memory_mb: the largest.
         others: means of the other metrics that were asked for, by name.
+        per_class: recall, precision, f1 and support of the test part by the name of the class, means over the seeds.
         leads: the best of those with most seeds, to which the others are compared.
     """
 
@@ -47,6 +48,7 @@ class Row:
     seconds: float | None
     peak_memory_mb: float | None
     others: Mapping[str, float | None] = field(default_factory=dict)
+    per_class: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
     leads: bool = False
 
     @property
@@ -174,4 +176,16 @@ def _row(
         peak_memory_mb=max(
             (record["peak_memory_mb"] for record in records if record["peak_memory_mb"] is not None), default=None
         ),
+        per_class=_per_class([result.get("per_class") or {} for result in results]),
     )
+
+
+def _per_class(results: Sequence[Mapping[str, Mapping[str, float]]]) -> dict[str, dict[str, float | None]]:
+    """Means over the runs, of which one of an earlier version has no classes."""
+    known = [classes for classes in results if classes]
+    if not known:
+        return {}
+    return {
+        name: {key: mean([classes[name][key] for classes in known if name in classes]) for key in row}
+        for name, row in known[0].items()
+    }

@@ -58,6 +58,7 @@ EXIT_CODES = {"completed": 0, "stopped-early": 0, "stopped-by-guard": 1, "interr
     help="Metric by which the best epoch is chosen, by its name in scikit-learn: f1_macro, roc_auc, log_loss. More of "
     "them are reported too.",
 )
+@click.option("--per-class", is_flag=True, help="Show recall, precision, F1 and support of each class too.")
 @click.option("--clip-norm", default=ResultOptions.clip_norm, type=float, help="Largest gradient norm.")
 @click.option(
     "--clip-value", default=ResultOptions.clip_value, type=float, help="Largest absolute value of a gradient entry."
@@ -144,6 +145,7 @@ def command(
 
 def start_run(loss: str, task: str | Task, settings: tuple[str, ...], as_json: bool, options: dict[str, Any]) -> None:
     """A new run."""
+    per_class = options.pop("per_class")
     check_options(settings, **options)
     registry = installed()
     spec = judged(announced(task), options["metric"])
@@ -158,7 +160,7 @@ def start_run(loss: str, task: str | Task, settings: tuple[str, ...], as_json: b
         from losszoo.training.run import run
 
         result = run(loss, task, set=settings, raise_interrupt=False, **options, **hooks(update))
-    answer(result, spec, twins_of(terms), as_json, target_of(task))
+    answer(result, spec, twins_of(terms), as_json, target_of(task), per_class)
 
 
 def announced(task: str | Task) -> TaskSpec:
@@ -216,10 +218,12 @@ def resume_run(
         result = run(loss, task, resume=folder, trust=trust, raise_interrupt=False, **beside, **hooks(update))
     if kept.result is not None and is_first():
         click.echo(f"note: this run had ended ({kept.result.status}); nothing was trained", err=True)
-    answer(result, spec, twins_of(parse(result.loss)), as_json, target_of(again))
+    answer(result, spec, twins_of(parse(result.loss)), as_json, target_of(again), options["per_class"])
 
 
-def answer(result: RunResult, spec: TaskSpec, twins: Mapping[str, str], as_json: bool, target: str) -> None:
+def answer(
+    result: RunResult, spec: TaskSpec, twins: Mapping[str, str], as_json: bool, target: str, by_class: bool
+) -> None:
     """The result, once: of several ranks the first one speaks.
 
     Args:
@@ -228,6 +232,7 @@ def answer(result: RunResult, spec: TaskSpec, twins: Mapping[str, str], as_json:
         twins: the exhibits in the loss, each with its stable form.
         as_json: whether stdout is for the document.
         target: of the task, where it is code of the user.
+        by_class: show a table of the classes too.
     """
     if is_first():
         from rich.console import Console
@@ -236,7 +241,7 @@ def answer(result: RunResult, spec: TaskSpec, twins: Mapping[str, str], as_json:
 
         if as_json:
             print_json(result.to_dict())
-        show(result, spec, Console(stderr=as_json, highlight=False), twins, target)
+        show(result, spec, Console(stderr=as_json, highlight=False), twins, target, by_class)
     exit_with(EXIT_CODES[result.status])
 
 
