@@ -67,8 +67,8 @@ def compare(
         fresh: compute anew the cells that were made with another config, instead of refusing them.
         on_progress: called from a thread when a cell begins or ends.
         on_grid: called once with the grid, after all checks and before anything is computed.
-        options: of :func:`losszoo.run`: set, epochs, model, metric, clip_norm, clip_value, clip, on_nonfinite, accumulate,
-            precision, compile, device, signature, expects, tensorboard.
+        options: of :func:`losszoo.run`: set, epochs, model, metric, clip_norm, clip_value, clip, on_nonfinite,
+            accumulate, precision, compile, device, signature, expects, tensorboard.
 
     Returns:
         Cells, tables and ranks. Cells without a result are its ``failures``; nothing is raised for them.

@@ -118,12 +118,17 @@ def _tasks(members: Any, problems: list[str], notes: list[str]) -> tuple[list[Ta
 
 def _judged(tasks: list[TaskSpec], asked: Any, problems: list[str]) -> list[TaskSpec]:
     """The specs with the metric that decides."""
-    specs = []
+    specs: list[TaskSpec] = []
+    try:
+        own = [name_of_metric(member) for member in several(asked) if callable(member)]
+    except UsageError as error:
+        problems.append(str(error))
+        return specs
+    if own:
+        problems.append(f"metric of a comparison must be given by name, got the function {own[0]}")
+        return specs
     for spec in tasks:
         try:
-            own = [name_of_metric(member) for member in several(asked) if callable(member)]
-            if own:
-                raise UsageError(f"metric of a comparison must be given by name, got the function {own[0]}")
             specs.append(judged(spec, asked, f"task {spec.name}"))
         except UsageError as error:
             problems.append(str(error))

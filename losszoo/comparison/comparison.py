@@ -11,6 +11,8 @@ from typing import Any
 from losszoo.comparison.cell import Cell, named
 from losszoo.comparison.statistics import Difference, Scores, deviation, leader, mean, mean_ranks, place, to_the_best
 from losszoo.registry.specs import TaskSpec
+from losszoo.tasks.tables.frames import frame_of
+from losszoo.training.run_result import RESULT_COLUMNS, metric_rows
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,31 @@ class Comparison:
         """The cells without a result."""
         return [record for record in self.cells if record["status"] != "done"]
 
+    def to_frame(self) -> Any:
+        """A pandas DataFrame, flat: task, loss, kind, seed, status, part, metric, value, seconds.
+
+        A row for each cell, part and metric; ``kind`` tells a loss from a baseline, and ``status`` is that of the cell.
+        A cell without a result has one row, whose part and metric are empty and whose value is NaN.
+
+        Raises:
+            UsageError: pandas is not installed.
+
+        Example:
+            >>> import tempfile, losszoo
+            >>> found = losszoo.compare(["mse", "mae"], ["diabetes"], seeds=1, epochs=1, out=tempfile.mkdtemp())
+            >>> frame = found.to_frame()
+            >>> test = frame[(frame.part == "test") & (frame.metric == "rmse")]
+            >>> sorted(test.loss), test.value.notna().all().item()
+            (['mae', 'mse'], True)
+        """
+        rows = []
+        for record in self.cells:
+            told = {name: record[name] for name in ("task", "loss", "kind", "seed", "status")}
+            result = record["result"] or {}
+            empty = {**told, "part": None, "metric": None, "value": math.nan}
+            rows += [{**row, "seconds": result.get("seconds")} for row in _rows(result, told) or [empty]]
+        return frame_of(rows, (*RESULT_COLUMNS[:2], "kind", *RESULT_COLUMNS[2:], "seconds"))
+
     def to_dict(self) -> dict[str, Any]:
         """The document of ``losszoo compare --json``."""
         return {
@@ -104,6 +131,10 @@ class Comparison:
             "tables": {task: [row.to_dict() for row in rows] for task, rows in self.tables.items()},
             "failures": self.failures,
         }
+
+
+def _rows(result: Mapping[str, Any], told: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return metric_rows(result.get("metrics", {}), **told)
 
 
 def make_table(

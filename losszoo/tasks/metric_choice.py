@@ -105,15 +105,32 @@ SCORERS: Mapping[str, Metric] = MappingProxyType(
 SYNONYMS: Mapping[str, str] = MappingProxyType(
     {
         **{f"{a}_{n}": f"{n}_{a}" for n in ("f1", "precision", "recall") for a in ("macro", "micro", "weighted")},
-        **{"acc": "accuracy", "balanced_acc": "balanced_accuracy", "mcc": "matthews_corrcoef", "f1_score": "f1"},
-        **{"auc": "roc_auc", "auroc": "roc_auc", "roc_auc_score": "roc_auc"},
-        **{"ap": "average_precision", "average_precision_score": "average_precision"},
-        **{"logloss": "log_loss", "nll": "log_loss", "brier": "brier_score", "brier_score_loss": "brier_score"},
-        **{"mse": "mean_squared_error", "rmse": "root_mean_squared_error", "mae": "mean_absolute_error"},
-        **{"mape": "mean_absolute_percentage_error", "medae": "median_absolute_error", "r2_score": "r2"},
-        **{"msle": "mean_squared_log_error", "rmsle": "root_mean_squared_log_error"},
+        "acc": "accuracy",
+        "balanced_acc": "balanced_accuracy",
+        "mcc": "matthews_corrcoef",
+        "f1_score": "f1",
+        "auc": "roc_auc",
+        "auroc": "roc_auc",
+        "roc_auc_score": "roc_auc",
+        "ap": "average_precision",
+        "average_precision_score": "average_precision",
+        "logloss": "log_loss",
+        "nll": "log_loss",
+        "brier": "brier_score",
+        "brier_score_loss": "brier_score",
+        "mse": "mean_squared_error",
+        "rmse": "root_mean_squared_error",
+        "mae": "mean_absolute_error",
+        "mape": "mean_absolute_percentage_error",
+        "medae": "median_absolute_error",
+        "r2_score": "r2",
+        "msle": "mean_squared_log_error",
+        "rmsle": "root_mean_squared_log_error",
     }
 )
+
+# What a kind that is not installed may call its metric.
+_ERRORS = ("loss", "error")
 
 
 def several(asked: Metrics) -> tuple[Any, ...]:
@@ -168,14 +185,35 @@ def judged(spec: TaskSpec, asked: Metrics = (), owner: str = "") -> TaskSpec:
     if (first.name, first.direction) == (spec.metric, spec.direction):
         return spec
     same = first.name == spec.metric
-    return replace(
-        spec, metric=first.name, direction=first.direction, published=spec.published if same else ()
-    )
+    return replace(spec, metric=first.name, direction=first.direction, published=spec.published if same else ())
 
 
 def fitting_metrics(kind: KindSpec) -> list[str]:
     """All that judge a kind of task by name, its own first."""
     return [*kind.metrics, *(n for n, m in SCORERS.items() if kind.target_type in m.fits and _own(kind, n) is None)]
+
+
+def less_is_better(name: str) -> bool:
+    """Whether less of a metric is better, of which only the name is known.
+
+    Example:
+        >>> less_is_better("log_loss"), less_is_better("accuracy")
+        (True, False)
+    """
+    found = SCORERS.get(_canonical(name))
+    if found is not None:
+        return found.direction == "min"
+    return name in _ERRORS or any(name in kind.smaller for kind in installed().kinds.values())
+
+
+def same_metric(asked: str, names: Sequence[str]) -> str | None:
+    """The one of several names that means what was asked for.
+
+    Example:
+        >>> same_metric("macro_f1", ["accuracy", "f1_macro"])
+        'f1_macro'
+    """
+    return next((name for name in names if name == asked or _canonical(name) == _canonical(asked)), None)
 
 
 def _metric(spec: TaskSpec, asked: Any, owner: str) -> Metric:
@@ -200,8 +238,7 @@ def _metric(spec: TaskSpec, asked: Any, owner: str) -> Metric:
 
 def _own(kind: KindSpec, name: str) -> str | None:
     """The name under which a kind measures it itself."""
-    wanted = _canonical(name)
-    return next((own for own in kind.metrics if own == name or _canonical(own) == wanted), None)
+    return name if name in kind.metrics else same_metric(name, kind.metrics)
 
 
 def _canonical(name: str) -> str:

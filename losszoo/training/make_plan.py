@@ -169,7 +169,9 @@ def choose(
     target = task if isinstance(task, str) and own is not None else ""
     chosen = {"split": split, **task_options}
     notes = idle_in_run(built.terms, setup.recipe.epochs, steps_of(setup.recipe, data, options))
-    return Choice(loss, built, made, target, chosen, setup, dict(overrides.loss), options, data, metrics, (*notes, *unclear))
+    return Choice(
+        loss, built, made, target, chosen, setup, dict(overrides.loss), options, data, metrics, (*notes, *unclear)
+    )
 
 
 def steps_of(recipe: Recipe, data: Prepared, options: Options) -> int:

@@ -123,8 +123,8 @@ def _resumed(
     if again or given:
         named = [*(["task"] if again else []), *given]
         raise UsageError(
-            "resume must stand alone, or with loss, model, metric, trust, checkpoint_seconds, tensorboard and a task of "
-            f"your own, as the run folder holds every setting, got {', '.join(named)}"
+            "resume must stand alone, or with loss, model, metric, trust, checkpoint_seconds, tensorboard and a task "
+            f"of your own, as the run folder holds every setting, got {', '.join(named)}"
         )
     if loss is not None:
         kept.loss(loss)  # refuses another one, of a run that has ended too

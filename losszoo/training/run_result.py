@@ -8,6 +8,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from losszoo.common.files import jsonable
+from losszoo.tasks.tables.frames import frame_of
+
+RESULT_COLUMNS = ("task", "loss", "seed", "status", "part", "metric", "value")
+
+
+def metric_rows(metrics: Mapping[str, Mapping[str, float | None]], **run: Any) -> list[dict[str, Any]]:
+    """The metrics of a run as flat rows, each with what tells the run."""
+    return [
+        {**run, "part": part, "metric": name, "value": math.nan if value is None else value}
+        for part, named in metrics.items()
+        for name, value in named.items()
+    ]
 
 
 @dataclass(frozen=True)
@@ -53,6 +65,15 @@ class RunResult:
             for part, named in record["metrics"].items()
         }
         return cls(**{**record, "metrics": metrics, "notes": tuple(record.get("notes", ()))})
+
+    def to_frame(self) -> Any:
+        """A pandas DataFrame with a row for each part and metric: task, loss, seed, status, part, metric, value.
+
+        Raises:
+            UsageError: pandas is not installed.
+        """
+        rows = metric_rows(self.metrics, task=self.task, loss=self.loss, seed=self.seed, status=self.status)
+        return frame_of(rows, RESULT_COLUMNS)
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON record."""

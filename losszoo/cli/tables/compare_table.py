@@ -27,13 +27,13 @@ _COLUMNS = (
     Column("loss", left=True),
     Column("mean"),
     Column("+-"),
-    Column("n", spare=3),
-    Column("to the best", spare=2),
+    Column("n", spare=4),
+    Column("to the best", spare=3),
     Column("95 % interval"),
-    Column("non-finite", spare=4),
-    Column("seconds", spare=5),
-    Column("peak MB", spare=6),
-    Column("status", spare=1, left=True),
+    Column("non-finite", spare=5),
+    Column("seconds", spare=6),
+    Column("peak MB", spare=7),
+    Column("status", spare=2, left=True),
 )
 
 
@@ -90,7 +90,7 @@ def render(comparison: Comparison, room: int | None, by_class: bool = False) -> 
 
 def _columns(others: Sequence[str]) -> tuple[Column, ...]:
     """With a column for each further metric that was asked for, behind the one that decides."""
-    return (*_COLUMNS[:3], *(Column(name.replace("_", " ")) for name in others), *_COLUMNS[3:])
+    return (*_COLUMNS[:3], *(Column(name.replace("_", " "), spare=1) for name in others), *_COLUMNS[3:])
 
 
 def _lines(task: TaskSpec, rows: Sequence[Row], others: Sequence[str] = ()) -> Iterator[tuple[tuple[str, ...], str]]:
@@ -99,7 +99,9 @@ def _lines(task: TaskSpec, rows: Sequence[Row], others: Sequence[str] = ()) -> I
     placed: list[tuple[float | None, tuple[str, ...], str]] = [(row.mean, _cells(row), _style(row)) for row in rows]
     for method, value, spread, source in task.published:
         name = f"{method} [{sources.index(source) + 1}]"
-        placed.append((value, (name, f"{value:.4f}", "" if spread is None else f"{spread:.4f}", *[""] * (7 + len(others))), "dim"))
+        placed.append(
+            (value, (name, f"{value:.4f}", "" if spread is None else f"{spread:.4f}", *[""] * (7 + len(others))), "dim")
+        )
     sign = -1.0 if task.direction == "max" else 1.0
     placed.sort(key=lambda line: (line[0] is None, sign * (line[0] or 0.0)))
     yield from ((cells, style) for _, cells, style in placed)

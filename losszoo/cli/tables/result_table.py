@@ -52,9 +52,7 @@ def show(
     print_blocks(map(Text, next_steps(result, twins, target)), console)
 
 
-def render(
-    result: RunResult, task: TaskSpec, room: int | None, by_class: bool = False
-) -> Iterator[RenderableType]:
+def render(result: RunResult, task: TaskSpec, room: int | None, by_class: bool = False) -> Iterator[RenderableType]:
     """Status, metrics, classes, published results, guard, folder."""
     yield Text.assemble(
         (result.loss, "bold"),

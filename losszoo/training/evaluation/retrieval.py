@@ -42,9 +42,7 @@ def precision_at_1(embeddings: Any, labels: Any, *, gallery: Any = None, gallery
     return recall_at_k(embeddings, labels, 1, gallery=gallery, gallery_labels=gallery_labels)
 
 
-def recall_at_k(
-    embeddings: Any, labels: Any, k: int = 1, *, gallery: Any = None, gallery_labels: Any = None
-) -> float:
+def recall_at_k(embeddings: Any, labels: Any, k: int = 1, *, gallery: Any = None, gallery_labels: Any = None) -> float:
     """Share of rows that find their label among the k nearest rows.
 
     As metric learning counts it: one hit is enough, however many rows share the label.
@@ -113,9 +111,7 @@ def map_at_r(embeddings: Any, labels: Any, *, gallery: Any = None, gallery_label
     return _mean([_average_precision_at_r(hits[:relevant]) for hits, relevant in found])
 
 
-def knn_accuracy(
-    embeddings: Any, labels: Any, k: int = 5, *, gallery: Any = None, gallery_labels: Any = None
-) -> float:
+def knn_accuracy(embeddings: Any, labels: Any, k: int = 5, *, gallery: Any = None, gallery_labels: Any = None) -> float:
     """Share of rows whose label wins the vote of the k nearest rows.
 
     A tie falls to the label, among those with most votes, that has the nearest row.
@@ -179,7 +175,7 @@ def _retrieved(embeddings: Any, labels: Any, gallery: Any, names: Any, k: int) -
 
 
 def _nearest(embeddings: Any, labels: Any, gallery: Any, names: Any, k: int) -> Iterator[tuple[Array, Any]]:
-    """The labels of all other rows, nearest first, beside the label of each row; nothing of rows that are not finite."""
+    """The labels of all other rows, nearest first, beside the label of each row; nothing where one is not finite."""
     points, own = _checked("embeddings", embeddings, "labels", labels)
     among, theirs = points, own
     if gallery is not None:
