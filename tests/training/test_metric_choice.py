@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
-from sklearn.metrics import get_scorer, get_scorer_names
+from sklearn.metrics import balanced_accuracy_score, get_scorer, get_scorer_names
 
 import losszoo
 from losszoo.errors import DataError, UsageError
@@ -262,6 +262,20 @@ def test_a_function_of_ones_own(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="metric must be given again, as this run was started with a function, cost"):
         losszoo.run(resume=result.run_dir, task=Rare)
     assert losszoo.run(resume=result.run_dir, task=Rare, metric=cost).metrics == result.metrics
+
+
+def test_a_run_scores_what_it_predicts(tmp_path: Path) -> None:
+    """The same answers judged twice: by the name, and by scikit-learn's own function."""
+    seen: list[float] = []
+
+    def watched(targets: Any, predicted: Any) -> float:
+        seen.append(balanced_accuracy_score(targets, predicted))
+        return seen[-1]
+
+    result = losszoo.run("cross-entropy", Rare, metric=["balanced_accuracy", watched], epochs=2, out=tmp_path)
+    for part in result.metrics.values():
+        assert part["balanced_accuracy"] == part["watched"]
+    assert set(seen) >= {part["watched"] for part in result.metrics.values()}
 
 
 def test_a_class_that_validation_lacks_leaves_the_log_loss_defined() -> None:
