@@ -16,12 +16,13 @@ from losszoo.registry.compatibility import check_fit, own_names
 from losszoo.registry.expressions import parse
 from losszoo.registry.registry import installed
 from losszoo.registry.specs import TaskSpec
+from losszoo.tasks.metric_choice import judged, name_of_metric, several
 from losszoo.tasks.tables.read_table import is_table
 from losszoo.training.result_options import ResultOptions
 
 # The options of a run that decide its result, with their defaults.
 DECIDING: Mapping[str, Any] = MappingProxyType(
-    {"set": (), "epochs": None, "class_weight": None, "model": None, **asdict(ResultOptions())}
+    {"set": (), "epochs": None, "class_weight": None, "model": None, "metric": (), **asdict(ResultOptions())}
 )
 # Options of a run that may differ without another result.
 FREE: Mapping[str, Any] = MappingProxyType({"tensorboard": False})
@@ -82,6 +83,7 @@ def check(request: CompareRequest) -> Checked:
         problems.append(f"threads must be a whole number >= 1, got {request.threads!r}")
     losses = [_with_names(loss) for loss in _distinct("loss", request.losses, _loss_key, problems, notes)]
     tasks, given = _tasks(request.tasks, problems, notes)
+    tasks = _judged(tasks, request.options.get("metric"), problems)
     if request.options.get("model") is not None and not isinstance(request.options["model"], str):
         problems.append(
             "model must be given as text, from which every worker makes it, got "
@@ -114,6 +116,25 @@ def _tasks(members: Any, problems: list[str], notes: list[str]) -> tuple[list[Ta
         given[spec.name] = member
         specs.append(spec)
     return specs, given
+
+
+def _judged(tasks: list[TaskSpec], asked: Any, problems: list[str]) -> list[TaskSpec]:
+    """The specs with the metric that decides."""
+    specs: list[TaskSpec] = []
+    try:
+        own = [name_of_metric(member) for member in several(asked) if callable(member)]
+    except UsageError as error:
+        problems.append(str(error))
+        return specs
+    if own:
+        problems.append(f"metric of a comparison must be given by name, got the function {own[0]}")
+        return specs
+    for spec in tasks:
+        try:
+            specs.append(judged(spec, asked, f"task {spec.name}"))
+        except UsageError as error:
+            problems.append(str(error))
+    return specs
 
 
 def _spec_of(given: Any) -> TaskSpec:

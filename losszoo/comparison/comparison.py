@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from losszoo.comparison.cell import Cell, named
 from losszoo.comparison.statistics import Difference, Scores, deviation, leader, mean, mean_ranks, place, to_the_best
 from losszoo.registry.specs import TaskSpec
+from losszoo.tasks.tables.frames import frame_of
+from losszoo.training.run_result import RESULT_COLUMNS, metric_rows
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,8 @@ class Row:
         statuses: how many cells have each status.
         seconds: mean of training, a run.
         peak_memory_mb: the largest.
+        others: means of the other metrics that were asked for, by name.
+        per_class: recall, precision, f1 and support of the test part by the name of the class, means over the seeds.
         leads: the best of those with most seeds, to which the others are compared.
     """
 
@@ -45,6 +49,8 @@ class Row:
     statuses: Mapping[str, int]
     seconds: float | None
     peak_memory_mb: float | None
+    others: Mapping[str, float | None] = field(default_factory=dict)
+    per_class: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
     leads: bool = False
 
     @property
@@ -90,6 +96,31 @@ class Comparison:
         """The cells without a result."""
         return [record for record in self.cells if record["status"] != "done"]
 
+    def to_frame(self) -> Any:
+        """A pandas DataFrame, flat: task, loss, kind, seed, status, part, metric, value, seconds.
+
+        A row for each cell, part and metric; ``kind`` tells a loss from a baseline, and ``status`` is that of the cell.
+        A cell without a result has one row, whose part and metric are empty and whose value is NaN.
+
+        Raises:
+            UsageError: pandas is not installed.
+
+        Example:
+            >>> import tempfile, losszoo
+            >>> found = losszoo.compare(["mse", "mae"], ["diabetes"], seeds=1, epochs=1, out=tempfile.mkdtemp())
+            >>> frame = found.to_frame()
+            >>> test = frame[(frame.part == "test") & (frame.metric == "rmse")]
+            >>> sorted(test.loss), test.value.notna().all().item()
+            (['mae', 'mse'], True)
+        """
+        rows = []
+        for record in self.cells:
+            told = {name: record[name] for name in ("task", "loss", "kind", "seed", "status")}
+            result = record["result"] or {}
+            empty = {**told, "part": None, "metric": None, "value": math.nan}
+            rows += [{**row, "seconds": result.get("seconds")} for row in _rows(result, told) or [empty]]
+        return frame_of(rows, (*RESULT_COLUMNS[:2], "kind", *RESULT_COLUMNS[2:], "seconds"))
+
     def to_dict(self) -> dict[str, Any]:
         """The document of ``losszoo compare --json``."""
         return {
@@ -102,18 +133,34 @@ class Comparison:
         }
 
 
-def make_table(task: TaskSpec, records: Mapping[Cell, Mapping[str, Any]], seeds: Sequence[int]) -> list[Row]:
-    """The rows of a task, best first; those without a number last."""
+def _rows(result: Mapping[str, Any], told: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return metric_rows(result.get("metrics", {}), **told)
+
+
+def make_table(
+    task: TaskSpec, records: Mapping[Cell, Mapping[str, Any]], seeds: Sequence[int], others: Sequence[str] = ()
+) -> list[Row]:
+    """The rows of a task, best first; those without a number last.
+
+    Args:
+        task: its spec, with the metric that decides.
+        records: of the cells.
+        seeds: that were asked for.
+        others: names of further metrics, whose means are shown.
+    """
     groups: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
     for cell, record in records.items():
         if cell.task == task.name:
             groups.setdefault((cell.kind, cell.loss), []).append(record)
-    scores = {name: _scores(task, group, name[0], seeds) for name, group in groups.items()}
+    scores = {name: _scores(task.metric, group, name[0], seeds) for name, group in groups.items()}
     order = sorted(groups, key=lambda name: place(scores[name].mean, task.direction))
     ordered = {name: scores[name] for name in order}
     differences, best = to_the_best(ordered, task.direction), leader(ordered, task.direction)
     rows = [_row(name, groups[name], own, len(seeds), differences.get(name)) for name, own in ordered.items()]
-    return [replace(row, leads=name == best) for name, row in zip(order, rows, strict=True)]
+    further = [{metric: _scores(metric, groups[name], name[0], seeds).mean for metric in others} for name in ordered]
+    return [
+        replace(row, others=means, leads=name == best) for name, row, means in zip(order, rows, further, strict=True)
+    ]
 
 
 def ranks_of(tables: Mapping[str, Sequence[Row]], tasks: Sequence[TaskSpec]) -> dict[str, float]:
@@ -122,11 +169,11 @@ def ranks_of(tables: Mapping[str, Sequence[Row]], tasks: Sequence[TaskSpec]) -> 
     return mean_ranks([(means[task.name], task.direction) for task in tasks])
 
 
-def _scores(task: TaskSpec, records: Sequence[Mapping[str, Any]], kind: str, seeds: Sequence[int]) -> Scores:
+def _scores(metric: str, records: Sequence[Mapping[str, Any]], kind: str, seeds: Sequence[int]) -> Scores:
     """Test metric by seed, where it is a number; a baseline is the same for every seed."""
     found = {}
     for record in records:
-        value = record["result"]["metrics"]["test"].get(task.metric) if record["status"] == "done" else None
+        value = record["result"]["metrics"]["test"].get(metric) if record["status"] == "done" else None
         if value is not None and math.isfinite(value):
             found[record["seed"]] = value
     if kind == "loss":
@@ -160,4 +207,16 @@ def _row(
         peak_memory_mb=max(
             (record["peak_memory_mb"] for record in records if record["peak_memory_mb"] is not None), default=None
         ),
+        per_class=_per_class([result.get("per_class") or {} for result in results]),
     )
+
+
+def _per_class(results: Sequence[Mapping[str, Mapping[str, float]]]) -> dict[str, dict[str, float | None]]:
+    """Means over the runs, of which one of an earlier version has no classes."""
+    known = [classes for classes in results if classes]
+    if not known:
+        return {}
+    return {
+        name: {key: mean([classes[name][key] for classes in known if name in classes]) for key in row}
+        for name, row in known[0].items()
+    }

@@ -12,6 +12,7 @@ import torch
 from losszoo.common.seeding import Randomness
 from losszoo.losses.sums.sum_loss import SumLoss
 from losszoo.pairs.distributed.collectives import World
+from losszoo.tasks.metric_choice import Metric
 from losszoo.tasks.task import Recipe, Task
 from losszoo.training.data.batch_inputs import Model
 from losszoo.training.data.prepared_data import Prepared
@@ -42,6 +43,7 @@ class Plan:
         record: where it is written down.
         config: everything that decides the result.
         seed: of the run.
+        metrics: that judge it, those of the kind aside; the first decides.
         notes: of what does nothing in it.
         accumulate: batches that make one step.
         world: the ranks that train together; None for one process.
@@ -62,6 +64,7 @@ class Plan:
     record: Record
     config: Mapping[str, Any]
     seed: int
+    metrics: tuple[Metric, ...]
     notes: tuple[str, ...] = ()
     accumulate: int = 1
     world: World | None = None
@@ -71,7 +74,7 @@ class Plan:
     @property
     def deciding(self) -> tuple[str, str]:
         """The metric that decides, and its direction."""
-        return self.task.spec.metric, self.task.spec.direction
+        return self.metrics[0].name, self.metrics[0].direction
 
     @property
     def step_rows(self) -> int:

@@ -17,6 +17,7 @@ from losszoo.tasks.task import Task
 from losszoo.training.build_loss import device_of
 from losszoo.training.distributed import agreed, joined
 from losszoo.training.evaluation.pca_map import embedding_map
+from losszoo.training.evaluation.scorers import per_class
 from losszoo.training.loop import OnEpoch, fit
 from losszoo.training.make_plan import Choice, build, choose, new_record
 from losszoo.training.plan import Plan
@@ -117,20 +118,23 @@ def _resumed(
 ) -> RunResult:
     """The rest of a run that was killed or interrupted."""
     kept = read_run(folder)
-    given = [name for name in options if name not in ("checkpoint_seconds", "tensorboard", "model")]
+    given = [name for name in options if name not in ("checkpoint_seconds", "tensorboard", "model", "metric")]
     again = task is not None and not kept.config.get("task_is_own")
     if again or given:
         named = [*(["task"] if again else []), *given]
         raise UsageError(
-            "resume must stand alone, or with loss, model, trust, checkpoint_seconds, tensorboard and a task of your "
-            f"own, as the run folder holds every setting, got {', '.join(named)}"
+            "resume must stand alone, or with loss, model, metric, trust, checkpoint_seconds, tensorboard and a task "
+            f"of your own, as the run folder holds every setting, got {', '.join(named)}"
         )
     if loss is not None:
         kept.loss(loss)  # refuses another one, of a run that has ended too
+    checked = _options(options)
+    if "metric" in options:
+        kept.metrics(checked.metric)  # alike
     if kept.result is not None:
         return kept.result
-    checked = _options(options)
-    beside = {name: getattr(checked, name) for name in options} | {"model": kept.network(checked.model, trust)}
+    beside = {name: getattr(checked, name) for name in options}
+    beside |= {"model": kept.network(checked.model, trust), "metric": kept.metrics(checked.metric)}
     chosen = kept.options(**beside)
     with (
         joined(chosen.device) as world,
@@ -223,24 +227,33 @@ def _record(make: Callable[[], Record], world: World | None) -> Record:
 
 def _conclude(plan: Plan, progress: Progress, parts: tuple[str, ...]) -> RunResult:
     """Score the best state, and write the result down."""
-    metrics = plan.prediction.score(plan.model, plan.data, parts, plan.deciding)
+    judged = plan.prediction.judge(plan.model, plan.data, parts, plan.deciding, answered=True)
+    classes = tuple(plan.task.class_names or [str(label) for label in range(plan.data.classes)])
     result = RunResult(
         loss=plan.config["loss"],
         task=plan.task.spec.name,
         seed=plan.seed,
         status=progress.status,
-        metrics=metrics,
+        metrics={part: found.metrics for part, found in judged.items()},
         epochs=progress.epoch,
         steps=plan.guard.counts.steps,
         seconds=progress.seconds,
         guard=plan.guard.to_dict(),
         run_dir=str(plan.record.folder),
         stop_reason=progress.stop_reason,
-        notes=plan.notes,
+        notes=(*plan.notes, *_without_best(plan, progress)),
+        per_class=per_class(judged["test"].answers, classes) if plan.data.classes and "test" in judged else {},
     )
     features = plan.prediction.embedded(plan.model, plan.data.test) if "test" in parts else None
     if features is not None:
-        classes = plan.task.class_names or [str(label) for label in range(plan.data.classes)]
         plan.record.write_json("embedding.json", embedding_map(features, plan.data.test.targets, classes))
     plan.record.write_json("result.json", result.to_dict())
     return result
+
+
+def _without_best(plan: Plan, progress: Progress) -> list[str]:
+    """Where the metric that decides was never a number, no epoch was the best."""
+    metric, _ = plan.deciding
+    if not len(plan.data.val) or not progress.history or progress.best is not None:
+        return []
+    return [f"{metric} was no number on the validation rows after any epoch, so the state after the last one is scored"]

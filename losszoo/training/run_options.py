@@ -9,6 +9,7 @@ from typing import Any
 
 from losszoo.common.text import shown
 from losszoo.errors import UsageError
+from losszoo.tasks.metric_choice import Metrics, several
 from losszoo.training.data.class_weight import as_text
 from losszoo.training.guard.clip import Clip
 from losszoo.training.guard.guard import POLICIES
@@ -34,6 +35,9 @@ class Options(ResultOptions):
             same as ``recipe.class_weight``.
         model: a network of your own under the loss: a module, which is trained in place, a class or function that makes
             one, or "file.py:Net"; the same as the key ``model.trunk``.
+        metric: what judges the run, several to report several: a metric of the task's kind, the name of a scorer of
+            scikit-learn ("balanced_accuracy", "f1_macro", "log_loss"), or a function of targets and predictions, of
+            which more is better. The first one decides which epoch is the best. Left out: the task's own.
         tensorboard: write scalars and gradient histograms for TensorBoard into the run folder.
         parts: which parts of the data are scored at the end, of "train", "val" and "test".
         checkpoint_seconds: how much work a killed run may lose, >= 0; 0 saves after every step.
@@ -47,6 +51,7 @@ class Options(ResultOptions):
     epochs: int | None = None
     class_weight: str | Mapping[str, float] | None = None
     model: Any = None
+    metric: Metrics = ()
     tensorboard: bool = False
     parts: tuple[str, ...] = PARTS
     checkpoint_seconds: float = CHECKPOINT_SECONDS
@@ -65,6 +70,7 @@ class Options(ResultOptions):
         named = not isinstance(self.parts, str) and bool(self.parts) and set(self.parts) <= set(PARTS)
         _require(named, "parts", f"some of {', '.join(PARTS)}", self.parts)
         _require(self.checkpoint_seconds >= 0, "checkpoint_seconds", "a number >= 0", self.checkpoint_seconds)
+        several(self.metric)
         Clip(self.clip_norm, self.clip_value, self.clip)
 
 

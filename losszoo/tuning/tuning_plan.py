@@ -116,13 +116,13 @@ def make_study_plan(loss: str | Callable[..., Any], task: Any, options: TuneOpti
     settled = {**fixed, **{key: value for key, value in shorthands.items() if value is not None}}
     searched = split_items(options.search)
     space, defaults = _searched(chosen, expression, settled, searched)
-    spec = chosen.task.spec
+    spec, deciding = chosen.task.spec, chosen.metrics[0]
     return StudyPlan(
         loss=loss,
         task=spec.name,
         given=task,
-        metric=spec.metric,
-        direction=spec.direction,
+        metric=deciding.name,
+        direction=deciding.direction,
         options=options,
         expression=expression,
         space=space,
@@ -159,7 +159,7 @@ def _identity(
     chosen: Choice, options: TuneOptions, space: Mapping[str, Dimension], fixed: Mapping[str, Any]
 ) -> dict[str, Any]:
     config = chosen.config(None)
-    spec = chosen.task.spec
+    spec, deciding = chosen.task.spec, chosen.metrics[0]
     plain: dict[str, Any] = jsonable(
         {
             "format": FORMAT,
@@ -169,7 +169,6 @@ def _identity(
             "task": spec.name,
             **{key: config[key] for key in ("task_source", "task_is_own", "task_identity") if key in config},
             "task options": config["task_options"],
-            "metric": f"{spec.metric} ({spec.direction})",
             "seeds": options.seeds,
             "splits": options.splits,
             "set": fixed,
@@ -177,6 +176,8 @@ def _identity(
             "trunk": config["trunk"],
             "model": config["model"],
             **options.of_runs(),
+            # Those that are only reported decide no trial.
+            "metric": f"{deciding.name} ({deciding.direction})",
             **({"model": config["trunk"]} if options.model is not None else {}),
             "search": {key: str(space[key]) for key in sorted(space)},
         }

@@ -58,6 +58,7 @@ _MOST_SHOWN = 4
 @click.option(
     "--out", default="comparisons", show_default=True, help="Folder of the results; a second call continues there."
 )
+@click.option("--per-class", is_flag=True, help="Show recall, precision, F1 and support of each class too.")
 @click.option("--fresh", is_flag=True, help="Compute cells again that have another config.")
 def command(
     tasks: tuple[str, ...],
@@ -80,6 +81,7 @@ def command(
     losszoo compare --task digits --loss bce --seeds 3,7,11 --timeout 60
     losszoo compare --task abalone --loss nca --backend ray --address head:6379
     """
+    by_class = options.pop("per_class")
     check_options(settings, options["epochs"], options["out"])
     how_many = parse_seeds(seeds)
     given = given_tasks(tasks, options)
@@ -100,7 +102,7 @@ def command(
 
     if as_json:
         print_json(comparison.to_dict())
-    show(comparison, Console(stderr=as_json, highlight=False))
+    show(comparison, Console(stderr=as_json, highlight=False), by_class)
     exit_with(1 if comparison.failures else 0)
 
 

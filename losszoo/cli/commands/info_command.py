@@ -18,6 +18,7 @@ from losszoo.registry.from_source.static_class import first_line
 from losszoo.registry.params import Param
 from losszoo.registry.registry import Registry, in_a_file, installed
 from losszoo.registry.specs import LossSpec, TaskSpec
+from losszoo.tasks.metric_choice import fitting_metrics
 
 # Text is read more easily in lines no longer than this.
 _WIDEST = 100
@@ -130,6 +131,7 @@ def task_page(registry: Registry, spec: TaskSpec) -> str:
     facts = [
         ("kind", spec.kind),
         ("metric", f"{spec.metric} ({tasks_command.DIRECTIONS[spec.direction]})"),
+        ("--metric", ", ".join(fitting_metrics(registry.kinds[spec.kind]))),
         ("losses", ", ".join(losses_for(registry, spec)) or "none installed"),
         ("target", spec.target),
         ("from", str(registry.origin("task", spec.name))),

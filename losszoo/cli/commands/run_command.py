@@ -18,6 +18,7 @@ from losszoo.registry.compatibility import check_fit, leaves, own_names
 from losszoo.registry.expressions import Weighted, parse
 from losszoo.registry.registry import installed
 from losszoo.registry.specs import TaskSpec
+from losszoo.tasks.metric_choice import judged
 from losszoo.tasks.tables.read_table import is_table
 from losszoo.training.result_options import ResultOptions
 
@@ -55,6 +56,14 @@ EXIT_CODES = {"completed": 0, "stopped-early": 0, "stopped-by-guard": 1, "interr
     help="How often the rows of each class count in the loss; the same as --set recipe.class_weight.",
 )
 @click.option("--model", metavar="FILE.PY:NET", help="A network of your own under the loss: a torch.nn.Module.")
+@click.option(
+    "--metric",
+    multiple=True,
+    metavar="NAME",
+    help="Metric by which the best epoch is chosen, by its name in scikit-learn: f1_macro, roc_auc, log_loss. More of "
+    "them are reported too.",
+)
+@click.option("--per-class", is_flag=True, help="Show recall, precision, F1 and support of each class too.")
 @click.option("--clip-norm", default=ResultOptions.clip_norm, type=float, help="Largest gradient norm.")
 @click.option(
     "--clip-value", default=ResultOptions.clip_value, type=float, help="Largest absolute value of a gradient entry."
@@ -141,9 +150,10 @@ def command(
 
 def start_run(loss: str, task: str | Task, settings: tuple[str, ...], as_json: bool, options: dict[str, Any]) -> None:
     """A new run."""
+    per_class = options.pop("per_class")
     check_options(settings, **options)
     registry = installed()
-    spec = announced(task)
+    spec = judged(announced(task), options["metric"])
     loss = told_own_names(loss)
     terms = parse(loss)
     check_fit(registry, terms, spec)  # before torch is imported: a wrong name is answered at once
@@ -155,7 +165,7 @@ def start_run(loss: str, task: str | Task, settings: tuple[str, ...], as_json: b
         from losszoo.training.run import run
 
         result = run(loss, task, set=settings, raise_interrupt=False, **options, **hooks(update))
-    answer(result, spec, twins_of(terms), as_json, target_of(task))
+    answer(result, spec, twins_of(terms), as_json, target_of(task), per_class)
 
 
 def announced(task: str | Task) -> TaskSpec:
@@ -190,7 +200,7 @@ def resume_run(
     given = [
         f"--{name.replace('_', '-')}"
         for name in ("settings", *options)
-        if name not in ("checkpoint_seconds", "tensorboard", "model")
+        if name not in ("checkpoint_seconds", "tensorboard", "model", "per_class")
         and context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
     ]
     given += ["--task"] if task is not None and ":" not in task else []
@@ -207,15 +217,18 @@ def resume_run(
 
         kept = read_run(Path(folder))
         again = kept.task_of(task)
-        spec = announced(again)
+        by_name = () if kept.config.get("metric_is_object") else kept.config.get("metric", ())
+        spec = judged(announced(again), by_name)
         beside = {name: options[name] for name in ("checkpoint_seconds", "tensorboard", "model")}
         result = run(loss, task, resume=folder, trust=trust, raise_interrupt=False, **beside, **hooks(update))
     if kept.result is not None and is_first():
         click.echo(f"note: this run had ended ({kept.result.status}); nothing was trained", err=True)
-    answer(result, spec, twins_of(parse(result.loss)), as_json, target_of(again))
+    answer(result, spec, twins_of(parse(result.loss)), as_json, target_of(again), options["per_class"])
 
 
-def answer(result: RunResult, spec: TaskSpec, twins: Mapping[str, str], as_json: bool, target: str) -> None:
+def answer(
+    result: RunResult, spec: TaskSpec, twins: Mapping[str, str], as_json: bool, target: str, by_class: bool
+) -> None:
     """The result, once: of several ranks the first one speaks.
 
     Args:
@@ -224,6 +237,7 @@ def answer(result: RunResult, spec: TaskSpec, twins: Mapping[str, str], as_json:
         twins: the exhibits in the loss, each with its stable form.
         as_json: whether stdout is for the document.
         target: of the task, where it is code of the user.
+        by_class: show a table of the classes too.
     """
     if is_first():
         from rich.console import Console
@@ -232,7 +246,7 @@ def answer(result: RunResult, spec: TaskSpec, twins: Mapping[str, str], as_json:
 
         if as_json:
             print_json(result.to_dict())
-        show(result, spec, Console(stderr=as_json, highlight=False), twins, target)
+        show(result, spec, Console(stderr=as_json, highlight=False), twins, target, by_class)
     exit_with(EXIT_CODES[result.status])
 
 

@@ -18,6 +18,7 @@ from losszoo.common.text import printable
 from losszoo.registry.compatibility import check_fit
 from losszoo.registry.expressions import parse
 from losszoo.registry.registry import installed
+from losszoo.tasks.metric_choice import judged
 from losszoo.training.result_options import RESULT_OPTIONS
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def command(
     loss = told_own_names(loss)
     terms = parse(loss)
     (given,) = given_tasks((task,), options)
-    spec = announced(given)
+    spec = judged(announced(given), options["metric"])
     check_fit(registry, terms, spec)  # before torch is imported: a wrong name is answered at once
     warn_of_exhibits(terms)
     warn_of_failures(registry)
@@ -120,7 +121,7 @@ def command(
 
 
 # Before --json and --debug, the last of every command.
-_OF_RUN = (*RESULT_OPTIONS, "class_weight", "model")
+_OF_RUN = (*RESULT_OPTIONS, "class_weight", "model", "metric")
 command.params[-2:-2] = [param for param in run_command.params if param.name in _OF_RUN]
 
 

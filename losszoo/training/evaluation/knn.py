@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from losszoo.losses.similarity import pairwise_logits
+from losszoo.tasks.metric_choice import Metric
 from losszoo.training.data.prepared_data import Prepared
 from losszoo.training.evaluation.outputs import vote_metrics
 
@@ -31,7 +32,9 @@ class Known:
     k: int = 0
 
 
-def best_k(features: Mapping[str, Tensor], data: Prepared, deciding: tuple[str, str]) -> int:
+def best_k(
+    features: Mapping[str, Tensor], data: Prepared, deciding: tuple[str, str], asked: Sequence[Metric] = ()
+) -> int:
     """The number of neighbors that is best on validation; of equally good ones the largest, the smoother rule.
 
     Without validation rows, the one that is best for each training row by the others.
@@ -42,7 +45,7 @@ def best_k(features: Mapping[str, Tensor], data: Prepared, deciding: tuple[str, 
     part = "train" if own else "val"
     values = []
     for votes in knn_votes(features[part], features["train"], data, choices, own):
-        measured = vote_metrics(votes, getattr(data, part), data)
+        measured = vote_metrics(votes, getattr(data, part), data, asked)
         value = measured.get(metric, next(iter(measured.values())))
         values.append(-math.inf if math.isnan(value) else value if direction == "max" else -value)
     return max(k for k, value in zip(choices, values, strict=True) if value == max(values))

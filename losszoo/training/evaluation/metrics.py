@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
+from losszoo.training.evaluation.retrieval import knn_accuracy as knn_accuracy
+from losszoo.training.evaluation.retrieval import map_at_r as map_at_r
+from losszoo.training.evaluation.retrieval import nmi as nmi
+from losszoo.training.evaluation.retrieval import precision_at_1 as precision_at_1
+from losszoo.training.evaluation.retrieval import r_precision as r_precision
+from losszoo.training.evaluation.retrieval import recall_at_1 as recall_at_1
+from losszoo.training.evaluation.retrieval import recall_at_k as recall_at_k
+
 Array = npt.NDArray[Any]
-_ROWS = 512  # rows of the distance matrix that exist at once
 
 
 def accuracy(labels: Array, predicted: Array) -> float:
@@ -107,60 +113,6 @@ def mean_iou(labels: Array, predicted: Array) -> float:
 
     labels, predicted = np.asarray(labels).ravel(), np.asarray(predicted).ravel()
     return float(jaccard_score(labels, predicted, average="macro")) if labels.size else math.nan
-
-
-def recall_at_1(embeddings: Array, labels: Array) -> float:
-    """Share of rows whose nearest other row has their label; rows alone with their label do not count.
-
-    >>> recall_at_1(np.array([[0.0], [1.0], [5.0], [7.0]]), np.array([0, 0, 1, 0]))
-    0.6666666666666666
-    """
-    return _mean([float(hits[0]) for hits in _retrieved(embeddings, labels)])
-
-
-def map_at_r(embeddings: Array, labels: Array) -> float:
-    r"""Mean average precision at R: each row retrieves as many others as share its label.
-
-    .. math:: \frac{1}{R} \sum_{i=1}^{R} P(i) \, [\text{i-th nearest is relevant}]
-
-    Unlike recall at 1 it tells apart embeddings that all have the right nearest neighbour.
-
-    Args:
-        embeddings: (N, D), compared by Euclidean distance; of equally near rows the lower index comes first.
-        labels: (N,). Rows alone with their label do not count.
-
-    Returns:
-        In [0, 1]; NaN where no two rows share a label.
-
-    Example:
-        >>> map_at_r(np.array([[0.0], [1.0], [5.0]]), np.array([0, 0, 0]))
-        1.0
-
-    Reference:
-        Musgrave, Belongie, Lim, "A Metric Learning Reality Check", ECCV 2020, arXiv:2003.08505.
-    """
-    return _mean([_average_precision_at_r(hits) for hits in _retrieved(embeddings, labels)])
-
-
-def _average_precision_at_r(hits: Array) -> float:
-    precision = np.cumsum(hits) / np.arange(1, len(hits) + 1)
-    return float(np.sum(precision * hits) / len(hits))
-
-
-def _retrieved(embeddings: Array, labels: Array) -> Iterator[Array]:
-    """For each row with R > 0 others of its label: which of its R nearest others are such, nearest first."""
-    points = torch.as_tensor(np.array(embeddings, dtype=np.float64))
-    labels = np.asarray(labels)
-    for start in range(0, len(labels), _ROWS):
-        rows = np.arange(start, min(start + _ROWS, len(labels)))
-        # Differences one by one: exact ties stay ties, which they do not in the expanded square.
-        distances = torch.cdist(points[rows], points, compute_mode="donot_use_mm_for_euclid_dist").numpy()
-        distances[rows - start, rows] = np.nan  # sorted behind everything else, infinities included
-        order = np.argsort(distances, axis=1, kind="stable")
-        same = labels[rows, None] == labels
-        for row, count in enumerate(same.sum(1) - 1):
-            if count:
-                yield same[row, order[row, :count]]
 
 
 def _difference(targets: Array, predicted: Array) -> Array:

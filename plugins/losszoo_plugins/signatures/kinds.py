@@ -17,12 +17,16 @@ class MulticlassTask(Kind):
     name = "multiclass"
     natural = "multiclass"
     metrics: tuple[str, ...] = ("accuracy",)
+    target_type = "multiclass"
     baselines: tuple[str, ...] = ("logistic-regression", "knn", "gradient-boosting", "nca-knn")
     labels = True
 
     def score(self, outputs: Tensor, targets: Tensor, data: Any, expects: str) -> dict[str, float]:
         labels = metrics.labels_of(outputs, expects).cpu().numpy()
         return {"accuracy": metrics.accuracy(targets.cpu().numpy(), labels)}
+
+    def answers(self, outputs: Tensor, targets: Tensor, data: Any, expects: str) -> dict[str, Any]:
+        return _answers_of_labels(outputs, targets, expects)
 
 
 class BinaryTask(MulticlassTask):
@@ -31,6 +35,7 @@ class BinaryTask(MulticlassTask):
     name = "binary"
     natural = "binary"
     metrics = ("accuracy", "average_precision")
+    target_type = "binary"
     classes = 2
 
     def score(self, outputs: Tensor, targets: Tensor, data: Any, expects: str) -> dict[str, float]:
@@ -46,12 +51,18 @@ class RegressionTask(Kind):
     name = "regression"
     natural = "regression"
     metrics = ("rmse", "mae")
+    smaller = ("rmse", "mae")
+    target_type = "continuous"
     baselines = ("ridge", "knn", "gradient-boosting")
     standardised = True
 
     def score(self, outputs: Tensor, targets: Tensor, data: Any, expects: str) -> dict[str, float]:
         numbers, wanted = (metrics.numbers_of(x, data).cpu().numpy() for x in (outputs, targets))
         return {"rmse": metrics.rmse(wanted, numbers), "mae": metrics.mae(wanted, numbers)}
+
+    def answers(self, outputs: Tensor, targets: Tensor, data: Any, expects: str) -> dict[str, Any]:
+        numbers, wanted = (metrics.numbers_of(x, data).cpu().numpy() for x in (outputs, targets))
+        return {"targets": wanted, "predict": numbers}
 
 
 class SegmentationTask(Kind):
@@ -60,6 +71,7 @@ class SegmentationTask(Kind):
     name = "segmentation"
     natural = "segmentation"
     metrics = ("iou",)
+    target_type = "binary"
     target_shape = "(N, C, ...)"
     target_dims = 3
 
@@ -75,6 +87,10 @@ class SegmentationTask(Kind):
         masks = metrics.positives_of(outputs, expects).cpu().numpy()
         return {"iou": metrics.iou(targets.cpu().numpy() > 0.5, masks)}
 
+    def answers(self, outputs: Tensor, targets: Tensor, data: Any, expects: str) -> dict[str, Any]:
+        """Of all pixels of all masks together."""
+        return _answers_of_labels(outputs.reshape(-1, 1), (targets > 0.5).long().reshape(-1), expects)
+
 
 class SemanticSegmentationTask(Kind):
     """One label of several for each pixel; -100 where a pixel is ignored."""
@@ -82,6 +98,7 @@ class SemanticSegmentationTask(Kind):
     name = "semantic-segmentation"
     natural = "segmentation"
     metrics = ("mean_iou", "accuracy")
+    target_type = "multiclass"
     labels = True
     ignored_label = -100
     target_shape = "(N, ...)"
@@ -100,6 +117,11 @@ class SemanticSegmentationTask(Kind):
         truth = targets[counts].cpu().numpy()
         return {"mean_iou": metrics.mean_iou(truth, predicted), "accuracy": metrics.accuracy(truth, predicted)}
 
+    def answers(self, outputs: Tensor, targets: Tensor, data: Any, expects: str) -> dict[str, Any]:
+        """Of all pixels that count, of all images together."""
+        counts = targets != self.ignored_label
+        return _answers_of_labels(outputs.movedim(1, -1)[counts], targets[counts], expects)
+
 
 class RetrievalTask(MulticlassTask):
     """Rows of one label find each other; validation and test rows are of labels that training has not seen."""
@@ -107,6 +129,7 @@ class RetrievalTask(MulticlassTask):
     name = "retrieval"
     natural = "embedding"
     metrics = ("recall_at_1", "map_at_r")
+    target_type = ""
     baselines = ("knn", "nca-knn")
     new_classes = True
 
@@ -126,6 +149,22 @@ class ViewsTask(MulticlassTask):
 
     def score_votes(self, votes: Tensor, targets: Tensor, data: Any) -> dict[str, float]:
         return {"knn_accuracy": self.score(votes, targets, data, "probabilities")["accuracy"]}
+
+
+def _answers_of_labels(outputs: Tensor, targets: Tensor, expects: str) -> dict[str, Any]:
+    """Labels, scores and, where the outputs are such, probabilities: (N, 1) or (N, C) outputs against (N,) labels."""
+    given = outputs.detach().double()
+    found = {"targets": targets, "predict": metrics.labels_of(outputs, expects)}
+    scores = given[:, 0] if given.shape[1] == 1 else given[:, 1] - given[:, 0] if given.shape[1] == 2 else given
+    # An order is all that counts, and scikit-learn takes no infinite score.
+    found["decision_function"] = torch.nan_to_num(scores, nan=torch.nan)
+    if expects != "logits":
+        shares = given.exp() if expects == "log-probabilities" else given
+        shares = torch.cat([1 - shares, shares], 1) if shares.shape[1] == 1 else shares
+        # One against the rest; a row that every class refuses is shared out alike.
+        shares = (shares + 1e-300) / (shares + 1e-300).sum(1, keepdim=True)
+        found["predict_proba"] = shares
+    return {name: values.cpu().numpy() for name, values in found.items()}
 
 
 def _refuse(where: str, rule: str, came: str) -> None:
