@@ -186,7 +186,7 @@ class TableTask(Task):
         rows = len(self.targets)
         batch = int(np.clip(2 ** round(np.log2(max(rows, 1) / 20)), 32, 512))
         recipe = Recipe(lr=2e-3, weight_decay=1e-3, batch_size=batch, epochs=100, patience=16)
-        return Setup(trunk="mlp", model={"dim": 64, "width": 128, "depth": 2}, recipe=recipe)
+        return Setup(trunk="mlp", model={"dim": 64, "width": 256, "depth": 2, "dropout": 0.3}, recipe=recipe)
 
 
 def _described(column: Column, encoding: Encoding) -> dict[str, Any]:
