@@ -20,8 +20,8 @@ _TABLE = "losszoo.tasks.tables.table_task:make_table_task"
 
 
 class Split(NamedTuple):
-    """One part of the data. ``inputs``: (N, ...) float32. ``targets``: (N,) int64 labels, (N,) float32 numbers or
-    (N, 1, H, W) float32 masks, by the kind of the task."""
+    """One part of the data. ``inputs``: (N, ...) float32. ``targets``: (N,) int64 labels, (N,) float32 numbers, (N, K)
+    of several outputs or (N, 1, H, W) float32 masks, by the kind of the task."""
 
     inputs: Array
     targets: Array
@@ -83,7 +83,7 @@ class Task(ABC):
         spec: the spec, set by the registry when the task is loaded.
         numeric: tabular inputs: how many leading columns are numbers, standardised with the training rows' mean and
             deviation (the rest, one-hot columns, stay as they are). None: all columns of (N, D) inputs.
-        class_names: names of the labels, in order; empty for tasks without classes.
+        class_names: names of the labels, or of the outputs of targets (N, K), in order; empty where they have none.
     """
 
     spec: TaskSpec

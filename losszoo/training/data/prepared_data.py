@@ -41,8 +41,8 @@ class Prepared:
         test: test rows.
         kind: of the task.
         classes: how many labels; 0 where the targets are numbers or masks.
-        center: mean of the training targets (regression; else 0).
-        scale: deviation of the training targets (regression; else 1).
+        center: mean of the training targets where they are standardised, of several outputs (K,); else 0.
+        scale: deviation of the training targets where they are standardised, of several outputs (K,); else 1.
     """
 
     train: Part
@@ -50,15 +50,16 @@ class Prepared:
     test: Part
     kind: str
     classes: int
-    center: float = 0.0
-    scale: float = 1.0
+    center: float | Array = 0.0
+    scale: float | Array = 1.0
 
 
 def prepare(task: Task, seed: int, device: torch.device) -> Prepared:
     """Load, check and scale the data of a task.
 
     Raises:
-        DataError: NaN or infinite entries (row and column), labels out of range, too few rows or classes.
+        DataError: NaN or infinite entries (row and column), labels out of range, too few rows or classes, another
+            number of names than of outputs.
     """
     kind, name = installed().kind(task.spec.kind), task.spec.name
     splits = _arrays(name, _given(task, seed))
@@ -67,10 +68,9 @@ def prepare(task: Task, seed: int, device: torch.device) -> Prepared:
     targets_by_part = {part: split.targets for part, split in zip(Splits._fields, splits, strict=True)}
     classes = count_classes(kind, name, task.class_names, targets_by_part) if kind.labels else 0
     mean, deviation = _moments(task, splits.train.inputs)
-    center, scale = 0.0, 1.0
-    if kind.standardised:
-        center = float(splits.train.targets.mean(dtype=np.float64))
-        scale = float(splits.train.targets.std(dtype=np.float64)) or 1.0
+    if not kind.labels:
+        _check_names(name, task.class_names, splits.train.targets)
+    center, scale = _unit(splits.train.targets) if kind.standardised else (0.0, 1.0)
 
     def tensors(split: Split) -> Part:
         inputs = ((split.inputs - mean) / deviation).astype(np.float32)
@@ -147,9 +147,12 @@ def _check_split(where: str, kind: Kind, split: Split, train: Split) -> None:
     if split.inputs.ndim < 2 or split.inputs.shape[1:] != train.inputs.shape[1:]:
         shape = f"(N, {', '.join(map(str, train.inputs.shape[1:])) or 'columns'})"
         refuse(where, f"inputs must have shape {shape}", f"{split.inputs.shape}")
-    kind.check_targets(where, split.targets)
     for what, values in (("inputs", split.inputs), ("targets", split.targets)):
         _check_finite(f"{where} {what}", values)
+    kind.check_targets(where, split.targets)
+    if split.targets.shape[1:] != train.targets.shape[1:]:
+        shape = f"(N, {', '.join(map(str, train.targets.shape[1:]))})"
+        refuse(where, f"targets must have shape {shape}, as in training", f"{split.targets.shape}")
 
 
 def _check_finite(where: str, values: Array) -> None:
@@ -161,6 +164,19 @@ def _check_finite(where: str, values: Array) -> None:
         column = f", column {', '.join(map(str, rest))}" if rest else ""
         came = f"{values[tuple(bad[0])]} in row {row}{column} ({len(bad)} such in all)"
         refuse(where, "must be finite in float32", f"{came}; drop or impute them before training")
+
+
+def _check_names(name: str, names: tuple[str, ...], targets: Array) -> None:
+    """Names of outputs are one for each column of targets (N, K)."""
+    if names and targets.ndim == 2 and len(names) != targets.shape[1]:
+        refuse(name, "class_names must be one for each output", f"{len(names)} names for {targets.shape[1]} outputs")
+
+
+def _unit(targets: Array) -> tuple[float | Array, float | Array]:
+    """Mean and deviation of targets, of several outputs (K,); 1 instead of a deviation of 0."""
+    center, scale = targets.mean(0, dtype=np.float64), targets.std(0, dtype=np.float64)
+    scale = np.where(scale == 0, 1.0, scale)
+    return (center, scale) if targets.ndim > 1 else (float(center), float(scale))
 
 
 def _moments(task: Task, inputs: Array) -> tuple[Array, Array]:
