@@ -101,7 +101,7 @@ class Task(ABC):
     @staticmethod
     def from_table(
         table: Any,
-        target: str,
+        target: str | Sequence[str],
         *,
         kind: str | None = None,
         split: str | None = None,
@@ -109,7 +109,7 @@ class Task(ABC):
         time: str | None = None,
         drop: Sequence[str] = (),
     ) -> Task:
-        """A task from a table of yours: one row for each sample, one column as target.
+        """A task from a table of yours: one row for each sample, one column as target, or several.
 
         Numbers are inputs as they are; a gap is filled with the median of the training rows, and marked in a column of
         its own. Words become one column of 0 and 1 each. What is done with every column stands in the ``notes`` of the
@@ -118,8 +118,10 @@ class Task(ABC):
 
         Args:
             table: path of a CSV, TSV or Parquet file, or a pandas DataFrame.
-            target: column that is predicted; rows without a value of it are left out.
-            kind: "binary", "multiclass" or "regression", where the target does not tell it.
+            target: column that is predicted; rows without a value of it are left out. Several columns of 0 and 1, or of
+                yes and no, make a task of the kind "multilabel", several of numbers one of the kind "multi-output".
+            kind: "binary", "multiclass" or "regression", of several targets "multilabel" or "multi-output", where they
+                do not tell it.
             split: column that says train, val or test; otherwise rows are drawn: 64, 16 and 20 %.
             group: column whose rows of one value stay in one part.
             time: column of numbers or dates; the newest fifth of the rows is the test part.
