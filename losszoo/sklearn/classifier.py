@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from sklearn.base import ClassifierMixin
 from sklearn.utils.metaestimators import available_if
@@ -11,9 +12,9 @@ from sklearn.utils.metaestimators import available_if
 from losszoo.errors import LosszooError
 from losszoo.losses.signatures import TABLE
 from losszoo.sklearn.labels import LabelEstimator
-from losszoo.sklearn.losses import LABELS, predicting
+from losszoo.sklearn.losses import LABEL_SETS, LABELS, predicting
 from losszoo.sklearn.rows import Array
-from losszoo.training.evaluation.metrics import labels_of
+from losszoo.training.evaluation.metrics import labels_of, positives_of
 
 
 def _signature(estimator: LossClassifier) -> str | None:
@@ -43,11 +44,12 @@ class LossClassifier(ClassifierMixin, LabelEstimator):  # type: ignore[misc]
     Args:
         loss: of the signature multiclass, binary or regression (a network with a head; three classes or more are
             one against the rest for the last two), neighbors (the soft vote of all training rows), or embedding, pair,
-            triplet or views (the vote of the nearest training rows).
+            triplet or views (the vote of the nearest training rows). With y (N, K) of 0 and 1, several labels for each
+            row, of the signature binary.
         others: see :class:`LossEstimator`, and there for the attributes.
 
     Attributes:
-        classes_: the labels, sorted.
+        classes_: the labels, sorted; with y (N, K) the numbers of its columns.
 
     Example:
         >>> from sklearn.datasets import load_breast_cancer
@@ -59,11 +61,28 @@ class LossClassifier(ClassifierMixin, LabelEstimator):  # type: ignore[misc]
 
     _kind: ClassVar[str] = LABELS
     _default: ClassVar[str] = LABELS
+    _kind_of_several: ClassVar[str] = LABEL_SETS
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = self._takes_several
+        return tags
+
+    def _more_tags(self) -> dict[str, Any]:  # of scikit-learn before 1.6
+        return {"multilabel": self._takes_several}
+
+    @property
+    def _has_label_sets(self) -> bool:
+        """Whether it was trained with y (N, K)."""
+        return self._fitted.data.kind == LABEL_SETS
 
     def predict(self, X: Any) -> Array:  # noqa: N803
-        """(N,) labels."""
-        labels = labels_of(self._outputs(X), "logits").numpy()
-        predicted: Array = self.classes_[labels]
+        """(N,) labels; (N, K) of 0 and 1 where it was trained with several labels for each row."""
+        scores = self._outputs(X)
+        if self._has_label_sets:
+            given: Array = positives_of(scores, "logits").numpy().astype(np.int64)
+            return given
+        predicted: Array = self.classes_[labels_of(scores, "logits").numpy()]
         return predicted
 
     @available_if(_has_probabilities)  # type: ignore[untyped-decorator]
@@ -71,9 +90,13 @@ class LossClassifier(ClassifierMixin, LabelEstimator):  # type: ignore[misc]
         """(N, C) probabilities, in the order of ``classes_``.
 
         Softmax or sigmoid of the logits, shares of one against the rest, or shares of the neighbors' votes. They are
-        what the loss makes of them: those of a hinge loss are in the right order, and no more.
+        what the loss makes of them: those of a hinge loss are in the right order, and no more. With several labels for
+        each row (N, K), a probability of each label.
         """
         shares = self._outputs(X, "probabilities").double()
+        if self._has_label_sets:
+            of_labels: Array = shares.numpy()
+            return of_labels
         if shares.shape[1] == 1:
             shares = torch.cat([1 - shares, shares], 1)
         # One against the rest; a row that every class refuses is shared out alike.
@@ -82,9 +105,9 @@ class LossClassifier(ClassifierMixin, LabelEstimator):  # type: ignore[misc]
 
     @available_if(_has_scores)  # type: ignore[untyped-decorator]
     def decision_function(self, X: Any) -> Array:  # noqa: N803
-        """(N,) for two classes, where the second is predicted above 0, else (N, C): the logits."""
+        """(N,) for two classes, where the second is predicted above 0, else (N, C) or (N, K): the logits."""
         scores = self._outputs(X)
-        if len(self.classes_) == 2:
+        if len(self.classes_) == 2 and not self._has_label_sets:
             scores = scores[:, 0] if scores.shape[1] == 1 else scores[:, 1] - scores[:, 0]
         decided: Array = scores.numpy()
         return decided

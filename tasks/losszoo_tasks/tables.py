@@ -43,7 +43,7 @@ def load_progression() -> tuple[Array, Array]:
 class BreastCancer(Task):
     """Malignant or benign; 63 % are benign."""
 
-    class_names = ("malignant", "benign")
+    class_names: tuple[str, ...] = ("malignant", "benign")
 
     def splits(self, seed: int = 0) -> Splits:
         inputs, labels = load_cancer()

@@ -62,7 +62,7 @@ def label_sets(targets: Array) -> Array:
     Args:
         targets: (N, K) of 0 and 1.
     """
-    _, sets = np.unique(targets, axis=0, return_inverse=True)
+    sets = np.unique(targets, axis=0, return_inverse=True)[1].ravel()
     counts = np.bincount(sets)
     codes: Array = np.where(counts[sets] < _FEWEST_OF_A_SET, counts.argmax(), sets)
     return codes
