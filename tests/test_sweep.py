@@ -34,6 +34,8 @@ SMALL = [
     ("bce", "digits"),
     ("huber", "diabetes"),
     ("mse", "breast-cancer"),
+    ("focal", "digits-properties"),
+    ("huber", "breast-cancer-worst"),
     ("smooth-segmentation", "digits-segmentation"),
     ("cross-entropy", "digits-semantic"),
     ("0.5*dice + 0.5*cross-entropy(weight=[0.2, 1, 1])", "digits-semantic"),

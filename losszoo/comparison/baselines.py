@@ -95,32 +95,44 @@ def _outputs(predict: Callable[[Array], Any], data: Prepared, classes: Iterable[
 
 
 def _tensor(predicted: Any, data: Prepared, classes: Iterable[int]) -> Tensor:
-    """(N, C) probabilities, 0 for classes that training does not hold; (N, 1) numbers of a regression."""
+    """(N, C) probabilities, 0 for classes that training does not hold; (N, 1) numbers, or (N, K) of several outputs."""
     import torch
 
     tensor = torch.as_tensor(predicted)
     if not data.classes:
-        return tensor.reshape(-1, 1)
+        return tensor.reshape(len(tensor), -1)
     full = tensor.new_zeros(len(tensor), data.classes)
     full[:, list(classes)] = tensor
     return full
 
 
-def _linear(data: Prepared, metrics: Metrics) -> Found:
-    """Of labels the logistic regression, of numbers the ridge regression, at the best strength of its penalty."""
-    from sklearn.linear_model import LogisticRegression, Ridge
+def _logistic(data: Prepared, metrics: Metrics) -> Found:
+    """The logistic regression, of several labels one for each, at the best strength of its penalty."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.multiclass import OneVsRestClassifier
 
     rows, targets = _rows(data.train), data.train.targets.numpy()
 
     def candidates() -> Iterator[Outputs]:
         for strength in _STRENGTHS:
+            model = LogisticRegression(C=strength, max_iter=2000)
             if data.classes:
-                model = LogisticRegression(C=strength, max_iter=2000).fit(rows, targets)
+                model.fit(rows, targets)
                 yield _outputs(model.predict_proba, data, model.classes_.tolist())
             else:
-                yield _outputs(Ridge(alpha=strength).fit(rows, targets).predict, data)
+                labels = OneVsRestClassifier(model).fit(rows, targets)
+                # Of a single label it gives both sides, no and yes.
+                yield {part: x[:, -targets.shape[1] :] for part, x in _outputs(labels.predict_proba, data).items()}
 
     return _best(candidates(), data, metrics)
+
+
+def _ridge(data: Prepared, metrics: Metrics) -> Found:
+    """The ridge regression at the best strength of its penalty."""
+    from sklearn.linear_model import Ridge
+
+    rows, targets = _rows(data.train), data.train.targets.numpy()
+    return _best((_outputs(Ridge(alpha=a).fit(rows, targets).predict, data) for a in _STRENGTHS), data, metrics)
 
 
 def _knn(data: Prepared, metrics: Metrics) -> Found:
@@ -186,8 +198,8 @@ def _nca(data: Prepared, metrics: Metrics) -> Found:
 
 
 _COMPUTE: Mapping[str, Callable[[Any, Sequence[Any]], Any]] = {
-    "logistic-regression": _linear,
-    "ridge": _linear,
+    "logistic-regression": _logistic,
+    "ridge": _ridge,
     "knn": _knn,
     "gradient-boosting": _boosting,
     "nca-knn": _nca,

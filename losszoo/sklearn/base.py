@@ -18,12 +18,13 @@ from torch import Tensor
 from losszoo.common.foreign_code import level_of_user
 from losszoo.common.interrupt import Interrupt
 from losszoo.common.seeding import isolated
-from losszoo.errors import NonFiniteError, UsageError
+from losszoo.errors import LosszooError, NonFiniteError, UsageError
+from losszoo.registry.registry import installed
 from losszoo.registry.specs import TaskSpec
 from losszoo.sklearn.compat import validate_data
 from losszoo.sklearn.fitted import Fitted
 from losszoo.sklearn.losses import LossLike, check_fits, fitting_kind, fresh, signature_of_own, with_arguments
-from losszoo.sklearn.rows import Array, Columns, Rows, checked_weights, held_out
+from losszoo.sklearn.rows import Array, Columns, Rows, checked_weights, held_out, strata_of
 from losszoo.training.build_loss import device_of
 from losszoo.training.data.prepared_data import Part
 from losszoo.training.loop import fit
@@ -107,14 +108,29 @@ class LossEstimator(BaseEstimator):  # type: ignore[misc]
     random_state: Any = None
     verbose: int = 0
 
-    # The signatures that fit, and what a loss of one's own is taken for that does not say its own.
+    # The kind of task of y (N,), and what a loss of one's own is taken for that does not say its own.
     _kind: ClassVar[str]
     _default: ClassVar[str]
+    # The kind of task of y (N, K); "" where that is refused.
+    _kind_of_several: ClassVar[str] = ""
+
+    def _fitting_on(self, kind: str) -> tuple[str, ...]:
+        """The signatures that fit a kind of task."""
+        return fitting_kind(kind)
 
     @property
     def _fitting(self) -> tuple[str, ...]:
-        """The signatures that fit."""
-        return fitting_kind(self._kind)
+        """The signatures that fit y (N,)."""
+        return self._fitting_on(self._kind)
+
+    @property
+    def _takes_several(self) -> bool:
+        """Whether the loss fits y (N, K)."""
+        try:
+            check_fits(self.loss, self._fitting_on(self._kind_of_several), type(self).__name__)
+        except LosszooError:
+            return False
+        return True
 
     @property
     def _class_weight(self) -> str | None:
@@ -146,17 +162,18 @@ class LossEstimator(BaseEstimator):  # type: ignore[misc]
 
         Args:
             inputs: (N, columns), validated.
-            targets: (N,) labels from 0, or numbers.
+            targets: (N,) labels from 0, or numbers; (N, K) of 0 and 1, or of numbers.
             weights: (N,) above 0, how often each row counts; None: all alike.
             spec: kind and metric.
-            classes: how many labels there are; 0 for numbers.
+            classes: how many labels there are; 0 for numbers and for (N, K).
         """
-        check_fits(self.loss, self._fitting, type(self).__name__)
+        several = f" on y of {targets.shape[1]} columns" if targets.ndim > 1 else ""
+        check_fits(self.loss, self._fitting_on(spec.kind), f"{type(self).__name__}{several}")
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         fraction = _plain(self.validation_fraction)
         if fraction is not None and not (isinstance(fraction, int | float) and 0 <= fraction < 1):
             raise UsageError(f"validation_fraction must be None or a number in [0, 1), got {fraction!r}")
-        train, val = held_out(targets, fraction, seed, classes=classes > 0)
+        train, val = held_out(strata_of(targets), fraction, seed, classes=classes > 0)
         of_training = None if weights is None else weights[train]
         columns = Columns.fitted(inputs[train], self.numeric, getattr(self, "feature_names_in_", None), of_training)
         task = Rows(spec, columns(inputs), targets, val, len(columns.numeric), classes, weights)
@@ -169,6 +186,8 @@ class LossEstimator(BaseEstimator):  # type: ignore[misc]
         self.n_iter_ = progress.epoch
 
     def _plan(self, task: Rows, seed: int) -> Plan:
+        kind = task.spec.kind
+        default = installed().kinds[kind].natural if kind == self._kind_of_several else self._default
         given = {setting: _plain(getattr(self, name)) for name, setting in _SETTINGS.items()}
         options = Options(
             seed=seed,
@@ -177,7 +196,7 @@ class LossEstimator(BaseEstimator):  # type: ignore[misc]
             on_nonfinite=self.on_nonfinite,
             checkpoint_seconds=math.inf,
             device=self.device,
-            signature=signature_of_own(self.loss, self._fitting, self._default),
+            signature=signature_of_own(self.loss, self._fitting_on(kind), default),
             class_weight=self._class_weight,
         )
         plan = make_plan(fresh(self.loss), task, options, NoRecord())

@@ -91,6 +91,28 @@ def checked_weights(given: Any, rows: int) -> Array | None:
     return weights
 
 
+def columns_of(y: Any) -> int:
+    """How many columns y has; 1 where it is (N,), or no table at all, which is refused elsewhere."""
+    try:
+        shape = y.shape if hasattr(y, "shape") else np.asarray(y).shape
+    except ValueError:  # rows of different lengths
+        return 1
+    return int(shape[1]) if len(shape) == 2 else 1
+
+
+def strata_of(targets: Array) -> Array:
+    """(N,) what is to be spread alike over training and validation: of targets (N, K) of 0 and 1 the set of labels.
+
+    Several numbers have no order in which they could be spread.
+    """
+    if targets.ndim == 1:
+        return targets
+    if not np.issubdtype(targets.dtype, np.integer):
+        return np.zeros(len(targets), np.int64)
+    sets: Array = np.unique(targets, axis=0, return_inverse=True)[1].ravel()
+    return sets
+
+
 def held_out(targets: Array, fraction: float | None, seed: int, *, classes: bool) -> tuple[Array, Array]:
     """Row numbers of training and of validation.
 
@@ -130,7 +152,7 @@ class Rows(Task):
     Args:
         spec: kind and metric.
         inputs: (N, columns), the numeric ones first.
-        targets: (N,) labels or numbers.
+        targets: (N,) labels or numbers; (N, K) of 0 and 1, or of numbers.
         val: row numbers of validation.
         numeric: how many columns are numeric.
         classes: how many labels there are.

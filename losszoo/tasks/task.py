@@ -21,8 +21,8 @@ _TABLE = "losszoo.tasks.tables.table_task:make_table_task"
 
 
 class Split(NamedTuple):
-    """One part of the data. ``inputs``: (N, ...) float32. ``targets``: (N,) int64 labels, (N,) float32 numbers or
-    (N, 1, H, W) float32 masks, by the kind of the task."""
+    """One part of the data. ``inputs``: (N, ...) float32. ``targets``: (N,) int64 labels, (N,) float32 numbers, (N, K)
+    of several outputs or (N, 1, H, W) float32 masks, by the kind of the task."""
 
     inputs: Array
     targets: Array
@@ -92,7 +92,7 @@ class Task(ABC):
         spec: the spec, set by the registry when the task is loaded.
         numeric: tabular inputs: how many leading columns are numbers, standardised with the training rows' mean and
             deviation (the rest, one-hot columns, stay as they are). None: all columns of (N, D) inputs.
-        class_names: names of the labels, in order; empty for tasks without classes.
+        class_names: names of the labels, or of the outputs of targets (N, K), in order; empty where they have none.
         row_weights: how often each row counts, (N,) numbers >= 0 by part ("train", "val", "test"), set when
             :meth:`splits` returns; rows of a part that is not named count alike. A row of training counts in the loss
             and where columns are scaled, a row of any part in its metrics.
@@ -114,7 +114,7 @@ class Task(ABC):
     @staticmethod
     def from_table(
         table: Any,
-        target: str,
+        target: str | Sequence[str],
         *,
         kind: str | None = None,
         split: str | None = None,
@@ -122,7 +122,7 @@ class Task(ABC):
         time: str | None = None,
         drop: Sequence[str] = (),
     ) -> Task:
-        """A task from a table of yours: one row for each sample, one column as target.
+        """A task from a table of yours: one row for each sample, one column as target, or several.
 
         Numbers are inputs as they are; a gap is filled with the median of the training rows, and marked in a column of
         its own. Words become one column of 0 and 1 each. What is done with every column stands in the ``notes`` of the
@@ -131,8 +131,10 @@ class Task(ABC):
 
         Args:
             table: path of a CSV, TSV or Parquet file, or a pandas DataFrame.
-            target: column that is predicted; rows without a value of it are left out.
-            kind: "binary", "multiclass" or "regression", where the target does not tell it.
+            target: column that is predicted; rows without a value of it are left out. Several columns of 0 and 1, or of
+                yes and no, make a task of the kind "multilabel", several of numbers one of the kind "multi-output".
+            kind: "binary", "multiclass" or "regression", of several targets "multilabel" or "multi-output", where they
+                do not tell it.
             split: column that says train, val or test; otherwise rows are drawn: 64, 16 and 20 %.
             group: column whose rows of one value stay in one part.
             time: column of numbers or dates; the newest fifth of the rows is the test part.

@@ -37,7 +37,7 @@ class Kind(ABC):
         classes: how many labels there are; 0 where the task says it.
         ignored_label: a label that is no class, and takes no part; None where there is none.
         new_classes: validation and test rows may have labels that training has not.
-        standardised: targets are numbers that are scaled to mean 0 and deviation 1 for training.
+        standardised: targets are numbers that are scaled to mean 0 and deviation 1 for training, each column by itself.
         target_shape: of the targets, in words.
         target_dims: how many dimensions targets have.
         probe: name of the metric that is the accuracy of a linear probe on the features; "" for none.
@@ -80,7 +80,7 @@ class Kind(ABC):
             outputs: what the signature's ``predict`` gives; shares of the votes of the nearest training rows, (N, C),
                 where a loss has no head.
             targets: of the rows, as prepared: standardised where :attr:`standardised`.
-            data: the prepared data: ``classes``, ``center`` and ``scale`` of standardised targets.
+            data: the prepared data: ``classes``, ``center`` and ``scale`` of standardised targets, (K,) of several.
             expects: what the outputs are: "logits", "probabilities" or "log-probabilities".
         """
 

@@ -55,8 +55,8 @@ class Prepared:
         test: test rows.
         kind: of the task.
         classes: how many labels; 0 where the targets are numbers or masks.
-        center: mean of the training targets (regression; else 0).
-        scale: deviation of the training targets (regression; else 1).
+        center: mean of the training targets where they are standardised, of several outputs (K,); else 0.
+        scale: deviation of the training targets where they are standardised, of several outputs (K,); else 1.
         class_counts: training rows, or pixels, of each label, by the weights of the rows; empty without labels.
         class_weights: (C,), how often the rows of each class count in the loss, beside their own weights
             (``recipe.class_weight``); None: all alike.
@@ -67,8 +67,8 @@ class Prepared:
     test: Part
     kind: str
     classes: int
-    center: float = 0.0
-    scale: float = 1.0
+    center: float | Array = 0.0
+    scale: float | Array = 1.0
     class_counts: tuple[float, ...] = ()
     class_weights: Tensor | None = None
 
@@ -77,7 +77,8 @@ def prepare(task: Task, seed: int, device: torch.device) -> Prepared:
     """Load, check and scale the data of a task.
 
     Raises:
-        DataError: NaN or infinite entries (row and column), labels out of range, too few rows or classes.
+        DataError: NaN or infinite entries (row and column), labels out of range, too few rows or classes, another
+            number of names than of outputs.
     """
     kind, name = installed().kind(task.spec.kind), task.spec.name
     splits = _arrays(name, _given(task, seed))
@@ -89,10 +90,9 @@ def prepare(task: Task, seed: int, device: torch.device) -> Prepared:
         part: _row_weights(task, part, len(split.inputs)) for part, split in zip(Splits._fields, splits, strict=True)
     }
     mean, deviation = _moments(task, splits.train.inputs, weights["train"])
-    center, scale = 0.0, 1.0
-    if kind.standardised:
-        found = _mean_and_deviation(splits.train.targets.astype(np.float64), weights["train"])
-        center, scale = float(found[0]), float(found[1]) or 1.0
+    if not kind.labels:
+        _check_names(name, task.class_names, splits.train.targets)
+    center, scale = _unit(splits.train.targets, weights["train"]) if kind.standardised else (0.0, 1.0)
 
     def tensors(part: str, split: Split) -> Part:
         inputs = ((split.inputs - mean) / deviation).astype(np.float32)
@@ -193,9 +193,12 @@ def _check_split(where: str, kind: Kind, split: Split, train: Split) -> None:
     if split.inputs.ndim < 2 or split.inputs.shape[1:] != train.inputs.shape[1:]:
         shape = f"(N, {', '.join(map(str, train.inputs.shape[1:])) or 'columns'})"
         refuse(where, f"inputs must have shape {shape}", f"{split.inputs.shape}")
-    kind.check_targets(where, split.targets)
     for what, values in (("inputs", split.inputs), ("targets", split.targets)):
         _check_finite(f"{where} {what}", values)
+    kind.check_targets(where, split.targets)
+    if split.targets.shape[1:] != train.targets.shape[1:]:
+        shape = f"(N, {', '.join(map(str, train.targets.shape[1:]))})"
+        refuse(where, f"targets must have shape {shape}, as in training", f"{split.targets.shape}")
 
 
 def _check_finite(where: str, values: Array) -> None:
@@ -212,9 +215,22 @@ def _check_finite(where: str, values: Array) -> None:
 def _mean_and_deviation(values: Array, weights: Array | None) -> tuple[Array, Array]:
     """Of numbers in float64, over the rows."""
     if weights is None:
-        return values.mean(0), values.std(0)
+        return values.mean(0, dtype=np.float64), values.std(0, dtype=np.float64)
     mean = np.average(values, 0, weights)
     return mean, np.sqrt(np.average((values - mean) ** 2, 0, weights))
+
+
+def _check_names(name: str, names: tuple[str, ...], targets: Array) -> None:
+    """Names of outputs are one for each column of targets (N, K)."""
+    if names and targets.ndim == 2 and len(names) != targets.shape[1]:
+        refuse(name, "class_names must be one for each output", f"{len(names)} names for {targets.shape[1]} outputs")
+
+
+def _unit(targets: Array, weights: Array | None) -> tuple[float | Array, float | Array]:
+    """Mean and deviation of targets, of several outputs (K,); 1 instead of a deviation of 0."""
+    center, scale = _mean_and_deviation(targets, weights)
+    scale = np.where(scale == 0, 1.0, scale)
+    return (center, scale) if targets.ndim > 1 else (float(center), float(scale))
 
 
 def _moments(task: Task, inputs: Array, weights: Array | None) -> tuple[Array, Array]:

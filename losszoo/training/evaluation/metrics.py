@@ -50,6 +50,60 @@ def mae(targets: Array, predicted: Array) -> float:
     return _mean(np.abs(_difference(targets, predicted)))
 
 
+def r2(targets: Array, predicted: Array) -> float:
+    r"""Share of the variance of the targets that the predictions explain.
+
+    .. math:: R^2 = 1 - \frac{\sum_i (y_i - \hat y_i)^2}{\sum_i (y_i - \bar y)^2}
+
+    Args:
+        targets: (N,).
+        predicted: (N,).
+
+    Returns:
+        At most 1; of targets that are all alike 1 where each prediction is right, else 0, as in scikit-learn. NaN for
+        fewer than two rows, and where a prediction is not finite.
+
+    Example:
+        >>> r2(np.array([1.0, 2.0, 3.0]), np.array([1.0, 2.0, 2.0]))
+        0.5
+    """
+    from sklearn.metrics import r2_score
+
+    targets, predicted = np.asarray(targets, dtype=np.float64), np.asarray(predicted, dtype=np.float64)
+    told = len(targets) >= 2 and bool(np.isfinite(predicted).all())
+    return float(r2_score(targets, predicted)) if told else math.nan
+
+
+def f1(labels: Array, predicted: Array) -> float:
+    r"""Harmonic mean of precision and recall, of all entries together.
+
+    .. math:: F_1 = \frac{2 \, \mathrm{TP}}{2 \, \mathrm{TP} + \mathrm{FP} + \mathrm{FN}}
+
+    Args:
+        labels: any shape, in {0, 1}.
+        predicted: same shape, in {0, 1} (or boolean): thresholded already.
+
+    Returns:
+        In [0, 1]; NaN where neither has a positive.
+
+    Example:
+        >>> f1(np.array([1, 1, 0, 0]), np.array([1, 0, 0, 0]))
+        0.6666666666666666
+    """
+    labels, predicted = np.asarray(labels).astype(bool), np.asarray(predicted).astype(bool)
+    positives = np.count_nonzero(labels) + np.count_nonzero(predicted)
+    return float(2 * np.count_nonzero(labels & predicted) / positives) if positives else math.nan
+
+
+def subset_accuracy(labels: Array, predicted: Array) -> float:
+    """Share of rows (N, K) all of whose labels are right.
+
+    >>> subset_accuracy(np.array([[0, 1], [1, 1]]), np.array([[0, 1], [1, 0]]))
+    0.5
+    """
+    return _mean((np.asarray(labels) == np.asarray(predicted)).all(1))
+
+
 def average_precision(labels: Array, scores: Array) -> float:
     r"""Area under the steps of precision over recall; equal scores are one step.
 
@@ -147,11 +201,14 @@ def labels_of(outputs: torch.Tensor, expects: str) -> torch.Tensor:
 
 
 def numbers_of(outputs: torch.Tensor, data: Any) -> torch.Tensor:
-    """(N,) numbers in the unit of the targets, in float64, of (N, 1) or (N,) standardised ones.
+    """Numbers in the unit of the targets, in float64, of standardised ones.
 
     Args:
-        outputs: standardised numbers.
+        outputs: standardised numbers, (N, 1) or (N,), or (N, K) of several outputs.
         data: the prepared data, for ``center`` and ``scale`` of the training targets.
+
+    Returns:
+        (N,), or (N, K) of several outputs.
     """
-    numbers: torch.Tensor = outputs.reshape(len(outputs)).double() * data.scale + data.center
-    return numbers
+    center, scale = (torch.as_tensor(x, dtype=torch.float64, device=outputs.device) for x in (data.center, data.scale))
+    return outputs.reshape(len(outputs), *center.shape).double() * scale + center

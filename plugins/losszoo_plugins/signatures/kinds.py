@@ -1,7 +1,8 @@
-"""Seven kinds of task: what their targets are, and the metrics that judge a prediction."""
+"""Nine kinds of task: what their targets are, and the metrics that judge a prediction."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -63,6 +64,57 @@ class RegressionTask(Kind):
     def answers(self, outputs: Tensor, targets: Tensor, data: Any, expects: str) -> dict[str, Any]:
         numbers, wanted = (metrics.numbers_of(x, data).cpu().numpy() for x in (outputs, targets))
         return {"targets": wanted, "predict": numbers}
+
+
+class MultilabelTask(Kind):
+    """Yes or no for each of several labels: a row may have all of them, or none."""
+
+    name = "multilabel"
+    natural = "binary"
+    metrics = ("macro_f1", "micro_f1", "average_precision", "subset_accuracy")
+    baselines = ("logistic-regression", "knn")
+    target_shape = "(N, K)"
+    target_dims = 2
+
+    def check_targets(self, where: str, targets: Any) -> None:
+        super().check_targets(where, targets)
+        strange = targets[(targets != 0) & (targets != 1)]
+        if strange.size and np.isfinite(strange[0]):
+            _refuse(where, "be 0 or 1, whether the row has the label", f"{strange[0]}")
+
+    def score(self, outputs: Tensor, targets: Tensor, data: Any, expects: str) -> dict[str, float]:
+        """A label counts in the mean of F1 if a row has it or is given it, in that of average precision if a row has it."""
+        truth, scores = targets.cpu().numpy() > 0.5, outputs.cpu().numpy()
+        predicted = metrics.positives_of(outputs, expects).cpu().numpy()
+        return {
+            "macro_f1": _mean_without_nan([metrics.f1(*label) for label in zip(truth.T, predicted.T, strict=True)]),
+            "micro_f1": metrics.f1(truth, predicted),
+            "average_precision": _mean_without_nan(
+                [metrics.average_precision(*label) for label in zip(truth.T, scores.T, strict=True)]
+            ),
+            "subset_accuracy": metrics.subset_accuracy(truth, predicted),
+        }
+
+
+class MultiOutputTask(Kind):
+    """Several numbers for each row, each in a unit of its own."""
+
+    name = "multi-output"
+    natural = "regression"
+    metrics = ("r2", "rmse", "mae")
+    baselines = ("ridge", "knn")
+    standardised = True
+    target_shape = "(N, K)"
+    target_dims = 2
+
+    def score(self, outputs: Tensor, targets: Tensor, data: Any, expects: str) -> dict[str, float]:
+        """The mean over the outputs, each measured in its own unit; NaN where one of them is."""
+        numbers, wanted = (metrics.numbers_of(x, data).cpu().numpy() for x in (outputs, targets))
+        measures = {"r2": metrics.r2, "rmse": metrics.rmse, "mae": metrics.mae}
+        return {
+            name: float(np.mean([measure(*output) for output in zip(wanted.T, numbers.T, strict=True)]))
+            for name, measure in measures.items()
+        }
 
 
 class SegmentationTask(Kind):
@@ -169,3 +221,9 @@ def _answers_of_labels(outputs: Tensor, targets: Tensor, expects: str) -> dict[s
 
 def _refuse(where: str, rule: str, came: str) -> None:
     raise DataError(f"task {where} targets must {rule}, got {came}")
+
+
+def _mean_without_nan(values: list[float]) -> float:
+    """The mean of the values that are not NaN; NaN where all are."""
+    known = [value for value in values if not math.isnan(value)]
+    return sum(known) / len(known) if known else math.nan
