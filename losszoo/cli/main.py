@@ -31,6 +31,7 @@ COMMANDS = {
     "report": "losszoo.cli.commands.report_command",
     "replay": "losszoo.cli.commands.replay_command",
     "plugins": "losszoo.cli.commands.plugins_command",
+    "new-plugin": "losszoo.cli.commands.new_plugin_command",
 }
 
 
