@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from losszoo.cli.commands import list_command, tasks_command
+from losszoo.cli.completion import all_names
 from losszoo.cli.shared_options import columns, hanging, print_json, warn_of_failures, width
 from losszoo.cli.shared_options import command as make_command
 from losszoo.cli.tables.table_page import page
@@ -24,7 +25,7 @@ _WIDEST = 100
 
 
 @make_command("info")
-@click.argument("name")
+@click.argument("name", shell_complete=all_names)
 @task_options
 def command(name: str, as_json: bool, **of_table: Any) -> None:
     """All about the loss or the task NAME. Loads neither.

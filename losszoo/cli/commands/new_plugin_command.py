@@ -16,7 +16,7 @@ from losszoo.registry.registry import installed
 @click.argument("name")
 @click.option("--out", default=".", show_default=True, metavar="DIR", help="Folder in which the new one is made.")
 def command(name: str, out: str, as_json: bool) -> None:
-    """Write a package NAME with a loss, a test of three lines, CI and a README.
+    """Write a package with a loss, tests, CI and a README.
 
     NAME is in lower case with dashes. The folder must not exist: nothing is ever overwritten. The commands that are
     shown afterwards install the package, test it, and train its loss.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from losszoo.cli.completion import task_names
 from losszoo.cli.shared_options import columns, counted, hanging, print_json, warn_of_failures, width
 from losszoo.cli.shared_options import command as make_command
 from losszoo.cli.task_options import given_tasks, task_options
@@ -21,13 +22,13 @@ _MOST_CLASSES = 6
 
 
 @make_command("suggest")
-@click.argument("task")
+@click.argument("task", shell_complete=task_names)
 @task_options
 def command(task: str, as_json: bool, **of_table: Any) -> None:
-    """Suggest losses for TASK: what its training rows show, which losses fit, and the comparison that settles it.
+    """Suggest losses for TASK, and the command that compares them.
 
-    TASK is the name of a task, a target (file.py:MyTask), or a table of yours (churn.csv). Losses are chosen by their
-    tags, those of plugins too. Wrong labels are an estimate, by cross-validation of a model of scikit-learn. Which
+    It says what the training rows show, and which losses are made for that. TASK is the name of a task, a target (file.py:MyTask), or a table of yours (churn.csv). Losses are chosen by their tags,
+    those of plugins too. Wrong labels are an estimate, by cross-validation of a model of scikit-learn. Which
     loss is best, the comparison tells.
 
     \b
