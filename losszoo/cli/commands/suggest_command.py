@@ -27,9 +27,9 @@ _MOST_CLASSES = 6
 def command(task: str, as_json: bool, **of_table: Any) -> None:
     """Suggest losses for TASK, and the command that compares them.
 
-    It says what the training rows show, and which losses are made for that. TASK is the name of a task, a target (file.py:MyTask), or a table of yours (churn.csv). Losses are chosen by their tags,
-    those of plugins too. Wrong labels are an estimate, by cross-validation of a model of scikit-learn. Which
-    loss is best, the comparison tells.
+    It says what the training rows show, and which losses are made for that, by their tags; those of plugins too. TASK
+    is the name of a task, a target (file.py:MyTask), or a table of yours (churn.csv). The share of wrong labels is an
+    estimate, by cross-validation of a model of scikit-learn. Which loss is best, the comparison tells.
 
     \b
     losszoo suggest churn.csv --target churned
