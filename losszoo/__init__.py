@@ -70,6 +70,8 @@ if TYPE_CHECKING:
     from losszoo.registry.specs import LossSpec as LossSpec
     from losszoo.registry.specs import TaskSpec as TaskSpec
     from losszoo.reporting.report import report as report
+    from losszoo.suggestion.suggest import suggest as suggest
+    from losszoo.suggestion.suggestion import Suggestion as Suggestion
     from losszoo.tasks.task import Recipe as Recipe
     from losszoo.tasks.task import Setup as Setup
     from losszoo.tasks.task import Split as Split
@@ -121,6 +123,7 @@ _HOME = {
     "Splits": "losszoo.tasks.task",
     "StepReport": "losszoo.training.guard.guard",
     "Streaming": "losszoo.pairs.streaming",
+    "Suggestion": "losszoo.suggestion.suggestion",
     "SumLoss": "losszoo.losses.sums.sum_loss",
     "Task": "losszoo.tasks.task",
     "TaskSpec": "losszoo.registry.specs",
@@ -153,6 +156,7 @@ _HOME = {
     "safe_sqrt": "losszoo.losses.numerics",
     "sample_neighbors": "losszoo.losses.sampling",
     "softmax_row": "losszoo.pairs.row_functions",
+    "suggest": "losszoo.suggestion.suggest",
     "tune": "losszoo.tuning.tune",
     "wide": "losszoo.losses.unreduced",
 }

@@ -59,6 +59,7 @@ PUBLIC = [
         "Splits",
         "StepReport",
         "Streaming",
+        "Suggestion",
         "SumLoss",
         "Task",
         "TaskSpec",
@@ -100,7 +101,7 @@ PUBLIC = [
         "sample_neighbors",
         "sklearn",
     ),
-    *("softmax_row", "testing", "tune", "wide"),
+    *("softmax_row", "suggest", "testing", "tune", "wide"),
 ]
 
 

@@ -5,62 +5,16 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
-from losszoo.comparison.cell import Cell, named
+from losszoo.comparison.answer import answer_of, answer_of_ranks
+from losszoo.comparison.cell import Cell
+from losszoo.comparison.row import Row as Row
 from losszoo.comparison.statistics import Difference, Scores, deviation, leader, mean, mean_ranks, place, to_the_best
 from losszoo.registry.specs import TaskSpec
 from losszoo.tasks.tables.frames import frame_of
 from losszoo.training.run_result import RESULT_COLUMNS, metric_rows
-
-
-@dataclass(frozen=True)
-class Row:
-    """A loss or a baseline on one task.
-
-    Args:
-        loss: text of the loss, or name of the baseline.
-        kind: "loss" or "baseline".
-        mean: of the test metric over the seeds; None where there is no number.
-        std: standard deviation over the seeds; None of fewer than two.
-        n: seeds with a number.
-        asked: seeds that were asked for; a baseline has one cell for all of them.
-        difference: to the best of those with most seeds, over the seeds of both; None for the best itself.
-        nonfinite: non-finite steps in all its runs.
-        stopped: runs that their guard stopped; the best state before it was scored.
-        statuses: how many cells have each status.
-        seconds: mean of training, a run.
-        peak_memory_mb: the largest.
-        others: means of the other metrics that were asked for, by name.
-        per_class: recall, precision, f1 and support of the test part by the name of the class, means over the seeds.
-        leads: the best of those with most seeds, to which the others are compared.
-    """
-
-    loss: str
-    kind: str
-    mean: float | None
-    std: float | None
-    n: int
-    asked: int
-    difference: Difference | None
-    nonfinite: int
-    stopped: int
-    statuses: Mapping[str, int]
-    seconds: float | None
-    peak_memory_mb: float | None
-    others: Mapping[str, float | None] = field(default_factory=dict)
-    per_class: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
-    leads: bool = False
-
-    @property
-    def label(self) -> str:
-        """Tells a baseline from a loss of the same name."""
-        return named(self.loss, self.kind)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data."""
-        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -121,6 +75,12 @@ class Comparison:
             rows += [{**row, "seconds": result.get("seconds")} for row in _rows(result, told) or [empty]]
         return frame_of(rows, (*RESULT_COLUMNS[:2], "kind", *RESULT_COLUMNS[2:], "seconds"))
 
+    @property
+    def answer(self) -> str:
+        """A sentence for every task: which is best, by how much, how sure that is; over several, the best mean rank."""
+        said = [answer_of(task, self.tables[task.name]) for task in self.tasks]
+        return "\n".join(filter(None, [*said, answer_of_ranks(self.ranks, len(self.tasks))]))
+
     def to_dict(self) -> dict[str, Any]:
         """The document of ``losszoo compare --json``."""
         return {
@@ -130,6 +90,7 @@ class Comparison:
             "seeds": list(self.seeds),
             "tables": {task: [row.to_dict() for row in rows] for task, rows in self.tables.items()},
             "failures": self.failures,
+            "answer": self.answer,
         }
 
 

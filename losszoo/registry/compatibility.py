@@ -16,6 +16,8 @@ L = TypeVar("L")
 
 # The tag of a loss that is made of other losses: uncertainty(bce, dice).
 COMBINER = "combiner"
+# The tag of a loss that does not look at the targets: a term of a sum.
+REGULARIZER = "regularizer"
 
 
 def check_params(spec: LossSpec, arguments: Mapping[str, Any], owner: str) -> None:
@@ -81,9 +83,15 @@ def _check_one(registry: Registry, name: str, task: TaskSpec) -> None:
 
 def example_for(registry: Registry, task: TaskSpec) -> str:
     """A stable loss that fits, to name in an error."""
+    baseline = baseline_of(registry, task)
+    return "a loss" if baseline is None else baseline.name
+
+
+def baseline_of(registry: Registry, task: TaskSpec) -> LossSpec | None:
+    """The first stable loss of the signature that is natural to a task; one that only regularizes is none."""
     natural = registry.kinds[task.kind].natural if task.kind in registry.kinds else ""
-    names = [n for n, s in registry.losses.items() if s.signature == natural and s.status == "stable"]
-    return names[0] if names else "a loss"
+    able = (spec for spec in registry.losses.values() if spec.signature == natural and spec.status == "stable")
+    return next((spec for spec in able if REGULARIZER not in spec.tags), None)
 
 
 def targets_of(terms: tuple[Weighted, ...]) -> list[str]:

@@ -24,7 +24,7 @@ from losszoo.registry.specs import TaskSpec
 from losszoo.sklearn.compat import validate_data
 from losszoo.sklearn.fitted import Fitted
 from losszoo.sklearn.losses import LossLike, check_fits, fitting_kind, fresh, signature_of_own, with_arguments
-from losszoo.sklearn.rows import Array, Columns, Rows, checked_weights, held_out, strata_of
+from losszoo.sklearn.rows import Array, Columns, Rows, checked_weights, held_out, strata_of, told_of_words
 from losszoo.training.build_loss import device_of
 from losszoo.training.data.prepared_data import Part
 from losszoo.training.loop import fit
@@ -242,7 +242,8 @@ class LossEstimator(BaseEstimator):  # type: ignore[misc]
 
         A row of weight 0 is absent: it is left out before anything looks at it.
         """
-        inputs, targets = validate_data(self, X, y, dtype=_NUMBERS, ensure_min_samples=2, **checks)
+        with told_of_words(type(self).__name__, X):
+            inputs, targets = validate_data(self, X, y, dtype=_NUMBERS, ensure_min_samples=2, **checks)
         check_range("X", inputs)
         weights = checked_weights(sample_weight, len(inputs))
         if weights is None:
@@ -259,7 +260,8 @@ class LossEstimator(BaseEstimator):  # type: ignore[misc]
     def _rows(self, X: Any) -> Array:  # noqa: N803
         """Rows to predict, checked as scikit-learn checks them."""
         check_is_fitted(self)
-        inputs: Array = validate_data(self, X, reset=False, dtype=_NUMBERS)
+        with told_of_words(type(self).__name__, X):
+            inputs: Array = validate_data(self, X, reset=False, dtype=_NUMBERS)
         check_range("X", inputs)
         return inputs
 

@@ -16,10 +16,8 @@ from losszoo.losses.signatures import TABLE
 from losszoo.sklearn.labels import LabelEstimator
 from losszoo.sklearn.losses import LABEL_SETS, LABELS, predicting
 from losszoo.sklearn.rows import Array
-            triplet or views (the vote of the nearest training rows). With y (N, K) of 0 and 1, several labels for each
-            row, of the signature binary.
-        class_weight: how often the rows of each class count: "balanced" (n / (C * count) of the training rows), or
-            weights by label, where a label that is not named has 1. None: all alike. Not with several labels.
+from losszoo.training.data.class_weight import BALANCED, as_text
+from losszoo.training.evaluation.metrics import labels_of, positives_of
 
 
 def _signature(estimator: LossClassifier) -> str | None:
@@ -50,8 +48,10 @@ class LossClassifier(ClassifierMixin, LabelEstimator):  # type: ignore[misc]
     Args:
         loss: of the signature multiclass, binary or regression (a network with a head; three classes or more are
             one against the rest for the last two), neighbors (the soft vote of all training rows), or embedding, pair,
-from losszoo.training.data.class_weight import BALANCED, as_text
-from losszoo.training.evaluation.metrics import labels_of, positives_of
+            triplet or views (the vote of the nearest training rows). With y (N, K) of 0 and 1, several labels for each
+            row, of the signature binary.
+        class_weight: how often the rows of each class count: "balanced" (n / (C * count) of the training rows), or
+            weights by label, where a label that is not named has 1. None: all alike. Not with several labels.
         others: see :class:`LossEstimator`, and there for the attributes.
 
     Attributes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +12,7 @@ import numpy.typing as npt
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_array
 
+from losszoo.common.text import counted
 from losszoo.errors import UsageError
 from losszoo.registry.specs import TaskSpec
 from losszoo.tasks.task import Recipe, Setup, Split, Splits, Task
@@ -20,6 +23,59 @@ Array = npt.NDArray[Any]
 FEWEST, ENOUGH = 10, 100
 # Of a step of a loss over neighbors.
 CANDIDATES = 2000
+# Names of columns in an error.
+_MOST_SHOWN = 5
+
+
+@contextlib.contextmanager
+def told_of_words(estimator: str, inputs: Any) -> Iterator[None]:
+    """What scikit-learn refuses because of words in a column names the column, and the encoder that it takes.
+
+    Args:
+        estimator: its name.
+        inputs: as the user gave them.
+
+    Raises:
+        UsageError: a column holds words.
+    """
+    try:
+        yield
+    except ValueError as error:
+        words = _words(inputs)
+        if not words:
+            raise
+        columns = list(words)
+        shown = ", ".join(map(str, columns[:_MOST_SHOWN])) + (", ..." if len(columns) > _MOST_SHOWN else "")
+        raise UsageError(
+            f"X must hold numbers, got words in {counted(len(columns), 'column')}: {shown} "
+            f"({words[columns[0]]!r}); encode them in a pipeline: make_pipeline(make_column_transformer("
+            f"(OneHotEncoder(handle_unknown='ignore'), {columns[:_MOST_SHOWN]!r}), remainder=SimpleImputer(), "
+            f"sparse_threshold=0), {estimator}(...)), as in docs/scikit-learn.md"
+        ) from error
+
+
+def _words(inputs: Any) -> dict[Any, str]:
+    """The first word of each column that holds some, by the name of the column, or its place."""
+    if hasattr(inputs, "iloc") and hasattr(inputs, "columns"):
+        columns = {name: np.asarray(inputs.iloc[:, i]) for i, name in enumerate(inputs.columns)}
+    else:
+        array = np.asarray(inputs)
+        columns = dict(enumerate(array.T)) if array.ndim == 2 else {}
+    return {name: word for name, column in columns.items() if (word := _first_word(column))}
+
+
+def _first_word(column: Array) -> str:
+    """A text that is no number; "" where there is none."""
+    texts = (cell for cell in column if isinstance(cell, str)) if column.dtype.kind in "OUT" else ()
+    return next((str(text) for text in texts if not _is_number(text)), "")
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ CELL = {
 }
 DOCUMENT = {
     *("tasks", "losses", "seeds", "out", "options", "cells", "tables", "ranks", "notes", "seconds", "failures"),
+    "answer",
 }
 
 
@@ -183,7 +184,7 @@ def test_no_option_of_a_run_is_missing(tmp_path: Path, monkeypatch: pytest.Monke
 
 def test_published_results_stand_in_their_place(tmp_path: Path) -> None:
     from losszoo.cli.tables.compare_table import _lines
-    from losszoo.comparison.comparison import Row
+    from losszoo.comparison.row import Row
     from losszoo.registry.registry import installed
 
     task = installed().task("abalone-age")

@@ -9,6 +9,7 @@ import click
 
 from losszoo.cli.commands.run_command import check_options, warn_of_exhibits
 from losszoo.cli.commands.run_command import command as run_command
+from losszoo.cli.completion import loss_names, task_names
 from losszoo.cli.progress_bar import is_shown, progress_bar
 from losszoo.cli.shared_options import command as make_command
 from losszoo.cli.shared_options import exit_with, print_error, print_json, say_error, warn_of_failures
@@ -32,10 +33,18 @@ _MOST_SHOWN = 4
     "tasks",
     multiple=True,
     required=True,
+    shell_complete=task_names,
     help="Name of a task, a target (file.py:MyTask), or a table (churn.csv); may be repeated.",
 )
 @task_options
-@click.option("--loss", "losses", multiple=True, required=True, help="Name, expression or target; may be repeated.")
+@click.option(
+    "--loss",
+    "losses",
+    multiple=True,
+    required=True,
+    shell_complete=loss_names,
+    help="Name, expression or target; may be repeated.",
+)
 @click.option(
     "--seeds",
     default="5",

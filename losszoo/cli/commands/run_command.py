@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from losszoo.cli.completion import loss_names, task_names
 from losszoo.cli.progress_bar import Update, progress_bar
 from losszoo.cli.shared_options import command as make_command
 from losszoo.cli.shared_options import exit_with, print_json, warn_of_failures
@@ -30,9 +31,15 @@ EXIT_CODES = {"completed": 0, "stopped-early": 0, "stopped-by-guard": 1, "interr
 
 
 @make_command("run")
-@click.option("--loss", help="Name, expression (0.7*bce + 0.3*smoothness) or target (file.py:MyLoss).")
 @click.option(
-    "--task", help="Name of a task (losszoo tasks lists them), a target (file.py:MyTask), or a table (churn.csv)."
+    "--loss",
+    shell_complete=loss_names,
+    help="Name, expression (0.7*bce + 0.3*smoothness) or target (file.py:MyLoss).",
+)
+@click.option(
+    "--task",
+    shell_complete=task_names,
+    help="Name of a task (losszoo tasks lists them), a target (file.py:MyTask), or a table (churn.csv).",
 )
 @task_options
 @click.option(

@@ -9,6 +9,7 @@ import click
 
 from losszoo.cli.commands.run_command import announced, check_options, told_own_names, warn_of_exhibits
 from losszoo.cli.commands.run_command import command as run_command
+from losszoo.cli.completion import loss_names, task_names
 from losszoo.cli.progress_bar import progress_bar
 from losszoo.cli.shared_options import command as make_command
 from losszoo.cli.shared_options import counted, exit_with, print_json, warn_of_failures
@@ -35,8 +36,18 @@ _DONE = ("completed", "timeout")
 
 
 @make_command("tune")
-@click.option("--loss", required=True, help="Name, expression (0.7*bce + 0.3*smoothness) or target (file.py:MyLoss).")
-@click.option("--task", required=True, help="Name of a task, a target (file.py:MyTask), or a table (churn.csv).")
+@click.option(
+    "--loss",
+    required=True,
+    shell_complete=loss_names,
+    help="Name, expression (0.7*bce + 0.3*smoothness) or target (file.py:MyLoss).",
+)
+@click.option(
+    "--task",
+    required=True,
+    shell_complete=task_names,
+    help="Name of a task, a target (file.py:MyTask), or a table (churn.csv).",
+)
 @task_options
 @click.option(
     "--trials",

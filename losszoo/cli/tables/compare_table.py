@@ -13,7 +13,9 @@ from losszoo.cli.shared_options import counted
 from losszoo.cli.tables.class_table import class_table
 from losszoo.cli.tables.styled import hang, room_of
 from losszoo.common.text import printable, some_of
-from losszoo.comparison.comparison import Comparison, Row
+from losszoo.comparison.answer import answer_of, answer_of_ranks
+from losszoo.comparison.comparison import Comparison
+from losszoo.comparison.row import Row
 from losszoo.registry.specs import TaskSpec
 
 _NEXT = {
@@ -69,13 +71,15 @@ def render(comparison: Comparison, room: int | None, by_class: bool = False) -> 
             yield from hang("", no_room_for(gone), room)
         for remark in _remarks(task, rows):
             yield from hang("", Text(remark, style="dim"), room)
-        yield from hang("", Text(printable(answer(task, rows)), style="bold"), room)
+        yield from hang("", Text(printable(answer_of(task, rows)), style="bold"), room)
         yield Text()
         for row in rows if by_class else ():
             yield from class_table(row.per_class, room, row.label)
             yield Text()
     if comparison.ranks:
         yield _ranks(comparison)
+        ranked = answer_of_ranks(comparison.ranks, len(comparison.tasks))
+        yield from hang("", Text(printable(ranked), style="bold"), room)
         yield Text()
     yield from _failures(comparison)
     for note in comparison.notes:
@@ -137,27 +141,6 @@ def _status(row: Row) -> str:
 
 def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.4f}"
-
-
-def answer(task: TaskSpec, rows: Sequence[Row]) -> str:
-    """The loss that leads, and the losses that these seeds do not tell apart from it.
-
-    Args:
-        task: of the rows.
-        rows: of the losses and baselines; published results are of other splits, and are not compared.
-    """
-    best = next((row for row in rows if row.leads), None)
-    if best is None:
-        return f"no row has a number for {task.metric} on {task.name}"
-    said = f"{best.label} leads on {task.name} with {task.metric} {_number(best.mean)}"
-    others = [row for row in rows if row is not best and row.mean is not None]
-    if not others:
-        return f"{said}; there is no other row to compare it with"
-    close = [row.label for row in others if row.difference is None or not row.difference.apart]
-    if not close:
-        whom = "all others" if len(others) == len(rows) - 1 else "all others with a result"
-        return f"{said}; the intervals tell it apart from {whom}"
-    return f"{said}; it is not told apart from {'; '.join(close)}"
 
 
 def _remarks(task: TaskSpec, rows: Sequence[Row]) -> Iterator[str]:
