@@ -24,6 +24,7 @@ from losszoo.losses.introspection import (
     positional_names,
     unknown_signature,
 )
+from losszoo.losses.learned import as_numbers
 from losszoo.losses.loss import Loss
 from losszoo.losses.reduction import Policy
 from losszoo.losses.signatures import TABLE
@@ -169,7 +170,7 @@ class Maker:
 
     def from_spec(self, spec: LossSpec, arguments: Mapping[str, Any]) -> Loss:
         origin = installed().origin("loss", spec.name)
-        check_params(spec, arguments, owner=str(origin))
+        check_params(spec, as_numbers(arguments), owner=str(origin))
         against = installed().signatures[spec.signature].against
         turned = bool(against) and self.options.signature == against
         signature = against if turned else spec.signature
@@ -203,7 +204,7 @@ class Maker:
             _check_one_of(f"signature of {name}", signature, tuple(installed().signatures))
         expects = self.options.expects or (declaration.expects if declaration else "logits")
         check = partial(_check_beside, name, tuple(_beside(thing, signature)))
-        check(params)
+        check(as_numbers(params))
         return self._wrap(thing, LossInfo(name, signature, expects, "", dict(params), check))
 
     def _wrap(self, function: Any, identity: LossInfo) -> Loss:
@@ -219,8 +220,11 @@ class Maker:
         options = self.options
         if hasattr(function, "__losszoo_row__"):
             streaming = options.streaming or Streaming()
-            return PairwiseLoss(function, identity, options.policy, options.validate, streaming, options.relation)
-        return Loss(function, identity, options.policy, options.validate)
+            loss: Loss = PairwiseLoss(function, identity, options.policy, options.validate, streaming, options.relation)
+        else:
+            loss = Loss(function, identity, options.policy, options.validate)
+        loss.check_learned()
+        return loss
 
 
 def _beside(thing: Any, signature: str) -> Iterator[Param]:
@@ -277,7 +281,7 @@ def _check_keywords(function: Callable[..., Any], identity: LossInfo) -> None:
         return
     contract = getattr(function, "__losszoo_row__", None)
     row = ["similarity", "symmetric"] if contract else []
-    row += ["temperature"] if contract and contract.temperature is not None else []
+    row += ["temperature", "learned_temperature"] if contract and contract.temperature is not None else []
     own = [name for name in parameters if name not in positional_names(function)]
     known = [*own, *row, *options_beside(TABLE[identity.signature], function)]
     for name in identity.params:

@@ -76,6 +76,7 @@ PUBLIC = [
         "differentiable_again",
         "examine",
         "finish",
+        "functional",
         "hookimpl",
     ),
     *(
@@ -93,6 +94,7 @@ PUBLIC = [
         "metrics",
         "pairwise",
         "pairwise_logits",
+        "parameter_groups",
         "replay",
         "report",
         "run",

@@ -47,6 +47,7 @@ class Recipe:
         epochs: most passes over the training rows, >= 1.
         patience: epochs without a better validation metric before it stops; 0 never stops early.
         sample_rate: share of the training rows drawn as candidates each step, in (0, 1] (``neighbors`` only).
+        loss_lr: learning rate of what a loss learns, > 0; None takes ``lr``.
     """
 
     optimizer: str = "adamw"
@@ -56,6 +57,7 @@ class Recipe:
     epochs: int = 50
     patience: int = 10
     sample_rate: float = 0.5
+    loss_lr: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,6 +13,7 @@ from losszoo.common.seeding import Randomness
 from losszoo.losses.sums.sum_loss import SumLoss
 from losszoo.pairs.distributed.collectives import World
 from losszoo.tasks.task import Recipe, Task
+from losszoo.training.build_loss import make_prediction
 from losszoo.training.data.batch_inputs import Model
 from losszoo.training.data.prepared_data import Prepared
 from losszoo.training.evaluation.predict import Prediction
@@ -33,7 +34,7 @@ class Plan:
         data: its parts as tensors.
         model: trunk and heads.
         loss: as a sum, even of one term.
-        prediction: how the model predicts.
+        signature: of the loss by which the model predicts.
         recipe: how it is trained.
         optimizer: of model and loss.
         guard: takes the steps.
@@ -53,7 +54,7 @@ class Plan:
     data: Prepared
     model: Model
     loss: SumLoss
-    prediction: Prediction
+    signature: str
     recipe: Recipe
     optimizer: torch.optim.Optimizer
     guard: Guard
@@ -67,6 +68,11 @@ class Plan:
     world: World | None = None
     checkpoint_seconds: float = math.inf
     scalars: Scalars | None = None
+
+    @property
+    def prediction(self) -> Prediction:
+        """How the model predicts now: a temperature may have been learned."""
+        return make_prediction(self.loss, self.signature)
 
     @property
     def deciding(self) -> tuple[str, str]:

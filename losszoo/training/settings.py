@@ -26,6 +26,7 @@ LEGAL = {
         Param(name="epochs", type="int", default=50, range=(1, math.inf)),
         Param(name="patience", type="int", default=10, range=(0, math.inf)),
         Param(name="sample_rate", default=0.5, range=(0, 1), bounds="(]", search=(0.02, 1.0), log=True),
+        Param(name="loss_lr", default=None, range=(0, math.inf), bounds="()", log=True),
     )
 }
 
