@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from losszoo.creation import create
@@ -87,7 +86,6 @@ def _is_plain(value: Any) -> bool:
     return isinstance(value, _PLAIN) or (isinstance(value, tuple) and all(isinstance(x, _PLAIN) for x in value))
 
 
-@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
 def _made(name: str, options: Mapping[str, Any], params: Mapping[str, Any]) -> nn.Module:
     loss = create(name, **options, **params)
     if next(loss.parameters(), None) is not None or next(loss.buffers(), None) is not None:
