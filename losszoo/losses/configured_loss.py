@@ -160,7 +160,10 @@ class ConfiguredLoss(Summable):
     def __setattr__(self, name: str, value: Any) -> None:
         """A parameter takes effect; a name that is nearly that of one is refused; anything else is an attribute."""
         defaults = self.__dict__.get("_defaults")
-        if defaults is None or name.startswith("_") or name in self.__dict__ or name in self._modules:
+        own = name in self.__dict__ or name in self._modules
+        # What shards or casts parameters puts others in their place.
+        own |= name in self._parameters and isinstance(value, nn.Parameter)
+        if defaults is None or name.startswith("_") or own:
             super().__setattr__(name, value)
         elif name in defaults:
             self._set_parameter(name, value)

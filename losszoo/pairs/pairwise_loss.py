@@ -78,7 +78,7 @@ class PairwiseLoss(Loss):
     _any_labels = False
 
     # Whether the temperature is the exponential of a parameter.
-    _learns_temperature: bool = False
+    _learns_temperature = False
 
     def __init__(
         self,
