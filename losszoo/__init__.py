@@ -13,6 +13,7 @@ from losszoo._version import __version__
 from losszoo.losses import signatures as _signatures
 
 if TYPE_CHECKING:
+    from losszoo import functional as functional
     from losszoo import sklearn as sklearn
     from losszoo import testing as testing
     from losszoo.api import list_kinds as list_kinds
@@ -83,6 +84,7 @@ if TYPE_CHECKING:
     from losszoo.training.guard.events import Budget as Budget
     from losszoo.training.guard.events import StepReport as StepReport
     from losszoo.training.guard.guard import Guard as Guard
+    from losszoo.training.parameter_groups import parameter_groups as parameter_groups
     from losszoo.training.run import run as run
     from losszoo.training.run_result import RunResult as RunResult
     from losszoo.tuning.tune import tune as tune
@@ -150,6 +152,7 @@ _HOME = {
     "masked_logsumexp": "losszoo.losses.numerics",
     "pairwise": "losszoo.pairs.row_functions",
     "pairwise_logits": "losszoo.losses.similarity",
+    "parameter_groups": "losszoo.training.parameter_groups",
     "replay": "losszoo.crash_replay.replay",
     "report": "losszoo.reporting.report",
     "run": "losszoo.training.run",
@@ -164,6 +167,7 @@ _HOME = {
 # Modules that are public as a whole.
 _ROOMS = {
     "checks": "losszoo.losses.signatures.checks",
+    "functional": "losszoo.functional",
     "metrics": "losszoo.training.evaluation.metrics",
     "sklearn": "losszoo.sklearn",
     "testing": "losszoo.testing",

@@ -77,6 +77,7 @@ PUBLIC = [
         "differentiable_again",
         "examine",
         "finish",
+        "functional",
         "hookimpl",
     ),
     *(
@@ -94,6 +95,7 @@ PUBLIC = [
         "metrics",
         "pairwise",
         "pairwise_logits",
+        "parameter_groups",
         "replay",
         "report",
         "run",

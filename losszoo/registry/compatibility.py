@@ -9,6 +9,7 @@ from losszoo.common.text import shown
 from losszoo.errors import UnknownNameError, UsageError, suggest
 from losszoo.losses.sums.idle import refuse_idle
 from losszoo.registry.expressions import Call, Weighted, parse
+from losszoo.registry.params import Param
 from losszoo.registry.registry import Registry, installed
 from losszoo.registry.specs import LossSpec, TaskSpec
 
@@ -18,6 +19,8 @@ L = TypeVar("L")
 COMBINER = "combiner"
 # The tag of a loss that does not look at the targets: a term of a sum.
 REGULARIZER = "regularizer"
+# Every loss over pairs that has a temperature takes it: the core divides by the temperature, and so can learn it.
+LEARNED_TEMPERATURE = "learned_temperature"
 
 
 def check_params(spec: LossSpec, arguments: Mapping[str, Any], owner: str) -> None:
@@ -27,7 +30,7 @@ def check_params(spec: LossSpec, arguments: Mapping[str, Any], owner: str) -> No
         UsageError: names the loss, its owner, the rule and the value.
     """
     for name, value in arguments.items():
-        param = spec.param(name)
+        param = _learned_temperature(spec) if name == LEARNED_TEMPERATURE else spec.param(name)
         if param is None:
             near = suggest(name, [p.name for p in spec.params]) if spec.params else "it takes none"
             raise UsageError(f"{spec.name} has no parameter {name!r}: {near} (a loss of {owner})", argument=name)
@@ -35,6 +38,12 @@ def check_params(spec: LossSpec, arguments: Mapping[str, Any], owner: str) -> No
         if complaint:
             rule = f"{spec.name}: {name} {complaint}, got {shown(value)} (a loss of {owner})"
             raise UsageError(rule, argument=name)
+
+
+def _learned_temperature(spec: LossSpec) -> Param | None:
+    if spec.param("similarity") is None or spec.param("temperature") is None:
+        return spec.param(LEARNED_TEMPERATURE)
+    return Param(name=LEARNED_TEMPERATURE, type="bool", default=False)
 
 
 def tasks_for(registry: Registry, signature: str) -> list[str]:

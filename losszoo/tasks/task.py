@@ -53,6 +53,7 @@ class Recipe:
         sampler: how the rows of an epoch are drawn: "random" (each once), "weighted" (each class as often) or
             "m-per-class" (each batch holds ``per_class`` rows of some classes).
         per_class: rows of a class in a batch, >= 1, with "m-per-class"; None is 4.
+        loss_lr: learning rate of what a loss learns, > 0; None takes ``lr``.
     """
 
     optimizer: str = "adamw"
@@ -65,6 +66,7 @@ class Recipe:
     class_weight: str | Mapping[str, float] | None = None
     sampler: str = "random"
     per_class: int | None = None
+    loss_lr: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

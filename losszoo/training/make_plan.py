@@ -27,7 +27,7 @@ from losszoo.registry.registry import installed
 from losszoo.tasks.make_task import make_task, owner_of, task_of
 from losszoo.tasks.metric_choice import Metric, metrics_of, several
 from losszoo.tasks.task import Recipe, Setup, Task
-from losszoo.training.build_loss import device_of, make_loss, make_model, make_optimizer, make_prediction, text_of
+from losszoo.training.build_loss import device_of, make_loss, make_model, make_optimizer, text_of
 from losszoo.training.data.batch_inputs import predicting_signature
 from losszoo.training.data.class_weight import with_class_weight
 from losszoo.training.data.prepared_data import Prepared, prepare, proposed
@@ -123,7 +123,8 @@ class Choice:
             "trunk": name_of_network(self.setup.trunk),
             **({"trunk_is_object": True} if not isinstance(self.setup.trunk, str) else {}),
             "model": dict(self.setup.model),
-            "recipe": asdict(self.setup.recipe),
+            # A rate that is not set is not written, as in run folders that knew none.
+            "recipe": {name: x for name, x in asdict(self.setup.recipe).items() if x is not None},
             **{name: getattr(self.options, name) for name in KEPT},
             **self._asked_metrics(),
             "loss_options": dict(self.loss_options),
@@ -238,7 +239,7 @@ def build(chosen: Choice, record: Callable[[], Record], world: World | None = No
         data=data,
         model=model,
         loss=built,
-        prediction=replace(make_prediction(built, signature), metrics=chosen.asked_metrics),
+        signature=signature,
         recipe=setup.recipe,
         optimizer=optimizer,
         guard=_guard(chosen, model, built, optimizer, precision, world),
@@ -248,11 +249,17 @@ def build(chosen: Choice, record: Callable[[], Record], world: World | None = No
         config=chosen.config(world),
         seed=options.seed,
         metrics=chosen.metrics,
-        notes=chosen.notes,
+        asked_metrics=chosen.asked_metrics,
+        notes=(*chosen.notes, *_note_of_rate(setup.recipe, built)),
         accumulate=options.accumulate,
         world=world,
         checkpoint_seconds=options.checkpoint_seconds,
     )
+
+
+def _note_of_rate(recipe: Recipe, loss: nn.Module) -> list[str]:
+    learns = recipe.loss_lr is None or any(parameter.requires_grad for parameter in loss.parameters())
+    return [] if learns else ["recipe.loss_lr has no effect: this loss has no parameters of its own"]
 
 
 def _guard(

@@ -30,6 +30,7 @@ LEGAL = {
         Param(name="class_weight", type="str"),
         Param(name="sampler", type="str", default="random", choices=("random", "weighted", "m-per-class")),
         Param(name="per_class", type="int", range=(1, math.inf)),
+        Param(name="loss_lr", default=None, range=(0, math.inf), bounds="()", log=True),
     )
 }
 
