@@ -76,6 +76,7 @@ PUBLIC = [
         "differentiable_again",
         "examine",
         "finish",
+        "hf_loss",
         "hookimpl",
     ),
     *(
