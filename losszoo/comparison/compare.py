@@ -67,7 +67,7 @@ def compare(
         on_progress: called from a thread when a cell begins or ends.
         on_grid: called once with the grid, after all checks and before anything is computed.
         options: of :func:`losszoo.run`: set, epochs, clip_norm, clip_value, clip, on_nonfinite, accumulate,
-            precision, compile, device, signature, expects, tensorboard.
+            precision, compile, device, signature, expects, tensorboard, mlflow.
 
     Returns:
         Cells, tables and ranks. Cells without a result are its ``failures``; nothing is raised for them.

@@ -21,7 +21,7 @@ from losszoo.training.result_options import ResultOptions
 # The options of a run that decide its result, with their defaults.
 DECIDING: Mapping[str, Any] = MappingProxyType({"set": (), "epochs": None, "model": None, **asdict(ResultOptions())})
 # Options of a run that may differ without another result.
-FREE: Mapping[str, Any] = MappingProxyType({"tensorboard": False})
+FREE: Mapping[str, Any] = MappingProxyType({"tensorboard": False, "mlflow": False})
 _MOST_SEEDS = 10_000
 _MOST_PROBLEMS = 40
 # A loss that is named by where it lies: file.py:NAME, package.module:NAME.

@@ -32,6 +32,7 @@ class Options(ResultOptions):
         model: a network of your own under the loss: a module, which is trained in place, a class or function that makes
             one, or "file.py:Net"; the same as the key ``model.trunk``.
         tensorboard: write scalars and gradient histograms for TensorBoard into the run folder.
+        mlflow: log settings, epochs and result as a run of MLflow, in the store that MLFLOW_TRACKING_URI names.
         parts: which parts of the data are scored at the end, of "train", "val" and "test".
         checkpoint_seconds: how much work a killed run may lose, >= 0; 0 saves after every step.
         out: folder of the run folders.
@@ -44,6 +45,7 @@ class Options(ResultOptions):
     epochs: int | None = None
     model: Any = None
     tensorboard: bool = False
+    mlflow: bool = False
     parts: tuple[str, ...] = PARTS
     checkpoint_seconds: float = CHECKPOINT_SECONDS
     out: str | Path = "runs"
