@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from losszoo.errors import LosszooError as LosszooError
     from losszoo.errors import NonFiniteError as NonFiniteError
     from losszoo.errors import UsageError as UsageError
+    from losszoo.integrations.huggingface import hf_loss as hf_loss
     from losszoo.losses.declare import Floats as Floats
     from losszoo.losses.declare import Range as Range
     from losszoo.losses.declare import loss as loss
@@ -140,6 +141,7 @@ _HOME = {
     "differentiable_again": "losszoo.losses.numerics",
     "examine": "losszoo.doctor.examine",
     "finish": "losszoo.losses.unreduced",
+    "hf_loss": "losszoo.integrations.huggingface",
     "hookimpl": "losszoo.registry.hookspecs",
     "list_kinds": "losszoo.api",
     "list_losses": "losszoo.api",

@@ -78,6 +78,7 @@ PUBLIC = [
         "examine",
         "finish",
         "functional",
+        "hf_loss",
         "hookimpl",
     ),
     *(

@@ -68,7 +68,7 @@ def compare(
         on_progress: called from a thread when a cell begins or ends.
         on_grid: called once with the grid, after all checks and before anything is computed.
         options: of :func:`losszoo.run`: set, epochs, class_weight, model, metric, clip_norm, clip_value, clip,
-            on_nonfinite, accumulate, precision, compile, device, signature, expects, tensorboard.
+            on_nonfinite, accumulate, precision, compile, device, signature, expects, tensorboard, mlflow.
 
     Returns:
         Cells, tables and ranks. Cells without a result are its ``failures``; nothing is raised for them.

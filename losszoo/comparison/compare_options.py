@@ -25,7 +25,7 @@ DECIDING: Mapping[str, Any] = MappingProxyType(
     {"set": (), "epochs": None, "class_weight": None, "model": None, "metric": (), **asdict(ResultOptions())}
 )
 # Options of a run that may differ without another result.
-FREE: Mapping[str, Any] = MappingProxyType({"tensorboard": False})
+FREE: Mapping[str, Any] = MappingProxyType({"tensorboard": False, "mlflow": False})
 _MOST_SEEDS = 10_000
 _MOST_PROBLEMS = 40
 # A loss that is named by where it lies: file.py:NAME, package.module:NAME.

@@ -51,7 +51,7 @@ def suggest(task: Any, *, split: int = 0) -> Suggestion:
     traits, notes = traits_of(data, registry.kind(spec.kind), names)
     traits += traits_by_tags(registry, spec, traits)
     losses = choose(registry, spec, traits)
-    counts = torch.bincount(data.train.targets.flatten().clamp(min=-1) + 1)[1:] if data.classes else []
+    counts: Any = torch.bincount(data.train.targets.flatten().clamp(min=-1) + 1)[1:] if data.classes else []
     flags = flags_of(task if isinstance(task, str) else made)
     words = [word for loss in losses for word in ("--loss", loss.name)]
     command = shlex.join(["losszoo", "compare", *flags, *words, "--seeds", str(_SEEDS)])

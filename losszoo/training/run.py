@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from losszoo.common.interrupt import Interrupt
 from losszoo.common.seeding import isolated, with_threads
@@ -26,6 +26,9 @@ from losszoo.training.run_folder.resume import Kept, read_run, resume_command
 from losszoo.training.run_folder.run_folder import NoRecord, Record, UnwritableError
 from losszoo.training.run_options import Options
 from losszoo.training.run_result import RunResult
+
+if TYPE_CHECKING:
+    from losszoo.training.run_folder.mlflow_run import MLflowRun
 
 LossLike = str | Callable[..., Any]
 
@@ -118,13 +121,14 @@ def _resumed(
 ) -> RunResult:
     """The rest of a run that was killed or interrupted."""
     kept = read_run(folder)
-    given = [name for name in options if name not in ("checkpoint_seconds", "tensorboard", "model", "metric")]
+    free = ("checkpoint_seconds", "tensorboard", "mlflow", "model", "metric")
+    given = [name for name in options if name not in free]
     again = task is not None and not kept.config.get("task_is_own")
     if again or given:
         named = [*(["task"] if again else []), *given]
         raise UsageError(
-            "resume must stand alone, or with loss, model, metric, trust, checkpoint_seconds, tensorboard and a task "
-            f"of your own, as the run folder holds every setting, got {', '.join(named)}"
+            "resume must stand alone, or with loss, model, metric, trust, checkpoint_seconds, tensorboard, mlflow and a "
+            f"task of your own, as the run folder holds every setting, got {', '.join(named)}"
         )
     if loss is not None:
         kept.loss(loss)  # refuses another one, of a run that has ended too
@@ -160,10 +164,13 @@ def _trained(choose_it: Callable[[], Any], world: World | None, kept: Kept | Non
         progress = None if kept is None else kept.progress(plan)
         plan.record.write_json("config.json", plan.config)
         callbacks.on_stage("first epoch" if progress is None else f"epoch {progress.epoch + 1}")
-        with _goes_on(plan, chosen):
+        with _goes_on(plan, chosen), _mlflow(plan, chosen.options) as logged:
+            told = [callbacks.on_epoch, logged.epoch if logged else None] if plan.first_rank else []
             with _scalars(plan, chosen.options), Interrupt() as interrupt:
-                progress = fit(plan, interrupt, callbacks.on_epoch if plan.first_rank else None, progress)
+                progress = fit(plan, interrupt, partial(_tell, told), progress)
             result = _conclude(plan, progress, tuple(chosen.options.parts)) if plan.first_rank else None
+            if logged is not None and result is not None:
+                logged.end(result)
     shared: RunResult = result if world is None else world.from_first(result)  # type: ignore[assignment]
     return shared
 
@@ -205,6 +212,28 @@ def _scalars(plan: Plan, options: Options) -> Iterator[None]:
         yield
     finally:
         plan.scalars.close()
+
+
+@contextmanager
+def _mlflow(plan: Plan, options: Options) -> Iterator[MLflowRun | None]:
+    """A run of MLflow, where it is asked for."""
+    if not (options.mlflow and plan.first_rank):
+        yield None
+        return
+    from losszoo.training.run_folder.mlflow_run import MLflowRun
+
+    logged = MLflowRun(plan.config, plan.record.folder)
+    try:
+        yield logged
+    except BaseException:
+        logged.killed()
+        raise
+
+
+def _tell(told: list[OnEpoch | None], line: Mapping[str, Any]) -> None:
+    for tell in told:
+        if tell is not None:
+            tell(line)
 
 
 def _record(make: Callable[[], Record], world: World | None) -> Record:

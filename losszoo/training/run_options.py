@@ -39,6 +39,7 @@ class Options(ResultOptions):
             scikit-learn ("balanced_accuracy", "f1_macro", "log_loss"), or a function of targets and predictions, of
             which more is better. The first one decides which epoch is the best. Left out: the task's own.
         tensorboard: write scalars and gradient histograms for TensorBoard into the run folder.
+        mlflow: log settings, epochs and result as a run of MLflow, in the store that MLFLOW_TRACKING_URI names.
         parts: which parts of the data are scored at the end, of "train", "val" and "test".
         checkpoint_seconds: how much work a killed run may lose, >= 0; 0 saves after every step.
         out: folder of the run folders.
@@ -53,6 +54,7 @@ class Options(ResultOptions):
     model: Any = None
     metric: Metrics = ()
     tensorboard: bool = False
+    mlflow: bool = False
     parts: tuple[str, ...] = PARTS
     checkpoint_seconds: float = CHECKPOINT_SECONDS
     out: str | Path = "runs"

@@ -277,8 +277,8 @@ def test_resume_stands_alone(done: RunResult) -> None:
 def test_resume_stands_alone_on_the_command_line(start: Start, done: RunResult) -> None:
     _, err = start("--resume", done.run_dir, "--seed", "0", "--set", "model.dim=3").communicate(timeout=1800)
     assert (
-        "--resume must stand alone, or with --loss, --trust, --checkpoint-seconds, --tensorboard and a --task of your "
-        "own, as the run folder holds every setting, got --set and --seed"
+        "--resume must stand alone, or with --loss, --trust, --checkpoint-seconds, --tensorboard, --mlflow and a "
+        "--task of your own, as the run folder holds every setting, got --set and --seed"
     ) in " ".join(err.split())
 
 

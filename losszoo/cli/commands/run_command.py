@@ -104,6 +104,7 @@ EXIT_CODES = {"completed": 0, "stopped-early": 0, "stopped-by-guard": 1, "interr
 )
 @click.option("--compile", is_flag=True, help="Compile the model with torch.compile.")
 @click.option("--tensorboard", is_flag=True, help="Write scalars and gradient histograms into the run folder.")
+@click.option("--mlflow", is_flag=True, help="Log a run of MLflow too, where MLFLOW_TRACKING_URI says.")
 @click.option("--out", default="runs", show_default=True, help="Folder of the run folders.")
 @click.option("--device", default=ResultOptions.device, show_default=True, help="cpu, cuda, cuda:1, ...")
 @click.option("--signature", help="Signature of your own loss, if its argument names do not show it.")
@@ -207,15 +208,15 @@ def resume_run(
     given = [
         f"--{name.replace('_', '-')}"
         for name in ("settings", *options)
-        if name not in ("checkpoint_seconds", "tensorboard", "model", "per_class")
+        if name not in ("checkpoint_seconds", "tensorboard", "mlflow", "model", "per_class")
         and context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
     ]
     given += ["--task"] if task is not None and ":" not in task else []
     if given:
         named = " and ".join(given).replace("--settings", "--set")
         raise UsageError(
-            "--resume must stand alone, or with --loss, --trust, --checkpoint-seconds, --tensorboard and a --task of "
-            f"your own, as the run folder holds every setting, got {named}"
+            "--resume must stand alone, or with --loss, --trust, --checkpoint-seconds, --tensorboard, --mlflow and a "
+            f"--task of your own, as the run folder holds every setting, got {named}"
         )
     wait_politely()
     with progress_bar(f"resuming {folder}", None, "loading torch") as update:
@@ -226,7 +227,7 @@ def resume_run(
         again = kept.task_of(task)
         by_name = () if kept.config.get("metric_is_object") else kept.config.get("metric", ())
         spec = judged(announced(again), by_name)
-        beside = {name: options[name] for name in ("checkpoint_seconds", "tensorboard", "model")}
+        beside = {name: options[name] for name in ("checkpoint_seconds", "tensorboard", "mlflow", "model")}
         result = run(loss, task, resume=folder, trust=trust, raise_interrupt=False, **beside, **hooks(update))
     if kept.result is not None and is_first():
         click.echo(f"note: this run had ended ({kept.result.status}); nothing was trained", err=True)
