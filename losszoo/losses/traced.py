@@ -1,4 +1,4 @@
-"""Whether a program is being traced, so that it cannot read a number."""
+"""Whether a program is being traced, so that it cannot read a number; and what a script of it leaves out."""
 
 from __future__ import annotations
 

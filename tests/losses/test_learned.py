@@ -201,6 +201,22 @@ def test_what_cannot_be_said() -> None:
         given(torch.eye(2), torch.tensor([0, 0]))
 
 
+def test_beside_a_memory_bank() -> None:
+    """Against a difference quotient."""
+    bank = losszoo.MemoryBank("sup-con(temperature=0.5, learned_temperature=true)", size=12).double()
+    rows, labels = batch(losszoo.create("sup-con"))
+    bank(rows.flip(1), labels)
+    values = []
+    for step in (1e-6, -1e-6, 0.0):
+        other = copy.deepcopy(bank)
+        with torch.no_grad():
+            other.loss.log_temperature += step
+        values.append(other(rows, labels))
+    values[2].backward()
+    expected = ((values[0] - values[1]) / 2e-6).detach().reshape(1)
+    torch.testing.assert_close(other.loss.log_temperature.grad, expected, rtol=1e-6, atol=1e-8)
+
+
 def checkpoint(folder: str) -> dict[str, Any]:
     state: dict[str, Any] = torch.load(Path(folder, "checkpoint.pt"), weights_only=False)
     return state
