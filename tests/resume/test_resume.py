@@ -40,7 +40,14 @@ RUNS = {
     "cross-entropy with dropout": ["--loss", "cross-entropy", *DROPOUT, "--clip", "auto"],
     "own loss": ["--loss", "./jittery.py:jittery", "--clip", "zscore(warmup=4)"],
     "rollback": ["--loss", "nca-ratio", "--on-nonfinite", "rollback", "--set", "recipe.lr=0.3", "--clip-norm", "1"],
-    "learned weights": ["--loss", "uncertainty(cross-entropy, bce)", "--accumulate", "2"],
+    "learned weights": [
+        "--loss",
+        "uncertainty(cross-entropy, sup-con(learned_temperature=true))",
+        "--accumulate",
+        "2",
+        "--set",
+        "recipe.loss_lr=0.05",
+    ],
     "pairs drawn": [
         "--loss",
         "linear(0, 1, epochs=3)*triplet + cosine(0, 1, steps=20)*cross-entropy",

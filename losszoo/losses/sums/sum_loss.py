@@ -20,6 +20,7 @@ from losszoo.losses.signatures.signature import Signature, interchangeable
 from losszoo.losses.sums.idle import warn_of_idle
 from losszoo.losses.sums.schedules import Schedule, number_text
 from losszoo.losses.sums.training_clock import Clock
+from losszoo.losses.traced import left_out_of_scripts
 
 # What goes to the terms beside their inputs; no label can be one of these words.
 _OF_A_CALL = ("weight", "mask", "denominator")
@@ -29,8 +30,7 @@ class Summable(nn.Module):
     """What can stand in a sum: ``0.5*a + b`` of losses that are made already."""
 
     def __init_subclass__(cls) -> None:
-        # A model that holds a loss can be scripted for deployment; the loss itself cannot be, and is left out.
-        cls.__jit_unused_properties__ = [name for name in dir(cls) if isinstance(getattr(cls, name), property)]  # type: ignore[attr-defined]
+        left_out_of_scripts(cls)
 
     def _as_terms(self) -> tuple[Term, ...]:
         return (Term(str(getattr(self, "identity", type(self).__name__)), self),)
