@@ -27,9 +27,9 @@ class Row:
         statuses: how many cells have each status.
         seconds: mean of training, a run.
         peak_memory_mb: the largest.
+        leads: the best of those with most seeds, to which the others are compared.
         others: means of the other metrics that were asked for, by name.
         per_class: recall, precision, f1 and support of the test part by the name of the class, means over the seeds.
-        leads: the best of those with most seeds, to which the others are compared.
     """
 
     loss: str
@@ -44,9 +44,9 @@ class Row:
     statuses: Mapping[str, int]
     seconds: float | None
     peak_memory_mb: float | None
+    leads: bool = False
     others: Mapping[str, float | None] = field(default_factory=dict)
     per_class: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
-    leads: bool = False
 
     @property
     def label(self) -> str:
