@@ -18,10 +18,11 @@ from losszoo import LossSpec, TaskSpec
 from losszoo.registry.compatibility import COMBINER
 from losszoo.registry.registry import installed
 
-# A loss for each kind of task, to stand beside a penalty or inside a combiner.
+# Two losses for each natural signature, or kind of task, to stand beside a penalty or inside a combiner.
 BESIDE = {
     "multiclass": ("cross-entropy", "nca-stable"),
     "binary": ("bce", "cross-entropy"),
+    "multilabel": ("bce", "focal"),
     "regression": ("mse", "huber"),
     "segmentation": ("dice", "smoothness"),
     "embedding": ("nca-stable", "triplet-batch-hard"),
@@ -53,7 +54,7 @@ SMALL = [
 
 def expressions(loss: LossSpec, task: TaskSpec) -> Iterator[str]:
     """How a loss is written to be trained on a task; nothing where it does not fit."""
-    first, second = BESIDE[installed().kinds[task.kind].natural]
+    first, second = BESIDE.get(task.kind) or BESIDE[installed().kinds[task.kind].natural]
     if COMBINER in loss.tags:
         yield f"{loss.name}({first}, {second})"
     elif loss.signature == "penalty":
