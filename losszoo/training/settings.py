@@ -28,7 +28,7 @@ LEGAL = {
         Param(name="patience", type="int", default=10, range=(0, math.inf)),
         Param(name="sample_rate", default=0.5, range=(0, 1), bounds="(]", search=(0.02, 1.0), log=True),
         Param(name="class_weight", type="str"),
-        Param(name="sampler", type="str", default="random", choices=("random", "weighted", "m-per-class")),
+        Param(name="sampler", type="str", choices=("random", "weighted", "m-per-class")),
         Param(name="per_class", type="int", range=(1, math.inf)),
     )
 }
