@@ -118,7 +118,9 @@ def apply(setup: Setup, overrides: Overrides) -> Setup:
         complaint = LEGAL[key].complaint(value)
         if complaint:
             raise UsageError(f"recipe.{key} {complaint}, got {shown(value)}")
-    recipe = replace(setup.recipe, **overrides.recipe)
+    # As text, which a run folder gives back as it was.
+    proposal = {"class_weight": as_text(setup.recipe.class_weight)}
+    recipe = replace(setup.recipe, **{**proposal, **overrides.recipe})
     return Setup(trunk=trunk, model={**proposed, **model}, recipe=recipe)
 
 
