@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -69,8 +69,8 @@ class ConfiguredLoss(Summable):
         _beside: dict[str, Any]
         _options: dict[str, Any]
         _context: CheckContext
-        # Parameters that follow from the data, and what they are; a given one goes before.
-        _told: dict[str, Any]
+        # Told by set_class_counts: training rows of each class.
+        _class_counts: list[float] | None
         # Told by set_sizes to a function whose sizes come from the data.
         _sizes: tuple[int, int] | None
         _set_on_function: tuple[str, ...]
@@ -103,17 +103,26 @@ class ConfiguredLoss(Summable):
         self.identity = identity
         called = identity.made_by is None and not isinstance(self.function, nn.Module)
         self._params = self._own(identity.params) if called else {}
-        self._params |= {name: x for name, x in self._told.items() if identity.params.get(name) is None}
+        if called and self._asks_for_counts(identity):
+            self._params["class_counts"] = self._class_counts
         self._options = {name: identity.params.get(name, default) for name, default in self._beside.items()}
         ignored = getattr(self, "ignore_index", None)
         self._context = CheckContext(identity.expects, ignored if isinstance(ignored, int) else None)
 
-    def tell(self, name: str, value: Any) -> None:
-        """A parameter that follows from the data where nobody has given it; one that the function lacks is none."""
-        called = self.identity.made_by is None and not isinstance(self.function, nn.Module)
-        if called and name in self._defaults and self.identity.params.get(name) is None:
-            self._told = {name: value}
-            self._adopt(self.identity)
+    def set_class_counts(self, counts: Sequence[float]) -> None:
+        """Tell how many training rows each class has: to a parameter ``class_counts`` that nobody has given.
+
+        A module of your own that has a ``set_class_counts`` is told too.
+        """
+        self._class_counts = list(counts)
+        told = getattr(self.function, "set_class_counts", None)
+        if callable(told):
+            told(self._class_counts)
+        self._adopt(self.identity)
+
+    def _asks_for_counts(self, identity: LossInfo) -> bool:
+        known = self._class_counts is not None and "class_counts" in self._defaults
+        return known and identity.params.get("class_counts") is None
 
     def _learn(self, given: Mapping[str, Any]) -> None:
         """Keep what was given as an ``nn.Parameter``, so that it is trained, saved and moved.
@@ -166,7 +175,7 @@ class ConfiguredLoss(Summable):
         if self.identity.made_by is not None and name not in self._beside and name in attributes_of(self.function):
             return getattr(self.function, name)
         value = self.identity.params.get(name, self._defaults[name])
-        return self._told.get(name) if value is None else value
+        return self._class_counts if value is None and name == "class_counts" else value
 
     def __setattr__(self, name: str, value: Any) -> None:
         """A parameter takes effect; a name that is nearly that of one is refused; anything else is an attribute."""
@@ -219,6 +228,8 @@ class ConfiguredLoss(Summable):
         function = self.identity.made_by(**self._own(params))  # type: ignore[misc]
         if self._sizes is not None:
             function.set_sizes(*self._sizes)
+        if self._class_counts is not None and hasattr(function, "set_class_counts"):
+            function.set_class_counts(self._class_counts)
         return function
 
     @property

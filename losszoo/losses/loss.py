@@ -93,7 +93,7 @@ class Loss(ConfiguredLoss):
         self._wide: bool = getattr(function, "__losszoo_wide__", False)
         self._finish: Callable[[Tensor], Tensor] | None = getattr(function, "__losszoo_finish__", None)
         self._sizes = None
-        self._told = {}
+        self._class_counts = None
         self._set_on_function = ()
         self._beside = options_beside(self._rules, identity.made_by or function)
         self._defaults = self._known_parameters(identity)

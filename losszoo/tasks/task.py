@@ -51,7 +51,7 @@ class Recipe:
         class_weight: how often the rows of each class count in the loss: "balanced" (n / (C * count), as in
             scikit-learn), or weights by the names of the classes, {"yes": 3} or "yes=3,no=1"; None: all alike.
         sampler: how the rows of an epoch are drawn: "random" (each once), "weighted" (each class as often) or
-            "m-per-class" (each batch holds ``per_class`` rows of some classes).
+            "m-per-class" (each batch holds ``per_class`` rows of some classes); None is "random".
         per_class: rows of a class in a batch, >= 1, with "m-per-class"; None is 4.
         loss_lr: learning rate of what a loss learns, > 0; None takes ``lr``.
     """
@@ -64,7 +64,7 @@ class Recipe:
     patience: int = 10
     sample_rate: float = 0.5
     class_weight: str | Mapping[str, float] | None = None
-    sampler: str = "random"
+    sampler: str | None = None
     per_class: int | None = None
     loss_lr: float | None = None
 

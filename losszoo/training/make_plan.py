@@ -29,7 +29,7 @@ from losszoo.tasks.metric_choice import Metric, metrics_of, several
 from losszoo.tasks.task import Recipe, Setup, Task
 from losszoo.training.build_loss import device_of, make_loss, make_model, make_optimizer, text_of
 from losszoo.training.data.batch_inputs import predicting_signature
-from losszoo.training.data.class_weight import with_class_weight
+from losszoo.training.data.class_weight import as_text, with_class_weight
 from losszoo.training.data.prepared_data import Prepared, prepare, proposed
 from losszoo.training.data.sampler import check_sampler
 from losszoo.training.distributed import shared
@@ -168,7 +168,7 @@ def choose(
     split = split_seed(task_options.pop("split", 0))
     made = make_task(task if own is None else own, task_options)
     setup = apply(proposed(made, predicting_signature(built.signatures)), overrides)
-    data = with_class_weight(prepare(made, split, device), setup.recipe.class_weight, spec, made.class_names)
+    data = with_class_weight(prepare(made, split, device), as_text(setup.recipe.class_weight), spec, made.class_names)
     drawing = any(leaf.rules.draws_candidates for leaf in leaves(built))
     check_sampler(setup.recipe, data, spec, draws_candidates=drawing)
     unclear = check_metrics(metrics, made, data, predicting_signature(built.signatures))

@@ -28,7 +28,7 @@ LEGAL = {
         Param(name="patience", type="int", default=10, range=(0, math.inf)),
         Param(name="sample_rate", default=0.5, range=(0, 1), bounds="(]", search=(0.02, 1.0), log=True),
         Param(name="class_weight", type="str"),
-        Param(name="sampler", type="str", default="random", choices=("random", "weighted", "m-per-class")),
+        Param(name="sampler", type="str", choices=("random", "weighted", "m-per-class")),
         Param(name="per_class", type="int", range=(1, math.inf)),
         Param(name="loss_lr", default=None, range=(0, math.inf), bounds="()", log=True),
     )
@@ -119,7 +119,9 @@ def apply(setup: Setup, overrides: Overrides) -> Setup:
         complaint = LEGAL[key].complaint(value)
         if complaint:
             raise UsageError(f"recipe.{key} {complaint}, got {shown(value)}")
-    recipe = replace(setup.recipe, **overrides.recipe)
+    # As text, which a run folder gives back as it was.
+    proposal = {"class_weight": as_text(setup.recipe.class_weight)}
+    recipe = replace(setup.recipe, **{**proposal, **overrides.recipe})
     return Setup(trunk=trunk, model={**proposed, **model}, recipe=recipe)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -184,6 +185,20 @@ def test_a_run_is_recorded_and_resumed_with_its_weights(tmp_path: Path) -> None:
     Path(first.run_dir, "result.json").unlink()
     Path(first.run_dir, "checkpoint.pt").unlink()
     assert losszoo.run(resume=first.run_dir).metrics == first.metrics
+
+
+class Proposing(Three):
+    """A task whose recipe weighs a class."""
+
+    def setup(self, signature: str) -> losszoo.Setup:
+        proposed = super().setup(signature)
+        return replace(proposed, recipe=replace(proposed.recipe, class_weight={"a=b": 2}))
+
+
+def test_a_task_may_propose_weights_and_its_runs_resume(tmp_path: Path) -> None:
+    first = losszoo.run("cross-entropy", Proposing(), epochs=1, out=tmp_path)
+    Path(first.run_dir, "result.json").unlink()
+    assert losszoo.run(resume=first.run_dir, task=Proposing()).metrics == first.metrics
 
 
 def test_weights_of_rows_are_checked() -> None:

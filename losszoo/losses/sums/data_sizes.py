@@ -37,7 +37,4 @@ def set_class_counts(loss: nn.Module, counts: Sequence[float]) -> None:
         counts: of the classes in their order; of a task without labels there are none, and nothing is told.
     """
     for leaf in leaves(loss) if counts else ():
-        leaf.tell("class_counts", list(counts))
-        tell = getattr(leaf.function, "set_class_counts", None)
-        if tell is not None:
-            tell(list(counts))
+        leaf.set_class_counts(counts)

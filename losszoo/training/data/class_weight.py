@@ -93,19 +93,18 @@ def _weight(name: str, text: str) -> float:
     return weight
 
 
-def with_class_weight(data: Prepared, given: Any, spec: TaskSpec, names: Sequence[str]) -> Prepared:
+def with_class_weight(data: Prepared, text: str | None, spec: TaskSpec, names: Sequence[str]) -> Prepared:
     """The data with the weight of each class in training.
 
     Args:
         data: of the task.
-        given: of the recipe; None leaves all as it is.
+        text: of the recipe; None leaves all as it is.
         spec: of the task, for an error.
         names: of the classes; without any they are 0, 1, ...
 
     Raises:
         UsageError: the rows have no label each, or :func:`class_weights` refuses.
     """
-    text = as_text(given)
     if text is None:
         return data
     if not data.classes:

@@ -27,11 +27,12 @@ def check_sampler(recipe: Recipe, data: Prepared, spec: TaskSpec, *, draws_candi
     Raises:
         UsageError: says what fits.
     """
-    if recipe.sampler != PER_CLASS and recipe.per_class is not None:
+    sampler = recipe.sampler or RANDOM
+    if sampler != PER_CLASS and recipe.per_class is not None:
         raise UsageError(
-            f"recipe.per_class must go with recipe.sampler={PER_CLASS}, got {recipe.per_class} with {recipe.sampler}"
+            f"recipe.per_class must go with recipe.sampler={PER_CLASS}, got {recipe.per_class} with {sampler}"
         )
-    if recipe.sampler == RANDOM:
+    if sampler == RANDOM:
         return
     if not data.classes or data.train.targets.ndim > 1:
         raise UsageError(
@@ -61,7 +62,7 @@ def _check_batch(recipe: Recipe, classes: int) -> None:
 def drawn(recipe: Recipe, data: Prepared, generator: Generator) -> Tensor:
     """The rows of one epoch, in their order; as many as there are, with "m-per-class" up to a whole batch."""
     train = data.train
-    if recipe.sampler == RANDOM:
+    if (recipe.sampler or RANDOM) == RANDOM:
         return shuffled(train, generator)
     labels = train.targets.cpu()
     if recipe.sampler == WEIGHTED:
