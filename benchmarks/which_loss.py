@@ -158,8 +158,8 @@ def main() -> None:
     spent = time.process_time() - started
     versions = f"Python {platform.python_version()}, torch {torch.__version__.split('+')[0]}"
     lines.append(
-        f"Measured by `python benchmarks/which_loss.py --write`: {platform.system()} on {platform.machine()}, one thread, "
-        f"{versions}, five seeds, {spent / 60:.0f} min of CPU time."
+        f"Measured by `python benchmarks/which_loss.py --write`: {platform.system()} on {platform.machine()}, "
+        f"one thread, {versions}, five seeds, {spent / 60:.0f} min of CPU time."
     )
     print(lines[-1])
     if write:
