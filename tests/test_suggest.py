@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from sklearn.datasets import make_blobs
 import losszoo
 from losszoo.cli.main import main
 from losszoo.suggestion.class_order import order_of
+from losszoo.suggestion.traits import TAGS
 
 pandas = pytest.importorskip("pandas")
 
@@ -67,7 +69,7 @@ BY_TRAIT: list[tuple[str, Callable[[], losszoo.Task], str, bool]] = [
 def test_a_trait_is_there_where_it_was_planted(task: Callable[[], losszoo.Task], trait: str, present: bool) -> None:
     found = losszoo.suggest(task())
     assert [t.present for t in found.traits if t.name == trait] == [present]
-    assert found.losses[0].why == "baseline"
+    assert json.loads(json.dumps(found.to_dict()))["losses"][0]["why"] == "baseline"
     assert 1 <= len(found.losses) <= 5
     tags = {spec.name: spec.tags for spec in losszoo.list_losses()}
     by_name = {t.name: t for t in found.traits}
@@ -205,3 +207,9 @@ def test_what_cannot_be_is_one_sentence(arguments: list[str], said: str) -> None
     done = CliRunner().invoke(main, ["suggest", *arguments])
     assert done.exit_code == 2
     assert said in done.stderr
+
+
+def test_the_page_has_the_tags_of_every_trait() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "which-loss.md").read_text("utf-8")
+    rows = dict(re.findall(r"^\| ([a-z ]+) \| [^|]+ \| (`[^|]+`) \|$", page, re.MULTILINE))
+    assert {name: tuple(re.findall(r"`([a-z-]+)`", tags)) for name, tags in rows.items()} == dict(TAGS)

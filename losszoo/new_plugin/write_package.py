@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 import keyword
+import re
 import shutil
 import sys
 from dataclasses import dataclass
@@ -16,8 +17,6 @@ from losszoo.errors import UsageError
 from losszoo.registry.registry import RESERVED, Registry
 from losszoo.registry.specs import DOWNLOAD, NAME
 
-# Of the loss in the template.
-SIGNATURE = "regression"
 # Path in the package, in which MODULE is the name of its module, and the template that makes it.
 _FILES = (
     ("pyproject.toml", "pyproject.toml.jinja"),
@@ -63,8 +62,7 @@ def write_package(name: str, out: str | Path, registry: Registry) -> NewPlugin:
     taken = {*registry.losses, *registry.tasks, *registry.aliases, *RESERVED}
     if loss in taken:
         raise UsageError(f"NAME must give its loss a name of its own, got {name}: {loss} is taken; choose another")
-    fitting = [task for task in registry.tasks.values() if registry.fits(SIGNATURE, task.kind)]
-    task = next((task.name for task in fitting if task.kind == SIGNATURE and DOWNLOAD not in task.tags), "")
+    task = _task_for(_template("losses.py.jinja"), registry)
     folder = made_folder(out) / name
     try:
         folder.mkdir()
@@ -86,12 +84,23 @@ def write_package(name: str, out: str | Path, registry: Registry) -> NewPlugin:
 def _write(folder: Path, path: str, source: str, words: dict[str, str]) -> str:
     from jinja2 import Environment, StrictUndefined
 
-    text = resources.files(__package__).joinpath("templates", source).read_text("utf-8")
     # These are no pages: nothing is escaped.
-    made = Environment(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False).from_string(text)
+    pages = Environment(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False)
+    made = pages.from_string(_template(source))
     (folder / path).parent.mkdir(parents=True, exist_ok=True)
     (folder / path).write_text(made.render(words), "utf-8")
     return path
+
+
+def _template(name: str) -> str:
+    return resources.files(__package__).joinpath("templates", name).read_text("utf-8")
+
+
+def _task_for(losses: str, registry: Registry) -> str:
+    """An installed task to try the loss of the template on; "" where none fits."""
+    (signature,) = re.findall(r'@loss\(signature="([\w-]+)"', losses)
+    able = [task for task in registry.tasks.values() if registry.kinds[task.kind].natural == signature]
+    return next((task.name for task in able if DOWNLOAD not in task.tags), "")
 
 
 def _check_name(name: str, module: str) -> None:

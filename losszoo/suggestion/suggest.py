@@ -47,11 +47,10 @@ def suggest(task: Any, *, split: int = 0) -> Suggestion:
     registry = installed()
     made = make_task(task, {})
     data, spec = prepare(made, split, torch.device("cpu")), made.spec
-    names = [*made.class_names, *map(str, range(len(made.class_names), data.classes))]
+    names = [*made.class_names, *map(str, range(len(made.class_names), data.classes))][: data.classes]
     traits, notes = traits_of(data, registry.kind(spec.kind), names)
     traits += traits_by_tags(registry, spec, traits)
     losses = choose(registry, spec, traits)
-    counts: Any = torch.bincount(data.train.targets.flatten().clamp(min=-1) + 1)[1:] if data.classes else []
     flags = flags_of(task if isinstance(task, str) else made)
     words = [word for loss in losses for word in ("--loss", loss.name)]
     command = shlex.join(["losszoo", "compare", *flags, *words, "--seeds", str(_SEEDS)])
@@ -63,7 +62,7 @@ def suggest(task: Any, *, split: int = 0) -> Suggestion:
         summary=spec.summary,
         rows={part: len(getattr(data, part)) for part in ("train", "val", "test")},
         inputs=tuple(data.train.inputs.shape[1:]),
-        classes={name: int(count) for name, count in zip(names, counts, strict=False)},
+        classes={name: int((data.train.targets == label).sum()) for label, name in enumerate(names)},
         traits=tuple(traits),
         losses=tuple(losses),
         command=command if flags and losses else "",

@@ -63,7 +63,7 @@ def traits_of(data: Any, kind: Any, names: Sequence[str]) -> tuple[list[Trait], 
 
 
 def _trait(name: str, present: bool, text: str, **numbers: float) -> Trait:
-    return Trait(name, present, text, TAGS[name], {key: float(value) for key, value in numbers.items()})
+    return Trait(name, bool(present), text, TAGS[name], {key: float(value) for key, value in numbers.items()})
 
 
 def _percent(share: float) -> str:
@@ -115,7 +115,7 @@ def _order(names: Sequence[str], predicted: Predicted | None) -> list[Trait]:
     ordered = near > chance + 2 * np.sqrt(chance * (1 - chance) / len(steps))
     told = f"{100 * near:.0f} % of the errors of a model are to a neighbour, in a random order {100 * chance:.0f} %"
     verdict = "they look ordered" if ordered else "no sign of an order"
-    return [_trait("order", bool(ordered), f"{text}; {told}: {verdict}", near=near)]
+    return [_trait("order", ordered, f"{text}; {told}: {verdict}", near=near)]
 
 
 def _steps(places: Sequence[int], predicted: Predicted) -> Array:

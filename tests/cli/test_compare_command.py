@@ -109,7 +109,8 @@ def test_a_narrow_terminal_shows_the_whole_answer(grid: tuple[Path, Any, str]) -
         (best,) = (row for row in rows if row["leads"])
         assert best["difference"] is None
         assert any(
-            f"{best['loss']}" in line and f"leads on {task} with accuracy {best['mean']:.4f}" in line for line in lines
+            line.startswith(best["loss"]) and line.partition(f" on {task} with accuracy {best['mean']:.4f}")[1]
+            for line in lines
         )
     assert max(map(len, lines[:-1])) <= 80
 
