@@ -127,7 +127,7 @@ def _resumed(
     if again or given:
         named = [*(["task"] if again else []), *given]
         raise UsageError(
-            "resume must stand alone, or with loss, model, metric, trust, checkpoint_seconds, tensorboard, mlflow and a "
+            "resume must stand alone, or with loss, model, metric, trust, checkpoint_seconds, tensorboard, mlflow "
             f"task of your own, as the run folder holds every setting, got {', '.join(named)}"
         )
     if loss is not None:
