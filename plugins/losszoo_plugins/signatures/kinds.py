@@ -72,7 +72,7 @@ class MultilabelTask(Kind):
             _refuse(where, "be 0 or 1, whether the row has the label", f"{strange[0]}")
 
     def score(self, outputs: Tensor, targets: Tensor, data: Any, expects: str) -> dict[str, float]:
-        """A label counts in the mean of F1 if a row has it or is given it, in that of average precision if a row has it."""
+        """A label counts in the mean of F1 if a row has it or is given it, of average precision if a row has it."""
         truth, scores = targets.cpu().numpy() > 0.5, outputs.cpu().numpy()
         predicted = metrics.positives_of(outputs, expects).cpu().numpy()
         return {
