@@ -1,8 +1,14 @@
-"""In Keras 3 on torch: a loss of the zoo as a loss of Keras."""
+"""In Keras 3 on torch: a loss of the zoo as a loss of Keras.
+
+Keras chooses its backend when it is imported. Where that has not been, and KERAS_BACKEND is not set, it is torch.
+"""
 
 from __future__ import annotations
 
+import os
 from typing import Any
+
+os.environ.setdefault("KERAS_BACKEND", "torch")
 
 import keras
 
