@@ -59,6 +59,7 @@ PUBLIC = [
         "Splits",
         "StepReport",
         "Streaming",
+        "Suggestion",
         "SumLoss",
         "Task",
         "TaskSpec",
@@ -76,6 +77,8 @@ PUBLIC = [
         "differentiable_again",
         "examine",
         "finish",
+        "functional",
+        "hf_loss",
         "hookimpl",
     ),
     *(
@@ -93,6 +96,7 @@ PUBLIC = [
         "metrics",
         "pairwise",
         "pairwise_logits",
+        "parameter_groups",
         "replay",
         "report",
         "run",
@@ -100,7 +104,7 @@ PUBLIC = [
         "sample_neighbors",
         "sklearn",
     ),
-    *("softmax_row", "testing", "tune", "wide"),
+    *("softmax_row", "suggest", "testing", "tune", "wide"),
 ]
 
 

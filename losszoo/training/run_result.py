@@ -8,6 +8,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from losszoo.common.files import jsonable
+from losszoo.tasks.tables.frames import frame_of
+
+RESULT_COLUMNS = ("task", "loss", "seed", "status", "part", "metric", "value")
+
+
+def metric_rows(metrics: Mapping[str, Mapping[str, float | None]], **run: Any) -> list[dict[str, Any]]:
+    """The metrics of a run as flat rows, each with what tells the run."""
+    return [
+        {**run, "part": part, "metric": name, "value": math.nan if value is None else value}
+        for part, named in metrics.items()
+        for name, value in named.items()
+    ]
 
 
 @dataclass(frozen=True)
@@ -28,7 +40,9 @@ class RunResult:
         stop_reason: why it stopped before the last epoch, in words.
         notes: what was noticed of the user's data, such as columns left out, and what did nothing in it, such as a term
             whose weight was 0 throughout.
-        class_names: names of the labels, in their order; empty without labels.
+        class_names: names of the labels, or of several outputs, in their order; empty without any.
+        per_class: recall, precision, f1 and support of the test part, by the name of each class; empty for a task
+            without classes.
     """
 
     loss: str
@@ -44,6 +58,7 @@ class RunResult:
     stop_reason: str = field(default="", compare=False)
     notes: tuple[str, ...] = field(default=(), compare=False)
     class_names: tuple[str, ...] = field(default=(), compare=False)
+    per_class: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> RunResult:
@@ -55,10 +70,19 @@ class RunResult:
         texts = {name: tuple(record.get(name, ())) for name in ("notes", "class_names")}
         return cls(**{**record, "metrics": metrics, **texts})
 
+    def to_frame(self) -> Any:
+        """A pandas DataFrame with a row for each part and metric: task, loss, seed, status, part, metric, value.
+
+        Raises:
+            UsageError: pandas is not installed.
+        """
+        rows = metric_rows(self.metrics, task=self.task, loss=self.loss, seed=self.seed, status=self.status)
+        return frame_of(rows, RESULT_COLUMNS)
+
     def to_dict(self) -> dict[str, Any]:
         """The JSON record."""
         content = {**vars(self), "seconds": round(self.seconds, 3)}
-        for name in ("stop_reason", "notes", "class_names"):
+        for name in ("stop_reason", "notes", "class_names", "per_class"):
             if not content[name]:
                 del content[name]
         record: dict[str, Any] = jsonable(content)

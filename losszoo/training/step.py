@@ -13,14 +13,11 @@ from torch import Tensor
 
 from losszoo.common.text import in_one_line, message_of, some_of
 from losszoo.errors import LosszooError, UsageError, is_out_of_memory
-from losszoo.losses.loss import Loss
 from losszoo.pairs.distributed.collectives import ExchangeError
-from losszoo.pairs.pairwise_loss import SHARED, PairwiseLoss
 from losszoo.tracing.authors import raised_at
 from losszoo.tracing.first_nonfinite import first_non_finite
 from losszoo.training.accumulate import Pieces, Zeros, at_once, by_parts, counts_of
-from losszoo.training.data.batch_inputs import Step, arguments, own_arguments
-from losszoo.training.data.prepared_data import Part
+from losszoo.training.data.batch_inputs import Calls, Step
 from losszoo.training.distributed import average_gradients
 from losszoo.training.guard.crash_bundle import pack
 from losszoo.training.guard.events import Event, StepReport, of_weights
@@ -67,7 +64,8 @@ class BatchLoss:
         """
         with self._blamed():
             step = self._step(self.plan.forward)
-            self.terms = self.plan.loss.values(lambda loss: _arguments(step, loss))
+            calls = Calls(step, shared=True)
+            self.terms = self.plan.loss.values(calls.inputs, weight=calls.weight)
             return self.plan.loss.combine(self.terms)
 
     def _accumulated(self) -> Tensor:
@@ -89,8 +87,8 @@ class BatchLoss:
     def _step(self, forward: ForwardPass, part: slice = slice(None)) -> Step:
         """The step, or a part of its rows."""
         plan, generator = self.plan, self.randomness.generator
-        rows, read = self.rows[part], Part(self.read.inputs[part], self.read.targets[part])
-        return Step(plan.model, plan.task, plan.data, rows, plan.recipe.sample_rate, generator, forward, read)
+        rows, rate = self.rows[part], plan.recipe.sample_rate
+        return Step(plan.model, plan.task, plan.data, rows, rate, generator, forward, self.read.at(part))
 
     @contextmanager
     def _blamed(self) -> Iterator[None]:
@@ -122,7 +120,8 @@ class BatchLoss:
             if self.plan.accumulate > 1:
                 plain = Pieces(plain, self.plan.recipe.batch_size)  # so that dropout draws for each part, as it did
             step = self._step(plain)
-            self.terms = self.plan.loss.values(lambda loss: arguments(step, loss.signature, loss.identity.expects))
+            calls = Calls(step)
+            self.terms = self.plan.loss.values(calls.inputs, weight=calls.weight)
             return self.plan.loss.combine(self.terms)
         finally:
             self.randomness.restore(after)
@@ -169,6 +168,8 @@ class BatchLoss:
                 "inputs": self.read.inputs,
                 "targets": self.read.targets,
                 "classes": plan.data.classes,
+                "weights": self._step(plan.forward).weights,
+                "class_counts": list(plan.data.class_counts),
             },
             "model": plan.model.state_dict(),
             "loss": plan.loss.state_dict(),
@@ -177,10 +178,3 @@ class BatchLoss:
             "config": dict(plan.config),
         }
         return pack("run", parts)
-
-
-def _arguments(step: Step, loss: Loss) -> tuple[Any, ...]:
-    """What a loss is called with; one that meets the other ranks by itself gets the rows of this one."""
-    if isinstance(loss, PairwiseLoss) and loss.streaming.ranks in SHARED:
-        return own_arguments(step, loss.signature)
-    return arguments(step, loss.signature, loss.identity.expects)

@@ -13,7 +13,7 @@ import torch
 from torch import Generator, Tensor
 
 from losszoo.common.seeding import copy_of
-from losszoo.common.text import in_one_line, kind_name
+from losszoo.common.text import in_one_line, kind_name, shown
 from losszoo.errors import DataError, LosszooError, MissingDataError, UsageError
 from losszoo.losses.signatures.kind import Kind, count_classes, refuse
 from losszoo.registry.registry import installed
@@ -32,10 +32,17 @@ _LARGEST = float(np.finfo(np.float32).max)
 
 @dataclass(frozen=True)
 class Part:
-    """One split as tensors; regression targets are standardised (see :class:`Prepared`)."""
+    """One split as tensors; regression targets are standardised (see :class:`Prepared`).
+
+    Args:
+        inputs: (N, ...).
+        targets: of the rows.
+        weights: (N,), how often each row counts, >= 0; None: all alike.
+    """
 
     inputs: Tensor
     targets: Tensor
+    weights: Tensor | None = None
 
     def __len__(self) -> int:
         return self.targets.shape[0]
@@ -52,16 +59,27 @@ class Part:
             rows: their indices.
             generator: of the run, whose state decides what a Dataset draws; nothing is taken from it.
         """
-        return Part(self.inputs[rows], self.targets[rows])
+        return self.at(rows)
+
+    def at(self, rows: Tensor | slice) -> Part:
+        """Some rows of those in memory."""
+        return Part(self.inputs[rows], self.targets[rows], None if self.weights is None else self.weights[rows])
 
     def chunks(self) -> Iterator[Part]:
         """All rows in order, to be evaluated some at a time."""
-        tensors = torch.split(self.inputs, CHUNK), torch.split(self.targets, CHUNK)
-        return (Part(*pair) for pair in zip(*tensors, strict=True))
+        # Of no rows one chunk, whose outputs have the right shape.
+        return (self.at(slice(start, start + CHUNK)) for start in range(0, max(len(self), 1), CHUNK))
 
     def in_memory(self) -> Part:
         """All rows at once."""
         return self
+
+    def weights_with(self, class_weights: Tensor | None) -> Tensor | None:
+        """How often each row counts by itself and by its class; None: all alike."""
+        if class_weights is None:
+            return self.weights
+        by_class = class_weights[self.targets]
+        return by_class if self.weights is None else self.weights * by_class
 
 
 class LazyPart(Part):
@@ -71,12 +89,15 @@ class LazyPart(Part):
         rows: of the Dataset.
         inputs_of: from the arrays of some rows to their tensor.
         targets_of: the same of targets.
+        weights: of the rows.
     """
 
-    def __init__(self, rows: DatasetRows, inputs_of: ToTensor, targets_of: ToTensor) -> None:
-        for name, value in (("rows", rows), ("inputs_of", inputs_of), ("targets_of", targets_of)):
+    def __init__(
+        self, rows: DatasetRows, inputs_of: ToTensor, targets_of: ToTensor, weights: Tensor | None = None
+    ) -> None:
+        given = {"rows": rows, "inputs_of": inputs_of, "targets_of": targets_of, "weights": weights}
+        for name, value in (*given.items(), ("targets", targets_of(rows.targets))):
             object.__setattr__(self, name, value)
-        object.__setattr__(self, "targets", targets_of(rows.targets))
 
     rows: DatasetRows
     inputs_of: ToTensor
@@ -114,10 +135,11 @@ class LazyPart(Part):
 
     def _read(self, rows: Sequence[int], seed: int) -> Part:
         read = self.rows.read(rows, seed)
-        return Part(self.inputs_of(read.inputs), self.targets_of(read.targets))
+        weights = None if self.weights is None else self.weights[torch.as_tensor(rows)]
+        return Part(self.inputs_of(read.inputs), self.targets_of(read.targets), weights)
 
     def in_memory(self) -> Part:
-        return Part(self.inputs, self.targets)
+        return Part(self.inputs, self.targets, self.weights)
 
 
 @dataclass(frozen=True)
@@ -130,8 +152,11 @@ class Prepared:
         test: test rows.
         kind: of the task.
         classes: how many labels; 0 where the targets are numbers or masks.
-        center: mean of the training targets (regression; else 0).
-        scale: deviation of the training targets (regression; else 1).
+        center: mean of the training targets where they are standardised, of several outputs (K,); else 0.
+        scale: deviation of the training targets where they are standardised, of several outputs (K,); else 1.
+        class_counts: training rows, or pixels, of each label, by the weights of the rows; empty without labels.
+        class_weights: (C,), how often the rows of each class count in the loss, beside their own weights
+            (``recipe.class_weight``); None: all alike.
     """
 
     train: Part
@@ -139,8 +164,10 @@ class Prepared:
     test: Part
     kind: str
     classes: int
-    center: float = 0.0
-    scale: float = 1.0
+    center: float | Array = 0.0
+    scale: float | Array = 1.0
+    class_counts: tuple[float, ...] = ()
+    class_weights: Tensor | None = None
 
     def in_memory(self) -> Prepared:
         """The same with all rows at once.
@@ -155,7 +182,8 @@ def prepare(task: Task, seed: int, device: torch.device) -> Prepared:
     """Load, check and scale the data of a task.
 
     Raises:
-        DataError: NaN or infinite entries (row and column), labels out of range, too few rows or classes.
+        DataError: NaN or infinite entries (row and column), labels out of range, too few rows or classes, another
+            number of names than of outputs.
     """
     kind, name = installed().kind(task.spec.kind), task.spec.name
     splits = _arrays(name, _given(task, seed))
@@ -163,11 +191,13 @@ def prepare(task: Task, seed: int, device: torch.device) -> Prepared:
         _check_split(f"{name}: {part}", kind, split, splits.train)
     targets_by_part = {part: split.targets for part, split in zip(Splits._fields, splits, strict=True)}
     classes = count_classes(kind, name, task.class_names, targets_by_part) if kind.labels else 0
-    mean, deviation = _moments(task, splits.train)
-    center, scale = 0.0, 1.0
-    if kind.standardised:
-        center = float(splits.train.targets.mean(dtype=np.float64))
-        scale = float(splits.train.targets.std(dtype=np.float64)) or 1.0
+    weights = {
+        part: _row_weights(task, part, len(split.targets)) for part, split in zip(Splits._fields, splits, strict=True)
+    }
+    mean, deviation = _moments(task, splits.train, weights["train"])
+    if not kind.labels:
+        _check_names(name, task.class_names, splits.train.targets)
+    center, scale = _unit(splits.train.targets, weights["train"]) if kind.standardised else (0.0, 1.0)
 
     def inputs_of(inputs: Array) -> Tensor:
         with np.errstate(over="ignore", invalid="ignore"):  # of a Dataset that draws them: the guard speaks of it
@@ -177,13 +207,37 @@ def prepare(task: Task, seed: int, device: torch.device) -> Prepared:
         scaled = (targets - center) / scale if kind.standardised else targets
         return torch.from_numpy(np.array(scaled, dtype=np.int64 if classes else np.float32)).to(device)
 
-    def tensors(split: Split | DatasetRows) -> Part:
+    def tensors(part: str, split: Split | DatasetRows) -> Part:
+        counting = weights[part]
+        counts = None if counting is None else torch.from_numpy(counting.astype(np.float32)).to(device)
         if isinstance(split, DatasetRows):
-            return LazyPart(split, inputs_of, targets_of)
-        return Part(inputs_of(split.inputs), targets_of(split.targets))
+            return LazyPart(split, inputs_of, targets_of, counts)
+        return Part(inputs_of(split.inputs), targets_of(split.targets), counts)
 
-    train, val, test = (tensors(split) for split in splits)
-    return Prepared(train, val, test, kind.name, classes, center, scale)
+    train, val, test = (tensors(part, split) for part, split in zip(Splits._fields, splits, strict=True))
+    class_counts = _class_counts(splits.train.targets, classes, weights["train"])
+    return Prepared(train, val, test, kind.name, classes, center, scale, class_counts)
+
+
+def _row_weights(task: Task, part: str, rows: int) -> Array | None:
+    """How often each row of a part counts, as the task says; None where all count alike."""
+    given = task.row_weights.get(part)
+    if given is None:
+        return None
+    weights = np.asarray(given, dtype=np.float64)
+    rule = f"{task.spec.name}: row_weights of {part}"
+    if weights.shape != (rows,):
+        refuse(rule, f"must have shape ({rows},)", f"{weights.shape}")
+    if not (np.isfinite(weights) & (weights >= 0)).all() or not weights.any():
+        refuse(rule, "must be finite and >= 0, with one above 0", f"{shown(weights.tolist())}")
+    return None if (weights == 1).all() else weights
+
+
+def _class_counts(labels: Array, classes: int, weights: Array | None) -> tuple[float, ...]:
+    """How many training rows, or pixels, each label has; what is no class, as an ignored pixel, does not count."""
+    counted = (labels >= 0) & (labels < classes)
+    weights = None if weights is None else weights[counted]
+    return tuple(np.bincount(labels[counted], weights, classes).tolist()) if classes else ()
 
 
 def proposed(task: Task, signature: str) -> Setup:
@@ -255,9 +309,12 @@ def _check_split(where: str, kind: Kind, split: Split | DatasetRows, train: Spli
     if split.inputs.ndim < 2 or split.inputs.shape[1:] != _shape_of(train):
         shape = f"(N, {', '.join(map(str, _shape_of(train))) or 'columns'})"
         refuse(where, f"inputs must have shape {shape}", f"{split.inputs.shape}")
-    kind.check_targets(where, split.targets)
     for what, values in (("inputs", split.inputs), ("targets", split.targets)):
         _check_finite(f"{where} {what}", values)
+    kind.check_targets(where, split.targets)
+    if split.targets.shape[1:] != train.targets.shape[1:]:
+        shape = f"(N, {', '.join(map(str, train.targets.shape[1:]))})"
+        refuse(where, f"targets must have shape {shape}, as in training", f"{split.targets.shape}")
 
 
 def _shape_of(split: Split | DatasetRows) -> tuple[int, ...]:
@@ -287,7 +344,28 @@ def _check_finite(where: str, values: Array) -> None:
         refuse(where, "must be finite in float32", f"{came}; drop or impute them before training")
 
 
-def _moments(task: Task, train: Split | DatasetRows) -> tuple[Array, Array]:
+def _mean_and_deviation(values: Array, weights: Array | None) -> tuple[Array, Array]:
+    """Of numbers in float64, over the rows."""
+    if weights is None:
+        return values.mean(0, dtype=np.float64), values.std(0, dtype=np.float64)
+    mean = np.average(values, 0, weights)
+    return mean, np.sqrt(np.average((values - mean) ** 2, 0, weights))
+
+
+def _check_names(name: str, names: tuple[str, ...], targets: Array) -> None:
+    """Names of outputs are one for each column of targets (N, K)."""
+    if names and targets.ndim == 2 and len(names) != targets.shape[1]:
+        refuse(name, "class_names must be one for each output", f"{len(names)} names for {targets.shape[1]} outputs")
+
+
+def _unit(targets: Array, weights: Array | None) -> tuple[float | Array, float | Array]:
+    """Mean and deviation of targets, of several outputs (K,); 1 instead of a deviation of 0."""
+    center, scale = _mean_and_deviation(targets, weights)
+    scale = np.where(scale == 0, 1.0, scale)
+    return (center, scale) if targets.ndim > 1 else (float(center), float(scale))
+
+
+def _moments(task: Task, train: Split | DatasetRows, weights: Array | None) -> tuple[Array, Array]:
     """Mean and deviation of the numeric columns of the training rows; 0 and 1 for everything else, and a Dataset."""
     mean = np.zeros(_shape_of(train), np.float64)
     deviation = np.ones(_shape_of(train), np.float64)
@@ -295,8 +373,7 @@ def _moments(task: Task, train: Split | DatasetRows) -> tuple[Array, Array]:
         inputs = train.inputs
         numeric = inputs.shape[1] if task.numeric is None else task.numeric
         columns = inputs[:, :numeric].astype(np.float64)
-        mean[:numeric] = columns.mean(0)
-        spread = columns.std(0)
+        mean[:numeric], spread = _mean_and_deviation(columns, weights)
         # A constant column says nothing, and stays 0. What float32 cannot resolve is rounding.
         constant = spread <= 1e-7 * np.abs(mean[:numeric])
         deviation[:numeric] = np.where(constant, 1.0, spread)

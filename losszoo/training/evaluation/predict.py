@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -16,11 +16,12 @@ from losszoo.losses.similarity import unit
 from losszoo.pairs.kernels import geometry
 from losszoo.pairs.streaming import Streaming
 from losszoo.registry.registry import installed
+from losszoo.tasks.metric_choice import Metric
 from losszoo.training.data.batch_inputs import Model, one_hot
 from losszoo.training.data.prepared_data import CHUNK, Part, Prepared
 from losszoo.training.evaluation import metrics
 from losszoo.training.evaluation.knn import Known, best_k, knn_votes, without_own
-from losszoo.training.evaluation.outputs import output_metrics, vote_metrics
+from losszoo.training.evaluation.outputs import Judged, judge_outputs, judge_votes
 
 
 @dataclass(frozen=True)
@@ -32,12 +33,14 @@ class Prediction:
         expects: what its loss expects, so that a threshold stands where the loss put it.
         similarity: of the loss, where it has one; neighbors are looked for by cosine where the loss used it.
         temperature: of a ``neighbors`` loss.
+        metrics: that were asked for, beside those of the kind.
     """
 
     signature: str
     expects: str = "logits"
     similarity: str = "euclidean"
     temperature: float = 1.0
+    metrics: tuple[Metric, ...] = ()
 
     def score(
         self,
@@ -48,6 +51,20 @@ class Prediction:
         *,
         thorough: bool = True,
     ) -> dict[str, dict[str, float]]:
+        """Metrics of the named parts: see :meth:`judge`."""
+        judged = self.judge(model, data, parts, deciding, thorough=thorough)
+        return {name: found.metrics for name, found in judged.items()}
+
+    def judge(
+        self,
+        model: Model,
+        data: Prepared,
+        parts: tuple[str, ...],
+        deciding: tuple[str, str],
+        *,
+        thorough: bool = True,
+        answered: bool = False,
+    ) -> dict[str, Judged]:
         """Metrics of the named parts; NaN for a part without rows.
 
         Args:
@@ -56,24 +73,28 @@ class Prediction:
             parts: of "train", "val", "test".
             deciding: (metric, direction) by which k is chosen.
             thorough: also what takes long and decides nothing (the linear probe).
+            answered: the answers too, where the kind has them.
         """
         filled = tuple(name for name in parts if len(getattr(data, name)))
         kind = installed().kind(data.kind)
-        nothing = {name: dict.fromkeys(kind.metrics, math.nan) for name in parts if name not in filled}
+        names = (*(metric.name for metric in self.metrics), *kind.metrics)
+        nothing = {name: Judged(dict.fromkeys(names, math.nan)) for name in parts if name not in filled}
         if not filled:
             return nothing
         with _evaluated(model):
             if not self.by_neighbors:
-                scored = {name: self._scored_head(model, data, getattr(data, name)) for name in filled}
-            else:
-                features = {name: self._embedded(model, getattr(data, name)) for name in filled}
-                scored = {name: kind.score_features(features[name], getattr(data, name).targets) for name in filled}
-                if None in scored.values():
-                    for name in ("train", "val"):
-                        if name not in features:
-                            features[name] = self._embedded(model, getattr(data, name))
-                    scored = self._scored_votes(features, data, filled, deciding, thorough)
-        return {**nothing, **scored}
+                return nothing | {n: self._judged_head(model, data, getattr(data, n), answered) for n in filled}
+            features = {name: self._embedded(model, getattr(data, name)) for name in filled}
+            among = {name: kind.score_features(features[name], getattr(data, name).targets) for name in filled}
+            told = {name: Judged(found) for name, found in among.items() if found is not None}
+            if len(told) == len(filled):
+                return nothing | told
+            for name in ("train", "val"):
+                if name not in features:
+                    features[name] = self._embedded(model, getattr(data, name))
+            votes = self._judged_votes(features, data, filled, deciding, answered)
+            probed = kind.probe and (thorough or kind.probe == deciding[0])
+            return nothing | (_with_probe(votes, kind.probe, probe(features, filled, data)) if probed else votes)
 
     def known(self, model: Model, data: Prepared, deciding: tuple[str, str]) -> Known | None:
         """The training rows as :meth:`outputs` asks for them; None where it does not."""
@@ -114,8 +135,15 @@ class Prediction:
         return not TABLE[self.signature].has_head
 
     def _head(self, model: Model, inputs: Tensor) -> Tensor:
-        head, rules = model.heads[self.signature], TABLE[self.signature]
-        return torch.cat([rules.link(head(model(rows)), self.expects) for rows in torch.split(inputs, CHUNK)])
+        return self._linked(self._raw(model, inputs), self.expects)
+
+    def _raw(self, model: Model, inputs: Tensor) -> Tensor:
+        head = model.heads[self.signature]
+        return torch.cat([head(model(rows)) for rows in torch.split(inputs, CHUNK)])
+
+    def _linked(self, raw: Tensor, expects: str) -> Tensor:
+        rules = TABLE[self.signature]
+        return torch.cat([rules.link(rows, expects) for rows in torch.split(raw, CHUNK)])
 
     def _embed(self, model: Model, inputs: Tensor) -> Tensor:
         features = torch.cat([model(rows) for rows in torch.split(inputs, CHUNK)])
@@ -125,7 +153,7 @@ class Prediction:
         return torch.cat([self._embed(model, chunk.inputs) for chunk in part.chunks()])
 
     def _known(self, features: Mapping[str, Tensor], data: Prepared, deciding: tuple[str, str]) -> Known:
-        k = 0 if TABLE[self.signature].draws_candidates else best_k(features, data, deciding)
+        k = 0 if TABLE[self.signature].draws_candidates else best_k(features, data, deciding, self.metrics)
         return Known(features["train"], k)
 
     def _mixed(self, features: Tensor, known: Known, data: Prepared, own: bool = False) -> Tensor:
@@ -134,33 +162,34 @@ class Prediction:
             return self._soft(features, known.features, data, own)
         return knn_votes(features, known.features, data, (known.k,), own)[0]
 
-    def _scored_head(self, model: Model, data: Prepared, part: Part) -> dict[str, float]:
-        found = [(self._head(model, chunk.inputs), chunk.targets) for chunk in part.chunks()]
-        outputs, targets = (torch.cat(tensors) for tensors in zip(*found, strict=True))
+    def _judged_head(self, model: Model, data: Prepared, part: Part, answered: bool) -> Judged:
+        # The targets come with the rows: a Dataset may draw both.
+        found = [(self._raw(model, chunk.inputs), chunk.targets) for chunk in part.chunks()]
+        raw, targets = (torch.cat(tensors) for tensors in zip(*found, strict=True))
+        outputs = self._linked(raw, self.expects)
+        rules = TABLE[self.signature]
         with whose(self.signature, "predict"):
-            outputs = TABLE[self.signature].predict(outputs, data)
-        return output_metrics(outputs, Part(outputs, targets), data, self.expects)
+            outputs = rules.predict(outputs, data)
+        # In float64: a probability near 0 keeps its logarithm.
+        shares = (lambda: self._linked(raw.double(), "probabilities")) if "probabilities" in rules.expects else None
+        told = Part(outputs, targets, part.weights)
+        return judge_outputs(outputs, told, data, self.expects, self.metrics, shares, answered)
 
-    def _scored_votes(
+    def _judged_votes(
         self,
         features: Mapping[str, Tensor],
         data: Prepared,
         parts: tuple[str, ...],
         deciding: tuple[str, str],
-        thorough: bool,
-    ) -> dict[str, dict[str, float]]:
+        answered: bool,
+    ) -> dict[str, Judged]:
         known = self._known(features, data, deciding)
         votes = {name: self._mixed(features[name], known, data, own=name == "train") for name in parts}
-        found = {name: vote_metrics(votes[name], getattr(data, name), data) for name in parts}
-        metric = installed().kind(data.kind).probe
-        if not metric or not thorough:
-            return found
-        probed = probe(features, parts, data)
-        return {name: {**found[name], metric: probed[name]} for name in parts}
+        return {name: judge_votes(votes[name], getattr(data, name), data, self.metrics, answered) for name in parts}
 
     def _soft(self, queries: Tensor, train: Tensor, data: Prepared, own: bool) -> Tensor:
-        """Soft nearest neighbors over all training rows."""
-        targets = data.train.targets
+        """Soft nearest neighbors over all training rows, each as often as its weight."""
+        targets, weights = data.train.targets, data.train.weights_with(data.class_weights)
         mixed_of = one_hot(targets, data.classes).to(queries.dtype) if data.classes else targets[:, None]
         prepared = geometry(queries, train, self.similarity, self.temperature, (False, False))
         size = Streaming().block_rows(len(train), queries.dtype, queries.device, softmax=True)
@@ -171,8 +200,13 @@ class Prediction:
             block = slice(start, min(start + size, len(queries)))
             scores = prepared.scores(block, buffer[: block.stop - start])
             logits = scores if prepared.sign > 0 else scores.neg_()
+            logits = logits if weights is None else logits.add_(weights.log())
             mixed.append(torch.softmax(without_own(logits, start if own else None), 1) @ mixed_of)
         return torch.cat(mixed)
+
+
+def _with_probe(votes: Mapping[str, Judged], metric: str, probed: Mapping[str, float]) -> dict[str, Judged]:
+    return {name: replace(found, metrics={**found.metrics, metric: probed[name]}) for name, found in votes.items()}
 
 
 @contextmanager
