@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[Any]
+# Of some rows, (n, columns): no others are read.
+Inputs = Callable[[Array], Array]
 
 # They bound the time: some seconds on one core, whatever the task.
 _MOST_ROWS = 4000
@@ -32,9 +35,9 @@ class Predicted:
     values: Array
 
 
-def why_not(inputs: Array, targets: Array, classes: int) -> str:
-    """The reason for which rows are not predicted; "" where they are."""
-    columns = int(np.prod(inputs.shape[1:]))
+def why_not(shape: Sequence[int], targets: Array, classes: int) -> str:
+    """The reason for which rows, with inputs of that shape, are not predicted; "" where they are."""
+    columns = int(np.prod(shape))
     if targets.ndim != 1:
         return f"targets of shape {targets.shape[1:]} for each row"
     if columns > _MOST_COLUMNS:
@@ -46,14 +49,14 @@ def why_not(inputs: Array, targets: Array, classes: int) -> str:
     return ""
 
 
-def predict_labels(inputs: Array, labels: Array, classes: int) -> Predicted:
+def predict_labels(inputs: Inputs, labels: Array, classes: int) -> Predicted:
     """Probabilities by cross-validation; a class of fewer than two rows has none."""
     from sklearn.ensemble import ExtraTreesClassifier
     from sklearn.model_selection import StratifiedKFold
 
     rows = _some(labels, classes)
     rows = rows[np.isin(labels[rows], np.flatnonzero(np.bincount(labels[rows]) >= 2))]
-    x, y = inputs[rows].reshape(len(rows), -1), labels[rows]
+    x, y = inputs(rows), labels[rows]
     folds = min(_FOLDS, int(np.bincount(y)[np.unique(y)].min()))
     values = np.zeros((len(y), classes))
     for train, test in StratifiedKFold(folds, shuffle=True, random_state=0).split(x, y):
@@ -62,13 +65,13 @@ def predict_labels(inputs: Array, labels: Array, classes: int) -> Predicted:
     return Predicted(y, values)
 
 
-def predict_numbers(inputs: Array, targets: Array) -> Predicted:
+def predict_numbers(inputs: Inputs, targets: Array) -> Predicted:
     """Numbers by cross-validation."""
     from sklearn.ensemble import ExtraTreesRegressor
     from sklearn.model_selection import KFold, cross_val_predict
 
     rows = _some(targets, 0)
-    x, y = inputs[rows].reshape(len(rows), -1), targets[rows].astype(np.float64)
+    x, y = inputs(rows), targets[rows].astype(np.float64)
     folds = KFold(_FOLDS, shuffle=True, random_state=0)
     return Predicted(y, cross_val_predict(ExtraTreesRegressor(**_TREES), x, y, cv=folds))
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from losszoo.suggestion.class_order import order_of
 from losszoo.suggestion.out_of_fold import Predicted, contradicted, predict_labels, predict_numbers, why_not
@@ -45,15 +46,23 @@ def traits_of(data: Any, kind: Any, names: Sequence[str]) -> tuple[list[Trait], 
         kind: of the task.
         names: of the classes.
     """
-    inputs, targets = data.train.inputs.cpu().numpy(), data.train.targets.cpu().numpy()
+    targets = data.train.targets.cpu().numpy()
     if kind.new_classes:
         text = "validation and test rows are of classes that training has not: rows are compared, not classified"
         return [*_imbalance(targets, data.classes, names, seen=True), _trait("new classes", True, text)], []
-    reason = why_not(inputs, targets, data.classes)
+    reason = why_not(data.train.shape, targets, data.classes)
+
+    def inputs(rows: Array) -> Array:
+        read = data.train.batch(torch.from_numpy(rows), torch.Generator()).inputs
+        flat: Array = read.flatten(1).cpu().numpy()
+        return flat
+
     if kind.standardised:
         predicted = None if reason else predict_numbers(inputs, targets)
         notes = [f"the errors of a model: not looked at, {reason}"] if reason else []
-        return [_outliers(targets, predicted), *_shape(targets, data.center, data.scale)], notes
+        # Several outputs have a unit each, and so no shape in common.
+        shape = _shape(targets, data.center, data.scale) if targets.ndim == 1 else []
+        return [_outliers(targets, predicted), *shape], notes
     if data.classes:
         predicted = None if reason else predict_labels(inputs, targets, data.classes)
         notes = [f"labels that a model contradicts: not looked at, {reason}"] if reason else []

@@ -14,6 +14,7 @@ from losszoo.errors import DataError, UsageError
 from losszoo.tasks.own_targets import read_targets
 from losszoo.tasks.own_task import OwnTask
 from losszoo.tasks.tables.row_parts import check_classes, held_out, random_parts
+from losszoo.tasks.tables.several_targets import label_sets
 from losszoo.tasks.task import Array, Split, Splits
 
 
@@ -24,7 +25,7 @@ class ArrayTask(OwnTask):
         name: of the task.
         given: the rows, and those of validation and test; None where they are drawn from the first.
         kind: None: told from the targets.
-        class_names: of the labels; empty: told from the targets.
+        class_names: of the labels, or of several outputs; empty: of labels told from the targets.
     """
 
     def __init__(self, name: str, given: Sequence[Split | None], kind: str | None, class_names: Sequence[str]) -> None:
@@ -57,6 +58,8 @@ class ArrayTask(OwnTask):
         count = len(whole.inputs)
         if labels is not None:
             check_classes("the targets", labels, self.class_names, 1 + missing)
+        if self.spec.kind == "multilabel":
+            labels = label_sets(whole.targets)
         try:
             if missing == 1:
                 rows: tuple[Array, ...] = held_out(np.arange(count), labels, seed)

@@ -23,7 +23,7 @@ class DatasetTask(OwnTask):
         name: of the task.
         datasets: of train, val and test.
         kind: None: told from the targets.
-        class_names: of the labels; empty: the labels themselves.
+        class_names: of the labels, or of several outputs; empty: of labels they are their own names.
     """
 
     def __init__(self, name: str, datasets: Sequence[Any], kind: str | None, class_names: Sequence[str]) -> None:
@@ -35,7 +35,7 @@ class DatasetTask(OwnTask):
             if not _length(rows):
                 raise DataError(f"task {name}: {part} must hold some rows, got an empty Dataset")
         targets = read_targets([rows.targets for rows in self._parts], kind, class_names)
-        if targets.class_names:
+        if targets.class_names and targets.kind != "multi-output":
             _check_labels(name, self._parts, targets.parts)
         count = sum(map(_length, self._parts))
         self._settle(name, targets, _shape(self._parts[0]), count, f"{counted(count, 'row')} of Datasets")

@@ -8,9 +8,10 @@ import numpy as np
 
 from losszoo.common.text import in_one_line
 from losszoo.errors import DataError, LosszooError
+from losszoo.registry.registry import installed
 from losszoo.tasks.dataset_rows import DatasetRows, is_dataset, rows_of
 from losszoo.tasks.make_task import make_task, task_of
-from losszoo.tasks.task import Splits, Task
+from losszoo.tasks.task import Array, Splits, Task
 
 
 def describe(given: Any) -> dict[str, Any]:
@@ -39,8 +40,23 @@ def _described(task: Task) -> dict[str, Any]:
         raise
     except Exception as error:
         raise DataError(f"task {task.spec.name}: its data cannot be read: {in_one_line(error)}") from error
-    classes: dict[str, int] = {}
-    if task.class_names:
-        targets = np.concatenate([np.asarray(part.targets).ravel() for part in parts.values()])
-        classes = {name: int((targets == label).sum()) for label, name in enumerate(task.class_names)}
-    return {**task.spec.to_dict(), "rows": rows, "classes": classes, "shape": list(shape), "notes": list(task.notes)}
+    targets = np.concatenate([np.asarray(part.targets) for part in parts.values()])
+    said = {"rows": rows, **_told(task, targets), "shape": list(shape), "notes": list(task.notes)}
+    return {**task.spec.to_dict(), **said}
+
+
+def _told(task: Task, targets: Array) -> dict[str, Any]:
+    """Rows, or pixels, of each label; of several labels those that have it; of numbers from where to where they go."""
+    kind, names = installed().kind(task.spec.kind), task.class_names
+    if kind.labels:
+        return {"classes": {name: int((targets == label).sum()) for label, name in enumerate(names)}}
+    if targets.ndim > 2:
+        return {"classes": {}}
+    columns = np.atleast_2d(targets.T)
+    names = names or tuple(map(str, range(len(columns))))
+    if task.spec.kind == "multilabel":
+        return {"classes": dict(zip(names, columns.sum(1).astype(int).tolist(), strict=True))}
+    spans = [[float(column.min()), float(column.max())] for column in columns]
+    if targets.ndim == 1:
+        return {"classes": {}, "range": spans[0]}
+    return {"classes": {}, "ranges": dict(zip(names, spans, strict=True))}

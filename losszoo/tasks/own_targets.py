@@ -11,6 +11,7 @@ import numpy as np
 from losszoo.common.text import in_one_line
 from losszoo.errors import DataError, UsageError, suggest
 from losszoo.registry.registry import installed
+from losszoo.tasks.tables.several_targets import KINDS as SEVERAL
 from losszoo.tasks.tables.table_task import KINDS, MOST_LABELS, deciding_metric
 from losszoo.tasks.task import Array
 
@@ -22,7 +23,7 @@ class Targets:
     Args:
         kind: of the task.
         parts: those of train, and of the other parts that there are.
-        class_names: of the labels; empty without labels.
+        class_names: of the labels, or of several outputs; empty where they have none.
         notes: of what was told from them.
     """
 
@@ -38,7 +39,7 @@ class Targets:
         Raises:
             UsageError: no task of that kind is installed, so that nobody says it.
         """
-        if self.kind in KINDS:
+        if self.kind in (*KINDS, *SEVERAL):
             return deciding_metric(self.kind, self.parts[0])
         known = next((task for task in installed().tasks.values() if task.kind == self.kind), None)
         if known is None:
@@ -55,7 +56,7 @@ def read_targets(given: Sequence[Any], kind: str | None, class_names: Sequence[s
     Args:
         given: targets of train, and of the other parts that there are.
         kind: of the task; None: told from them.
-        class_names: of the labels, in their order; empty: told from them.
+        class_names: of the labels, or of several outputs, in their order; empty: of labels told from them.
 
     Raises:
         DataError: they do not fit the kind or the names; says the value.
@@ -68,13 +69,15 @@ def read_targets(given: Sequence[Any], kind: str | None, class_names: Sequence[s
         raise UsageError(f"class_names must be a list of names, got {class_names!r}; write [{class_names!r}, ...]")
     arrays = [np.asarray(part) for part in given]
     names = tuple(map(str, class_names))
-    if kind is not None and kind not in KINDS:
+    if kind is not None and kind not in (*KINDS, *SEVERAL):
         return Targets(kind, tuple(arrays), names)
+    if kind in SEVERAL or (kind is None and all(array.ndim == 2 and array.shape[1] > 1 for array in arrays)):
+        return _several(arrays, kind, names)
     arrays = [array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array for array in arrays]
     if any(array.ndim != 1 for array in arrays):
         raise UsageError(
             f"kind must be given for targets of shape {next(a.shape for a in arrays if a.ndim != 1)}; one of "
-            f"{', '.join(name for name in installed().kinds if name not in KINDS)}"
+            f"{', '.join(name for name in installed().kinds if name not in (*KINDS, *SEVERAL))}"
         )
     arrays = [_without_gaps(array) for array in arrays]
     try:
@@ -94,6 +97,34 @@ def read_targets(given: Sequence[Any], kind: str | None, class_names: Sequence[s
     if told == "binary" and len(names) != 2:
         raise DataError(f"a binary task must have two classes, got {len(names)}")
     return Targets(told, labels, names, notes)
+
+
+def _several(arrays: Sequence[Array], kind: str | None, names: tuple[str, ...]) -> Targets:
+    """Targets (N, K): labels where all of them are 0 or 1, else numbers."""
+    for array in arrays:
+        if array.ndim != 2 or array.shape[1:] != arrays[0].shape[1:]:
+            raise DataError(
+                f"several targets must have shape (N, K) with one K, got {' and '.join(str(x.shape) for x in arrays)}"
+            )
+        if array.dtype.kind not in "biuf":
+            raise DataError(f"several targets of a row must be numbers, got dtype {array.dtype}; train on them apart")
+        gaps = np.isnan(array).any(1)
+        if gaps.any():
+            raise DataError(
+                f"targets must have a value in each row, got none in row {int(gaps.argmax())}; leave it out"
+            )
+    columns = arrays[0].shape[1]
+    if names and len(names) != columns:
+        raise DataError(f"class_names must be one for each of {columns} targets, got {len(names)}")
+    strange = [array[(array != 0) & (array != 1)] for array in arrays]
+    other = next((values[0] for values in strange if values.size), None)
+    if kind == "multilabel" and other is not None:
+        raise DataError(f"targets of a multilabel task must be 0 or 1, got {other}")
+    told = kind or ("multilabel" if other is None else "multi-output")
+    one_hot = kind is None and other is None and all(bool((array.sum(1) == 1).all()) for array in arrays)
+    notes = ("targets: one 1 in each row, taken as labels that may come together; targets.argmax(1) else",)
+    typed = tuple(array.astype(np.int64 if told == "multilabel" else np.float32) for array in arrays)
+    return Targets(told, typed, names, notes if one_hot else ())
 
 
 def _without_gaps(array: Array) -> Array:

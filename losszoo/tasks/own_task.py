@@ -34,15 +34,19 @@ class OwnTask(Task):
     Attributes:
         shape: of the inputs of one row.
         rows: how many there are in all parts.
+        of_pixels: whether targets are one or more for each pixel.
     """
 
     shape: tuple[int, ...]
     rows: int
+    of_pixels: bool
 
     def _settle(self, name: str, targets: Targets, shape: tuple[int, ...], rows: int, what: str) -> None:
         """Everything that its targets and the shape of its rows say; ``what`` counts them in words."""
         metric, direction = targets.metric
         self.shape, self.rows = shape, rows
+        dims = targets.parts[0].ndim
+        self.of_pixels = dims > 2 or (dims == 2 and installed().kind(targets.kind).labels)
         self.class_names = targets.class_names
         self.notes = targets.notes
         if len(shape) == 3 and shape[0] not in _CHANNELS and shape[2] in _CHANNELS:
@@ -62,7 +66,7 @@ class OwnTask(Task):
 
     def setup(self, signature: str) -> Setup:
         batch = int(np.clip(2 ** round(np.log2(max(self.rows, 1) / 20)), 32, 512))
-        if installed().kind(self.spec.kind).target_dims > 1:
+        if self.of_pixels:
             return Setup(trunk="unet", recipe=Recipe(lr=3e-3, batch_size=min(batch, 64), epochs=40))
         if self._of_images:
             recipe = Recipe(lr=2e-3, batch_size=min(batch, 128), epochs=40)

@@ -186,12 +186,14 @@ class Task(ABC):
 
         Args:
             inputs: (N, D), or (N, channels, height, width) of images, or any other (N, ...).
-            targets: (N,) words, labels or numbers; of other kinds the shape that the kind takes.
+            targets: (N,) words, labels or numbers; (N, K) of several; of other kinds the shape that the kind takes.
             kind: name of an installed kind of task, where the targets do not tell it. Two values are "binary"; words,
                 and whole numbers of an integer type that count up from 0, "multiclass"; other numbers "regression".
+                Targets (N, K) are "multilabel" where all of them are 0 or 1, else "multi-output".
             val: inputs and targets of the validation rows; None draws a fifth of the training rows.
             test: inputs and targets of the test rows; None draws a fifth of the rows.
-            class_names: names of the labels, in their order; of words the order in which they become labels.
+            class_names: names of the labels, in their order; of words the order in which they become labels; of
+                targets (N, K) one for each column.
             name: of the task.
 
         Raises:
@@ -232,7 +234,7 @@ class Task(ABC):
             val: for validation.
             test: for the end.
             kind: see :meth:`from_arrays`.
-            class_names: names of the labels, which count up from 0.
+            class_names: names of the labels, which count up from 0, or one for each of several targets.
             name: of the task.
 
         Raises:

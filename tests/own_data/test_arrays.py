@@ -17,6 +17,7 @@ import losszoo
 from losszoo import DataError, Task, UsageError
 from losszoo.cli.main import main
 from losszoo.comparison.baselines import compute
+from losszoo.tasks.describe_task import describe
 from losszoo.training.guard.crash_bundle import read
 
 RNG = np.random.default_rng(0)
@@ -36,6 +37,8 @@ THREE = np.arange(60) % 3
         (np.array(["a", "b", "NaN"], object)[THREE], "multiclass", ("NaN", "a", "b")),
         (ROWS[:, :1], "regression", ()),
         (np.arange(60) * 3, "regression", ()),
+        (ROWS > 0, "multilabel", ()),
+        (ROWS[:, :2], "multi-output", ()),
     ],
 )
 def test_the_targets_tell_the_kind(targets: Any, kind: str, names: tuple[str, ...]) -> None:
@@ -72,7 +75,12 @@ def test_bytes_are_pixels_and_images_get_convolutions() -> None:
         ((ROWS, THREE * 0), {}, r"must have at least two values, got \[0\] alone"),
         ((ROWS, THREE * 2), {}, "kind must be given for targets of 3 different whole numbers"),
         ((ROWS, THREE + 0.0), {}, "kind must be given for targets of 3 different whole numbers"),
-        ((ROWS, ROWS), {}, r"kind must be given for targets of shape \(60, 3\); one of "),
+        ((ROWS, IMAGES), {}, r"kind must be given for targets of shape \(60, 1, 8, 8\); one of segmentation"),
+        ((ROWS, ROWS), {"class_names": ["a", "b"]}, "class_names must be one for each of 3 targets, got 2"),
+        ((ROWS, ROWS), {"kind": "multilabel"}, "targets of a multilabel task must be 0 or 1, got 0.1"),
+        ((ROWS, ROWS.astype(str)), {}, "several targets of a row must be numbers, got dtype <U32"),
+        ((ROWS, THREE), {"kind": "multi-output"}, r"several targets must have shape \(N, K\) with one K, got \(60,\)"),
+        ((ROWS, np.where(ROWS > 2, np.nan, 1)), {}, "targets must have a value in each row, got none in row"),
         ((ROWS, THREE), {"kind": "multiclas"}, "kind must be one of .*, got 'multiclas'; did you mean multiclass"),
         ((ROWS, THREE), {"kind": "binary"}, "a binary task must have two classes, got 3"),
         ((ROWS, THREE), {"class_names": ["a", "b"]}, "class_names must be as many as classes, 3, got 2"),
@@ -110,6 +118,10 @@ def datasets(noise: float = 0.0) -> Task:
     return Task.from_datasets(Images(30, noise), Images(15, noise, 30), Images(15, noise, 45))
 
 
+def _sampler(name: str, **more: int) -> dict[str, Any]:
+    return {"set": {"recipe.sampler": name, **{f"recipe.{key}": value for key, value in more.items()}}}
+
+
 def test_a_dataset_gives_the_result_of_its_arrays(tmp_path: Path) -> None:
     arrays = Task.from_arrays(
         IMAGES[:30], THREE[:30], val=(IMAGES[30:45], THREE[30:45]), test=(IMAGES[45:], THREE[45:])
@@ -118,11 +130,91 @@ def test_a_dataset_gives_the_result_of_its_arrays(tmp_path: Path) -> None:
         ("cross-entropy", {}),
         ("modern-nca", {}),
         ("sup-con", {"accumulate": 2, "set": {"recipe.batch_size": 6}}),
+        ("cross-entropy", {"class_weight": {"1": 3}, "metric": ["f1_macro", "log_loss"], **_sampler("weighted")}),
+        ("sup-con", {"class_weight": "balanced", **_sampler("m-per-class", batch_size=6, per_class=2)}),
     ):
         results = [losszoo.run(loss, task, epochs=3, out=tmp_path, **more) for task in (arrays, datasets())]
         assert results[0].metrics == results[1].metrics
         steps = [Path(result.run_dir, "steps.json").read_text() for result in results]
         assert steps[0] == steps[1]
+
+
+class Weighed(Task):
+    """Rows of a Dataset, or those of its arrays, each of which counts as often as its weight."""
+
+    spec = losszoo.TaskSpec(name="weighed", target="x:Weighed", kind="multiclass", summary="Rows.", metric="accuracy")
+
+    def __init__(self, *, lazy: bool) -> None:
+        self.lazy = lazy
+        self.row_weights = {name: np.arange(rows) % 4 for name, rows in zip(("train", "val"), (30, 15), strict=True)}
+
+    def splits(self, seed: int = 0) -> losszoo.Splits:
+        if self.lazy:
+            return losszoo.Splits(Images(30), Images(15, start=30), Images(15, start=45))
+        return losszoo.Splits(
+            *(losszoo.Split(IMAGES[part], THREE[part]) for part in (slice(30), slice(30, 45), slice(45, 60)))
+        )
+
+    def setup(self, signature: str) -> losszoo.Setup:
+        return losszoo.Setup(trunk="conv", model={"dim": 8}, recipe=losszoo.Recipe(epochs=2, batch_size=16))
+
+
+@pytest.mark.parametrize("loss", ["cross-entropy", "modern-nca"])
+def test_rows_of_a_dataset_have_weights(tmp_path: Path, loss: str) -> None:
+    lazy, arrays = (
+        losszoo.run(loss, Weighed(lazy=lazy), class_weight="balanced", out=tmp_path) for lazy in (True, False)
+    )
+    assert lazy.metrics == arrays.metrics
+    assert Path(lazy.run_dir, "steps.json").read_text() == Path(arrays.run_dir, "steps.json").read_text()
+
+
+class Several(Dataset[Any]):
+    """Several targets for each row, as a Dataset gives them."""
+
+    def __init__(self, targets: Any) -> None:
+        self.targets = targets
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def __getitem__(self, row: int) -> tuple[Any, Any]:
+        return ROWS[row], self.targets[row]
+
+
+@pytest.mark.parametrize(
+    ("targets", "loss", "known"),
+    [
+        ((ROWS > 0).astype(float), "focal", {"classes": dict(zip("abc", (ROWS > 0).sum(0).tolist(), strict=True))}),
+        (
+            ROWS.astype(float),
+            "huber",
+            {"ranges": {name: [col.min(), col.max()] for name, col in zip("abc", ROWS.T, strict=True)}},
+        ),
+    ],
+)
+def test_several_targets_of_arrays_and_of_datasets(
+    tmp_path: Path, targets: Any, loss: str, known: dict[str, Any]
+) -> None:
+    arrays = Task.from_arrays(ROWS, targets, class_names=["a", "b", "c"])
+    assert {name: describe(arrays)[name] for name in known} == known
+    parts = [Several(targets[part]) for part in (slice(40), slice(20), slice(20))]
+    for task in (arrays, Task.from_datasets(*parts, class_names=["a", "b", "c"])):
+        result = losszoo.run(loss, task, epochs=1, out=tmp_path)
+        assert (task.setup("x").trunk, result.class_names, result.status) == ("mlp", ("a", "b", "c"), "completed")
+        assert losszoo.suggest(task).losses
+
+
+def test_one_1_in_each_row_is_told() -> None:
+    (note,) = Task.from_arrays(ROWS, np.eye(3)[THREE]).notes
+    assert note == "targets: one 1 in each row, taken as labels that may come together; targets.argmax(1) else"
+
+
+def test_a_dataset_is_suggested_what_its_arrays_are() -> None:
+    arrays = Task.from_arrays(
+        IMAGES[:30], THREE[:30], val=(IMAGES[30:45], THREE[30:45]), test=(IMAGES[45:], THREE[45:])
+    )
+    first, second = (losszoo.suggest(task) for task in (arrays, datasets()))
+    assert (first.traits, first.losses, first.inputs) == (second.traits, second.losses, second.inputs)
 
 
 def test_baselines_take_the_rows_of_a_dataset() -> None:

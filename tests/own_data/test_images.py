@@ -160,6 +160,11 @@ def test_the_command_line_takes_a_folder(tmp_path: Path, monkeypatch: pytest.Mon
     assert "cat/x.png" in result["notes"][0]
     assert done.stderr.count("note: left out, as it cannot be read: 1 file, cat/x.png") == 1
     assert ask("run", "--resume", result["run_dir"], "--json").exit_code == 0
+    suggested = json.loads(ask("suggest", "birds/", "--size", "6", "--json").stdout)
+    assert suggested["command"].startswith("losszoo compare --task birds/ --size 6 --loss cross-entropy")
+    chosen = ("--class-weight", "owl=3", "--metric", "f1_macro", "--set", "recipe.sampler=weighted", "--epochs", "1")
+    done = ask("run", "--loss", "cross-entropy", "--task", "birds/", *chosen, "--json")
+    assert list(json.loads(done.stdout)["metrics"]["test"]) == ["f1_macro", "accuracy"]
     for words, said in (
         (("info", "bird/"), "a folder of images must be a folder that is there, got bird; did you mean birds/"),
         (("info", "birds"), "a folder of images is written with a slash, birds/"),
