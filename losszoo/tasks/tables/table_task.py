@@ -79,8 +79,11 @@ class TableOptions:
 def deciding_metric(kind: str, targets: Array) -> tuple[str, str]:
     """The metric that decides on targets of a kind, and its direction."""
     metric, direction = _METRICS[kind]
-    if kind == "binary" and min(np.bincount(targets, minlength=2)) < _RARE * len(targets):
+    share = float(np.mean(targets == 1)) if kind == "binary" else 0.5
+    if share < _RARE:
         metric = "average_precision"
+    elif share > 1 - _RARE:  # average precision of a class that nearly all rows have is always near 1
+        metric = "balanced_accuracy"
     return metric, direction
 
 

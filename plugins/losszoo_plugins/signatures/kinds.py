@@ -73,6 +73,7 @@ class MultilabelTask(Kind):
     natural = "binary"
     metrics = ("macro_f1", "micro_f1", "average_precision", "subset_accuracy")
     baselines = ("logistic-regression", "knn")
+    target_type = "multilabel-indicator"
     target_shape = "(N, K)"
     target_dims = 2
 
@@ -95,6 +96,12 @@ class MultilabelTask(Kind):
             "subset_accuracy": metrics.subset_accuracy(truth, predicted),
         }
 
+    def answers(self, outputs: Tensor, targets: Tensor, data: Any, expects: str) -> dict[str, Any]:
+        labels = {"targets": targets > 0.5, "predict": metrics.positives_of(outputs, expects)}
+        scores = torch.nan_to_num(outputs.detach().double(), nan=torch.nan)
+        found = {name: values.cpu().numpy().astype(np.int64) for name, values in labels.items()}
+        return {**found, "decision_function": scores.cpu().numpy()}
+
 
 class MultiOutputTask(Kind):
     """Several numbers for each row, each in a unit of its own."""
@@ -102,7 +109,9 @@ class MultiOutputTask(Kind):
     name = "multi-output"
     natural = "regression"
     metrics = ("r2", "rmse", "mae")
+    smaller = ("rmse", "mae")
     baselines = ("ridge", "knn")
+    target_type = "continuous-multioutput"
     standardised = True
     target_shape = "(N, K)"
     target_dims = 2
@@ -115,6 +124,10 @@ class MultiOutputTask(Kind):
             name: float(np.mean([measure(*output) for output in zip(wanted.T, numbers.T, strict=True)]))
             for name, measure in measures.items()
         }
+
+    def answers(self, outputs: Tensor, targets: Tensor, data: Any, expects: str) -> dict[str, Any]:
+        numbers, wanted = (metrics.numbers_of(x, data).cpu().numpy() for x in (outputs, targets))
+        return {"targets": wanted, "predict": numbers}
 
 
 class SegmentationTask(Kind):
