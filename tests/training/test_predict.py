@@ -245,12 +245,16 @@ def test_retrieval_looks_into_its_own_part_only() -> None:
 
 @pytest.mark.parametrize("kind", installed().kinds)
 def test_every_kind_is_measured_by_what_is_announced(kind: str) -> None:
-    classes = {"binary": 2, "regression": 0, "segmentation": 0}.get(kind, 3)
-    maps = Part(torch.randn(4, 1, 4, 4), torch.ones(4, 1, 4, 4))
-    numbers = Part(torch.randn(4, 3), torch.randn(4))
-    rows = {"segmentation": maps, "regression": numbers}.get(kind, part(40, max(classes, 2), 0))
-    data = Prepared(rows, rows, rows, kind, classes)
-    signature = {"segmentation": "segmentation", "regression": "neighbors"}.get(kind, "embedding")
-    model = Model(nn.Identity(), {"segmentation": nn.Identity()})
+    given = {
+        "segmentation": ("segmentation", Part(torch.randn(4, 1, 4, 4), torch.ones(4, 1, 4, 4))),
+        "regression": ("neighbors", Part(torch.randn(4, 3), torch.randn(4))),
+        "multilabel": ("binary", Part(torch.randn(4, 3), torch.eye(4)[:, :3])),
+        "multi-output": ("regression", Part(torch.randn(4, 3), torch.randn(4, 3))),
+    }
+    classes = 0 if kind in given else 2 if kind == "binary" else 3
+    signature, rows = given.get(kind) or ("embedding", part(40, classes, 0))
+    unit = {"center": np.zeros(3), "scale": np.ones(3)} if kind == "multi-output" else {}
+    data = Prepared(rows, rows, rows, kind, classes, **unit)
+    model = Model(nn.Identity(), {name: nn.Identity() for name, _ in given.values()})
     scores = Prediction(signature).score(model, data, ("train", "val"), (installed().kinds[kind].metrics[0], "max"))
     assert tuple(scores["train"]) == tuple(scores["val"]) == installed().kinds[kind].metrics
