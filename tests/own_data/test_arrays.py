@@ -47,6 +47,15 @@ def test_the_targets_tell_the_kind(targets: Any, kind: str, names: tuple[str, ..
     assert [len(part.targets) for part in made.splits(3)] == [38, 10, 12]
 
 
+@pytest.mark.parametrize(
+    ("rows", "metric"), [(slice(4), "average_precision"), (slice(56), "balanced_accuracy"), (slice(30), "accuracy")]
+)
+def test_a_rare_class_decides_the_metric(rows: slice, metric: str) -> None:
+    targets = np.zeros(60, int)
+    targets[rows] = 1
+    assert Task.from_arrays(ROWS, targets).spec.metric == metric
+
+
 def test_names_order_the_words_and_name_the_labels() -> None:
     words = np.where(ROWS[:, 0] > 0, "sick", "well")
     made = Task.from_arrays(ROWS, words, class_names=["well", "sick"], test=(ROWS[:20], words[:20]))
