@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-import torch
 from sklearn.base import ClassifierMixin
 from sklearn.utils.metaestimators import available_if
 
@@ -13,7 +12,7 @@ from losszoo.losses.signatures import TABLE
 from losszoo.sklearn.labels import LabelEstimator
 from losszoo.sklearn.losses import LABELS, predicting
 from losszoo.sklearn.rows import Array
-from losszoo.training.evaluation.metrics import labels_of
+from losszoo.training.evaluation.metrics import labels_of, probabilities_of
 
 
 def _signature(estimator: LossClassifier) -> str | None:
@@ -73,11 +72,7 @@ class LossClassifier(ClassifierMixin, LabelEstimator):  # type: ignore[misc]
         Softmax or sigmoid of the logits, shares of one against the rest, or shares of the neighbors' votes. They are
         what the loss makes of them: those of a hinge loss are in the right order, and no more.
         """
-        shares = self._outputs(X, "probabilities").double()
-        if shares.shape[1] == 1:
-            shares = torch.cat([1 - shares, shares], 1)
-        # One against the rest; a row that every class refuses is shared out alike.
-        probabilities: Array = ((shares + 1e-300) / (shares + 1e-300).sum(1, keepdim=True)).numpy()
+        probabilities: Array = probabilities_of(self._outputs(X, "probabilities")).numpy()
         return probabilities
 
     @available_if(_has_scores)  # type: ignore[untyped-decorator]

@@ -78,6 +78,24 @@ class Kind(ABC):
             expects: what the outputs are: "logits", "probabilities" or "log-probabilities".
         """
 
+    def predict(self, outputs: Tensor, data: Data, expects: str) -> Tensor:
+        """What a trained model predicts of each row, as a person reads it; arguments as of :meth:`score`.
+
+        Returns:
+            Labels, int64, where :attr:`labels`; numbers in the unit of the targets where :attr:`standardised`. By
+            default the outputs as they are.
+        """
+        return outputs
+
+    def probabilities(self, outputs: Tensor, data: Data) -> Tensor | None:
+        """The probability of each class, (N, C, ...), or of each mask; None where there are none.
+
+        Args:
+            outputs: as of :meth:`score`, as probabilities: of softmax or sigmoid, or shares of votes.
+            data: the prepared data.
+        """
+        return None
+
     def score_features(self, features: Tensor, targets: Tensor) -> dict[str, float] | None:
         """The metrics of one part where its rows judge each other, as in retrieval; None: training rows vote."""
         return None

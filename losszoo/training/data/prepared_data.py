@@ -32,6 +32,40 @@ class Part:
 
 
 @dataclass(frozen=True)
+class Scaling:
+    """How the leading columns of a table are scaled, by what the training rows say; other inputs stay as they are.
+
+    Args:
+        mean: of the columns that are numbers; empty where nothing is scaled.
+        deviation: of the same columns, never 0.
+    """
+
+    mean: Array
+    deviation: Array
+
+    @classmethod
+    def fitted(cls, inputs: Array, numeric: int | None) -> Scaling:
+        """Mean and deviation of the numeric columns of the training rows.
+
+        Args:
+            inputs: of the training rows.
+            numeric: how many leading columns of (N, D) inputs are numbers; None for all of them.
+        """
+        columns = inputs[:, :numeric].astype(np.float64) if inputs.ndim == 2 else np.zeros((1, 0))
+        mean, spread = columns.mean(0), columns.std(0)
+        # A constant column says nothing, and stays 0. What float32 cannot resolve is rounding.
+        return cls(mean, np.where(spread <= 1e-7 * np.abs(mean), 1.0, spread))
+
+    def __call__(self, inputs: Array) -> Array:
+        """Float32 of the same shape."""
+        scaled = inputs.astype(np.float64)
+        columns = len(self.mean)
+        if columns:
+            scaled[:, :columns] = (scaled[:, :columns] - self.mean) / self.deviation
+        return scaled.astype(np.float32)
+
+
+@dataclass(frozen=True)
 class Prepared:
     """All that training needs of the data.
 
@@ -43,6 +77,7 @@ class Prepared:
         classes: how many labels; 0 where the targets are numbers or masks.
         center: mean of the training targets (regression; else 0).
         scale: deviation of the training targets (regression; else 1).
+        scaling: of the inputs.
     """
 
     train: Part
@@ -52,6 +87,7 @@ class Prepared:
     classes: int
     center: float = 0.0
     scale: float = 1.0
+    scaling: Scaling | None = None
 
 
 def prepare(task: Task, seed: int, device: torch.device) -> Prepared:
@@ -66,20 +102,32 @@ def prepare(task: Task, seed: int, device: torch.device) -> Prepared:
         _check_split(f"{name}: {part}", kind, split, splits.train)
     targets_by_part = {part: split.targets for part, split in zip(Splits._fields, splits, strict=True)}
     classes = count_classes(kind, name, task.class_names, targets_by_part) if kind.labels else 0
-    mean, deviation = _moments(task, splits.train.inputs)
+    scaling = Scaling.fitted(splits.train.inputs, task.numeric)
     center, scale = 0.0, 1.0
     if kind.standardised:
         center = float(splits.train.targets.mean(dtype=np.float64))
         scale = float(splits.train.targets.std(dtype=np.float64)) or 1.0
 
     def tensors(split: Split) -> Part:
-        inputs = ((split.inputs - mean) / deviation).astype(np.float32)
-        targets = (split.targets - center) / scale if kind.standardised else split.targets
-        typed = np.array(targets, dtype=np.int64 if classes else np.float32)
-        return Part(torch.from_numpy(inputs).to(device), torch.from_numpy(typed).to(device))
+        inputs, targets = torch.from_numpy(scaling(split.inputs)), split.targets
+        return Part(inputs.to(device), target_tensor(targets, kind, classes, center, scale).to(device))
 
     train, val, test = (tensors(split) for split in splits)
-    return Prepared(train, val, test, kind.name, classes, center, scale)
+    return Prepared(train, val, test, kind.name, classes, center, scale, scaling)
+
+
+def target_tensor(targets: Array, kind: Kind, classes: int, center: float, scale: float) -> Tensor:
+    """Targets as a loss and a metric take them: whole labels, or numbers in float32.
+
+    Args:
+        targets: as a task gives them.
+        kind: of the task.
+        classes: how many labels there are; 0 for numbers.
+        center: of standardised targets.
+        scale: of standardised targets.
+    """
+    numbers = (targets - center) / scale if kind.standardised else targets
+    return torch.from_numpy(np.array(numbers, dtype=np.int64 if classes else np.float32))
 
 
 def proposed(task: Task, signature: str) -> Setup:
@@ -149,10 +197,15 @@ def _check_split(where: str, kind: Kind, split: Split, train: Split) -> None:
         refuse(where, f"inputs must have shape {shape}", f"{split.inputs.shape}")
     kind.check_targets(where, split.targets)
     for what, values in (("inputs", split.inputs), ("targets", split.targets)):
-        _check_finite(f"{where} {what}", values)
+        check_finite(f"{where} {what}", values)
 
 
-def _check_finite(where: str, values: Array) -> None:
+def check_finite(where: str, values: Array) -> None:
+    """Refuse what is no number, or none in float32; ``where`` begins the error.
+
+    Raises:
+        DataError: names the row and the column.
+    """
     if not np.issubdtype(values.dtype, np.number) and values.dtype != np.bool_:
         refuse(where, "must be numbers", f"dtype {values.dtype}")
     bad = np.argwhere(~(np.abs(values) <= _LARGEST))
@@ -160,19 +213,4 @@ def _check_finite(where: str, values: Array) -> None:
         row, *rest = bad[0]
         column = f", column {', '.join(map(str, rest))}" if rest else ""
         came = f"{values[tuple(bad[0])]} in row {row}{column} ({len(bad)} such in all)"
-        refuse(where, "must be finite in float32", f"{came}; drop or impute them before training")
-
-
-def _moments(task: Task, inputs: Array) -> tuple[Array, Array]:
-    """Mean and deviation of the numeric columns of the training rows; 0 and 1 for everything else."""
-    mean = np.zeros(inputs.shape[1:], np.float64)
-    deviation = np.ones(inputs.shape[1:], np.float64)
-    if inputs.ndim == 2:
-        numeric = inputs.shape[1] if task.numeric is None else task.numeric
-        columns = inputs[:, :numeric].astype(np.float64)
-        mean[:numeric] = columns.mean(0)
-        spread = columns.std(0)
-        # A constant column says nothing, and stays 0. What float32 cannot resolve is rounding.
-        constant = spread <= 1e-7 * np.abs(mean[:numeric])
-        deviation[:numeric] = np.where(constant, 1.0, spread)
-    return mean, deviation
+        refuse(where, "must be finite in float32", f"{came}; drop or impute them")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -48,7 +48,19 @@ class Prediction:
         *,
         thorough: bool = True,
     ) -> dict[str, dict[str, float]]:
-        """Metrics of the named parts; NaN for a part without rows.
+        """Metrics of the named parts; see :meth:`scored`."""
+        return self.scored(model, data, parts, deciding, thorough=thorough)[0]
+
+    def scored(
+        self,
+        model: Model,
+        data: Prepared,
+        parts: tuple[str, ...],
+        deciding: tuple[str, str],
+        *,
+        thorough: bool = True,
+    ) -> tuple[dict[str, dict[str, float]], Known | None]:
+        """Metrics of the named parts, NaN for a part without rows; and the training rows, where they vote.
 
         Args:
             model: trunk and heads; put into evaluation mode meanwhile.
@@ -61,7 +73,8 @@ class Prediction:
         kind = installed().kind(data.kind)
         nothing = {name: dict.fromkeys(kind.metrics, math.nan) for name in parts if name not in filled}
         if not filled:
-            return nothing
+            return nothing, None
+        known = None
         with _evaluated(model):
             if not self.by_neighbors:
                 scored = {name: self._scored_head(model, data, getattr(data, name)) for name in filled}
@@ -72,8 +85,20 @@ class Prediction:
                     for name in ("train", "val"):
                         if name not in features:
                             features[name] = self._embed(model, getattr(data, name).inputs)
-                    scored = self._scored_votes(features, data, filled, deciding, thorough)
-        return {**nothing, **scored}
+                    known = self._known(features, data, deciding)
+                    scored = self._scored_votes(features, known, data, filled, thorough)
+        return {**nothing, **scored}, known
+
+    def score_rows(self, model: Model, data: Prepared, rows: Part, known: Known | None) -> dict[str, float]:
+        """Metrics of rows that are in none of the parts; arguments as of :meth:`outputs`."""
+        with _evaluated(model):
+            if not self.by_neighbors:
+                return self._scored_head(model, data, rows)
+            features = self._embed(model, rows.inputs)
+            if known is None:
+                return installed().kind(data.kind).score_features(features, rows.targets) or {}
+            named = {"train": known.features, "test": features}
+            return self._scored_votes(named, known, replace(data, test=rows), ("test",), thorough=True)["test"]
 
     def known(self, model: Model, data: Prepared, deciding: tuple[str, str]) -> Known | None:
         """The training rows as :meth:`outputs` asks for them; None where it does not."""
@@ -103,10 +128,12 @@ class Prediction:
 
     def embedded(self, model: Model, part: Part) -> Tensor | None:
         """The embedding of each row, by which the loss predicts; None where it predicts by a head."""
-        if not self.by_neighbors:
-            return None
+        return self.features(model, part.inputs) if self.by_neighbors else None
+
+    def features(self, model: Model, inputs: Tensor) -> Tensor:
+        """The features of each row, of length 1 where the loss compares by cosine."""
         with _evaluated(model):
-            return self._embed(model, part.inputs)
+            return self._embed(model, inputs)
 
     @property
     def by_neighbors(self) -> bool:
@@ -131,21 +158,27 @@ class Prediction:
             return self._soft(features, known.features, data, own)
         return knn_votes(features, known.features, data, (known.k,), own)[0]
 
+    def judged(self, model: Model, data: Prepared, inputs: Tensor, known: Known | None = None) -> Tensor:
+        """What the kind of the task makes predictions of, and its metrics judge; arguments as of :meth:`outputs`."""
+        outputs = self.outputs(model, data, inputs, known)
+        return outputs if self.by_neighbors else self._of_signature(outputs, data)
+
     def _scored_head(self, model: Model, data: Prepared, part: Part) -> dict[str, float]:
-        outputs = self._head(model, part.inputs)
-        with whose(self.signature, "predict"):
-            outputs = TABLE[self.signature].predict(outputs, data)
+        outputs = self._of_signature(self._head(model, part.inputs), data)
         return output_metrics(outputs, part, data, self.expects)
+
+    def _of_signature(self, outputs: Tensor, data: Prepared) -> Tensor:
+        with whose(self.signature, "predict"):
+            return TABLE[self.signature].predict(outputs, data)
 
     def _scored_votes(
         self,
         features: Mapping[str, Tensor],
+        known: Known,
         data: Prepared,
         parts: tuple[str, ...],
-        deciding: tuple[str, str],
         thorough: bool,
     ) -> dict[str, dict[str, float]]:
-        known = self._known(features, data, deciding)
         votes = {name: self._mixed(features[name], known, data, own=name == "train") for name in parts}
         found = {name: vote_metrics(votes[name], getattr(data, name), data) for name in parts}
         metric = installed().kind(data.kind).probe

@@ -21,8 +21,14 @@ class MulticlassTask(Kind):
     labels = True
 
     def score(self, outputs: Tensor, targets: Tensor, data: Any, expects: str) -> dict[str, float]:
-        labels = metrics.labels_of(outputs, expects).cpu().numpy()
+        labels = self.predict(outputs, data, expects).cpu().numpy()
         return {"accuracy": metrics.accuracy(targets.cpu().numpy(), labels)}
+
+    def predict(self, outputs: Tensor, data: Any, expects: str) -> Tensor:
+        return metrics.labels_of(outputs, expects)
+
+    def probabilities(self, outputs: Tensor, data: Any) -> Tensor:
+        return metrics.probabilities_of(outputs)
 
 
 class BinaryTask(MulticlassTask):
@@ -50,8 +56,12 @@ class RegressionTask(Kind):
     standardised = True
 
     def score(self, outputs: Tensor, targets: Tensor, data: Any, expects: str) -> dict[str, float]:
-        numbers, wanted = (metrics.numbers_of(x, data).cpu().numpy() for x in (outputs, targets))
+        numbers = self.predict(outputs, data, expects).cpu().numpy()
+        wanted = metrics.numbers_of(targets, data).cpu().numpy()
         return {"rmse": metrics.rmse(wanted, numbers), "mae": metrics.mae(wanted, numbers)}
+
+    def predict(self, outputs: Tensor, data: Any, expects: str) -> Tensor:
+        return metrics.numbers_of(outputs, data)
 
 
 class SegmentationTask(Kind):
@@ -72,8 +82,15 @@ class SegmentationTask(Kind):
             _refuse(where, f"be in [0, 1] ({labels})", f"{outside[0]}")
 
     def score(self, outputs: Tensor, targets: Tensor, data: Any, expects: str) -> dict[str, float]:
-        masks = metrics.positives_of(outputs, expects).cpu().numpy()
+        masks = self.predict(outputs, data, expects).cpu().numpy()
         return {"iou": metrics.iou(targets.cpu().numpy() > 0.5, masks)}
+
+    def predict(self, outputs: Tensor, data: Any, expects: str) -> Tensor:
+        return metrics.positives_of(outputs, expects)
+
+    def probabilities(self, outputs: Tensor, data: Any) -> Tensor:
+        """Of each mask on its own: a pixel may lie in several."""
+        return outputs
 
 
 class SemanticSegmentationTask(Kind):
@@ -96,9 +113,15 @@ class SemanticSegmentationTask(Kind):
 
     def score(self, outputs: Tensor, targets: Tensor, data: Any, expects: str) -> dict[str, float]:
         counts = targets != self.ignored_label
-        predicted = metrics.labels_of(outputs, expects)[counts].cpu().numpy()
+        predicted = self.predict(outputs, data, expects)[counts].cpu().numpy()
         truth = targets[counts].cpu().numpy()
         return {"mean_iou": metrics.mean_iou(truth, predicted), "accuracy": metrics.accuracy(truth, predicted)}
+
+    def predict(self, outputs: Tensor, data: Any, expects: str) -> Tensor:
+        return metrics.labels_of(outputs, expects)
+
+    def probabilities(self, outputs: Tensor, data: Any) -> Tensor:
+        return metrics.probabilities_of(outputs)
 
 
 class RetrievalTask(MulticlassTask):
