@@ -23,6 +23,7 @@ from losszoo.training.plan import Plan
 from losszoo.training.run_folder.progress import Progress
 from losszoo.training.run_folder.resume import Kept, read_run, resume_command
 from losszoo.training.run_folder.run_folder import NoRecord, Record, UnwritableError
+from losszoo.training.run_folder.trained_files import write_trained
 from losszoo.training.run_options import Options
 from losszoo.training.run_result import RunResult
 
@@ -223,7 +224,7 @@ def _record(make: Callable[[], Record], world: World | None) -> Record:
 
 def _conclude(plan: Plan, progress: Progress, parts: tuple[str, ...]) -> RunResult:
     """Score the best state, and write the result down."""
-    metrics = plan.prediction.score(plan.model, plan.data, parts, plan.deciding)
+    metrics, known = plan.prediction.scored(plan.model, plan.data, parts, plan.deciding)
     result = RunResult(
         loss=plan.config["loss"],
         task=plan.task.spec.name,
@@ -238,6 +239,7 @@ def _conclude(plan: Plan, progress: Progress, parts: tuple[str, ...]) -> RunResu
         stop_reason=progress.stop_reason,
         notes=plan.notes,
     )
+    write_trained(plan, progress, known)
     features = plan.prediction.embedded(plan.model, plan.data.test) if "test" in parts else None
     if features is not None:
         classes = plan.task.class_names or [str(label) for label in range(plan.data.classes)]

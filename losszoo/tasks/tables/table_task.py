@@ -16,6 +16,7 @@ from losszoo.errors import DataError, UnknownNameError, UsageError, suggest
 from losszoo.registry.specs import TaskSpec
 from losszoo.tasks.tables.columns import Column, read_column
 from losszoo.tasks.tables.encoding import Encoding, fit_encoding
+from losszoo.tasks.tables.new_rows import Form, TableForm
 from losszoo.tasks.tables.read_table import digest_of, digest_of_frame, read_table
 from losszoo.tasks.tables.row_parts import Parts, grouped_parts, newest_parts, random_parts, told_parts
 from losszoo.tasks.tables.usefulness import judge
@@ -81,6 +82,7 @@ class TableTask(Task):
             raise DataError(f"target {options.target} of {where} must have values, got none in {len(frame)} rows")
         frame = frame.iloc[rows].reset_index(drop=True)
         target = replace(target, values=target.values[rows])
+        self._target = Form.of(target)
         self.kind, self.targets, self.class_names = _read_target(target, options.kind)
         aside = {name for name in (options.split, options.group, options.time) if name}
         others = [name for name in frame.columns if name != options.target and name not in options.drop]
@@ -162,6 +164,10 @@ class TableTask(Task):
         train, val, test = self.parts(seed)
         inputs = fit_encoding(self.columns, train).inputs({column.name: column for column in self.columns})
         return Splits(*(Split(inputs[rows], self.targets[rows]) for rows in (train, val, test)))
+
+    def encoding(self, seed: int = 0) -> Mapping[str, Any]:
+        encoding = fit_encoding(self.columns, self.parts(seed)[0])
+        return TableForm(self._target, tuple(map(Form.of, self.columns)), encoding).to_dict()
 
     def describe(self, seed: int = 0) -> dict[str, Any]:
         """What the table is, in plain data: rows, classes, columns and what is done with each."""

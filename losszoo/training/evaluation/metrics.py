@@ -195,7 +195,7 @@ def labels_of(outputs: torch.Tensor, expects: str) -> torch.Tensor:
 
 
 def probabilities_of(shares: torch.Tensor) -> torch.Tensor:
-    """(N, C, ...) probabilities that sum to 1, float64, of (N, 1, ...) of the second class or (N, C, ...) of each class.
+    """(N, C, ...) float64 probabilities that sum to 1, of (N, C, ...), or of (N, 1, ...) of the second class alone.
 
     Shares of one class against the rest are divided by their sum; a row that every class refuses is shared out alike.
 
@@ -209,8 +209,8 @@ def probabilities_of(shares: torch.Tensor) -> torch.Tensor:
     shares = shares.double()
     if shares.shape[1] == 1:
         shares = torch.cat([1 - shares, shares], 1)
-    shares = shares + 1e-300
-    return shares / shares.sum(1, keepdim=True)
+    total = shares.sum(1, keepdim=True)
+    return torch.where(total > 0, shares / total, 1 / shares.shape[1])
 
 
 def numbers_of(outputs: torch.Tensor, data: Any) -> torch.Tensor:
