@@ -151,6 +151,5 @@ def _new_words(code: WordCode, column: Column) -> str:
     often = [repr(str(word)) if word else "no value" for word in different[np.argsort(-counts, kind="stable")]]
     shown = ", ".join([*often[:_MOST_NAMED], *["..."] * (len(often) > _MOST_NAMED)])
     taken = "taken as rare words" if code.has_rare else "taken as none of its words"
-    return (
-        f"{code.name}: {int(new.sum())} of {counted(len(new), 'row')} with words new since training ({shown}), {taken}"
-    )
+    rows = f"{int(new.sum())} of {counted(len(new), 'row')}"
+    return f"{code.name}: {rows} with words that training rows have not ({shown}), {taken}"
