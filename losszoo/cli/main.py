@@ -25,6 +25,7 @@ COMMANDS = {
     "run": "losszoo.cli.commands.run_command",
     "compare": "losszoo.cli.commands.compare_command",
     "tune": "losszoo.cli.commands.tune_command",
+    "predict": "losszoo.cli.commands.predict_command",
     "doctor": "losszoo.cli.commands.doctor_command",
     "bench": "losszoo.cli.commands.bench_command",
     "report": "losszoo.cli.commands.report_command",

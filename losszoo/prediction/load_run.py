@@ -65,20 +65,20 @@ def load_run(folder: str | Path, *, model: Any = None, trust: bool = False) -> T
     return TrainedModel(folder, config["loss"], told["name"], told["metric"], names, parts, _notes(folder, trained))
 
 
-def predict_command(folder: str | Path, model: str = "", rows: str = "new.csv") -> str:
-    """What predicts new rows of a table by a run, ready to be pasted.
-
-    Args:
-        folder: of the run.
-        model: "file.py:Net", where its network is one of your own.
-        rows: the file of new rows.
+def predict_command(folder: str | Path) -> str:
+    """What predicts new rows of a table by the run in a folder, ready to be pasted; "" for another task or folder.
 
     Example:
-        >>> predict_command("my runs/1")
-        "losszoo predict 'my runs/1' new.csv --out predictions.csv"
+        >>> predict_command("no run")
+        ''
     """
-    own = f" --model {shlex.quote(model)}" if model else ""
-    return f"losszoo predict {shlex.quote(str(folder))} {rows} --out predictions.csv{own}"
+    try:
+        config, told = (read_json(Path(folder, name)) for name in ("config.json", TRAINED))
+        is_table, trunk = bool(told["task"]["encoding"]), str(config["trunk"])
+    except (OSError, DamagedError, KeyError, TypeError):
+        return ""
+    own = f" --model {shlex.quote(trunk)}" if ":" in trunk else ""
+    return f"losszoo predict {shlex.quote(str(folder))} new.csv --out predictions.csv{own}" if is_table else ""
 
 
 def _config(folder: Path) -> dict[str, Any]:
@@ -133,8 +133,8 @@ def _trunk(folder: Path, config: Mapping[str, Any], given: Any, trust: bool) -> 
         return name
     if given is None and is_object:
         raise UsageError(
-            f"model must be given again, as this run was trained with an object, {name}; call "
-            f"losszoo.load_run({str(folder)!r}, model={name}) in Python with an equal one, or say --model file.py:{name}"
+            f"model must be given again, as this run was trained with an object, {name}; say "
+            f"--model file.py:{name}, or losszoo.load_run({str(folder)!r}, model={name}) in Python with an equal one"
         )
     if given is None and not trust:
         raise UntrustedError(
@@ -153,9 +153,7 @@ def _check_file(chosen: str, name: str, code: Mapping[str, str]) -> None:
     if not path.endswith(".py"):
         return
     if not Path(path).expanduser().is_file():
-        raise UsageError(
-            f"model must be in a file that is there, got {chosen}; say --model path/{Path(path).name}:NAME"
-        )
+        raise UsageError(f"model must be in a file that is there, got {chosen}; say --model with the path of the file")
     wanted = code.get(name.rpartition(":")[0])
     if wanted is not None and code_of(None, chosen)[path] != wanted:
         raise UsageError(

@@ -174,11 +174,19 @@ class TrainedModel:
 
     def predicted(self, given: NewInputs) -> Array:
         """See :meth:`predict`."""
+        found = self._found(given)
+        return found if self.classes is None or found.dtype.kind == "f" else self.classes[found]
+
+    def named(self, given: NewInputs) -> Array:
+        """The same with the names of the classes, where they have any."""
+        found = self._found(given)
+        return np.array(self.class_names)[found] if self.class_names and found.dtype.kind == "i" else found
+
+    def _found(self, given: NewInputs) -> Array:
+        """Labels, numbers or masks; what a kind leaves as it is, are numbers."""
         parts = self._parts
-        found = predictions_of(self._judged(given), parts.data, parts.prediction.expects).cpu()
-        if self.classes is None or found.is_floating_point():
-            return found.numpy()
-        return self.classes[found.numpy()]  # type: ignore[no-any-return]
+        expects = "probabilities" if parts.prediction.by_neighbors else parts.prediction.expects
+        return predictions_of(self._judged(given), parts.data, expects).cpu().numpy()
 
     def probabilities(self, given: NewInputs) -> Array:
         """See :meth:`predict_proba`."""

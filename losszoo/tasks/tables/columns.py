@@ -124,8 +124,8 @@ def _yes_no_like(name: str, lower: Array, gaps: Array) -> Column:
     """Also from 0 and 1, as a program writes it."""
     yes, no = np.isin(lower, [*_YES, "1", "1.0"]), np.isin(lower, ["false", "no", "0", "0.0"])
     strange = lower[~(yes | no | gaps)]
-    counted = f"{len(strange)} of {len(lower)} rows" if len(strange) else ""
-    notes = (f"{name}: {counted} are neither yes nor no (as {strange[0]!r}), taken as gaps",) if counted else ()
+    told = f"{name}: neither yes nor no in {len(strange)} of {len(lower)} rows" if len(strange) else ""
+    notes = (f"{told} (as {strange[0]!r}), taken as a gap",) if told else ()
     return Column(name, "yes-no", np.where(yes, 1.0, np.where(no, 0.0, np.nan)), notes)
 
 

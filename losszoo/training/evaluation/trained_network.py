@@ -55,11 +55,11 @@ class TrainedNetwork(nn.Module):
         """Scores of inputs (N, ...) of any floating type."""
         features = self.model(self.scaled(inputs))
         if self.head is None:
-            return unit(features) if self.cosine else features  # type: ignore[no-any-return]
+            return unit(features) if self.cosine else features
         outputs: Tensor = self.head(features)
         if not self.standardised:
             return outputs
-        return outputs.reshape(len(outputs), *self.center.shape).double() * self.unit_of_targets + self.center
+        return outputs.reshape(-1, *self.center.shape).double() * self.unit_of_targets + self.center
 
     def scaled(self, inputs: Tensor) -> Tensor:
         """Inputs as the model takes them, in the type of its weights."""
