@@ -68,6 +68,8 @@ def read_inputs(rows: Any, name: str, data: Prepared, form: TableForm | None) ->
         refuse(f"{name}: new inputs", f"must have shape (N, {', '.join(map(str, shape))})", f"{inputs.shape}")
     if not len(inputs):
         refuse(f"{name}: new inputs", "must hold some rows", "none")
+    if np.iscomplexobj(inputs):
+        refuse(f"{name}: new inputs", "must be real numbers", f"dtype {inputs.dtype}")
     check_finite(f"{name}: new inputs", inputs)
     return NewInputs(inputs)
 

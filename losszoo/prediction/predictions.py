@@ -13,7 +13,6 @@ import numpy as np
 import numpy.typing as npt
 
 from losszoo.common.files import write_atomically
-from losszoo.common.text import counted
 from losszoo.errors import UsageError
 from losszoo.prediction.trained_model import TrainedModel
 
@@ -122,12 +121,3 @@ def _csv(columns: Mapping[str, Array]) -> bytes:
     writer.writerow(columns)
     writer.writerows(zip(*(column.tolist() for column in columns.values()), strict=True))
     return text.getvalue().encode()
-
-
-def shown(predictions: Predictions) -> str:
-    """How many rows were predicted, and what the metrics say of those that are known."""
-    said = counted(len(predictions.values), "row")
-    if not predictions.metrics:
-        return said
-    metrics = ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in predictions.metrics.items())
-    return f"{said}; {metrics} on {counted(predictions.scored, 'row')} that are known"

@@ -83,8 +83,9 @@ def test_without_a_file_the_first_rows_are_shown(trained: dict[str, Any], monkey
     monkeypatch.setenv("COLUMNS", "80")
     done = cli("predict", trained["run_dir"], "churn.csv", "--trust", "--proba")
     lines = done.stdout.splitlines()
-    assert lines[0].startswith("focal on churn: 240 rows; accuracy 0.")
-    assert lines[1].split() == ["row", "prediction", "probability_gone", "probability_stays"]
+    assert lines[0] == "focal on churn: 240 rows"
+    assert lines[1].startswith("of 240 rows with churned: accuracy 0.")
+    assert lines[2].split() == ["row", "prediction", "probability_gone", "probability_stays"]
     assert lines[-1] == "and 220 more; --out predictions.csv writes all of them"
     assert max(map(len, lines)) <= 80
 

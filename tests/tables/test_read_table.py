@@ -110,7 +110,7 @@ def test_a_file_that_is_no_table(tmp_path: Path, text: str, said: str) -> None:
             ('"1,234"', '"36,061"'),
             "column x must hold numbers with one reading, got '1,234', which may be 1234 or 1.234",
         ),
-        (("1.5", "inf"), "column x must hold finite numbers, got inf in row 2"),
+        (("1.5", "inf"), "column x must hold finite numbers of float32, got inf in row 2"),
         (
             ("12 kg", "13.5 kg", "1 kg", "2 kg", "3 kg"),
             "column x must hold numbers without units, got '12 kg' in row 1",

@@ -9,7 +9,7 @@ import click
 
 from losszoo.cli.progress_bar import progress_bar
 from losszoo.cli.shared_options import command as make_command
-from losszoo.cli.shared_options import print_json
+from losszoo.cli.shared_options import counted, hanging, print_json
 from losszoo.cli.threads import wait_politely
 
 if TYPE_CHECKING:
@@ -97,9 +97,11 @@ def _plain(predictions: Predictions) -> list[object] | None:
 
 
 def _show(trained: TrainedModel, predictions: Predictions, out: str | None) -> None:
-    from losszoo.prediction.predictions import shown
-
-    click.echo(f"{trained.loss} on {trained.task}: {shown(predictions)}")
+    click.echo(f"{trained.loss} on {trained.task}: {counted(len(predictions.values), 'row')}")
+    if predictions.metrics:
+        metrics = ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in predictions.metrics.items())
+        known = counted(predictions.scored, "row")
+        click.echo("\n".join(hanging(f"of {known} with {trained.target}: ", metrics)))
     if out is not None:
         click.echo(f"predictions: {out}")
         return

@@ -28,6 +28,7 @@ _WITH_UNIT = re.compile(r"([$€£¥]|[A-Z]{3})?\s*[+-]?\d[\d.,]*\s*[^\d\s.,]{0,
 _DATE = re.compile(r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}([T ].*)?|\d{1,2}[-/.]\d{1,2}[-/.]\d{4}([T ].*)?")
 # Of the cells that are no gap: from so many on, the others are strangers among them.
 _MOST_OF = 0.8
+_LARGEST = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True, eq=False)
@@ -195,10 +196,10 @@ def _spread(known: Array, gaps: Array) -> Array:
 
 
 def _numbers(name: str, values: Array) -> Column:
-    endless = np.flatnonzero(np.isinf(values))
+    endless = np.flatnonzero(np.abs(values) > _LARGEST)
     if len(endless):
         raise DataError(
-            f"column {name} must hold finite numbers, got {values[endless[0]]} in row {endless[0] + 1} "
+            f"column {name} must hold finite numbers of float32, got {values[endless[0]]} in row {endless[0] + 1} "
             f"({len(endless)} such in all); leave the cell empty where the number is unknown"
         )
     return Column(name, "numbers", values)

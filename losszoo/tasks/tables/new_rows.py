@@ -137,7 +137,7 @@ def class_values(holds: str, class_names: Sequence[str]) -> Array:
 
 def _new_gaps(code: NumberCode, column: Column) -> str:
     gaps = int(column.gaps.sum())
-    if not gaps or code.marks_gaps:
+    if not gaps or code.marks_gaps or column.notes:
         return ""
     said = counted(gaps, "gap")
     return f"{code.name}: {said}, of which training rows have none: filled with their median {code.median:g}"

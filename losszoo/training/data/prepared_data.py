@@ -17,7 +17,7 @@ from losszoo.registry.registry import installed
 from losszoo.registry.specs import DOWNLOAD
 from losszoo.tasks.task import Array, Setup, Split, Splits, Task
 
-_LARGEST = float(np.finfo(np.float32).max)
+_LARGEST = np.float64(np.finfo(np.float32).max)  # of numpy: a float of Python would become float16 beside float16
 
 
 @dataclass(frozen=True)
