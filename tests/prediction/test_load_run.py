@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
-import subprocess
-import sys
+import signal
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -225,14 +226,13 @@ def test_the_best_trial_of_a_tuning_is_loaded_alike(tmp_path: Path) -> None:
 
 def test_an_interrupted_run_predicts_by_its_best_epoch_so_far(tmp_path: Path) -> None:
     """And after it has been resumed, by the best of all."""
-    code = (
-        "import losszoo, os, signal\n"
-        "def stop(line):\n"
-        "    if line['epoch'] == 2: os.kill(os.getpid(), signal.SIGINT)\n"
-        "losszoo.run('bce', 'breast-cancer', epochs=6, run_dir='run', on_epoch=stop, raise_interrupt=False)\n"
-    )
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+
+    def stop(line: Mapping[str, Any]) -> None:
+        if line["epoch"] == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    folder = {"run_dir": tmp_path / "run", "on_epoch": stop, "raise_interrupt": False}
+    assert run("bce", "breast-cancer", tmp_path, epochs=6, **folder).status == "interrupted"
     half = losszoo.load_run(tmp_path / "run")
     assert "interrupted after 3 epochs" in half.notes[0]
     test = losszoo.load_task("breast-cancer").splits(seed=0).test
