@@ -23,7 +23,7 @@ from losszoo.training.make_plan import FORMAT, code_of
 from losszoo.training.models.own_network import is_own
 from losszoo.training.run_folder.resume import check_parts, resume_command, runs_inside
 from losszoo.training.run_folder.run_folder import TRAINED
-from losszoo.training.run_folder.trained_files import Trained, read_trained
+from losszoo.training.run_folder.trained_files import Trained, not_as_written, read_trained
 
 
 def load_run(folder: str | Path, *, model: Any = None, trust: bool = False) -> TrainedModel:
@@ -55,14 +55,11 @@ def load_run(folder: str | Path, *, model: Any = None, trust: bool = False) -> T
     folder = Path(folder)
     config = _config(folder)
     trained = _trained(folder, config)
-    told = trained.told["task"]
     trunk = _trunk(folder, config, model, trust)
-    with isolated(0, torch.device("cpu")):  # what is built is drawn, and the weights are put in its place
-        network = _network(folder, config, trained, trunk)
-    form = TableForm.from_dict(told["encoding"]) if told["encoding"] else None
-    parts = Parts(network, trained.prediction, trained.data, trained.known, form, int(config["threads"]))
-    names = tuple(told["class_names"])
-    return TrainedModel(folder, config["loss"], told["name"], told["metric"], names, parts, _notes(folder, trained))
+    try:
+        return _loaded(folder, config, trained, trunk)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise not_as_written(folder, error) from error
 
 
 def predict_command(folder: str | Path) -> str:
@@ -160,6 +157,16 @@ def _check_file(chosen: str, name: str, code: Mapping[str, str]) -> None:
             f"{path} must be the file that the run was trained with, got another content; put it back, or load the "
             "class yourself: losszoo.load_run(..., model=Net)"
         )
+
+
+def _loaded(folder: Path, config: Mapping[str, Any], trained: Trained, trunk: Any) -> TrainedModel:
+    told = trained.told["task"]
+    with isolated(0, torch.device("cpu")):  # what is built is drawn, and the weights are put in its place
+        network = _network(folder, config, trained, trunk)
+    form = TableForm.from_dict(told["encoding"]) if told["encoding"] else None
+    parts = Parts(network, trained.prediction, trained.data, trained.known, form, int(config["threads"]))
+    names = tuple(told["class_names"])
+    return TrainedModel(folder, config["loss"], told["name"], told["metric"], names, parts, _notes(folder, trained))
 
 
 def _network(folder: Path, config: Mapping[str, Any], trained: Trained, trunk: Any) -> Model:

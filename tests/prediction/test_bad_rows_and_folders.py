@@ -78,6 +78,19 @@ def test_files_of_two_moments_and_weights_of_another_run(digits: Path, tmp_path:
         losszoo.load_run(folder)
 
 
+def test_plain_data_that_a_stranger_has_changed(digits: Path, tmp_path: Path) -> None:
+    """The checksum fits; whatever is missing or of another type is refused in words."""
+    folder = copied(digits, tmp_path)
+    told = read_json(folder / "trained.json")
+    changed = [{**told, name: value} for name in told if name not in ("best_epoch", "k") for value in (None, "x")]
+    changed += [{**told, "task": {n: v for n, v in told["task"].items() if n != name}} for name in told["task"]]
+    changed += [{**told, "signatures": ["evil.py:Signature"]}, {**told, "task": {**told["task"], "kind": "evil:Kind"}}]
+    for content in changed:
+        write_json(folder / "trained.json", content)
+        with pytest.raises(losszoo.UsageError):
+            losszoo.load_run(folder)
+
+
 def test_a_checkpoint_that_is_damaged_is_not_asked_for(digits: Path, tmp_path: Path) -> None:
     folder = copied(digits, tmp_path)
     (folder / "checkpoint.pt").write_bytes(b"nothing")

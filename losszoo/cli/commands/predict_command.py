@@ -37,16 +37,16 @@ def command(
     trust: bool,
     as_json: bool,
 ) -> None:
-    """Predict ROWS by the model of the run in RUN_DIR, with the weights of its best epoch.
+    """Predict new rows by the model of a run.
 
-    ROWS is a CSV, TSV or Parquet file with the columns of training, if the run was trained on a table: columns are
+    The weights are those of the best epoch of the run in RUN_DIR. ROWS is a CSV, TSV or Parquet file with the columns of training, if the run was trained on a table: columns are
     found by their names, further ones are ignored. If it holds the target too, the metrics are computed. Else ROWS is
     a .npy file of inputs. Without --out the first rows are shown.
 
     \b
-    losszoo predict runs/churn/focal/20261130-101500-seed0-x3b new.csv --out predictions.csv --proba
-    losszoo predict runs/digits/cross-entropy/... new.npy --json
-    losszoo predict runs/churn/focal/... new.csv --model my_net.py:Net
+    losszoo predict RUN_DIR new.csv --out predictions.csv --proba
+    losszoo predict RUN_DIR images.npy --json
+    losszoo predict RUN_DIR new.csv --model my_net.py:Net
     """
     wait_politely()
     with progress_bar(f"predicting {rows}", None, "loading torch") as update:

@@ -118,15 +118,20 @@ def read_trained(folder: Path) -> Trained:
             f"{folder / TRAINED} must be of format {FORMAT}, got {came}; load it with the losszoo that wrote it"
         )
     tensors = _read(folder / TRAINED_TENSORS, lambda path: load(path, _MOST_VALUES))
+    if not isinstance(tensors, dict) or any(tensors.get(name) != told.get(name) for name in ("epochs", "steps")):
+        raise DamagedError(
+            f"{folder / TRAINED_TENSORS} and {TRAINED} must be of one moment, got two: a run was killed while it wrote "
+            "them; resume it"
+        )
     try:
-        if any(tensors[name] != told[name] for name in ("format", "epochs", "steps")):
-            raise DamagedError(
-                f"{folder / TRAINED_TENSORS} and {TRAINED} must be of one moment, got two: a run was killed while it "
-                "wrote them; resume it"
-            )
         return Trained(told, tensors["model"], _known(told, tensors), _data(told, tensors))
     except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise DamagedError(f"{folder / TRAINED} must be what a run writes, got {error!r} where it is read") from error
+        raise not_as_written(folder, error) from error
+
+
+def not_as_written(folder: Path, error: Exception) -> DamagedError:
+    """The error of files whose checksum fits, and that losszoo never writes."""
+    return DamagedError(f"{folder / TRAINED} must be what a run writes, got the error {error!r} where it is read")
 
 
 def _read(path: Path, reader: Any) -> Any:
@@ -137,11 +142,16 @@ def _read(path: Path, reader: Any) -> Any:
 
 
 def _known(told: Mapping[str, Any], tensors: Mapping[str, Any]) -> Known | None:
-    return None if tensors["known"] is None else Known(tensors["known"], int(told["k"]))
+    features = tensors["known"]
+    if features is not None and not isinstance(features, Tensor):
+        raise TypeError("what is no tensor")
+    return None if features is None else Known(features, int(told["k"]))
 
 
 def _data(told: Mapping[str, Any], tensors: Mapping[str, Any]) -> Prepared:
     inputs, targets = tensors["tried"], tensors["targets"]
+    if not all(isinstance(x, Tensor) for x in (inputs, targets, *tensors["model"].values())):
+        raise TypeError("what is no tensor")
     if list(inputs.shape[1:]) != told["inputs"]["shape"]:
         raise ValueError(f"inputs of shape {tuple(inputs.shape[1:])}")
     nothing = Part(inputs[:0], targets[:0])
