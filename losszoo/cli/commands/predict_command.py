@@ -39,9 +39,10 @@ def command(
 ) -> None:
     """Predict new rows by the model of a run.
 
-    The weights are those of the best epoch of the run in RUN_DIR. ROWS is a CSV, TSV or Parquet file with the columns of training, if the run was trained on a table: columns are
-    found by their names, further ones are ignored. If it holds the target too, the metrics are computed. Else ROWS is
-    a .npy file of inputs. Without --out the first rows are shown.
+    The weights are those of the best epoch of the run in RUN_DIR. ROWS is a CSV, TSV or Parquet file with the columns
+    of training, if the run was trained on a table: columns are found by their names, further ones are ignored. If it
+    holds the target too, the metrics are computed. Else ROWS is a .npy file of inputs. Without --out the first rows are
+    shown.
 
     \b
     losszoo predict RUN_DIR new.csv --out predictions.csv --proba
