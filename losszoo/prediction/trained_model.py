@@ -94,9 +94,7 @@ class TrainedModel:
         self.classes: Array | None = None
         if data.classes:
             self.classes = class_values(form.target.holds, class_names) if form else np.arange(data.classes)
-        scaling = data.scaling
-        assert scaling is not None
-        self.model = TrainedNetwork(parts.network, parts.prediction, data, scaling)
+        self.model = TrainedNetwork(parts.network, parts.prediction, data, data.scaling)
 
     def __repr__(self) -> str:
         return f"<trained model of {self.loss} on {self.task}, {self.folder}>"
@@ -221,9 +219,7 @@ class TrainedModel:
         return given
 
     def _scaled(self, given: NewInputs) -> Tensor:
-        scaling = self._parts.data.scaling
-        assert scaling is not None
-        return torch.from_numpy(scaling(given.inputs))
+        return torch.from_numpy(self._parts.data.scaling(given.inputs))
 
     def _judged(self, given: NewInputs, expects: str | None = None) -> Tensor:
         """What the kind makes predictions of."""

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from losszoo.sklearn.rows import Array, Columns
 from losszoo.training.data.batch_inputs import Model
-from losszoo.training.data.prepared_data import Part, Prepared, Scaling
+from losszoo.training.data.prepared_data import UNSCALED, Part, Prepared, Scaling
 from losszoo.training.evaluation.knn import Known
 from losszoo.training.evaluation.predict import Prediction
 from losszoo.training.evaluation.trained_network import TrainedNetwork
@@ -44,8 +44,7 @@ class Fitted:
         """The whole way from columns as they are given to scores, as one module."""
         columns = self.columns
         scaler = columns.scaler
-        nothing = np.zeros(0)
-        scaling = Scaling(nothing, nothing) if scaler is None else Scaling(scaler.mean_, scaler.scale_)
+        scaling = UNSCALED if scaler is None else Scaling(scaler.mean_, scaler.scale_)
         order = np.concatenate([columns.numeric, columns.others])
         network = TrainedNetwork(self.model, self.prediction, self.data, scaling, order)
         return network.requires_grad_(False)

@@ -65,6 +65,9 @@ class Scaling:
         return scaled.astype(np.float32)
 
 
+UNSCALED = Scaling(np.zeros(0), np.ones(0))
+
+
 @dataclass(frozen=True)
 class Prepared:
     """All that training needs of the data.
@@ -87,7 +90,7 @@ class Prepared:
     classes: int
     center: float = 0.0
     scale: float = 1.0
-    scaling: Scaling | None = None
+    scaling: Scaling = UNSCALED
 
 
 def prepare(task: Task, seed: int, device: torch.device) -> Prepared:

@@ -81,7 +81,10 @@ def write_trained(plan: Plan, progress: Progress, known: Known | None) -> None:
             "similarity": prediction.similarity,
             "temperature": float(prediction.temperature),
         },
-        "inputs": {"shape": list(data.train.inputs.shape[1:]), **_scaling(data)},
+        "inputs": {
+            "shape": list(data.train.inputs.shape[1:]),
+            **_plain(mean=data.scaling.mean, deviation=data.scaling.deviation),
+        },
         "targets": {"classes": data.classes, **_plain(center=data.center, scale=data.scale)},
         "k": known.k if known else None,
     }
@@ -93,11 +96,6 @@ def write_trained(plan: Plan, progress: Progress, known: Known | None) -> None:
         "known": known.features.cpu().clone() if known else None,
     }
     plan.record.write_trained(tensors, told)
-
-
-def _scaling(data: Prepared) -> dict[str, Any]:
-    scaling = data.scaling or Scaling(np.zeros(0), np.ones(0))
-    return _plain(mean=scaling.mean, deviation=scaling.deviation)
 
 
 def _plain(**numbers: Any) -> dict[str, Any]:
