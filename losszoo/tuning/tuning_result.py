@@ -49,7 +49,7 @@ class Best:
     loss: str
     settings: Mapping[str, Any]
     command: str | None
-    run_dir: str | None = None
+    run_dir: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
