@@ -149,7 +149,7 @@ class Task(ABC):
         """Plain data of which the same task can be made; None where that needs code."""
         return None
 
-    def encoding(self, seed: int = 0) -> Mapping[str, Any] | None:
+    def table_encoding(self, seed: int = 0) -> Mapping[str, Any] | None:
         """Plain data by which further rows of a table become inputs like those of :meth:`splits`; None for arrays."""
         return None
 

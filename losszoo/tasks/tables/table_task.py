@@ -165,7 +165,7 @@ class TableTask(Task):
         inputs = fit_encoding(self.columns, train).inputs({column.name: column for column in self.columns})
         return Splits(*(Split(inputs[rows], self.targets[rows]) for rows in (train, val, test)))
 
-    def encoding(self, seed: int = 0) -> Mapping[str, Any]:
+    def table_encoding(self, seed: int = 0) -> Mapping[str, Any]:
         encoding = fit_encoding(self.columns, self.parts(seed)[0])
         return TableForm(self._target, tuple(map(Form.of, self.columns)), encoding).to_dict()
 

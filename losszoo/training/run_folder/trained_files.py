@@ -71,7 +71,7 @@ def write_trained(plan: Plan, progress: Progress, known: Known | None) -> None:
             "metric": task.spec.metric,
             "class_names": list(task.class_names),
             "numeric": task.numeric,
-            "encoding": task.encoding(int(plan.config["task_options"]["split"])),
+            "encoding": task.table_encoding(int(plan.config["task_options"]["split"])),
         },
         "best_epoch": progress.best_epoch if progress.best_state else None,
         "signatures": list(plan.loss.signatures),
