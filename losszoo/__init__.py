@@ -13,6 +13,7 @@ from losszoo._version import __version__
 from losszoo.losses import signatures as _signatures
 
 if TYPE_CHECKING:
+    from losszoo import functional as functional
     from losszoo import sklearn as sklearn
     from losszoo import testing as testing
     from losszoo.api import list_kinds as list_kinds
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from losszoo.errors import LosszooError as LosszooError
     from losszoo.errors import NonFiniteError as NonFiniteError
     from losszoo.errors import UsageError as UsageError
+    from losszoo.integrations.huggingface import hf_loss as hf_loss
     from losszoo.losses.declare import Floats as Floats
     from losszoo.losses.declare import Range as Range
     from losszoo.losses.declare import loss as loss
@@ -72,6 +74,8 @@ if TYPE_CHECKING:
     from losszoo.registry.specs import LossSpec as LossSpec
     from losszoo.registry.specs import TaskSpec as TaskSpec
     from losszoo.reporting.report import report as report
+    from losszoo.suggestion.suggest import suggest as suggest
+    from losszoo.suggestion.suggestion import Suggestion as Suggestion
     from losszoo.tasks.task import Recipe as Recipe
     from losszoo.tasks.task import Setup as Setup
     from losszoo.tasks.task import Split as Split
@@ -83,6 +87,7 @@ if TYPE_CHECKING:
     from losszoo.training.guard.events import Budget as Budget
     from losszoo.training.guard.events import StepReport as StepReport
     from losszoo.training.guard.guard import Guard as Guard
+    from losszoo.training.parameter_groups import parameter_groups as parameter_groups
     from losszoo.training.run import run as run
     from losszoo.training.run_result import RunResult as RunResult
     from losszoo.tuning.tune import tune as tune
@@ -123,6 +128,7 @@ _HOME = {
     "Splits": "losszoo.tasks.task",
     "StepReport": "losszoo.training.guard.guard",
     "Streaming": "losszoo.pairs.streaming",
+    "Suggestion": "losszoo.suggestion.suggestion",
     "SumLoss": "losszoo.losses.sums.sum_loss",
     "Task": "losszoo.tasks.task",
     "TaskSpec": "losszoo.registry.specs",
@@ -138,6 +144,7 @@ _HOME = {
     "differentiable_again": "losszoo.losses.numerics",
     "examine": "losszoo.doctor.examine",
     "finish": "losszoo.losses.unreduced",
+    "hf_loss": "losszoo.integrations.huggingface",
     "hookimpl": "losszoo.registry.hookspecs",
     "list_kinds": "losszoo.api",
     "list_losses": "losszoo.api",
@@ -151,12 +158,14 @@ _HOME = {
     "masked_logsumexp": "losszoo.losses.numerics",
     "pairwise": "losszoo.pairs.row_functions",
     "pairwise_logits": "losszoo.losses.similarity",
+    "parameter_groups": "losszoo.training.parameter_groups",
     "replay": "losszoo.crash_replay.replay",
     "report": "losszoo.reporting.report",
     "run": "losszoo.training.run",
     "safe_sqrt": "losszoo.losses.numerics",
     "sample_neighbors": "losszoo.losses.sampling",
     "softmax_row": "losszoo.pairs.row_functions",
+    "suggest": "losszoo.suggestion.suggest",
     "tune": "losszoo.tuning.tune",
     "wide": "losszoo.losses.unreduced",
 }
@@ -164,6 +173,7 @@ _HOME = {
 # Modules that are public as a whole.
 _ROOMS = {
     "checks": "losszoo.losses.signatures.checks",
+    "functional": "losszoo.functional",
     "metrics": "losszoo.training.evaluation.metrics",
     "sklearn": "losszoo.sklearn",
     "testing": "losszoo.testing",

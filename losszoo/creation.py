@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import nn
 
-from losszoo.common.text import in_one_line, kind_name, message_of, shown
+from losszoo.common.text import in_one_line, kind_name, message_of, plain_list, shown
 from losszoo.errors import UsageError, nearest, suggest
 from losszoo.losses.configured_loss import LossInfo
 from losszoo.losses.declare import declared
@@ -24,6 +24,7 @@ from losszoo.losses.introspection import (
     positional_names,
     unknown_signature,
 )
+from losszoo.losses.learned import as_numbers
 from losszoo.losses.loss import Loss
 from losszoo.losses.reduction import Policy
 from losszoo.losses.signatures import TABLE
@@ -42,7 +43,7 @@ from losszoo.registry.specs import EXPECTS, LossSpec
 
 
 def create(
-    loss: str | Callable[..., Any],
+    loss: str | Callable[..., Any] | Mapping[str, Any],
     *,
     reduction: str = "mean",
     empty: str = "zero",
@@ -57,7 +58,8 @@ def create(
 
     Args:
         loss: a name ("focal"), a call ("focal(gamma=2)"), an expression ("0.7*bce + 0.3*smoothness"), a target
-            ("file.py:MyLoss", "package.module:my_loss"), or a function, module or module class of your own.
+            ("file.py:MyLoss", "package.module:my_loss"), or a function, module or module class of your own. A mapping
+            of such, ``{"ages": "mse", "sizes": "0.5*mae"}``, is a sum whose terms have these labels.
         reduction: "mean", "sum" or "none".
         empty: what a reduction over nothing gives: "zero", "nan" or "raise".
         validate: look at the numbers of the inputs too; None does so on the CPU.
@@ -79,6 +81,7 @@ def create(
         >>> create("focal", gamma=1.0)(torch.zeros(2), torch.ones(2))
         tensor(0.3466)
     """
+    params = {name: plain_list(value) for name, value in params.items()}
     maker = Maker(CreateOptions(Policy(reduction, empty), validate, signature, expects, streaming, relation))
     made = _made(maker, loss, params)
     if (streaming or relation) and not any(isinstance(leaf, PairwiseLoss) for leaf in single_losses(made)):
@@ -89,7 +92,11 @@ def create(
     return made
 
 
-def _made(maker: Maker, loss: str | Callable[..., Any], params: Mapping[str, Any]) -> Loss | SumLoss:
+def _made(
+    maker: Maker, loss: str | Callable[..., Any] | Mapping[str, Any], params: Mapping[str, Any]
+) -> Loss | SumLoss:
+    if isinstance(loss, Mapping):
+        return _labelled(maker, loss, params)
     if not isinstance(loss, str):
         return maker.from_object(loss, name_of(loss), params)
     terms = parse(own_names(loss))
@@ -100,6 +107,24 @@ def _made(maker: Maker, loss: str | Callable[..., Any], params: Mapping[str, Any
     if len(terms) == 1 and terms[0].scale == 1 and not terms[0].schedules:
         return maker.from_call(terms[0].call)
     return maker.sum_of(terms)
+
+
+def _labelled(maker: Maker, losses: Mapping[str, Any], params: Mapping[str, Any]) -> SumLoss:
+    """A sum whose terms are called by names of the user's."""
+    if params:
+        raise UsageError(f"parameters must go with a single loss, got a mapping of losses with {', '.join(params)}")
+    if not losses:
+        raise UsageError("a mapping of losses must hold at least one, got none")
+    terms = []
+    for label, loss in losses.items():
+        if not isinstance(label, str) or not label or label in ("parameters", "weight", "mask", "denominator"):
+            raise UsageError(
+                f"the label of a term must be a text other than parameters, weight, mask and denominator, got {label!r}"
+            )
+        made = _made(maker, loss, {})
+        single = made.terms[0] if isinstance(made, SumLoss) and made.combiner is None and len(made.terms) == 1 else None
+        terms.append(Term(label, made) if single is None else replace(single, label=label))
+    return SumLoss(terms)
 
 
 def _check_registered(terms: tuple[Weighted, ...], text: str, options: CreateOptions) -> None:
@@ -169,7 +194,7 @@ class Maker:
 
     def from_spec(self, spec: LossSpec, arguments: Mapping[str, Any]) -> Loss:
         origin = installed().origin("loss", spec.name)
-        check_params(spec, arguments, owner=str(origin))
+        check_params(spec, as_numbers(arguments), owner=str(origin))
         against = installed().signatures[spec.signature].against
         turned = bool(against) and self.options.signature == against
         signature = against if turned else spec.signature
@@ -203,7 +228,7 @@ class Maker:
             _check_one_of(f"signature of {name}", signature, tuple(installed().signatures))
         expects = self.options.expects or (declaration.expects if declaration else "logits")
         check = partial(_check_beside, name, tuple(_beside(thing, signature)))
-        check(params)
+        check(as_numbers(params))
         return self._wrap(thing, LossInfo(name, signature, expects, "", dict(params), check))
 
     def _wrap(self, function: Any, identity: LossInfo) -> Loss:
@@ -219,8 +244,11 @@ class Maker:
         options = self.options
         if hasattr(function, "__losszoo_row__"):
             streaming = options.streaming or Streaming()
-            return PairwiseLoss(function, identity, options.policy, options.validate, streaming, options.relation)
-        return Loss(function, identity, options.policy, options.validate)
+            loss: Loss = PairwiseLoss(function, identity, options.policy, options.validate, streaming, options.relation)
+        else:
+            loss = Loss(function, identity, options.policy, options.validate)
+        loss.check_learned()
+        return loss
 
 
 def _beside(thing: Any, signature: str) -> Iterator[Param]:
@@ -277,7 +305,7 @@ def _check_keywords(function: Callable[..., Any], identity: LossInfo) -> None:
         return
     contract = getattr(function, "__losszoo_row__", None)
     row = ["similarity", "symmetric"] if contract else []
-    row += ["temperature"] if contract and contract.temperature is not None else []
+    row += ["temperature", "learned_temperature"] if contract and contract.temperature is not None else []
     own = [name for name in parameters if name not in positional_names(function)]
     known = [*own, *row, *options_beside(TABLE[identity.signature], function)]
     for name in identity.params:

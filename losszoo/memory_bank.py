@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +19,7 @@ from losszoo.losses.reduction import expand
 from losszoo.losses.signatures import TABLE
 from losszoo.losses.sums.leaves import leaves
 from losszoo.losses.sums.sum_loss import SumLoss
+from losszoo.losses.traced import left_out_of_scripts
 from losszoo.pairs.pairwise_loss import PairwiseLoss
 
 
@@ -67,8 +68,10 @@ class MemoryBank(nn.Module):
         arXiv:1911.05722.
     """
 
-    embeddings: Tensor
-    labels: Tensor | None
+    # TorchScript would read these at run time, and knows no such types.
+    if TYPE_CHECKING:
+        embeddings: Tensor
+        labels: Tensor | None
 
     def __init__(self, loss: str | Callable[..., Any], size: int = 4096, warmup: int = 0, **options: Any) -> None:
         super().__init__()
@@ -103,6 +106,7 @@ class MemoryBank(nn.Module):
         """How many rows are kept."""
         return self._filled
 
+    @torch.jit.unused
     def forward(self, *inputs: Any, **how: Any) -> Tensor:
         """The loss of one batch, which is then put into the bank.
 
@@ -186,6 +190,9 @@ class MemoryBank(nn.Module):
         self._batches += 1
         self._place = (self._place + kept.shape[0]) % self.size
         self._filled = min(self._filled + kept.shape[0], self.size)
+
+
+left_out_of_scripts(MemoryBank)
 
 
 def _written(kept: Tensor, place: Tensor, rows: Tensor, first: bool) -> Tensor:

@@ -59,6 +59,7 @@ PUBLIC = [
         "Splits",
         "StepReport",
         "Streaming",
+        "Suggestion",
         "SumLoss",
         "Task",
         "TaskSpec",
@@ -77,6 +78,8 @@ PUBLIC = [
         "differentiable_again",
         "examine",
         "finish",
+        "functional",
+        "hf_loss",
         "hookimpl",
     ),
     *(
@@ -95,6 +98,7 @@ PUBLIC = [
         "metrics",
         "pairwise",
         "pairwise_logits",
+        "parameter_groups",
         "replay",
         "report",
         "run",
@@ -102,7 +106,7 @@ PUBLIC = [
         "sample_neighbors",
         "sklearn",
     ),
-    *("softmax_row", "testing", "tune", "wide"),
+    *("softmax_row", "suggest", "testing", "tune", "wide"),
 ]
 
 

@@ -18,10 +18,11 @@ from losszoo import LossSpec, TaskSpec
 from losszoo.registry.compatibility import COMBINER
 from losszoo.registry.registry import installed
 
-# A loss for each kind of task, to stand beside a penalty or inside a combiner.
+# Two losses for each natural signature, or kind of task, to stand beside a penalty or inside a combiner.
 BESIDE = {
     "multiclass": ("cross-entropy", "nca-stable"),
     "binary": ("bce", "cross-entropy"),
+    "multilabel": ("bce", "focal"),
     "regression": ("mse", "huber"),
     "segmentation": ("dice", "smoothness"),
     "embedding": ("nca-stable", "triplet-batch-hard"),
@@ -34,6 +35,8 @@ SMALL = [
     ("bce", "digits"),
     ("huber", "diabetes"),
     ("mse", "breast-cancer"),
+    ("focal", "digits-properties"),
+    ("huber", "breast-cancer-worst"),
     ("smooth-segmentation", "digits-segmentation"),
     ("cross-entropy", "digits-semantic"),
     ("0.5*dice + 0.5*cross-entropy(weight=[0.2, 1, 1])", "digits-semantic"),
@@ -51,7 +54,7 @@ SMALL = [
 
 def expressions(loss: LossSpec, task: TaskSpec) -> Iterator[str]:
     """How a loss is written to be trained on a task; nothing where it does not fit."""
-    first, second = BESIDE[installed().kinds[task.kind].natural]
+    first, second = BESIDE.get(task.kind) or BESIDE[installed().kinds[task.kind].natural]
     if COMBINER in loss.tags:
         yield f"{loss.name}({first}, {second})"
     elif loss.signature == "penalty":

@@ -17,11 +17,11 @@ from losszoo import Split, Task, TaskSpec, UsageError
 from losszoo.registry.registry import installed
 from losszoo.training.models.trunks import build_trunk, trunk_options
 from losszoo_tasks.abalone import Abalone, AbaloneAge
-from losszoo_tasks.digits import Digits, DigitsRare, DigitsRetrieval, DigitsViews, varied
+from losszoo_tasks.digits import Digits, DigitsProperties, DigitsRare, DigitsRetrieval, DigitsViews, varied
 from losszoo_tasks.digits import load as load_digits
 from losszoo_tasks.segmentation import DigitsSegmentation, DigitsSemantic, compose
 from losszoo_tasks.splitting import parts
-from losszoo_tasks.tables import BreastCancer, Diabetes
+from losszoo_tasks.tables import BreastCancer, BreastCancerWorst, Diabetes
 
 SPECS = {spec.name: spec for spec in losszoo_tasks.losszoo_tasks()}
 OFFLINE = [name for name in SPECS if not name.startswith("abalone")]
@@ -51,6 +51,8 @@ def test_announced_tasks() -> None:
         "breast-cancer",
         "digits-rare",
         "diabetes",
+        "digits-properties",
+        "breast-cancer-worst",
         "digits-retrieval",
         "digits-views",
         "digits-segmentation",
@@ -80,6 +82,8 @@ def test_published_figures_are_attributed() -> None:
         ("digits", (1149, 288, 360), (1, 8, 8)),
         ("breast-cancer", (364, 91, 114), (30,)),
         ("diabetes", (282, 71, 89), (10,)),
+        ("digits-properties", (1149, 288, 360), (1, 8, 8)),
+        ("breast-cancer-worst", (364, 91, 114), (10,)),
         ("digits-retrieval", (720, 181, 896), (1, 8, 8)),
         ("digits-views", (1149, 288, 360), (1, 8, 8)),
         ("digits-segmentation", (1149, 288, 360), (1, 16, 16)),
@@ -103,6 +107,9 @@ def test_types_and_ranges(name: str) -> None:
         if spec.kind == "regression":
             assert part.targets.dtype == np.float32
             assert part.targets.ndim == 1
+        elif spec.kind == "multi-output":
+            assert part.targets.dtype == np.float32
+            assert part.targets.shape[1:] == (len(task.class_names),)
         elif spec.kind == "segmentation":
             assert part.targets.dtype == np.float32
             assert part.targets.shape == part.inputs.shape
@@ -180,6 +187,23 @@ def test_rare_positives(digit: int) -> None:
 def test_rare_positives_up_to_the_largest_share() -> None:
     for part in DigitsRare(positives=0.09).splits():
         assert part.targets.mean() == pytest.approx(0.09, abs=0.003)
+
+
+def test_properties_are_those_of_the_digits() -> None:
+    primes = [digit for digit in range(2, 10) if all(digit % smaller for smaller in range(2, digit))]
+    for digits, part in zip(Digits().splits(1), DigitsProperties().splits(1), strict=True):
+        np.testing.assert_array_equal(part.inputs, digits.inputs)
+        even, prime, above, loop = part.targets.T
+        np.testing.assert_array_equal(even, digits.targets % 2 == 0)
+        np.testing.assert_array_equal(prime, np.isin(digits.targets, primes))
+        np.testing.assert_array_equal(above, digits.targets > 4)
+        assert set(digits.targets[loop == 1]) == {0, 6, 8, 9}
+
+
+def test_the_largest_values_of_cell_nuclei_are_not_below_their_means() -> None:
+    for part in BreastCancerWorst().splits():
+        assert part.targets.shape == part.inputs.shape
+        assert (part.targets >= part.inputs).all()
 
 
 def test_retrieval_tests_unseen_digits() -> None:

@@ -22,6 +22,7 @@ COMMANDS = {
     "list": "losszoo.cli.commands.list_command",
     "tasks": "losszoo.cli.commands.tasks_command",
     "info": "losszoo.cli.commands.info_command",
+    "suggest": "losszoo.cli.commands.suggest_command",
     "run": "losszoo.cli.commands.run_command",
     "compare": "losszoo.cli.commands.compare_command",
     "tune": "losszoo.cli.commands.tune_command",
@@ -31,6 +32,7 @@ COMMANDS = {
     "report": "losszoo.cli.commands.report_command",
     "replay": "losszoo.cli.commands.replay_command",
     "plugins": "losszoo.cli.commands.plugins_command",
+    "new-plugin": "losszoo.cli.commands.new_plugin_command",
 }
 
 
@@ -90,6 +92,7 @@ def main() -> None:
     \b
     losszoo list                                  every installed loss
     losszoo info nca-stable                       formula, parameters, reference
+    losszoo suggest churn.csv --target churned    which losses fit your data
     losszoo run --loss nca-stable --task abalone  train it, guarded
     losszoo compare --task digits --loss nca --loss sup-con   which is best
     losszoo tune --loss modern-nca --task abalone             its best settings

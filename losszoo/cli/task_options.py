@@ -13,8 +13,18 @@ if TYPE_CHECKING:
     from losszoo.tasks.tables.table_task import TableTask
 
 _FLAGS = (
-    click.option("--target", metavar="COLUMN", help="Of a table (--task churn.csv): the column that is predicted."),
-    click.option("--kind", metavar="KIND", help="Of a table: binary, multiclass or regression, where it is not plain."),
+    click.option(
+        "--target",
+        metavar="COLUMN",
+        multiple=True,
+        help="Of a table (--task churn.csv): the column that is predicted; may be repeated.",
+    ),
+    click.option(
+        "--kind",
+        metavar="KIND",
+        help="Of a table: binary, multiclass or regression, of several targets multilabel or multi-output, where it "
+        "is not plain.",
+    ),
     click.option("--split", metavar="COLUMN", help="Of a table: the column that says train, val or test."),
     click.option("--group", metavar="COLUMN", help="Of a table: rows of one value of this column stay together."),
     click.option("--time", metavar="COLUMN", help="Of a table: the newest rows by this column are the test part."),

@@ -44,6 +44,27 @@ def kind_name(value: Any) -> str:
     return "None" if value is None else f"{'an' if vowel else 'a'} {name}"
 
 
+def listed(value: Any) -> list[Any] | None:
+    """A sequence of any class, or an array of one dimension, as a list; None for text and for anything else.
+
+    Example:
+        >>> listed(("a", "b")), listed(range(2)), listed("ab")
+        (['a', 'b'], [0, 1], None)
+    """
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        return list(value)
+    # numpy's and torch's; their own numbers become those of Python.
+    if getattr(value, "ndim", None) == 1 and hasattr(value, "tolist"):
+        made: list[Any] = value.tolist()
+        return made
+    return None
+
+
+def plain_list(value: Any) -> Any:
+    """A sequence that is no list, tuple or text, as a YAML file gives it, as a list; anything else as it is."""
+    return list(value) if isinstance(value, Sequence) and not isinstance(value, list | tuple | str | bytes) else value
+
+
 def counted(count: int, noun: str) -> str:
     """``1 loss``, ``2 losses``, ``3 tasks``."""
     ending = "" if count == 1 else "es" if noun.endswith("s") else "s"

@@ -24,6 +24,7 @@ from losszoo.comparison.pool import check_pool, open_pool
 from losszoo.comparison.schedule import Schedule
 from losszoo.comparison.worker import WorkerSettings
 from losszoo.errors import UsageError
+from losszoo.tasks.metric_choice import metrics_of
 
 DOCUMENT = "comparison.json"
 # What the document says of the command, beside the options of the runs.
@@ -66,8 +67,8 @@ def compare(
         fresh: compute anew the cells that were made with another config, instead of refusing them.
         on_progress: called from a thread when a cell begins or ends.
         on_grid: called once with the grid, after all checks and before anything is computed.
-        options: of :func:`losszoo.run`: set, epochs, clip_norm, clip_value, clip, on_nonfinite, accumulate,
-            precision, compile, device, signature, expects, tensorboard.
+        options: of :func:`losszoo.run`: set, epochs, class_weight, model, metric, clip_norm, clip_value, clip,
+            on_nonfinite, accumulate, precision, compile, device, signature, expects, tensorboard, mlflow.
 
     Returns:
         Cells, tables and ranks. Cells without a result are its ``failures``; nothing is raised for them.
@@ -84,6 +85,10 @@ def compare(
     """
     started = time.perf_counter()
     options = {key: value for key, value in options.items() if value is not None}
+    if "class_weight" in options:
+        from losszoo.training.data.class_weight import as_text
+
+        options["class_weight"] = as_text(options["class_weight"])
     request = CompareRequest(
         losses, tasks, seeds, baselines, jobs, backend, address, timeout, threads, Path(out), options
     )
@@ -103,7 +108,11 @@ def compare(
         raise KeyboardInterrupt(f"interrupted: {kept}; the same command computes the others") from None
     members = grid.members
     ordered = {cell: records[cell] for cell in grid.cells}
-    tables = {task.name: make_table(task, ordered, members.seeds) for task in members.tasks}
+    asked = options.get("metric", ())
+    tables = {
+        task.name: make_table(task, ordered, members.seeds, [m.name for m in metrics_of(task, asked)[1:]])
+        for task in members.tasks
+    }
     comparison = Comparison(
         tasks=members.tasks,
         losses=members.losses,

@@ -5,23 +5,27 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from numbers import Integral
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from losszoo.common.text import kind_name
+from losszoo.common.text import kind_name, listed
 from losszoo.errors import UsageError, suggest
 from losszoo.registry.compatibility import check_fit, own_names
 from losszoo.registry.expressions import parse
 from losszoo.registry.registry import installed
 from losszoo.registry.specs import TaskSpec
+from losszoo.tasks.metric_choice import judged, name_of_metric, several
 from losszoo.tasks.tables.read_table import is_table
 from losszoo.training.result_options import ResultOptions
 
 # The options of a run that decide its result, with their defaults.
-DECIDING: Mapping[str, Any] = MappingProxyType({"set": (), "epochs": None, "model": None, **asdict(ResultOptions())})
+DECIDING: Mapping[str, Any] = MappingProxyType(
+    {"set": (), "epochs": None, "class_weight": None, "model": None, "metric": (), **asdict(ResultOptions())}
+)
 # Options of a run that may differ without another result.
-FREE: Mapping[str, Any] = MappingProxyType({"tensorboard": False})
+FREE: Mapping[str, Any] = MappingProxyType({"tensorboard": False, "mlflow": False})
 _MOST_SEEDS = 10_000
 _MOST_PROBLEMS = 40
 # A loss that is named by where it lies: file.py:NAME, package.module:NAME.
@@ -79,6 +83,7 @@ def check(request: CompareRequest) -> Checked:
         problems.append(f"threads must be a whole number >= 1, got {request.threads!r}")
     losses = [_with_names(loss) for loss in _distinct("loss", request.losses, _loss_key, problems, notes)]
     tasks, given = _tasks(request.tasks, problems, notes)
+    tasks = _judged(tasks, request.options.get("metric"), problems)
     if request.options.get("model") is not None and not isinstance(request.options["model"], str):
         problems.append(
             "model must be given as text, from which every worker makes it, got "
@@ -91,7 +96,8 @@ def check(request: CompareRequest) -> Checked:
 
 def _tasks(members: Any, problems: list[str], notes: list[str]) -> tuple[list[TaskSpec], dict[str, Any]]:
     """The specs of the tasks, and each as it was given, by its name. Text without a colon is a name."""
-    members = list(members) if isinstance(members, Sequence) and not isinstance(members, str) else [members]
+    several = listed(members)
+    members = [members] if several is None else several
     texts = [member for member in members if isinstance(member, str)]
     texts = _distinct("task", texts, str.strip, problems, notes) if texts else []
     given: dict[str, Any] = {}
@@ -110,6 +116,25 @@ def _tasks(members: Any, problems: list[str], notes: list[str]) -> tuple[list[Ta
         given[spec.name] = member
         specs.append(spec)
     return specs, given
+
+
+def _judged(tasks: list[TaskSpec], asked: Any, problems: list[str]) -> list[TaskSpec]:
+    """The specs with the metric that decides."""
+    specs: list[TaskSpec] = []
+    try:
+        own = [name_of_metric(member) for member in several(asked) if callable(member)]
+    except UsageError as error:
+        problems.append(str(error))
+        return specs
+    if own:
+        problems.append(f"metric of a comparison must be given by name, got the function {own[0]}")
+        return specs
+    for spec in tasks:
+        try:
+            specs.append(judged(spec, asked, f"task {spec.name}"))
+        except UsageError as error:
+            problems.append(str(error))
+    return specs
 
 
 def _spec_of(given: Any) -> TaskSpec:
@@ -147,25 +172,25 @@ def parse_seeds(text: str) -> int | tuple[int, ...]:
 
 
 def _seeds(given: int | Sequence[int], problems: list[str]) -> list[int]:
-    if isinstance(given, int) and not isinstance(given, bool):
-        if 1 <= given <= _MOST_SEEDS:
-            return list(range(given))
+    if isinstance(given, Integral) and not isinstance(given, bool):
+        if 1 <= int(given) <= _MOST_SEEDS:
+            return list(range(int(given)))
         problems.append(f"seeds must be from 1 to {_MOST_SEEDS}, got {given}")
         return []
-    seeds = [] if isinstance(given, bool | str) else list(dict.fromkeys(given))
-    legal = all(isinstance(seed, int) and not isinstance(seed, bool) and 0 <= seed < 2**32 for seed in seeds)
+    seeds = list(dict.fromkeys(listed(given) or ()))
+    legal = all(isinstance(seed, Integral) and not isinstance(seed, bool) and 0 <= int(seed) < 2**32 for seed in seeds)
     if not seeds or not legal:
         rule = "how many, or a list of whole numbers in [0, 2^32)"
         problems.append(f"seeds must be {rule}, got {given!r}")
-    return seeds if legal else []
+    return [int(seed) for seed in seeds] if legal else []
 
 
 def _distinct(
     what: str, given: Sequence[Any], key: Callable[[str], str], problems: list[str], notes: list[str]
 ) -> list[str]:
     """Each member once; one that is written in two ways is one."""
-    if isinstance(given, str):
-        given = [given]
+    several = listed(given)
+    given = [given] if several is None else several
     if not given:
         problems.append(f"a comparison must have a {what}, got none")
     found: dict[str, str] = {}

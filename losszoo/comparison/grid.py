@@ -17,6 +17,10 @@ from losszoo.registry.compatibility import leaves
 from losszoo.registry.expressions import parse
 from losszoo.registry.registry import OWN_DISTRIBUTION, installed
 from losszoo.registry.specs import TaskSpec
+from losszoo.tasks.metric_choice import metrics_of
+
+# Options that came later, and stand in the config of a cell only where they are given.
+_LATER = ("model", "class_weight")
 
 
 @dataclass(frozen=True)
@@ -61,9 +65,11 @@ def make_grid(request: CompareRequest) -> Grid:
 
 def _loss_cell(loss: str, task: TaskSpec, seed: int, request: CompareRequest, given: Any) -> Cell:
     deciding = {key: request.options.get(key, default) for key, default in DECIDING.items()}
-    # A network of the user; a cell of an earlier version has no such part.
-    model = deciding.pop("model")
-    deciding |= {} if model is None else {"model": model}
+    # A cell of an earlier version has no such parts.
+    deciding = {key: value for key, value in deciding.items() if value is not None or key not in _LATER}
+    model = deciding.get("model")
+    metric = _metric(task, deciding.pop("metric"))
+    deciding |= metric
     code: dict[str, str] = {}
     if ".py:" in f"{loss} {model}":
         from losszoo.training.make_plan import code_of
@@ -80,17 +86,23 @@ def _loss_cell(loss: str, task: TaskSpec, seed: int, request: CompareRequest, gi
         "plugins": _plugins(loss, task),
     }
     defaults = {**DECIDING, **FREE}
-    options = {key: value for key, value in request.options.items() if value != defaults[key]}
+    options = {key: value for key, value in request.options.items() if value != defaults[key]} | metric
     folder = _folder(request, task, loss) / f"seed-{seed}"
     return Cell(task.name, loss, seed, "loss", config, options, folder, given)
 
 
 def _baseline_cell(name: str, task: TaskSpec, request: CompareRequest, given: Any) -> Cell:
     settings = {key: value for key, value in _settings(request.options.get("set", ())).items() if key[:5] == "task."}
-    config = {**_versions(request), "baseline": name, **_named(task, given), "set": settings}
+    metric = _metric(task, request.options.get("metric"))
+    config = {**_versions(request), "baseline": name, **_named(task, given), "set": settings, **metric}
     config["scikit-learn"] = importlib.metadata.version("scikit-learn")
     folder = request.out / slug(task.name) / f"baseline-{name}" / "seed-0"
-    return Cell(task.name, name, 0, "baseline", config, {"set": settings}, folder, given)
+    return Cell(task.name, name, 0, "baseline", config, {"set": settings, **metric}, folder, given)
+
+
+def _metric(task: TaskSpec, asked: Any) -> dict[str, list[str]]:
+    """What was asked for, by the names of the results; nothing where the task's own metric decides."""
+    return {"metric": [metric.name for metric in metrics_of(task, asked)]} if asked else {}
 
 
 def _named(task: TaskSpec, given: Any) -> dict[str, Any]:
@@ -121,7 +133,8 @@ def _plugins(loss: str, task: TaskSpec) -> dict[str, str]:
     """The distributions of others, whose code decides the result too."""
     registry = installed()
     named = [("loss", call.name) for call in leaves(registry, parse(loss)) if call.name in registry.losses]
-    named += [("task", task.name)] if registry.tasks.get(task.name) is task else []
+    known = registry.tasks.get(task.name)
+    named += [("task", task.name)] if known is not None and known.target == task.target else []
     origins = [registry.origin(*member) for member in named]
     return {o.distribution: o.version for o in origins if o.distribution != OWN_DISTRIBUTION}
 

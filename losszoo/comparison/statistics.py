@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -10,6 +11,9 @@ from typing import Any, TypeVar
 K = TypeVar("K")
 
 CONFIDENCE = 0.95
+# With which probability as many seeds as are named would tell a difference from 0, as is usual.
+POWER = 0.8
+_MOST_SEEDS = 1000
 # Differences that are equal but for the last digits of the values they are taken of.
 _ROUNDING = 1e-12
 
@@ -83,6 +87,34 @@ def paired(first: Mapping[Any, float], second: Mapping[Any, float]) -> Differenc
 
     low, high = ttest_1samp(differences, 0.0).confidence_interval(CONFIDENCE)
     return Difference(middle, float(low), float(high), n)
+
+
+def seeds_to_tell(difference: Difference) -> int | None:
+    """The smallest number of seeds with which the paired t-test tells the difference from 0 with a power of 80 %.
+
+    It is as large, and spread as far, as was measured. None: more than 1,000, or there is no interval.
+
+    Example:
+        >>> from scipy.stats import ttest_1samp
+        >>> low, high = ttest_1samp([0.0, 1.0, 2.0], 0.0).confidence_interval(0.95)
+        >>> seeds_to_tell(Difference(1.0, float(low), float(high), 3))  # as large as its deviation
+        10
+    """
+    from scipy.stats import nct, t  # type: ignore[import-untyped, unused-ignore]
+
+    if difference.low is None or difference.high is None:
+        return None
+    n = difference.n
+    spread = (difference.high - difference.low) / 2 * math.sqrt(n) / t.ppf((1 + CONFIDENCE) / 2, n - 1)
+    effect = abs(difference.mean) / spread
+
+    def power(seeds: int) -> float:
+        # Of the side on which the difference is: a test that tells the wrong side helps nobody.
+        return float(nct.sf(t.ppf((1 + CONFIDENCE) / 2, seeds - 1), seeds - 1, effect * math.sqrt(seeds)))
+
+    if power(_MOST_SEEDS) < POWER:
+        return None
+    return bisect.bisect_left(range(_MOST_SEEDS), POWER, lo=2, key=power)
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,11 @@ from torch import Tensor, nn
 from losszoo.common.seeding import Randomness
 from losszoo.common.text import in_one_line
 from losszoo.errors import LosszooError, UntrustedError, UsageError
-from losszoo.losses.sums.data_sizes import set_sizes
+from losszoo.losses.sums.data_sizes import set_class_counts, set_sizes
 from losszoo.losses.sums.leaves import leaves
 from losszoo.tasks.make_task import make_task, task_from
 from losszoo.training.build_loss import make_loss, make_model
-from losszoo.training.data.batch_inputs import Step, arguments
+from losszoo.training.data.batch_inputs import Calls, Step
 from losszoo.training.data.prepared_data import Part, Prepared, prepare
 from losszoo.training.models.forward import Forward, Precision
 from losszoo.training.models.own_network import is_own
@@ -82,6 +82,7 @@ class Rebuilder:
         rows, data = self._rows_and_data(any(leaf.rules.draws_candidates for leaf in leaves(loss)), batch)
         model = make_model(config["trunk"], config["model"], self.task.numeric, data, loss.signatures).to(device)
         set_sizes(loss, data.classes, model.dim)
+        set_class_counts(loss, data.class_counts)
         loss = loss.to(device)
         _load(model, bundle["model"], "model")
         _load(loss, bundle["loss"], "loss")
@@ -95,10 +96,13 @@ class Rebuilder:
         """The batch as the training rows; among the others of the task where the loss draws candidates from them."""
         device = self.randomness.device
         inputs, targets = batch["inputs"].to(device), batch["targets"].to(device)
+        weights = batch.get("weights")  # of an earlier version there are none
+        weights = None if weights is None else weights.to(device)
         if not candidates:
-            part = Part(inputs, targets)
+            part = Part(inputs, targets, weights)
             rows = torch.arange(len(part), device=device)
-            return rows, Prepared(part, part, part, self.task.spec.kind, batch["classes"])
+            counts = tuple(batch.get("class_counts", ()))
+            return rows, Prepared(part, part, part, self.task.spec.kind, batch["classes"], class_counts=counts)
         if self._data is None:
             self._data = prepare(self.task, self._split, device)
         data, rows = self._data, batch["rows"].to(device)
@@ -109,6 +113,10 @@ class Rebuilder:
             )
         train = Part(data.train.inputs.clone(), data.train.targets.clone())
         train.inputs[rows], train.targets[rows] = inputs, targets
+        if weights is not None:
+            every = torch.ones(len(train), device=device)
+            every[rows] = weights
+            train = replace(train, weights=every)
         return rows, replace(data, train=train)
 
 
@@ -126,7 +134,8 @@ class RunStep:
 
     def __call__(self) -> Tensor:
         loss = self.loss
-        values = loss.values(lambda leaf: arguments(self.batch, leaf.signature, leaf.identity.expects))
+        calls = Calls(self.batch)
+        values = loss.values(calls.inputs, weight=calls.weight)
         self.terms = {label: values[label] for label, weight in loss.weights.items() if weight != 0}
         total: Tensor = loss.combine(values)
         return total

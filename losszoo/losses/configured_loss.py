@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from losszoo.errors import UsageError, usage_error_like
 from losszoo.losses.arguments import BrokenRule, CheckContext
+from losszoo.losses.learned import scalar
 from losszoo.losses.parameters import attributes_of, defaults_of, refuse_misspelt, remake, set_attribute
 from losszoo.losses.reduction import Policy
 from losszoo.losses.signatures.signature import Signature
@@ -68,9 +69,13 @@ class ConfiguredLoss(Summable):
         _beside: dict[str, Any]
         _options: dict[str, Any]
         _context: CheckContext
+        # Told by set_class_counts: training rows of each class.
+        _class_counts: list[float] | None
         # Told by set_sizes to a function whose sizes come from the data.
         _sizes: tuple[int, int] | None
         _set_on_function: tuple[str, ...]
+        # Names of the parameters that are learned, each a parameter of this module.
+        _learned: tuple[str, ...]
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
         """Also a state whose names still begin with ``core.``, as the function was once called."""
@@ -98,9 +103,61 @@ class ConfiguredLoss(Summable):
         self.identity = identity
         called = identity.made_by is None and not isinstance(self.function, nn.Module)
         self._params = self._own(identity.params) if called else {}
+        if called and self._asks_for_counts(identity):
+            self._params["class_counts"] = self._class_counts
         self._options = {name: identity.params.get(name, default) for name, default in self._beside.items()}
         ignored = getattr(self, "ignore_index", None)
         self._context = CheckContext(identity.expects, ignored if isinstance(ignored, int) else None)
+
+    def set_class_counts(self, counts: Sequence[float]) -> None:
+        """Tell how many training rows each class has: to a parameter ``class_counts`` that nobody has given.
+
+        A module of your own that has a ``set_class_counts`` is told too.
+        """
+        self._class_counts = list(counts)
+        told = getattr(self.function, "set_class_counts", None)
+        if callable(told):
+            told(self._class_counts)
+        self._adopt(self.identity)
+
+    def _asks_for_counts(self, identity: LossInfo) -> bool:
+        known = self._class_counts is not None and "class_counts" in self._defaults
+        return known and identity.params.get("class_counts") is None
+
+    def _learn(self, given: Mapping[str, Any]) -> None:
+        """Keep what was given as an ``nn.Parameter``, so that it is trained, saved and moved.
+
+        Raises:
+            UsageError: an option of the signature, or a class that does not keep it itself.
+        """
+        learned = {name: x for name, x in given.items() if isinstance(x, nn.Parameter)}
+        if isinstance(self.function, nn.Module):
+            kept = {id(x) for x in self.function.parameters()}
+            learned = {name: x for name, x in learned.items() if id(x) not in kept}
+        for name, parameter in learned.items():
+            if name in self._beside or isinstance(self.function, nn.Module):
+                whose = "an option of its signature" if name in self._beside else "which its class does not keep"
+                raise UsageError(
+                    f"{self.identity.name}: {name}, {whose}, must be a number, got an nn.Parameter, which would not "
+                    f"be learned; pass {name}.detach()"
+                )
+            self._parameters[name] = parameter
+        self._learned = tuple(learned)
+
+    def _learned_numbers(self) -> dict[str, Tensor]:
+        """What is learned, as it is computed with."""
+        return {name: scalar(self._parameters[name]) for name in self._learned}  # type: ignore[arg-type]
+
+    def _check_learned(self) -> None:
+        """A step of the optimizer may have left the legal range; NaN is left to a guard.
+
+        Raises:
+            UsageError: as where the loss is made.
+        """
+        if self.identity.check is not None:
+            numbers = {name: float(x.detach()) for name, x in self._learned_numbers().items()}
+            known = {name: x for name, x in numbers.items() if x == x}
+            self.identity.check({**self.identity.params, **known})
 
     def _own(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """Those that the function is called or made with."""
@@ -110,17 +167,23 @@ class ConfiguredLoss(Summable):
         """A parameter of the loss; of a module that is called, what stands there."""
         if name.startswith("_") or name in self.__dict__.get("_modules", ()):
             return super().__getattr__(name)
+        if name in self.__dict__.get("_learned", ()):
+            return self._parameters[name]
         if name not in self.__dict__.get("_defaults", ()):
             function = self.__dict__.get("function", self.__dict__.get("_modules", {}).get("function"))
             return getattr(function, name) if name in attributes_of(function) else super().__getattr__(name)
         if self.identity.made_by is not None and name not in self._beside and name in attributes_of(self.function):
             return getattr(self.function, name)
-        return self.identity.params.get(name, self._defaults[name])
+        value = self.identity.params.get(name, self._defaults[name])
+        return self._class_counts if value is None and name == "class_counts" else value
 
     def __setattr__(self, name: str, value: Any) -> None:
         """A parameter takes effect; a name that is nearly that of one is refused; anything else is an attribute."""
         defaults = self.__dict__.get("_defaults")
-        if defaults is None or name.startswith("_") or name in self.__dict__ or name in self._modules:
+        own = name in self.__dict__ or name in self._modules
+        # What shards or casts parameters puts others in their place.
+        own |= name in self._parameters and isinstance(value, nn.Parameter)
+        if defaults is None or name.startswith("_") or own:
             super().__setattr__(name, value)
         elif name in defaults:
             self._set_parameter(name, value)
@@ -139,6 +202,13 @@ class ConfiguredLoss(Summable):
             super().__setattr__(name, value)
 
     def _set_parameter(self, name: str, value: Any) -> None:
+        if name in self._learned:
+            raise UsageError(f"{self.identity.name}: {name} is learned; set loss.{name}.data, in place, instead")
+        if isinstance(value, nn.Parameter):
+            raise UsageError(
+                f"{self.identity.name}: {name} must be given where the loss is made to be learned, "
+                f"losszoo.create(..., {name}=...), as an optimizer would not know of it"
+            )
         if hasattr(type(self), name):
             raise UsageError(
                 f"{self.identity.name}: {name} must be given where the loss is made; loss.{name} is another attribute"
@@ -158,6 +228,8 @@ class ConfiguredLoss(Summable):
         function = self.identity.made_by(**self._own(params))  # type: ignore[misc]
         if self._sizes is not None:
             function.set_sizes(*self._sizes)
+        if self._class_counts is not None and hasattr(function, "set_class_counts"):
+            function.set_class_counts(self._class_counts)
         return function
 
     @property

@@ -5,15 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from losszoo.errors import NotApplicableError, UsageError
 from losszoo.losses.arguments import BrokenRule, Inputs, as_mask, check_tensors, real, within
 from losszoo.losses.configured_loss import ConfiguredLoss, LossInfo
 from losszoo.losses.introspection import options_beside, parameters_of
+from losszoo.losses.learned import as_numbers, check_learnable
 from losszoo.losses.numerics import full_precision, in_float64
 from losszoo.losses.older_rows import OlderRows
 from losszoo.losses.parameters import in_single
@@ -39,6 +43,7 @@ from losszoo.losses.returned_values import (
     wrong_shape,
 )
 from losszoo.losses.signatures import TABLE
+from losszoo.losses.signatures.example_source import Source
 from losszoo.losses.traced import differentiated, seen_whole
 from losszoo.losses.unreduced import OverBatch, Unreduced
 
@@ -72,6 +77,7 @@ class Loss(ConfiguredLoss):
         validate: bool | None = None,
     ) -> None:
         super().__init__()
+        given, identity = identity.params, replace(identity, params=as_numbers(identity.params))
         self.function = function
         self.identity = identity
         self.policy = policy
@@ -87,10 +93,13 @@ class Loss(ConfiguredLoss):
         self._wide: bool = getattr(function, "__losszoo_wide__", False)
         self._finish: Callable[[Tensor], Tensor] | None = getattr(function, "__losszoo_finish__", None)
         self._sizes = None
+        self._class_counts = None
         self._set_on_function = ()
         self._beside = options_beside(self._rules, identity.made_by or function)
         self._defaults = self._known_parameters(identity)
+        self._learned = ()
         self._adopt(identity)
+        self._learn(given)
 
     @torch.jit.unused
     def forward(
@@ -121,6 +130,8 @@ class Loss(ConfiguredLoss):
             UsageError: (a ``ValueError``) an argument breaks the rule of the signature.
         """
         given, call = (*inputs, *named.values()), (inputs, named, weight, mask, older)
+        if self._learned and self._validates(tuple(self._parameters.values())):
+            self._check_learned()
         try:
             with full_precision(given) if torch._C._is_any_autocast_enabled() else nullcontext():
                 if self._multiplies_labels and self._leaves_float32(given):
@@ -244,7 +255,8 @@ class Loss(ConfiguredLoss):
         if isinstance(self.function, nn.Module):
             with in_single(self.function):
                 return as_unreduced(self.function(*inputs[:required], **extra))
-        result = self.function(*inputs[:required], **self._params, **extra)
+        params = {**self._params, **self._learned_numbers()} if self._learned else self._params
+        result = self.function(*inputs[:required], **params, **extra)
         values, counts = result if isinstance(result, Unreduced) else (result, None)
         in_order = isinstance(values, Tensor) and values.is_floating_point() and values.dtype.itemsize >= 4
         if in_order and counts is not None:
@@ -252,6 +264,24 @@ class Loss(ConfiguredLoss):
         if not in_order:
             return as_unreduced(result)
         return result if isinstance(result, Unreduced) else Unreduced(values)
+
+    def check_learned(self) -> None:
+        """Refuse parameters that are given as an ``nn.Parameter`` and would get another gradient than theirs, or none.
+
+        Raises:
+            UsageError: names the parameter and both gradients.
+        """
+
+        def value_at(name: str, number: Tensor, seed: int) -> Tensor:
+            source = Source(dtype=torch.float64, expects=self.identity.expects, seed=seed)
+            value: Tensor = functional_call(self, {name: number}, self._rules.example(source)).sum()
+            return value
+
+        for name in self._learned:
+            try:
+                check_learnable(name, self.identity.params[name], partial(value_at, name))
+            except UsageError as error:
+                raise self.identity.named(error) from error
 
     def _values_with(self, older: OlderRows, inputs: Inputs, mask: Tensor | None) -> Unreduced:
         """The older rows stand below the others, and their values are dropped."""

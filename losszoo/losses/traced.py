@@ -1,10 +1,20 @@
-"""Whether a program is being traced, so that it cannot read a number."""
+"""Whether a program is being traced, so that it cannot read a number; and what a script of it leaves out."""
 
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd import forward_ad
+
+
+def left_out_of_scripts(kind: type[nn.Module]) -> None:
+    """Let ``torch.jit.script`` take a model that holds such a module, which itself cannot be scripted and is left out.
+
+    TorchScript would read every property, which may refuse, and compile every module inside.
+    """
+    properties = [name for name in dir(kind) if isinstance(getattr(kind, name), property)]
+    kind.__jit_unused_properties__ = properties  # type: ignore[attr-defined]
+    kind.__jit_ignored_attributes__ = [*properties, "function", "losses", "combiner", "loss"]  # type: ignore[attr-defined]
 
 
 def traced() -> bool:

@@ -14,6 +14,7 @@ from losszoo.common.text import some_of
 from losszoo.errors import UsageError
 from losszoo.losses.arguments import Inputs, within
 from losszoo.losses.configured_loss import LossInfo
+from losszoo.losses.learned import scalar
 from losszoo.losses.loss import Loss
 from losszoo.losses.older_rows import OlderRows
 from losszoo.losses.reduction import Policy, expand, scale
@@ -30,6 +31,7 @@ from losszoo.pairs.few_pairs import are_few, at_once
 from losszoo.pairs.pair_labels import PairLabels, Relation
 from losszoo.pairs.row_functions import Row, RowContract, compiled, contract_of, row_of
 from losszoo.pairs.streaming import Streaming
+from losszoo.pairs.temperature import Likeness, bounded_temperature, log_temperature, tempered
 from losszoo.pairs.two_way import mutual
 from losszoo.tracing.whole_matrix import WHOLE, whole_matrix_wanted
 
@@ -75,6 +77,9 @@ class PairwiseLoss(Loss):
     # Whether labels may be anything that a relation understands.
     _any_labels = False
 
+    # Whether the temperature is the exponential of a parameter.
+    _learns_temperature = False
+
     def __init__(
         self,
         function: Callable[..., Any],
@@ -92,6 +97,8 @@ class PairwiseLoss(Loss):
             )
         _check_relation(identity, relation)
         super().__init__(function, identity, policy, validate)
+        if self._learns_temperature:
+            self.register_parameter("log_temperature", log_temperature(self.identity.name, self._temperature))
         self.relation = relation
         self._ranks_said = False
         self.streaming = streaming
@@ -99,7 +106,8 @@ class PairwiseLoss(Loss):
     def _known_parameters(self, identity: LossInfo) -> dict[str, Any]:
         contract = contract_of(self.function)
         own: dict[str, Any] = {"similarity": contract.similarity}
-        own |= {} if contract.temperature is None else {"temperature": contract.temperature}
+        if contract.temperature is not None:
+            own |= {"temperature": contract.temperature, "learned_temperature": False}
         own |= {"symmetric": contract.symmetric} if self._rules.two_ways else {}
         return {**super()._known_parameters(identity), **own}
 
@@ -109,6 +117,7 @@ class PairwiseLoss(Loss):
         super()._adopt(identity)
         self._similarity: str = self._params.pop("similarity", contract.similarity)
         self._temperature: float = self._params.pop("temperature", contract.temperature or 1.0)
+        self._learns_temperature = self._params.pop("learned_temperature", False)
         self._symmetric: bool = self._params.pop("symmetric", contract.symmetric) and self._rules.two_ways
         self._context = replace(self._context, any_labels=self._any_labels)
         self._prepare_rows()
@@ -120,6 +129,28 @@ class PairwiseLoss(Loss):
             [row_of(self.function, contract, self._params, numbers=numbers, whole=whole) for numbers in (False, True)]
             for whole in (False, True)
         )
+
+    def _set_parameter(self, name: str, value: Any) -> None:
+        if name == "learned_temperature" or (name == "temperature" and self._learns_temperature):
+            raise UsageError(
+                f"{self.identity.name}: {name} must be given where the loss is made, losszoo.create(..., {name}=...), "
+                f"got {value!r}; a learned temperature is exp(loss.log_temperature)"
+            )
+        super()._set_parameter(name, value)
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "temperature" and self.__dict__.get("_learns_temperature"):
+            return self._temperature_now()
+        return super().__getattr__(name)
+
+    def _temperature_now(self) -> float:
+        learned = self._learned_temperature()
+        return self._temperature if learned is None else float(learned.detach())
+
+    def _learned_temperature(self, *, in_place: bool = False) -> Tensor | None:
+        if self._learns_temperature:
+            return bounded_temperature(self.log_temperature, in_place=in_place)
+        return scalar(self.temperature) if "temperature" in self._learned else None
 
     def __getstate__(self) -> dict[str, Any]:
         # A function of the odds has no name of its own to be pickled by; its row function has.
@@ -205,9 +236,11 @@ class PairwiseLoss(Loss):
 
     def _values(self, inputs: Inputs, mask: Tensor | None, older: OlderRows | None = None) -> Unreduced:
         """The whole matrix at once, by plain operations."""
-        rows, columns, pair_labels = self._pair_labels(inputs, older)
+        rows, columns, pair_labels, likeness = self._prepared(inputs, older)
         row = self._whole_rows[pair_labels.row_labels.is_floating_point()]
-        job = streamed.Job(row, pair_labels, self._similarity, self._temperature, rows.shape[0])
+        if self._learned:
+            row = replace(row, params={**row.params, **self._learned_of_rows()})
+        job = streamed.Job(row, pair_labels, likeness.similarity, likeness.temperature, rows.shape[0])
         columns = rows if columns is None else columns
         twice = self.streaming.dense or transformed()
         hides_columns = self._rules.rows_interact
@@ -246,7 +279,7 @@ class PairwiseLoss(Loss):
                     _check_finite(self._rules.names[place], inputs[place])
         # A compiler, a function transform or a recorder needs every operation.
         followed = torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()
-        if self._streaming.dense or followed or WHOLE.get():
+        if self._streaming.dense or followed or WHOLE.get() or (self._learned and self._learned_of_rows()):
             return super()._answer(inputs, mask, weight, elements, older, present)
         if self._validates(inputs):
             self._rules.check_values(inputs, self._context)
@@ -263,19 +296,19 @@ class PairwiseLoss(Loss):
         return in_place(found, kept, elements)
 
     def _streamed(self, inputs: Inputs, weight: Tensor | None, older: OlderRows | None) -> Unreduced:
-        rows, columns, pair_labels = self._pair_labels(inputs, older)
+        rows, columns, pair_labels, likeness = self._prepared(inputs, older)
         row, way = self._rows[pair_labels.row_labels.is_floating_point()], self._streaming
         if way.compile and not row.softmax:
             row = replace(row, function=compiled(row.function))
         if way.ranks in SHARED:
             call = distributed_call.current_call()
             if call is not None:
-                return self._with_group(call, rows, columns, pair_labels, row, weight)
+                return self._with_group(call, rows, columns, pair_labels, row, weight, likeness)
         few = are_few(rows, pair_labels.column_labels.shape[0], way, softmax=row.softmax)
         size = rows.shape[0]
         if not (few and row.softmax):
             size = way.block_rows(pair_labels.column_labels.shape[0], rows.dtype, rows.device, softmax=row.softmax)
-        job = streamed.Job(row, pair_labels, self._similarity, self._temperature, size)
+        job = streamed.Job(row, pair_labels, likeness.similarity, likeness.temperature, size)
         if columns is None or not self._symmetric:
             return self._one_way(rows, columns, job, weight, few)
         both = mutual(rows, columns, job)
@@ -293,6 +326,7 @@ class PairwiseLoss(Loss):
         pair_labels: PairLabels,
         row: Row,
         weight: Tensor | None,
+        likeness: Likeness,
     ) -> Unreduced:
         """The same with the columns of all ranks."""
         labels, way = pair_labels.row_labels, self.streaming
@@ -301,7 +335,7 @@ class PairwiseLoss(Loss):
                 "weight must not require a gradient where candidates come from all ranks, got one that does; detach it"
             )
         alike = (
-            f"{self.identity}, {self.identity.signature}, {self._similarity} over {self._temperature:g}, "
+            f"{self.identity}, {self.identity.signature}, {self._similarity} over {self._temperature_now():g}, "
             f"reduction={self.policy.reduction!r}, ranks={way.ranks!r}, memory={way.memory:g}, "
             f"D={rows.shape[1]}, {rows.dtype}, labels (N{''.join(f', {k}' for k in labels.shape[1:])}) {labels.dtype}"
         )
@@ -311,7 +345,7 @@ class PairwiseLoss(Loss):
             labels = agreed.pair_labels(pair_labels, places=self._rules.two_ways)
             size = way.block_rows(labels.shape[1], rows.dtype, rows.device, softmax=row.softmax)
             labels = labels.sorted() if row.softmax and not agreed.ring else labels
-            job = streamed.Job(row, labels, self._similarity, self._temperature, size)
+            job = streamed.Job(row, labels, likeness.similarity, likeness.temperature, size)
             return agreed.answer(rows, columns, job, weight)
 
         there = answer(agreement, rows, columns, pair_labels)
@@ -331,6 +365,19 @@ class PairwiseLoss(Loss):
             return streamed.total(rows, columns, job, weight)
         values = streamed.each(rows, columns, job)
         return values if weight is None else scale(values, weight)
+
+    def _learned_of_rows(self) -> dict[str, Tensor]:
+        """What the row function learns: it is differentiated by operations, on the whole matrix."""
+        return {name: x for name, x in self._learned_numbers().items() if name != "temperature"}
+
+    def _prepared(self, inputs: Inputs, older: OlderRows | None) -> tuple[Tensor, Tensor | None, PairLabels, Likeness]:
+        """Rows, columns and labels, and the similarity of them; a learned temperature is in them already."""
+        rows, columns, labels = self._pair_labels(inputs, older)
+        learned = self._learned_temperature(in_place=self.training)
+        if learned is None:
+            return rows, columns, labels, Likeness(self._similarity, self._temperature)
+        rows, columns, likeness = tempered(rows, columns, self._similarity, learned)
+        return rows, columns, labels, likeness
 
     def _pair_labels(self, inputs: Inputs, older: OlderRows | None) -> tuple[Tensor, Tensor | None, PairLabels]:
         """Rows, columns (None where they are the rows; older ones are columns only), and their labels."""

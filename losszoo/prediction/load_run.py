@@ -19,14 +19,15 @@ from losszoo.prediction.trained_model import Parts, TrainedModel
 from losszoo.tasks.tables.new_rows import TableForm
 from losszoo.training.build_loss import make_model
 from losszoo.training.data.batch_inputs import Model
+from losszoo.training.evaluation.predict import Prediction
 from losszoo.training.make_plan import FORMAT, code_of
 from losszoo.training.models.own_network import is_own
-from losszoo.training.run_folder.resume import check_parts, resume_command, runs_inside
+from losszoo.training.run_folder.resume import Kept, check_parts, resume_command, runs_inside
 from losszoo.training.run_folder.run_folder import TRAINED
 from losszoo.training.run_folder.trained_files import Trained, not_as_written, read_trained
 
 
-def load_run(folder: str | Path, *, model: Any = None, trust: bool = False) -> TrainedModel:
+def load_run(folder: str | Path, *, model: Any = None, metric: Any = None, trust: bool = False) -> TrainedModel:
     """The model that a run has trained, with the weights of its best epoch, by which its test metric was measured.
 
     The folder is enough: scaling, encoding and class names are in it, and the training rows' embedding where a loss
@@ -36,11 +37,13 @@ def load_run(folder: str | Path, *, model: Any = None, trust: bool = False) -> T
         folder: of a run that has ended, or that was interrupted: the best epoch so far then.
         model: a network of your own once more: a module, which is copied, a class or function that makes one, or
             "file.py:Net". None for one of ours.
+        metric: the metrics that the run was judged by once more, if one of them is a function of your own; without it
+            the others are measured, and a note says so.
         trust: import the network that the folder names, file.py:Net, if ``model`` does not name it.
 
     Raises:
         UsageError: it is no run folder, or one of an earlier version, one that has not ended, or a damaged one; or the
-            network has to be given.
+            network has to be given; or ``metric`` is not that of the run.
 
     Example:
         >>> import tempfile, losszoo
@@ -57,7 +60,7 @@ def load_run(folder: str | Path, *, model: Any = None, trust: bool = False) -> T
     trained = _trained(folder, config)
     trunk = _trunk(folder, config, model, trust)
     try:
-        return _loaded(folder, config, trained, trunk)
+        return _loaded(folder, config, trained, trunk, Kept(folder, config).metrics(metric) if metric else ())
     except (KeyError, TypeError, AttributeError) as error:
         raise not_as_written(folder, error) from error
 
@@ -159,14 +162,16 @@ def _check_file(chosen: str, name: str, code: Mapping[str, str]) -> None:
         )
 
 
-def _loaded(folder: Path, config: Mapping[str, Any], trained: Trained, trunk: Any) -> TrainedModel:
-    told = trained.told["task"]
+def _loaded(
+    folder: Path, config: Mapping[str, Any], trained: Trained, trunk: Any, metrics: tuple[Any, ...]
+) -> TrainedModel:
+    told, prediction = trained.told["task"], trained.prediction(metrics)
     with isolated(0, torch.device("cpu")):  # what is built is drawn, and the weights are put in its place
         network = _network(folder, config, trained, trunk)
     form = TableForm.from_dict(told["encoding"]) if told["encoding"] else None
-    parts = Parts(network, trained.prediction, trained.data, trained.known, form, int(config["threads"]))
-    names = tuple(told["class_names"])
-    return TrainedModel(folder, config["loss"], told["name"], told["metric"], names, parts, _notes(folder, trained))
+    parts = Parts(network, prediction, trained.data, trained.known, form, int(config["threads"]))
+    names, notes = tuple(told["class_names"]), (*_notes(folder, trained), *_not_measured(config, prediction))
+    return TrainedModel(folder, config["loss"], told["name"], told["metric"], names, parts, notes)
 
 
 def _network(folder: Path, config: Mapping[str, Any], trained: Trained, trunk: Any) -> Model:
@@ -181,6 +186,12 @@ def _network(folder: Path, config: Mapping[str, Any], trained: Trained, trunk: A
             "give the network that was trained"
         ) from error
     return network.eval().requires_grad_(False)
+
+
+def _not_measured(config: Mapping[str, Any], prediction: Prediction) -> list[str]:
+    measured = [metric.name for metric in prediction.metrics]
+    own = ", ".join(name for name in config.get("metric", ()) if name not in measured)
+    return [f"{own} is not measured, as it is code of your own; losszoo.load_run(..., metric=...)"] if own else []
 
 
 def _notes(folder: Path, trained: Trained) -> tuple[str, ...]:

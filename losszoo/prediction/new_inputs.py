@@ -130,14 +130,19 @@ def given_targets(given: Any, name: str, data: Prepared, rows: int) -> NewTarget
     return NewTargets(np.arange(rows), target_tensor(targets, kind, data.classes, data.center, data.scale))
 
 
-def targets_in(frame: Any, form: TableForm, class_names: tuple[str, ...], data: Prepared) -> NewTargets:
-    """Targets in their column of a table; rows without one, or of a class that training has not, are left out."""
-    kind, column = installed().kind(data.kind), form.target.name
+def targets_in(frame: Any, name: str, form: TableForm, class_names: tuple[str, ...], data: Prepared) -> NewTargets:
+    """Targets in their columns of a table; rows without one, or of a class that training has not, are left out.
+
+    Raises:
+        DataError: what is no finite number, or not of the kind; names the column or the task.
+    """
+    kind, column = installed().kind(data.kind), " or no ".join(target.name for target in form.targets)
     if not data.classes:
         numbers = form.numbers(frame)
-        rows = np.flatnonzero(~np.isnan(numbers))
+        rows = np.flatnonzero(~np.isnan(numbers.reshape(len(numbers), -1)).any(1))
         left_out, why = len(numbers) - len(rows), f"no {column}"
         targets = numbers[rows].astype(np.float32)
+        kind.check_targets(f"{name}: new", targets)
     else:
         labels = form.labels(frame, class_names)
         rows = np.flatnonzero(labels >= 0)

@@ -67,7 +67,7 @@ class TrainedModel:
         class_names: of the labels, in their order; empty without.
         classes: what :meth:`predict` gives for each label: words, numbers or booleans as the target's column holds
             them, labels from 0 of arrays; None without classes.
-        target: the column that is predicted, of a table; else "".
+        target: the column that is predicted, of a table, several joined by ", "; else "".
         input_names: of the inputs of :attr:`model`, of a table; else empty.
         model: the network as a ``torch.nn.Module`` in evaluation, from :meth:`inputs` to the logits of its head, to
             numbers in the unit of the targets, or to the embedding where the loss has no head. It scales itself.
@@ -89,11 +89,11 @@ class TrainedModel:
         self._parts = parts
         data, form = parts.data, parts.form
         self.kind = data.kind
-        self.target = form.target.name if form else ""
+        self.target = ", ".join(target.name for target in form.targets) if form else ""
         self.input_names = form.encoding.names if form else ()
         self.classes: Array | None = None
         if data.classes:
-            self.classes = class_values(form.target.holds, class_names) if form else np.arange(data.classes)
+            self.classes = class_values(form.targets[0].holds, class_names) if form else np.arange(data.classes)
         self.model = TrainedNetwork(parts.network, parts.prediction, data, data.scaling)
 
     def __repr__(self) -> str:
@@ -102,6 +102,8 @@ class TrainedModel:
     def predict(self, X: Any) -> Array:  # noqa: N803
         """(N,) classes as :attr:`classes` has them, numbers in the unit of the targets, or masks (N, C, ...).
 
+        Of several targets (N, K): True where a row has a label, or a number of each output.
+
         Raises:
             UsageError: a column is missing, or the loss makes no predictions.
             DataError: rows that cannot be predicted; names row and column.
@@ -109,9 +111,9 @@ class TrainedModel:
         return self.predicted(self._warned(X))
 
     def predict_proba(self, X: Any) -> Array:  # noqa: N803
-        """(N, C) probabilities of the classes, or (N, C, ...) of pixels; raises as :meth:`predict`.
+        """(N, C) probabilities of the classes, of each of several labels, or (N, C, ...) of pixels.
 
-        Softmax or sigmoid of the logits, or shares of the votes of training rows.
+        Softmax or sigmoid of the logits, or shares of the votes of training rows; raises as :meth:`predict`.
         """
         return self.probabilities(self._warned(X))
 
@@ -122,11 +124,11 @@ class TrainedModel:
             return parts.prediction.features(parts.network, self._scaled(self._warned(X))).numpy()
 
     def score(self, X: Any, y: Any = None) -> dict[str, float]:  # noqa: N803
-        """The metrics of the task on rows that are known; raises as :meth:`predict`.
+        """The metrics of the run on rows that are known; each row counts once. Raises as :meth:`predict`.
 
         Args:
             X: the rows.
-            y: their targets, as those of training; of a table they stand in the target's column.
+            y: their targets, as those of training; of a table they stand in the columns of the targets.
         """
         given = self._warned(X)
         if y is None:
@@ -190,7 +192,7 @@ class TrainedModel:
         """See :meth:`predict_proba`."""
         rules = TABLE[self._parts.prediction.signature]
         able = not rules.has_head or "probabilities" in rules.expects
-        found = probabilities_of(self._judged(given, "probabilities"), self._parts.data) if able else None
+        found = probabilities_of(self._judged(given, probabilities=True), self._parts.data) if able else None
         if found is None:
             raise UsageError(
                 f"probabilities must come from a loss and a task that have some, got {self.loss} on {self.task}, a "
@@ -199,11 +201,11 @@ class TrainedModel:
         return found.cpu().numpy()
 
     def targets_in(self, given: NewInputs) -> NewTargets | None:
-        """The targets that a table holds beside its inputs; None where it has no such column."""
+        """The targets that a table holds beside its inputs; None where it lacks a column of them."""
         form = self._parts.form
-        if form is None or given.frame is None or self.target not in given.frame.columns:
+        if form is None or not all(target.name in given.frame.columns for target in form.targets):
             return None
-        return targets_in(given.frame, form, self.class_names, self._parts.data)
+        return targets_in(given.frame, self.task, form, self.class_names, self._parts.data)
 
     def scored(self, given: NewInputs, targets: NewTargets) -> dict[str, float]:
         """See :meth:`score`."""
@@ -221,7 +223,7 @@ class TrainedModel:
     def _scaled(self, given: NewInputs) -> Tensor:
         return torch.from_numpy(self._parts.data.scaling(given.inputs))
 
-    def _judged(self, given: NewInputs, expects: str | None = None) -> Tensor:
+    def _judged(self, given: NewInputs, *, probabilities: bool = False) -> Tensor:
         """What the kind makes predictions of."""
         parts = self._parts
         if parts.prediction.by_neighbors and parts.known is None:
@@ -229,6 +231,6 @@ class TrainedModel:
                 f"predictions must come from a head, or from training rows of the same labels, got {self.loss} on "
                 f"{self.task}, a {self.kind} task whose rows find each other; embed gives their embedding"
             )
-        prediction = parts.prediction if expects is None else replace(parts.prediction, expects=expects)
+        judged = parts.prediction.probabilities if probabilities else parts.prediction.judged
         with with_threads(parts.threads):
-            return prediction.judged(parts.network, parts.data, self._scaled(given), parts.known)
+            return judged(parts.network, parts.data, self._scaled(given), parts.known)

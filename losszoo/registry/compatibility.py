@@ -9,6 +9,7 @@ from losszoo.common.text import shown
 from losszoo.errors import UnknownNameError, UsageError, suggest
 from losszoo.losses.sums.idle import refuse_idle
 from losszoo.registry.expressions import Call, Weighted, parse
+from losszoo.registry.params import Param
 from losszoo.registry.registry import Registry, installed
 from losszoo.registry.specs import LossSpec, TaskSpec
 
@@ -16,6 +17,10 @@ L = TypeVar("L")
 
 # The tag of a loss that is made of other losses: uncertainty(bce, dice).
 COMBINER = "combiner"
+# The tag of a loss that does not look at the targets: a term of a sum.
+REGULARIZER = "regularizer"
+# Every loss over pairs that has a temperature takes it: the core divides by the temperature, and so can learn it.
+LEARNED_TEMPERATURE = "learned_temperature"
 
 
 def check_params(spec: LossSpec, arguments: Mapping[str, Any], owner: str) -> None:
@@ -25,7 +30,7 @@ def check_params(spec: LossSpec, arguments: Mapping[str, Any], owner: str) -> No
         UsageError: names the loss, its owner, the rule and the value.
     """
     for name, value in arguments.items():
-        param = spec.param(name)
+        param = _learned_temperature(spec) if name == LEARNED_TEMPERATURE else spec.param(name)
         if param is None:
             near = suggest(name, [p.name for p in spec.params]) if spec.params else "it takes none"
             raise UsageError(f"{spec.name} has no parameter {name!r}: {near} (a loss of {owner})", argument=name)
@@ -33,6 +38,12 @@ def check_params(spec: LossSpec, arguments: Mapping[str, Any], owner: str) -> No
         if complaint:
             rule = f"{spec.name}: {name} {complaint}, got {shown(value)} (a loss of {owner})"
             raise UsageError(rule, argument=name)
+
+
+def _learned_temperature(spec: LossSpec) -> Param | None:
+    if spec.param("similarity") is None or spec.param("temperature") is None:
+        return spec.param(LEARNED_TEMPERATURE)
+    return Param(name=LEARNED_TEMPERATURE, type="bool", default=False)
 
 
 def tasks_for(registry: Registry, signature: str) -> list[str]:
@@ -81,9 +92,15 @@ def _check_one(registry: Registry, name: str, task: TaskSpec) -> None:
 
 def example_for(registry: Registry, task: TaskSpec) -> str:
     """A stable loss that fits, to name in an error."""
+    baseline = baseline_of(registry, task)
+    return "a loss" if baseline is None else baseline.name
+
+
+def baseline_of(registry: Registry, task: TaskSpec) -> LossSpec | None:
+    """The first stable loss of the signature that is natural to a task; one that only regularizes is none."""
     natural = registry.kinds[task.kind].natural if task.kind in registry.kinds else ""
-    names = [n for n, s in registry.losses.items() if s.signature == natural and s.status == "stable"]
-    return names[0] if names else "a loss"
+    able = (spec for spec in registry.losses.values() if spec.signature == natural and spec.status == "stable")
+    return next((spec for spec in able if REGULARIZER not in spec.tags), None)
 
 
 def targets_of(terms: tuple[Weighted, ...]) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -178,7 +179,7 @@ def entries(value: Any) -> list[Any] | None:
             value = flat.tolist()
         except (NotImplementedError, RuntimeError):  # a tensor of no numbers, as on the meta device
             return None
-    if isinstance(value, tuple | list):
+    if isinstance(value, Sequence) and not isinstance(value, str):
         return list(value)
     return None if value is None or isinstance(value, str | bool) else [value]
 

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from losszoo.common.foreign_code import foreign_code
@@ -272,12 +274,25 @@ def _get(shelf: dict[str, Spec], kind: str, name: str, aliases: Mapping[str, str
 
 
 def in_a_file(name: str) -> str:
-    """A hint where a name is a file or a target, but must be an installed name; else empty."""
+    """A hint where a name is a file, a target, or the name of a file, but must be an installed name; else empty."""
     if name.endswith(".py"):
         return f"what is in the file must be named too, {name}:NAME"
     if ":" not in name:
-        return ""
+        return _beside(name)
     return f"only an installed name is possible here: losszoo run takes {name}, and a plugin gives it a name"
+
+
+def _beside(name: str) -> str:
+    """A hint where a file of that name lies in the working directory: my_loss beside my_loss.py; else empty."""
+    path = Path(f"{name.replace('-', '_')}.py")
+    try:
+        if not path.is_file():  # a pipe of that name would be read for ever
+            return ""
+        named = re.findall(r"^(?:def|class) ([A-Za-z]\w*)", path.read_text("utf-8"), re.MULTILINE)
+    except (OSError, ValueError):
+        return ""
+    inside = path.stem if path.stem in named else next(iter(named), "NAME")
+    return f"did you mean ./{path}:{inside}?"
 
 
 def build(points: Iterable[Declared | EntryPoint]) -> Registry:

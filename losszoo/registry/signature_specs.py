@@ -98,7 +98,9 @@ class KindSpec:
         name: kebab-case, unique in the zoo.
         target: "package.module:Class" of a :class:`losszoo.Kind`.
         natural: the signature that its tasks naturally feed a loss.
-        metrics: what is measured; the metric that decides is one of them.
+        metrics: what is measured.
+        smaller: those of them of which less is better.
+        target_type: in scikit-learn's words; says which of its scorers fit.
         takes: further signatures that can be trained on it, beside those that say so themselves.
         baselines: of those that ``compare`` computes, the ones that fit.
         made: the class or object itself, where the plugin has imported it.
@@ -108,12 +110,15 @@ class KindSpec:
     target: str
     natural: str
     metrics: tuple[str, ...]
+    smaller: tuple[str, ...] = ()
+    target_type: str = ""
     takes: tuple[str, ...] = ()
     baselines: tuple[str, ...] = ()
     made: Any = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        _check(self, "kind", ("metrics", "takes", "baselines"))
+        _check(self, "kind", ("metrics", "smaller", "takes", "baselines"))
+        _require(isinstance(self.target_type, str), self, "kind", "target_type", "a text")
         _require(isinstance(self.natural, str) and bool(self.natural), self, "kind", "natural", "a signature's name")
         _require(bool(self.metrics), self, "kind", "metrics", "at least one name")
 

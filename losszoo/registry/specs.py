@@ -96,8 +96,8 @@ class TaskSpec:
         target: "package.module:name" of a :class:`losszoo.Task` subclass.
         kind: name of one that is installed; it decides which losses fit.
         summary: one line.
-        metric: name of the metric that decides, as it appears in the result.
-        direction: "max" or "min".
+        metric: name of the metric that decides: one of the kind, or the name of a scorer of scikit-learn.
+        direction: "max" or "min"; of a metric that says itself which way is better, that way counts.
         published: results of others, as (method, value, spread or None, source).
         reference: where the data come from.
         tags: free words; "download" says that the data are not part of a package.

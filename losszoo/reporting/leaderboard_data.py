@@ -9,13 +9,13 @@ from typing import Any
 
 from losszoo.comparison.cell import named
 from losszoo.comparison.statistics import Difference, Scores, deviation, mean, mean_ranks, place, to_the_best
+from losszoo.errors import UsageError
 from losszoo.registry.registry import installed
 from losszoo.reporting.find_runs import RunsInFolder
 from losszoo.reporting.load_runs import DONE, Run
 from losszoo.reporting.read_json import whole
+from losszoo.tasks.metric_choice import less_is_better, same_metric
 
-# Of a task that is not installed: the names of errors, of which less is better.
-_LESS_IS_BETTER = ("rmse", "mae", "mse", "loss", "error")
 # Differ between any two runs, and decide nothing about a loss.
 _NOT_A_SETTING = ("seed", "format", "threads", "losszoo", "torch", "code", "loss", "task", "world", "device")
 _MOST_SETTINGS = 3
@@ -128,19 +128,33 @@ class Board:
         return sorted([*self.entries, *self.published], key=value_of)
 
 
-def boards(folder: RunsInFolder) -> list[Board]:
-    """A board for each task, in the order of their names."""
+def boards(folder: RunsInFolder, metric: str | None = None) -> list[Board]:
+    """A board for each task, in the order of their names.
+
+    Args:
+        folder: with the runs.
+        metric: that decides; None: the one that has decided the runs of a task, else that of the task.
+
+    Raises:
+        UsageError: no run of a task has it.
+    """
     tasks: dict[str, list[Run]] = {}
     for run in folder.runs:
         tasks.setdefault(run.task, []).append(run)
-    return [_board(task, runs, folder) for task, runs in sorted(tasks.items())]
+    return [_board(task, runs, folder, metric) for task, runs in sorted(tasks.items())]
 
 
-def _board(task: str, runs: list[Run], folder: RunsInFolder) -> Board:
+def _board(task: str, runs: list[Run], folder: RunsInFolder, asked: str | None) -> Board:
     spec = installed().tasks.get(task)
     names = list(dict.fromkeys(name for run in runs for name in run.test))
-    metric = spec.metric if spec else next(iter(names), "metric")
-    less = spec.direction == "min" if spec else metric in _LESS_IS_BETTER
+    own = spec.metric if spec else next(iter(names), "metric")
+    metric = _decided(runs, own) if asked is None else same_metric(asked, names)
+    if metric is None:
+        raise UsageError(
+            f"metric must be one that the runs on {task} have, {', '.join(names) or 'none'}, got {asked!r}; run them "
+            f"with --metric {asked}"
+        )
+    less = spec.direction == "min" if spec and metric == spec.metric else less_is_better(metric)
     direction = "min" if less else "max"
     entries = [Entry(label, 0, tuple(own), metric) for label, own in _gathered(runs, folder).items()]
     return Board(
@@ -150,8 +164,19 @@ def _board(task: str, runs: list[Run], folder: RunsInFolder) -> Board:
         direction,
         (metric, *(name for name in names if name != metric)),
         _compared(entries, direction),
-        spec.published if spec else (),
+        spec.published if spec and metric == spec.metric else (),
     )
+
+
+def _decided(runs: Sequence[Run], own: str) -> str:
+    """The metric by which all runs have chosen their best epoch; that of the task where they differ."""
+    chosen = {str(asked[0]) if (asked := _listed(run.config.get("metric"))) else own for run in runs}
+    return chosen.pop() if len(chosen) == 1 else own
+
+
+def _listed(value: Any) -> Sequence[Any]:
+    """A list as a file holds it; nothing where it holds something else."""
+    return value if isinstance(value, list) else ()
 
 
 def ranks_of(boards: Sequence[Board]) -> dict[str, float]:

@@ -43,6 +43,7 @@ def report(
     html: str | os.PathLike[str] | None = None,
     *,
     title: str = "",
+    metric: str | None = None,
     doctor: bool = True,
 ) -> Path:
     """Write what the runs of a folder have given as one HTML page that needs no network.
@@ -51,15 +52,16 @@ def report(
         dir: a comparison folder, a run folder, or any folder that holds some.
         html: file of the page; ``report.html`` in the folder by default.
         title: of the page; by default the folder's name.
+        metric: by which losses are ranked, of those that the runs have; by default the one that decided them.
         doctor: let the doctor examine the first non-finite step of each loss.
 
     Returns:
         The path of the page.
 
     Raises:
-        UsageError: no run is found, the page cannot be written, or plotly is not installed.
+        UsageError: no run is found, none has the metric, the page cannot be written, or plotly is not installed.
     """
-    return make_report(dir, html, title=title, doctor=doctor).html
+    return make_report(dir, html, title=title, metric=metric, doctor=doctor).html
 
 
 def make_report(
@@ -67,6 +69,7 @@ def make_report(
     html: str | os.PathLike[str] | None = None,
     *,
     title: str = "",
+    metric: str | None = None,
     doctor: bool = True,
     on_bundle: Callable[[str], None] | None = None,
 ) -> Report:
@@ -86,7 +89,7 @@ def make_report(
     from losszoo.reporting.report_page import page
 
     folder = search(root)
-    shown = boards(folder)
+    shown = boards(folder, metric)
     answers = ask_doctor(shown, root, on_bundle=on_bundle) if doctor else {}
     text = page(folder, shown, answers, title or root.resolve().name or str(root))
     try:

@@ -18,12 +18,13 @@ from torch import Tensor
 from losszoo.common.foreign_code import level_of_user
 from losszoo.common.interrupt import Interrupt
 from losszoo.common.seeding import isolated
-from losszoo.errors import NonFiniteError, UsageError
+from losszoo.errors import LosszooError, NonFiniteError, UsageError
+from losszoo.registry.registry import installed
 from losszoo.registry.specs import TaskSpec
 from losszoo.sklearn.compat import validate_data
 from losszoo.sklearn.fitted import Fitted
 from losszoo.sklearn.losses import LossLike, check_fits, fitting_kind, fresh, signature_of_own, with_arguments
-from losszoo.sklearn.rows import Array, Columns, Rows, held_out
+from losszoo.sklearn.rows import Array, Columns, Rows, checked_weights, held_out, strata_of, told_of_words
 from losszoo.training.build_loss import device_of
 from losszoo.training.data.prepared_data import Part
 from losszoo.training.loop import fit
@@ -109,14 +110,34 @@ class LossEstimator(BaseEstimator):  # type: ignore[misc]
     random_state: Any = None
     verbose: int = 0
 
-    # The signatures that fit, and what a loss of one's own is taken for that does not say its own.
+    # The kind of task of y (N,), and what a loss of one's own is taken for that does not say its own.
     _kind: ClassVar[str]
     _default: ClassVar[str]
+    # The kind of task of y (N, K); "" where that is refused.
+    _kind_of_several: ClassVar[str] = ""
+
+    def _fitting_on(self, kind: str) -> tuple[str, ...]:
+        """The signatures that fit a kind of task."""
+        return fitting_kind(kind)
 
     @property
     def _fitting(self) -> tuple[str, ...]:
-        """The signatures that fit."""
-        return fitting_kind(self._kind)
+        """The signatures that fit y (N,)."""
+        return self._fitting_on(self._kind)
+
+    @property
+    def _takes_several(self) -> bool:
+        """Whether the loss fits y (N, K)."""
+        try:
+            check_fits(self.loss, self._fitting_on(self._kind_of_several), type(self).__name__)
+        except LosszooError:
+            return False
+        return True
+
+    @property
+    def _class_weight(self) -> str | None:
+        """As a recipe holds it, for classes that are named 0, 1, ...; None: all classes count alike."""
+        return None
 
     def set_params(self, **params: Any) -> Any:
         """As in scikit-learn; ``loss__gamma=0.5`` is an argument of a loss that is given by its name.
@@ -138,23 +159,26 @@ class LossEstimator(BaseEstimator):  # type: ignore[misc]
     def _more_tags(self) -> dict[str, Any]:  # of scikit-learn before 1.6
         return {"requires_y": True}
 
-    def _fit(self, inputs: Array, targets: Array, spec: TaskSpec, classes: int) -> None:
+    def _fit(self, inputs: Array, targets: Array, weights: Array | None, spec: TaskSpec, classes: int) -> None:
         """Train, and keep what is left of it.
 
         Args:
             inputs: (N, columns), validated.
-            targets: (N,) labels from 0, or numbers.
+            targets: (N,) labels from 0, or numbers; (N, K) of 0 and 1, or of numbers.
+            weights: (N,) above 0, how often each row counts; None: all alike.
             spec: kind and metric.
-            classes: how many labels there are; 0 for numbers.
+            classes: how many labels there are; 0 for numbers and for (N, K).
         """
-        check_fits(self.loss, self._fitting, type(self).__name__)
+        several = f" on y of {targets.shape[1]} columns" if targets.ndim > 1 else ""
+        check_fits(self.loss, self._fitting_on(spec.kind), f"{type(self).__name__}{several}")
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         fraction = _plain(self.validation_fraction)
         if fraction is not None and not (isinstance(fraction, int | float) and 0 <= fraction < 1):
             raise UsageError(f"validation_fraction must be None or a number in [0, 1), got {fraction!r}")
-        train, val = held_out(targets, fraction, seed, classes=classes > 0)
-        columns = Columns.fitted(inputs[train], self.numeric, getattr(self, "feature_names_in_", None))
-        task = Rows(spec, columns(inputs), targets, val, len(columns.numeric), classes)
+        train, val = held_out(strata_of(targets), fraction, seed, classes=classes > 0)
+        of_training = None if weights is None else weights[train]
+        columns = Columns.fitted(inputs[train], self.numeric, getattr(self, "feature_names_in_", None), of_training)
+        task = Rows(spec, columns(inputs), targets, val, len(columns.numeric), classes, weights)
         with _ALONE, isolated(seed, device_of(self.device)):
             plan = self._plan(task, seed)
             progress = self._trained(plan)
@@ -164,6 +188,8 @@ class LossEstimator(BaseEstimator):  # type: ignore[misc]
         self.n_iter_ = progress.epoch
 
     def _plan(self, task: Rows, seed: int) -> Plan:
+        kind = task.spec.kind
+        default = installed().kinds[kind].natural if kind == self._kind_of_several else self._default
         given = {setting: _plain(getattr(self, name)) for name, setting in _SETTINGS.items()}
         options = Options(
             seed=seed,
@@ -172,7 +198,8 @@ class LossEstimator(BaseEstimator):  # type: ignore[misc]
             on_nonfinite=self.on_nonfinite,
             checkpoint_seconds=math.inf,
             device=self.device,
-            signature=signature_of_own(self.loss, self._fitting, self._default),
+            signature=signature_of_own(self.loss, self._fitting_on(kind), default),
+            class_weight=self._class_weight,
         )
         plan = make_plan(fresh(self.loss), task, options, NoRecord())
         for note in plan.notes:
@@ -182,6 +209,10 @@ class LossEstimator(BaseEstimator):  # type: ignore[misc]
             rows = plan.data.train
             plan.data = replace(plan.data, val=Part(rows.inputs[:0], rows.targets[:0]))
             plan.recipe = replace(plan.recipe, patience=0)
+        elif plan.data.class_weights is not None:
+            # The epoch that is best for rows that weigh otherwise than in the loss would undo the weights.
+            val = plan.data.val
+            plan.data = replace(plan.data, val=replace(val, weights=val.weights_with(plan.data.class_weights)))
         return plan
 
     def _trained(self, plan: Plan) -> Progress:
@@ -202,16 +233,37 @@ class LossEstimator(BaseEstimator):  # type: ignore[misc]
             )
         return progress
 
-    def _training_rows(self, X: Any, y: Any, **checks: Any) -> tuple[Array, Array]:  # noqa: N803
-        """Inputs and targets of a fit, checked as scikit-learn checks them; one row says nothing."""
-        inputs, targets = validate_data(self, X, y, dtype=_NUMBERS, ensure_min_samples=2, **checks)
+    def _training_rows(
+        self,
+        X: Any,  # noqa: N803
+        y: Any,
+        sample_weight: Any,
+        **checks: Any,
+    ) -> tuple[Array, Array, Array | None]:
+        """Inputs, targets and weights of a fit, checked as scikit-learn checks them; one row says nothing.
+
+        A row of weight 0 is absent: it is left out before anything looks at it.
+        """
+        with told_of_words(type(self).__name__, X):
+            inputs, targets = validate_data(self, X, y, dtype=_NUMBERS, ensure_min_samples=2, **checks)
         check_range("X", inputs)
-        return inputs, targets
+        weights = checked_weights(sample_weight, len(inputs))
+        if weights is None:
+            return inputs, targets, None
+        there = weights > 0
+        if there.sum() < 2:
+            raise UsageError(
+                f"sample_weight must be above 0 for at least two rows, of two classes where y holds labels, got "
+                f"{there.sum()}"
+            )
+        inputs, targets, weights = inputs[there], targets[there], weights[there]
+        return inputs, targets, None if (weights == 1).all() else weights
 
     def _rows(self, X: Any) -> Array:  # noqa: N803
         """Rows to predict, checked as scikit-learn checks them."""
         check_is_fitted(self)
-        inputs: Array = validate_data(self, X, reset=False, dtype=_NUMBERS)
+        with told_of_words(type(self).__name__, X):
+            inputs: Array = validate_data(self, X, reset=False, dtype=_NUMBERS)
         check_range("X", inputs)
         return inputs
 

@@ -53,11 +53,13 @@ class Fitted:
     def of(cls, plan: Plan, columns: Columns) -> Fitted:
         """From a plan that has been trained."""
         model = plan.model.to(_CPU, torch.float64).eval().requires_grad_(False)
-        data = replace(plan.data, train=_moved(plan.data.train, _CPU), val=_moved(plan.data.val, _CPU))
+        # The weight of a class is in that of its rows.
+        train = replace(plan.data.train, weights=plan.data.train.weights_with(plan.data.class_weights))
+        data = replace(plan.data, train=_moved(train, _CPU), val=_moved(plan.data.val, _CPU), class_weights=None)
         known = plan.prediction.known(model, data, plan.deciding)
         # New tensors: a pickle of a part of a tensor holds all of it.
         inputs, targets = data.train.inputs, data.train.targets
-        bare = Part(inputs.new_empty(len(inputs), 0), targets)
+        bare = replace(data.train, inputs=inputs.new_empty(len(inputs), 0))
         nothing = Part(inputs.new_empty(0, 0), targets.new_empty(0))
         return cls(columns, model, plan.prediction, replace(data, train=bare, val=nothing, test=nothing), known)
 
@@ -97,4 +99,5 @@ def _moved(part: Part, device: torch.device) -> Part:
     def moved(values: Tensor) -> Tensor:
         return values.to(device, _dtype(device) if values.is_floating_point() else values.dtype)
 
-    return Part(moved(part.inputs), moved(part.targets))
+    weights = None if part.weights is None else moved(part.weights)
+    return Part(moved(part.inputs), moved(part.targets), weights)

@@ -23,6 +23,8 @@ LossLike = str | Callable[..., Any]
 
 # The kinds of task that the estimators make of labels, of two labels, and of numbers, and what they learn to embed by.
 LABELS, TWO_LABELS, NUMBERS, EMBEDDING = "multiclass", "binary", "regression", "embedding"
+# Those that they make of y (N, K): of yes and no in each column, and of numbers.
+LABEL_SETS, OUTPUTS = "multilabel", "multi-output"
 
 
 def fitting_kind(kind: str) -> tuple[str, ...]:

@@ -38,8 +38,7 @@ class LossTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, LabelEs
     _kind: ClassVar[str] = LABELS
     _default: ClassVar[str] = EMBEDDING
 
-    @property
-    def _fitting(self) -> tuple[str, ...]:
+    def _fitting_on(self, kind: str) -> tuple[str, ...]:
         return without_head()
 
     def __sklearn_tags__(self) -> Any:

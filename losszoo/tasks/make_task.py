@@ -12,6 +12,7 @@ from losszoo.errors import LosszooError, UnknownNameError, UsageError, suggest
 from losszoo.registry.import_target import resolve
 from losszoo.registry.registry import installed
 from losszoo.registry.specs import TaskSpec
+from losszoo.tasks.metric_choice import judged
 from losszoo.tasks.tables.read_table import digest_of, is_table
 from losszoo.tasks.task import Task
 
@@ -50,7 +51,7 @@ def task_of(given: Any) -> tuple[TaskSpec, Task | Callable[..., Any] | None]:
         raise UsageError(
             f"{owner_of(spec)}: kind must be one of {', '.join(kinds)}, got {spec.kind!r}; {suggest(spec.kind, kinds)}"
         )
-    return spec, task
+    return judged(spec, owner=owner_of(spec)), task
 
 
 def _described(found: Any) -> str:

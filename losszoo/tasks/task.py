@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy.typing as npt
@@ -20,8 +21,8 @@ _TABLE = "losszoo.tasks.tables.table_task:make_table_task"
 
 
 class Split(NamedTuple):
-    """One part of the data. ``inputs``: (N, ...) float32. ``targets``: (N,) int64 labels, (N,) float32 numbers or
-    (N, 1, H, W) float32 masks, by the kind of the task."""
+    """One part of the data. ``inputs``: (N, ...) float32. ``targets``: (N,) int64 labels, (N,) float32 numbers, (N, K)
+    of several outputs or (N, 1, H, W) float32 masks, by the kind of the task."""
 
     inputs: Array
     targets: Array
@@ -47,6 +48,12 @@ class Recipe:
         epochs: most passes over the training rows, >= 1.
         patience: epochs without a better validation metric before it stops; 0 never stops early.
         sample_rate: share of the training rows drawn as candidates each step, in (0, 1] (``neighbors`` only).
+        class_weight: how often the rows of each class count in the loss: "balanced" (n / (C * count), as in
+            scikit-learn), or weights by the names of the classes, {"yes": 3} or "yes=3,no=1"; None: all alike.
+        sampler: how the rows of an epoch are drawn: "random" (each once), "weighted" (each class as often) or
+            "m-per-class" (each batch holds ``per_class`` rows of some classes); None is "random".
+        per_class: rows of a class in a batch, >= 1, with "m-per-class"; None is 4.
+        loss_lr: learning rate of what a loss learns, > 0; None takes ``lr``.
     """
 
     optimizer: str = "adamw"
@@ -56,6 +63,10 @@ class Recipe:
     epochs: int = 50
     patience: int = 10
     sample_rate: float = 0.5
+    class_weight: str | Mapping[str, float] | None = None
+    sampler: str | None = None
+    per_class: int | None = None
+    loss_lr: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,12 +94,16 @@ class Task(ABC):
         spec: the spec, set by the registry when the task is loaded.
         numeric: tabular inputs: how many leading columns are numbers, standardised with the training rows' mean and
             deviation (the rest, one-hot columns, stay as they are). None: all columns of (N, D) inputs.
-        class_names: names of the labels, in order; empty for tasks without classes.
+        class_names: names of the labels, or of the outputs of targets (N, K), in order; empty where they have none.
+        row_weights: how often each row counts, (N,) numbers >= 0 by part ("train", "val", "test"), set when
+            :meth:`splits` returns; rows of a part that is not named count alike. A row of training counts in the loss
+            and where columns are scaled, a row of any part in its metrics.
     """
 
     spec: TaskSpec
     numeric: int | None = None
     class_names: tuple[str, ...] = ()
+    row_weights: Mapping[str, Array] = MappingProxyType({})
 
     @abstractmethod
     def splits(self, seed: int = 0) -> Splits:
@@ -101,7 +116,7 @@ class Task(ABC):
     @staticmethod
     def from_table(
         table: Any,
-        target: str,
+        target: str | Sequence[str],
         *,
         kind: str | None = None,
         split: str | None = None,
@@ -109,7 +124,7 @@ class Task(ABC):
         time: str | None = None,
         drop: Sequence[str] = (),
     ) -> Task:
-        """A task from a table of yours: one row for each sample, one column as target.
+        """A task from a table of yours: one row for each sample, one column as target, or several.
 
         Numbers are inputs as they are; a gap is filled with the median of the training rows, and marked in a column of
         its own. Words become one column of 0 and 1 each. What is done with every column stands in the ``notes`` of the
@@ -118,8 +133,10 @@ class Task(ABC):
 
         Args:
             table: path of a CSV, TSV or Parquet file, or a pandas DataFrame.
-            target: column that is predicted; rows without a value of it are left out.
-            kind: "binary", "multiclass" or "regression", where the target does not tell it.
+            target: column that is predicted; rows without a value of it are left out. Several columns of 0 and 1, or of
+                yes and no, make a task of the kind "multilabel", several of numbers one of the kind "multi-output".
+            kind: "binary", "multiclass" or "regression", of several targets "multilabel" or "multi-output", where they
+                do not tell it.
             split: column that says train, val or test; otherwise rows are drawn: 64, 16 and 20 %.
             group: column whose rows of one value stay in one part.
             time: column of numbers or dates; the newest fifth of the rows is the test part.

@@ -313,6 +313,10 @@ def _check_joined(signature: Signature, task: Any, name: str) -> None:
             came = f"{scores!r}"
             named = isinstance(scores, dict) and tuple(scores) == kind.metrics
             require(named, f"predict must give what the metrics of {kind.name} take", came, "compare shapes")
+            if kind.target_type:
+                answers = kind.answers(signature.predict(outputs, data), data.test.targets, data, expects)
+                whole = {"targets", "predict"} <= set(answers)
+                require(whole, f"answers of {kind.name} must hold targets and predict", f"{[*answers]}", "add them")
             numbers = all(isinstance(value, float) and not math.isinf(value) for value in scores.values())
             require(numbers, f"the metrics of {kind.name} must be floating numbers", came, "convert them by float(...)")
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from losszoo.common.seeding import Randomness
 from losszoo.losses.loss import Loss
 from losszoo.losses.sums.sum_loss import SumLoss
-from losszoo.training.data.batch_inputs import Step, arguments
+from losszoo.training.data.batch_inputs import Calls, Step
 from losszoo.training.gradient_cache import GradientCache
 from losszoo.training.models.forward import Forward, ForwardPass, Outputs
 
@@ -41,10 +41,12 @@ def counts_of(loss: SumLoss, parts: Sequence[Step]) -> dict[str, Tensor] | None:
             continue
         if leaf.rules.rows_interact or not leaf.rules.has_head:
             return None
-        given = [arguments(part, leaf.signature, leaf.identity.expects) for part in parts]
+        calls = [Calls(part) for part in parts]
+        given = [call.inputs(leaf) for call in calls]
         if not leaf.adds_up(*given[0]):
             return None
-        found[term.label] = torch.stack([leaf.count(*inputs) for inputs in given]).sum()
+        counts = [leaf.count(*inputs, weight=call.weight(leaf)) for call, inputs in zip(calls, given, strict=True)]
+        found[term.label] = torch.stack(counts).sum()
         if not found[term.label] > 0:
             return None
     return found
@@ -65,8 +67,8 @@ def by_parts(loss: SumLoss, parts: Sequence[Step], counts: dict[str, Tensor], ba
     total: Terms = {}
     for number, part in enumerate(parts):
         with part.passing.alone(last=number == len(parts) - 1):
-            inputs_of = _inputs_of(part)
-            terms = loss.values(inputs_of, denominator=counts)
+            calls = Calls(part)
+            terms = loss.values(calls.inputs, denominator=counts, weight=calls.weight)
             # A penalty is there once, not once for every part.
             terms = {label: x if label in counts else x / len(parts) for label, x in terms.items()}
             backward(loss.combine(terms))
@@ -80,14 +82,11 @@ def at_once(
     """Backward through the outputs of the whole batch, and from there through the model part by part."""
     cached = Cached(forward, size, randomness)
     step.forward = cached
-    terms = loss.values(_inputs_of(step))
+    calls = Calls(step)
+    terms = loss.values(calls.inputs, weight=calls.weight)
     backward(loss.combine(terms))
     cached.backward()
     return {label: x.detach() for label, x in terms.items()}
-
-
-def _inputs_of(step: Step) -> Callable[[Loss], tuple[object, ...]]:
-    return lambda leaf: arguments(step, leaf.signature, leaf.identity.expects)
 
 
 class Cached(ForwardPass):

@@ -30,6 +30,7 @@ from losszoo.training.data.prepared_data import Prepared
 from losszoo.training.evaluation.predict import Prediction
 from losszoo.training.models.own_network import build_network, is_own
 from losszoo.training.models.trunks import build_trunk
+from losszoo.training.parameter_groups import parameter_groups
 
 # What losszoo.create takes beside the parameters of a loss.
 _OPTIONS = {name for name, p in parameters_of(create).items() if p.kind is not p.VAR_KEYWORD}
@@ -198,10 +199,7 @@ def _alike(first: nn.Module, second: nn.Module) -> bool:
 
 def make_optimizer(model: nn.Module, loss: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     """The recipe's optimizer; parameters that a loss learns are not decayed."""
-    groups = [{"params": list(model.parameters()), "weight_decay": recipe.weight_decay}]
-    learned = [parameter for parameter in loss.parameters() if parameter.requires_grad]
-    if learned:
-        groups.append({"params": learned, "weight_decay": 0.0})
+    groups = parameter_groups(model, loss, lr=recipe.lr, loss_lr=recipe.loss_lr, weight_decay=recipe.weight_decay)
     if recipe.optimizer == "sgd":
         return torch.optim.SGD(groups, lr=recipe.lr, momentum=0.9, fused=True)
     kind = torch.optim.AdamW if recipe.optimizer == "adamw" else torch.optim.Adam
@@ -212,7 +210,8 @@ def make_prediction(loss: SumLoss, signature: str) -> Prediction:
     """How the predicting term predicts: what it expects, the similarity and temperature of its training."""
     leaf = next(leaf for leaf in leaves(loss) if leaf.signature == signature)
     if isinstance(leaf, PairwiseLoss):
-        return Prediction(signature, leaf.identity.expects, leaf.similarity, getattr(leaf, "temperature", 1.0))
+        temperature = float(getattr(leaf, "temperature", 1.0))
+        return Prediction(signature, leaf.identity.expects, leaf.similarity, temperature)
     defaults = {name: p.default for name, p in parameters_of(leaf.function).items() if p.default is not p.empty}
     chosen = {**defaults, **leaf.identity.params}
     similarity, temperature = chosen.get("similarity", "euclidean"), chosen.get("temperature", 1.0)

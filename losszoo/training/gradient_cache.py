@@ -177,8 +177,8 @@ def accumulate(
     cache, shape = GradientCache(model, _EverySource(model)), _Shape()
     joined = cache.outputs([partial(_flat_outputs, shape, model, part) for part in micro_batches])
     outputs = shape.whole(joined)
-    given = [torch.cat(list(x)) if isinstance(x, list | tuple) else x for x in targets]
-    value = loss(*outputs, *given) if isinstance(outputs, tuple | list) else loss(outputs, *given)
+    given = [torch.cat(list(x)) if isinstance(x, Sequence) else x for x in targets]
+    value = loss(*outputs, *given) if isinstance(outputs, Sequence) else loss(outputs, *given)
     if not isinstance(value, Tensor) or value.numel() != 1 or not value.requires_grad:
         came = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else kind_name(value)
         without = ", without a graph" if isinstance(value, Tensor) and not value.requires_grad else ""
@@ -210,7 +210,7 @@ def _reaches_more(value: Tensor, outputs: Sequence[Tensor]) -> bool:
 def _flat_outputs(shape: _Shape, model: nn.Module, part: Any) -> list[Tensor]:
     if isinstance(part, Mapping):
         return shape.flat(model(**part))
-    return shape.flat(model(*part) if isinstance(part, tuple | list) else model(part))
+    return shape.flat(model(*part) if isinstance(part, Sequence) else model(part))
 
 
 def _alone(model: nn.Module, last: bool) -> AbstractContextManager[Any]:

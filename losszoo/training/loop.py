@@ -7,7 +7,7 @@ from typing import Any
 
 from losszoo.common.interrupt import Interrupt
 from losszoo.errors import NonFiniteError
-from losszoo.training.data.batch_inputs import shuffled
+from losszoo.training.data.sampler import drawn
 from losszoo.training.plan import Plan
 from losszoo.training.run_folder.checkpoint import Saving
 from losszoo.training.run_folder.progress import Epoch, Progress
@@ -65,7 +65,7 @@ def _train_epoch(plan: Plan, progress: Progress, interrupt: Interrupt, saving: S
     """
     plan.model.train()
     if progress.under_way is None:
-        progress.under_way = Epoch(shuffled(plan.data.train, plan.randomness.generator))
+        progress.under_way = Epoch(drawn(plan.recipe, plan.data, plan.randomness.generator))
     epoch = progress.under_way
     for rows in epoch.batches(plan.step_rows):
         plan.loss.set_step(plan.guard.counts.steps)

@@ -15,8 +15,9 @@ from losszoo._version import __version__
 from losszoo.common.files import jsonable
 from losszoo.common.seeding import Randomness, seed_all
 from losszoo.errors import UsageError
-from losszoo.losses.sums.data_sizes import set_sizes
+from losszoo.losses.sums.data_sizes import set_class_counts, set_sizes
 from losszoo.losses.sums.idle import idle_in_run
+from losszoo.losses.sums.leaves import leaves
 from losszoo.losses.sums.sum_loss import SumLoss
 from losszoo.pairs.distributed.collectives import World
 from losszoo.registry.compatibility import leaves as calls_of
@@ -24,11 +25,15 @@ from losszoo.registry.compatibility import own_names
 from losszoo.registry.expressions import parse
 from losszoo.registry.registry import installed
 from losszoo.tasks.make_task import make_task, owner_of, task_of
+from losszoo.tasks.metric_choice import Metric, metrics_of, several
 from losszoo.tasks.task import Recipe, Setup, Task
-from losszoo.training.build_loss import device_of, make_loss, make_model, make_optimizer, make_prediction, text_of
+from losszoo.training.build_loss import device_of, make_loss, make_model, make_optimizer, text_of
 from losszoo.training.data.batch_inputs import predicting_signature
+from losszoo.training.data.class_weight import as_text, with_class_weight
 from losszoo.training.data.prepared_data import Prepared, prepare, proposed
+from losszoo.training.data.sampler import check_sampler
 from losszoo.training.distributed import shared
+from losszoo.training.evaluation.scorers import check_metrics
 from losszoo.training.guard.events import Budget
 from losszoo.training.guard.guard import Guard
 from losszoo.training.models.forward import Precision, make_forward
@@ -59,6 +64,7 @@ class Choice:
         loss_options: the ``loss.`` settings.
         options: all the others.
         data: of the task, prepared.
+        metrics: that judge it; the first decides.
         notes: of what will do nothing.
     """
 
@@ -71,12 +77,19 @@ class Choice:
     loss_options: Mapping[str, Any]
     options: Options
     data: Prepared
+    metrics: tuple[Metric, ...]
     notes: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:
         """What the run calls its loss."""
         return text_of(self.loss)
+
+    @property
+    def asked_metrics(self) -> tuple[Metric, ...]:
+        """Those that the kind of the task does not measure by itself, or that come first as the user wants it."""
+        asked = several(self.options.metric) or self.metrics[0].function is not None
+        return self.metrics if asked else ()
 
     def _origin_of_task(self) -> dict[str, Any]:
         """Nothing of an installed task; of a table its file; of any other one that the user gives it again."""
@@ -88,6 +101,13 @@ class Choice:
         identity = self.task.identity()
         # A class has a name alone; of a DataFrame the rows are known, and have to be the same again.
         return {"task_is_own": True, **({"task_identity": jsonable(identity)} if "sha256" in identity else {})}
+
+    def _asked_metrics(self) -> dict[str, Any]:
+        """Names of the metrics that were asked for; nothing where it is the task's own that decides."""
+        if not several(self.options.metric):
+            return {}
+        objects = any(callable(metric.function) for metric in self.metrics)
+        return {"metric": [m.name for m in self.metrics], **({"metric_is_object": True} if objects else {})}
 
     def config(self, world: World | None) -> dict[str, Any]:
         """Everything that decides the result, in plain data."""
@@ -103,8 +123,10 @@ class Choice:
             "trunk": name_of_network(self.setup.trunk),
             **({"trunk_is_object": True} if not isinstance(self.setup.trunk, str) else {}),
             "model": dict(self.setup.model),
-            "recipe": asdict(self.setup.recipe),
+            # A rate that is not set is not written, as in run folders that knew none.
+            "recipe": {name: x for name, x in asdict(self.setup.recipe).items() if x is not None},
             **{name: getattr(self.options, name) for name in KEPT},
+            **self._asked_metrics(),
             "loss_options": dict(self.loss_options),
             # An object has a name, and nothing that would make it anew.
             "loss_is_object": not isinstance(self.loss, str),
@@ -127,16 +149,14 @@ def choose(
     """
     loss = own_names(loss)
     spec, own = task_of(task)
-    known = installed().kinds[spec.kind].metrics
-    if spec.metric not in known:
-        raise UsageError(
-            f"{owner_of(spec)}: metric of a {spec.kind} task must be one of {', '.join(known)}, got {spec.metric!r}"
-        )
+    metrics = metrics_of(spec, options.metric, owner_of(spec))
     overrides = parse_overrides(options.set)
-    if options.epochs is not None:
-        if "epochs" in overrides.recipe:
-            raise UsageError("epochs must be given once, got epochs and recipe.epochs; leave one out")
-        overrides = replace(overrides, recipe={**overrides.recipe, "epochs": options.epochs})
+    for name in ("epochs", "class_weight"):
+        value = getattr(options, name)
+        if value is not None:
+            if name in overrides.recipe:
+                raise UsageError(f"{name} must be given once, got {name} and recipe.{name}; leave one out")
+            overrides = replace(overrides, recipe={**overrides.recipe, name: value})
     if options.model is not None:
         if "trunk" in overrides.model:
             raise UsageError("the network must be given once, got model and model.trunk; leave one out")
@@ -148,13 +168,18 @@ def choose(
     split = split_seed(task_options.pop("split", 0))
     made = make_task(task if own is None else own, task_options)
     setup = apply(proposed(made, predicting_signature(built.signatures)), overrides)
-    data = prepare(made, split, device)
+    data = with_class_weight(prepare(made, split, device), as_text(setup.recipe.class_weight), spec, made.class_names)
+    drawing = any(leaf.rules.draws_candidates for leaf in leaves(built))
+    check_sampler(setup.recipe, data, spec, draws_candidates=drawing)
+    unclear = check_metrics(metrics, made, data, predicting_signature(built.signatures))
     if is_own(setup.trunk):  # tried before any folder is made
         make_model(setup.trunk, setup.model, made.numeric, data, built.signatures)
     target = task if isinstance(task, str) and own is not None else ""
     chosen = {"split": split, **task_options}
     notes = idle_in_run(built.terms, setup.recipe.epochs, steps_of(setup.recipe, data, options))
-    return Choice(loss, built, made, target, chosen, setup, dict(overrides.loss), options, data, tuple(notes))
+    return Choice(
+        loss, built, made, target, chosen, setup, dict(overrides.loss), options, data, metrics, (*notes, *unclear)
+    )
 
 
 def steps_of(recipe: Recipe, data: Prepared, options: Options) -> int:
@@ -205,6 +230,7 @@ def build(chosen: Choice, record: Callable[[], Record], world: World | None = No
     seed_all(options.seed, device)
     model = make_model(setup.trunk, setup.model, task.numeric, data, built.signatures).to(device)
     set_sizes(built, data.classes, model.dim)
+    set_class_counts(built, data.class_counts)
     built = shared(built.to(device), world, by_share=options.accumulate == 1)
     optimizer = make_optimizer(model, built, setup.recipe)
     precision = Precision(options.precision, device)
@@ -213,7 +239,7 @@ def build(chosen: Choice, record: Callable[[], Record], world: World | None = No
         data=data,
         model=model,
         loss=built,
-        prediction=make_prediction(built, signature),
+        signature=signature,
         recipe=setup.recipe,
         optimizer=optimizer,
         guard=_guard(chosen, model, built, optimizer, precision, world),
@@ -222,11 +248,18 @@ def build(chosen: Choice, record: Callable[[], Record], world: World | None = No
         record=record(),
         config=chosen.config(world),
         seed=options.seed,
-        notes=chosen.notes,
+        metrics=chosen.metrics,
+        asked_metrics=chosen.asked_metrics,
+        notes=(*chosen.notes, *_note_of_rate(setup.recipe, built)),
         accumulate=options.accumulate,
         world=world,
         checkpoint_seconds=options.checkpoint_seconds,
     )
+
+
+def _note_of_rate(recipe: Recipe, loss: nn.Module) -> list[str]:
+    learns = recipe.loss_lr is None or any(parameter.requires_grad for parameter in loss.parameters())
+    return [] if learns else ["recipe.loss_lr has no effect: this loss has no parameters of its own"]
 
 
 def _guard(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -12,7 +12,9 @@ import torch
 from losszoo.common.seeding import Randomness
 from losszoo.losses.sums.sum_loss import SumLoss
 from losszoo.pairs.distributed.collectives import World
+from losszoo.tasks.metric_choice import Metric
 from losszoo.tasks.task import Recipe, Task
+from losszoo.training.build_loss import make_prediction
 from losszoo.training.data.batch_inputs import Model
 from losszoo.training.data.prepared_data import Prepared
 from losszoo.training.evaluation.predict import Prediction
@@ -33,7 +35,7 @@ class Plan:
         data: its parts as tensors.
         model: trunk and heads.
         loss: as a sum, even of one term.
-        prediction: how the model predicts.
+        signature: of the loss by which the model predicts.
         recipe: how it is trained.
         optimizer: of model and loss.
         guard: takes the steps.
@@ -42,6 +44,8 @@ class Plan:
         record: where it is written down.
         config: everything that decides the result.
         seed: of the run.
+        metrics: that judge it, those of the kind aside; the first decides.
+        asked_metrics: of them those that the kind does not measure by itself, or that the user asked for.
         notes: of what does nothing in it.
         accumulate: batches that make one step.
         world: the ranks that train together; None for one process.
@@ -53,7 +57,7 @@ class Plan:
     data: Prepared
     model: Model
     loss: SumLoss
-    prediction: Prediction
+    signature: str
     recipe: Recipe
     optimizer: torch.optim.Optimizer
     guard: Guard
@@ -62,6 +66,8 @@ class Plan:
     record: Record
     config: Mapping[str, Any]
     seed: int
+    metrics: tuple[Metric, ...]
+    asked_metrics: tuple[Metric, ...] = ()
     notes: tuple[str, ...] = ()
     accumulate: int = 1
     world: World | None = None
@@ -69,9 +75,14 @@ class Plan:
     scalars: Scalars | None = None
 
     @property
+    def prediction(self) -> Prediction:
+        """How the model predicts now: a temperature may have been learned."""
+        return replace(make_prediction(self.loss, self.signature), metrics=self.asked_metrics)
+
+    @property
     def deciding(self) -> tuple[str, str]:
         """The metric that decides, and its direction."""
-        return self.task.spec.metric, self.task.spec.direction
+        return self.metrics[0].name, self.metrics[0].direction
 
     @property
     def step_rows(self) -> int:

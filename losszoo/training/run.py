@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from losszoo.common.interrupt import Interrupt
 from losszoo.common.seeding import isolated, with_threads
@@ -17,6 +17,7 @@ from losszoo.tasks.task import Task
 from losszoo.training.build_loss import device_of
 from losszoo.training.distributed import agreed, joined
 from losszoo.training.evaluation.pca_map import embedding_map
+from losszoo.training.evaluation.scorers import per_class
 from losszoo.training.loop import OnEpoch, fit
 from losszoo.training.make_plan import Choice, build, choose, new_record
 from losszoo.training.plan import Plan
@@ -26,6 +27,9 @@ from losszoo.training.run_folder.run_folder import NoRecord, Record, UnwritableE
 from losszoo.training.run_folder.trained_files import write_trained
 from losszoo.training.run_options import Options
 from losszoo.training.run_result import RunResult
+
+if TYPE_CHECKING:
+    from losszoo.training.run_folder.mlflow_run import MLflowRun
 
 LossLike = str | Callable[..., Any]
 
@@ -118,20 +122,24 @@ def _resumed(
 ) -> RunResult:
     """The rest of a run that was killed or interrupted."""
     kept = read_run(folder)
-    given = [name for name in options if name not in ("checkpoint_seconds", "tensorboard", "model")]
+    free = ("checkpoint_seconds", "tensorboard", "mlflow", "model", "metric")
+    given = [name for name in options if name not in free]
     again = task is not None and not kept.config.get("task_is_own")
     if again or given:
         named = [*(["task"] if again else []), *given]
         raise UsageError(
-            "resume must stand alone, or with loss, model, trust, checkpoint_seconds, tensorboard and a task of your "
-            f"own, as the run folder holds every setting, got {', '.join(named)}"
+            "resume must stand alone, or with loss, model, metric, trust, checkpoint_seconds, tensorboard, mlflow "
+            f"task of your own, as the run folder holds every setting, got {', '.join(named)}"
         )
     if loss is not None:
         kept.loss(loss)  # refuses another one, of a run that has ended too
+    checked = _options(options)
+    if "metric" in options:
+        kept.metrics(checked.metric)  # alike
     if kept.result is not None:
         return kept.result
-    checked = _options(options)
-    beside = {name: getattr(checked, name) for name in options} | {"model": kept.network(checked.model, trust)}
+    beside = {name: getattr(checked, name) for name in options}
+    beside |= {"model": kept.network(checked.model, trust), "metric": kept.metrics(checked.metric)}
     chosen = kept.options(**beside)
     with (
         joined(chosen.device) as world,
@@ -157,10 +165,13 @@ def _trained(choose_it: Callable[[], Any], world: World | None, kept: Kept | Non
         progress = None if kept is None else kept.progress(plan)
         plan.record.write_json("config.json", plan.config)
         callbacks.on_stage("first epoch" if progress is None else f"epoch {progress.epoch + 1}")
-        with _goes_on(plan, chosen):
+        with _goes_on(plan, chosen), _mlflow(plan, chosen.options) as logged:
+            told = [callbacks.on_epoch, logged.epoch if logged else None] if plan.first_rank else []
             with _scalars(plan, chosen.options), Interrupt() as interrupt:
-                progress = fit(plan, interrupt, callbacks.on_epoch if plan.first_rank else None, progress)
+                progress = fit(plan, interrupt, partial(_tell, told), progress)
             result = _conclude(plan, progress, tuple(chosen.options.parts)) if plan.first_rank else None
+            if logged is not None and result is not None:
+                logged.end(result)
     shared: RunResult = result if world is None else world.from_first(result)  # type: ignore[assignment]
     return shared
 
@@ -204,6 +215,28 @@ def _scalars(plan: Plan, options: Options) -> Iterator[None]:
         plan.scalars.close()
 
 
+@contextmanager
+def _mlflow(plan: Plan, options: Options) -> Iterator[MLflowRun | None]:
+    """A run of MLflow, where it is asked for."""
+    if not (options.mlflow and plan.first_rank):
+        yield None
+        return
+    from losszoo.training.run_folder.mlflow_run import MLflowRun
+
+    logged = MLflowRun(plan.config, plan.record.folder)
+    try:
+        yield logged
+    except BaseException:
+        logged.killed()
+        raise
+
+
+def _tell(told: list[OnEpoch | None], line: Mapping[str, Any]) -> None:
+    for tell in told:
+        if tell is not None:
+            tell(line)
+
+
 def _record(make: Callable[[], Record], world: World | None) -> Record:
     """The run folder; only the first rank writes, and tells the others where, or why it cannot."""
     if world is None:
@@ -224,25 +257,34 @@ def _record(make: Callable[[], Record], world: World | None) -> Record:
 
 def _conclude(plan: Plan, progress: Progress, parts: tuple[str, ...]) -> RunResult:
     """Score the best state, and write the result down."""
-    metrics, known = plan.prediction.scored(plan.model, plan.data, parts, plan.deciding)
+    judged, known = plan.prediction.judge(plan.model, plan.data, parts, plan.deciding, answered=True)
+    classes = tuple(plan.task.class_names or [str(label) for label in range(plan.data.classes)])
     result = RunResult(
         loss=plan.config["loss"],
         task=plan.task.spec.name,
         seed=plan.seed,
         status=progress.status,
-        metrics=metrics,
+        metrics={part: found.metrics for part, found in judged.items()},
         epochs=progress.epoch,
         steps=plan.guard.counts.steps,
         seconds=progress.seconds,
         guard=plan.guard.to_dict(),
         run_dir=str(plan.record.folder),
         stop_reason=progress.stop_reason,
-        notes=plan.notes,
+        notes=(*plan.notes, *_without_best(plan, progress)),
+        per_class=per_class(judged["test"].answers, classes) if plan.data.classes and "test" in judged else {},
     )
     write_trained(plan, progress, known)
     features = plan.prediction.embedded(plan.model, plan.data.test) if "test" in parts else None
     if features is not None:
-        classes = plan.task.class_names or [str(label) for label in range(plan.data.classes)]
         plan.record.write_json("embedding.json", embedding_map(features, plan.data.test.targets, classes))
     plan.record.write_json("result.json", result.to_dict())
     return result
+
+
+def _without_best(plan: Plan, progress: Progress) -> list[str]:
+    """Where the metric that decides was never a number, no epoch was the best."""
+    metric, _ = plan.deciding
+    if not len(plan.data.val) or not progress.history or progress.best is not None:
+        return []
+    return [f"{metric} was no number on the validation rows after any epoch, so the state after the last one is scored"]

@@ -8,6 +8,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from losszoo.common.files import jsonable
+from losszoo.tasks.tables.frames import frame_of
+
+RESULT_COLUMNS = ("task", "loss", "seed", "status", "part", "metric", "value")
+
+
+def metric_rows(metrics: Mapping[str, Mapping[str, float | None]], **run: Any) -> list[dict[str, Any]]:
+    """The metrics of a run as flat rows, each with what tells the run."""
+    return [
+        {**run, "part": part, "metric": name, "value": math.nan if value is None else value}
+        for part, named in metrics.items()
+        for name, value in named.items()
+    ]
 
 
 @dataclass(frozen=True)
@@ -27,6 +39,8 @@ class RunResult:
         run_dir: folder with config, history, result, checkpoint and crash bundles.
         stop_reason: why it stopped before the last epoch, in words.
         notes: what did nothing in it, such as a term whose weight was 0 throughout.
+        per_class: recall, precision, f1 and support of the test part, by the name of each class; empty for a task
+            without classes.
     """
 
     loss: str
@@ -41,6 +55,7 @@ class RunResult:
     run_dir: str
     stop_reason: str = field(default="", compare=False)
     notes: tuple[str, ...] = field(default=(), compare=False)
+    per_class: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> RunResult:
@@ -51,10 +66,19 @@ class RunResult:
         }
         return cls(**{**record, "metrics": metrics, "notes": tuple(record.get("notes", ()))})
 
+    def to_frame(self) -> Any:
+        """A pandas DataFrame with a row for each part and metric: task, loss, seed, status, part, metric, value.
+
+        Raises:
+            UsageError: pandas is not installed.
+        """
+        rows = metric_rows(self.metrics, task=self.task, loss=self.loss, seed=self.seed, status=self.status)
+        return frame_of(rows, RESULT_COLUMNS)
+
     def to_dict(self) -> dict[str, Any]:
         """The JSON record."""
         content = {**vars(self), "seconds": round(self.seconds, 3)}
-        for name in ("stop_reason", "notes"):
+        for name in ("stop_reason", "notes", "per_class"):
             if not content[name]:
                 del content[name]
         record: dict[str, Any] = jsonable(content)

@@ -7,10 +7,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from losszoo.common.text import shown
+from losszoo.common.text import plain_list, shown
 from losszoo.errors import UnknownNameError, UsageError, nearest, suggest
 from losszoo.registry.params import Param
 from losszoo.tasks.task import Setup
+from losszoo.training.data.class_weight import as_text
 from losszoo.training.models.own_network import is_own, name_of_network, network_options
 from losszoo.training.models.trunks import trunk_options
 
@@ -26,6 +27,10 @@ LEGAL = {
         Param(name="epochs", type="int", default=50, range=(1, math.inf)),
         Param(name="patience", type="int", default=10, range=(0, math.inf)),
         Param(name="sample_rate", default=0.5, range=(0, 1), bounds="(]", search=(0.02, 1.0), log=True),
+        Param(name="class_weight", type="str"),
+        Param(name="sampler", type="str", choices=("random", "weighted", "m-per-class")),
+        Param(name="per_class", type="int", range=(1, math.inf)),
+        Param(name="loss_lr", default=None, range=(0, math.inf), bounds="()", log=True),
     )
 }
 
@@ -58,7 +63,7 @@ def parse_overrides(items: Iterable[str] | Mapping[str, Any]) -> Overrides:
         group, dot, name = key.partition(".")
         if not dot or not name or group not in GROUPS:
             raise UsageError(f"a setting must start with {', '.join(f'{g}.' for g in GROUPS)}, got {key}={value}")
-        groups[group][name] = value
+        groups[group][name] = as_text(value) if key == "recipe.class_weight" else plain_list(value)
     return Overrides(**groups)
 
 
@@ -114,7 +119,9 @@ def apply(setup: Setup, overrides: Overrides) -> Setup:
         complaint = LEGAL[key].complaint(value)
         if complaint:
             raise UsageError(f"recipe.{key} {complaint}, got {shown(value)}")
-    recipe = replace(setup.recipe, **overrides.recipe)
+    # As text, which a run folder gives back as it was.
+    proposal = {"class_weight": as_text(setup.recipe.class_weight)}
+    recipe = replace(setup.recipe, **{**proposal, **overrides.recipe})
     return Setup(trunk=trunk, model={**proposed, **model}, recipe=recipe)
 
 

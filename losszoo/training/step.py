@@ -13,13 +13,11 @@ from torch import Tensor
 
 from losszoo.common.text import in_one_line, message_of, some_of
 from losszoo.errors import LosszooError, UsageError, is_out_of_memory
-from losszoo.losses.loss import Loss
 from losszoo.pairs.distributed.collectives import ExchangeError
-from losszoo.pairs.pairwise_loss import SHARED, PairwiseLoss
 from losszoo.tracing.authors import raised_at
 from losszoo.tracing.first_nonfinite import first_non_finite
 from losszoo.training.accumulate import Pieces, Zeros, at_once, by_parts, counts_of
-from losszoo.training.data.batch_inputs import Step, arguments, own_arguments
+from losszoo.training.data.batch_inputs import Calls, Step
 from losszoo.training.distributed import average_gradients
 from losszoo.training.guard.crash_bundle import pack
 from losszoo.training.guard.events import Event, StepReport, of_weights
@@ -65,7 +63,8 @@ class BatchLoss:
         """
         with self._blamed():
             step = self._step(self.rows, self.plan.forward)
-            self.terms = self.plan.loss.values(lambda loss: _arguments(step, loss))
+            calls = Calls(step, shared=True)
+            self.terms = self.plan.loss.values(calls.inputs, weight=calls.weight)
             return self.plan.loss.combine(self.terms)
 
     def _accumulated(self) -> Tensor:
@@ -119,7 +118,8 @@ class BatchLoss:
             if self.plan.accumulate > 1:
                 plain = Pieces(plain, self.plan.recipe.batch_size)  # so that dropout draws for each part, as it did
             step = self._step(self.rows, plain)
-            self.terms = self.plan.loss.values(lambda loss: arguments(step, loss.signature, loss.identity.expects))
+            calls = Calls(step)
+            self.terms = self.plan.loss.values(calls.inputs, weight=calls.weight)
             return self.plan.loss.combine(self.terms)
         finally:
             self.randomness.restore(after)
@@ -166,6 +166,8 @@ class BatchLoss:
                 "inputs": train.inputs[self.rows],
                 "targets": train.targets[self.rows],
                 "classes": plan.data.classes,
+                "weights": self._step(self.rows, plan.forward).weights,
+                "class_counts": list(plan.data.class_counts),
             },
             "model": plan.model.state_dict(),
             "loss": plan.loss.state_dict(),
@@ -174,10 +176,3 @@ class BatchLoss:
             "config": dict(plan.config),
         }
         return pack("run", parts)
-
-
-def _arguments(step: Step, loss: Loss) -> tuple[Any, ...]:
-    """What a loss is called with; one that meets the other ranks by itself gets the rows of this one."""
-    if isinstance(loss, PairwiseLoss) and loss.streaming.ranks in SHARED:
-        return own_arguments(step, loss.signature)
-    return arguments(step, loss.signature, loss.identity.expects)

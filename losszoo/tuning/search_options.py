@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from losszoo.common.text import listed
 from losszoo.errors import UnknownNameError, UsageError, suggest
 from losszoo.registry.params import Param
 from losszoo.training.settings import read_value
@@ -21,6 +22,8 @@ _FORM = "KEY=LOW:HIGH, KEY=LOW:HIGH:log or KEY=a,b,c"
 def split_items(items: Iterable[str] | Mapping[str, str]) -> dict[str, str]:
     """Keys and ranges as text, from ``["recipe.lr=1e-4:1e-2:log"]`` or ``{"recipe.lr": "1e-4:1e-2:log"}``.
 
+    A list in a mapping holds choices: ``{"model.dim": [32, 64]}``.
+
     Raises:
         UsageError: an item without ``=``, or a key given twice.
 
@@ -29,7 +32,7 @@ def split_items(items: Iterable[str] | Mapping[str, str]) -> dict[str, str]:
         {'model.dim': '32,64'}
     """
     if isinstance(items, Mapping):
-        return {key: str(text) for key, text in items.items()}
+        return {key: _as_text(value) for key, value in items.items()}
     found: dict[str, str] = {}
     for item in items:
         key, equals, text = item.partition("=")
@@ -40,6 +43,11 @@ def split_items(items: Iterable[str] | Mapping[str, str]) -> dict[str, str]:
             raise UsageError(f"search must name a key once, got {key} twice")
         found[key] = text.strip()
     return found
+
+
+def _as_text(value: Any) -> str:
+    choices = listed(value)
+    return str(value) if choices is None else ",".join(map(str, choices))
 
 
 def read_dimension(key: str, text: str, known: Mapping[str, Known], fixed: Iterable[str], own: bool) -> Dimension:

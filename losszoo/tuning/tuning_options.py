@@ -9,6 +9,8 @@ from typing import Any
 
 from losszoo.common.text import kind_name
 from losszoo.errors import UsageError
+from losszoo.tasks.metric_choice import Metrics, several
+from losszoo.training.data.class_weight import as_text
 from losszoo.training.result_options import RESULT_OPTIONS, ResultOptions
 
 _LARGEST_SEED = 2**32 - 1
@@ -26,9 +28,12 @@ class TuneOptions(ResultOptions):
         splits: splits of the data that each seed is trained on, from ``task.split`` 0 on.
         jobs: processes.
         epochs: shorthand of ``recipe.epochs``.
+        class_weight: shorthand of ``recipe.class_weight``: "balanced", or weights by class name.
         model: a network of your own, "file.py:Net"; with one job also a class or function that makes one.
+        metric: what decides, on the validation rows, as of :func:`losszoo.run`; of several the first.
         set: ``model.``, ``recipe.``, ``loss.`` and ``task.`` keys that are fixed.
-        search: ``KEY=LOW:HIGH``, ``KEY=LOW:HIGH:log`` or ``KEY=a,b,c``: replaces a range, or adds one.
+        search: ``KEY=LOW:HIGH``, ``KEY=LOW:HIGH:log`` or ``KEY=a,b,c``: replaces a range, or adds one; in a mapping
+            by key a list holds choices.
         seed: of the sampler.
         timeout: seconds after which no trial is started.
         threads: of torch in each process; None is one where there are several processes, else torch's own.
@@ -44,9 +49,11 @@ class TuneOptions(ResultOptions):
     splits: int = 1
     jobs: int = 1
     epochs: int | None = None
+    class_weight: str | Mapping[str, float] | None = None
     model: Any = None
+    metric: Metrics = ()
     set: Iterable[str] | Mapping[str, Any] = ()
-    search: Iterable[str] | Mapping[str, str] = ()
+    search: Iterable[str] | Mapping[str, Any] = ()
     seed: int = 0
     timeout: float | None = None
     threads: int | None = None
@@ -54,6 +61,7 @@ class TuneOptions(ResultOptions):
     keep: bool = False
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "class_weight", as_text(self.class_weight))
         for name in ("trials", "seeds", "splits", "jobs", "threads", "epochs"):
             value = getattr(self, name)
             if value is not None and not (_is_whole(value) and value >= 1):
@@ -69,13 +77,16 @@ class TuneOptions(ResultOptions):
             )
         if self.jobs > 1 and not isinstance(self.model, str | type(None)):
             raise UsageError(f"jobs must be 1 for a network without a name, got {self.jobs}; say model='file.py:NAME'")
+        if self.jobs > 1 and any(map(callable, several(self.metric))):
+            raise UsageError(f"jobs must be 1 where metric is a function, got {self.jobs}; give a metric by its name")
         for name in ("study", "storage", "out"):
             if getattr(self, name) is not None and not str(getattr(self, name)).strip():
                 raise UsageError(f"{name} must be a name that is not empty, got {getattr(self, name)!r}")
 
     def of_runs(self) -> dict[str, Any]:
         """Those that a run takes as they are; it checks them too."""
-        own = {} if self.model is None else {"model": self.model}
+        own = {name: getattr(self, name) for name in ("model", "class_weight") if getattr(self, name) is not None}
+        own |= {"metric": self.metric} if several(self.metric) else {}
         return {name: getattr(self, name) for name in RESULT_OPTIONS} | own
 
 

@@ -112,16 +112,17 @@ def make_study_plan(loss: str | Callable[..., Any], task: Any, options: TuneOpti
         raise UsageError(f"splits must be 1 where task.split is set, got {options.splits}")
     chosen = choose(loss, task, Options(set=fixed, epochs=options.epochs, **options.of_runs()), targets=True)
     expression = Expression(loss) if isinstance(loss, str) else None
-    settled = {**fixed, **({"recipe.epochs": options.epochs} if options.epochs else {})}
+    shorthands = {"recipe.epochs": options.epochs, "recipe.class_weight": options.class_weight}
+    settled = {**fixed, **{key: value for key, value in shorthands.items() if value is not None}}
     searched = split_items(options.search)
     space, defaults = _searched(chosen, expression, settled, searched)
-    spec = chosen.task.spec
+    spec, deciding = chosen.task.spec, chosen.metrics[0]
     return StudyPlan(
         loss=loss,
         task=spec.name,
         given=task,
-        metric=spec.metric,
-        direction=spec.direction,
+        metric=deciding.name,
+        direction=deciding.direction,
         options=options,
         expression=expression,
         space=space,
@@ -158,7 +159,7 @@ def _identity(
     chosen: Choice, options: TuneOptions, space: Mapping[str, Dimension], fixed: Mapping[str, Any]
 ) -> dict[str, Any]:
     config = chosen.config(None)
-    spec = chosen.task.spec
+    spec, deciding = chosen.task.spec, chosen.metrics[0]
     plain: dict[str, Any] = jsonable(
         {
             "format": FORMAT,
@@ -168,7 +169,6 @@ def _identity(
             "task": spec.name,
             **{key: config[key] for key in ("task_source", "task_is_own", "task_identity") if key in config},
             "task options": config["task_options"],
-            "metric": f"{spec.metric} ({spec.direction})",
             "seeds": options.seeds,
             "splits": options.splits,
             "set": fixed,
@@ -176,6 +176,8 @@ def _identity(
             "trunk": config["trunk"],
             "model": config["model"],
             **options.of_runs(),
+            # Those that are only reported decide no trial.
+            "metric": f"{deciding.name} ({deciding.direction})",
             **({"model": config["trunk"]} if options.model is not None else {}),
             "search": {key: str(space[key]) for key in sorted(space)},
         }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import shlex
 import warnings
 from collections.abc import Mapping
@@ -11,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from losszoo.common.files import jsonable
 from losszoo.tasks.make_task import flags_of
+from losszoo.tasks.metric_choice import several
+from losszoo.tasks.tables.frames import frame_of
 from losszoo.training.result_options import RESULT_OPTIONS
 from losszoo.tuning.storage import shown
 from losszoo.tuning.study import THREADS, Counts, best_of, count, default_of, running_elsewhere
@@ -72,6 +75,7 @@ class Tuning:
         seconds: of this call.
         elsewhere: other machines that run trials of this study.
         failures: why trials failed, by number.
+        trials: all that have ended, in order: number, state ("complete", "pruned" or "failed"), value, params.
     """
 
     loss: str
@@ -88,11 +92,24 @@ class Tuning:
     seconds: float
     elsewhere: tuple[str, ...] = ()
     failures: Mapping[int, str] = field(default_factory=dict)
+    trials: tuple[Mapping[str, Any], ...] = ()
+
+    def to_frame(self) -> Any:
+        """A pandas DataFrame with a row for each trial that has ended: number, state, value, and its params by key.
+
+        ``value`` is the mean validation metric; of a trial that was pruned, the last that it has reported.
+
+        Raises:
+            UsageError: pandas is not installed.
+        """
+        rows = [{**trial, **trial["params"]} for trial in self.trials]
+        kept = [{name: value for name, value in row.items() if name != "params"} for row in rows]
+        return frame_of(kept, ("number", "state", "value"))
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON record."""
         best = self.best
-        values = {name: value for name, value in vars(self).items() if name not in ("counts", "failures")}
+        values = {name: value for name, value in vars(self).items() if name not in ("counts", "failures", "trials")}
         values |= {"trials": {**self.counts._asdict(), "total": self.counts.ended}, "seconds": round(self.seconds, 3)}
         values["best"] = best and {entry.name: getattr(best, entry.name) for entry in fields(best)}
         document: dict[str, Any] = jsonable(values)
@@ -101,7 +118,11 @@ class Tuning:
 
 def tuning_of(study: Study, plan: StudyPlan, status: str, seconds: float) -> Tuning:
     """The study as it stands."""
+    from optuna.trial import TrialState
+
     best = best_of(study)
+    # A trial whose process died is in none of the numbers.
+    ended = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
     return Tuning(
         loss=plan.loss_text,
         task=plan.task,
@@ -116,8 +137,16 @@ def tuning_of(study: Study, plan: StudyPlan, status: str, seconds: float) -> Tun
         status=status,
         seconds=seconds,
         elsewhere=running_elsewhere(study),
+        trials=tuple(map(_told, ended)),
         failures={t.number: t.user_attrs[FAILED] for t in study.get_trials(deepcopy=False) if FAILED in t.user_attrs},
     )
+
+
+def _told(trial: FrozenTrial) -> dict[str, Any]:
+    """A trial in plain data. One that failed is like a pruned one for the sampler."""
+    state = "failed" if FAILED in trial.user_attrs else trial.state.name.lower()
+    value = math.nan if trial.value is None or state == "failed" else float(trial.value)
+    return {"number": trial.number, "state": state, "value": value, "params": dict(trial.params)}
 
 
 def _best(trial: FrozenTrial, plan: StudyPlan) -> Best:
@@ -134,7 +163,7 @@ def _best(trial: FrozenTrial, plan: StudyPlan) -> Best:
         loss=text,
         settings=settings,
         command=command_line(plan, text, settings, trial.user_attrs[THREADS])
-        if plan.expression and flags_of(plan.given)
+        if plan.expression and flags_of(plan.given) and not any(map(callable, several(plan.options.metric)))
         else None,
         run_dir=str(folder) if folder.is_dir() else None,
     )
@@ -147,7 +176,9 @@ def command_line(plan: StudyPlan, loss: str, settings: Mapping[str, Any], thread
     for key, value in settings.items():
         words += ["--set", f"{key}={written(value)}"]
     options, plain = plan.options, TuneOptions()
-    for name in ("epochs", "model", *RESULT_OPTIONS):
+    for metric in several(options.metric):
+        words += ["--metric", metric]
+    for name in ("epochs", "class_weight", "model", *RESULT_OPTIONS):
         value, flag = getattr(options, name), f"--{name.replace('_', '-')}"
         if value != getattr(plain, name):
             words += [flag] if value is True else [flag, str(value)]

@@ -18,6 +18,11 @@ _DIGITS = (
     "https://doi.org/10.24432/C50P49"
 )
 
+_CANCER = (
+    'Wolberg, Mangasarian, Street, Street, "Breast Cancer Wisconsin (Diagnostic)", '
+    "UCI Machine Learning Repository 1993, https://doi.org/10.24432/C5DW2B"
+)
+
 SPECS = (
     TaskSpec(
         name="abalone",
@@ -83,10 +88,7 @@ SPECS = (
         kind="binary",
         summary="569 breast masses, malignant (0) or benign (1), from 30 measurements of cell nuclei.",
         metric="accuracy",
-        reference=(
-            'Wolberg, Mangasarian, Street, Street, "Breast Cancer Wisconsin (Diagnostic)", '
-            "UCI Machine Learning Repository 1993, https://doi.org/10.24432/C5DW2B"
-        ),
+        reference=_CANCER,
         tags=("tabular", "bundled"),
     ),
     TaskSpec(
@@ -109,6 +111,24 @@ SPECS = (
             'Efron, Hastie, Johnstone, Tibshirani, "Least Angle Regression", Annals of Statistics 2004, '
             "https://doi.org/10.1214/009053604000000067"
         ),
+        tags=("tabular", "bundled"),
+    ),
+    TaskSpec(
+        name="digits-properties",
+        target="losszoo_tasks.digits:DigitsProperties",
+        kind="multilabel",
+        summary="Whether a digit is even, prime, above 4, and has a loop.",
+        metric="macro_f1",
+        reference=_DIGITS,
+        tags=("images", "bundled"),
+    ),
+    TaskSpec(
+        name="breast-cancer-worst",
+        target="losszoo_tasks.tables:BreastCancerWorst",
+        kind="multi-output",
+        summary="Largest values of 10 measurements of cell nuclei in 569 breast masses, from their means.",
+        metric="r2",
+        reference=_CANCER,
         tags=("tabular", "bundled"),
     ),
     TaskSpec(

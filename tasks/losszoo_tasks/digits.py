@@ -1,4 +1,4 @@
-"""Handwritten digits of 8 x 8 pixels: all of them, one rare one, unseen ones, and without labels."""
+"""Handwritten digits of 8 x 8 pixels: all of them, their properties, one rare one, unseen ones, and without labels."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ from losszoo_tasks.splitting import frozen, halves, parts
 Array = npt.NDArray[Any]
 
 NAMES = tuple(str(digit) for digit in range(10))
+# Digits that have each property. A loop is a closed line: an open 4 has none, though some writers close it.
+PROPERTIES = {"even": (0, 2, 4, 6, 8), "prime": (2, 3, 5, 7), "above 4": (5, 6, 7, 8, 9), "loop": (0, 6, 8, 9)}
 FEWEST = 5  # positives of a part, whatever share is asked for
 MOST = 0.09  # share of the rarest digit that every part can give
 
@@ -77,6 +79,20 @@ class Digits(Task):
 
     def augment(self, inputs: Tensor, generator: Generator) -> Tensor:
         return varied(inputs, generator)
+
+
+class DigitsProperties(Digits):
+    """Which of four properties a digit has; 1 has none of them, 8 all but one."""
+
+    class_names = tuple(PROPERTIES)
+
+    def splits(self, seed: int = 0) -> Splits:
+        return Splits(*(Split(part.inputs, properties(part.targets)) for part in super().splits(seed)))
+
+
+def properties(digits: Array) -> Array:
+    """(N, 4) of 0 and 1, in the order of :data:`PROPERTIES`."""
+    return np.stack([np.isin(digits, having) for having in PROPERTIES.values()], 1).astype(np.int64)
 
 
 class DigitsRare(Digits):

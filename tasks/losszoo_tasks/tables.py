@@ -24,6 +24,13 @@ def load_cancer() -> tuple[Array, Array]:
 
 
 @lru_cache(maxsize=1)
+def load_worst() -> tuple[Array, Array]:
+    """(569, 10) means and (569, 10) largest values of the same measurements, float32."""
+    inputs, _ = load_cancer()
+    return frozen(inputs[:, :10].copy()), frozen(inputs[:, 20:].copy())
+
+
+@lru_cache(maxsize=1)
 def load_progression() -> tuple[Array, Array]:
     """(442, 10) and (442,) float32."""
     from sklearn.datasets import load_diabetes
@@ -36,7 +43,7 @@ def load_progression() -> tuple[Array, Array]:
 class BreastCancer(Task):
     """Malignant or benign; 63 % are benign."""
 
-    class_names = ("malignant", "benign")
+    class_names: tuple[str, ...] = ("malignant", "benign")
 
     def splits(self, seed: int = 0) -> Splits:
         inputs, labels = load_cancer()
@@ -45,6 +52,19 @@ class BreastCancer(Task):
     def setup(self, signature: str) -> Setup:
         recipe = Recipe(lr=1e-3, weight_decay=1e-3, batch_size=64, epochs=60, patience=20, sample_rate=1.0)
         return Setup(trunk="mlp", model={"dim": 32, "width": 64, "depth": 1}, recipe=recipe)
+
+
+class BreastCancerWorst(BreastCancer):
+    """Ten numbers, in units of their own: from 0.06 to 4,254."""
+
+    class_names = (
+        *("radius", "texture", "perimeter", "area", "smoothness"),
+        *("compactness", "concavity", "concave points", "symmetry", "fractal dimension"),
+    )
+
+    def splits(self, seed: int = 0) -> Splits:
+        inputs, largest = load_worst()
+        return Splits(*(Split(inputs[rows], largest[rows]) for rows in parts(len(inputs), seed)))
 
 
 class Diabetes(Task):

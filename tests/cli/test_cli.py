@@ -166,6 +166,13 @@ MISTAKES = [
     ("run --loss bce --task mine.py", "unknown task 'mine.py': what is in the file must be named too, mine.py:NAME"),
     ("info focl", "unknown loss or task 'focl': did you mean focal? (see losszoo list, losszoo tasks)"),
     ("info nothing-like-it", "known names is near"),
+    (
+        "info binary",
+        "binary is a signature (Predictions of yes or no against targets in [0, 1], of any shape): losszoo list",
+    ),
+    ("info retrieval", "retrieval is a kind of task, that of digits-retrieval; docs/contract.md explains both"),
+    ("run --loss my_losses --task digits", "unknown loss 'my_losses': did you mean ./my_losses.py:Mine? (losszoo list"),
+    ("info my-losses", "unknown loss or task 'my-losses': did you mean ./my_losses.py:Mine? (see losszoo list"),
     ("list --signature bianry", "unknown signature 'bianry': did you mean binary?"),
     ("list --tag spase", "unknown tag 'spase': did you mean sparse"),
     ("list --plugin ncaa", "unknown plugin 'ncaa': did you mean nca?"),

@@ -8,8 +8,9 @@ import pytest
 from rich.console import Console
 
 from losszoo.cli.console import Column, fitted, print_blocks
-from losszoo.cli.tables.compare_table import answer, show
-from losszoo.comparison.comparison import Comparison, Row
+from losszoo.cli.tables.compare_table import show
+from losszoo.comparison.comparison import Comparison
+from losszoo.comparison.row import Row
 from losszoo.comparison.statistics import Difference
 from losszoo.registry.registry import installed
 
@@ -60,20 +61,6 @@ def test_what_goes_first_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "no room for" not in wide
     assert "5 failed" in wide
     assert "4567" in wide
-
-
-def test_who_leads_and_who_is_not_told_apart() -> None:
-    task = installed().task("digits")
-    assert answer(task, ROWS) == (
-        "cross-entropy leads on digits with accuracy 0.9712; it is not told apart from nca-stable"
-    )
-    assert answer(task, [ROWS[0], ROWS[2]]).endswith("; the intervals tell it apart from all others")
-    assert answer(task, [ROWS[0], *ROWS[2:]]).endswith("tell it apart from all others with a result")
-    assert answer(task, [ROWS[0], row("bce", 0.9, Difference(-0.07, None, None, 1))]).endswith(
-        "not told apart from bce"
-    )
-    assert answer(task, ROWS[:1]).endswith("; there is no other row to compare it with")
-    assert answer(task, ROWS[3:]) == "no row has a number for accuracy on digits"
 
 
 def test_a_column_that_must_stay_is_never_cut(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,9 @@ from losszoo.comparison.baselines import NAMES, compute
 TASKS = {
     "multiclass": "digits",
     "binary": "breast-cancer",
+    "multilabel": "digits-properties",
     "regression": "diabetes",
+    "multi-output": "breast-cancer-worst",
     "retrieval": "digits-retrieval",
     "views": "digits-views",
 }
@@ -26,10 +28,14 @@ TASKS = {
 EXPECTED = {
     ("logistic-regression", "multiclass"): ("accuracy", 0.94),
     ("logistic-regression", "binary"): ("accuracy", 0.93),
+    ("logistic-regression", "multilabel"): ("macro_f1", 0.88),
     ("ridge", "regression"): ("rmse", 60.0),
+    ("ridge", "multi-output"): ("r2", 0.75),
     ("knn", "multiclass"): ("accuracy", 0.96),
     ("knn", "binary"): ("accuracy", 0.93),
+    ("knn", "multilabel"): ("macro_f1", 0.95),
     ("knn", "regression"): ("rmse", 65.0),
+    ("knn", "multi-output"): ("r2", 0.7),
     ("knn", "retrieval"): ("recall_at_1", 0.97),
     ("knn", "views"): ("knn_accuracy", 0.96),
     ("gradient-boosting", "multiclass"): ("accuracy", 0.93),

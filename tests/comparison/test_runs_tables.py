@@ -9,7 +9,8 @@ import pytest
 
 from losszoo import TaskSpec
 from losszoo.comparison.cell import Cell
-from losszoo.comparison.comparison import Row, make_table, ranks_of
+from losszoo.comparison.comparison import make_table, ranks_of
+from losszoo.comparison.row import Row
 
 SEEDS = (0, 1, 2)
 

@@ -42,6 +42,18 @@ RUNS: dict[str, dict[str, Any]] = {
     "cross-entropy + linear(0, 1, steps=9)*modern-nca": {"task": "digits", "accumulate": 2},
     # Batches of one row: a rank without any.
     "mse": {"task": "diabetes", "set": {"recipe.batch_size": 281}},
+    # Weights of rows, which a rank has for its share, and batches that a sampler draws.
+    "sup-con(temperature=0.2)": {
+        "task": "digits",
+        "class_weight": "3=4",
+        "set": {"recipe.sampler": "m-per-class", "recipe.per_class": 10, "recipe.batch_size": 100},
+    },
+    "focal": {
+        "task": "digits-rare",
+        "class_weight": "balanced",
+        "accumulate": 2,
+        "set": {"recipe.sampler": "weighted"},
+    },
     # Draws from torch's own source of chance, and learns weights outside of the model that the ranks wrap.
     "uncertainty(noisy.py:noisy, bce)": {"task": "digits", "signature": "multiclass"},
 }

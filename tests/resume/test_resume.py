@@ -40,7 +40,14 @@ RUNS = {
     "cross-entropy with dropout": ["--loss", "cross-entropy", *DROPOUT, "--clip", "auto"],
     "own loss": ["--loss", "./jittery.py:jittery", "--clip", "zscore(warmup=4)"],
     "rollback": ["--loss", "nca-ratio", "--on-nonfinite", "rollback", "--set", "recipe.lr=0.3", "--clip-norm", "1"],
-    "learned weights": ["--loss", "uncertainty(cross-entropy, bce)", "--accumulate", "2"],
+    "learned weights": [
+        "--loss",
+        "uncertainty(cross-entropy, sup-con(learned_temperature=true))",
+        "--accumulate",
+        "2",
+        "--set",
+        "recipe.loss_lr=0.05",
+    ],
     "pairs drawn": [
         "--loss",
         "linear(0, 1, epochs=3)*triplet + cosine(0, 1, steps=20)*cross-entropy",
@@ -277,8 +284,8 @@ def test_resume_stands_alone(done: RunResult) -> None:
 def test_resume_stands_alone_on_the_command_line(start: Start, done: RunResult) -> None:
     _, err = start("--resume", done.run_dir, "--seed", "0", "--set", "model.dim=3").communicate(timeout=1800)
     assert (
-        "--resume must stand alone, or with --loss, --trust, --checkpoint-seconds, --tensorboard and a --task of your "
-        "own, as the run folder holds every setting, got --set and --seed"
+        "--resume must stand alone, or with --loss, --trust, --checkpoint-seconds, --tensorboard, --mlflow and a "
+        "--task of your own, as the run folder holds every setting, got --set and --seed"
     ) in " ".join(err.split())
 
 

@@ -9,8 +9,11 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from losszoo.sklearn import LossClassifier, LossRegressor, LossTransformer
 
-# Name of a check -> why it cannot pass. None.
-EXPECTED: dict[str, str] = {}
+# Name of a check -> why it cannot pass.
+EXPECTED = {
+    "check_sample_weight_equivalence_on_dense_data": "a row of weight 2 is drawn once in an epoch and not twice, and "
+    "float32 rounds sums of other rows otherwise; tests/sklearn_api/test_weights.py holds what is equal",
+}
 
 QUICK = [
     LossClassifier("cross-entropy", lr=1e-2, epochs=30),

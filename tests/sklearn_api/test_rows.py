@@ -6,9 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sklearn.preprocessing import StandardScaler
+from sklearn.compose import make_column_transformer
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from losszoo.errors import UsageError
+from losszoo.sklearn import LossClassifier
 from losszoo.sklearn.rows import Columns, Rows, held_out
 
 RANDOM = np.random.default_rng(0)
@@ -96,3 +100,31 @@ def test_a_step_stays_cheap_with_many_rows(rows: int, batch: int, rate: float) -
     task = Rows(None, np.zeros((rows, 1)), np.zeros(rows), np.arange(0), 1, 0)  # type: ignore[arg-type]
     recipe = task.setup("neighbors").recipe
     assert (recipe.batch_size, recipe.sample_rate) == (batch, rate)
+
+
+@pytest.mark.parametrize("made", ["frame", "array"])
+def test_a_column_of_words_is_named_with_the_recipe_and_the_recipe_works(made: str) -> None:
+    """The text between "make_pipeline" and the last bracket is evaluated as it is printed."""
+    pandas = pytest.importorskip("pandas")
+    ages = np.random.default_rng(0).normal(size=60)
+    frame = pandas.DataFrame({"age": ages, "city": ["Rome", "Paris"] * 30, "plan": "basic"})
+    frame.loc[3, "age"] = np.nan
+    rows = frame if made == "frame" else frame.to_numpy(dtype=object)
+    names = "city, plan ('Rome')" if made == "frame" else "1, 2 ('Rome')"
+    labels = np.where(ages > 0, "a", "b")
+    with pytest.raises(UsageError, match="X must hold numbers, got words in 2 columns: ") as refused:
+        LossClassifier().fit(rows, labels)
+    assert names in str(refused.value)
+    recipe = str(refused.value).split("encode them in a pipeline: ")[1].split(", as in docs/")[0]
+    known = (make_pipeline, make_column_transformer, OneHotEncoder, SimpleImputer, LossClassifier)
+    words = {one.__name__: one for one in known}
+    pipeline = eval(  # noqa: S307
+        recipe.replace("(...)", "(epochs=20, random_state=0)"), words
+    )
+    assert pipeline.fit(rows, labels).score(rows, labels) > 0.8
+
+
+def test_words_in_rows_to_predict_are_named_too() -> None:
+    model = LossClassifier("cross-entropy", epochs=1, random_state=0).fit(np.eye(20), np.arange(20) % 2)
+    with pytest.raises(UsageError, match="got words in 1 column: 4 \\('Paris'\\)"):
+        model.predict([["1"] * 4 + ["Paris"] + ["2"] * 15])

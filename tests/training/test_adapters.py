@@ -21,9 +21,9 @@ from losszoo.training.data.batch_inputs import (
     make_head,
     partners,
     predicting_signature,
-    shuffled,
 )
 from losszoo.training.data.prepared_data import Prepared
+from losszoo.training.data.sampler import shuffled
 from losszoo.training.run_folder.progress import Epoch
 
 LABELS = [0, 1, 2, 0, 1, 2, 0, 1, 0, 2, 0, 0]

@@ -81,7 +81,7 @@ def test_rows_alone_with_their_label_do_not_count() -> None:
 def test_blocks_of_rows_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     embeddings = RANDOM.randn(200, 4)
     whole = map_at_r(embeddings, LABELS)
-    monkeypatch.setattr("losszoo.training.evaluation.metrics._ROWS", 7)
+    monkeypatch.setattr("losszoo.training.evaluation.retrieval._ROWS", 7)
     assert map_at_r(embeddings, LABELS) == whole
 
 

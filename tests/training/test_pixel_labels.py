@@ -13,7 +13,7 @@ import losszoo
 from losszoo import DataError, Recipe, Setup, Split, Splits, Task, TaskSpec, UsageError
 from losszoo.losses.signatures import TABLE
 from losszoo.training.data.prepared_data import Part, Prepared
-from losszoo.training.evaluation.predict import output_metrics
+from losszoo.training.evaluation.outputs import output_metrics
 
 SIDE = 8
 

@@ -103,7 +103,7 @@ def test_run_folder(run: Run, tmp_path: Path) -> None:
     ]
     assert read_json(folder / "result.json") == result.to_dict()
     assert list(result.to_dict()) == (
-        ["loss", "task", "seed", "status", "metrics", "epochs", "steps", "seconds", "guard", "run_dir"]
+        ["loss", "task", "seed", "status", "metrics", "epochs", "steps", "seconds", "guard", "run_dir", "per_class"]
     )
     assert (result.loss, result.task, result.seed, result.status) == (
         "0.7*bce + 0.3*mse",

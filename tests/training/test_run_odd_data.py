@@ -130,7 +130,7 @@ def test_bad_data_are_named_before_anything_is_trained(run: Run, odd: Callable[.
 
 
 def test_a_task_whose_metric_nobody_measures(run: Run, odd: Callable[..., None]) -> None:
-    odd("binary", labelled([0, 1, 0, 1]), metric="f1")
+    odd("binary", labelled([0, 1, 0, 1]), metric="r2")
     with pytest.raises(
         UsageError, match="task odd of plugin tests, odd-tasks 1: metric of a binary task must be one of"
     ):

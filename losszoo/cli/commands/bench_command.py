@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from losszoo.cli.commands.run_command import warn_of_exhibits
+from losszoo.cli.completion import loss_names
 from losszoo.cli.progress_bar import status_line
 from losszoo.cli.shared_options import command as make_command
 from losszoo.cli.shared_options import exit_with, print_json, warn_of_failures
@@ -29,7 +30,7 @@ _AT_LEAST_ONE = click.IntRange(min=1)
 
 
 @make_command("bench")
-@click.argument("names", metavar="NAME...", nargs=-1)
+@click.argument("names", metavar="NAME...", nargs=-1, shell_complete=loss_names)
 @click.option("--family", help="Every loss of a family, such as nca, instead of names.")
 @click.option("--sizes", metavar="N,...", help="Rows or elements: 1024,8192; or rows x classes: 512x1000.")
 @click.option("--dim", "dims", default="64", show_default=True, metavar="D,...", help="Widths of embeddings.")

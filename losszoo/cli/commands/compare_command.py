@@ -9,6 +9,7 @@ import click
 
 from losszoo.cli.commands.run_command import check_options, warn_of_exhibits
 from losszoo.cli.commands.run_command import command as run_command
+from losszoo.cli.completion import loss_names, task_names
 from losszoo.cli.progress_bar import is_shown, progress_bar
 from losszoo.cli.shared_options import command as make_command
 from losszoo.cli.shared_options import exit_with, print_error, print_json, say_error, warn_of_failures
@@ -32,10 +33,18 @@ _MOST_SHOWN = 4
     "tasks",
     multiple=True,
     required=True,
+    shell_complete=task_names,
     help="Name of a task, a target (file.py:MyTask), or a table (churn.csv); may be repeated.",
 )
 @task_options
-@click.option("--loss", "losses", multiple=True, required=True, help="Name, expression or target; may be repeated.")
+@click.option(
+    "--loss",
+    "losses",
+    multiple=True,
+    required=True,
+    shell_complete=loss_names,
+    help="Name, expression or target; may be repeated.",
+)
 @click.option(
     "--seeds",
     default="5",
@@ -58,6 +67,7 @@ _MOST_SHOWN = 4
 @click.option(
     "--out", default="comparisons", show_default=True, help="Folder of the results; a second call continues there."
 )
+@click.option("--per-class", is_flag=True, help="Show recall, precision, F1 and support of each class too.")
 @click.option("--fresh", is_flag=True, help="Compute cells again that have another config.")
 def command(
     tasks: tuple[str, ...],
@@ -80,6 +90,7 @@ def command(
     losszoo compare --task digits --loss bce --seeds 3,7,11 --timeout 60
     losszoo compare --task abalone --loss nca --backend ray --address head:6379
     """
+    by_class = options.pop("per_class")
     check_options(settings, options["epochs"], options["out"])
     how_many = parse_seeds(seeds)
     given = given_tasks(tasks, options)
@@ -100,7 +111,7 @@ def command(
 
     if as_json:
         print_json(comparison.to_dict())
-    show(comparison, Console(stderr=as_json, highlight=False))
+    show(comparison, Console(stderr=as_json, highlight=False), by_class)
     exit_with(1 if comparison.failures else 0)
 
 

@@ -10,6 +10,7 @@ import click
 
 from losszoo.api import list_losses
 from losszoo.cli.commands.run_command import warn_of_exhibits
+from losszoo.cli.completion import loss_names
 from losszoo.cli.progress_bar import progress_bar, status_line
 from losszoo.cli.shared_options import command as make_command
 from losszoo.cli.shared_options import exit_with, print_json, say_error, warn_of_failures
@@ -34,7 +35,7 @@ _OF_ALL = ("plugin", "jobs")
 
 
 @make_command("doctor")
-@click.argument("target", required=False)
+@click.argument("target", required=False, shell_complete=loss_names)
 @click.option("--all", "everything", is_flag=True, help="Examine every installed loss; an exhibit should be sick.")
 @click.option("--signature", help="Signature of your own loss, if its argument names do not show it.")
 @click.option("--expects", help="What your own loss takes: logits, probabilities or log-probabilities.")

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from losszoo.cli.commands import list_command, tasks_command
+from losszoo.cli.completion import all_names
 from losszoo.cli.shared_options import columns, hanging, print_json, warn_of_failures, width
 from losszoo.cli.shared_options import command as make_command
 from losszoo.cli.tables.table_page import page
@@ -18,13 +19,14 @@ from losszoo.registry.from_source.static_class import first_line
 from losszoo.registry.params import Param
 from losszoo.registry.registry import Registry, in_a_file, installed
 from losszoo.registry.specs import LossSpec, TaskSpec
+from losszoo.tasks.metric_choice import fitting_metrics
 
 # Text is read more easily in lines no longer than this.
 _WIDEST = 100
 
 
 @make_command("info")
-@click.argument("name")
+@click.argument("name", shell_complete=all_names)
 @task_options
 def command(name: str, as_json: bool, **of_table: Any) -> None:
     """All about the loss or the task NAME. Loads neither.
@@ -52,10 +54,26 @@ def command(name: str, as_json: bool, **of_table: Any) -> None:
     elif name in registry.tasks:
         task = registry.tasks[name]
         print_json(tasks_command.describe(registry, task)) if as_json else click.echo(task_page(registry, task))
+    elif name in registry.signatures or name in registry.kinds:
+        raise UnknownNameError(_no_card(registry, name))
     else:
         near = in_a_file(name) or suggest(name, [*registry.losses, *registry.tasks], registry.aliases)
         raise UnknownNameError(f"unknown loss or task {name!r}: {near} (see losszoo list, losszoo tasks)")
     warn_of_failures(registry)
+
+
+def _no_card(registry: Registry, name: str) -> str:
+    """What a signature or a kind of task is, and where to read on."""
+    said = []
+    if name in registry.signatures:
+        line = _first_line(registry, name)
+        said.append(
+            f"{name} is a signature{f' ({line})' if line else ''}: losszoo list --signature {name} shows its losses"
+        )
+    if name in registry.kinds:
+        tasks = [task.name for task in registry.tasks.values() if task.kind == name]
+        said.append(f"{name} is a kind of task, that of {', '.join(tasks) or 'no task that is installed'}")
+    return f"{'; '.join(said)}; docs/contract.md explains both. losszoo info takes the name of a loss or a task"
 
 
 def loss_page(registry: Registry, spec: LossSpec) -> str:
@@ -85,7 +103,11 @@ def loss_page(registry: Registry, spec: LossSpec) -> str:
 
 def _inputs(registry: Registry, spec: LossSpec) -> str:
     """What its signature says of its inputs, in the first line of its docstring."""
-    offered = registry.signatures[spec.signature]
+    return _first_line(registry, spec.signature)
+
+
+def _first_line(registry: Registry, signature: str) -> str:
+    offered = registry.signatures[signature]
     try:
         line = first_line(offered.target)
     except UsageError:  # made at run time, so there is no source
@@ -130,6 +152,7 @@ def task_page(registry: Registry, spec: TaskSpec) -> str:
     facts = [
         ("kind", spec.kind),
         ("metric", f"{spec.metric} ({tasks_command.DIRECTIONS[spec.direction]})"),
+        ("--metric", ", ".join(fitting_metrics(registry.kinds[spec.kind]))),
         ("losses", ", ".join(losses_for(registry, spec)) or "none installed"),
         ("target", spec.target),
         ("from", str(registry.origin("task", spec.name))),

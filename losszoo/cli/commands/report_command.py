@@ -14,9 +14,12 @@ from losszoo.common.text import printable
 @click.argument("folder", metavar="DIR")
 @click.option("--html", metavar="FILE", help="File of the page; DIR/report.html by default.")
 @click.option("--title", default="", help="Title of the page; the name of DIR by default.")
+@click.option("--metric", metavar="NAME", help="Metric that ranks losses; by default the one that decided the runs.")
 @click.option("--no-doctor", is_flag=True, help="Do not ask the doctor about non-finite steps.")
 @click.option("--open", "open_it", is_flag=True, help="Open the page in the browser.")
-def command(folder: str, html: str | None, title: str, no_doctor: bool, open_it: bool, as_json: bool) -> None:
+def command(
+    folder: str, html: str | None, title: str, metric: str | None, no_doctor: bool, open_it: bool, as_json: bool
+) -> None:
     """Write one self-contained HTML page about the runs in DIR.
 
     DIR is a comparison folder (losszoo compare), a run folder (losszoo run), or any folder that holds some. The page
@@ -33,7 +36,12 @@ def command(folder: str, html: str | None, title: str, no_doctor: bool, open_it:
     wait_politely()
     with status_line("reading") as say:
         written = make_report(
-            folder, html, title=title, doctor=not no_doctor, on_bundle=lambda name: say(f"the doctor examines {name}")
+            folder,
+            html,
+            title=title,
+            metric=metric,
+            doctor=not no_doctor,
+            on_bundle=lambda name: say(f"the doctor examines {name}"),
         )
     if as_json:
         print_json(written.to_dict())

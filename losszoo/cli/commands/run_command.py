@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from losszoo.cli.completion import loss_names, task_names
 from losszoo.cli.progress_bar import Update, progress_bar
 from losszoo.cli.shared_options import command as make_command
 from losszoo.cli.shared_options import exit_with, print_json, warn_of_failures
@@ -18,6 +19,7 @@ from losszoo.registry.compatibility import check_fit, leaves, own_names
 from losszoo.registry.expressions import Weighted, parse
 from losszoo.registry.registry import installed
 from losszoo.registry.specs import TaskSpec
+from losszoo.tasks.metric_choice import judged
 from losszoo.tasks.tables.read_table import is_table
 from losszoo.training.result_options import ResultOptions
 
@@ -29,9 +31,15 @@ EXIT_CODES = {"completed": 0, "stopped-early": 0, "stopped-by-guard": 1, "interr
 
 
 @make_command("run")
-@click.option("--loss", help="Name, expression (0.7*bce + 0.3*smoothness) or target (file.py:MyLoss).")
 @click.option(
-    "--task", help="Name of a task (losszoo tasks lists them), a target (file.py:MyTask), or a table (churn.csv)."
+    "--loss",
+    shell_complete=loss_names,
+    help="Name, expression (0.7*bce + 0.3*smoothness) or target (file.py:MyLoss).",
+)
+@click.option(
+    "--task",
+    shell_complete=task_names,
+    help="Name of a task (losszoo tasks lists them), a target (file.py:MyTask), or a table (churn.csv).",
 )
 @task_options
 @click.option(
@@ -49,7 +57,20 @@ EXIT_CODES = {"completed": 0, "stopped-early": 0, "stopped-by-guard": 1, "interr
     help="model., recipe., loss. or task. keys: model.dim=64.",
 )
 @click.option("--epochs", type=click.IntRange(min=1), help="The same as --set recipe.epochs=N.")
+@click.option(
+    "--class-weight",
+    metavar="balanced|CLASS=W,...",
+    help="How often the rows of each class count in the loss; the same as --set recipe.class_weight.",
+)
 @click.option("--model", metavar="FILE.PY:NET", help="A network of your own under the loss: a torch.nn.Module.")
+@click.option(
+    "--metric",
+    multiple=True,
+    metavar="NAME",
+    help="Metric by which the best epoch is chosen, by its name in scikit-learn: f1_macro, roc_auc, log_loss. More of "
+    "them are reported too.",
+)
+@click.option("--per-class", is_flag=True, help="Show recall, precision, F1 and support of each class too.")
 @click.option("--clip-norm", default=ResultOptions.clip_norm, type=float, help="Largest gradient norm.")
 @click.option(
     "--clip-value", default=ResultOptions.clip_value, type=float, help="Largest absolute value of a gradient entry."
@@ -83,6 +104,7 @@ EXIT_CODES = {"completed": 0, "stopped-early": 0, "stopped-by-guard": 1, "interr
 )
 @click.option("--compile", is_flag=True, help="Compile the model with torch.compile.")
 @click.option("--tensorboard", is_flag=True, help="Write scalars and gradient histograms into the run folder.")
+@click.option("--mlflow", is_flag=True, help="Log a run of MLflow too, where MLFLOW_TRACKING_URI says.")
 @click.option("--out", default="runs", show_default=True, help="Folder of the run folders.")
 @click.option("--device", default=ResultOptions.device, show_default=True, help="cpu, cuda, cuda:1, ...")
 @click.option("--signature", help="Signature of your own loss, if its argument names do not show it.")
@@ -136,9 +158,10 @@ def command(
 
 def start_run(loss: str, task: str | Task, settings: tuple[str, ...], as_json: bool, options: dict[str, Any]) -> None:
     """A new run."""
+    per_class = options.pop("per_class")
     check_options(settings, **options)
     registry = installed()
-    spec = announced(task)
+    spec = judged(announced(task), options["metric"])
     loss = told_own_names(loss)
     terms = parse(loss)
     check_fit(registry, terms, spec)  # before torch is imported: a wrong name is answered at once
@@ -150,7 +173,7 @@ def start_run(loss: str, task: str | Task, settings: tuple[str, ...], as_json: b
         from losszoo.training.run import run
 
         result = run(loss, task, set=settings, raise_interrupt=False, **options, **hooks(update))
-    answer(result, spec, twins_of(terms), as_json, target_of(task))
+    answer(result, spec, twins_of(terms), as_json, target_of(task), per_class)
 
 
 def announced(task: str | Task) -> TaskSpec:
@@ -185,15 +208,15 @@ def resume_run(
     given = [
         f"--{name.replace('_', '-')}"
         for name in ("settings", *options)
-        if name not in ("checkpoint_seconds", "tensorboard", "model")
+        if name not in ("checkpoint_seconds", "tensorboard", "mlflow", "model", "per_class")
         and context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
     ]
     given += ["--task"] if task is not None and ":" not in task else []
     if given:
         named = " and ".join(given).replace("--settings", "--set")
         raise UsageError(
-            "--resume must stand alone, or with --loss, --trust, --checkpoint-seconds, --tensorboard and a --task of "
-            f"your own, as the run folder holds every setting, got {named}"
+            "--resume must stand alone, or with --loss, --trust, --checkpoint-seconds, --tensorboard, --mlflow and a "
+            f"--task of your own, as the run folder holds every setting, got {named}"
         )
     wait_politely()
     with progress_bar(f"resuming {folder}", None, "loading torch") as update:
@@ -202,15 +225,18 @@ def resume_run(
 
         kept = read_run(Path(folder))
         again = kept.task_of(task)
-        spec = announced(again)
-        beside = {name: options[name] for name in ("checkpoint_seconds", "tensorboard", "model")}
+        by_name = () if kept.config.get("metric_is_object") else kept.config.get("metric", ())
+        spec = judged(announced(again), by_name)
+        beside = {name: options[name] for name in ("checkpoint_seconds", "tensorboard", "mlflow", "model")}
         result = run(loss, task, resume=folder, trust=trust, raise_interrupt=False, **beside, **hooks(update))
     if kept.result is not None and is_first():
         click.echo(f"note: this run had ended ({kept.result.status}); nothing was trained", err=True)
-    answer(result, spec, twins_of(parse(result.loss)), as_json, target_of(again))
+    answer(result, spec, twins_of(parse(result.loss)), as_json, target_of(again), options["per_class"])
 
 
-def answer(result: RunResult, spec: TaskSpec, twins: Mapping[str, str], as_json: bool, target: str) -> None:
+def answer(
+    result: RunResult, spec: TaskSpec, twins: Mapping[str, str], as_json: bool, target: str, by_class: bool
+) -> None:
     """The result, once: of several ranks the first one speaks.
 
     Args:
@@ -219,6 +245,7 @@ def answer(result: RunResult, spec: TaskSpec, twins: Mapping[str, str], as_json:
         twins: the exhibits in the loss, each with its stable form.
         as_json: whether stdout is for the document.
         target: of the task, where it is code of the user.
+        by_class: show a table of the classes too.
     """
     if is_first():
         from rich.console import Console
@@ -227,7 +254,7 @@ def answer(result: RunResult, spec: TaskSpec, twins: Mapping[str, str], as_json:
 
         if as_json:
             print_json(result.to_dict())
-        show(result, spec, Console(stderr=as_json, highlight=False), twins, target)
+        show(result, spec, Console(stderr=as_json, highlight=False), twins, target, by_class)
     exit_with(EXIT_CODES[result.status])
 
 

@@ -9,6 +9,7 @@ import click
 
 from losszoo.cli.commands.run_command import announced, check_options, told_own_names, warn_of_exhibits
 from losszoo.cli.commands.run_command import command as run_command
+from losszoo.cli.completion import loss_names, task_names
 from losszoo.cli.progress_bar import progress_bar
 from losszoo.cli.shared_options import command as make_command
 from losszoo.cli.shared_options import counted, exit_with, print_json, warn_of_failures
@@ -18,6 +19,7 @@ from losszoo.common.text import printable
 from losszoo.registry.compatibility import check_fit
 from losszoo.registry.expressions import parse
 from losszoo.registry.registry import installed
+from losszoo.tasks.metric_choice import judged
 from losszoo.training.result_options import RESULT_OPTIONS
 
 if TYPE_CHECKING:
@@ -34,8 +36,18 @@ _DONE = ("completed", "timeout")
 
 
 @make_command("tune")
-@click.option("--loss", required=True, help="Name, expression (0.7*bce + 0.3*smoothness) or target (file.py:MyLoss).")
-@click.option("--task", required=True, help="Name of a task, a target (file.py:MyTask), or a table (churn.csv).")
+@click.option(
+    "--loss",
+    required=True,
+    shell_complete=loss_names,
+    help="Name, expression (0.7*bce + 0.3*smoothness) or target (file.py:MyLoss).",
+)
+@click.option(
+    "--task",
+    required=True,
+    shell_complete=task_names,
+    help="Name of a task, a target (file.py:MyTask), or a table (churn.csv).",
+)
 @task_options
 @click.option(
     "--trials",
@@ -90,7 +102,7 @@ def command(
     loss = told_own_names(loss)
     terms = parse(loss)
     (given,) = given_tasks((task,), options)
-    spec = announced(given)
+    spec = judged(announced(given), options["metric"])
     check_fit(registry, terms, spec)  # before torch is imported: a wrong name is answered at once
     warn_of_exhibits(terms)
     warn_of_failures(registry)
@@ -120,7 +132,8 @@ def command(
 
 
 # Before --json and --debug, the last of every command.
-command.params[-2:-2] = [param for param in run_command.params if param.name in (*RESULT_OPTIONS, "model")]
+_OF_RUN = (*RESULT_OPTIONS, "class_weight", "model", "metric")
+command.params[-2:-2] = [param for param in run_command.params if param.name in _OF_RUN]
 
 
 def lines_of(tuning: Tuning, asked: int) -> Iterator[str]:

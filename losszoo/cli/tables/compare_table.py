@@ -10,9 +10,12 @@ from rich.text import Text
 
 from losszoo.cli.console import Column, fitted, no_room_for, print_blocks
 from losszoo.cli.shared_options import counted
+from losszoo.cli.tables.class_table import class_table
 from losszoo.cli.tables.styled import hang, room_of
 from losszoo.common.text import printable, some_of
-from losszoo.comparison.comparison import Comparison, Row
+from losszoo.comparison.answer import answer_of, answer_of_ranks
+from losszoo.comparison.comparison import Comparison
+from losszoo.comparison.row import Row
 from losszoo.registry.specs import TaskSpec
 
 _NEXT = {
@@ -26,27 +29,34 @@ _COLUMNS = (
     Column("loss", left=True),
     Column("mean"),
     Column("+-"),
-    Column("n", spare=3),
-    Column("to the best", spare=2),
+    Column("n", spare=4),
+    Column("to the best", spare=3),
     Column("95 % interval"),
-    Column("non-finite", spare=4),
-    Column("seconds", spare=5),
-    Column("peak MB", spare=6),
-    Column("status", spare=1, left=True),
+    Column("non-finite", spare=5),
+    Column("seconds", spare=6),
+    Column("peak MB", spare=7),
+    Column("status", spare=2, left=True),
 )
 
 
-def show(comparison: Comparison, console: Console) -> None:
-    """Print tables, ranks, failures and notes; in a pipe every line stays whole."""
-    print_blocks(render(comparison, room_of(console)), console)
+def show(comparison: Comparison, console: Console, by_class: bool = False) -> None:
+    """Print tables, ranks, failures and notes; in a pipe every line stays whole.
+
+    Args:
+        comparison: what is shown.
+        console: where to print.
+        by_class: tables of the classes too.
+    """
+    print_blocks(render(comparison, room_of(console), by_class), console)
 
 
-def render(comparison: Comparison, room: int | None) -> Iterator[RenderableType]:
+def render(comparison: Comparison, room: int | None, by_class: bool = False) -> Iterator[RenderableType]:
     """Every part in reading order.
 
     Args:
         comparison: what is shown.
         room: columns of the terminal; None in a pipe.
+        by_class: a table of the classes below that of the losses.
     """
     for task in comparison.tasks:
         rows = comparison.tables[task.name]
@@ -54,16 +64,22 @@ def render(comparison: Comparison, room: int | None) -> Iterator[RenderableType]
         better = "larger" if task.direction == "max" else "smaller"
         title = f": test {task.metric} over {seeds} ({better} is better), best first"
         yield from hang("", Text.assemble((task.name, "bold"), title), room)
-        table, gone = fitted(_COLUMNS, list(_lines(task, rows)), room)
+        others = list(rows[0].others) if rows else []
+        table, gone = fitted(_columns(others), list(_lines(task, rows, others)), room)
         yield table
         if gone:
             yield from hang("", no_room_for(gone), room)
         for remark in _remarks(task, rows):
             yield from hang("", Text(remark, style="dim"), room)
-        yield from hang("", Text(printable(answer(task, rows)), style="bold"), room)
+        yield from hang("", Text(printable(answer_of(task, rows)), style="bold"), room)
         yield Text()
+        for row in rows if by_class else ():
+            yield from class_table(row.per_class, room, row.label)
+            yield Text()
     if comparison.ranks:
         yield _ranks(comparison)
+        ranked = answer_of_ranks(comparison.ranks, len(comparison.tasks))
+        yield from hang("", Text(printable(ranked), style="bold"), room)
         yield Text()
     yield from _failures(comparison)
     for note in comparison.notes:
@@ -76,13 +92,20 @@ def render(comparison: Comparison, room: int | None) -> Iterator[RenderableType]
     )
 
 
-def _lines(task: TaskSpec, rows: Sequence[Row]) -> Iterator[tuple[tuple[str, ...], str]]:
+def _columns(others: Sequence[str]) -> tuple[Column, ...]:
+    """With a column for each further metric that was asked for, behind the one that decides."""
+    return (*_COLUMNS[:3], *(Column(name.replace("_", " "), spare=1) for name in others), *_COLUMNS[3:])
+
+
+def _lines(task: TaskSpec, rows: Sequence[Row], others: Sequence[str] = ()) -> Iterator[tuple[tuple[str, ...], str]]:
     """Our rows with those of others in their place."""
     sources = list(dict.fromkeys(source for *_, source in task.published))
     placed: list[tuple[float | None, tuple[str, ...], str]] = [(row.mean, _cells(row), _style(row)) for row in rows]
     for method, value, spread, source in task.published:
         name = f"{method} [{sources.index(source) + 1}]"
-        placed.append((value, (name, f"{value:.4f}", "" if spread is None else f"{spread:.4f}", *[""] * 7), "dim"))
+        placed.append(
+            (value, (name, f"{value:.4f}", "" if spread is None else f"{spread:.4f}", *[""] * (7 + len(others))), "dim")
+        )
     sign = -1.0 if task.direction == "max" else 1.0
     placed.sort(key=lambda line: (line[0] is None, sign * (line[0] or 0.0)))
     yield from ((cells, style) for _, cells, style in placed)
@@ -100,6 +123,7 @@ def _cells(row: Row) -> tuple[str, ...]:
         row.label,
         _number(row.mean),
         _number(row.std),
+        *(_number(value) for value in row.others.values()),
         f"{row.n}/{row.asked}",
         "" if gap is None else f"{gap.mean:+.4f}",
         "" if gap is None or gap.low is None or gap.high is None else f"{gap.low:+.4f} to {gap.high:+.4f}",
@@ -117,27 +141,6 @@ def _status(row: Row) -> str:
 
 def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.4f}"
-
-
-def answer(task: TaskSpec, rows: Sequence[Row]) -> str:
-    """The loss that leads, and the losses that these seeds do not tell apart from it.
-
-    Args:
-        task: of the rows.
-        rows: of the losses and baselines; published results are of other splits, and are not compared.
-    """
-    best = next((row for row in rows if row.leads), None)
-    if best is None:
-        return f"no row has a number for {task.metric} on {task.name}"
-    said = f"{best.label} leads on {task.name} with {task.metric} {_number(best.mean)}"
-    others = [row for row in rows if row is not best and row.mean is not None]
-    if not others:
-        return f"{said}; there is no other row to compare it with"
-    close = [row.label for row in others if row.difference is None or not row.difference.apart]
-    if not close:
-        whom = "all others" if len(others) == len(rows) - 1 else "all others with a result"
-        return f"{said}; the intervals tell it apart from {whom}"
-    return f"{said}; it is not told apart from {'; '.join(close)}"
 
 
 def _remarks(task: TaskSpec, rows: Sequence[Row]) -> Iterator[str]:

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from losszoo.cli.console import Column, fitted, print_blocks
 from losszoo.cli.shared_options import counted
+from losszoo.cli.tables.class_table import class_table
 from losszoo.cli.tables.styled import room_of
 from losszoo.cli.threads import processes
 from losszoo.prediction.load_run import predict_command
@@ -26,6 +27,8 @@ _STATUS = {"completed": "green", "stopped-early": "green", "stopped-by-guard": "
 
 
 _LONGEST_LOSS = 80
+# Of a metric, as 0.9051 or 58.6898.
+_DIGITS = 7
 
 
 def show(
@@ -34,6 +37,7 @@ def show(
     console: Console,
     twins: Mapping[str, str] = MappingProxyType({}),
     target: str = "",
+    by_class: bool = False,
 ) -> None:
     """Print the result; lines of text stay whole, so that a path can be copied and grep finds it.
 
@@ -43,13 +47,14 @@ def show(
         console: where to print; in a pipe every line of a table stays whole too.
         twins: the exhibits in the loss, each with its stable form.
         target: of the task, where it is of the user's own.
+        by_class: a table of the classes too.
     """
-    print_blocks(render(result, task, room_of(console)), console)
+    print_blocks(render(result, task, room_of(console), by_class), console)
     print_blocks(map(Text, next_steps(result, twins, target)), console)
 
 
-def render(result: RunResult, task: TaskSpec, room: int | None) -> Iterator[RenderableType]:
-    """Status, metrics, published results, guard, folder."""
+def render(result: RunResult, task: TaskSpec, room: int | None, by_class: bool = False) -> Iterator[RenderableType]:
+    """Status, metrics, classes, published results, guard, folder."""
     yield Text.assemble(
         (result.loss, "bold"),
         f" on {task.name}, seed {result.seed}: ",
@@ -58,7 +63,11 @@ def render(result: RunResult, task: TaskSpec, room: int | None) -> Iterator[Rend
     )
     if result.stop_reason:
         yield Text(f"  {result.stop_reason}")
-    yield _metrics(result)
+    yield _metrics(result, room)
+    if by_class:
+        yield Text()
+        yield from class_table(result.per_class, room)
+        yield Text()
     if task.published:
         sources = list(dict.fromkeys(source for *_, source in task.published))
         yield Text()
@@ -94,15 +103,27 @@ def next_steps(result: RunResult, twins: Mapping[str, str], target: str) -> Iter
         yield "config.json in the run folder holds every setting"
 
 
-def _metrics(result: RunResult) -> Table:
+def _metrics(result: RunResult, room: int | None) -> Table:
+    """A row for each part; where many metrics have no room beside each other, a row for each metric."""
+    names = list(result.metrics["test"])
+    parts = list(result.metrics)
+    headings = [name.replace("_", " ") for name in names]
+    if room is None or len("train") + sum(max(len(heading), _DIGITS) + 4 for heading in headings) <= room:
+        table = _headed(headings)
+        for part, metrics in result.metrics.items():
+            table.add_row(part, *(_number(metrics[n]) for n in names), style="bold" if part == "test" else "")
+        return table
+    table = _headed(parts)
+    for name, heading in zip(names, headings, strict=True):
+        table.add_row(heading, *(_number(result.metrics[part][name]) for part in parts))
+    return table
+
+
+def _headed(headings: list[str]) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2))
     table.add_column("")
-    names = list(result.metrics["test"])
-    for name in names:
-        table.add_column(name.replace("_", " "), justify="right")
-    for part, metrics in result.metrics.items():
-        style = "bold" if part == "test" else ""
-        table.add_row(part, *(_number(metrics[name]) for name in names), style=style)
+    for heading in headings:
+        table.add_column(heading, justify="right")
     return table
 
 

@@ -24,8 +24,7 @@ def page(known: Mapping[str, Any], facts: Callable[[list[tuple[str, str]]], list
             ("metric", f"{known['metric']} ({'higher' if known['direction'] == 'max' else 'lower'} is better)"),
             ("rows", ", ".join(f"{part} {count}" for part, count in rows.items())),
             ("inputs", f"{known['inputs']}, of {len(known['columns'])} columns"),
-            *([("target", _classes(known["classes"]))] if known["classes"] else []),
-            *([("target", f"from {known['range'][0]:g} to {known['range'][1]:g}")] if "range" in known else []),
+            ("target", _targets(known, sum(rows.values()))),
         ]
     )
     table = [(c["name"], c["holds"], str(c["gaps"] or "-"), _values(c), c["done"]) for c in known["columns"]]
@@ -35,11 +34,18 @@ def page(known: Mapping[str, Any], facts: Callable[[list[tuple[str, str]]], list
     return lines
 
 
-def _classes(classes: Mapping[str, int]) -> str:
-    total = sum(classes.values())
-    shown = [f"{name} {count} ({count / total:.1%})" for name, count in list(classes.items())[:_MOST_CLASSES]]
-    more = [f"and {len(classes) - len(shown)} more"] if len(shown) < len(classes) else []
-    return ", ".join([*shown, *more])
+def _targets(known: Mapping[str, Any], rows: int) -> str:
+    """Of labels, how many of the rows have each; of numbers, from where to where they go."""
+    if "range" in known:
+        return _span(*known["range"])
+    said = [f"{name} {_span(*span)}" for name, span in known.get("ranges", {}).items()]
+    said += [f"{name} {count} ({count / rows:.1%})" for name, count in known["classes"].items()]
+    more = [f"and {len(said) - _MOST_CLASSES} more"] if len(said) > _MOST_CLASSES else []
+    return ", ".join([*said[:_MOST_CLASSES], *more])
+
+
+def _span(low: float, high: float) -> str:
+    return f"from {low:g} to {high:g}"
 
 
 def _values(column: Mapping[str, Any]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -214,7 +214,7 @@ def _example_inputs(example: Example) -> tuple[Any, ...]:
     for x in tree_leaves(made):
         if isinstance(x, Tensor) and (x.layout != torch.strided or x.is_meta):
             raise UsageError(f"the example must hold dense tensors with values, got {x.layout} on {x.device}")
-    inputs = (made,) if isinstance(made, Tensor) else tuple(made) if isinstance(made, list) else made
+    inputs = (made,) if isinstance(made, Tensor) else tuple(made) if isinstance(made, Sequence) else made
     if not isinstance(inputs, tuple) or not inputs:
         raise UsageError(
             "the example must return one ordinary tuple of inputs, got "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
@@ -26,14 +27,17 @@ class Kind(ABC):
     Attributes:
         name: kebab-case, unique in the zoo.
         natural: the signature that its tasks naturally feed a loss.
-        metrics: what is measured of every part, in this order; the metric that decides is one of them.
+        metrics: what is measured of every part, in this order.
+        smaller: those of them of which less is better.
+        target_type: what scikit-learn's ``type_of_target`` calls the targets ("binary", "multiclass", "continuous",
+            ...): it says which of its scorers judge such a task too, by what :meth:`answers` gives; "" for none.
         takes: further signatures that can be trained on it, beside those whose ``fits`` names it.
         baselines: of those that ``losszoo compare`` computes, the ones that fit.
         labels: whether targets are labels 0..C-1; a task's ``class_names`` or its training rows say how many.
         classes: how many labels there are; 0 where the task says it.
         ignored_label: a label that is no class, and takes no part; None where there is none.
         new_classes: validation and test rows may have labels that training has not.
-        standardised: targets are numbers that are scaled to mean 0 and deviation 1 for training.
+        standardised: targets are numbers that are scaled to mean 0 and deviation 1 for training, each column by itself.
         target_shape: of the targets, in words.
         target_dims: how many dimensions targets have.
         probe: name of the metric that is the accuracy of a linear probe on the features; "" for none.
@@ -42,6 +46,8 @@ class Kind(ABC):
     name: str = ""
     natural: str = ""
     metrics: tuple[str, ...] = ()
+    smaller: tuple[str, ...] = ()
+    target_type: str = ""
     takes: tuple[str, ...] = ()
     baselines: tuple[str, ...] = ()
     labels: bool = False
@@ -74,7 +80,7 @@ class Kind(ABC):
             outputs: what the signature's ``predict`` gives; shares of the votes of the nearest training rows, (N, C),
                 where a loss has no head.
             targets: of the rows, as prepared: standardised where :attr:`standardised`.
-            data: the prepared data: ``classes``, ``center`` and ``scale`` of standardised targets.
+            data: the prepared data: ``classes``, ``center`` and ``scale`` of standardised targets, (K,) of several.
             expects: what the outputs are: "logits", "probabilities" or "log-probabilities".
         """
 
@@ -95,6 +101,22 @@ class Kind(ABC):
             data: the prepared data.
         """
         return None
+
+    def answers(self, outputs: Tensor, targets: Tensor, data: Data, expects: str) -> Mapping[str, Array]:
+        """What a metric of one's choice is called with, as numpy arrays, by scikit-learn's words.
+
+        Args:
+            outputs: as of :meth:`score`.
+            targets: as of :meth:`score`.
+            data: as of :meth:`score`.
+            expects: as of :meth:`score`.
+
+        Returns:
+            "targets" and "predict", in the unit of the task; "decision_function", scores that order the rows; and
+            "predict_proba", (N, C), at least where the outputs are probabilities. Nothing where :attr:`target_type` is
+            "".
+        """
+        return {}
 
     def score_features(self, features: Tensor, targets: Tensor) -> dict[str, float] | None:
         """The metrics of one part where its rows judge each other, as in retrieval; None: training rows vote."""

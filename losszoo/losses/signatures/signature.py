@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 # What stands where a mask hides a prediction: in the middle of the range, where nothing is infinite.
 NEUTRAL = {"logits": 0.0, "probabilities": 0.5, "log-probabilities": 0.0}
 
+# What libraries pass to a loss beside its inputs, and what takes it.
+_ADAPTERS = {"num_items_in_batch": "; losszoo.hf_loss(...) makes of a loss what the Trainer of transformers calls"}
+
 
 class EdgeCase(NamedTuple):
     """Legal inputs at the edge of what may come.
@@ -218,7 +221,8 @@ class Signature(ABC):
         values = dict(zip(names, args, strict=False))
         for key, value in named.items():
             if key not in names or key in values:
-                raise BrokenRule("inputs", f"be {', '.join(names)}", f"{key}{' twice' if key in values else ''}")
+                came = f"{key}{' twice' if key in values else ''}{_ADAPTERS.get(key, '')}"
+                raise BrokenRule("inputs", f"be {', '.join(names)}", came)
             values[key] = value
         missing = [name for name in self.arguments if name not in values]
         if missing:
@@ -296,6 +300,13 @@ class Signature(ABC):
     @abstractmethod
     def loss_inputs(self, batch: Batch) -> Inputs:
         """What a loss is called with in training: see :class:`losszoo.Batch`."""
+
+    def anchors(self, batch: Batch) -> Tensor | None:
+        """Which row of the batch each sample of :meth:`loss_inputs` is about, (M,): its weight counts.
+
+        None: sample i is about row i.
+        """
+        return None
 
     def predict(self, outputs: Tensor, data: Data) -> Tensor:
         """What the metrics of the task's kind judge, of the outputs of the head as the loss expects them."""

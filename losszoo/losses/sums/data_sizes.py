@@ -1,6 +1,8 @@
-"""Sizes that a loss with parameters takes from the data: how many classes, how wide an embedding."""
+"""What a loss takes from the data: how many classes, how wide an embedding, how many rows of each class."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from torch import nn
 
@@ -22,3 +24,17 @@ def set_sizes(loss: nn.Module, classes: int, dim: int) -> None:
         if tell is not None:
             tell(classes, dim)
             leaf._sizes = classes, dim
+
+
+def set_class_counts(loss: nn.Module, counts: Sequence[float]) -> None:
+    """Tell how many training rows each class has to every loss inside that asks.
+
+    A loss asks by a parameter ``class_counts`` that nobody has given, or, as a class, by a method
+    ``set_class_counts(counts)``.
+
+    Args:
+        loss: of the zoo, or a sum of such losses.
+        counts: of the classes in their order; of a task without labels there are none, and nothing is told.
+    """
+    for leaf in leaves(loss) if counts else ():
+        leaf.set_class_counts(counts)

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from numbers import Real
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -19,14 +20,17 @@ from losszoo.losses.signatures.signature import Signature, interchangeable
 from losszoo.losses.sums.idle import warn_of_idle
 from losszoo.losses.sums.schedules import Schedule, number_text
 from losszoo.losses.sums.training_clock import Clock
+from losszoo.losses.traced import left_out_of_scripts
+
+# What goes to the terms beside their inputs; no label can be one of these words.
+_OF_A_CALL = ("weight", "mask", "denominator")
 
 
 class Summable(nn.Module):
     """What can stand in a sum: ``0.5*a + b`` of losses that are made already."""
 
     def __init_subclass__(cls) -> None:
-        # A model that holds a loss can be scripted for deployment; the loss itself cannot be, and is left out.
-        cls.__jit_unused_properties__ = [name for name in dir(cls) if isinstance(getattr(cls, name), property)]  # type: ignore[attr-defined]
+        left_out_of_scripts(cls)
 
     def _as_terms(self) -> tuple[Term, ...]:
         return (Term(str(getattr(self, "identity", type(self).__name__)), self),)
@@ -205,7 +209,17 @@ class SumLoss(Summable):
 
     @torch.jit.unused
     def forward(self, *inputs: Any, parameters: Iterable[Tensor] | None = None, **how: Any) -> Tensor:
-        """The total. ``parameters`` feeds the penalties; weight, mask and denominator go to every other term."""
+        """The total. ``parameters`` feeds the penalties; weight, mask and denominator go to every other term.
+
+        Terms with inputs of their own get them by label, ``loss(mse=(ages, true_ages), mae=(sizes, true_sizes))``: see
+        :meth:`evaluate`. A dash of a label is an underscore there.
+        """
+        by_label = self._by_label(inputs, how)
+        if by_label:
+            if parameters is not None:
+                penalties = [leaf.signature for _, leaf in self._labelled() if leaf.rules.on_parameters]
+                by_label |= dict.fromkeys(penalties, (list(parameters),))
+            return self.evaluate(by_label, **{name: how[name] for name in _OF_A_CALL if name in how})
         given = list(parameters) if parameters is not None else None
         only_penalties = not self._data_terms
         _ = self.signature  # refuses a sum whose terms are called with different inputs
@@ -221,50 +235,72 @@ class SumLoss(Summable):
 
         return self.combine(self.values(inputs_of, **how))
 
-    def evaluate(self, inputs: Mapping[str, tuple[Any, ...]], **how: Any) -> Tensor:
+    def evaluate(self, inputs: Mapping[str, tuple[Any, ...] | None], **how: Any) -> Tensor:
         """The total for inputs given by signature: ``{"multiclass": (logits, targets), "embedding": (z, labels)}``.
 
         A key may also be the label of a term, where two of one signature have inputs of their own:
         ``{"mse": (ages, true_ages), "mae": (sizes, true_sizes)}``. So may ``weight``, ``mask`` and ``denominator`` be
-        mappings by label.
+        mappings by label. ``None`` in place of a tuple leaves the term out of this batch, as where it has no labels.
 
         Raises:
-            UsageError: a term without inputs, or inputs without a term.
+            UsageError: a term without inputs, inputs without a term, or no term that is left.
         """
         labels = dict(self._labelled())
-        known = [*labels, *(leaf.signature for leaf in labels.values())]
+        known = [*labels, *(term.label for term in self._terms), *(leaf.signature for leaf in labels.values())]
         for key, value in inputs.items():
             if key not in known:
                 raise UsageError(
                     f"inputs must be by label or signature ({', '.join(dict.fromkeys(known))}), got {key!r}"
                 )
-            if not isinstance(value, tuple | list):
+            if value is not None and (not isinstance(value, Sequence) or isinstance(value, str)):
                 raise UsageError(f"inputs[{key!r}] must be a tuple of arguments, got {kind_name(value)}")
 
-        def inputs_of(term: Term, leaf: Summable) -> tuple[Any, ...]:
+        def inputs_of(term: Term, leaf: Summable) -> tuple[Any, ...] | None:
             for key in (term.label, leaf.signature):
                 if key in inputs:
                     return inputs[key]
             raise UsageError(
                 f"inputs must hold those of {term.label}, under {term.label!r} or {leaf.signature!r}, "
-                f"got {', '.join(map(repr, inputs)) or 'none'}"
+                f"got {', '.join(map(repr, inputs)) or 'none'}; None leaves the term out"
             )
 
         self._check_labels(how)
-        return self.combine(self._values_at(self._tick(), inputs_of, how))
+        clock = self._tick()
+        total = self._combined(self._values_at(clock, inputs_of, how, inputs), clock)
+        if total is None:
+            raise UsageError(f"at least one term of {', '.join(labels)} must have inputs, got None for each")
+        return total
 
     def values(self, inputs_of: Callable[[Any], tuple[Any, ...]], **how: Any) -> dict[str, Tensor]:
         """Every term's own value, unweighted, by label. ``inputs_of`` gives the inputs of a loss.
 
         ``denominator`` is a number for a sum of one loss of the data, else a mapping by label: the terms of a sum
-        count different things.
+        count different things. What is a function is asked for each loss, after its inputs.
         """
         self._check_labels(how)
         return self._values_at(self._tick(), lambda _, loss: inputs_of(loss), how)
 
     def combine(self, values: Mapping[str, Tensor]) -> Tensor:
         """The weighted total of the terms' values, with the weights of the latest call."""
-        return self._combined(values, self.clock)
+        lacking = [term.label for term in self._terms if term.label not in values]
+        if lacking:
+            raise UsageError(f"values must hold those of every term, got none of {', '.join(lacking)}")
+        total = self._combined(values, self.clock)
+        assert total is not None
+        return total
+
+    def _by_label(self, inputs: tuple[Any, ...], how: Mapping[str, Any]) -> dict[str, Any]:
+        """The inputs that are given by keyword, under the labels of terms."""
+        labels = dict.fromkeys([*(term.label for term in self._terms), *dict(self._labelled())])
+        keywords = {label.replace("-", "_"): label for label in labels} | {label: label for label in labels}
+        if not any(name in keywords for name in how):
+            return {}
+        if inputs:
+            raise UsageError(f"inputs must be by position or by label, got both; the labels are {', '.join(labels)}")
+        for name in how:
+            if name not in keywords and name not in _OF_A_CALL:
+                raise UsageError(f"inputs must be by the label of a term ({', '.join(keywords)}), got {name!r}")
+        return {keywords[name]: value for name, value in how.items() if name in keywords}
 
     def _as_terms(self) -> tuple[Term, ...]:
         if self.combiner is None:
@@ -307,9 +343,19 @@ class SumLoss(Summable):
     def _weight(term: Term, clock: Clock) -> float:
         return term.weight(clock.epoch, clock.now)
 
-    def _combined(self, values: Mapping[str, Tensor], clock: Clock) -> Tensor:
-        weighted = [_weighted(values[term.label], self._weight(term, clock)) for term in self._terms]
+    def _combined(self, values: Mapping[str, Tensor], clock: Clock) -> Tensor | None:
+        """The total of the terms that have a value; None where none has."""
+        there = [term for term in self._terms if term.label in values]
+        weighted = [_weighted(values[term.label], self._weight(term, clock)) for term in there]
+        if not weighted:
+            return None
         if self.combiner is not None:
+            if len(there) < len(self._terms):
+                lacking = ", ".join(term.label for term in self._terms if term not in there)
+                raise UsageError(
+                    f"{self._as_terms()[0].label} must have inputs for every term, got None for {lacking}; take "
+                    "batches in which each of them has some"
+                )
             combined: Tensor = self.combiner(weighted)
             return combined
         shapes = {tuple(value.shape) for value in weighted if value.ndim > 0}
@@ -323,37 +369,53 @@ class SumLoss(Summable):
         return total
 
     def _values_at(
-        self, clock: Clock, inputs_of: Callable[[Term, Summable], tuple[Any, ...]], how: Mapping[str, Any]
+        self,
+        clock: Clock,
+        inputs_of: Callable[[Term, Summable], tuple[Any, ...] | None],
+        how: Mapping[str, Any],
+        whole: Mapping[str, tuple[Any, ...] | None] = MappingProxyType({}),
     ) -> dict[str, Tensor]:
+        """The values of the terms that have inputs; ``whole`` has those of sums inside this one, by label."""
         given = how.get("denominator")
         if given is not None and not isinstance(given, Mapping) and self._data_terms > 1:
             raise UsageError(
                 f"denominator must be a mapping by label ({', '.join(t.label for t in self._terms)}), as each term has "
                 f"its own count, got {given}"
             )
-        return {term.label: self._value(term, clock, inputs_of, how) for term in self._terms}
+        values = {term.label: self._value(term, clock, inputs_of, how, whole) for term in self._terms}
+        return {label: value for label, value in values.items() if value is not None}
 
     @property
     def _data_terms(self) -> int:
         return sum(not leaf.rules.on_parameters for _, leaf in self._labelled())
 
     def _value(
-        self, term: Term, clock: Clock, inputs_of: Callable[[Term, Summable], tuple[Any, ...]], how: Mapping[str, Any]
-    ) -> Tensor:
+        self,
+        term: Term,
+        clock: Clock,
+        inputs_of: Callable[[Term, Summable], tuple[Any, ...] | None],
+        how: Mapping[str, Any],
+        whole: Mapping[str, tuple[Any, ...] | None],
+    ) -> Tensor | None:
         """A term's value; one that is switched off is computed for the log only, so no NaN of it has a gradient."""
         on = self._weight(term, clock) != 0 or not any(self._weight(t, clock) for t in self._terms)
         with contextlib.nullcontext() if on else torch.no_grad():
             loss = term.loss
             if isinstance(loss, SumLoss):
-                return loss._combined(loss._values_at(clock, inputs_of, how), clock)
-            own = {} if loss.rules.on_parameters else _own(how, term.label)
-            value: Tensor = loss(*inputs_of(term, loss), **own)
+                inner = (lambda *_: whole[term.label]) if term.label in whole else inputs_of
+                return loss._combined(loss._values_at(clock, inner, how, whole), clock)
+            inputs = inputs_of(term, loss)
+            if inputs is None:
+                return None
+            own = {} if loss.rules.on_parameters else _own(how, term.label, loss)
+            value: Tensor = loss(*inputs, **own)
             return value
 
 
-def _own(how: Mapping[str, Any], label: str) -> dict[str, Any]:
+def _own(how: Mapping[str, Any], label: str, loss: Summable) -> dict[str, Any]:
     """Of weight, mask and denominator what belongs to a term."""
     by_label = {name: value.get(label) if isinstance(value, Mapping) else value for name, value in how.items()}
+    by_label = {name: value(loss) if callable(value) else value for name, value in by_label.items()}
     return {name: value for name, value in by_label.items() if value is not None}
 
 

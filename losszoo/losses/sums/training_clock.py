@@ -77,7 +77,7 @@ class Clock:
             warnings.warn(
                 f"a weight of this losszoo loss follows the epoch, but set_epoch was not called in {_PATIENCE} "
                 "training calls, so it stays that of epoch 0: call loss.set_epoch(epoch) at the start of each epoch "
-                "(in Lightning in on_train_epoch_start), or let it follow the steps, as in linear(0, 1, steps=1000)",
+                "(docs/frameworks.md has a callback), or let it follow the steps, as in linear(0, 1, steps=1000)",
                 stacklevel=level_of_user(),
             )
 

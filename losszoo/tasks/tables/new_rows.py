@@ -56,12 +56,12 @@ class TableForm:
     """All that has to be known of a table to encode further rows of it.
 
     Args:
-        target: the column that is predicted.
+        targets: the columns that are predicted.
         columns: those that are inputs.
         encoding: of them, by the training rows.
     """
 
-    target: Form
+    targets: tuple[Form, ...]
     columns: tuple[Form, ...]
     encoding: Encoding
 
@@ -76,8 +76,8 @@ class TableForm:
         words = tuple(
             WordCode(code["name"], tuple(code["words"]), tuple(code["rare"])) for code in told["encoding"]["words"]
         )
-        columns = tuple(Form(**form) for form in told["columns"])
-        return cls(Form(**told["target"]), columns, Encoding(numbers, words))
+        targets, columns = (tuple(Form(**form) for form in told[name]) for name in ("targets", "columns"))
+        return cls(targets, columns, Encoding(numbers, words))
 
     def read(self, table: Any) -> Any:
         """The table as a DataFrame; it may hold further columns, in any order.
@@ -114,16 +114,17 @@ class TableForm:
 
     def labels(self, frame: Any, class_names: Sequence[str]) -> Array:
         """(N,) int64 labels of the target's column; -1 for a gap and for what is none of the classes."""
-        column = self.target.read(frame)
-        values = class_values(self.target.holds, class_names)
+        column = self.targets[0].read(frame)
+        values = class_values(self.targets[0].holds, class_names)
         found = np.full(len(column.values), -1, dtype=np.int64)
         for label, value in enumerate(values):
             found[column.values == value] = label
         return found
 
     def numbers(self, frame: Any) -> Array:
-        """(N,) float64 numbers of the target's column, NaN for a gap."""
-        return self.target.read(frame).values
+        """Float64 numbers of the target's column, (N,), or of several, (N, K); NaN for a gap."""
+        columns = [target.read(frame).values for target in self.targets]
+        return columns[0] if len(columns) == 1 else np.stack(columns, 1)
 
 
 def class_values(holds: str, class_names: Sequence[str]) -> Array:

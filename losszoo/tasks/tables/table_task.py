@@ -19,6 +19,8 @@ from losszoo.tasks.tables.encoding import Encoding, fit_encoding
 from losszoo.tasks.tables.new_rows import Form, TableForm
 from losszoo.tasks.tables.read_table import digest_of, digest_of_frame, read_table
 from losszoo.tasks.tables.row_parts import Parts, grouped_parts, newest_parts, random_parts, told_parts
+from losszoo.tasks.tables.several_targets import KINDS as SEVERAL
+from losszoo.tasks.tables.several_targets import label_sets, read_targets
 from losszoo.tasks.tables.usefulness import judge
 from losszoo.tasks.task import Recipe, Setup, Split, Splits, Task
 
@@ -29,6 +31,9 @@ _METRICS: Mapping[str, tuple[str, str]] = {
     "binary": ("accuracy", "max"),
     "multiclass": ("accuracy", "max"),
     "regression": ("rmse", "min"),
+    "multilabel": ("macro_f1", "max"),
+    # Outputs may have units of their own, of which only r2 has none.
+    "multi-output": ("r2", "max"),
 }
 # Whole numbers of so few kinds may be labels, of so many they are counts.
 _MOST_LABELS = 20
@@ -43,24 +48,30 @@ class TableOptions:
     """What is said of a table beside its file; each has a flag of the command line.
 
     Args:
-        target: column that is predicted.
-        kind: "binary", "multiclass" or "regression", where the target does not tell it.
+        target: column that is predicted, or several.
+        kind: "binary", "multiclass" or "regression", of several targets "multilabel" or "multi-output", where they do
+            not tell it.
         split: column that says train, val or test.
         group: column whose rows of one value stay in one part.
         time: column of numbers or dates; the newest rows are the test part.
         drop: columns that are left out.
     """
 
-    target: str
+    target: str | tuple[str, ...]
     kind: str | None = None
     split: str | None = None
     group: str | None = None
     time: str | None = None
     drop: tuple[str, ...] = ()
 
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The columns that are predicted."""
+        return (self.target,) if isinstance(self.target, str) else self.target
+
 
 class TableTask(Task):
-    """The rows of a file or a DataFrame, and one of its columns as target; see :meth:`losszoo.Task.from_table`.
+    """The rows of a file or a DataFrame, and its columns that are targets; see :meth:`losszoo.Task.from_table`.
 
     Attributes:
         options: what was said of it.
@@ -75,25 +86,27 @@ class TableTask(Task):
         self.digest = digest_of_frame(frame) if self._path is None else digest_of(self._path)
         where = Path(table).name if isinstance(table, str | Path) else "the DataFrame"
         _check_names(where, frame.columns, options)
-        target = read_column(options.target, frame[options.target])
-        rows = np.flatnonzero(~target.gaps)
+        targets, named = [read_column(name, frame[name]) for name in options.targets], ", ".join(options.targets)
+        rows = np.flatnonzero(~np.any([target.gaps for target in targets], axis=0))
         left_out = len(frame) - len(rows)
         if not len(rows):
-            raise DataError(f"target {options.target} of {where} must have values, got none in {len(frame)} rows")
+            raise DataError(f"target {named} of {where} must have values, got none in {len(frame)} rows")
         frame = frame.iloc[rows].reset_index(drop=True)
-        target = replace(target, values=target.values[rows])
-        self._target = Form.of(target)
-        self.kind, self.targets, self.class_names = _read_target(target, options.kind)
+        targets = [replace(target, values=target.values[rows]) for target in targets]
+        self._forms = tuple(map(Form.of, targets))
+        several = len(targets) > 1
+        read_them = read_targets(targets, options.kind) if several else _read_target(targets[0], options.kind)
+        self.kind, self.targets, self.class_names = read_them
         aside = {name for name in (options.split, options.group, options.time) if name}
-        others = [name for name in frame.columns if name != options.target and name not in options.drop]
+        others = [name for name in frame.columns if name not in (*options.targets, *options.drop)]
         read = {name: read_column(name, frame[name]) for name in others}
         self._aside = {name: read[name] for name in aside}
-        judged = judge([read[name] for name in others if name not in aside], target)
+        judged = judge([read[name] for name in others if name not in aside], targets)
         self.columns = judged.inputs
         if not self.columns:
-            raise DataError(f"{where} must have a column that says something, got none beside {options.target}")
-        gaps = (f"{counted(left_out, 'row')} without a {options.target}: left out",) if left_out else ()
-        told = [f"{column.name}: {note}" for column in (target, *self.columns) for note in column.notes]
+            raise DataError(f"{where} must have a column that says something, got none beside {named}")
+        gaps = (f"{counted(left_out, 'row')} without a {' or a '.join(options.targets)}: left out",) if left_out else ()
+        told = [f"{column.name}: {note}" for column in (*targets, *self.columns) for note in column.notes]
         self.notes = (*read_notes, *gaps, *told, *judged.notes)
         self.numeric = sum(column.holds != "words" for column in self.columns)
         self.spec = self._make_spec(where)
@@ -106,7 +119,7 @@ class TableTask(Task):
             name=slug(Path(where).stem).strip("-_.").lower().replace("_", "-").replace(".", "-") or "table",
             target="losszoo.tasks.tables.table_task:TableTask",
             kind=self.kind,
-            summary=f"{self.options.target} of {counted(len(self.targets), 'row')} of {where}, "
+            summary=f"{', '.join(self.options.targets)} of {counted(len(self.targets), 'row')} of {where}, "
             f"from {counted(len(self.columns), 'column')}.",
             metric=metric,
             direction=direction,
@@ -132,12 +145,14 @@ class TableTask(Task):
         if self._path is None:
             return ()
         given = {name: value for name, value in asdict(self.options).items() if value}
-        dropped = [word for name in given.pop("drop", ()) for word in ("--drop", name)]
-        return ("--task", str(self._table), *(w for n, v in given.items() for w in (f"--{n}", v)), *dropped)
+        repeated = {"target": self.options.targets, "drop": given.pop("drop", ())}
+        given = {name: (value,) for name, value in given.items()} | repeated
+        said = [word for name, values in given.items() for value in values for word in (f"--{name}", value)]
+        return ("--task", str(self._table), *said)
 
     def parts(self, seed: int = 0) -> Parts:
         """Numbers of the rows for training, validation and test."""
-        labels = None if self.kind == "regression" else self.targets
+        labels = self.targets if self.kind in ("binary", "multiclass") else None
         chosen, aside = self.options, self._aside
         if chosen.split:
             return told_parts(aside[chosen.split], labels, seed)
@@ -153,6 +168,8 @@ class TableTask(Task):
                     f"class {name!r} of {chosen.target} must have at least {_FEWEST_ROWS} rows, one for each part, got "
                     f"{counts.min()}; leave its rows out, or join it with another class"
                 )
+        if self.kind == "multilabel":
+            labels = label_sets(self.targets)
         try:
             return random_parts(labels, len(self.targets), seed)
         except ValueError as error:
@@ -167,7 +184,7 @@ class TableTask(Task):
 
     def table_encoding(self, seed: int = 0) -> Mapping[str, Any]:
         encoding = fit_encoding(self.columns, self.parts(seed)[0])
-        return TableForm(self._target, tuple(map(Form.of, self.columns)), encoding).to_dict()
+        return TableForm(self._forms, tuple(map(Form.of, self.columns)), encoding).to_dict()
 
     def describe(self, seed: int = 0) -> dict[str, Any]:
         """What the table is, in plain data: rows, classes, columns and what is done with each."""
@@ -176,23 +193,31 @@ class TableTask(Task):
         known: dict[str, Any] = {
             **self.spec.to_dict(),
             "rows": {part: len(rows) for part, rows in zip(Splits._fields, parts, strict=True)},
-            "classes": {name: int(n) for name, n in zip(self.class_names, self._class_counts(), strict=True)},
+            "classes": self._class_counts(),
             "inputs": len(encoding.names),
             "columns": [_described(column, encoding) for column in self.columns],
             "notes": list(self.notes),
         }
-        if not self.class_names:
-            known["range"] = [float(self.targets.min()), float(self.targets.max())]
+        spans = [[float(output.min()), float(output.max())] for output in np.atleast_2d(self.targets.T)]
+        if self.kind == "regression":
+            known["range"] = spans[0]
+        elif self.kind == "multi-output":
+            known["ranges"] = dict(zip(self.class_names, spans, strict=True))
         return known
 
-    def _class_counts(self) -> list[int]:
-        return np.bincount(self.targets, minlength=len(self.class_names)).tolist() if self.class_names else []
+    def _class_counts(self) -> dict[str, int]:
+        """Rows of each class; of several labels, those that have it."""
+        if self.kind in ("regression", "multi-output"):
+            return {}
+        several = self.kind == "multilabel"
+        counts = self.targets.sum(0) if several else np.bincount(self.targets, minlength=len(self.class_names))
+        return dict(zip(self.class_names, counts.tolist(), strict=True))
 
     def setup(self, signature: str) -> Setup:
         rows = len(self.targets)
         batch = int(np.clip(2 ** round(np.log2(max(rows, 1) / 20)), 32, 512))
         recipe = Recipe(lr=2e-3, weight_decay=1e-3, batch_size=batch, epochs=100, patience=16)
-        return Setup(trunk="mlp", model={"dim": 64, "width": 128, "depth": 2}, recipe=recipe)
+        return Setup(trunk="mlp", model={"dim": 64, "width": 256, "depth": 2, "dropout": 0.3}, recipe=recipe)
 
 
 def _described(column: Column, encoding: Encoding) -> dict[str, Any]:
@@ -213,7 +238,7 @@ def _described(column: Column, encoding: Encoding) -> dict[str, Any]:
 
 def make_table_task(
     table: Any,
-    target: str,
+    target: str | Sequence[str],
     *,
     kind: str | None,
     split: str | None,
@@ -222,7 +247,16 @@ def make_table_task(
     drop: Sequence[str],
 ) -> TableTask:
     """:meth:`losszoo.Task.from_table`."""
-    return TableTask(table, TableOptions(target, kind, split, group, time, tuple(drop)))
+    dropped = (drop,) if isinstance(drop, str) else tuple(drop)
+    return TableTask(table, TableOptions(_one_or_several(target), kind, split, group, time, dropped))
+
+
+def _one_or_several(target: str | Sequence[str]) -> str | tuple[str, ...]:
+    if isinstance(target, str):
+        return target
+    if not target:
+        raise UsageError("target must be a column or several, got none")
+    return target[0] if len(target) == 1 else tuple(target)
 
 
 def table_again(source: Mapping[str, Any]) -> TableTask:
@@ -235,7 +269,7 @@ def table_again(source: Mapping[str, Any]) -> TableTask:
     try:
         rest = dict(source)
         table, digest = rest.pop("table"), rest.pop("sha256")
-        options = TableOptions(**{**rest, "drop": tuple(rest["drop"])})
+        options = TableOptions(**{**rest, "drop": tuple(rest["drop"]), "target": _one_or_several(rest["target"])})
     except (KeyError, TypeError) as error:
         raise UsageError(f"a table that a file tells of must have its options, got {dict(source)!r}") from error
     return _again(table, options, digest)
@@ -252,20 +286,26 @@ def _again(table: Any, options: TableOptions, digest: str) -> TableTask:
 
 
 def _check_names(where: str, names: Sequence[str], options: TableOptions) -> None:
-    if options.kind is not None and options.kind not in KINDS:
-        raise UsageError(f"kind of a table must be one of {', '.join(KINDS)}, got {options.kind!r}")
+    several = len(options.targets) > 1
+    kinds, whose = (SEVERAL, "several targets") if several else (KINDS, "a table")
+    if options.kind is not None and options.kind not in kinds:
+        near = f"; that is a kind of {'one target' if several else 'several targets'}" * (options.kind in _METRICS)
+        raise UsageError(f"kind of {whose} must be one of {', '.join(kinds)}, got {options.kind!r}{near}")
+    again = next((name for name in options.targets if options.targets.count(name) > 1), None)
+    if again is not None:
+        raise UsageError(f"target must be another column each time, got {again!r} twice")
     ways = [way for way in ("split", "group", "time") if getattr(options, way)]
     if len(ways) > 1:
         raise UsageError(f"rows must be parted in one way, got {' and '.join(ways)}; leave one out")
-    named = {"target": options.target, **{way: getattr(options, way) for way in ways}}
-    for role, name in (*named.items(), *(("drop", name) for name in options.drop)):
+    named = [*(("target", name) for name in options.targets), *((way, getattr(options, way)) for way in ways)]
+    for role, name in (*named, *(("drop", name) for name in options.drop)):
         if name not in names:
             raise UnknownNameError(f"{role} must be a column of {where}, got {name!r}: {suggest(name, list(names))}")
-    twice = [role for role, name in named.items() if role != "target" and name == options.target]
-    if twice or options.target in options.drop:
-        role = twice[0] if twice else "drop"
-        raise UsageError(f"{role} must be another column than the target, got {options.target!r} for both")
-    dropped = next((f"{role} {name!r}" for role, name in named.items() if name in options.drop), None)
+    others = (*(pair for pair in named if pair[0] != "target"), *(("drop", name) for name in options.drop))
+    for role, name in others:
+        if name in options.targets:
+            raise UsageError(f"{role} must be another column than the target, got {name!r} for both")
+    dropped = next((f"{role} {name!r}" for role, name in named if name in options.drop), None)
     if dropped:
         raise UsageError(f"drop must be a column that is not used, got {dropped}")
 

@@ -25,7 +25,7 @@ class Judged:
     notes: tuple[str, ...]
 
 
-def judge(columns: Sequence[Column], target: Column) -> Judged:
+def judge(columns: Sequence[Column], targets: Sequence[Column]) -> Judged:
     """Leave out what cannot help, and tell of what helps too well.
 
     Raises:
@@ -43,10 +43,11 @@ def judge(columns: Sequence[Column], target: Column) -> Judged:
             notes.append(f"{column.name}: left out, {why}")
             continue
         inputs.append(column)
-        if _tells(column, target):
-            notes.append(
-                f"{column.name}: each of its values has one value of {target.name}; if it is known only later, drop it"
-            )
+        notes += [
+            f"{column.name}: each of its values has one value of {target.name}; if it is known only later, drop it"
+            for target in targets
+            if _tells(column, target)
+        ]
     return Judged(tuple(inputs), tuple(notes))
 
 

@@ -13,10 +13,12 @@ from torch import Generator, Tensor, nn
 
 from losszoo.common.text import kind_name
 from losszoo.errors import UsageError
+from losszoo.losses.loss import Loss
 from losszoo.losses.sampling import sample_neighbors
 from losszoo.losses.signatures import TABLE
 from losszoo.losses.signatures.example_inputs import whose
 from losszoo.losses.signatures.signature import Signature, predicting_of
+from losszoo.pairs.pairwise_loss import SHARED, PairwiseLoss
 from losszoo.tasks.task import Task
 from losszoo.training.data.prepared_data import Part, Prepared
 from losszoo.training.models.forward import Forward, ForwardPass, Outputs
@@ -89,6 +91,13 @@ class Step:
     @cached_property
     def targets(self) -> Tensor:
         return self.data.train.targets[self.rows]
+
+    @cached_property
+    def weights(self) -> Tensor | None:
+        """(N,), how often each row counts; None: all alike."""
+        own = self.data.train.weights
+        part = Part(self.inputs, self.targets, None if own is None else own[self.rows])
+        return part.weights_with(self.data.class_weights)
 
     @cached_property
     def outputs(self) -> Outputs:
@@ -191,12 +200,48 @@ def arguments(step: Step, signature: str, expects: str) -> tuple[Any, ...]:
     return tuple(rules.loss_inputs(Batch(step, rules, expects)))
 
 
+class Calls:
+    """What the losses of a step are called with, and how often their samples count.
+
+    Args:
+        step: the batch.
+        shared: a loss over pairs that meets the rows of other ranks by itself is given those of this one.
+    """
+
+    def __init__(self, step: Step, *, shared: bool = False) -> None:
+        self._step, self._shared = step, shared
+        self._weights: dict[Loss, Tensor] = {}
+
+    def inputs(self, loss: Loss) -> tuple[Any, ...]:
+        """The inputs of a loss; its weights belong to the same draws, and are there from now on."""
+        own = self._shared and isinstance(loss, PairwiseLoss) and loss.streaming.ranks in SHARED
+        step: Any = _Share(self._step) if own else self._step
+        batch = Batch(step, TABLE[loss.signature], loss.identity.expects)
+        inputs = tuple(batch.signature.loss_inputs(batch))
+        if step.weights is not None and not batch.signature.on_parameters:
+            self._weights[loss] = _weights_of(batch, inputs)
+        return inputs
+
+    def weight(self, loss: Loss) -> Tensor | None:
+        """How often each sample of the inputs counts; None: all alike."""
+        return self._weights.get(loss)
+
+
+def _weights_of(batch: Batch, inputs: tuple[Any, ...]) -> Tensor:
+    """How often each sample counts, beside all of its elements."""
+    weights, anchors = batch.step.weights, batch.signature.anchors(batch)
+    assert weights is not None
+    weights = weights if anchors is None else weights[anchors]
+    return weights.reshape(-1, *[1] * (len(batch.signature.element_shape(inputs)) - 1))
+
+
 class _Share:
     """The rows of a step that this rank computes itself, where a loss over pairs meets the others by itself."""
 
     def __init__(self, step: Step) -> None:
         self._step = step
         self.targets = step.passing.rows(step.targets)
+        self.weights = None if step.weights is None else step.passing.rows(step.weights)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._step, name)
@@ -209,12 +254,6 @@ class _Share:
     def views(self) -> tuple[Outputs, Outputs]:
         first, second = (self._step.passing.own(outputs) for outputs in self._step.views)
         return first, second
-
-
-def own_arguments(step: Step, signature: str) -> tuple[Any, ...]:
-    """What a loss over pairs is called with that sees the rows of all ranks by itself: the share of this one."""
-    rules = TABLE[signature]
-    return tuple(rules.loss_inputs(Batch(_Share(step), rules)))  # type: ignore[arg-type]
 
 
 def one_hot(labels: Tensor, classes: int) -> Tensor:
@@ -245,8 +284,3 @@ def predicting_signature(signatures: tuple[str, ...]) -> str:
     if found is None:
         raise UsageError("a penalty must stand in a sum with a loss of the data, got penalties alone")
     return found.name
-
-
-def shuffled(part: Part, generator: Generator) -> Tensor:
-    """The rows of one epoch in random order."""
-    return torch.randperm(len(part), generator=generator).to(part.inputs.device)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from losszoo.common.text import in_one_line, kind_name
+from losszoo.common.text import in_one_line, kind_name, shown
 from losszoo.errors import DataError, LosszooError, MissingDataError, UsageError
 from losszoo.losses.signatures.kind import Kind, count_classes, refuse
 from losszoo.registry.registry import installed
@@ -22,13 +22,27 @@ _LARGEST = np.float64(np.finfo(np.float32).max)  # of numpy: a float of Python w
 
 @dataclass(frozen=True)
 class Part:
-    """One split as tensors; regression targets are standardised (see :class:`Prepared`)."""
+    """One split as tensors; regression targets are standardised (see :class:`Prepared`).
+
+    Args:
+        inputs: (N, ...).
+        targets: of the rows.
+        weights: (N,), how often each row counts, >= 0; None: all alike.
+    """
 
     inputs: Tensor
     targets: Tensor
+    weights: Tensor | None = None
 
     def __len__(self) -> int:
         return self.inputs.shape[0]
+
+    def weights_with(self, class_weights: Tensor | None) -> Tensor | None:
+        """How often each row counts by itself and by its class; None: all alike."""
+        if class_weights is None:
+            return self.weights
+        by_class = class_weights[self.targets]
+        return by_class if self.weights is None else self.weights * by_class
 
 
 @dataclass(frozen=True)
@@ -44,15 +58,17 @@ class Scaling:
     deviation: Array
 
     @classmethod
-    def fitted(cls, inputs: Array, numeric: int | None) -> Scaling:
+    def fitted(cls, inputs: Array, numeric: int | None, weights: Array | None) -> Scaling:
         """Mean and deviation of the numeric columns of the training rows.
 
         Args:
             inputs: of the training rows.
             numeric: how many leading columns of (N, D) inputs are numbers; None for all of them.
+            weights: (N,), how often each row counts; None: all alike.
         """
-        columns = inputs[:, :numeric].astype(np.float64) if inputs.ndim == 2 else np.zeros((1, 0))
-        mean, spread = columns.mean(0), columns.std(0)
+        if inputs.ndim != 2:
+            return UNSCALED
+        mean, spread = _mean_and_deviation(inputs[:, :numeric].astype(np.float64), weights)
         # A constant column says nothing, and stays 0. What float32 cannot resolve is rounding.
         return cls(mean, np.where(spread <= 1e-7 * np.abs(mean), 1.0, spread))
 
@@ -78,9 +94,12 @@ class Prepared:
         test: test rows.
         kind: of the task.
         classes: how many labels; 0 where the targets are numbers or masks.
-        center: mean of the training targets (regression; else 0).
-        scale: deviation of the training targets (regression; else 1).
+        center: mean of the training targets where they are standardised, of several outputs (K,); else 0.
+        scale: deviation of the training targets where they are standardised, of several outputs (K,); else 1.
         scaling: of the inputs.
+        class_counts: training rows, or pixels, of each label, by the weights of the rows; empty without labels.
+        class_weights: (C,), how often the rows of each class count in the loss, beside their own weights
+            (``recipe.class_weight``); None: all alike.
     """
 
     train: Part
@@ -88,16 +107,19 @@ class Prepared:
     test: Part
     kind: str
     classes: int
-    center: float = 0.0
-    scale: float = 1.0
+    center: float | Array = 0.0
+    scale: float | Array = 1.0
     scaling: Scaling = UNSCALED
+    class_counts: tuple[float, ...] = ()
+    class_weights: Tensor | None = None
 
 
 def prepare(task: Task, seed: int, device: torch.device) -> Prepared:
     """Load, check and scale the data of a task.
 
     Raises:
-        DataError: NaN or infinite entries (row and column), labels out of range, too few rows or classes.
+        DataError: NaN or infinite entries (row and column), labels out of range, too few rows or classes, another
+            number of names than of outputs.
     """
     kind, name = installed().kind(task.spec.kind), task.spec.name
     splits = _arrays(name, _given(task, seed))
@@ -105,21 +127,27 @@ def prepare(task: Task, seed: int, device: torch.device) -> Prepared:
         _check_split(f"{name}: {part}", kind, split, splits.train)
     targets_by_part = {part: split.targets for part, split in zip(Splits._fields, splits, strict=True)}
     classes = count_classes(kind, name, task.class_names, targets_by_part) if kind.labels else 0
-    scaling = Scaling.fitted(splits.train.inputs, task.numeric)
-    center, scale = 0.0, 1.0
-    if kind.standardised:
-        center = float(splits.train.targets.mean(dtype=np.float64))
-        scale = float(splits.train.targets.std(dtype=np.float64)) or 1.0
+    weights = {
+        part: _row_weights(task, part, len(split.inputs)) for part, split in zip(Splits._fields, splits, strict=True)
+    }
+    scaling = Scaling.fitted(splits.train.inputs, task.numeric, weights["train"])
+    if not kind.labels:
+        _check_names(name, task.class_names, splits.train.targets)
+    center, scale = _unit(splits.train.targets, weights["train"]) if kind.standardised else (0.0, 1.0)
 
-    def tensors(split: Split) -> Part:
-        inputs, targets = torch.from_numpy(scaling(split.inputs)), split.targets
-        return Part(inputs.to(device), target_tensor(targets, kind, classes, center, scale).to(device))
+    def tensors(part: str, split: Split) -> Part:
+        inputs = torch.from_numpy(scaling(split.inputs)).to(device)
+        targets = target_tensor(split.targets, kind, classes, center, scale).to(device)
+        counting = weights[part]
+        counts = None if counting is None else torch.from_numpy(counting.astype(np.float32)).to(device)
+        return Part(inputs, targets, counts)
 
-    train, val, test = (tensors(split) for split in splits)
-    return Prepared(train, val, test, kind.name, classes, center, scale, scaling)
+    train, val, test = (tensors(part, split) for part, split in zip(Splits._fields, splits, strict=True))
+    class_counts = _class_counts(splits.train.targets, classes, weights["train"])
+    return Prepared(train, val, test, kind.name, classes, center, scale, scaling, class_counts)
 
 
-def target_tensor(targets: Array, kind: Kind, classes: int, center: float, scale: float) -> Tensor:
+def target_tensor(targets: Array, kind: Kind, classes: int, center: float | Array, scale: float | Array) -> Tensor:
     """Targets as a loss and a metric take them: whole labels, or numbers in float32.
 
     Args:
@@ -131,6 +159,27 @@ def target_tensor(targets: Array, kind: Kind, classes: int, center: float, scale
     """
     numbers = (targets - center) / scale if kind.standardised else targets
     return torch.from_numpy(np.array(numbers, dtype=np.int64 if classes else np.float32))
+
+
+def _row_weights(task: Task, part: str, rows: int) -> Array | None:
+    """How often each row of a part counts, as the task says; None where all count alike."""
+    given = task.row_weights.get(part)
+    if given is None:
+        return None
+    weights = np.asarray(given, dtype=np.float64)
+    rule = f"{task.spec.name}: row_weights of {part}"
+    if weights.shape != (rows,):
+        refuse(rule, f"must have shape ({rows},)", f"{weights.shape}")
+    if not (np.isfinite(weights) & (weights >= 0)).all() or not weights.any():
+        refuse(rule, "must be finite and >= 0, with one above 0", f"{shown(weights.tolist())}")
+    return None if (weights == 1).all() else weights
+
+
+def _class_counts(labels: Array, classes: int, weights: Array | None) -> tuple[float, ...]:
+    """How many training rows, or pixels, each label has; what is no class, as an ignored pixel, does not count."""
+    counted = (labels >= 0) & (labels < classes)
+    weights = None if weights is None else weights[counted]
+    return tuple(np.bincount(labels[counted], weights, classes).tolist()) if classes else ()
 
 
 def proposed(task: Task, signature: str) -> Setup:
@@ -198,9 +247,12 @@ def _check_split(where: str, kind: Kind, split: Split, train: Split) -> None:
     if split.inputs.ndim < 2 or split.inputs.shape[1:] != train.inputs.shape[1:]:
         shape = f"(N, {', '.join(map(str, train.inputs.shape[1:])) or 'columns'})"
         refuse(where, f"inputs must have shape {shape}", f"{split.inputs.shape}")
-    kind.check_targets(where, split.targets)
     for what, values in (("inputs", split.inputs), ("targets", split.targets)):
         check_finite(f"{where} {what}", values)
+    kind.check_targets(where, split.targets)
+    if split.targets.shape[1:] != train.targets.shape[1:]:
+        shape = f"(N, {', '.join(map(str, train.targets.shape[1:]))})"
+        refuse(where, f"targets must have shape {shape}, as in training", f"{split.targets.shape}")
 
 
 def check_finite(where: str, values: Array) -> None:
@@ -217,3 +269,24 @@ def check_finite(where: str, values: Array) -> None:
         column = f", column {', '.join(map(str, rest))}" if rest else ""
         came = f"{values[tuple(bad[0])]} in row {row}{column} ({len(bad)} such in all)"
         refuse(where, "must be finite in float32", f"{came}; drop or impute them")
+
+
+def _mean_and_deviation(values: Array, weights: Array | None) -> tuple[Array, Array]:
+    """Of numbers in float64, over the rows."""
+    if weights is None:
+        return values.mean(0, dtype=np.float64), values.std(0, dtype=np.float64)
+    mean = np.average(values, 0, weights)
+    return mean, np.sqrt(np.average((values - mean) ** 2, 0, weights))
+
+
+def _check_names(name: str, names: tuple[str, ...], targets: Array) -> None:
+    """Names of outputs are one for each column of targets (N, K)."""
+    if names and targets.ndim == 2 and len(names) != targets.shape[1]:
+        refuse(name, "class_names must be one for each output", f"{len(names)} names for {targets.shape[1]} outputs")
+
+
+def _unit(targets: Array, weights: Array | None) -> tuple[float | Array, float | Array]:
+    """Mean and deviation of targets, of several outputs (K,); 1 instead of a deviation of 0."""
+    center, scale = _mean_and_deviation(targets, weights)
+    scale = np.where(scale == 0, 1.0, scale)
+    return (center, scale) if targets.ndim > 1 else (float(center), float(scale))

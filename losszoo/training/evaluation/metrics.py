@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
+from losszoo.training.evaluation.retrieval import knn_accuracy as knn_accuracy
+from losszoo.training.evaluation.retrieval import map_at_r as map_at_r
+from losszoo.training.evaluation.retrieval import nmi as nmi
+from losszoo.training.evaluation.retrieval import precision_at_1 as precision_at_1
+from losszoo.training.evaluation.retrieval import r_precision as r_precision
+from losszoo.training.evaluation.retrieval import recall_at_1 as recall_at_1
+from losszoo.training.evaluation.retrieval import recall_at_k as recall_at_k
+
 Array = npt.NDArray[Any]
-_ROWS = 512  # rows of the distance matrix that exist at once
 
 
 def accuracy(labels: Array, predicted: Array) -> float:
@@ -42,6 +48,60 @@ def mae(targets: Array, predicted: Array) -> float:
     2.0
     """
     return _mean(np.abs(_difference(targets, predicted)))
+
+
+def r2(targets: Array, predicted: Array) -> float:
+    r"""Share of the variance of the targets that the predictions explain.
+
+    .. math:: R^2 = 1 - \frac{\sum_i (y_i - \hat y_i)^2}{\sum_i (y_i - \bar y)^2}
+
+    Args:
+        targets: (N,).
+        predicted: (N,).
+
+    Returns:
+        At most 1; of targets that are all alike 1 where each prediction is right, else 0, as in scikit-learn. NaN for
+        fewer than two rows, and where a prediction is not finite.
+
+    Example:
+        >>> r2(np.array([1.0, 2.0, 3.0]), np.array([1.0, 2.0, 2.0]))
+        0.5
+    """
+    from sklearn.metrics import r2_score
+
+    targets, predicted = np.asarray(targets, dtype=np.float64), np.asarray(predicted, dtype=np.float64)
+    told = len(targets) >= 2 and bool(np.isfinite(predicted).all())
+    return float(r2_score(targets, predicted)) if told else math.nan
+
+
+def f1(labels: Array, predicted: Array) -> float:
+    r"""Harmonic mean of precision and recall, of all entries together.
+
+    .. math:: F_1 = \frac{2 \, \mathrm{TP}}{2 \, \mathrm{TP} + \mathrm{FP} + \mathrm{FN}}
+
+    Args:
+        labels: any shape, in {0, 1}.
+        predicted: same shape, in {0, 1} (or boolean): thresholded already.
+
+    Returns:
+        In [0, 1]; NaN where neither has a positive.
+
+    Example:
+        >>> f1(np.array([1, 1, 0, 0]), np.array([1, 0, 0, 0]))
+        0.6666666666666666
+    """
+    labels, predicted = np.asarray(labels).astype(bool), np.asarray(predicted).astype(bool)
+    positives = np.count_nonzero(labels) + np.count_nonzero(predicted)
+    return float(2 * np.count_nonzero(labels & predicted) / positives) if positives else math.nan
+
+
+def subset_accuracy(labels: Array, predicted: Array) -> float:
+    """Share of rows (N, K) all of whose labels are right.
+
+    >>> subset_accuracy(np.array([[0, 1], [1, 1]]), np.array([[0, 1], [1, 0]]))
+    0.5
+    """
+    return _mean((np.asarray(labels) == np.asarray(predicted)).all(1))
 
 
 def average_precision(labels: Array, scores: Array) -> float:
@@ -109,60 +169,6 @@ def mean_iou(labels: Array, predicted: Array) -> float:
     return float(jaccard_score(labels, predicted, average="macro")) if labels.size else math.nan
 
 
-def recall_at_1(embeddings: Array, labels: Array) -> float:
-    """Share of rows whose nearest other row has their label; rows alone with their label do not count.
-
-    >>> recall_at_1(np.array([[0.0], [1.0], [5.0], [7.0]]), np.array([0, 0, 1, 0]))
-    0.6666666666666666
-    """
-    return _mean([float(hits[0]) for hits in _retrieved(embeddings, labels)])
-
-
-def map_at_r(embeddings: Array, labels: Array) -> float:
-    r"""Mean average precision at R: each row retrieves as many others as share its label.
-
-    .. math:: \frac{1}{R} \sum_{i=1}^{R} P(i) \, [\text{i-th nearest is relevant}]
-
-    Unlike recall at 1 it tells apart embeddings that all have the right nearest neighbour.
-
-    Args:
-        embeddings: (N, D), compared by Euclidean distance; of equally near rows the lower index comes first.
-        labels: (N,). Rows alone with their label do not count.
-
-    Returns:
-        In [0, 1]; NaN where no two rows share a label.
-
-    Example:
-        >>> map_at_r(np.array([[0.0], [1.0], [5.0]]), np.array([0, 0, 0]))
-        1.0
-
-    Reference:
-        Musgrave, Belongie, Lim, "A Metric Learning Reality Check", ECCV 2020, arXiv:2003.08505.
-    """
-    return _mean([_average_precision_at_r(hits) for hits in _retrieved(embeddings, labels)])
-
-
-def _average_precision_at_r(hits: Array) -> float:
-    precision = np.cumsum(hits) / np.arange(1, len(hits) + 1)
-    return float(np.sum(precision * hits) / len(hits))
-
-
-def _retrieved(embeddings: Array, labels: Array) -> Iterator[Array]:
-    """For each row with R > 0 others of its label: which of its R nearest others are such, nearest first."""
-    points = torch.as_tensor(np.array(embeddings, dtype=np.float64))
-    labels = np.asarray(labels)
-    for start in range(0, len(labels), _ROWS):
-        rows = np.arange(start, min(start + _ROWS, len(labels)))
-        # Differences one by one: exact ties stay ties, which they do not in the expanded square.
-        distances = torch.cdist(points[rows], points, compute_mode="donot_use_mm_for_euclid_dist").numpy()
-        distances[rows - start, rows] = np.nan  # sorted behind everything else, infinities included
-        order = np.argsort(distances, axis=1, kind="stable")
-        same = labels[rows, None] == labels
-        for row, count in enumerate(same.sum(1) - 1):
-            if count:
-                yield same[row, order[row, :count]]
-
-
 def _difference(targets: Array, predicted: Array) -> Array:
     return np.asarray(targets, dtype=np.float64) - np.asarray(predicted, dtype=np.float64)
 
@@ -210,15 +216,18 @@ def probabilities_of(shares: torch.Tensor) -> torch.Tensor:
     if shares.shape[1] == 1:
         shares = torch.cat([1 - shares, shares], 1)
     total = shares.sum(1, keepdim=True)
-    return torch.where(total > 0, shares / total, 1 / shares.shape[1])
+    return torch.where(total == 0, 1 / shares.shape[1], shares / total)  # NaN stays NaN
 
 
 def numbers_of(outputs: torch.Tensor, data: Any) -> torch.Tensor:
-    """(N,) numbers in the unit of the targets, in float64, of (N, 1) or (N,) standardised ones.
+    """Numbers in the unit of the targets, in float64, of standardised ones.
 
     Args:
-        outputs: standardised numbers.
+        outputs: standardised numbers, (N, 1) or (N,), or (N, K) of several outputs.
         data: the prepared data, for ``center`` and ``scale`` of the training targets.
+
+    Returns:
+        (N,), or (N, K) of several outputs.
     """
-    numbers: torch.Tensor = outputs.reshape(len(outputs)).double() * data.scale + data.center
-    return numbers
+    center, scale = (torch.as_tensor(x, dtype=torch.float64, device=outputs.device) for x in (data.center, data.scale))
+    return outputs.reshape(len(outputs), *center.shape).double() * scale + center

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -16,11 +17,12 @@ from losszoo.losses.similarity import unit
 from losszoo.pairs.kernels import geometry
 from losszoo.pairs.streaming import Streaming
 from losszoo.registry.registry import installed
+from losszoo.tasks.metric_choice import Metric
 from losszoo.training.data.batch_inputs import Model, one_hot
 from losszoo.training.data.prepared_data import Part, Prepared
 from losszoo.training.evaluation import metrics
 from losszoo.training.evaluation.knn import CHUNK, Known, best_k, knn_votes, without_own
-from losszoo.training.evaluation.outputs import output_metrics, vote_metrics
+from losszoo.training.evaluation.outputs import Judged, judge_outputs, judge_votes
 
 
 @dataclass(frozen=True)
@@ -32,12 +34,14 @@ class Prediction:
         expects: what its loss expects, so that a threshold stands where the loss put it.
         similarity: of the loss, where it has one; neighbors are looked for by cosine where the loss used it.
         temperature: of a ``neighbors`` loss.
+        metrics: that were asked for, beside those of the kind.
     """
 
     signature: str
     expects: str = "logits"
     similarity: str = "euclidean"
     temperature: float = 1.0
+    metrics: tuple[Metric, ...] = ()
 
     def score(
         self,
@@ -48,10 +52,11 @@ class Prediction:
         *,
         thorough: bool = True,
     ) -> dict[str, dict[str, float]]:
-        """Metrics of the named parts; see :meth:`scored`."""
-        return self.scored(model, data, parts, deciding, thorough=thorough)[0]
+        """Metrics of the named parts: see :meth:`judge`."""
+        judged, _ = self.judge(model, data, parts, deciding, thorough=thorough)
+        return {name: found.metrics for name, found in judged.items()}
 
-    def scored(
+    def judge(
         self,
         model: Model,
         data: Prepared,
@@ -59,7 +64,8 @@ class Prediction:
         deciding: tuple[str, str],
         *,
         thorough: bool = True,
-    ) -> tuple[dict[str, dict[str, float]], Known | None]:
+        answered: bool = False,
+    ) -> tuple[dict[str, Judged], Known | None]:
         """Metrics of the named parts, NaN for a part without rows; and the training rows, where they vote.
 
         Args:
@@ -68,37 +74,42 @@ class Prediction:
             parts: of "train", "val", "test".
             deciding: (metric, direction) by which k is chosen.
             thorough: also what takes long and decides nothing (the linear probe).
+            answered: the answers too, where the kind has them.
         """
         filled = tuple(name for name in parts if len(getattr(data, name)))
         kind = installed().kind(data.kind)
-        nothing = {name: dict.fromkeys(kind.metrics, math.nan) for name in parts if name not in filled}
+        names = (*(metric.name for metric in self.metrics), *kind.metrics)
+        nothing = {name: Judged(dict.fromkeys(names, math.nan)) for name in parts if name not in filled}
         if not filled:
             return nothing, None
-        known = None
         with _evaluated(model):
             if not self.by_neighbors:
-                scored = {name: self._scored_head(model, data, getattr(data, name)) for name in filled}
-            else:
-                features = {name: self._embed(model, getattr(data, name).inputs) for name in filled}
-                scored = {name: kind.score_features(features[name], getattr(data, name).targets) for name in filled}
-                if None in scored.values():
-                    for name in ("train", "val"):
-                        if name not in features:
-                            features[name] = self._embed(model, getattr(data, name).inputs)
-                    known = self._known(features, data, deciding)
-                    scored = self._scored_votes(features, known, data, filled, thorough)
-        return {**nothing, **scored}, known
+                return nothing | {n: self._judged_head(model, data, getattr(data, n), answered) for n in filled}, None
+            features = {name: self._embed(model, getattr(data, name).inputs) for name in filled}
+            among = {name: kind.score_features(features[name], getattr(data, name).targets) for name in filled}
+            told = {name: Judged(found) for name, found in among.items() if found is not None}
+            if len(told) == len(filled):
+                return nothing | told, None
+            for name in ("train", "val"):
+                if name not in features:
+                    features[name] = self._embed(model, getattr(data, name).inputs)
+            known = self._known(features, data, deciding)
+            votes = self._judged_votes(features, known, data, filled, answered)
+            probed = kind.probe and (thorough or kind.probe == deciding[0])
+            return nothing | (_with_probe(votes, features, data) if probed else votes), known
 
     def score_rows(self, model: Model, data: Prepared, rows: Part, known: Known | None) -> dict[str, float]:
         """Metrics of rows that are in none of the parts; arguments as of :meth:`outputs`."""
         with _evaluated(model):
             if not self.by_neighbors:
-                return self._scored_head(model, data, rows)
+                return self._judged_head(model, data, rows).metrics
             features = self._embed(model, rows.inputs)
+            kind = installed().kind(data.kind)
             if known is None:
-                return installed().kind(data.kind).score_features(features, rows.targets) or {}
-            named = {"train": known.features, "test": features}
-            return self._scored_votes(named, known, replace(data, test=rows), ("test",), thorough=True)["test"]
+                return kind.score_features(features, rows.targets) or {}
+            data, named = replace(data, test=rows), {"train": known.features, "test": features}
+            votes = self._judged_votes(named, known, data, ("test",))
+            return (_with_probe(votes, named, data) if kind.probe else votes)["test"].metrics
 
     def known(self, model: Model, data: Prepared, deciding: tuple[str, str]) -> Known | None:
         """The training rows as :meth:`outputs` asks for them; None where it does not."""
@@ -141,15 +152,22 @@ class Prediction:
         return not TABLE[self.signature].has_head
 
     def _head(self, model: Model, inputs: Tensor) -> Tensor:
-        head, rules = model.heads[self.signature], TABLE[self.signature]
-        return torch.cat([rules.link(head(model(rows)), self.expects) for rows in torch.split(inputs, CHUNK)])
+        return self._linked(self._raw(model, inputs), self.expects)
+
+    def _raw(self, model: Model, inputs: Tensor) -> Tensor:
+        head = model.heads[self.signature]
+        return torch.cat([head(model(rows)) for rows in torch.split(inputs, CHUNK)])
+
+    def _linked(self, raw: Tensor, expects: str) -> Tensor:
+        rules = TABLE[self.signature]
+        return torch.cat([rules.link(rows, expects) for rows in torch.split(raw, CHUNK)])
 
     def _embed(self, model: Model, inputs: Tensor) -> Tensor:
         features = torch.cat([model(rows) for rows in torch.split(inputs, CHUNK)])
         return unit(features) if self.similarity == "cosine" else features
 
     def _known(self, features: Mapping[str, Tensor], data: Prepared, deciding: tuple[str, str]) -> Known:
-        k = 0 if TABLE[self.signature].draws_candidates else best_k(features, data, deciding)
+        k = 0 if TABLE[self.signature].draws_candidates else best_k(features, data, deciding, self.metrics)
         return Known(features["train"], k)
 
     def _mixed(self, features: Tensor, known: Known, data: Prepared, own: bool = False) -> Tensor:
@@ -163,33 +181,41 @@ class Prediction:
         outputs = self.outputs(model, data, inputs, known)
         return outputs if self.by_neighbors else self._of_signature(outputs, data)
 
-    def _scored_head(self, model: Model, data: Prepared, part: Part) -> dict[str, float]:
-        outputs = self._of_signature(self._head(model, part.inputs), data)
-        return output_metrics(outputs, part, data, self.expects)
+    def probabilities(self, model: Model, data: Prepared, inputs: Tensor, known: Known | None = None) -> Tensor:
+        """The same as probabilities, of a signature that has some: as metrics of probabilities judge them."""
+        if self.by_neighbors:
+            return self.outputs(model, data, inputs, known)
+        with _evaluated(model):
+            return self._shares(self._raw(model, inputs), data)
+
+    def _shares(self, raw: Tensor, data: Prepared) -> Tensor:
+        # In float64: a probability near 0 keeps its logarithm.
+        return self._of_signature(self._linked(raw.double(), "probabilities"), data)
 
     def _of_signature(self, outputs: Tensor, data: Prepared) -> Tensor:
         with whose(self.signature, "predict"):
             return TABLE[self.signature].predict(outputs, data)
 
-    def _scored_votes(
+    def _judged_head(self, model: Model, data: Prepared, part: Part, answered: bool = False) -> Judged:
+        raw = self._raw(model, part.inputs)
+        outputs = self._of_signature(self._linked(raw, self.expects), data)
+        shares = partial(self._shares, raw, data) if "probabilities" in TABLE[self.signature].expects else None
+        return judge_outputs(outputs, part, data, self.expects, self.metrics, shares, answered)
+
+    def _judged_votes(
         self,
         features: Mapping[str, Tensor],
         known: Known,
         data: Prepared,
         parts: tuple[str, ...],
-        thorough: bool,
-    ) -> dict[str, dict[str, float]]:
+        answered: bool = False,
+    ) -> dict[str, Judged]:
         votes = {name: self._mixed(features[name], known, data, own=name == "train") for name in parts}
-        found = {name: vote_metrics(votes[name], getattr(data, name), data) for name in parts}
-        metric = installed().kind(data.kind).probe
-        if not metric or not thorough:
-            return found
-        probed = probe(features, parts, data)
-        return {name: {**found[name], metric: probed[name]} for name in parts}
+        return {name: judge_votes(votes[name], getattr(data, name), data, self.metrics, answered) for name in parts}
 
     def _soft(self, queries: Tensor, train: Tensor, data: Prepared, own: bool) -> Tensor:
-        """Soft nearest neighbors over all training rows."""
-        targets = data.train.targets
+        """Soft nearest neighbors over all training rows, each as often as its weight."""
+        targets, weights = data.train.targets, data.train.weights_with(data.class_weights)
         mixed_of = one_hot(targets, data.classes).to(queries.dtype) if data.classes else targets[:, None]
         prepared = geometry(queries, train, self.similarity, self.temperature, (False, False))
         size = Streaming().block_rows(len(train), queries.dtype, queries.device, softmax=True)
@@ -200,8 +226,14 @@ class Prediction:
             block = slice(start, min(start + size, len(queries)))
             scores = prepared.scores(block, buffer[: block.stop - start])
             logits = scores if prepared.sign > 0 else scores.neg_()
+            logits = logits if weights is None else logits.add_(weights.log())
             mixed.append(torch.softmax(without_own(logits, start if own else None), 1) @ mixed_of)
         return torch.cat(mixed)
+
+
+def _with_probe(votes: Mapping[str, Judged], features: Mapping[str, Tensor], data: Prepared) -> dict[str, Judged]:
+    metric, probed = installed().kind(data.kind).probe, probe(features, tuple(votes), data)
+    return {name: replace(found, metrics={**found.metrics, metric: probed[name]}) for name, found in votes.items()}
 
 
 @contextmanager

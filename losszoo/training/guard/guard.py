@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from losszoo.common.seeding import Randomness
-from losszoo.common.text import kind_name
+from losszoo.common.text import kind_name, listed
 from losszoo.errors import NonFiniteError, UsageError
 from losszoo.pairs.distributed.collectives import World, world
 from losszoo.training.guard.clip import Clip, gradient_norm
@@ -108,7 +108,7 @@ class Guard:
             raise UsageError(f"policy must be one of {', '.join(POLICIES)}, got {policy!r}")
         if snapshot_every < 1:
             raise UsageError(f"snapshot_every must be >= 1, got {snapshot_every}")
-        modules = model if isinstance(model, list) else [model]
+        modules = [model] if isinstance(model, nn.Module) else listed(model) or [model]
         if not all(isinstance(module, nn.Module) for module in modules):
             kinds = ", ".join(type(module).__name__ for module in modules)
             raise UsageError(f"model must be a torch.nn.Module or a list of them, got {kinds}: Guard(model, optimizer)")

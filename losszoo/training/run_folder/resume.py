@@ -18,6 +18,7 @@ from losszoo.pairs.distributed.collectives import World
 from losszoo.registry.compatibility import own_names, targets_of
 from losszoo.registry.expressions import parse
 from losszoo.tasks.make_task import task_from
+from losszoo.tasks.metric_choice import name_of_metric, several
 from losszoo.training.build_loss import text_of
 from losszoo.training.make_plan import FORMAT, KEPT, Choice, choose
 from losszoo.training.models.own_network import is_own, name_of_network
@@ -132,6 +133,22 @@ class Kept:
             f"a network that a file names must be given again, got {text} ({self.folder}): that is code, and would run "
             f"as you; if you trust it: say --model {shlex.quote(text)}, or --trust"
         )
+
+    def metrics(self, given: Any) -> tuple[Any, ...]:
+        """The metrics that the run was started with; a function has to be given again."""
+        names, again = tuple(self.config.get("metric", ())), several(given)
+        if again and tuple(map(name_of_metric, again)) != names:
+            came = ", ".join(map(name_of_metric, again))
+            raise NotResumableError(
+                f"metric must be what the run was started with, {', '.join(names) or 'that of the task'}, got {came} "
+                f"({self.folder}); another metric is a new run"
+            )
+        if self.config.get("metric_is_object") and not any(map(callable, again)):
+            raise UsageError(
+                f"metric must be given again, as this run was started with a function, {', '.join(names)}; call "
+                f"losszoo.run(resume={str(self.folder)!r}, metric=...) in Python"
+            )
+        return again or names
 
     def options(self, **beside: Any) -> Options:
         """As the run was started, all defaults written out; ``beside`` are those that decide nothing."""

@@ -16,6 +16,8 @@ from torch import Tensor
 
 from losszoo.common.files import DamagedError, read_json
 from losszoo.common.torch_files import load
+from losszoo.registry.specs import TaskSpec
+from losszoo.tasks.metric_choice import metrics_of
 from losszoo.training.data.prepared_data import Part, Prepared, Scaling
 from losszoo.training.evaluation.knn import Known
 from losszoo.training.evaluation.predict import Prediction
@@ -38,7 +40,8 @@ class Trained:
         told: the plain data.
         state: of the model.
         known: the training rows, where they vote.
-        data: kind, unit and scaling; of the training rows the targets, and the inputs of the first two.
+        data: kind, unit and scaling; of the training rows the targets, the inputs of the first two, and where they vote
+            how often each of them counts.
     """
 
     told: Mapping[str, Any]
@@ -46,10 +49,17 @@ class Trained:
     known: Known | None
     data: Prepared
 
-    @property
-    def prediction(self) -> Prediction:
-        """How the loss predicts."""
-        return Prediction(**self.told["prediction"])
+    def prediction(self, metrics: tuple[Any, ...] = ()) -> Prediction:
+        """How the loss predicts, and is judged.
+
+        Args:
+            metrics: given again, functions of the user among them; none: those that have a name.
+        """
+        told, task = self.told["prediction"], self.told["task"]
+        same = {name: task[name] for name in ("name", "kind", "metric")}
+        spec = TaskSpec(**same, target="losszoo:Task", summary="of a run")
+        asked = metrics or tuple(told["metrics"])
+        return Prediction(**{**told, "metrics": metrics_of(spec, asked) if asked else ()})
 
 
 def write_trained(plan: Plan, progress: Progress, known: Known | None) -> None:
@@ -61,6 +71,8 @@ def write_trained(plan: Plan, progress: Progress, known: Known | None) -> None:
         known: the training rows, where they vote.
     """
     data, task, prediction = plan.data, plan.task, plan.prediction
+    # Of the training rows where they vote; the weight of a class is in that of its rows.
+    weights = data.train.weights_with(data.class_weights) if known else None
     whole = known is not None or data.train.targets.ndim <= 2  # a label for each pixel is large, and no head needs it
     moment = {"format": FORMAT, "epochs": progress.epoch, "steps": plan.guard.counts.steps}
     told = {
@@ -68,7 +80,7 @@ def write_trained(plan: Plan, progress: Progress, known: Known | None) -> None:
         "task": {
             "name": task.spec.name,
             "kind": task.spec.kind,
-            "metric": task.spec.metric,
+            "metric": plan.deciding[0],
             "class_names": list(task.class_names),
             "numeric": task.numeric,
             "encoding": task.table_encoding(int(plan.config["task_options"]["split"])),
@@ -80,6 +92,8 @@ def write_trained(plan: Plan, progress: Progress, known: Known | None) -> None:
             "expects": prediction.expects,
             "similarity": prediction.similarity,
             "temperature": float(prediction.temperature),
+            # A function of the user is code, and has to be given again.
+            "metrics": [metric.name for metric in prediction.metrics if not callable(metric.function)],
         },
         "inputs": {
             "shape": list(data.train.inputs.shape[1:]),
@@ -94,6 +108,7 @@ def write_trained(plan: Plan, progress: Progress, known: Known | None) -> None:
         "targets": data.train.targets[: None if whole else _TRIED].cpu().clone(),
         "tried": data.train.inputs[:_TRIED].cpu().clone(),
         "known": known.features.cpu().clone() if known else None,
+        "weights": None if weights is None else weights.cpu().clone(),
     }
     plan.record.write_trained(tensors, told)
 
@@ -147,8 +162,9 @@ def _known(told: Mapping[str, Any], tensors: Mapping[str, Any]) -> Known | None:
 
 
 def _data(told: Mapping[str, Any], tensors: Mapping[str, Any]) -> Prepared:
-    inputs, targets = tensors["tried"], tensors["targets"]
-    if not all(isinstance(x, Tensor) for x in (inputs, targets, *tensors["model"].values())):
+    inputs, targets, weights = tensors["tried"], tensors["targets"], tensors["weights"]
+    numbers = (inputs, targets, *([] if weights is None else [weights]), *tensors["model"].values())
+    if not all(isinstance(x, Tensor) for x in numbers):
         raise TypeError("what is no tensor")
     if list(inputs.shape[1:]) != told["inputs"]["shape"]:
         raise ValueError(f"inputs of shape {tuple(inputs.shape[1:])}")
@@ -156,7 +172,7 @@ def _data(told: Mapping[str, Any], tensors: Mapping[str, Any]) -> Prepared:
     center, scale = (_number(told["targets"][name]) for name in ("center", "scale"))
     scaling = Scaling(*(np.array(told["inputs"][name], dtype=np.float64) for name in ("mean", "deviation")))
     kind, classes = told["task"]["kind"], int(told["targets"]["classes"])
-    return Prepared(Part(inputs, targets), nothing, nothing, kind, classes, center, scale, scaling)
+    return Prepared(Part(inputs, targets, weights), nothing, nothing, kind, classes, center, scale, scaling)
 
 
 def _number(value: Any) -> Any:

@@ -28,6 +28,9 @@ def losszoo_signatures() -> Iterable[str]:
 
 @hookimpl
 def losszoo_kinds() -> Iterable[str]:
-    """Seven kinds of task."""
-    names = ("Multiclass", "Binary", "Regression", "Segmentation", "SemanticSegmentation", "Retrieval", "Views")
+    """Nine kinds of task."""
+    names = (
+        *("Multiclass", "Binary", "Regression", "Segmentation", "SemanticSegmentation", "Retrieval", "Views"),
+        *("Multilabel", "MultiOutput"),
+    )
     return tuple(f"{_HERE}.kinds:{name}Task" for name in names)

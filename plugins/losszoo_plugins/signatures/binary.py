@@ -25,7 +25,7 @@ class Binary(Signature):
         ),
         "targets": ("target", "label", "labels", "y", "y_true", "true", "truth", "gt"),
     }
-    fits = ("multiclass", "binary", "segmentation")
+    fits = ("multiclass", "binary", "multilabel", "segmentation")
     expects = ("logits", "probabilities", "log-probabilities")
     any_shape = True
     predicting = 70.0

@@ -63,8 +63,9 @@ class Pair(Signature):
 
     def loss_inputs(self, batch: Any) -> tuple[Any, ...]:
         """Every row of the batch twice: with a row of its label, and with one of another label."""
-        positive, negative = batch.partners
-        first = torch.cat((positive[:, 0], negative[:, 0]))
-        second = torch.cat((positive[:, 1], negative[:, 1]))
+        first, second = torch.cat(batch.partners).unbind(1)
         same = batch.targets[first] == batch.targets[second]
         return batch.features[first], batch.features[second], same.to(batch.features.dtype)
+
+    def anchors(self, batch: Any) -> Tensor:
+        return torch.cat(batch.partners)[:, 0]

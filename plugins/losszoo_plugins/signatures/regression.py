@@ -23,7 +23,7 @@ class Regression(Signature):
         "predictions": ("input", "inputs", "output", "outputs", "pred", "preds", "prediction", "y_pred", "y_hat"),
         "targets": ("target", "y", "y_true", "true", "truth", "gt"),
     }
-    fits = ("multiclass", "binary", "regression")
+    fits = ("multiclass", "binary", "regression", "multi-output")
     any_shape = True
     stricter_than = ("binary",)
     predicting = 60.0

@@ -49,9 +49,16 @@ class Triplet(Signature):
 
     def loss_inputs(self, batch: Any) -> tuple[Any, ...]:
         """Every row that has both, with a row of its label and one of another label."""
-        positive, negative = batch.partners
-        size, device = len(batch.targets), batch.targets.device
-        near, far = torch.full((2, size), -1, device=device)
-        near[positive[:, 0]], far[negative[:, 0]] = positive[:, 1], negative[:, 1]
-        whole = ((near >= 0) & (far >= 0)).nonzero().squeeze(1)
-        return batch.features[whole], batch.features[near[whole]], batch.features[far[whole]]
+        return tuple(batch.features[rows] for rows in _triplets(batch))
+
+    def anchors(self, batch: Any) -> Tensor:
+        return _triplets(batch)[0]
+
+
+def _triplets(batch: Any) -> tuple[Tensor, Tensor, Tensor]:
+    """Indices of anchors, positives and negatives."""
+    positive, negative = batch.partners
+    near, far = torch.full((2, len(batch.targets)), -1, device=batch.targets.device)
+    near[positive[:, 0]], far[negative[:, 0]] = positive[:, 1], negative[:, 1]
+    whole = ((near >= 0) & (far >= 0)).nonzero().squeeze(1)
+    return whole, near[whole], far[whole]
