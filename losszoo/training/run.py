@@ -128,8 +128,8 @@ def _resumed(
     if again or given:
         named = [*(["task"] if again else []), *given]
         raise UsageError(
-            "resume must stand alone, or with loss, model, metric, trust, checkpoint_seconds, tensorboard, mlflow "
-            f"task of your own, as the run folder holds every setting, got {', '.join(named)}"
+            "resume must stand alone, or with loss, model, metric, trust, checkpoint_seconds, tensorboard, "
+            f"mlflow and a task of your own, as the run folder holds every setting, got {', '.join(named)}"
         )
     if loss is not None:
         kept.loss(loss)  # refuses another one, of a run that has ended too

@@ -175,7 +175,7 @@ def test_a_folder_of_runs_names_those_inside_as_commands(ask: Callable[..., Resu
         (["mine.py:Bare"], "got mine.py:Bare, a class without that base; write class Bare(losszoo.Task)"),
         (["mine.py:OddKind"], "task mine of your own: kind must be one of multiclass, binary, regression, "),
         (["mine.py:FromDataset"], "splits must be arrays of inputs and targets, got a torch.utils.data.Dataset (Lazy)"),
-        (["digits", "--set", "model.trunk=nan"], "trunk must be one of linear, mlp, plr, conv, unet, got nan"),
+        (["digits", "--set", "model.trunk=nan"], "trunk must be one of linear, mlp, plr, conv, unet, a torch.nn"),
         (["digits", "--set", "model.dim=4611686018427387904"], "trunk conv must be one that fits into memory"),
         (["digits", "--device", "privateuseone"], "device must be one that this machine has, got 'privateuseone'"),
         (["digits", "--device", "meta"], "device must be one that computes, got 'meta'"),

@@ -55,6 +55,11 @@ def test_few_whole_numbers_may_be_labels_or_counts() -> None:
 
 def test_a_rare_class_is_judged_by_average_precision() -> None:
     assert table({"x": X, "y": ["no"] * 57 + ["yes"] * 3}).spec.metric == "average_precision"
+
+
+def test_a_rare_negative_class_is_not_hidden_by_average_precision() -> None:
+    """ "stays" is the positive class by alphabet: whatever is said of it, its average precision is near 0.95."""
+    assert table({"x": X, "y": ["gone"] * 3 + ["stays"] * 57}).spec.metric == "balanced_accuracy"
     assert table({"x": X, "y": ["no"] * 50 + ["yes"] * 10}).spec.metric == "accuracy"
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import sklearn.metrics
 import torch
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.metrics import balanced_accuracy_score, get_scorer, get_scorer_names
@@ -73,7 +74,8 @@ def judged_by_us(kind: str, outputs: Any, targets: Any, name: str) -> float:
     classes = {"multiclass": 4, "binary": 2}.get(kind, 0)
     dtype = torch.int64 if classes else torch.float64
     part = Part(torch.zeros(len(targets), 1), torch.as_tensor(targets, dtype=dtype))
-    data = Prepared(part, part, part, kind, classes)
+    unit = {"center": np.zeros(3), "scale": np.ones(3)} if kind == "multi-output" else {}
+    data = Prepared(part, part, part, kind, classes, **unit)
     spec = losszoo.TaskSpec(name="t", target="x:y", kind=kind, summary="s", metric=name)
     asked = metrics_of(spec)
     logits = torch.as_tensor(outputs)
@@ -100,6 +102,23 @@ def test_labels_are_judged_as_scikit_learn_judges_them(kind: str) -> None:
         expected = get_scorer(name)(Said(logits), np.zeros((ROWS, 1)), targets)
         sign = -1 if name.startswith("neg_") else 1
         assert judged_by_us(kind, logits, targets, name) == pytest.approx(sign * expected, rel=1e-9), name
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.UndefinedMetricWarning")
+@pytest.mark.parametrize("kind", ["multilabel", "multi-output"])
+def test_several_targets_are_judged_as_scikit_learn_judges_them(kind: str) -> None:
+    draws = np.random.default_rng(1)
+    scores = draws.normal(size=(ROWS, 3)) if kind == "multilabel" else draws.gamma(2.0, size=(ROWS, 3))
+    targets = draws.integers(0, 2, (ROWS, 3)) if kind == "multilabel" else draws.gamma(2.0, size=(ROWS, 3))
+    predicted = (scores > 0).astype(int) if kind == "multilabel" else scores
+    own = installed().kind(kind).metrics
+    fitting = [name for name in fitting_metrics(installed().kinds[kind]) if name not in own]
+    assert len(fitting) > 5
+    for name in fitting:
+        function = getattr(sklearn.metrics, str(SCORERS[name].function))
+        given = scores if SCORERS[name].needs == "decision_function" else predicted
+        expected = function(targets, given, **SCORERS[name].options)
+        assert judged_by_us(kind, scores, targets, name) == pytest.approx(expected, rel=1e-9), name
 
 
 def test_numbers_are_judged_as_scikit_learn_judges_them() -> None:

@@ -140,7 +140,7 @@ class Broken(nn.Module):
         (lambda hidden: nn.Linear(64, hidden), "must be given hidden; say --set model.hidden=VALUE"),
         (lambda in_features: in_features, "must be a torch.nn.Module, got an int"),
         (lambda in_features: nn.Linear(-1, in_features), "cannot be made with in_features=64"),
-        (3, "a network must be a torch.nn.Module or what makes one, got an int"),
+        (3, "trunk must be one of linear, .*, a torch.nn.Module or what makes one, got 3"),
         ("nowhere.py:Net", "nowhere.py"),
     ],
 )

@@ -113,8 +113,11 @@ class TableTask(Task):
 
     def _make_spec(self, where: str) -> TaskSpec:
         metric, direction = _METRICS[self.kind]
-        if self.kind == "binary" and min(np.bincount(self.targets, minlength=2)) < _RARE * len(self.targets):
+        share = float(np.mean(self.targets == 1)) if self.kind == "binary" else 0.5
+        if share < _RARE:
             metric = "average_precision"
+        elif share > 1 - _RARE:  # average precision of a class that nearly all rows have is always near 1
+            metric = "balanced_accuracy"
         return TaskSpec(
             name=slug(Path(where).stem).strip("-_.").lower().replace("_", "-").replace(".", "-") or "table",
             target="losszoo.tasks.tables.table_task:TableTask",

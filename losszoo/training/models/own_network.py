@@ -10,9 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from losszoo.common.text import in_one_line, kind_name
+from losszoo.common.text import in_one_line, kind_name, shown
 from losszoo.errors import LosszooError, UnknownNameError, UsageError, suggest
 from losszoo.registry.import_target import resolve
+from losszoo.training.models.trunks import TRUNKS
 
 Network = nn.Module | Callable[..., nn.Module]
 
@@ -33,7 +34,9 @@ def resolved(trunk: Any) -> Network:
     """
     network: Any = resolve(trunk) if isinstance(trunk, str) else trunk
     if not isinstance(network, nn.Module) and not callable(network):
-        raise UsageError(f"a network must be a torch.nn.Module or what makes one, got {kind_name(network)}")
+        raise UsageError(
+            f"trunk must be one of {', '.join(TRUNKS)}, a torch.nn.Module or what makes one, got {shown(network)}"
+        )
     made: Network = network
     return made
 

@@ -57,10 +57,10 @@ class RegressionTask(Kind):
 
     name = "regression"
     natural = "regression"
-    metrics = ("rmse", "mae")
+    metrics: tuple[str, ...] = ("rmse", "mae")
     smaller = ("rmse", "mae")
     target_type = "continuous"
-    baselines = ("ridge", "knn", "gradient-boosting")
+    baselines: tuple[str, ...] = ("ridge", "knn", "gradient-boosting")
     standardised = True
 
     def score(self, outputs: Tensor, targets: Tensor, data: Any, expects: str) -> dict[str, float]:
@@ -83,6 +83,7 @@ class MultilabelTask(Kind):
     natural = "binary"
     metrics = ("macro_f1", "micro_f1", "average_precision", "subset_accuracy")
     baselines = ("logistic-regression", "knn")
+    target_type = "multilabel-indicator"
     target_shape = "(N, K)"
     target_dims = 2
 
@@ -112,15 +113,21 @@ class MultilabelTask(Kind):
         """Of each label on its own: a row may have several."""
         return outputs.double()
 
+    def answers(self, outputs: Tensor, targets: Tensor, data: Any, expects: str) -> dict[str, Any]:
+        labels = {"targets": targets > 0.5, "predict": self.predict(outputs, data, expects)}
+        scores = torch.nan_to_num(outputs.detach().double(), nan=torch.nan)
+        found = {name: values.cpu().numpy().astype(np.int64) for name, values in labels.items()}
+        return {**found, "decision_function": scores.cpu().numpy()}
 
-class MultiOutputTask(Kind):
+
+class MultiOutputTask(RegressionTask):
     """Several numbers for each row, each in a unit of its own."""
 
     name = "multi-output"
     natural = "regression"
     metrics = ("r2", "rmse", "mae")
     baselines = ("ridge", "knn")
-    standardised = True
+    target_type = "continuous-multioutput"
     target_shape = "(N, K)"
     target_dims = 2
 
@@ -133,9 +140,6 @@ class MultiOutputTask(Kind):
             name: float(np.mean([measure(*output) for output in zip(wanted.T, numbers.T, strict=True)]))
             for name, measure in measures.items()
         }
-
-    def predict(self, outputs: Tensor, data: Any, expects: str) -> Tensor:
-        return metrics.numbers_of(outputs, data)
 
 
 class SegmentationTask(Kind):
