@@ -119,8 +119,11 @@ def given_targets(given: Any, name: str, data: Prepared, rows: int) -> NewTarget
     where = f"{name}: new targets"
     if targets.shape[:1] != (rows,):
         refuse(where, f"must be one for each of {counted(rows, 'row')}", f"shape {targets.shape}")
-    kind.check_targets(f"{name}: new", targets)
     check_finite(where, targets)
+    kind.check_targets(f"{name}: new", targets)
+    shape = tuple(data.train.targets.shape[1:])
+    if targets.shape[1:] != shape:
+        refuse(where, f"must have shape (N, {', '.join(map(str, shape))}), as in training", f"{targets.shape}")
     if data.classes:
         strange = (targets < 0) | (targets >= data.classes) | (targets != np.round(targets))
         strange &= targets != kind.ignored_label if kind.ignored_label is not None else True

@@ -31,6 +31,8 @@ import losszoo
         ("sup-con(temperature=0.2)", "digits"),
         ("huber", "diabetes"),
         ("modern-nca", "diabetes"),
+        ("bce", "digits-properties"),
+        ("huber", "breast-cancer-worst"),
         ("nca-stable", "digits-retrieval"),
         ("info-nce", "digits-views"),
         ("dice", "digits-segmentation"),
