@@ -59,7 +59,7 @@ EXIT_CODES = {"completed": 0, "stopped-early": 0, "stopped-by-guard": 1, "interr
 @click.option("--epochs", type=click.IntRange(min=1), help="The same as --set recipe.epochs=N.")
 @click.option(
     "--class-weight",
-    metavar="balanced|CLASS=W,...",
+    metavar="balanced|CLASS=W",
     help="How often the rows of each class count in the loss; the same as --set recipe.class_weight.",
 )
 @click.option("--model", metavar="FILE.PY:NET", help="A network of your own under the loss: a torch.nn.Module.")
