@@ -64,6 +64,8 @@ if TYPE_CHECKING:
     from losszoo.pairs.row_functions import pairwise as pairwise
     from losszoo.pairs.row_functions import softmax_row as softmax_row
     from losszoo.pairs.streaming import Streaming as Streaming
+    from losszoo.prediction.load_run import load_run as load_run
+    from losszoo.prediction.trained_model import TrainedModel as TrainedModel
     from losszoo.registry.from_source.source import losses_in as losses_in
     from losszoo.registry.hookspecs import hookimpl as hookimpl
     from losszoo.registry.params import Param as Param
@@ -130,6 +132,7 @@ _HOME = {
     "SumLoss": "losszoo.losses.sums.sum_loss",
     "Task": "losszoo.tasks.task",
     "TaskSpec": "losszoo.registry.specs",
+    "TrainedModel": "losszoo.prediction.trained_model",
     "Tuning": "losszoo.tuning.tuning_result",
     "Unreduced": "losszoo.losses.unreduced",
     "UsageError": "losszoo.errors",
@@ -147,6 +150,7 @@ _HOME = {
     "list_losses": "losszoo.api",
     "list_signatures": "losszoo.api",
     "list_tasks": "losszoo.api",
+    "load_run": "losszoo.prediction.load_run",
     "load_task": "losszoo.api",
     "log_odds": "losszoo.pairs.log_odds",
     "loss": "losszoo.losses.declare",

@@ -26,6 +26,7 @@ COMMANDS = {
     "run": "losszoo.cli.commands.run_command",
     "compare": "losszoo.cli.commands.compare_command",
     "tune": "losszoo.cli.commands.tune_command",
+    "predict": "losszoo.cli.commands.predict_command",
     "doctor": "losszoo.cli.commands.doctor_command",
     "bench": "losszoo.cli.commands.bench_command",
     "report": "losszoo.cli.commands.report_command",
@@ -95,6 +96,7 @@ def main() -> None:
     losszoo run --loss nca-stable --task abalone  train it, guarded
     losszoo compare --task digits --loss nca --loss sup-con   which is best
     losszoo tune --loss modern-nca --task abalone             its best settings
+    losszoo predict RUN_DIR new.csv               new rows by the model of a run
     losszoo report comparisons                    many runs on one page
     losszoo doctor my_loss.py:MyLoss              where it breaks, and a remedy
     losszoo bench nca --sizes 1024,8192           time and memory beside its peers

@@ -80,7 +80,9 @@ class LossEstimator(BaseEstimator):  # type: ignore[misc]
         verbose: 1 prints a line for every epoch.
 
     Attributes:
-        model_: the trained network, on the CPU and in float64, in which it predicts there.
+        model_: the trained network as a module, on the CPU and in float64: from rows as ``predict`` takes them, as a
+            tensor, to logits (N, C), or (N, 1) of two classes; to numbers (N,) of a regressor; to the embedding where
+            the loss has no head.
         loss_: the loss, with what it has learned.
         history_: a dict for every epoch: loss, gradient norm, metrics of validation (NaN without), seconds.
         guard_: counts of non-finite, skipped, rolled back and clipped steps, and the first that was not finite.
@@ -181,7 +183,7 @@ class LossEstimator(BaseEstimator):  # type: ignore[misc]
             plan = self._plan(task, seed)
             progress = self._trained(plan)
         self._fitted = Fitted.of(plan, columns)
-        self.model_, self.loss_ = self._fitted.model, plan.loss.cpu().eval()
+        self.model_, self.loss_ = self._fitted.network(), plan.loss.cpu().eval()
         self.history_, self.guard_ = progress.history, plan.guard.to_dict()
         self.n_iter_ = progress.epoch
 

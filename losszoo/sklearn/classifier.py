@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-import numpy as np
-import torch
 from sklearn.base import ClassifierMixin
 from sklearn.utils.metaestimators import available_if
 
@@ -17,7 +15,7 @@ from losszoo.sklearn.labels import LabelEstimator
 from losszoo.sklearn.losses import LABEL_SETS, LABELS, predicting
 from losszoo.sklearn.rows import Array
 from losszoo.training.data.class_weight import BALANCED, as_text
-from losszoo.training.evaluation.metrics import labels_of, positives_of
+from losszoo.training.evaluation.outputs import predictions_of, probabilities_of
 
 
 def _signature(estimator: LossClassifier) -> str | None:
@@ -100,11 +98,8 @@ class LossClassifier(ClassifierMixin, LabelEstimator):  # type: ignore[misc]
 
     def predict(self, X: Any) -> Array:  # noqa: N803
         """(N,) labels; (N, K) of 0 and 1 where it was trained with several labels for each row."""
-        scores = self._outputs(X)
-        if self._has_label_sets:
-            given: Array = positives_of(scores, "logits").numpy().astype(np.int64)
-            return given
-        predicted: Array = self.classes_[labels_of(scores, "logits").numpy()]
+        labels = predictions_of(self._outputs(X), self._fitted.data, "logits").long().numpy()
+        predicted: Array = labels if self._has_label_sets else self.classes_[labels]
         return predicted
 
     @available_if(_has_probabilities)  # type: ignore[untyped-decorator]
@@ -115,14 +110,9 @@ class LossClassifier(ClassifierMixin, LabelEstimator):  # type: ignore[misc]
         what the loss makes of them: those of a hinge loss are in the right order, and no more. With several labels for
         each row (N, K), a probability of each label.
         """
-        shares = self._outputs(X, "probabilities").double()
-        if self._has_label_sets:
-            of_labels: Array = shares.numpy()
-            return of_labels
-        if shares.shape[1] == 1:
-            shares = torch.cat([1 - shares, shares], 1)
-        # One against the rest; a row that every class refuses is shared out alike.
-        probabilities: Array = ((shares + 1e-300) / (shares + 1e-300).sum(1, keepdim=True)).numpy()
+        shares = probabilities_of(self._outputs(X, "probabilities"), self._fitted.data)
+        assert shares is not None  # of every kind of labels
+        probabilities: Array = shares.numpy()
         return probabilities
 
     @available_if(_has_scores)  # type: ignore[untyped-decorator]

@@ -5,14 +5,16 @@ from __future__ import annotations
 import copy
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from losszoo.sklearn.rows import Array, Columns
 from losszoo.training.data.batch_inputs import Model
-from losszoo.training.data.prepared_data import Part, Prepared
+from losszoo.training.data.prepared_data import UNSCALED, Part, Prepared, Scaling
 from losszoo.training.evaluation.knn import Known
 from losszoo.training.evaluation.predict import Prediction
+from losszoo.training.evaluation.trained_network import TrainedNetwork
 from losszoo.training.plan import Plan
 
 _CPU = torch.device("cpu")
@@ -37,6 +39,15 @@ class Fitted:
     prediction: Prediction
     data: Prepared
     known: Known | None
+
+    def network(self) -> TrainedNetwork:
+        """The whole way from columns as they are given to scores, as one module."""
+        columns = self.columns
+        scaler = columns.scaler
+        scaling = UNSCALED if scaler is None else Scaling(scaler.mean_, scaler.scale_)
+        order = np.concatenate([columns.numeric, columns.others])
+        network = TrainedNetwork(self.model, self.prediction, self.data, scaling, order)
+        return network.requires_grad_(False)
 
     @classmethod
     def of(cls, plan: Plan, columns: Columns) -> Fitted:

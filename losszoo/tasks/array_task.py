@@ -32,7 +32,8 @@ class ArrayTask(OwnTask):
         parts = [part for part in given if part is not None]
         targets = read_targets([part.targets for part in parts], kind, class_names)
         self._digest = _digest_of(parts)
-        pixels = parts[0].inputs.dtype == np.uint8
+        self.bytes_are_pixels = parts[0].inputs.dtype == np.uint8
+        pixels = self.bytes_are_pixels
         inputs = [part.inputs.astype(np.float32) / 255 if pixels else part.inputs for part in parts]
         of_parts = iter(map(Split, inputs, targets.parts))
         self._given = [None if part is None else next(of_parts) for part in given]

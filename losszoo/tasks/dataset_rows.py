@@ -28,6 +28,11 @@ def is_dataset(part: Any) -> bool:
     return isinstance(part, Dataset | DatasetRows)
 
 
+def pixels_of(inputs: Array) -> Array:
+    """Bytes as numbers from 0 to 1; everything else as it is."""
+    return inputs.astype(np.float32) / 255 if inputs.dtype == np.uint8 else inputs
+
+
 def rows_of(where: str, part: Any) -> Split | DatasetRows:
     """A Dataset as what training works with: arrays where it holds tensors, else rows that are read when needed.
 
@@ -45,7 +50,8 @@ def rows_of(where: str, part: Any) -> Split | DatasetRows:
 
 def _tensors_of(dataset: Any) -> Split | None:
     """The arrays of a TensorDataset, and of a part of one; None of any other."""
-    if type(dataset) is TensorDataset and len(dataset.tensors) == 2:
+    # Bytes are read as those of any other Dataset are.
+    if type(dataset) is TensorDataset and len(dataset.tensors) == 2 and dataset.tensors[0].dtype != torch.uint8:
         return Split(*(tensor.numpy(force=True) for tensor in dataset.tensors))
     if type(dataset) is Subset:
         whole = _tensors_of(dataset.dataset)
@@ -70,6 +76,7 @@ class DatasetRows:
         self, where: str, dataset: Any, shape: tuple[int, ...] | None = None, targets: Array | None = None
     ) -> None:
         self.where, self.dataset = where, dataset
+        self.of_bytes = False  # whether a row that was read held bytes
         if shape is not None and targets is not None:
             self.shape, self.targets = shape, targets
         if isinstance(dataset, IterableDataset) or not hasattr(dataset, "__len__"):
@@ -111,7 +118,8 @@ class DatasetRows:
             came = f"{kind_name(item)}{f' of {len(item)}' if isinstance(item, tuple | list) else ''}"
             self._refuse(row, "must be a pair, inputs and target", came)
         inputs, target = (self._numbers(row, what, x) for what, x in zip(("inputs", "target"), item, strict=True))
-        return (inputs.astype(np.float32) / 255 if inputs.dtype == np.uint8 else inputs), target
+        self.of_bytes |= inputs.dtype == np.uint8
+        return pixels_of(inputs), target
 
     def _numbers(self, row: int, what: str, value: Any) -> Array:
         if type(value).__module__.startswith("PIL."):

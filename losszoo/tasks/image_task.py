@@ -58,6 +58,8 @@ class ImageTask(OwnTask):
         size: height and width, or one number for both.
     """
 
+    bytes_are_pixels = True
+
     def __init__(self, folder: Path, size: int | Size | None) -> None:
         self.folder, self.size = folder, size
         listing = list_images(folder)

@@ -107,6 +107,7 @@ class Task(ABC):
         row_weights: how often each row counts, (N,) numbers >= 0 by part ("train", "val", "test"), set when
             :meth:`splits` returns; rows of a part that is not named count alike. A row of training counts in the loss
             and where columns are scaled, a row of any part in its metrics.
+        bytes_are_pixels: its inputs were bytes, which it has made numbers from 0 to 1: so are the bytes of new rows.
     """
 
     spec: TaskSpec
@@ -114,6 +115,7 @@ class Task(ABC):
     class_names: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     row_weights: Mapping[str, Array] = MappingProxyType({})
+    bytes_are_pixels: bool = False
 
     @abstractmethod
     def splits(self, seed: int = 0) -> Splits:
@@ -279,6 +281,10 @@ class Task(ABC):
 
     def source(self) -> Mapping[str, Any] | None:
         """Plain data of which the same task can be made; None where that needs code."""
+        return None
+
+    def table_encoding(self, seed: int = 0) -> Mapping[str, Any] | None:
+        """Plain data by which further rows of a table become inputs like those of :meth:`splits`; None for arrays."""
         return None
 
     def flags(self) -> tuple[str, ...]:

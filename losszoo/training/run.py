@@ -24,6 +24,7 @@ from losszoo.training.plan import Plan
 from losszoo.training.run_folder.progress import Progress
 from losszoo.training.run_folder.resume import Kept, read_run, resume_command
 from losszoo.training.run_folder.run_folder import NoRecord, Record, UnwritableError
+from losszoo.training.run_folder.trained_files import write_trained
 from losszoo.training.run_options import Options
 from losszoo.training.run_result import RunResult
 
@@ -256,7 +257,7 @@ def _record(make: Callable[[], Record], world: World | None) -> Record:
 
 def _conclude(plan: Plan, progress: Progress, parts: tuple[str, ...]) -> RunResult:
     """Score the best state, and write the result down."""
-    judged = plan.prediction.judge(plan.model, plan.data, parts, plan.deciding, answered=True)
+    judged, known = plan.prediction.judge(plan.model, plan.data, parts, plan.deciding, answered=True)
     classes = tuple(plan.task.class_names or [str(label) for label in range(plan.data.classes)])
     result = RunResult(
         loss=plan.config["loss"],
@@ -274,6 +275,7 @@ def _conclude(plan: Plan, progress: Progress, parts: tuple[str, ...]) -> RunResu
         class_names=tuple(plan.task.class_names),
         per_class=per_class(judged["test"].answers, classes) if plan.data.classes and "test" in judged else {},
     )
+    write_trained(plan, progress, known)
     features = plan.prediction.embedded(plan.model, plan.data.test) if "test" in parts else None
     if features is not None:
         plan.record.write_json("embedding.json", embedding_map(features, plan.data.test.targets, classes))

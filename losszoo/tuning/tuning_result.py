@@ -17,7 +17,7 @@ from losszoo.tasks.tables.frames import frame_of
 from losszoo.training.result_options import RESULT_OPTIONS
 from losszoo.tuning.storage import shown
 from losszoo.tuning.study import THREADS, Counts, best_of, count, default_of, running_elsewhere
-from losszoo.tuning.trial import DEFAULT, FAILED, VALUES
+from losszoo.tuning.trial import DEFAULT, FAILED, VALUES, folder_of
 from losszoo.tuning.tuning_options import TuneOptions
 from losszoo.tuning.tuning_plan import StudyPlan
 
@@ -41,6 +41,8 @@ class Best:
         loss: text of the loss.
         settings: the ``set`` of its runs, what was fixed included.
         command: the command line that repeats the first training; None for a loss that has no text.
+        run_dir: folder of the first training, which :func:`losszoo.load_run` takes; None where it is not on this
+            machine.
     """
 
     number: int
@@ -50,6 +52,7 @@ class Best:
     loss: str
     settings: Mapping[str, Any]
     command: str | None
+    run_dir: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -148,6 +151,7 @@ def _told(trial: FrozenTrial) -> dict[str, Any]:
 
 def _best(trial: FrozenTrial, plan: StudyPlan) -> Best:
     split, _ = plan.trainings[0]
+    folder = folder_of(plan, trial.number) / "run-0"
     # From the values alone: what else a shared storage says of a trial is not for a shell to run.
     loss, settings = plan.filled({} if DEFAULT in trial.user_attrs else trial.params)
     text, settings = loss if isinstance(loss, str) else plan.loss_text, {**settings, **split}
@@ -161,6 +165,7 @@ def _best(trial: FrozenTrial, plan: StudyPlan) -> Best:
         command=command_line(plan, text, settings, trial.user_attrs[THREADS])
         if plan.expression and flags_of(plan.given) and not any(map(callable, several(plan.options.metric)))
         else None,
+        run_dir=str(folder) if folder.is_dir() else None,
     )
 
 

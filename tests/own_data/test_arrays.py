@@ -24,6 +24,7 @@ RNG = np.random.default_rng(0)
 ROWS = RNG.normal(size=(60, 3)).astype(np.float32)
 IMAGES = RNG.normal(size=(60, 1, 8, 8)).astype(np.float32) + (np.arange(60) % 3)[:, None, None, None]
 THREE = np.arange(60) % 3
+PIXELS = (40 * IMAGES + 100).clip(0, 255).astype(np.uint8)
 
 
 @pytest.mark.parametrize(
@@ -281,6 +282,32 @@ def test_the_bundle_of_a_failed_step_holds_the_rows_that_were_read(tmp_path: Pat
     assert (result.status, result.guard["first"]["where"]) == ("stopped-by-guard", "input")
     batch = read(result.guard["first"]["bundle"])["batch"]
     assert batch["inputs"].isnan().flatten(1).any(1).sum() == 1
+
+
+class Bytes(Images):
+    def __getitem__(self, row: int) -> tuple[Any, int]:
+        return PIXELS[self.start + row], int(THREE[self.start + row])
+
+
+def _tensors(rows: slice) -> TensorDataset:
+    return TensorDataset(torch.from_numpy(PIXELS[rows]), torch.from_numpy(THREE[rows]))
+
+
+@pytest.mark.parametrize("make", ["arrays", "dataset", "tensors"])
+@pytest.mark.parametrize("loss", ["cross-entropy", "modern-nca"])
+def test_a_trained_run_takes_the_bytes_that_it_was_trained_on(tmp_path: Path, make: str, loss: str) -> None:
+    parts = slice(30), slice(30, 45), slice(45, 60)
+    given = [(PIXELS[part], THREE[part]) for part in parts]
+    task = {
+        "arrays": lambda: Task.from_arrays(*given[0], val=given[1], test=given[2]),
+        "dataset": lambda: Task.from_datasets(Bytes(30), Bytes(15, start=30), Bytes(15, start=45)),
+        "tensors": lambda: Task.from_datasets(*map(_tensors, parts)),
+    }[make]()
+    result = losszoo.run(loss, task, epochs=2, out=tmp_path)
+    trained = losszoo.load_run(result.run_dir)
+    assert trained.score(*given[2]) == result.metrics["test"]
+    as_numbers = (given[2][0] / 255).astype(np.float32)
+    np.testing.assert_array_equal(trained.predict_proba(given[2][0]), trained.predict_proba(as_numbers))
 
 
 def test_a_tensor_dataset_is_its_arrays() -> None:

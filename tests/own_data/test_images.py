@@ -143,6 +143,9 @@ def test_a_run_a_worker_and_a_resumed_run_meet_the_same_images(tmp_path: Path) -
     result = losszoo.run(resume=run)
     assert result.metrics == losszoo.run("cross-entropy", made, epochs=2, out=tmp_path / "runs").metrics
     assert result.class_names == ("cat", "dog", "owl")
+    test = made.splits().test
+    pixels = np.stack([np.asarray(Image.open(test.dataset.paths[row])).transpose(2, 0, 1) for row in test.dataset.rows])
+    assert losszoo.load_run(result.run_dir).score(pixels, test.targets) == result.metrics["test"]
     found = losszoo.compare(["focal"], [made], seeds=1, epochs=1, out=tmp_path / "c")
     assert not found.failures
 

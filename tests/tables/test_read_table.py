@@ -112,7 +112,7 @@ def test_a_file_that_is_no_table(tmp_path: Path, text: str, said: str) -> None:
             ('"1,234"', '"36,061"'),
             "column x must hold numbers with one reading, got '1,234', which may be 1234 or 1.234",
         ),
-        (("1.5", "inf"), "column x must hold finite numbers, got inf in row 2"),
+        (("1.5", "inf"), "column x must hold finite numbers of float32, got inf in row 2"),
         (("1.5", "old", "2.5", "new"), "column x must hold numbers alone, or words alone, got 'old' in row 2"),
         (("1 234", "36 061", "7"), "column x must hold numbers without anything between thousands, got '1 234' in row"),
         (("1'234", "36'061.5"), 'numbers without anything between thousands, got "1\'234" in row 1'),

@@ -6,10 +6,20 @@ import math
 
 import numpy as np
 import pytest
+import torch
 from sklearn import metrics as sk
 from sklearn.neighbors import KNeighborsClassifier
 
-from losszoo.training.evaluation.metrics import accuracy, average_precision, iou, mae, map_at_r, recall_at_1, rmse
+from losszoo.training.evaluation.metrics import (
+    accuracy,
+    average_precision,
+    iou,
+    mae,
+    map_at_r,
+    probabilities_of,
+    recall_at_1,
+    rmse,
+)
 
 RANDOM = np.random.RandomState(0)
 LABELS = RANDOM.randint(0, 3, 200)
@@ -112,3 +122,12 @@ def test_nothing_to_say_is_nan(value: float) -> None:
 def test_iou_of_two_empty_masks_is_one() -> None:
     assert iou(np.zeros((2, 1, 4, 4)), np.zeros((2, 1, 4, 4), dtype=bool)) == 1
     assert iou(np.zeros((2, 2)), np.ones((2, 2))) == 0
+
+
+def test_probabilities_that_are_nan_stay_nan() -> None:
+    """A row that no class takes is shared out alike; one that nothing is known of is not."""
+    shares = torch.tensor([[0.0, 0.0], [math.nan, 0.5], [0.1, 0.3]])
+    found = probabilities_of(shares)
+    assert found[0].tolist() == [0.5, 0.5]
+    assert found[1].isnan().all()
+    assert found[2].tolist() == pytest.approx([0.25, 0.75])

@@ -245,16 +245,19 @@ def test_retrieval_looks_into_its_own_part_only() -> None:
 
 @pytest.mark.parametrize("kind", installed().kinds)
 def test_every_kind_is_measured_by_what_is_announced(kind: str) -> None:
-    given = {
-        "segmentation": ("segmentation", Part(torch.randn(4, 1, 4, 4), torch.ones(4, 1, 4, 4))),
-        "regression": ("neighbors", Part(torch.randn(4, 3), torch.randn(4))),
-        "multilabel": ("binary", Part(torch.randn(4, 3), torch.eye(4)[:, :3])),
-        "multi-output": ("regression", Part(torch.randn(4, 3), torch.randn(4, 3))),
+    of_kind = {
+        "regression": ("neighbors", torch.randn(4)),
+        "segmentation": ("segmentation", torch.ones(4, 3, 4, 4)),
+        "multilabel": ("binary", torch.eye(4, 3)),
+        "multi-output": ("regression", torch.randn(4, 3)),
     }
-    classes = 0 if kind in given else 2 if kind == "binary" else 3
-    signature, rows = given.get(kind) or ("embedding", part(40, classes, 0))
-    unit = {"center": np.zeros(3), "scale": np.ones(3)} if kind == "multi-output" else {}
-    data = Prepared(rows, rows, rows, kind, classes, **unit)
-    model = Model(nn.Identity(), {name: nn.Identity() for name, _ in given.values()})
+    classes = {"binary": 2, **dict.fromkeys(of_kind, 0)}.get(kind, 3)
+    signature, targets = of_kind.get(kind, ("embedding", None))
+    maps = targets is not None and targets.ndim > 2
+    rows = part(40, max(classes, 2), 0)
+    rows = rows if targets is None else Part(torch.randn_like(targets) if maps else torch.randn(4, 3), targets)
+    unit = (np.zeros(3), np.ones(3)) if kind == "multi-output" else (0.0, 1.0)
+    data = Prepared(rows, rows, rows, kind, classes, *unit)
+    model = Model(nn.Identity(), {} if signature == "neighbors" else {signature: nn.Identity()})
     scores = Prediction(signature).score(model, data, ("train", "val"), (installed().kinds[kind].metrics[0], "max"))
     assert tuple(scores["train"]) == tuple(scores["val"]) == installed().kinds[kind].metrics

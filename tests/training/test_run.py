@@ -98,6 +98,8 @@ def test_run_folder(run: Run, tmp_path: Path) -> None:
         "history.json",
         "result.json",
         "steps.json",
+        "trained.json",
+        "trained.pt",
     ]
     assert read_json(folder / "result.json") == result.to_dict()
     assert ", ".join(result.to_dict()) == (

@@ -159,10 +159,16 @@ def lines_of(tuning: Tuning, asked: int) -> Iterator[str]:
     ranked = sorted(tuning.importance.items(), key=lambda item: -item[1])[:_MOST_IMPORTANT]
     if ranked:
         yield f"what mattered: {', '.join(f'{key} {share:.0%}' for key, share in ranked)}"
+    first_of = "" if len(best.values) == 1 else f", its first training ({best.values[0]:.4f})"
     if best.command:
-        first = "" if len(best.values) == 1 else f", its first training ({best.values[0]:.4f})"
-        yield f"the best again{first}:"
+        yield f"the best again{first_of}:"
         yield best.command
+    from losszoo.prediction.load_run import predict_command
+
+    predicting = predict_command(best.run_dir) if best.run_dir else ""
+    if predicting:
+        yield f"to predict new rows by it{first_of}:"
+        yield predicting
 
 
 def _rest_of(tuning: Tuning, asked: int) -> Iterator[str]:

@@ -16,6 +16,7 @@ from losszoo.cli.shared_options import counted
 from losszoo.cli.tables.class_table import class_table
 from losszoo.cli.tables.styled import room_of
 from losszoo.cli.threads import processes
+from losszoo.prediction.load_run import predict_command
 from losszoo.registry.specs import TaskSpec
 from losszoo.training.run_folder.resume import replay_command, resume_command
 
@@ -78,11 +79,16 @@ def render(result: RunResult, task: TaskSpec, room: int | None, by_class: bool =
 
 
 def next_steps(result: RunResult, twins: Mapping[str, str], target: str) -> Iterator[str]:
-    """What can be done about a run that did not end by itself; a command stands on a line of its own, to be pasted."""
+    """What can be done with a run, or about one that did not end by itself; a command stands on a line of its own, to
+    be pasted."""
     if result.status == "interrupted":
         yield "to resume:"
         yield resume_command(result.run_dir, processes(), result.loss, target)
     if result.status != "stopped-by-guard":
+        command = predict_command(result.run_dir)
+        if command:
+            yield "to predict new rows:"
+            yield command
         return
     counts = result.guard
     if not (counts["skipped"] or counts["rollbacks"]):

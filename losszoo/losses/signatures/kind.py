@@ -84,6 +84,24 @@ class Kind(ABC):
             expects: what the outputs are: "logits", "probabilities" or "log-probabilities".
         """
 
+    def predict(self, outputs: Tensor, data: Data, expects: str) -> Tensor:
+        """What a trained model predicts of each row, as a person reads it; arguments as of :meth:`score`.
+
+        Returns:
+            Labels, int64, where :attr:`labels`; numbers in the unit of the targets where :attr:`standardised`. By
+            default the outputs as they are.
+        """
+        return outputs
+
+    def probabilities(self, outputs: Tensor, data: Data) -> Tensor | None:
+        """The probability of each class, (N, C, ...), or of each mask; None where there are none.
+
+        Args:
+            outputs: as of :meth:`score`, as probabilities: of softmax or sigmoid, or shares of votes.
+            data: the prepared data.
+        """
+        return None
+
     def answers(self, outputs: Tensor, targets: Tensor, data: Data, expects: str) -> Mapping[str, Array]:
         """What a metric of one's choice is called with, as numpy arrays, by scikit-learn's words.
 

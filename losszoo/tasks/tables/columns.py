@@ -21,12 +21,18 @@ _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d+)?")
 # Thousands apart by something that is read nowhere else: a space, an apostrophe, a point before a comma.
 _APART = re.compile(r"[+-]?[1-9]\d{0,2}(([ '’\u00a0\u202f]\d{3})+([.,]\d+)?|(\.\d{3})+(,\d+)?)")
 _DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
+# What a comma may be, the numbers that have one, and how that is told.
+_COMMAS = {
+    "": (_THOUSANDS, "commas between thousands are left out"),
+    ".": (_DECIMAL_COMMA, "decimals are written with a comma"),
+}
 _WITH_UNIT = re.compile(r"([$€£¥]|[A-Z]{3})?\s*[+-]?\d[\d.,]*\s*[^\d\s.,]{0,12}")
 _DATE = re.compile(r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}([T ].*)?|\d{1,2}[-/.]\d{1,2}[-/.]\d{4}([T ].*)?")
 # Of the cells that are no gap: from so many on, the others are strangers among them.
 _MOST_OF = 0.8
 # From so many on, numbers with decimals are no words.
 _SOME_OF = 0.1
+_LARGEST = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,12 +44,14 @@ class Column:
         holds: "numbers", "yes-no", "words" or "dates".
         values: (N,) float64 of numbers, NaN for a gap, of dates the days since 1970; of words texts, "" for a gap.
         notes: of what was done to read it.
+        comma: what a comma in a text of a number is: "." in decimals, "" between thousands; None: not to be read.
     """
 
     name: str
     holds: str
     values: Array
     notes: tuple[str, ...] = ()
+    comma: str | None = None
 
     @property
     def gaps(self) -> Array:
@@ -73,10 +81,70 @@ def read_column(name: str, series: Any) -> Column:
         return _numbers(name, series.to_numpy(np.float64, na_value=np.nan))
     if types.is_datetime64_any_dtype(series):
         return Column(name, "dates", _days(series))
-    texts = np.array(["" if _is_gap(cell) else str(cell).strip() for cell in series], dtype=object)
+    return _of_texts(name, _texts(name, series))
+
+
+def read_column_like(name: str, series: Any, holds: str, comma: str | None) -> Column:
+    """A column of further rows, read as one of before, whatever its cells alone would tell.
+
+    Args:
+        name: of the column.
+        series: its cells.
+        holds: "numbers", "yes-no" or "words".
+        comma: see :class:`Column`.
+
+    Returns:
+        Its values; a text that is neither yes nor no is a gap, and a note says so.
+
+    Raises:
+        DataError: a cell that is no finite number in a column of numbers: names the column, the row and the cell.
+    """
+    from pandas.api import types
+
+    if holds == "numbers" and types.is_numeric_dtype(series) and not types.is_complex_dtype(series):
+        return _numbers(name, series.to_numpy(np.float64, na_value=np.nan))
+    texts = _texts(name, series)
+    if holds == "words":
+        return Column(name, holds, texts)
+    lower = np.array([text.lower() for text in texts], dtype=object)
+    gaps = np.array([not text or text in _GAPS for text in lower])
+    if holds == "yes-no":
+        return _yes_no_like(name, lower, gaps)
+    numbers = _parsed(texts[~gaps])
+    if comma is not None:
+        with_comma = [bool(_COMMAS[comma][0].fullmatch(text)) for text in texts[~gaps]]
+        read = _parsed([text.replace(",", comma) for text in texts[~gaps]])
+        numbers = np.where(np.isnan(numbers) & with_comma, read, numbers)
+    wrong = np.flatnonzero(np.isnan(numbers))
+    if len(wrong):
+        row = np.flatnonzero(~gaps)[wrong[0]]
+        raise DataError(
+            f"column {name} must hold numbers, as in training, got {texts[row]!r} in row {row + 1} "
+            f"({len(wrong)} such in all); leave the cell empty where the number is unknown"
+        )
+    return _numbers(name, _spread(numbers, gaps))
+
+
+def _yes_no_like(name: str, lower: Array, gaps: Array) -> Column:
+    """Also from 0 and 1, as a program writes it."""
+    yes, no = np.isin(lower, [*_YES, "1", "1.0"]), np.isin(lower, ["false", "no", "0", "0.0"])
+    strange = lower[~(yes | no | gaps)]
+    told = f"{name}: neither yes nor no in {len(strange)} of {len(lower)} rows" if len(strange) else ""
+    notes = (f"{told} (as {strange[0]!r}), taken as a gap",) if told else ()
+    return Column(name, "yes-no", np.where(yes, 1.0, np.where(no, 0.0, np.nan)), notes)
+
+
+def _texts(name: str, series: Any) -> Array:
+    """The cells as texts, "" where there is none."""
     if any(isinstance(cell, list | dict | tuple | set | np.ndarray) for cell in series):
         raise DataError(f"column {name} must hold one value in each row, got lists")
-    return _of_texts(name, texts)
+    return np.array(["" if _is_gap(cell) else _text(cell) for cell in series], dtype=object)
+
+
+def _text(cell: Any) -> str:
+    """A whole number has no decimals, also where a gap elsewhere in its column has made it a float."""
+    whole = isinstance(cell, float | np.floating) and float(cell).is_integer()
+    return str(int(cell)) if whole else str(cell).strip()
 
 
 def _is_gap(cell: Any) -> bool:
@@ -97,15 +165,12 @@ def _of_texts(name: str, texts: Array) -> Column:
         return Column(name, "words", np.where(gaps, "", texts))
     if are_numbers.all():
         return _numbers(name, _spread(numbers, gaps))
-    for pattern, comma, note in (
-        (_THOUSANDS, "", "commas between thousands are left out"),
-        (_DECIMAL_COMMA, ".", "decimals are written with a comma"),
-    ):
+    for comma, (pattern, note) in _COMMAS.items():
         if all(ok or pattern.fullmatch(text) for ok, text in zip(are_numbers, known, strict=True)):
             _refuse_two_readings(name, known[~are_numbers])
             read = _parsed(np.array([text.replace(",", comma) for text in known], dtype=object))
             column = _numbers(name, _spread(read, gaps))
-            return Column(name, "numbers", column.values, (note,))
+            return Column(name, "numbers", column.values, (note,), comma)
     if all(_DATE.fullmatch(text) for text in known):
         return Column(name, "dates", _days_of_texts(name, texts, gaps))
     _refuse_strangers(name, texts, gaps, numbers)
@@ -136,10 +201,10 @@ def _spread(known: Array, gaps: Array) -> Array:
 
 
 def _numbers(name: str, values: Array) -> Column:
-    endless = np.flatnonzero(np.isinf(values))
+    endless = np.flatnonzero(np.abs(values) > _LARGEST)
     if len(endless):
         raise DataError(
-            f"column {name} must hold finite numbers, got {values[endless[0]]} in row {endless[0] + 1} "
+            f"column {name} must hold finite numbers of float32, got {values[endless[0]]} in row {endless[0] + 1} "
             f"({len(endless)} such in all); leave the cell empty where the number is unknown"
         )
     return Column(name, "numbers", values)

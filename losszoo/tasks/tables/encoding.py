@@ -32,7 +32,12 @@ class WordCode:
 
     name: str
     words: tuple[str, ...]
-    has_rare: bool
+    rare: tuple[str, ...] = ()
+
+    @property
+    def has_rare(self) -> bool:
+        """Whether rare words share a column."""
+        return bool(self.rare)
 
 
 @dataclass(frozen=True)
@@ -105,6 +110,6 @@ def _words(columns: Sequence[Column], rows: Array) -> tuple[WordCode, ...]:
     encoder.fit(np.stack([column.values[rows] for column in columns], 1))
     rare = encoder.infrequent_categories_
     return tuple(
-        WordCode(column.name, tuple(w for w in words if few is None or w not in few), few is not None)
+        WordCode(column.name, tuple(w for w in words if few is None or w not in few), () if few is None else tuple(few))
         for column, words, few in zip(columns, encoder.categories_, rare, strict=True)
     )

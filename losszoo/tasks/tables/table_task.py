@@ -16,6 +16,7 @@ from losszoo.errors import DataError, UnknownNameError, UsageError, suggest
 from losszoo.registry.specs import TaskSpec
 from losszoo.tasks.tables.columns import Column, read_column
 from losszoo.tasks.tables.encoding import Encoding, fit_encoding
+from losszoo.tasks.tables.new_rows import Form, TableForm
 from losszoo.tasks.tables.read_table import digest_of, digest_of_frame, read_table
 from losszoo.tasks.tables.row_parts import (
     Parts,
@@ -110,6 +111,7 @@ class TableTask(Task):
             raise DataError(f"target {named} of {where} must have values, got none in {len(frame)} rows")
         frame = frame.iloc[rows].reset_index(drop=True)
         targets = [replace(target, values=target.values[rows]) for target in targets]
+        self._forms = tuple(map(Form.of, targets))
         several = len(targets) > 1
         read_them = read_targets(targets, options.kind) if several else _read_target(targets[0], options.kind)
         self.kind, self.targets, self.class_names = read_them
@@ -190,6 +192,10 @@ class TableTask(Task):
         train, val, test = self.parts(seed)
         inputs = fit_encoding(self.columns, train).inputs({column.name: column for column in self.columns})
         return Splits(*(Split(inputs[rows], self.targets[rows]) for rows in (train, val, test)))
+
+    def table_encoding(self, seed: int = 0) -> Mapping[str, Any]:
+        encoding = fit_encoding(self.columns, self.parts(seed)[0])
+        return TableForm(self._forms, tuple(map(Form.of, self.columns)), encoding).to_dict()
 
     def describe(self, seed: int = 0) -> dict[str, Any]:
         """What the table is, in plain data: rows, classes, columns and what is done with each."""

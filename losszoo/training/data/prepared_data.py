@@ -27,7 +27,7 @@ ToTensor = Callable[[Array], Tensor]
 CHUNK = 1024
 # Of the rows of a Dataset, where all of them are needed at once.
 _MOST_BYTES = 4 * 2**30
-_LARGEST = float(np.finfo(np.float32).max)
+_LARGEST = np.float64(np.finfo(np.float32).max)  # of numpy: a float of Python would become float16 beside float16
 
 
 @dataclass(frozen=True)
@@ -143,6 +143,45 @@ class LazyPart(Part):
 
 
 @dataclass(frozen=True)
+class Scaling:
+    """How the leading columns of a table are scaled, by what the training rows say; other inputs stay as they are.
+
+    Args:
+        mean: of the columns that are numbers; empty where nothing is scaled.
+        deviation: of the same columns, never 0.
+    """
+
+    mean: Array
+    deviation: Array
+
+    @classmethod
+    def fitted(cls, inputs: Array, numeric: int | None, weights: Array | None) -> Scaling:
+        """Mean and deviation of the numeric columns of the training rows.
+
+        Args:
+            inputs: of the training rows.
+            numeric: how many leading columns of (N, D) inputs are numbers; None for all of them.
+            weights: (N,), how often each row counts; None: all alike.
+        """
+        if inputs.ndim != 2:
+            return UNSCALED
+        mean, spread = _mean_and_deviation(inputs[:, :numeric].astype(np.float64), weights)
+        # A constant column says nothing, and stays 0. What float32 cannot resolve is rounding.
+        return cls(mean, np.where(spread <= 1e-7 * np.abs(mean), 1.0, spread))
+
+    def __call__(self, inputs: Array) -> Array:
+        """Float32 of the same shape."""
+        scaled = inputs.astype(np.float64)
+        columns = len(self.mean)
+        if columns:
+            scaled[:, :columns] = (scaled[:, :columns] - self.mean) / self.deviation
+        return scaled.astype(np.float32)
+
+
+UNSCALED = Scaling(np.zeros(0), np.ones(0))
+
+
+@dataclass(frozen=True)
 class Prepared:
     """All that training needs of the data.
 
@@ -154,9 +193,11 @@ class Prepared:
         classes: how many labels; 0 where the targets are numbers or masks.
         center: mean of the training targets where they are standardised, of several outputs (K,); else 0.
         scale: deviation of the training targets where they are standardised, of several outputs (K,); else 1.
+        scaling: of the inputs.
         class_counts: training rows, or pixels, of each label, by the weights of the rows; empty without labels.
         class_weights: (C,), how often the rows of each class count in the loss, beside their own weights
             (``recipe.class_weight``); None: all alike.
+        bytes_are_pixels: inputs were bytes, and have become numbers from 0 to 1; further bytes have to as well.
     """
 
     train: Part
@@ -166,8 +207,10 @@ class Prepared:
     classes: int
     center: float | Array = 0.0
     scale: float | Array = 1.0
+    scaling: Scaling = UNSCALED
     class_counts: tuple[float, ...] = ()
     class_weights: Tensor | None = None
+    bytes_are_pixels: bool = False
 
     def in_memory(self) -> Prepared:
         """The same with all rows at once.
@@ -194,18 +237,22 @@ def prepare(task: Task, seed: int, device: torch.device) -> Prepared:
     weights = {
         part: _row_weights(task, part, len(split.targets)) for part, split in zip(Splits._fields, splits, strict=True)
     }
-    mean, deviation = _moments(task, splits.train, weights["train"])
+    train_rows = splits.train  # those of a Dataset are used as it gives them
+    scaling = (
+        UNSCALED
+        if isinstance(train_rows, DatasetRows)
+        else Scaling.fitted(train_rows.inputs, task.numeric, weights["train"])
+    )
     if not kind.labels:
         _check_names(name, task.class_names, splits.train.targets)
     center, scale = _unit(splits.train.targets, weights["train"]) if kind.standardised else (0.0, 1.0)
 
     def inputs_of(inputs: Array) -> Tensor:
         with np.errstate(over="ignore", invalid="ignore"):  # of a Dataset that draws them: the guard speaks of it
-            return torch.from_numpy(((inputs - mean) / deviation).astype(np.float32)).to(device)
+            return torch.from_numpy(scaling(inputs)).to(device)
 
     def targets_of(targets: Array) -> Tensor:
-        scaled = (targets - center) / scale if kind.standardised else targets
-        return torch.from_numpy(np.array(scaled, dtype=np.int64 if classes else np.float32)).to(device)
+        return target_tensor(targets, kind, classes, center, scale).to(device)
 
     def tensors(part: str, split: Split | DatasetRows) -> Part:
         counting = weights[part]
@@ -216,7 +263,23 @@ def prepare(task: Task, seed: int, device: torch.device) -> Prepared:
 
     train, val, test = (tensors(part, split) for part, split in zip(Splits._fields, splits, strict=True))
     class_counts = _class_counts(splits.train.targets, classes, weights["train"])
-    return Prepared(train, val, test, kind.name, classes, center, scale, class_counts)
+    pixels = task.bytes_are_pixels or (isinstance(train_rows, DatasetRows) and train_rows.of_bytes)
+    known = center, scale, scaling, class_counts
+    return Prepared(train, val, test, kind.name, classes, *known, bytes_are_pixels=pixels)
+
+
+def target_tensor(targets: Array, kind: Kind, classes: int, center: float | Array, scale: float | Array) -> Tensor:
+    """Targets as a loss and a metric take them: whole labels, or numbers in float32.
+
+    Args:
+        targets: as a task gives them.
+        kind: of the task.
+        classes: how many labels there are; 0 for numbers.
+        center: of standardised targets.
+        scale: of standardised targets.
+    """
+    numbers = (targets - center) / scale if kind.standardised else targets
+    return torch.from_numpy(np.array(numbers, dtype=np.int64 if classes else np.float32))
 
 
 def _row_weights(task: Task, part: str, rows: int) -> Array | None:
@@ -310,7 +373,7 @@ def _check_split(where: str, kind: Kind, split: Split | DatasetRows, train: Spli
         shape = f"(N, {', '.join(map(str, _shape_of(train))) or 'columns'})"
         refuse(where, f"inputs must have shape {shape}", f"{split.inputs.shape}")
     for what, values in (("inputs", split.inputs), ("targets", split.targets)):
-        _check_finite(f"{where} {what}", values)
+        check_finite(f"{where} {what}", values)
     kind.check_targets(where, split.targets)
     if split.targets.shape[1:] != train.targets.shape[1:]:
         shape = f"(N, {', '.join(map(str, train.targets.shape[1:]))})"
@@ -329,11 +392,19 @@ def _check_rows(where: str, kind: Kind, rows: DatasetRows, train: Split | Datase
     if not rows.shape or rows.shape != _shape_of(train):
         shape = f"({', '.join(map(str, _shape_of(train))) or 'columns'})"
         refuse(where, f"inputs of a row must have shape {shape}", f"{rows.shape}")
+    check_finite(f"{where} targets", rows.targets)
     kind.check_targets(where, rows.targets)
-    _check_finite(f"{where} targets", rows.targets)
+    if rows.targets.shape[1:] != train.targets.shape[1:]:
+        shape = f"({', '.join(map(str, train.targets.shape[1:]))})"
+        refuse(where, f"targets of a row must have shape {shape}, as in training", f"{rows.targets.shape[1:]}")
 
 
-def _check_finite(where: str, values: Array) -> None:
+def check_finite(where: str, values: Array) -> None:
+    """Refuse what is no number, or none in float32; ``where`` begins the error.
+
+    Raises:
+        DataError: names the row and the column.
+    """
     if not np.issubdtype(values.dtype, np.number) and values.dtype != np.bool_:
         refuse(where, "must be numbers", f"dtype {values.dtype}")
     bad = np.argwhere(~(np.abs(values) <= _LARGEST))
@@ -341,7 +412,7 @@ def _check_finite(where: str, values: Array) -> None:
         row, *rest = bad[0]
         column = f", column {', '.join(map(str, rest))}" if rest else ""
         came = f"{values[tuple(bad[0])]} in row {row}{column} ({len(bad)} such in all)"
-        refuse(where, "must be finite in float32", f"{came}; drop or impute them before training")
+        refuse(where, "must be finite in float32", f"{came}; drop or impute them")
 
 
 def _mean_and_deviation(values: Array, weights: Array | None) -> tuple[Array, Array]:
@@ -363,18 +434,3 @@ def _unit(targets: Array, weights: Array | None) -> tuple[float | Array, float |
     center, scale = _mean_and_deviation(targets, weights)
     scale = np.where(scale == 0, 1.0, scale)
     return (center, scale) if targets.ndim > 1 else (float(center), float(scale))
-
-
-def _moments(task: Task, train: Split | DatasetRows, weights: Array | None) -> tuple[Array, Array]:
-    """Mean and deviation of the numeric columns of the training rows; 0 and 1 for everything else, and a Dataset."""
-    mean = np.zeros(_shape_of(train), np.float64)
-    deviation = np.ones(_shape_of(train), np.float64)
-    if isinstance(train, Split) and train.inputs.ndim == 2:
-        inputs = train.inputs
-        numeric = inputs.shape[1] if task.numeric is None else task.numeric
-        columns = inputs[:, :numeric].astype(np.float64)
-        mean[:numeric], spread = _mean_and_deviation(columns, weights)
-        # A constant column says nothing, and stays 0. What float32 cannot resolve is rounding.
-        constant = spread <= 1e-7 * np.abs(mean[:numeric])
-        deviation[:numeric] = np.where(constant, 1.0, spread)
-    return mean, deviation

@@ -200,6 +200,25 @@ def labels_of(outputs: torch.Tensor, expects: str) -> torch.Tensor:
     return labels
 
 
+def probabilities_of(shares: torch.Tensor) -> torch.Tensor:
+    """(N, C, ...) float64 probabilities that sum to 1, of (N, C, ...), or of (N, 1, ...) of the second class alone.
+
+    Shares of one class against the rest are divided by their sum; a row that every class refuses is shared out alike.
+
+    Args:
+        shares: in [0, 1].
+
+    Example:
+        >>> probabilities_of(torch.tensor([[0.25]])).tolist(), probabilities_of(torch.tensor([[0.25, 0.25]])).tolist()
+        ([[0.75, 0.25]], [[0.5, 0.5]])
+    """
+    shares = shares.double()
+    if shares.shape[1] == 1:
+        shares = torch.cat([1 - shares, shares], 1)
+    total = shares.sum(1, keepdim=True)
+    return torch.where(total == 0, 1 / shares.shape[1], shares / total)  # NaN stays NaN
+
+
 def numbers_of(outputs: torch.Tensor, data: Any) -> torch.Tensor:
     """Numbers in the unit of the targets, in float64, of standardised ones.
 

@@ -137,6 +137,20 @@ def _in_order(found: dict[str, float], asked: Sequence[Metric]) -> dict[str, flo
     return {**first, **found}
 
 
+def predictions_of(outputs: Tensor, data: Prepared, expects: str) -> Tensor:
+    """What a task of that kind predicts: labels, numbers in the unit of the targets, masks; raises alike."""
+    kind = installed().kind(data.kind)
+    with _whose(kind.name, "predict"):
+        return kind.predict(outputs, data, expects)  # type: ignore[no-any-return]
+
+
+def probabilities_of(outputs: Tensor, data: Prepared) -> Tensor | None:
+    """Probabilities from outputs that are some; None where the kind has none; raises alike."""
+    kind = installed().kind(data.kind)
+    with _whose(kind.name, "probabilities"):
+        return kind.probabilities(outputs, data)  # type: ignore[no-any-return]
+
+
 def _as_floats(scores: Mapping[str, float]) -> dict[str, float]:
     return {name: float(value) for name, value in scores.items()}
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -52,7 +53,7 @@ class Prediction:
         thorough: bool = True,
     ) -> dict[str, dict[str, float]]:
         """Metrics of the named parts: see :meth:`judge`."""
-        judged = self.judge(model, data, parts, deciding, thorough=thorough)
+        judged, _ = self.judge(model, data, parts, deciding, thorough=thorough)
         return {name: found.metrics for name, found in judged.items()}
 
     def judge(
@@ -64,8 +65,8 @@ class Prediction:
         *,
         thorough: bool = True,
         answered: bool = False,
-    ) -> dict[str, Judged]:
-        """Metrics of the named parts; NaN for a part without rows.
+    ) -> tuple[dict[str, Judged], Known | None]:
+        """Metrics of the named parts, NaN for a part without rows; and the training rows, where they vote.
 
         Args:
             model: trunk and heads; put into evaluation mode meanwhile.
@@ -80,21 +81,35 @@ class Prediction:
         names = (*(metric.name for metric in self.metrics), *kind.metrics)
         nothing = {name: Judged(dict.fromkeys(names, math.nan)) for name in parts if name not in filled}
         if not filled:
-            return nothing
+            return nothing, None
         with _evaluated(model):
             if not self.by_neighbors:
-                return nothing | {n: self._judged_head(model, data, getattr(data, n), answered) for n in filled}
+                return nothing | {n: self._judged_head(model, data, getattr(data, n), answered) for n in filled}, None
             features = {name: self._embedded(model, getattr(data, name)) for name in filled}
             among = {name: kind.score_features(features[name], getattr(data, name).targets) for name in filled}
             told = {name: Judged(found) for name, found in among.items() if found is not None}
             if len(told) == len(filled):
-                return nothing | told
+                return nothing | told, None
             for name in ("train", "val"):
                 if name not in features:
                     features[name] = self._embedded(model, getattr(data, name))
-            votes = self._judged_votes(features, data, filled, deciding, answered)
+            known = self._known(features, data, deciding)
+            votes = self._judged_votes(features, known, data, filled, answered)
             probed = kind.probe and (thorough or kind.probe == deciding[0])
-            return nothing | (_with_probe(votes, kind.probe, probe(features, filled, data)) if probed else votes)
+            return nothing | (_with_probe(votes, features, data) if probed else votes), known
+
+    def score_rows(self, model: Model, data: Prepared, rows: Part, known: Known | None) -> dict[str, float]:
+        """Metrics of rows that are in none of the parts; arguments as of :meth:`outputs`."""
+        with _evaluated(model):
+            if not self.by_neighbors:
+                return self._judged_head(model, data, rows).metrics
+            features = self._embedded(model, rows)
+            kind = installed().kind(data.kind)
+            if known is None:
+                return kind.score_features(features, rows.targets) or {}
+            data, named = replace(data, test=rows), {"train": known.features, "test": features}
+            votes = self._judged_votes(named, known, data, ("test",))
+            return (_with_probe(votes, named, data) if kind.probe else votes)["test"].metrics
 
     def known(self, model: Model, data: Prepared, deciding: tuple[str, str]) -> Known | None:
         """The training rows as :meth:`outputs` asks for them; None where it does not."""
@@ -129,6 +144,11 @@ class Prediction:
         with _evaluated(model):
             return self._embedded(model, part)
 
+    def features(self, model: Model, inputs: Tensor) -> Tensor:
+        """The features of each row, of length 1 where the loss compares by cosine."""
+        with _evaluated(model):
+            return self._embed(model, inputs)
+
     @property
     def by_neighbors(self) -> bool:
         """Whether it predicts from the training rows nearby, and not by a head."""
@@ -162,28 +182,43 @@ class Prediction:
             return self._soft(features, known.features, data, own)
         return knn_votes(features, known.features, data, (known.k,), own)[0]
 
-    def _judged_head(self, model: Model, data: Prepared, part: Part, answered: bool) -> Judged:
+    def judged(self, model: Model, data: Prepared, inputs: Tensor, known: Known | None = None) -> Tensor:
+        """What the kind of the task makes predictions of, and its metrics judge; arguments as of :meth:`outputs`."""
+        outputs = self.outputs(model, data, inputs, known)
+        return outputs if self.by_neighbors else self._of_signature(outputs, data)
+
+    def probabilities(self, model: Model, data: Prepared, inputs: Tensor, known: Known | None = None) -> Tensor:
+        """The same as probabilities, of a signature that has some: as metrics of probabilities judge them."""
+        if self.by_neighbors:
+            return self.outputs(model, data, inputs, known)
+        with _evaluated(model):
+            return self._shares(self._raw(model, inputs), data)
+
+    def _shares(self, raw: Tensor, data: Prepared) -> Tensor:
+        # In float64: a probability near 0 keeps its logarithm.
+        return self._of_signature(self._linked(raw.double(), "probabilities"), data)
+
+    def _of_signature(self, outputs: Tensor, data: Prepared) -> Tensor:
+        with whose(self.signature, "predict"):
+            return TABLE[self.signature].predict(outputs, data)
+
+    def _judged_head(self, model: Model, data: Prepared, part: Part, answered: bool = False) -> Judged:
         # The targets come with the rows: a Dataset may draw both.
         found = [(self._raw(model, chunk.inputs), chunk.targets) for chunk in part.chunks()]
         raw, targets = (torch.cat(tensors) for tensors in zip(*found, strict=True))
-        outputs = self._linked(raw, self.expects)
-        rules = TABLE[self.signature]
-        with whose(self.signature, "predict"):
-            outputs = rules.predict(outputs, data)
-        # In float64: a probability near 0 keeps its logarithm.
-        shares = (lambda: self._linked(raw.double(), "probabilities")) if "probabilities" in rules.expects else None
+        outputs = self._of_signature(self._linked(raw, self.expects), data)
+        shares = partial(self._shares, raw, data) if "probabilities" in TABLE[self.signature].expects else None
         told = Part(outputs, targets, part.weights)
         return judge_outputs(outputs, told, data, self.expects, self.metrics, shares, answered)
 
     def _judged_votes(
         self,
         features: Mapping[str, Tensor],
+        known: Known,
         data: Prepared,
         parts: tuple[str, ...],
-        deciding: tuple[str, str],
-        answered: bool,
+        answered: bool = False,
     ) -> dict[str, Judged]:
-        known = self._known(features, data, deciding)
         votes = {name: self._mixed(features[name], known, data, own=name == "train") for name in parts}
         return {name: judge_votes(votes[name], getattr(data, name), data, self.metrics, answered) for name in parts}
 
@@ -205,7 +240,8 @@ class Prediction:
         return torch.cat(mixed)
 
 
-def _with_probe(votes: Mapping[str, Judged], metric: str, probed: Mapping[str, float]) -> dict[str, Judged]:
+def _with_probe(votes: Mapping[str, Judged], features: Mapping[str, Tensor], data: Prepared) -> dict[str, Judged]:
+    metric, probed = installed().kind(data.kind).probe, probe(features, tuple(votes), data)
     return {name: replace(found, metrics={**found.metrics, metric: probed[name]}) for name, found in votes.items()}
 
 

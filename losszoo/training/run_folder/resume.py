@@ -285,7 +285,7 @@ def read_run(folder: Path) -> Kept:
         what = "it holds no config.json" if folder.is_dir() else "there is no such folder"
         what = "this is a file" if folder.is_file() else what
         raise NotResumableError(
-            f"resume must be given the folder of a run, got {folder} ({what}){_runs_inside(folder)}"
+            f"resume must be given the folder of a run, got {folder} ({what}){runs_inside(folder, _resuming)}"
         )
     if not isinstance(config, dict) or config.get("format") != FORMAT:
         came = config.get("format") if isinstance(config, dict) else type(config).__name__
@@ -293,7 +293,7 @@ def read_run(folder: Path) -> Kept:
             f"a run folder must be of format {FORMAT}, got format {came} in {folder}; resume it with the version "
             "of losszoo that wrote it"
         )
-    _check_parts(folder, config)
+    check_parts(folder, config)
     result = _json(folder, "result.json")
     if isinstance(result, dict) and result.get("status") == "interrupted":
         result = None
@@ -314,11 +314,16 @@ def read_run(folder: Path) -> Kept:
         ) from error
 
 
-def _runs_inside(folder: Path) -> str:
-    """The runs below a folder, the newest first, each as the command that resumes it; "" where there are none."""
+def runs_inside(folder: Path, command: Callable[[Path, Mapping[str, Any]], str]) -> str:
+    """The runs below a folder, the newest first, each as a command; "" where there are none.
+
+    Args:
+        folder: that is no run folder itself.
+        command: what is to be pasted, of a run folder and its config.
+    """
     paths = (path for path in islice(_below(folder, _LEVELS), _MOST_LOOKED_AT) if path.name == "config.json")
     runs = sorted((path.parent for path in paths), key=lambda run: -(run / "config.json").stat().st_mtime)
-    commands = [command for run in runs if (command := _command_of(run))]
+    commands = [text for run in runs if (text := _command_of(run, command))]
     if not commands:
         return ""
     more = f"\nand {len(commands) - _MOST_NAMED} more" if len(commands) > _MOST_NAMED else ""
@@ -335,20 +340,29 @@ def _below(folder: Path, levels: int) -> Iterator[Path]:
                 yield from _below(Path(entry.path), levels - 1)
 
 
-def _command_of(folder: Path) -> str:
-    """What resumes the run in a folder; "" where there is none that can be read."""
+def _resuming(folder: Path, config: Mapping[str, Any]) -> str:
+    own = "  # and its task, which is your own: --task file.py:NAME" if config.get("task_is_own") else ""
+    return resume_command(folder, config["world"], config["loss"]) + own
+
+
+def _command_of(folder: Path, command: Callable[[Path, Mapping[str, Any]], str]) -> str:
+    """The command of the run in a folder; "" where there is none that can be read."""
     try:
         config = read_json(folder / "config.json")
-        _check_parts(folder, config)
+        check_parts(folder, config)
         if config.get("format") != FORMAT:
             return ""
-        own = "  # and its task, which is your own: --task file.py:NAME" if config.get("task_is_own") else ""
-        return resume_command(folder, config["world"], config["loss"]) + own
+        return command(folder, config)
     except (OSError, UsageError, TypeError, AttributeError):  # a config.json of something else
         return ""
 
 
-def _check_parts(folder: Path, config: Mapping[str, Any]) -> None:
+def check_parts(folder: Path, config: Mapping[str, Any]) -> None:
+    """Refuse a config.json that lacks a part, or has one of another type.
+
+    Raises:
+        NotResumableError: names the part.
+    """
     for name, kind in _PARTS.items():
         if name not in config or not isinstance(config[name], kind):
             raise _damaged(folder, f"its part {name!r} is missing or of another type")

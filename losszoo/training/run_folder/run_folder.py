@@ -21,6 +21,8 @@ from losszoo.errors import UsageError
 from losszoo.training.guard.crash_bundle import Bundles
 
 CHECKPOINT = "checkpoint.pt"
+# What predicts: weights and the like, and plain data.
+TRAINED_TENSORS, TRAINED = "trained.pt", "trained.json"
 # Of a folder that took files before; a run that is resumed stays in it.
 _MAKE_ROOM = "make room on its disk"
 
@@ -30,7 +32,8 @@ class UnwritableError(UsageError):
 
 
 class Record:
-    """The folder of one run: config, history, steps and result as JSON, ``checkpoint.pt``, ``bundles/``.
+    """The folder of one run: config, history, steps and result as JSON, ``checkpoint.pt``, ``trained.pt``,
+    ``bundles/``.
 
     Args:
         folder: made where it does not exist.
@@ -100,6 +103,12 @@ class Record:
         with self._written():
             save_atomically(self.folder / CHECKPOINT, dict(state))
 
+    def write_trained(self, tensors: Mapping[str, Any], told: Mapping[str, Any]) -> None:
+        """What predicts: tensors, and the plain data that say what they are."""
+        with self._written():
+            save_atomically(self.folder / TRAINED_TENSORS, dict(tensors))
+            write_json(self.folder / TRAINED, told)
+
     @contextmanager
     def _written(self) -> Iterator[None]:
         try:
@@ -130,6 +139,9 @@ class NoRecord(Record):
         pass
 
     def write_checkpoint(self, state: Mapping[str, Any]) -> None:
+        pass
+
+    def write_trained(self, tensors: Mapping[str, Any], told: Mapping[str, Any]) -> None:
         pass
 
 

@@ -23,8 +23,14 @@ class MulticlassTask(Kind):
     labels = True
 
     def score(self, outputs: Tensor, targets: Tensor, data: Any, expects: str) -> dict[str, float]:
-        labels = metrics.labels_of(outputs, expects).cpu().numpy()
+        labels = self.predict(outputs, data, expects).cpu().numpy()
         return {"accuracy": metrics.accuracy(targets.cpu().numpy(), labels)}
+
+    def predict(self, outputs: Tensor, data: Any, expects: str) -> Tensor:
+        return metrics.labels_of(outputs, expects)
+
+    def probabilities(self, outputs: Tensor, data: Any) -> Tensor:
+        return metrics.probabilities_of(outputs)
 
     def answers(self, outputs: Tensor, targets: Tensor, data: Any, expects: str) -> dict[str, Any]:
         return _answers_of_labels(outputs, targets, expects)
@@ -51,19 +57,23 @@ class RegressionTask(Kind):
 
     name = "regression"
     natural = "regression"
-    metrics = ("rmse", "mae")
+    metrics: tuple[str, ...] = ("rmse", "mae")
     smaller = ("rmse", "mae")
     target_type = "continuous"
-    baselines = ("ridge", "knn", "gradient-boosting")
+    baselines: tuple[str, ...] = ("ridge", "knn", "gradient-boosting")
     standardised = True
 
     def score(self, outputs: Tensor, targets: Tensor, data: Any, expects: str) -> dict[str, float]:
-        numbers, wanted = (metrics.numbers_of(x, data).cpu().numpy() for x in (outputs, targets))
+        numbers = self.predict(outputs, data, expects).cpu().numpy()
+        wanted = metrics.numbers_of(targets, data).cpu().numpy()
         return {"rmse": metrics.rmse(wanted, numbers), "mae": metrics.mae(wanted, numbers)}
 
+    def predict(self, outputs: Tensor, data: Any, expects: str) -> Tensor:
+        return metrics.numbers_of(outputs, data)
+
     def answers(self, outputs: Tensor, targets: Tensor, data: Any, expects: str) -> dict[str, Any]:
-        numbers, wanted = (metrics.numbers_of(x, data).cpu().numpy() for x in (outputs, targets))
-        return {"targets": wanted, "predict": numbers}
+        numbers = self.predict(outputs, data, expects).cpu().numpy()
+        return {"targets": metrics.numbers_of(targets, data).cpu().numpy(), "predict": numbers}
 
 
 class MultilabelTask(Kind):
@@ -86,7 +96,7 @@ class MultilabelTask(Kind):
     def score(self, outputs: Tensor, targets: Tensor, data: Any, expects: str) -> dict[str, float]:
         """A label counts in the mean F1 if a row has or is given it, in the mean average precision if a row has it."""
         truth, scores = targets.cpu().numpy() > 0.5, outputs.cpu().numpy()
-        predicted = metrics.positives_of(outputs, expects).cpu().numpy()
+        predicted = self.predict(outputs, data, expects).cpu().numpy()
         return {
             "macro_f1": _mean_without_nan([metrics.f1(*label) for label in zip(truth.T, predicted.T, strict=True)]),
             "micro_f1": metrics.f1(truth, predicted),
@@ -96,38 +106,40 @@ class MultilabelTask(Kind):
             "subset_accuracy": metrics.subset_accuracy(truth, predicted),
         }
 
+    def predict(self, outputs: Tensor, data: Any, expects: str) -> Tensor:
+        return metrics.positives_of(outputs, expects)
+
+    def probabilities(self, outputs: Tensor, data: Any) -> Tensor:
+        """Of each label on its own: a row may have several."""
+        return outputs.double()
+
     def answers(self, outputs: Tensor, targets: Tensor, data: Any, expects: str) -> dict[str, Any]:
-        labels = {"targets": targets > 0.5, "predict": metrics.positives_of(outputs, expects)}
+        labels = {"targets": targets > 0.5, "predict": self.predict(outputs, data, expects)}
         scores = torch.nan_to_num(outputs.detach().double(), nan=torch.nan)
         found = {name: values.cpu().numpy().astype(np.int64) for name, values in labels.items()}
         return {**found, "decision_function": scores.cpu().numpy()}
 
 
-class MultiOutputTask(Kind):
+class MultiOutputTask(RegressionTask):
     """Several numbers for each row, each in a unit of its own."""
 
     name = "multi-output"
     natural = "regression"
     metrics = ("r2", "rmse", "mae")
-    smaller = ("rmse", "mae")
     baselines = ("ridge", "knn")
     target_type = "continuous-multioutput"
-    standardised = True
     target_shape = "(N, K)"
     target_dims = 2
 
     def score(self, outputs: Tensor, targets: Tensor, data: Any, expects: str) -> dict[str, float]:
         """The mean over the outputs, each measured in its own unit; NaN where one of them is."""
-        numbers, wanted = (metrics.numbers_of(x, data).cpu().numpy() for x in (outputs, targets))
+        numbers = self.predict(outputs, data, expects).cpu().numpy()
+        wanted = metrics.numbers_of(targets, data).cpu().numpy()
         measures = {"r2": metrics.r2, "rmse": metrics.rmse, "mae": metrics.mae}
         return {
             name: float(np.mean([measure(*output) for output in zip(wanted.T, numbers.T, strict=True)]))
             for name, measure in measures.items()
         }
-
-    def answers(self, outputs: Tensor, targets: Tensor, data: Any, expects: str) -> dict[str, Any]:
-        numbers, wanted = (metrics.numbers_of(x, data).cpu().numpy() for x in (outputs, targets))
-        return {"targets": wanted, "predict": numbers}
 
 
 class SegmentationTask(Kind):
@@ -149,8 +161,15 @@ class SegmentationTask(Kind):
             _refuse(where, f"be in [0, 1] ({labels})", f"{outside[0]}")
 
     def score(self, outputs: Tensor, targets: Tensor, data: Any, expects: str) -> dict[str, float]:
-        masks = metrics.positives_of(outputs, expects).cpu().numpy()
+        masks = self.predict(outputs, data, expects).cpu().numpy()
         return {"iou": metrics.iou(targets.cpu().numpy() > 0.5, masks)}
+
+    def predict(self, outputs: Tensor, data: Any, expects: str) -> Tensor:
+        return metrics.positives_of(outputs, expects)
+
+    def probabilities(self, outputs: Tensor, data: Any) -> Tensor:
+        """Of each mask on its own: a pixel may lie in several."""
+        return outputs
 
     def answers(self, outputs: Tensor, targets: Tensor, data: Any, expects: str) -> dict[str, Any]:
         """Of all pixels of all masks together."""
@@ -178,9 +197,15 @@ class SemanticSegmentationTask(Kind):
 
     def score(self, outputs: Tensor, targets: Tensor, data: Any, expects: str) -> dict[str, float]:
         counts = targets != self.ignored_label
-        predicted = metrics.labels_of(outputs, expects)[counts].cpu().numpy()
+        predicted = self.predict(outputs, data, expects)[counts].cpu().numpy()
         truth = targets[counts].cpu().numpy()
         return {"mean_iou": metrics.mean_iou(truth, predicted), "accuracy": metrics.accuracy(truth, predicted)}
+
+    def predict(self, outputs: Tensor, data: Any, expects: str) -> Tensor:
+        return metrics.labels_of(outputs, expects)
+
+    def probabilities(self, outputs: Tensor, data: Any) -> Tensor:
+        return metrics.probabilities_of(outputs)
 
     def answers(self, outputs: Tensor, targets: Tensor, data: Any, expects: str) -> dict[str, Any]:
         """Of all pixels that count, of all images together."""
@@ -224,11 +249,7 @@ def _answers_of_labels(outputs: Tensor, targets: Tensor, expects: str) -> dict[s
     # An order is all that counts, and scikit-learn takes no infinite score.
     found["decision_function"] = torch.nan_to_num(scores, nan=torch.nan)
     if expects != "logits":
-        shares = given.exp() if expects == "log-probabilities" else given
-        shares = torch.cat([1 - shares, shares], 1) if shares.shape[1] == 1 else shares
-        # One against the rest; a row that every class refuses is shared out alike.
-        shares = (shares + 1e-300) / (shares + 1e-300).sum(1, keepdim=True)
-        found["predict_proba"] = shares
+        found["predict_proba"] = metrics.probabilities_of(given.exp() if expects == "log-probabilities" else given)
     return {name: values.cpu().numpy() for name, values in found.items()}
 
 

@@ -1,0 +1,236 @@
+"""A trained model that predicts: everything that a run folder tells of it, without its data."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from losszoo.common.foreign_code import level_of_user
+from losszoo.common.seeding import with_threads
+from losszoo.errors import DataError, UsageError
+from losszoo.losses.signatures import TABLE
+from losszoo.prediction.export import export_network
+from losszoo.prediction.new_inputs import NewInputs, NewTargets, given_targets, read_inputs, targets_in
+from losszoo.tasks.tables.new_rows import TableForm, class_values
+from losszoo.training.data.batch_inputs import Model
+from losszoo.training.data.prepared_data import Part, Prepared
+from losszoo.training.evaluation.knn import Known
+from losszoo.training.evaluation.outputs import predictions_of, probabilities_of
+from losszoo.training.evaluation.predict import Prediction
+from losszoo.training.evaluation.trained_network import TrainedNetwork
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """What a trained model is made of.
+
+    Args:
+        network: trunk and heads, in evaluation.
+        prediction: how the loss predicts.
+        data: shape, unit and scaling of the data.
+        known: the training rows, where they vote.
+        form: of a table.
+        threads: that the run computed with; others give other last digits.
+    """
+
+    network: Model
+    prediction: Prediction
+    data: Prepared
+    known: Known | None
+    form: TableForm | None
+    threads: int
+
+
+class TrainedModel:
+    """What a run has learned; :func:`losszoo.load_run` gives it.
+
+    Rows to predict are given as the task of the run had them. Of a table: a DataFrame, or the path of a CSV, TSV or
+    Parquet file with the same columns; they are found by their names, further ones are ignored, and the target is not
+    needed. Of any other task: an array or tensor (N, ...), or the path of a .npy file. A word that training rows do not
+    have is no reason to refuse a row: it is predicted, and a warning says how many there are.
+
+    Attributes:
+        folder: of the run.
+        loss: text of the loss.
+        task: name of the task.
+        kind: of the task.
+        metric: that decided which epoch is the best.
+        class_names: of the labels, in their order; empty without.
+        classes: what :meth:`predict` gives for each label: words, numbers or booleans as the target's column holds
+            them, labels from 0 of arrays; None without classes.
+        target: the column that is predicted, of a table, several joined by ", "; else "".
+        input_names: of the inputs of :attr:`model`, of a table; else empty.
+        model: the network as a ``torch.nn.Module`` in evaluation, from :meth:`inputs` to the logits of its head, to
+            numbers in the unit of the targets, or to the embedding where the loss has no head. It scales itself.
+        notes: of what is unusual about the run.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        loss: str,
+        task: str,
+        metric: str,
+        class_names: tuple[str, ...],
+        parts: Parts,
+        notes: tuple[str, ...] = (),
+    ) -> None:
+        self.folder, self.loss, self.task, self.metric = folder, loss, task, metric
+        self.class_names, self.notes = class_names, notes
+        self._parts = parts
+        data, form = parts.data, parts.form
+        self.kind = data.kind
+        self.target = ", ".join(target.name for target in form.targets) if form else ""
+        self.input_names = form.encoding.names if form else ()
+        self.classes: Array | None = None
+        if data.classes:
+            self.classes = class_values(form.targets[0].holds, class_names) if form else np.arange(data.classes)
+        self.model = TrainedNetwork(parts.network, parts.prediction, data, data.scaling)
+
+    def __repr__(self) -> str:
+        return f"<trained model of {self.loss} on {self.task}, {self.folder}>"
+
+    def predict(self, X: Any) -> Array:  # noqa: N803
+        """(N,) classes as :attr:`classes` has them, numbers in the unit of the targets, or masks (N, C, ...).
+
+        Of several targets (N, K): True where a row has a label, or a number of each output.
+
+        Raises:
+            UsageError: a column is missing, or the loss makes no predictions.
+            DataError: rows that cannot be predicted; names row and column.
+        """
+        return self.predicted(self._warned(X))
+
+    def predict_proba(self, X: Any) -> Array:  # noqa: N803
+        """(N, C) probabilities of the classes, of each of several labels, or (N, C, ...) of pixels.
+
+        Softmax or sigmoid of the logits, or shares of the votes of training rows; raises as :meth:`predict`.
+        """
+        return self.probabilities(self._warned(X))
+
+    def embed(self, X: Any) -> Array:  # noqa: N803
+        """(N, D) features of the trunk, of length 1 where the loss compares by cosine; raises as :meth:`predict`."""
+        parts = self._parts
+        with with_threads(parts.threads):
+            return parts.prediction.features(parts.network, self._scaled(self._warned(X))).numpy()
+
+    def score(self, X: Any, y: Any = None) -> dict[str, float]:  # noqa: N803
+        """The metrics of the run on rows that are known; each row counts once. Raises as :meth:`predict`.
+
+        Args:
+            X: the rows.
+            y: their targets, as those of training; of a table they stand in the columns of the targets.
+        """
+        given = self._warned(X)
+        if y is None:
+            targets = self.targets_in(given)
+            if targets is None:
+                raise UsageError(f"y must be given, as the rows of {self.task} have no {self.target or 'target'}")
+        elif self._parts.form is not None:
+            raise UsageError(f"y must be left out, as rows of a table have it in their column {self.target}")
+        else:
+            targets = given_targets(y, self.task, self._parts.data, len(given.inputs))
+        if not len(targets.rows):
+            raise DataError(f"{self.target} must be known in some rows, got none")
+        for note in targets.notes:
+            warnings.warn(note, stacklevel=level_of_user())
+        return self.scored(given, targets)
+
+    def inputs(self, X: Any) -> Array:  # noqa: N803
+        """What :attr:`model` and an exported program take, (N, ...) float32; raises as :meth:`predict`.
+
+        Of a table the columns are encoded, and named in :attr:`input_names`.
+        """
+        return self._warned(X).inputs.astype(np.float32)
+
+    def export(self, path: str | Path) -> Path:
+        """Write :attr:`model` as a program that needs no losszoo.
+
+        Args:
+            path: ".pt2" for :func:`torch.export.load`, ".onnx" for ONNX. Any number of rows is one call.
+
+        Returns:
+            The path.
+
+        Raises:
+            UsageError: another ending, packages that are missing, or a network that cannot be exported; says why.
+        """
+        return export_network(self.model, self._parts.data.train.inputs, Path(path))
+
+    # What the command line calls, where rows are read once and notes are printed.
+
+    def read(self, X: Any) -> NewInputs:  # noqa: N803
+        """The rows, checked and encoded."""
+        return read_inputs(X, self.task, self._parts.data, self._parts.form)
+
+    def predicted(self, given: NewInputs) -> Array:
+        """See :meth:`predict`."""
+        found = self._found(given)
+        return found if self.classes is None or found.dtype.kind == "f" else self.classes[found]
+
+    def named(self, given: NewInputs) -> Array:
+        """The same with the names of the classes, where they have any."""
+        found = self._found(given)
+        return np.array(self.class_names)[found] if self.class_names and found.dtype.kind == "i" else found
+
+    def _found(self, given: NewInputs) -> Array:
+        """Labels, numbers or masks; what a kind leaves as it is, are numbers."""
+        parts = self._parts
+        expects = "probabilities" if parts.prediction.by_neighbors else parts.prediction.expects
+        return predictions_of(self._judged(given), parts.data, expects).cpu().numpy()
+
+    def probabilities(self, given: NewInputs) -> Array:
+        """See :meth:`predict_proba`."""
+        rules = TABLE[self._parts.prediction.signature]
+        able = not rules.has_head or "probabilities" in rules.expects
+        found = probabilities_of(self._judged(given, probabilities=True), self._parts.data) if able else None
+        if found is None:
+            raise UsageError(
+                f"probabilities must come from a loss and a task that have some, got {self.loss} on {self.task}, a "
+                f"{self.kind} task; predict gives its predictions"
+            )
+        return found.cpu().numpy()
+
+    def targets_in(self, given: NewInputs) -> NewTargets | None:
+        """The targets that a table holds beside its inputs; None where it lacks a column of them."""
+        form = self._parts.form
+        if form is None or not all(target.name in given.frame.columns for target in form.targets):
+            return None
+        return targets_in(given.frame, self.task, form, self.class_names, self._parts.data)
+
+    def scored(self, given: NewInputs, targets: NewTargets) -> dict[str, float]:
+        """See :meth:`score`."""
+        parts = self._parts
+        known_rows = Part(self._scaled(replace(given, inputs=given.inputs[targets.rows])), targets.targets)
+        with with_threads(parts.threads):
+            return parts.prediction.score_rows(parts.network, parts.data, known_rows, parts.known)
+
+    def _warned(self, X: Any) -> NewInputs:  # noqa: N803
+        given = self.read(X)
+        for note in given.notes:
+            warnings.warn(note, stacklevel=level_of_user())
+        return given
+
+    def _scaled(self, given: NewInputs) -> Tensor:
+        return torch.from_numpy(self._parts.data.scaling(given.inputs))
+
+    def _judged(self, given: NewInputs, *, probabilities: bool = False) -> Tensor:
+        """What the kind makes predictions of."""
+        parts = self._parts
+        if parts.prediction.by_neighbors and parts.known is None:
+            raise UsageError(
+                f"predictions must come from a head, or from training rows of the same labels, got {self.loss} on "
+                f"{self.task}, a {self.kind} task whose rows find each other; embed gives their embedding"
+            )
+        judged = parts.prediction.probabilities if probabilities else parts.prediction.judged
+        with with_threads(parts.threads):
+            return judged(parts.network, parts.data, self._scaled(given), parts.known)
