@@ -7,7 +7,6 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Callable
-from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +33,9 @@ def told(group: str = GROUP) -> list[tuple[str, str, str, str]]:
 def by_importlib(group: str = GROUP) -> list[tuple[str, str, str, str]]:
     points = importlib.metadata.entry_points(group=group)
     owners = [(p, p.dist.metadata) for p in points if p.dist is not None]
-    return sorted((p.name, p.value, m["Name"] or UNKNOWN, m["Version"] or "") for p, m in owners)
+    # A missing header: None of importlib.metadata, a KeyError of the package importlib_metadata, which takes its place.
+    first = {"Name": UNKNOWN, "Version": ""}
+    return sorted((p.name, p.value, *((m.get_all(key) or [first[key]])[0] for key in first)) for p, m in owners)
 
 
 def test_what_is_installed_here() -> None:
@@ -106,10 +107,22 @@ def test_a_finder_that_knows_distributions_is_asked(tmp_path: Path, monkeypatch:
             return None
 
         def find_distributions(self, context: Any = None) -> Any:
-            return PathFinder.find_distributions(importlib.metadata.DistributionFinder.Context(path=[str(hidden)]))
+            context = importlib.metadata.DistributionFinder.Context(path=[str(hidden)])
+            return importlib.metadata.MetadataPathFinder.find_distributions(context)
 
     monkeypatch.setattr(sys, "meta_path", [*sys.meta_path, Finder()])
     assert ("a", "json", "hidden", "1.0") in told()
+
+
+def test_the_package_importlib_metadata_changes_nothing() -> None:
+    """It takes the place of Python's own finder of distributions as soon as any library imports it."""
+    pytest.importorskip("importlib_metadata")
+    script = (
+        "import importlib_metadata\nfrom losszoo.registry.discovery import declared, owner_of\n"
+        "print(sorted((p.name, p.value, *owner_of(p)) for p in declared('losszoo')[0]))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=600, check=False)
+    assert done.stdout == f"{told()}\n", done.stderr
 
 
 def test_importlib_metadata_is_not_loaded_for_what_pip_writes(tmp_path: Path) -> None:
