@@ -34,13 +34,16 @@ def test_what_it_says_works(tmp_path: Path) -> None:
 
 
 def test_nothing_is_overwritten(tmp_path: Path) -> None:
-    (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "README.md").write_text("dear to me")
-    done = CliRunner().invoke(main, ["new-plugin", "mine", "--out", str(tmp_path), "--json"])
+    (tmp_path / "tidy-losses").mkdir()
+    (tmp_path / "tidy-losses" / "README.md").write_text("dear to me")
+    done = CliRunner().invoke(main, ["new-plugin", "tidy-losses", "--out", str(tmp_path), "--json"])
     assert done.exit_code == 2
     message = json.loads(done.stdout)["error"]["message"]
-    assert message == f"the folder must be a new one, got {tmp_path}/mine, which exists; choose another NAME or --out"
-    assert kept_in(tmp_path) == {"mine/README.md": "dear to me"}
+    assert (
+        message
+        == f"the folder must be a new one, got {tmp_path}/tidy-losses, which exists; choose another NAME or --out"
+    )
+    assert kept_in(tmp_path) == {"tidy-losses/README.md": "dear to me"}
 
 
 def test_the_document_names_what_was_written(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from losszoo.common.text import in_one_line
 from losszoo.common.timeouts import Alarm, TimeUpError
 from losszoo.comparison.cell import HUNG, Cell, now
 from losszoo.comparison.compare_options import FREE
-from losszoo.errors import LosszooError, UsageError
+from losszoo.errors import LosszooError, UntrustedError, UsageError
 
 
 @dataclass(frozen=True)
@@ -171,7 +171,7 @@ def _run(cell: Cell) -> dict[str, Any]:
             free = {key: cell.options[key] for key in (*FREE, "model") if key in cell.options}
             own = {"task": cell.given} if needs_code(cell.given) else {}
             return run(cell.loss, resume=cell.run_dir, **own, **free).to_dict()
-        except NotResumableError:  # damaged, of another version or another loss: a new run
+        except (NotResumableError, UntrustedError):  # damaged, of another version, loss or network: a new run
             pass
     _discard(cell.run_dir)
     return run(cell.loss, cell.given, seed=cell.seed, run_dir=cell.run_dir, **cell.options).to_dict()

@@ -238,11 +238,6 @@ def test_numbers_beyond_float32_are_refused() -> None:
         model.predict(DIABETES[0] * 1e60)
 
 
-def test_weights_of_samples_are_none_of_its_arguments() -> None:
-    with pytest.raises(TypeError, match="sample_weight"):
-        LossClassifier().fit(*IRIS, sample_weight=np.ones(150))  # type: ignore[call-arg]
-
-
 @pytest.mark.filterwarnings("ignore:the weight of nca-ratio is 0:UserWarning")
 def test_a_loss_that_is_not_finite() -> None:
     with pytest.raises(NonFiniteError, match=r"LossClassifier\(loss='never'\) stopped after 0 epochs: "):

@@ -153,6 +153,8 @@ class Kept:
     def options(self, **beside: Any) -> Options:
         """As the run was started, all defaults written out; ``beside`` are those that decide nothing."""
         config = self.config
+        if "trunk" in config["model"]:  # it would pass by the question whether the network may run
+            raise _damaged(self.folder, "model must hold the options of the network, got a trunk")
         groups = {
             "model": {**({} if self._has_own_network else {"trunk": config["trunk"]}), **config["model"]},
             "recipe": config["recipe"],
