@@ -45,7 +45,7 @@ def precision_at_1(embeddings: Any, labels: Any, *, gallery: Any = None, gallery
 def recall_at_k(embeddings: Any, labels: Any, k: int = 1, *, gallery: Any = None, gallery_labels: Any = None) -> float:
     """Share of rows that find their label among the k nearest rows.
 
-    As metric learning counts it: one hit is enough, however many rows share the label.
+    As metric learning counts it: one hit is enough, no matter how many rows share the label.
 
     Args:
         embeddings: (N, D), an array or a tensor, compared by Euclidean distance; of equally near rows the one with the
