@@ -54,7 +54,7 @@ def test_a_tuning_keeps_it_in_its_command() -> None:
 
 
 def test_labels_of_pixels_are_weighted_by_the_loss() -> None:
-    said = r"class_weight must be left out on .* got balanced; give it to the loss: cross-entropy\(weight=\["
+    said = r"class_weight must be left out on .* got balanced; give it to the loss as its option weight=\["
     with pytest.raises(losszoo.UsageError, match=said):
         make_plan("cross-entropy", "digits-semantic", Options(class_weight="balanced"), NoRecord())
 

@@ -116,6 +116,6 @@ def with_class_weight(data: Prepared, text: str | None, spec: TaskSpec, names: S
         option = f"weight=[{', '.join(f'{weight:.4g}' for weight in weights)}]"
         raise UsageError(
             f"class_weight must be left out on {spec.name}, a {spec.kind} task with a label for each pixel, "
-            f"got {text}; give it to the loss: cross-entropy({option})"
+            f"got {text}; give it to the loss as its option {option}"
         )
     return replace(data, class_weights=torch.tensor(weights, device=data.train.targets.device))
