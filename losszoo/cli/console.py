@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rich.console import Console, RenderableType
 from rich.table import Table
@@ -59,6 +59,7 @@ def fitted(columns: Sequence[Column], rows: Cells, room: int | None) -> tuple[Ta
         room: columns of the terminal; None in a pipe.
     """
     cells = [tuple(Text(printable(cell)) for cell in row) for row, _ in rows]
+    columns = [replace(column, head=printable(column.head)) for column in columns]
     widths = [max([len(column.head), *(row[i].cell_len for row in cells)]) for i, column in enumerate(columns)]
     shown = [i for i in range(len(columns)) if any(row[i].plain for row in cells)]
     gone = []

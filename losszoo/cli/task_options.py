@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from losszoo.common.text import printable
 from losszoo.errors import UsageError
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def say_notes(tasks: Iterable[str | Task]) -> tuple[str, ...]:
         if isinstance(task, str):
             continue
         for note in task.notes[:_MOST_NOTES]:
-            click.echo(f"note: {note}", err=True)
+            click.echo(f"note: {printable(note)}", err=True)
         rest = len(task.notes) - _MOST_NOTES
         if rest > 0:
             flags = task.flags()[1:]

@@ -14,7 +14,7 @@ from torch import nn
 from losszoo.common.files import DamagedError, read_json
 from losszoo.common.seeding import isolated
 from losszoo.common.text import in_one_line
-from losszoo.errors import UntrustedError, UsageError
+from losszoo.errors import LosszooError, UntrustedError, UsageError
 from losszoo.prediction.trained_model import Parts, TrainedModel
 from losszoo.tasks.tables.new_rows import TableForm
 from losszoo.training.build_loss import make_model
@@ -61,7 +61,9 @@ def load_run(folder: str | Path, *, model: Any = None, metric: Any = None, trust
     trunk = _trunk(folder, config, model, trust)
     try:
         return _loaded(folder, config, trained, trunk, Kept(folder, config).metrics(metric) if metric else ())
-    except (KeyError, TypeError, AttributeError) as error:
+    except LosszooError:
+        raise
+    except (KeyError, TypeError, AttributeError, ValueError, IndexError, OverflowError) as error:
         raise not_as_written(folder, error) from error
 
 

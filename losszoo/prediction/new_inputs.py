@@ -145,7 +145,7 @@ def targets_in(frame: Any, name: str, form: TableForm, class_names: tuple[str, .
         numbers = form.numbers(frame)
         rows = np.flatnonzero(~np.isnan(numbers.reshape(len(numbers), -1)).any(1))
         left_out, why = len(numbers) - len(rows), f"no {column}"
-        targets = numbers[rows].astype(np.float32)
+        targets = numbers[rows]
         kind.check_targets(f"{name}: new", targets)
     else:
         labels = form.labels(frame, class_names)

@@ -94,6 +94,8 @@ class TrainedModel:
         self.classes: Array | None = None
         if data.classes:
             self.classes = class_values(form.targets[0].holds, class_names) if form else np.arange(data.classes)
+            if len(self.classes) != data.classes:
+                raise ValueError(f"{len(self.classes)} names of {data.classes} classes")
         self.model = TrainedNetwork(parts.network, parts.prediction, data, data.scaling)
 
     def __repr__(self) -> str:
@@ -146,11 +148,12 @@ class TrainedModel:
         return self.scored(given, targets)
 
     def inputs(self, X: Any) -> Array:  # noqa: N803
-        """What :attr:`model` and an exported program take, (N, ...) float32; raises as :meth:`predict`.
+        """What :attr:`model` and an exported program take, (N, ...); raises as :meth:`predict`.
 
-        Of a table the columns are encoded, and named in :attr:`input_names`.
+        Float32, or float64 where a column lies so far from 0, as seconds since 1970 do, that float32 would lose its
+        differences. Of a table the columns are encoded, and named in :attr:`input_names`.
         """
-        return self._warned(X).inputs.astype(np.float32)
+        return self._warned(X).inputs.astype(self._parts.data.scaling.dtype_of_inputs)
 
     def export(self, path: str | Path) -> Path:
         """Write :attr:`model` as a program that needs no losszoo.
@@ -164,7 +167,9 @@ class TrainedModel:
         Raises:
             UsageError: another ending, packages that are missing, or a network that cannot be exported; says why.
         """
-        return export_network(self.model, self._parts.data.train.inputs, Path(path))
+        data = self._parts.data
+        rows = data.train.inputs.to(torch.from_numpy(np.zeros(0, data.scaling.dtype_of_inputs)).dtype)
+        return export_network(self.model, rows, Path(path))
 
     # What the command line calls, where rows are read once and notes are printed.
 

@@ -91,10 +91,11 @@ class LossClassifier(ClassifierMixin, LabelEstimator):  # type: ignore[misc]
             return given
         places = {label: place for place, label in enumerate(self.classes_.tolist())}
         unknown = [label for label in given if label not in places]
-        if unknown:
+        # As in scikit-learn: a fold may lack a rare class; where all of its own have a weight, no name is wrong.
+        if unknown and not places.keys() <= given.keys():
             known = ", ".join(map(repr, places))
             raise UsageError(f"class_weight must be by the labels of y, {known}, got {unknown[0]!r}")
-        return as_text({places[label]: weight for label, weight in given.items()})
+        return as_text({places[label]: weight for label, weight in given.items() if label in places})
 
     def predict(self, X: Any) -> Array:  # noqa: N803
         """(N,) labels; (N, K) of 0 and 1 where it was trained with several labels for each row."""

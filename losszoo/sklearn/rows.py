@@ -16,6 +16,7 @@ from losszoo.common.text import counted
 from losszoo.errors import UsageError
 from losszoo.registry.specs import TaskSpec
 from losszoo.tasks.task import Recipe, Setup, Split, Splits, Task
+from losszoo.training.data.prepared_data import within_float32
 
 Array = npt.NDArray[Any]
 
@@ -144,7 +145,7 @@ def checked_weights(given: Any, rows: int) -> Array | None:
         raise UsageError(f"sample_weight must be >= 0, got {weights.min()} in row {weights.argmin()}")
     if not weights.any():
         raise UsageError("sample_weight must be above 0 for some row, got only zero weights")
-    return weights
+    return within_float32(weights)
 
 
 def columns_of(y: Any) -> int:

@@ -96,7 +96,7 @@ def _split(what: str, inputs: Any, targets: Any) -> Split:
         raise DataError(
             f"inputs of {what} must be numbers, got dtype {arrays[0].dtype}; losszoo.Task.from_table takes words too"
         )
-    if arrays[0].ndim < 2 or arrays[1].ndim < 1 or len(arrays[0]) != len(arrays[1]) or not len(arrays[0]):
+    if arrays[0].ndim < 2 or arrays[1].ndim < 1 or len(arrays[0]) != len(arrays[1]) or not arrays[0].size:
         raise DataError(
             f"{what} must be inputs of shape (N, ...) and N targets, got shapes {arrays[0].shape} and {arrays[1].shape}"
         )

@@ -127,6 +127,8 @@ class DatasetRows:
         array = value.numpy(force=True) if isinstance(value, Tensor) else np.asarray(value)
         if not np.issubdtype(array.dtype, np.number) and array.dtype != np.bool_:
             self._refuse(row, f"{what} must be numbers", kind_name(value))
+        if np.iscomplexobj(array):
+            self._refuse(row, f"{what} must be real numbers", f"dtype {array.dtype}")
         return array
 
     def _refuse(self, row: int, rule: str, came: str) -> NoReturn:

@@ -69,6 +69,9 @@ def read_targets(given: Sequence[Any], kind: str | None, class_names: Sequence[s
         raise UsageError(f"class_names must be a list of names, got {class_names!r}; write [{class_names!r}, ...]")
     arrays = [np.asarray(part) for part in given]
     names = tuple(map(str, class_names))
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise DataError(f"class_names must be another name for each class, got {twice!r} twice")
     if kind is not None and kind not in (*KINDS, *SEVERAL):
         return Targets(kind, tuple(arrays), names)
     if kind in SEVERAL or (kind is None and all(array.ndim == 2 and array.shape[1] > 1 for array in arrays)):
@@ -92,7 +95,7 @@ def read_targets(given: Sequence[Any], kind: str | None, class_names: Sequence[s
     if told == "regression":
         if different.dtype.kind == "U":
             raise DataError(f"targets of a regression must be numbers, got words ({str(different[0])!r})")
-        return Targets(told, tuple(array.astype(np.float32) for array in arrays))
+        return Targets(told, tuple(array.astype(np.float64) for array in arrays))
     labels, names = _labels(different, arrays, names)
     if told == "binary" and len(names) != 2:
         raise DataError(f"a binary task must have two classes, got {len(names)}")
@@ -123,7 +126,7 @@ def _several(arrays: Sequence[Array], kind: str | None, names: tuple[str, ...]) 
     told = kind or ("multilabel" if other is None else "multi-output")
     one_hot = kind is None and other is None and all(bool((array.sum(1) == 1).all()) for array in arrays)
     notes = ("targets: one 1 in each row, taken as labels that may come together; targets.argmax(1) else",)
-    typed = tuple(array.astype(np.int64 if told == "multilabel" else np.float32) for array in arrays)
+    typed = tuple(array.astype(np.int64 if told == "multilabel" else np.float64) for array in arrays)
     return Targets(told, typed, names, notes if one_hot else ())
 
 
@@ -139,6 +142,10 @@ def _without_gaps(array: Array) -> Array:
     if array.dtype.kind in "OS" and all(isinstance(x, str | bytes) for x in array.tolist()):
         return np.array([x.decode() if isinstance(x, bytes) else x for x in array.tolist()], dtype=str)
     if array.dtype.kind == "O":
+        words = next((x for x in array.tolist() if isinstance(x, str | bytes)), None)
+        if words is not None:  # numpy would make words of the numbers
+            other = next(x for x in array.tolist() if not isinstance(x, str | bytes))
+            raise DataError(f"targets must be numbers alone, or words alone, got {words!r} and {other!r}")
         array = np.array(array.tolist())
     if array.dtype.kind not in "Ubiuf":
         raise DataError(f"targets must be numbers or words, got dtype {array.dtype}")

@@ -400,3 +400,20 @@ def test_a_file_names_any_of_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         Path(result["run_dir"], "result.json").unlink()
         assert ask("run", "--resume", result["run_dir"], "--task", target)["metrics"] == result["metrics"]
     assert ask("info", "mine.py:lazy")["classes"] == {"low": 30, "middle": 30, "high": 30}
+
+
+def test_a_label_that_is_no_whole_number_is_refused_when_it_comes() -> None:
+    class Changing(torch.utils.data.Dataset[Any]):
+        reads = 0
+
+        def __len__(self) -> int:
+            return 12
+
+        def __getitem__(self, row: int) -> tuple[torch.Tensor, float]:
+            self.reads += 1
+            return torch.full((2,), float(row % 2)), (row % 2 if self.reads <= 40 else row % 2 + 0.5)
+
+    rows = Changing()
+    task = losszoo.Task.from_datasets(rows, Changing(), Changing())
+    with pytest.raises(losszoo.DataError, match=r"labels must be whole numbers from 0 to 1, got [01].5"):
+        losszoo.run("cross-entropy", task, epochs=9)

@@ -15,6 +15,7 @@ from losszoo.cli.shared_options import command as make_command
 from losszoo.cli.tables.table_page import page
 from losszoo.cli.task_options import given_tasks, task_options
 from losszoo.cli.threads import wait_politely
+from losszoo.common.text import printable
 from losszoo.errors import UnknownNameError, UsageError, suggest
 from losszoo.registry.compatibility import COMBINER, losses_for, tasks_for
 from losszoo.registry.from_source.static_class import first_line
@@ -83,9 +84,11 @@ def _of_own_task(given: Any, as_json: bool) -> None:
     from losszoo.tasks.make_task import task_of
 
     known, registry = describe(given), installed()
-    title = [click.style(known["name"], bold=True), *_wrapped("  ", known["summary"]), ""]
     losses = ("losses", ", ".join(losses_for(registry, task_of(given)[0])))
-    print_json(known) if as_json else click.echo("\n".join([*title, *page(known, _facts), "", *_facts([losses])]))
+    lines = [*_wrapped("  ", known["summary"]), "", *page(known, _facts), "", *_facts([losses])]
+    title = click.style(printable(known["name"]), bold=True)
+    # Columns and classes have the names that their file gives them.
+    print_json(known) if as_json else click.echo("\n".join([title, *map(printable, lines)]))
 
 
 def _no_card(registry: Registry, name: str) -> str:

@@ -11,6 +11,7 @@ from losszoo.cli.progress_bar import progress_bar
 from losszoo.cli.shared_options import command as make_command
 from losszoo.cli.shared_options import counted, hanging, print_json
 from losszoo.cli.threads import wait_politely
+from losszoo.common.text import printable
 
 if TYPE_CHECKING:
     from losszoo.prediction.predictions import Predictions
@@ -62,7 +63,7 @@ def command(
         if out is not None:
             write_predictions(predictions, Path(out))
     for note in predictions.notes:
-        click.echo(f"note: {note}", err=True)
+        click.echo(f"note: {printable(note)}", err=True)
     if as_json:
         print_json(document(trained, predictions, out))
     else:

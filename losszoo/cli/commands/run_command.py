@@ -14,6 +14,7 @@ from losszoo.cli.shared_options import command as make_command
 from losszoo.cli.shared_options import exit_with, print_json, warn_of_failures
 from losszoo.cli.task_options import given_tasks, say_notes, task_options
 from losszoo.cli.threads import is_first, wait_politely
+from losszoo.common.text import printable
 from losszoo.errors import UsageError
 from losszoo.registry.compatibility import check_fit, leaves, own_names
 from losszoo.registry.expressions import Weighted, parse
@@ -302,7 +303,7 @@ def hooks(update: Update, told: Collection[str] = ()) -> dict[str, Any]:
 
     def on_note(note: str) -> None:
         if note not in told:
-            click.echo(f"note: {note}", err=True)
+            click.echo(f"note: {printable(note)}", err=True)
 
     return {
         "on_epoch": on_epoch,

@@ -53,7 +53,9 @@ class Encoding:
     words: tuple[WordCode, ...]
 
     def inputs(self, columns: Mapping[str, Column]) -> Array:
-        """(N, D) float32 of some rows. A word that training has not seen is a rare one, or none.
+        """(N, D) of some rows. A word that training has not seen is a rare one, or none.
+
+        In float64: float32 would lose the differences of a column that lies far from 0, before it is scaled.
 
         Args:
             columns: by name, at least those of the encoding.
@@ -66,7 +68,7 @@ class Encoding:
             values = columns[code.name].values
             kinds += [values == word for word in code.words]
             kinds += [~np.isin(values, code.words)] if code.has_rare else []
-        return np.stack([*filled, *marks, *kinds], 1).astype(np.float32)
+        return np.stack([*filled, *marks, *kinds], 1).astype(np.float64)
 
     @property
     def names(self) -> tuple[str, ...]:

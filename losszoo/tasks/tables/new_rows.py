@@ -43,7 +43,7 @@ class NewRows:
     """Rows as a network takes them.
 
     Args:
-        inputs: (N, D) float32, before they are scaled.
+        inputs: (N, D) float64, before they are scaled.
         notes: of what training has not seen.
     """
 

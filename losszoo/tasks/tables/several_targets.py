@@ -42,7 +42,7 @@ def read_targets(columns: Sequence[Column], kind: str | None) -> tuple[str, Arra
             f"{strange.name}; train on them apart"
         )
     kind = kind or ("multilabel" if strange is None else "multi-output")
-    typed = values.astype(np.int64 if kind == "multilabel" else np.float32)
+    typed = values.astype(np.int64) if kind == "multilabel" else values
     return kind, typed, tuple(column.name for column in columns)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from losszoo.common.files import check_regular, slug
-from losszoo.common.text import counted
+from losszoo.common.text import counted, kind_name
 from losszoo.errors import DataError, UnknownNameError, UsageError, suggest
 from losszoo.registry.specs import TaskSpec
 from losszoo.tasks.tables.columns import Column, read_column
@@ -47,6 +47,7 @@ MOST_LABELS = 20
 # Where the rarer class is rarer than this, accuracy says little.
 _RARE = 0.1
 _FEWEST_ROWS = 3
+_LARGEST_WHOLE = 2**53
 _MOST_SHOWN = 4
 
 
@@ -258,16 +259,31 @@ def make_table_task(
     drop: Sequence[str],
 ) -> TableTask:
     """:meth:`losszoo.Task.from_table`."""
-    dropped = (drop,) if isinstance(drop, str) else tuple(drop)
-    return TableTask(table, TableOptions(_one_or_several(target), kind, split, group, time, dropped))
+    ways = (
+        None if way is None else _named(what, way) for what, way in (("split", split), ("group", group), ("time", time))
+    )
+    dropped = () if drop is None else _columns("drop", drop)
+    return TableTask(table, TableOptions(_one_or_several(target), kind, *ways, dropped))
 
 
 def _one_or_several(target: str | Sequence[str]) -> str | tuple[str, ...]:
-    if isinstance(target, str):
-        return target
-    if not target:
+    columns = () if target is None else _columns("target", target)
+    if not columns:
         raise UsageError("target must be a column or several, got none")
-    return target[0] if len(target) == 1 else tuple(target)
+    return columns[0] if len(columns) == 1 else columns
+
+
+def _columns(what: str, given: Any) -> tuple[str, ...]:
+    """One name, or several."""
+    several = isinstance(given, Iterable) and not isinstance(given, str | bytes)
+    return tuple(_named(what, name) for name in (given if several else (given,)))
+
+
+def _named(what: str, name: Any) -> str:
+    """The name of a column as a table has it here: a number as its digits, as in the line of names of a file."""
+    if not isinstance(name, str | int | np.integer):
+        raise UsageError(f"{what} must be the name of a column, got {kind_name(name)}")
+    return str(name)
 
 
 def table_again(source: Mapping[str, Any]) -> TableTask:
@@ -355,9 +371,14 @@ def _read_target(target: Column, kind: str | None) -> tuple[str, Array, tuple[st
     if kind == "regression":
         if target.holds == "words":
             raise DataError(f"target {name} of a regression must hold numbers, got words ({different[0]!r})")
-        return kind, target.values.astype(np.float32), ()
+        return kind, target.values, ()
     if kind == "binary" and len(different) != 2:
         raise DataError(f"target {name} of a binary task must have two values, got {len(different)}")
+    if whole and np.abs(different).max() > _LARGEST_WHOLE:
+        raise DataError(
+            f"target {name} must hold classes that are whole numbers up to 2**53, which float64 tells apart, got "
+            f"{different[np.abs(different).argmax()]:.0f}; write the classes as words"
+        )
     names = tuple(str(int(value)) if whole else str(value) for value in different)
     if target.holds == "yes-no":
         names = ("no", "yes")

@@ -29,6 +29,11 @@ CHUNK = 1024
 _MOST_BYTES = 4 * 2**30
 _LARGEST = np.float64(np.finfo(np.float32).max)  # of numpy: a float of Python would become float16 beside float16
 
+# Exponents of 2 of weights that float32 holds, and their squares and sums with them.
+_WIDEST = 30
+# A mean of more deviations than this.
+_FAR = 1e4
+
 
 @dataclass(frozen=True)
 class Part:
@@ -166,8 +171,17 @@ class Scaling:
         if inputs.ndim != 2:
             return UNSCALED
         mean, spread = _mean_and_deviation(inputs[:, :numeric].astype(np.float64), weights)
-        # A constant column says nothing, and stays 0. What float32 cannot resolve is rounding.
-        return cls(mean, np.where(spread <= 1e-7 * np.abs(mean), 1.0, spread))
+        # A constant column says nothing, and stays 0. What the dtype of the inputs cannot resolve is rounding.
+        resolution = 1e-13 if inputs.dtype.itemsize >= 8 else 1e-7
+        return cls(mean, np.where(spread <= resolution * np.abs(mean), 1.0, spread))
+
+    @property
+    def dtype_of_inputs(self) -> type[np.floating[Any]]:
+        """Float32, or float64 where a column lies so far from 0 that float32 would keep few digits of its differences.
+
+        Float32 has 7 digits: where the mean is 10,000 deviations, 3 are left.
+        """
+        return np.float64 if (np.abs(self.mean) > _FAR * self.deviation).any() else np.float32
 
     def __call__(self, inputs: Array) -> Array:
         """Float32 of the same shape."""
@@ -277,7 +291,13 @@ def target_tensor(targets: Array, kind: Kind, classes: int, center: float | Arra
         classes: how many labels there are; 0 for numbers.
         center: of standardised targets.
         scale: of standardised targets.
+
+    Raises:
+        DataError: a label that is no whole number, as a Dataset may give one later than it was looked at.
     """
+    if classes and targets.dtype.kind == "f" and (targets != np.round(targets)).any():
+        strange = targets[targets != np.round(targets)][0]
+        raise DataError(f"labels must be whole numbers from 0 to {classes - 1}, got {strange}")
     numbers = (targets - center) / scale if kind.standardised else targets
     return torch.from_numpy(np.array(numbers, dtype=np.int64 if classes else np.float32))
 
@@ -293,13 +313,26 @@ def _row_weights(task: Task, part: str, rows: int) -> Array | None:
         refuse(rule, f"must have shape ({rows},)", f"{weights.shape}")
     if not (np.isfinite(weights) & (weights >= 0)).all() or not weights.any():
         refuse(rule, "must be finite and >= 0, with one above 0", f"{shown(weights.tolist())}")
-    return None if (weights == 1).all() else weights
+    return None if (weights == 1).all() else within_float32(weights)
+
+
+def within_float32(weights: Array) -> Array:
+    """The same weights, of which only the ratios count, where float32 holds the largest.
+
+    Example:
+        >>> within_float32(np.array([0.0, 1.0, 3.0])), within_float32(np.array([2e300, 1e300])) @ [1, -2]
+        (array([0., 1., 3.]), np.float64(0.0))
+    """
+    exponent = int(np.frexp(weights.max(initial=0.0))[1])
+    # A power of 2 changes no digit.
+    return np.ldexp(weights, -exponent) if abs(exponent) > _WIDEST else weights
 
 
 def _class_counts(labels: Array, classes: int, weights: Array | None) -> tuple[float, ...]:
     """How many training rows, or pixels, each label has; what is no class, as an ignored pixel, does not count."""
     counted = (labels >= 0) & (labels < classes)
-    weights = None if weights is None else weights[counted]
+    if weights is not None:  # of a row, for each of its labels
+        weights = np.broadcast_to(weights.reshape(-1, *[1] * (labels.ndim - 1)), labels.shape)[counted]
     return tuple(np.bincount(labels[counted], weights, classes).tolist()) if classes else ()
 
 

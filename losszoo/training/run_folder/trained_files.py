@@ -141,7 +141,7 @@ def read_trained(folder: Path) -> Trained:
         )
     try:
         return Trained(told, tensors["model"], _known(told, tensors), _data(told, tensors))
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError, IndexError, OverflowError) as error:
         raise not_as_written(folder, error) from error
 
 
