@@ -259,11 +259,11 @@ def make_table_task(
     drop: Sequence[str],
 ) -> TableTask:
     """:meth:`losszoo.Task.from_table`."""
-    ways = (
+    split, group, time = (
         None if way is None else _named(what, way) for what, way in (("split", split), ("group", group), ("time", time))
     )
     dropped = () if drop is None else _columns("drop", drop)
-    return TableTask(table, TableOptions(_one_or_several(target), kind, *ways, dropped))
+    return TableTask(table, TableOptions(_one_or_several(target), kind, split, group, time, dropped))
 
 
 def _one_or_several(target: str | Sequence[str]) -> str | tuple[str, ...]:
