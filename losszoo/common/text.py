@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +17,22 @@ _SIZES = ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1.0, "B"))
 def printable(text: str) -> str:
     """Text without control characters, which could move a terminal's cursor or recolour it."""
     return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
+def kebab(text: str, otherwise: str) -> str:
+    """A name in kebab-case from any text; accents are left out.
+
+    Args:
+        text: such as the name of a file.
+        otherwise: where nothing of it is left; before a name that begins with a digit too.
+
+    Example:
+        >>> kebab("Größen_2024 (neu)", "table"), kebab("2024.q1", "table"), kebab("数据", "table")
+        ('grossen-2024-neu', 'table-2024-q1', 'table')
+    """
+    plain = unicodedata.normalize("NFKD", text.casefold()).encode("ascii", "ignore").decode()
+    name = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:80].strip("-")
+    return name if name[:1].isalpha() else f"{otherwise}-{name}".strip("-")
 
 
 def shown(value: Any) -> str:

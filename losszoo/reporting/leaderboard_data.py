@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -129,7 +130,7 @@ class Board:
 
 
 def boards(folder: RunsInFolder, metric: str | None = None) -> list[Board]:
-    """A board for each task, in the order of their names.
+    """A board for each task, in the order of their names; data of one's own are another task where they differ.
 
     Args:
         folder: with the runs.
@@ -138,14 +139,30 @@ def boards(folder: RunsInFolder, metric: str | None = None) -> list[Board]:
     Raises:
         UsageError: no run of a task has it.
     """
-    tasks: dict[str, list[Run]] = {}
+    tasks: dict[str, dict[str, list[Run]]] = {}
     for run in folder.runs:
-        tasks.setdefault(run.task, []).append(run)
-    return [_board(task, runs, folder, metric) for task, runs in sorted(tasks.items())]
+        tasks.setdefault(run.task, {}).setdefault(json.dumps(run.data, sort_keys=True), []).append(run)
+    named = {name: runs for task, alike in tasks.items() for name, runs in _data_apart(task, list(alike.values()))}
+    return [_board(task, runs, folder, metric) for task, runs in sorted(named.items())]
+
+
+def _data_apart(task: str, groups: Sequence[list[Run]]) -> Iterator[tuple[str, list[Run]]]:
+    """Runs on different data of one name, each with a name that says what differs."""
+    if len(groups) == 1:
+        yield task, groups[0]
+        return
+    data = [runs[0].data for runs in groups]
+    names = dict.fromkeys(name for one in data for name in one)
+    differ = [name for name in names if len({json.dumps(one.get(name), sort_keys=True) for one in data}) > 1]
+    # The checksum says nothing to a person: only where nothing else differs.
+    telling = [name for name in differ if name != "sha256"] or differ
+    for one, runs in zip(data, groups, strict=True):
+        said = ", ".join(f"{name} {str(one[name])[-60:]}" for name in telling if one.get(name))
+        yield f"{task} ({said or 'installed'})", runs
 
 
 def _board(task: str, runs: list[Run], folder: RunsInFolder, asked: str | None) -> Board:
-    spec = installed().tasks.get(task)
+    spec = None if runs[0].data else installed().tasks.get(runs[0].task)
     names = list(dict.fromkeys(name for run in runs for name in run.test))
     own = spec.metric if spec else next(iter(names), "metric")
     metric = _decided(runs, own) if asked is None else same_metric(asked, names)

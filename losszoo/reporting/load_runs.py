@@ -89,6 +89,11 @@ class Run:
         return whole(options.get("split", settings.get("task.split")))
 
     @property
+    def data(self) -> Mapping[str, Any]:
+        """Which data of one's own it was trained on: file, checksum, target; empty for an installed task."""
+        return mapping(self.config.get("task_source") or self.config.get("task_identity"))
+
+    @property
     def stopped(self) -> bool:
         """Whether the guard or the user ended it."""
         return self.result.get("status") in ("stopped-by-guard", "interrupted")

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from torch.utils.data import Dataset
 
-from losszoo.common.text import counted, in_one_line, message_of
+from losszoo.common.text import counted, in_one_line, kebab, message_of
 from losszoo.errors import DataError, UsageError
 from losszoo.tasks.dataset_rows import DatasetRows
 from losszoo.tasks.image_folder import Form, Size, chosen_form, list_images, look_at, pixels_of, told_of
 from losszoo.tasks.own_targets import Targets
-from losszoo.tasks.own_task import OwnTask, task_name
+from losszoo.tasks.own_task import OwnTask
 from losszoo.tasks.tables.row_parts import check_classes, held_out, random_parts
 from losszoo.tasks.task import Array, Splits
 
@@ -89,7 +89,7 @@ class ImageTask(OwnTask):
         notes += told_of(folder, "as it cannot be read", list(broken), broken)
         notes += told_of(folder, "as it is no image by its ending", listing.others, {})
         targets = Targets(kind, (self._labels,), classes, notes)
-        name = task_name(folder.absolute().name)
+        name = kebab(folder.absolute().name, "images")
         self._settle(name, targets, form.shape, len(kept), f"{counted(len(kept), 'image')} of {name}")
 
     def parts(self, seed: int = 0) -> tuple[Array, Array, Array]:

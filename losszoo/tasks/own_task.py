@@ -7,7 +7,6 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional as F
 
-from losszoo.common.files import slug
 from losszoo.registry.registry import installed
 from losszoo.registry.specs import TaskSpec
 from losszoo.tasks.own_targets import Targets
@@ -16,16 +15,6 @@ from losszoo.tasks.task import Recipe, Setup, Task
 # Of an image, so that two convolutions and a pooling leave something.
 _SMALLEST_SIDE = 4
 _CHANNELS = (1, 3, 4)
-
-
-def task_name(text: str) -> str:
-    """The name of a task from that of a file or folder.
-
-    Example:
-        >>> task_name("My photos.2024"), task_name("...")
-        ('my-photos-2024', 'own')
-    """
-    return slug(text).lower().replace(".", "-").strip("-") if any(map(str.isalnum, text)) else "own"
 
 
 class OwnTask(Task):

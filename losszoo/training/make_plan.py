@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -46,6 +46,7 @@ from losszoo.training.settings import apply, parse_overrides, split_seed
 
 # Raised whenever run folders of the older number can no longer be resumed.
 FORMAT = 4
+_MOST_NAMED = 4
 # Options that decide the result, beside those that are resolved into model, recipe, loss and task.
 KEPT = ("seed", *RESULT_OPTIONS)
 
@@ -177,8 +178,24 @@ def choose(
     target = task if isinstance(task, str) and own is not None else ""
     chosen = {"split": split, **task_options}
     idle = idle_in_run(built.terms, setup.recipe.epochs, steps_of(setup.recipe, data, options))
-    notes = (*made.notes, *idle, *unclear)
+    notes = (*made.notes, *_unlearnable(data, made.class_names), *idle, *unclear)
     return Choice(loss, built, made, target, chosen, setup, dict(overrides.loss), options, data, metrics, notes)
+
+
+def _unlearnable(data: Prepared, class_names: Sequence[str]) -> list[str]:
+    """A note for each part that holds classes of which training has no row."""
+    if not data.classes or data.train.targets.ndim > 1 or installed().kind(data.kind).new_classes:
+        return []
+    absent = [label for label, count in enumerate(data.class_counts) if not count]
+    said = []
+    for part in ("val", "test"):
+        targets = getattr(data, part).targets
+        rows = {label: int((targets == label).sum()) for label in absent}
+        named = [f"{class_names[label] if class_names else label} ({count})" for label, count in rows.items() if count]
+        if named:
+            shown_names = ", ".join([*named[:_MOST_NAMED], *["..."] * (len(named) > _MOST_NAMED)])
+            said.append(f"{part} has rows of classes that training has not, which no loss can learn: {shown_names}")
+    return said
 
 
 def steps_of(recipe: Recipe, data: Prepared, options: Options) -> int:

@@ -32,6 +32,7 @@ _DATE = re.compile(r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}([T ].*)?|\d{1,2}[-/.]\d{1,2}[
 _MOST_OF = 0.8
 # From so many on, numbers with decimals are no words.
 _SOME_OF = 0.1
+_LONGEST = 60
 _LARGEST = float(np.finfo(np.float32).max)
 
 
@@ -63,6 +64,13 @@ class Column:
         """The values without the gaps."""
         values: Array = self.values[~self.gaps]
         return values
+
+
+def shown_cell(cell: Any) -> str:
+    """A cell as a message shows it, long ones cut."""
+    text = str(cell) if isinstance(cell, str) else f"{cell:g}"
+    text = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+    return repr(text) if isinstance(cell, str) else text
 
 
 def read_column(name: str, series: Any) -> Column:
@@ -119,7 +127,7 @@ def read_column_like(name: str, series: Any, holds: str, comma: str | None) -> C
     if len(wrong):
         row = np.flatnonzero(~gaps)[wrong[0]]
         raise DataError(
-            f"column {name} must hold numbers, as in training, got {texts[row]!r} in row {row + 1} "
+            f"column {name} must hold numbers, as in training, got {shown_cell(texts[row])} in row {row + 1} "
             f"({len(wrong)} such in all); leave the cell empty where the number is unknown"
         )
     return _numbers(name, _spread(numbers, gaps))
@@ -182,8 +190,8 @@ def _refuse_two_readings(name: str, texts: Array) -> None:
     if all(_THOUSANDS.fullmatch(text) and _DECIMAL_COMMA.fullmatch(text) for text in texts):
         thousands, decimal = texts[0].replace(",", ""), texts[0].replace(",", ".")
         raise DataError(
-            f"column {name} must hold numbers with one reading, got {texts[0]!r}, which may be {thousands} or "
-            f"{decimal}; write them without commas"
+            f"column {name} must hold numbers with one reading, got {shown_cell(texts[0])}, which may be "
+            f"{thousands} or {decimal}; write them without commas"
         )
 
 
@@ -216,22 +224,24 @@ def _refuse_strangers(name: str, texts: Array, gaps: Array, numbers: Array) -> N
     if all(_APART.fullmatch(text) for text in texts[rows][~are_numbers]):
         row = rows[~are_numbers][0]
         raise DataError(
-            f"column {name} must hold numbers without anything between thousands, got {texts[row]!r} in row {row + 1}; "
-            "write numbers as 1234.5"
+            f"column {name} must hold numbers without anything between thousands, got {shown_cell(texts[row])} in row "
+            f"{row + 1}; write numbers as 1234.5"
         )
     share, decimals = are_numbers.mean(), (numbers[are_numbers] != np.round(numbers[are_numbers])).any()
     if share >= (_SOME_OF if decimals else _MOST_OF):
         row = rows[~are_numbers][0]
         raise DataError(
-            f"column {name} must hold numbers alone, or words alone, got {texts[row]!r} in row {row + 1} among "
-            f"numbers ({int((~are_numbers).sum())} such in all); leave the cell empty where the number is unknown"
+            f"column {name} must hold numbers alone, or words alone, got {shown_cell(texts[row])} in row "
+            f"{row + 1} among numbers ({int((~are_numbers).sum())} such in all); leave the cell empty where the number "
+            "is unknown"
         )
     with_unit = [bool(_WITH_UNIT.fullmatch(text)) for text in texts[rows]]
     units = {re.sub(r"[\d\s.,+-]", "", text) for text in texts[rows]}
     if all(with_unit) and len(units) <= 3 and len({*texts[rows]}) > 3 * len(units):
         row = rows[~are_numbers][0]
         raise DataError(
-            f"column {name} must hold numbers without units, got {texts[row]!r} in row {row + 1}; write numbers"
+            f"column {name} must hold numbers without units, got {shown_cell(texts[row])} in row "
+            f"{row + 1}; write numbers"
         )
 
 
@@ -248,7 +258,7 @@ def _days_of_texts(name: str, texts: Array, gaps: Array) -> Array:
 
     known = texts[~gaps]
     if not all(re.match(r"\d{4}", text) for text in known):
-        raise DataError(f"column {name} must hold dates as YEAR-MONTH-DAY, got {known[0]!r}; write them so")
+        raise DataError(f"column {name} must hold dates as YEAR-MONTH-DAY, got {shown_cell(known[0])}; write them so")
     try:
         return _spread(_days(pandas.Series(known, dtype=object).str.replace(r"[/.]", "-", n=2, regex=True)), gaps)
     except ValueError as error:

@@ -111,7 +111,9 @@ def _words(columns: Sequence[Column], rows: Array) -> tuple[WordCode, ...]:
     encoder = OneHotEncoder(max_categories=_MOST_WORDS, handle_unknown="infrequent_if_exist")
     encoder.fit(np.stack([column.values[rows] for column in columns], 1))
     rare = encoder.infrequent_categories_
-    return tuple(
-        WordCode(column.name, tuple(w for w in words if few is None or w not in few), () if few is None else tuple(few))
-        for column, words, few in zip(columns, encoder.categories_, rare, strict=True)
-    )
+    codes = []
+    for column, words, few in zip(columns, encoder.categories_, rare, strict=True):
+        seldom = () if few is None else tuple(few)
+        kept = set(words).difference(seldom)
+        codes.append(WordCode(column.name, tuple(word for word in words if word in kept), seldom))
+    return tuple(codes)

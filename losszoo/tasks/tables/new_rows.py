@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from losszoo.common.text import counted
 from losszoo.errors import UsageError, suggest
-from losszoo.tasks.tables.columns import Column, read_column_like
+from losszoo.tasks.tables.columns import Column, read_column_like, shown_cell
 from losszoo.tasks.tables.encoding import Encoding, NumberCode, WordCode
 from losszoo.tasks.tables.read_table import read_table
 
@@ -145,11 +145,12 @@ def _new_gaps(code: NumberCode, column: Column) -> str:
 
 
 def _new_words(code: WordCode, column: Column) -> str:
-    new = ~np.isin(column.values, [*code.words, *code.rare])
+    known = {*code.words, *code.rare}
+    new = np.array([word not in known for word in column.values], bool)
     if not new.any():
         return ""
-    different, counts = np.unique(column.values[new].astype(str), return_counts=True)
-    often = [repr(str(word)) if word else "no value" for word in different[np.argsort(-counts, kind="stable")]]
+    different, counts = np.unique(column.values[new], return_counts=True)
+    often = [shown_cell(word) if word else "no value" for word in different[np.argsort(-counts, kind="stable")]]
     shown = ", ".join([*often[:_MOST_NAMED], *["..."] * (len(often) > _MOST_NAMED)])
     taken = "taken as rare words" if code.has_rare else "taken as none of its words"
     rows = f"{int(new.sum())} of {counted(len(new), 'row')}"

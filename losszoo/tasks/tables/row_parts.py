@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from losszoo.errors import DataError
-from losszoo.tasks.tables.columns import Column
+from losszoo.tasks.tables.columns import Column, shown_cell
 
 Array = npt.NDArray[Any]
 Parts = tuple[Array, Array, Array]
@@ -124,17 +124,18 @@ def _older_and_newer(rows: Array, times: Array) -> tuple[Array, Array]:
     return rows[~newer], rows[newer]
 
 
-def told_parts(split: Column, labels: Array | None, seed: int) -> Parts:
+def told_parts(split: Column, labels: Array | None, class_names: Sequence[str], seed: int) -> Parts:
     """The parts that a column names: train, val and test. Without val a fifth of the training rows is drawn.
 
     Raises:
-        DataError: another word, or no row of train or of test.
+        DataError: another word, no row of train or of test, or a class without a row for training and validation.
     """
     words = [str(word).strip().lower() for word in split.values]
     strange = next((row for row, word in enumerate(words) if word not in PART_WORDS), None)
     if strange is not None:
         raise DataError(
-            f"split column {split.name} must say train, val or test, got {split.values[strange]!r} in row {strange + 1}"
+            f"split column {split.name} must say train, val or test, got {shown_cell(split.values[strange])} in row "
+            f"{strange + 1}"
         )
     of_rows = np.array([PART_WORDS[word] for word in words])
     train, val, test = (np.flatnonzero(of_rows == part) for part in range(3))
@@ -144,5 +145,7 @@ def told_parts(split: Column, labels: Array | None, seed: int) -> Parts:
             f"{'test' if len(train) else 'train'}"
         )
     if not len(val):
+        if labels is not None:
+            check_classes(f"the training rows of split column {split.name}", labels[train], class_names, 2)
         train, val = held_out(train, labels, seed)
     return train, val, test

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from losszoo.common.files import check_regular, slug
-from losszoo.common.text import counted, kind_name
+from losszoo.common.files import check_regular
+from losszoo.common.text import counted, kebab, kind_name, printable
 from losszoo.errors import DataError, UnknownNameError, UsageError, suggest
 from losszoo.registry.specs import TaskSpec
-from losszoo.tasks.tables.columns import Column, read_column
+from losszoo.tasks.tables.columns import Column, read_column, shown_cell
 from losszoo.tasks.tables.encoding import Encoding, fit_encoding
 from losszoo.tasks.tables.new_rows import Form, TableForm
 from losszoo.tasks.tables.read_table import digest_of, digest_of_frame, read_table
@@ -49,6 +49,7 @@ _RARE = 0.1
 _FEWEST_ROWS = 3
 _LARGEST_WHOLE = 2**53
 _MOST_SHOWN = 4
+_LONGEST_WORD = 40
 
 
 @dataclass(frozen=True)
@@ -134,10 +135,10 @@ class TableTask(Task):
     def _make_spec(self, where: str) -> TaskSpec:
         metric, direction = deciding_metric(self.kind, self.targets)
         return TaskSpec(
-            name=slug(Path(where).stem).strip("-_.").lower().replace("_", "-").replace(".", "-") or "table",
+            name=kebab(Path(where).stem, "table"),
             target="losszoo.tasks.tables.table_task:TableTask",
             kind=self.kind,
-            summary=f"{', '.join(self.options.targets)} of {counted(len(self.targets), 'row')} of {where}, "
+            summary=f"{', '.join(self.options.targets)} of {counted(len(self.targets), 'row')} of {printable(where)}, "
             f"from {counted(len(self.columns), 'column')}.",
             metric=metric,
             direction=direction,
@@ -173,7 +174,7 @@ class TableTask(Task):
         labels = self.targets if self.kind in ("binary", "multiclass") else None
         chosen, aside = self.options, self._aside
         if chosen.split:
-            return told_parts(aside[chosen.split], labels, seed)
+            return told_parts(aside[chosen.split], labels, self.class_names, seed)
         if chosen.time:
             return newest_parts(aside[chosen.time])
         if chosen.group:
@@ -238,10 +239,10 @@ def _described(column: Column, encoding: Encoding) -> dict[str, Any]:
     if column.holds == "words":
         code = next(code for code in encoding.words if code.name == column.name)
         words, counts = np.unique(values, return_counts=True)
-        often = [str(word) for word in words[np.argsort(-counts, kind="stable")]]
+        often = [str(word)[:_LONGEST_WORD] for word in words[np.argsort(-counts, kind="stable")][:_MOST_SHOWN]]
         rare = f", {len(words) - len([w for w in code.words if w])} rare ones in one" if code.has_rare else ""
         done = f"one input for each of {counted(len(code.words), 'word')}{rare}"
-        return {**known, "different": len(words), "words": often[:_MOST_SHOWN], "done": done}
+        return {**known, "different": len(words), "words": often, "done": done}
     number = next(code for code in encoding.numbers if code.name == column.name)
     filled = f", gaps filled with the median {number.median:g} and marked" if number.marks_gaps else ""
     span = {"low": float(values.min()), "high": float(values.max())} if len(values) else {}
@@ -356,7 +357,7 @@ def _read_target(target: Column, kind: str | None) -> tuple[str, Array, tuple[st
         raise DataError(f"target {name} must hold numbers or words, got dates")
     different = np.unique(target.values)
     if len(different) < 2:
-        raise DataError(f"target {name} must have at least two values, got {different[0]!r} in every row")
+        raise DataError(f"target {name} must have at least two values, got {shown_cell(different[0])} in every row")
     whole = target.holds != "words" and bool((different == np.round(different)).all())
     if kind is None:
         if target.holds == "words" or len(different) == 2:
@@ -370,7 +371,7 @@ def _read_target(target: Column, kind: str | None) -> tuple[str, Array, tuple[st
             kind = "regression"
     if kind == "regression":
         if target.holds == "words":
-            raise DataError(f"target {name} of a regression must hold numbers, got words ({different[0]!r})")
+            raise DataError(f"target {name} of a regression must hold numbers, got words ({shown_cell(different[0])})")
         return kind, target.values, ()
     if kind == "binary" and len(different) != 2:
         raise DataError(f"target {name} of a binary task must have two values, got {len(different)}")

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from losszoo.errors import DataError
-from losszoo.tasks.tables.columns import Column
+from losszoo.tasks.tables.columns import Column, shown_cell
 
 Array = npt.NDArray[Any]
 
@@ -65,7 +65,7 @@ def _useless(column: Column) -> str:
         return "every cell is empty"
     different = len(np.unique(known))
     if different == 1 and not column.gaps.any():
-        return f"every cell is {known[0]!r}" if column.holds == "words" else f"every cell is {known[0]:g}"
+        return f"every cell is {shown_cell(known[0])}"
     rows = len(column.values)
     if rows < _FEWEST_IDS:
         return ""
@@ -83,13 +83,13 @@ def _useless(column: Column) -> str:
 def _tells(column: Column, target: Column) -> bool:
     """Whether few values of a column tell the target of every row, or its numbers follow those of the target."""
     there = ~column.gaps
-    values, pointer = np.unique(column.values[there].astype(str), return_inverse=True)
+    values, pointer = np.unique(column.values[there], return_inverse=True)
     targets = target.values[there]
     if len(targets) < _FEWEST_IDS or 2 * len(targets) < len(there):
         return False
     if len(values) > max(2, len(targets) // 5):
         return column.holds != "words" and target.holds != "words" and _follows(column.values[there], targets)
-    _, target_pointer = np.unique(targets.astype(str), return_inverse=True)
+    _, target_pointer = np.unique(targets, return_inverse=True)
     return len(np.unique(np.stack([pointer, target_pointer]), axis=1).T) == len(values)
 
 
