@@ -15,6 +15,7 @@ from losszoo._version import __version__
 from losszoo.cli.shared_options import close_stdout, is_of_stdout, print_error, say_error
 from losszoo.cli.threads import is_of_several
 from losszoo.common.foreign_code import flush, lead_to_stderr
+from losszoo.common.interrupt import remember_interrupts
 from losszoo.common.text import in_one_line
 from losszoo.errors import suggest
 
@@ -109,6 +110,7 @@ def main() -> None:
 def run_and_exit() -> None:
     """The entry point of the console script."""
     atexit.register(_on_signals, signal.SIG_IGN)  # the last of them all: nothing is left to interrupt
+    remember_interrupts()
     try:
         main()
     except SystemExit as left:

@@ -13,6 +13,7 @@ import click
 
 from losszoo.cli.threads import is_first
 from losszoo.common.foreign_code import STDOUT, flush, lead_to_stderr, put_back
+from losszoo.common.interrupt import was_interrupted
 from losszoo.common.text import counted as counted
 from losszoo.common.text import in_one_line, printable
 from losszoo.errors import LosszooError, NonFiniteError, SharedError
@@ -43,6 +44,8 @@ def command(name: str) -> Callable[[F], click.Command]:
                 except (Exception, SystemExit) as error:  # a loss that calls sys.exit() does not end the command
                     if is_of_stdout(error):
                         raise
+                    if was_interrupted():
+                        raise KeyboardInterrupt from error
                     _report(error, with_json, debug)
 
         made = click.command(name)(guarded)

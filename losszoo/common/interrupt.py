@@ -7,6 +7,28 @@ import threading
 from types import FrameType
 from typing import Any
 
+_RAISED: list[int] = []
+
+
+def remember_interrupts() -> None:
+    """From now on :func:`was_interrupted` knows of Ctrl-C.
+
+    Code that is written in C, and the making of a class, turn a KeyboardInterrupt into an error of another kind, as
+    "ImportError: initialization failed": Ctrl-C during an import would look like a package that is broken.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _raise)
+
+
+def was_interrupted() -> bool:
+    """Whether Ctrl-C has raised a KeyboardInterrupt, whatever has become of it."""
+    return bool(_RAISED)
+
+
+def _raise(number: int, frame: FrameType | None) -> None:
+    _RAISED.append(number)
+    raise KeyboardInterrupt
+
 
 class Interrupt:
     """Inside its block the first signal sets :attr:`asked`; a second Ctrl-C interrupts at once.
@@ -31,7 +53,7 @@ class Interrupt:
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
         if self.asked and number == signal.SIGINT:
-            raise KeyboardInterrupt
+            _raise(number, frame)
         self.asked = True
 
     def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:

@@ -60,3 +60,20 @@ losszoo.cli.main.run_and_exit()
     command = [sys.executable, "-m", "interrupted"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=1800, check=False, cwd=tmp_path)
     assert (done.returncode, done.stdout, done.stderr) == (1, "", "error: interrupted\n")
+
+
+def test_ctrl_c_that_an_import_turns_into_another_error_is_still_ctrl_c(tmp_path: Path) -> None:
+    """As modules that are written in C do: "ImportError: initialization failed"."""
+    (tmp_path / "own.py").write_text(
+        "import os, signal, time\n"
+        "try:\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n"
+        "    time.sleep(60)\n"
+        "except KeyboardInterrupt:\n"
+        "    raise ImportError('initialization failed')\n"
+    )
+    command = [sys.executable, "-m", "losszoo", "info", "own.py:Rows", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=1800, check=False, cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr == "error: interrupted\n"
+    assert json.loads(done.stdout)["error"]["type"] == "KeyboardInterrupt"
