@@ -66,7 +66,7 @@ def load_run(folder: str | Path, *, model: Any = None, metric: Any = None, trust
 
 
 def predict_command(folder: str | Path) -> str:
-    """What predicts new rows of a table by the run in a folder, ready to be pasted; "" for another task or folder.
+    """What predicts new rows of a table, or images, by the run in a folder, ready to be pasted; "" for another task.
 
     Example:
         >>> predict_command("no run")
@@ -74,11 +74,14 @@ def predict_command(folder: str | Path) -> str:
     """
     try:
         config, told = (read_json(Path(folder, name)) for name in ("config.json", TRAINED))
-        is_table, trunk = bool(told["task"]["encoding"]), str(config["trunk"])
-    except (OSError, DamagedError, KeyError, TypeError):
+        rows = (
+            "new.csv" if told["task"]["encoding"] else "photos/" if config.get("task_source", {}).get("images") else ""
+        )
+        trunk = str(config["trunk"])
+    except (OSError, DamagedError, KeyError, TypeError, AttributeError):
         return ""
     own = f" --model {shlex.quote(trunk)}" if ":" in trunk else ""
-    return f"losszoo predict {shlex.quote(str(folder))} new.csv --out predictions.csv{own}" if is_table else ""
+    return f"losszoo predict {shlex.quote(str(folder))} {rows} --out predictions.csv{own}" if rows else ""
 
 
 def _config(folder: Path) -> dict[str, Any]:

@@ -17,7 +17,14 @@ from losszoo.common.seeding import with_threads
 from losszoo.errors import DataError, UsageError
 from losszoo.losses.signatures import TABLE
 from losszoo.prediction.export import export_network
-from losszoo.prediction.new_inputs import NewInputs, NewTargets, given_targets, read_inputs, targets_in
+from losszoo.prediction.new_inputs import (
+    NewInputs,
+    NewTargets,
+    given_targets,
+    read_inputs,
+    targets_by_folder,
+    targets_in,
+)
 from losszoo.tasks.tables.new_rows import TableForm, class_values
 from losszoo.training.data.batch_inputs import Model
 from losszoo.training.data.prepared_data import Part, Prepared
@@ -55,8 +62,9 @@ class TrainedModel:
 
     Rows to predict are given as the task of the run had them. Of a table: a DataFrame, or the path of a CSV, TSV or
     Parquet file with the same columns; they are found by their names, further ones are ignored, and the target is not
-    needed. Of any other task: an array or tensor (N, ...), or the path of a .npy file. A word that training rows do not
-    have is no reason to refuse a row: it is predicted, and a warning says how many there are.
+    needed. Of any other task: an array or tensor (N, ...), or the path of a .npy file; of images also the path of one,
+    or of a folder, whose images are taken in the order of their paths. What :meth:`read` gives is taken too. A word that
+    training rows do not have is no reason to refuse a row: it is predicted, and a warning says how many there are.
 
     Attributes:
         folder: of the run.
@@ -128,7 +136,8 @@ class TrainedModel:
 
         Args:
             X: the rows.
-            y: their targets, as those of training; of a table they stand in the columns of the targets.
+            y: their targets, as those of training; of a table they stand in the columns of the targets. Left out of a
+                folder of images, they are the names of its subfolders.
         """
         given = self._warned(X)
         if y is None:
@@ -166,11 +175,16 @@ class TrainedModel:
         """
         return export_network(self.model, self._parts.data.train.inputs, Path(path))
 
-    # What the command line calls, where rows are read once and notes are printed.
-
     def read(self, X: Any) -> NewInputs:  # noqa: N803
-        """The rows, checked and encoded."""
+        """The rows, checked and encoded, for several calls; raises as :meth:`predict`.
+
+        Returns:
+            A value that each method takes for its rows. Its ``files`` are the paths of images inside their folder, in
+            the order of the rows; its ``notes`` say what is unusual, and are not warned of again.
+        """
         return read_inputs(X, self.task, self._parts.data, self._parts.form)
+
+    # What the command line calls, where rows are read once and notes are printed.
 
     def predicted(self, given: NewInputs) -> Array:
         """See :meth:`predict`."""
@@ -201,8 +215,10 @@ class TrainedModel:
         return found.cpu().numpy()
 
     def targets_in(self, given: NewInputs) -> NewTargets | None:
-        """The targets that a table holds beside its inputs; None where it lacks a column of them."""
+        """The targets that a table holds beside its inputs, or folders of images by their names; None without."""
         form = self._parts.form
+        if given.files:
+            return targets_by_folder(given.files, self.class_names, self._parts.data)
         if form is None or not all(target.name in given.frame.columns for target in form.targets):
             return None
         return targets_in(given.frame, self.task, form, self.class_names, self._parts.data)
@@ -215,6 +231,8 @@ class TrainedModel:
             return parts.prediction.score_rows(parts.network, parts.data, known_rows, parts.known)
 
     def _warned(self, X: Any) -> NewInputs:  # noqa: N803
+        if isinstance(X, NewInputs):
+            return X
         given = self.read(X)
         for note in given.notes:
             warnings.warn(note, stacklevel=level_of_user())
