@@ -63,8 +63,8 @@ class TrainedModel:
     Rows to predict are given as the task of the run had them. Of a table: a DataFrame, or the path of a CSV, TSV or
     Parquet file with the same columns; they are found by their names, further ones are ignored, and the target is not
     needed. Of any other task: an array or tensor (N, ...), or the path of a .npy file; of images also the path of one,
-    or of a folder, whose images are taken in the order of their paths. What :meth:`read` gives is taken too. A word that
-    training rows do not have is no reason to refuse a row: it is predicted, and a warning says how many there are.
+    or of a folder, whose images are taken in the order of their paths. What :meth:`read` gives is taken too. A word
+    that training rows do not have is no reason to refuse a row: it is predicted, and a warning says how many there are.
 
     Attributes:
         folder: of the run.

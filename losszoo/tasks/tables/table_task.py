@@ -190,6 +190,9 @@ class TableTask(Task):
 
     def splits(self, seed: int = 0) -> Splits:
         train, val, test = self.parts(seed)
+        if self.options.group:
+            groups = np.unique(self._aside[self.options.group].values, return_inverse=True)[1]
+            self.row_groups = {"train": groups[train], "val": groups[val], "test": groups[test]}
         inputs = fit_encoding(self.columns, train).inputs({column.name: column for column in self.columns})
         return Splits(*(Split(inputs[rows], self.targets[rows]) for rows in (train, val, test)))
 
