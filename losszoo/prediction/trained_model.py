@@ -25,9 +25,10 @@ from losszoo.prediction.new_inputs import (
     targets_by_folder,
     targets_in,
 )
+from losszoo.registry.registry import installed
 from losszoo.tasks.tables.new_rows import TableForm, class_values
 from losszoo.training.data.batch_inputs import Model
-from losszoo.training.data.prepared_data import Part, Prepared
+from losszoo.training.data.prepared_data import Part, Prepared, checked_weights
 from losszoo.training.evaluation.knn import Known
 from losszoo.training.evaluation.outputs import predictions_of, probabilities_of
 from losszoo.training.evaluation.predict import Prediction
@@ -131,13 +132,15 @@ class TrainedModel:
         with with_threads(parts.threads):
             return parts.prediction.features(parts.network, self._scaled(self._warned(X))).numpy()
 
-    def score(self, X: Any, y: Any = None) -> dict[str, float]:  # noqa: N803
-        """The metrics of the run on rows that are known; each row counts once. Raises as :meth:`predict`.
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> dict[str, float]:  # noqa: N803
+        """The metrics of the run on rows that are known. Raises as :meth:`predict`.
 
         Args:
             X: the rows.
             y: their targets, as those of training; of a table they stand in the columns of the targets. Left out of a
                 folder of images, they are the names of its subfolders.
+            sample_weight: (N,), how often each row counts; None: once. Not where rows find each other (retrieval), or
+                a linear probe judges them.
         """
         given = self._warned(X)
         if y is None:
@@ -152,7 +155,12 @@ class TrainedModel:
             raise DataError(f"{self.target} must be known in some rows, got none")
         for note in targets.notes:
             warnings.warn(note, stacklevel=level_of_user())
-        return self.scored(given, targets)
+        if sample_weight is None:
+            return self.scored(given, targets)
+        weights = checked_weights(sample_weight, f"{self.task}: sample_weight", len(given.inputs))[targets.rows]
+        if not weights.any():
+            raise DataError(f"sample_weight must be above 0 in some row with a {self.target or 'target'}, got none")
+        return self.scored(given, targets, torch.from_numpy(weights))
 
     def inputs(self, X: Any) -> Array:  # noqa: N803
         """What :attr:`model` and an exported program take, (N, ...) float32; raises as :meth:`predict`.
@@ -223,10 +231,16 @@ class TrainedModel:
             return None
         return targets_in(given.frame, self.task, form, self.class_names, self._parts.data)
 
-    def scored(self, given: NewInputs, targets: NewTargets) -> dict[str, float]:
-        """See :meth:`score`."""
+    def scored(self, given: NewInputs, targets: NewTargets, weights: Tensor | None = None) -> dict[str, float]:
+        """See :meth:`score`; ``weights`` are of the rows with a target."""
         parts = self._parts
-        known_rows = Part(self._scaled(replace(given, inputs=given.inputs[targets.rows])), targets.targets)
+        together = parts.prediction.by_neighbors and parts.known is None
+        if weights is not None and (together or installed().kind(self.kind).probe):
+            raise UsageError(
+                f"sample_weight must be left out on {self.task}, a {self.kind} task, whose metrics take none"
+            )
+        inputs = self._scaled(replace(given, inputs=given.inputs[targets.rows]))
+        known_rows = Part(inputs, targets.targets, weights)
         with with_threads(parts.threads):
             return parts.prediction.score_rows(parts.network, parts.data, known_rows, parts.known)
 
