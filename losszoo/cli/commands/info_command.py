@@ -84,8 +84,12 @@ def _of_own_task(given: Any, as_json: bool) -> None:
 
     known, registry = describe(given), installed()
     title = [click.style(known["name"], bold=True), *_wrapped("  ", known["summary"]), ""]
-    losses = ("losses", ", ".join(losses_for(registry, task_of(given)[0])))
-    print_json(known) if as_json else click.echo("\n".join([*title, *page(known, _facts), "", *_facts([losses])]))
+    metrics = fitting_metrics(registry.kinds[known["kind"]])
+    fits = [("--metric", ", ".join(metrics)), ("losses", ", ".join(losses_for(registry, task_of(given)[0])))]
+    if as_json:
+        print_json({**known, "metrics": metrics})
+    else:
+        click.echo("\n".join([*title, *page(known, _facts), "", *_facts(fits)]))
 
 
 def _no_card(registry: Registry, name: str) -> str:
