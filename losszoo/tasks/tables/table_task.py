@@ -243,14 +243,14 @@ def _described(column: Column, encoding: Encoding) -> dict[str, Any]:
         often = [str(word) for word in words[np.argsort(-counts, kind="stable")]]
         rare = f", {len(words) - len([w for w in code.words if w])} rare ones in one" if code.has_rare else ""
         done = f"one input for each of {counted(len(code.words), 'word')}{rare}"
-        short = {"inputs": len(code.words), "done": done}
-        return {**known, "different": len(words), "words": often[:_MOST_SHOWN], **short}
+        shown = {"different": len(words), "words": often[:_MOST_SHOWN]}
+        return {**known, **shown, "inputs": len(code.words), "done": done}
     number = next(code for code in encoding.numbers if code.name == column.name)
     filled = f", gaps filled with the median {number.median:g} and marked" if number.marks_gaps else ""
     span = {"low": float(values.min()), "high": float(values.max())} if len(values) else {}
-    done = {"inputs": 1 + number.marks_gaps, "done": f"scaled to mean 0 and deviation 1{filled}"}
     gap = {"filled_with": float(number.median)} if number.marks_gaps else {}
-    return {**known, "different": len(np.unique(values)), **span, **gap, **done}
+    shown = {"different": len(np.unique(values)), **span, **gap}
+    return {**known, **shown, "inputs": 1 + number.marks_gaps, "done": f"scaled to mean 0 and deviation 1{filled}"}
 
 
 def make_table_task(
