@@ -68,6 +68,7 @@ BY_TRAIT: list[tuple[str, Callable[[], losszoo.Task], str, bool]] = [
 @pytest.mark.parametrize(("task", "trait", "present"), [case[1:] for case in BY_TRAIT], ids=[c[0] for c in BY_TRAIT])
 def test_a_trait_is_there_where_it_was_planted(task: Callable[[], losszoo.Task], trait: str, present: bool) -> None:
     found = losszoo.suggest(task())
+    assert not any("the task has the tag" in t.text for t in found.traits)
     assert [t.present for t in found.traits if t.name == trait] == [present]
     assert json.loads(json.dumps(found.to_dict()))["losses"][0]["why"] == "baseline"
     assert 1 <= len(found.losses) <= 5
@@ -82,6 +83,39 @@ def test_wrong_labels_are_counted_about_right() -> None:
     """The planted share is the independent number; the estimate may miss some, and adds few."""
     (trait,) = (t for t in losszoo.suggest(table(mislabelled(0.2))).traits if t.name == "label noise")
     assert 0.15 < trait.numbers["share"] < 0.22
+
+
+def test_rows_of_a_group_are_held_out_together() -> None:
+    """Forty groups of fifteen alike rows: beside its own group a row of a wrong label is no surprise to any model.
+
+    Eight of the forty groups have the wrong label in all their rows.
+    """
+    draws = np.random.default_rng(3)
+    group = np.repeat(np.arange(40), 15)
+    places = np.array([[-3.0, 0.0], [3.0, 0.0]])[np.arange(40) % 2] + draws.normal(size=(40, 2))
+    labels = np.where(np.isin(np.arange(40), draws.permutation(40)[:8]), 1, 0) ^ np.arange(40) % 2
+    frame = pandas.DataFrame(places[group] + 0.01 * draws.normal(size=(600, 2)), columns=["a", "b"])
+    frame = frame.assign(patient=group, y=np.array(["ill", "well"])[labels[group]])
+    shares = [
+        share_of_noise(losszoo.Task.from_table(frame, "y", **how))
+        for how in ({"drop": ["patient"]}, {"group": "patient"})
+    ]
+    assert shares[0] == 0.0
+    assert 0.1 < shares[1] < 0.3  # 0.2 of the groups
+
+
+def share_of_noise(task: losszoo.Task) -> float:
+    (trait,) = (t for t in losszoo.suggest(task).traits if t.name == "label noise")
+    return trait.numbers["share"]
+
+
+def test_classes_that_are_groups_are_not_judged() -> None:
+    """A row whose class is in its own group alone is a surprise to any model."""
+    task = losszoo.Task.from_arrays(X, names("red green blue"))
+    task.row_groups = {"train": task.splits(0).train.targets}
+    found = losszoo.suggest(task)
+    assert not [t for t in found.traits if t.name == "label noise"]
+    assert any("labels that a model contradicts: not looked at" in note for note in found.notes)
 
 
 def test_zeros_are_counted_though_targets_are_standardised() -> None:
@@ -155,6 +189,7 @@ def test_a_loss_of_anybody_is_suggested_by_its_tag_and_the_command_works(tmp_pat
     (package / "__init__.py").write_text(PLUGIN)
     (package / "losses.py").write_text(LOSS)
     frame = pandas.DataFrame(X[:90], columns=list("abcd")).assign(grade=names("low medium high")[:90])
+    frame.loc[3, "grade"] = None
     frame.to_csv(tmp_path / "my grades.csv", index=False)
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = {**os.environ, "PYTHONPATH": str(tmp_path), "OMP_NUM_THREADS": "1", "COLUMNS": "80", "PATH": path}
@@ -169,6 +204,7 @@ def test_a_loss_of_anybody_is_suggested_by_its_tag_and_the_command_works(tmp_pat
     said = shell("losszoo suggest 'my grades.csv' --target grade")
     lines = said.splitlines()
     assert max(map(len, lines)) <= 80
+    assert "  note: 1 row without a grade: left out" in lines
     assert any(line.startswith("  squared-steps  order (tag ordinal): Squared distance") for line in lines)
     command = said[said.index("  losszoo compare --task 'my grades.csv' --target grade") :].rstrip("\n")
     assert " \\\n" in command

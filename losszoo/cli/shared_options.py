@@ -27,7 +27,7 @@ _ANSWERED = "losszoo.answered"
 _NARROWEST = 16
 
 
-def command(name: str) -> Callable[[F], click.Command]:
+def command(name: str, kind: type[click.Command] = click.Command) -> Callable[[F], click.Command]:
     """A click command with ``--json`` and ``--debug``, whose errors are sentences and exit codes."""
 
     def make(function: F) -> click.Command:
@@ -48,7 +48,7 @@ def command(name: str) -> Callable[[F], click.Command]:
                         raise KeyboardInterrupt from error
                     _report(error, with_json, debug)
 
-        made = click.command(name)(guarded)
+        made = click.command(name, cls=kind)(guarded)
         made.params += [
             click.Option(["--json", "as_json"], is_flag=True, help="One JSON document on stdout."),
             click.Option(["--debug"], is_flag=True, help="Show the traceback of an error."),

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     OwnData = TableTask | ImageTask
 
 # Of what was noticed of a table; `losszoo info` shows all.
-_MOST_NOTES = 3
+MOST_NOTES = 3
 
 _FLAGS = (
     click.option(
@@ -86,9 +86,9 @@ def say_notes(tasks: Iterable[str | Task]) -> tuple[str, ...]:
     for task in tasks:
         if isinstance(task, str):
             continue
-        for note in task.notes[:_MOST_NOTES]:
+        for note in task.notes[:MOST_NOTES]:
             click.echo(f"note: {printable(note)}", err=True)
-        rest = len(task.notes) - _MOST_NOTES
+        rest = len(task.notes) - MOST_NOTES
         if rest > 0:
             flags = task.flags()[1:]
             where = f"; {shlex.join(['losszoo', 'info', *flags])} shows all" if flags else ""

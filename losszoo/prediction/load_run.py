@@ -14,15 +14,21 @@ from torch import nn
 from losszoo.common.files import DamagedError, read_json
 from losszoo.common.seeding import isolated
 from losszoo.common.text import in_one_line
-from losszoo.errors import LosszooError, UntrustedError, UsageError
+from losszoo.errors import LosszooError, UsageError
 from losszoo.prediction.trained_model import Parts, TrainedModel
 from losszoo.tasks.tables.new_rows import TableForm
 from losszoo.training.build_loss import make_model
 from losszoo.training.data.batch_inputs import Model
 from losszoo.training.evaluation.predict import Prediction
 from losszoo.training.make_plan import FORMAT, code_of
-from losszoo.training.models.own_network import is_own
-from losszoo.training.run_folder.resume import Kept, check_parts, resume_command, runs_inside
+from losszoo.training.run_folder.resume import (
+    Kept,
+    check_parts,
+    has_own_network,
+    network_of,
+    resume_command,
+    runs_inside,
+)
 from losszoo.training.run_folder.run_folder import TRAINED
 from losszoo.training.run_folder.trained_files import Trained, not_as_written, read_trained
 
@@ -68,7 +74,7 @@ def load_run(folder: str | Path, *, model: Any = None, metric: Any = None, trust
 
 
 def predict_command(folder: str | Path) -> str:
-    """What predicts new rows of a table by the run in a folder, ready to be pasted; "" for another task or folder.
+    """What predicts new rows of a table, or images, by the run in a folder, ready to be pasted; "" for another task.
 
     Example:
         >>> predict_command("no run")
@@ -76,11 +82,14 @@ def predict_command(folder: str | Path) -> str:
     """
     try:
         config, told = (read_json(Path(folder, name)) for name in ("config.json", TRAINED))
-        is_table, trunk = bool(told["task"]["encoding"]), str(config["trunk"])
-    except (OSError, DamagedError, KeyError, TypeError):
+        rows = (
+            "new.csv" if told["task"]["encoding"] else "photos/" if config.get("task_source", {}).get("images") else ""
+        )
+        trunk = str(config["trunk"])
+    except (OSError, DamagedError, KeyError, TypeError, AttributeError):
         return ""
     own = f" --model {shlex.quote(trunk)}" if ":" in trunk else ""
-    return f"losszoo predict {shlex.quote(str(folder))} new.csv --out predictions.csv{own}" if is_table else ""
+    return f"losszoo predict {shlex.quote(str(folder))} {rows} --out predictions.csv{own}" if rows else ""
 
 
 def _config(folder: Path) -> dict[str, Any]:
@@ -125,26 +134,17 @@ def _trunk(folder: Path, config: Mapping[str, Any], given: Any, trust: bool) -> 
     """The network of the run: ours by its name, or the user's, which no folder may choose.
 
     Raises:
-        UntrustedError: the folder names code, and nobody has said that it may run.
-        UsageError: a network that has to be given, that must not be given, or whose file has changed.
+        UsageError: as :func:`network_of`; an object that has to be given again, or a file that has changed.
     """
-    name, is_object = str(config["trunk"]), bool(config.get("trunk_is_object"))
-    if not is_own(name) and not is_object:
-        if given is not None:
-            raise UsageError(f"model must be left out, as the run has the network {name}, got {given!r} ({folder})")
+    name, chosen = str(config["trunk"]), network_of(folder, config, given, trust)
+    if chosen is None and not has_own_network(config):
         return name
-    if given is None and is_object:
+    if chosen is None:
         raise UsageError(
             f"model must be given again, as this run was trained with an object, {name}; say "
             f"--model file.py:{name}, or losszoo.load_run({str(folder)!r}, model={name}) in Python with an equal one"
         )
-    if given is None and not trust:
-        raise UntrustedError(
-            f"a network that a file names must be given again, got {name} ({folder}): that is code, and would run as "
-            f"you; if you trust it: say --model {shlex.quote(name)}, or --trust"
-        )
-    chosen = name if given is None else given
-    if isinstance(chosen, str) and not is_object:
+    if isinstance(chosen, str) and not config.get("trunk_is_object"):
         _check_file(chosen, name, config["code"])
     return copy.deepcopy(chosen) if isinstance(chosen, nn.Module) else chosen
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,16 @@ from losszoo.errors import DataError, UsageError
 from losszoo.losses.signatures.kind import refuse
 from losszoo.registry.registry import installed
 from losszoo.tasks.dataset_rows import pixels_of
+from losszoo.tasks.image_folder import ENDINGS as IMAGES
+from losszoo.tasks.image_folder import Form, read_new_images
 from losszoo.tasks.tables.new_rows import TableForm
 from losszoo.tasks.tables.read_table import ENDINGS, is_table
 from losszoo.training.data.prepared_data import Prepared, check_finite, target_tensor
 
 Array = npt.NDArray[Any]
+
+# Gray; red, green and blue.
+_CHANNELS = (1, 3)
 
 
 @dataclass(frozen=True)
@@ -32,18 +38,21 @@ class NewInputs:
         inputs: (N, ...), as the task gives them: those of a table encoded, and none of them scaled.
         notes: of what training has not seen.
         frame: the table that they come from; None of arrays.
+        files: paths of images inside their folder; empty of anything else.
     """
 
     inputs: Array
     notes: tuple[str, ...] = ()
     frame: Any = None
+    files: tuple[str, ...] = ()
 
 
 def read_inputs(rows: Any, name: str, data: Prepared, form: TableForm | None) -> NewInputs:
     """The rows, checked.
 
     Args:
-        rows: of a table: a DataFrame or the path of a file; else an array, a tensor or the path of a .npy file.
+        rows: of a table: a DataFrame or the path of a file; else an array, a tensor or the path of a .npy file; of
+            pixels also that of an image, or of a folder of images.
         name: of the task.
         data: for the shape of an input.
         form: of a table; None for arrays.
@@ -63,8 +72,11 @@ def read_inputs(rows: Any, name: str, data: Prepared, form: TableForm | None) ->
         encoded = form.encoded(frame)
         check_finite(f"{name}: new inputs", encoded.inputs)
         return NewInputs(encoded.inputs, encoded.notes, frame)
-    inputs = _array(rows, name)
     shape = data.train.shape
+    pixels = data.bytes_are_pixels and len(shape) == 3 and shape[0] in _CHANNELS
+    if pixels and isinstance(rows, str | Path) and Path(rows).suffix.lower() != ".npy":
+        return _images(Path(rows), name, Form((shape[1], shape[2]), gray=shape[0] == 1))
+    inputs = _array(rows, name)
     if inputs.ndim < 1 or inputs.shape[1:] != shape:
         refuse(f"{name}: new inputs", f"must have shape (N, {', '.join(map(str, shape))})", f"{inputs.shape}")
     if not len(inputs):
@@ -73,6 +85,18 @@ def read_inputs(rows: Any, name: str, data: Prepared, form: TableForm | None) ->
         refuse(f"{name}: new inputs", "must be real numbers", f"dtype {inputs.dtype}")
     check_finite(f"{name}: new inputs", inputs)
     return NewInputs(pixels_of(inputs) if data.bytes_are_pixels else inputs)
+
+
+def _images(path: Path, name: str, form: Form) -> NewInputs:
+    if not path.exists():
+        raise DataError(f"rows to predict must be a file or folder that is there, got {path}")
+    if path.is_file() and path.suffix.lower() not in IMAGES:
+        raise UsageError(
+            f"rows of {name}, whose inputs are images, must be an array, a .npy file, a folder of images or an image "
+            f"that ends with {', '.join(IMAGES)}, got {path}"
+        )
+    found = read_new_images(path, form)
+    return NewInputs(pixels_of(found.pixels), found.notes, files=found.files)
 
 
 def _array(rows: Any, name: str) -> Array:
@@ -154,3 +178,16 @@ def targets_in(frame: Any, name: str, form: TableForm, class_names: tuple[str, .
         targets = labels[rows]
     notes = (f"{counted(left_out, 'row')} with {why}: not scored",) if left_out else ()
     return NewTargets(rows, target_tensor(targets, kind, data.classes, data.center, data.scale), notes)
+
+
+def targets_by_folder(files: Sequence[str], class_names: tuple[str, ...], data: Prepared) -> NewTargets | None:
+    """The class of each image whose outermost folder has the name of one; None where no image has."""
+    folders = [file.partition("/")[0] if "/" in file else "" for file in files]
+    rows = np.flatnonzero([folder in class_names for folder in folders])
+    if not len(rows):
+        return None
+    left_out = len(files) - len(rows)
+    notes = (f"{counted(left_out, 'image')} in no folder of a class: not scored",) if left_out else ()
+    labels = np.array([class_names.index(folders[row]) for row in rows], np.int64)
+    kind = installed().kind(data.kind)
+    return NewTargets(rows, target_tensor(labels, kind, data.classes, data.center, data.scale), notes)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ class Predictions:
         metrics: where the rows say what is right.
         scored: how many rows do.
         notes: of what training has not seen.
+        files: paths of the images, which are the first column; empty of other rows.
     """
 
     values: Array
@@ -40,9 +41,10 @@ class Predictions:
     metrics: Mapping[str, float] = field(default_factory=dict)
     scored: int = 0
     notes: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
 
     def columns(self) -> dict[str, Array]:
-        """A column for the prediction and one for the probability of each class, or one for each of several outputs.
+        """The files of images, the prediction or each of several outputs, and the probability of each class.
 
         Raises:
             UsageError: they are maps, which no column holds.
@@ -53,7 +55,8 @@ class Predictions:
                 f"predictions of each pixel must go into a .npy file, got {self.values.shape}; say --out "
                 "predictions.npy"
             )
-        found = _by_name("prediction", self.values, self.classes)
+        files = {"file": np.array(self.files)} if self.files else {}
+        found = {**files, **_by_name("prediction", self.values, self.classes)}
         return {**found, **({} if probabilities is None else _by_name("probability", probabilities, self.classes))}
 
 
@@ -70,13 +73,14 @@ def predict_rows(trained: TrainedModel, rows: Any, *, probabilities: bool = Fals
     values = trained.named(given)
     shares = trained.probabilities(given) if probabilities else None
     notes = (*trained.notes, *given.notes)
+    found = Predictions(values, shares, trained.class_names, notes=notes, files=given.files)
     targets = trained.targets_in(given)
-    if targets is None or not len(targets.rows):
-        none = (f"no row has a {trained.target} that can be scored",) if targets is not None else ()
-        return Predictions(values, shares, trained.class_names, notes=(*notes, *none))
+    if targets is None:
+        return found
+    if not len(targets.rows):
+        return replace(found, notes=(*notes, f"no row has a {trained.target} that can be scored"))
     metrics = trained.scored(given, targets)
-    notes = (*notes, *targets.notes)
-    return Predictions(values, shares, trained.class_names, metrics, len(targets.rows), notes)
+    return replace(found, metrics=metrics, scored=len(targets.rows), notes=(*notes, *targets.notes))
 
 
 def check_out(out: Path, rows: Path, *, overwrite: bool) -> None:

@@ -17,10 +17,18 @@ from losszoo.common.seeding import with_threads
 from losszoo.errors import DataError, UsageError
 from losszoo.losses.signatures import TABLE
 from losszoo.prediction.export import export_network
-from losszoo.prediction.new_inputs import NewInputs, NewTargets, given_targets, read_inputs, targets_in
+from losszoo.prediction.new_inputs import (
+    NewInputs,
+    NewTargets,
+    given_targets,
+    read_inputs,
+    targets_by_folder,
+    targets_in,
+)
+from losszoo.registry.registry import installed
 from losszoo.tasks.tables.new_rows import TableForm, class_values
 from losszoo.training.data.batch_inputs import Model
-from losszoo.training.data.prepared_data import Part, Prepared
+from losszoo.training.data.prepared_data import Part, Prepared, checked_weights
 from losszoo.training.evaluation.knn import Known
 from losszoo.training.evaluation.outputs import predictions_of, probabilities_of
 from losszoo.training.evaluation.predict import Prediction
@@ -55,8 +63,9 @@ class TrainedModel:
 
     Rows to predict are given as the task of the run had them. Of a table: a DataFrame, or the path of a CSV, TSV or
     Parquet file with the same columns; they are found by their names, further ones are ignored, and the target is not
-    needed. Of any other task: an array or tensor (N, ...), or the path of a .npy file. A word that training rows do not
-    have is no reason to refuse a row: it is predicted, and a warning says how many there are.
+    needed. Of any other task: an array or tensor (N, ...), or the path of a .npy file; of images also the path of one,
+    or of a folder, whose images are taken in the order of their paths. What :meth:`read` gives is taken too. A word
+    that training rows do not have is no reason to refuse a row: it is predicted, and a warning says how many there are.
 
     Attributes:
         folder: of the run.
@@ -125,12 +134,15 @@ class TrainedModel:
         with with_threads(parts.threads):
             return parts.prediction.features(parts.network, self._scaled(self._warned(X))).numpy()
 
-    def score(self, X: Any, y: Any = None) -> dict[str, float]:  # noqa: N803
-        """The metrics of the run on rows that are known; each row counts once. Raises as :meth:`predict`.
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> dict[str, float]:  # noqa: N803
+        """The metrics of the run on rows that are known. Raises as :meth:`predict`.
 
         Args:
             X: the rows.
-            y: their targets, as those of training; of a table they stand in the columns of the targets.
+            y: their targets, as those of training; of a table they stand in the columns of the targets. Left out of a
+                folder of images, they are the names of its subfolders.
+            sample_weight: (N,), how often each row counts; None: once. Not where rows find each other (retrieval), or
+                a linear probe judges them.
         """
         given = self._warned(X)
         if y is None:
@@ -145,7 +157,12 @@ class TrainedModel:
             raise DataError(f"{self.target} must be known in some rows, got none")
         for note in targets.notes:
             warnings.warn(note, stacklevel=level_of_user())
-        return self.scored(given, targets)
+        if sample_weight is None:
+            return self.scored(given, targets)
+        weights = checked_weights(sample_weight, f"{self.task}: sample_weight", len(given.inputs))[targets.rows]
+        if not weights.any():
+            raise DataError(f"sample_weight must be above 0 in some row with a {self.target or 'target'}, got none")
+        return self.scored(given, targets, torch.from_numpy(weights))
 
     def inputs(self, X: Any) -> Array:  # noqa: N803
         """What :attr:`model` and an exported program take, (N, ...); raises as :meth:`predict`.
@@ -171,11 +188,16 @@ class TrainedModel:
         rows = data.train.inputs.to(torch.from_numpy(np.zeros(0, data.scaling.dtype_of_inputs)).dtype)
         return export_network(self.model, rows, Path(path))
 
-    # What the command line calls, where rows are read once and notes are printed.
-
     def read(self, X: Any) -> NewInputs:  # noqa: N803
-        """The rows, checked and encoded."""
+        """The rows, checked and encoded, for several calls; raises as :meth:`predict`.
+
+        Returns:
+            A value that each method takes for its rows. Its ``files`` are the paths of images inside their folder, in
+            the order of the rows; its ``notes`` say what is unusual, and are not warned of again.
+        """
         return read_inputs(X, self.task, self._parts.data, self._parts.form)
+
+    # What the command line calls, where rows are read once and notes are printed.
 
     def predicted(self, given: NewInputs) -> Array:
         """See :meth:`predict`."""
@@ -206,20 +228,30 @@ class TrainedModel:
         return found.cpu().numpy()
 
     def targets_in(self, given: NewInputs) -> NewTargets | None:
-        """The targets that a table holds beside its inputs; None where it lacks a column of them."""
+        """The targets that a table holds beside its inputs, or folders of images by their names; None without."""
         form = self._parts.form
+        if given.files:
+            return targets_by_folder(given.files, self.class_names, self._parts.data)
         if form is None or not all(target.name in given.frame.columns for target in form.targets):
             return None
         return targets_in(given.frame, self.task, form, self.class_names, self._parts.data)
 
-    def scored(self, given: NewInputs, targets: NewTargets) -> dict[str, float]:
-        """See :meth:`score`."""
+    def scored(self, given: NewInputs, targets: NewTargets, weights: Tensor | None = None) -> dict[str, float]:
+        """See :meth:`score`; ``weights`` are of the rows with a target."""
         parts = self._parts
-        known_rows = Part(self._scaled(replace(given, inputs=given.inputs[targets.rows])), targets.targets)
+        together = parts.prediction.by_neighbors and parts.known is None
+        if weights is not None and (together or installed().kind(self.kind).probe):
+            raise UsageError(
+                f"sample_weight must be left out on {self.task}, a {self.kind} task, whose metrics take none"
+            )
+        inputs = self._scaled(replace(given, inputs=given.inputs[targets.rows]))
+        known_rows = Part(inputs, targets.targets, weights)
         with with_threads(parts.threads):
             return parts.prediction.score_rows(parts.network, parts.data, known_rows, parts.known)
 
     def _warned(self, X: Any) -> NewInputs:  # noqa: N803
+        if isinstance(X, NewInputs):
+            return X
         given = self.read(X)
         for note in given.notes:
             warnings.warn(note, stacklevel=level_of_user())

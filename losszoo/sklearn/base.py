@@ -41,7 +41,7 @@ _SETTINGS = {
     "dim": "model.dim",
     **{
         name: f"recipe.{name}"
-        for name in ("lr", "weight_decay", "batch_size", "epochs", "patience", "sample_rate", "optimizer")
+        for name in ("lr", "weight_decay", "batch_size", "epochs", "patience", "sample_rate", "optimizer", "loss_lr")
     },
 }
 # Leads an argument of the loss in a grid of scikit-learn.
@@ -62,6 +62,7 @@ class LossEstimator(BaseEstimator):  # type: ignore[misc]
             class or function that makes one, or "file.py:Net".
         dim: features that it gives, >= 1.
         lr: learning rate, > 0.
+        loss_lr: learning rate of what the loss learns (a temperature, weights of its terms), > 0; None takes ``lr``.
         weight_decay: >= 0.
         batch_size: rows a step, >= 1.
         epochs: most passes over the training rows, >= 1.
@@ -96,6 +97,7 @@ class LossEstimator(BaseEstimator):  # type: ignore[misc]
     trunk: Any = None
     dim: int | None = None
     lr: float | None = None
+    loss_lr: float | None = None
     weight_decay: float | None = None
     batch_size: int | None = None
     epochs: int | None = None

@@ -13,6 +13,8 @@ MOST = 5
 # A comparison of fewer tells little.
 _FEWEST = 3
 _MOST_OF_A_TRAIT = 2
+# What a tag says of the rows of a task that has it.
+_TOLD = {"tabular": "each input is a column of a table, with a unit of its own"}
 # Tags of losses that are not meant to be trained with alone, or that show how a loss is written.
 _APART = frozenset({COMBINER, REGULARIZER, "example"})
 
@@ -21,7 +23,11 @@ def traits_by_tags(registry: Registry, task: TaskSpec, known: Sequence[Trait]) -
     """What the task says of itself by a tag that fitting losses have too, such as "tabular"."""
     tags = {tag for spec in _fitting(registry, task) for tag in spec.tags}
     tags -= {tag for trait in known for tag in trait.tags}
-    return [Trait(tag, True, f"the task has the tag {tag}", (tag,)) for tag in task.tags if tag in tags]
+    return [
+        Trait(tag, True, _TOLD.get(tag, f"the plugin of the task says so by the tag {tag}"), (tag,))
+        for tag in task.tags
+        if tag in tags
+    ]
 
 
 def choose(registry: Registry, task: TaskSpec, traits: Sequence[Trait]) -> list[SuggestedLoss]:

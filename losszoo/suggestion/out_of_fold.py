@@ -35,7 +35,7 @@ class Predicted:
     values: Array
 
 
-def why_not(shape: Sequence[int], targets: Array, classes: int) -> str:
+def why_not(shape: Sequence[int], targets: Array, classes: int, groups: Array | None) -> str:
     """The reason for which rows, with inputs of that shape, are not predicted; "" where they are."""
     columns = int(np.prod(shape))
     if targets.ndim != 1:
@@ -46,34 +46,52 @@ def why_not(shape: Sequence[int], targets: Array, classes: int) -> str:
         return f"{len(targets)} training rows, fewer than {_FEWEST_ROWS}"
     if classes > _MOST_CLASSES:
         return f"{classes} classes, more than {_MOST_CLASSES}"
+    if groups is not None and len(np.unique(groups)) < 2:
+        return "all training rows are of one group"
     return ""
 
 
-def predict_labels(inputs: Inputs, labels: Array, classes: int) -> Predicted:
-    """Probabilities by cross-validation; a class of fewer than two rows has none."""
+def predict_labels(inputs: Inputs, labels: Array, classes: int, groups: Array | None) -> Predicted:
+    """Probabilities by cross-validation, of the rows whose class other folds have too.
+
+    Args:
+        inputs: of the training rows.
+        labels: (N,).
+        classes: how many.
+        groups: (N,), of which each is in one fold: rows that belong together know each other's label. None: no groups.
+    """
     from sklearn.ensemble import ExtraTreesClassifier
-    from sklearn.model_selection import StratifiedKFold
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
     rows = _some(labels, classes)
     rows = rows[np.isin(labels[rows], np.flatnonzero(np.bincount(labels[rows]) >= 2))]
-    x, y = inputs(rows), labels[rows]
-    folds = min(_FOLDS, int(np.bincount(y)[np.unique(y)].min()))
-    values = np.zeros((len(y), classes))
-    for train, test in StratifiedKFold(folds, shuffle=True, random_state=0).split(x, y):
-        model = ExtraTreesClassifier(**_TREES).fit(x[train], y[train])
-        values[np.ix_(test, model.classes_)] = model.predict_proba(x[test])
-    return Predicted(y, values)
+    x, y, together = inputs(rows), labels[rows], None if groups is None else groups[rows]
+    count = min(_folds(together), int(np.bincount(y)[np.unique(y)].min()))
+    splitter = StratifiedKFold if together is None else StratifiedGroupKFold
+    values, known = np.zeros((len(y), classes)), np.zeros(len(y), bool)
+    for train, test in splitter(count, shuffle=True, random_state=0).split(x, y, together):
+        if len(test):  # few groups may leave a fold without any
+            model = ExtraTreesClassifier(**_TREES).fit(x[train], y[train])
+            values[np.ix_(test, model.classes_)] = model.predict_proba(x[test])
+            known[test] = np.isin(y[test], model.classes_)
+    return Predicted(y[known], values[known])
 
 
-def predict_numbers(inputs: Inputs, targets: Array) -> Predicted:
-    """Numbers by cross-validation."""
+def predict_numbers(inputs: Inputs, targets: Array, groups: Array | None) -> Predicted:
+    """Numbers by cross-validation; arguments as of :func:`predict_labels`."""
     from sklearn.ensemble import ExtraTreesRegressor
-    from sklearn.model_selection import KFold, cross_val_predict
+    from sklearn.model_selection import GroupKFold, KFold, cross_val_predict
 
     rows = _some(targets, 0)
-    x, y = inputs(rows), targets[rows].astype(np.float64)
-    folds = KFold(_FOLDS, shuffle=True, random_state=0)
-    return Predicted(y, cross_val_predict(ExtraTreesRegressor(**_TREES), x, y, cv=folds))
+    x, y, together = inputs(rows), targets[rows].astype(np.float64), None if groups is None else groups[rows]
+    count = _folds(together)
+    folds = KFold(count, shuffle=True, random_state=0) if together is None else GroupKFold(count)
+    return Predicted(y, cross_val_predict(ExtraTreesRegressor(**_TREES), x, y, cv=folds, groups=together))
+
+
+def _folds(groups: Array | None) -> int:
+    """As many as there may be."""
+    return _FOLDS if groups is None else min(_FOLDS, len(np.unique(groups)))
 
 
 def contradicted(predicted: Predicted) -> Array:

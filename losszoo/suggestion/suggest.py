@@ -17,7 +17,8 @@ def suggest(task: Any, *, split: int = 0) -> Suggestion:
     """Look at the training rows of a task, and suggest losses to compare on it.
 
     Looked at are the shares of the classes, their order, labels that a model of scikit-learn contradicts, and the
-    outliers and the shape of a regression target. A loss is suggested by its tags (``losszoo info NAME``), so a loss
+    outliers and the shape of a regression target. Rows of one group (``--group``, ``Task.row_groups``) are held out
+    from the model together. A loss is suggested by its tags (``losszoo info NAME``), so a loss
     of any plugin is, too. Nothing is claimed: which loss is best, only the comparison tells.
 
     Args:
@@ -48,7 +49,7 @@ def suggest(task: Any, *, split: int = 0) -> Suggestion:
     made = make_task(task, {})
     data, spec = prepare(made, split, torch.device("cpu")), made.spec
     names = [*made.class_names, *map(str, range(len(made.class_names), data.classes))][: data.classes]
-    traits, notes = traits_of(data, registry.kind(spec.kind), names)
+    traits, notes = traits_of(data, registry.kind(spec.kind), names, made.row_groups.get("train"))
     traits += traits_by_tags(registry, spec, traits)
     losses = choose(registry, spec, traits)
     flags = flags_of(task if isinstance(task, str) else made)
@@ -68,4 +69,5 @@ def suggest(task: Any, *, split: int = 0) -> Suggestion:
         command=command if flags and losses else "",
         call=f"losszoo.compare({[loss.name for loss in losses]}, [task], seeds={_SEEDS})",
         notes=(*notes, *lacking(registry, spec, traits)),
+        data_notes=tuple(made.notes),
     )

@@ -61,6 +61,7 @@ class Suggestion:
         command: compares them; "" where the command line cannot name the task.
         call: the same in Python, with ``task`` for the task.
         notes: what was not looked at, and why.
+        data_notes: what the task tells of its data, as rows that were left out.
     """
 
     task: str
@@ -76,7 +77,13 @@ class Suggestion:
     command: str
     call: str
     notes: Sequence[str] = ()
+    data_notes: Sequence[str] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """The document of ``losszoo suggest --json``."""
-        return {**asdict(self), "inputs": list(self.inputs), "notes": list(self.notes)}
+        return {
+            **asdict(self),
+            "inputs": list(self.inputs),
+            "notes": list(self.notes),
+            "data_notes": list(self.data_notes),
+        }

@@ -38,19 +38,20 @@ _ROUNDING, _WHOLE = 1e-6, 0.01
 _FEWEST_ERRORS = 20
 
 
-def traits_of(data: Any, kind: Any, names: Sequence[str]) -> tuple[list[Trait], list[str]]:
+def traits_of(data: Any, kind: Any, names: Sequence[str], groups: Array | None = None) -> tuple[list[Trait], list[str]]:
     """The traits, and notes of what could not be looked at.
 
     Args:
         data: as prepared for training; only the training rows are read.
         kind: of the task.
         names: of the classes.
+        groups: (N,), which training rows belong together; None where none do.
     """
     targets = data.train.targets.cpu().numpy()
     if kind.new_classes:
         text = "validation and test rows are of classes that training has not: rows are compared, not classified"
         return [*_imbalance(targets, data.classes, names, seen=True), _trait("new classes", True, text)], []
-    reason = why_not(data.train.shape, targets, data.classes)
+    reason = why_not(data.train.shape, targets, data.classes, groups)
 
     def inputs(rows: Array) -> Array:
         read = data.train.batch(torch.from_numpy(rows), torch.Generator()).inputs
@@ -58,13 +59,15 @@ def traits_of(data: Any, kind: Any, names: Sequence[str]) -> tuple[list[Trait], 
         return flat
 
     if kind.standardised:
-        predicted = None if reason else predict_numbers(inputs, targets)
+        predicted = None if reason else predict_numbers(inputs, targets, groups)
         notes = [f"the errors of a model: not looked at, {reason}"] if reason else []
         # Several outputs have a unit each, and so no shape in common.
         shape = _shape(targets, data.center, data.scale) if targets.ndim == 1 else []
         return [_outliers(targets, predicted), *shape], notes
     if data.classes:
-        predicted = None if reason else predict_labels(inputs, targets, data.classes)
+        predicted = None if reason else predict_labels(inputs, targets, data.classes, groups)
+        if predicted is not None and not len(predicted.targets):
+            predicted, reason = None, "each class is in one group of rows alone"
         notes = [f"labels that a model contradicts: not looked at, {reason}"] if reason else []
         noise = [] if predicted is None else [_label_noise(predicted)]
         return [*_imbalance(targets, data.classes, names), *_order(names, predicted), *noise], notes

@@ -76,7 +76,6 @@ class DatasetRows:
         self, where: str, dataset: Any, shape: tuple[int, ...] | None = None, targets: Array | None = None
     ) -> None:
         self.where, self.dataset = where, dataset
-        self.of_bytes = False  # whether a row that was read held bytes
         if shape is not None and targets is not None:
             self.shape, self.targets = shape, targets
         if isinstance(dataset, IterableDataset) or not hasattr(dataset, "__len__"):
@@ -100,6 +99,7 @@ class DatasetRows:
         """
         with isolated(seed, torch.device("cpu")):
             items = [self._item(row) for row in rows]
+        items = [(pixels_of(inputs), target) for inputs, target in items]
         for row, (inputs, target) in zip(rows, items, strict=True):
             for what, array, first in (("inputs", inputs, items[0][0]), ("target", target, items[0][1])):
                 if array.shape != first.shape:
@@ -118,8 +118,7 @@ class DatasetRows:
             came = f"{kind_name(item)}{f' of {len(item)}' if isinstance(item, tuple | list) else ''}"
             self._refuse(row, "must be a pair, inputs and target", came)
         inputs, target = (self._numbers(row, what, x) for what, x in zip(("inputs", "target"), item, strict=True))
-        self.of_bytes |= inputs.dtype == np.uint8
-        return pixels_of(inputs), target
+        return inputs, target
 
     def _numbers(self, row: int, what: str, value: Any) -> Array:
         if type(value).__module__.startswith("PIL."):
@@ -141,6 +140,12 @@ class DatasetRows:
     def _parted(self, bytes_of_row: int) -> Iterator[range]:
         size = max(1, min(_MOST_ROWS, _CHUNK_BYTES // max(1, bytes_of_row)))
         yield from (range(start, min(start + size, len(self))) for start in range(0, len(self), size))
+
+    @cached_property
+    def of_bytes(self) -> bool:
+        """Whether inputs are bytes, as those of the first row tell."""
+        with isolated(0, torch.device("cpu")):
+            return bool(self._item(0)[0].dtype == np.uint8)
 
     @cached_property
     def shape(self) -> tuple[int, ...]:

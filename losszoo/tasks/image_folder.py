@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import os
 import warnings
 from collections.abc import Iterator, Sequence
@@ -174,12 +175,9 @@ def look_at(listing: Listing) -> Looked:
     Raises:
         UsageError: Pillow is not installed.
     """
-    try:
-        from PIL import Image
-    except ImportError:
-        raise UsageError(
-            "Pillow is not installed, and images are read with it: pip install 'losszoo[images]'"
-        ) from None
+    check_pillow()
+    from PIL import Image
+
     digest, broken = hashlib.sha256(), {}
     sizes, gray = set(), True
     for path, *_ in listing.files:
@@ -195,6 +193,66 @@ def look_at(listing: Listing) -> Looked:
         except Exception as error:  # of the library that reads the format
             broken[path] = message_of(error)
     return Looked(frozenset(sizes), gray, broken, digest.hexdigest())
+
+
+def check_pillow() -> None:
+    """Refuse where images cannot be read.
+
+    Raises:
+        UsageError: Pillow is not installed.
+    """
+    if importlib.util.find_spec("PIL") is None:
+        raise UsageError("Pillow is not installed, and images are read with it: pip install 'losszoo[images]'")
+
+
+@dataclass(frozen=True)
+class NewImages:
+    """Images to predict.
+
+    Args:
+        pixels: (N, channels, height, width) bytes.
+        files: their paths inside the folder, with slashes.
+        notes: of those that are left out, or lose their colors.
+    """
+
+    pixels: Array
+    files: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def read_new_images(path: Path, form: Form) -> NewImages:
+    """The images in a folder and in those below it, or the one of a file; hidden ones are passed by.
+
+    Raises:
+        UsageError: Pillow is not installed.
+        DataError: there is none that can be read.
+    """
+    check_pillow()
+    folder = path if path.is_dir() else path.parent
+    paths = [file for file in _below(path) if file.suffix.lower() in ENDINGS] if path.is_dir() else [path]
+    kept, pixels, broken, colored = [], [], {}, 0
+    for file in paths:
+        try:
+            check_regular(file)
+            pixels.append(pixels_of(file, form))
+            kept.append(file)
+            colored += form.gray and _has_colors(file)
+        except Exception as error:  # of the library that reads the format
+            broken[file] = message_of(error)
+    if not kept:
+        came = "; ".join(f"{file.name}: {why}" for file, why in list(broken.items())[:_MOST_NAMED])
+        raise DataError(f"{path} must be an image that can be read, or hold some, got {came or 'none'}")
+    notes = told_of(folder, "as it cannot be read", list(broken), broken)
+    if colored:
+        notes += (f"{counted(colored, 'image')} with colors: made gray, as the images of training are",)
+    return NewImages(np.stack(pixels), tuple(file.relative_to(folder).as_posix() for file in kept), notes)
+
+
+def _has_colors(path: Path) -> bool:
+    from PIL import Image
+
+    with _quiet(), Image.open(path) as image:
+        return image.mode not in _GRAY
 
 
 def chosen_form(looked: Looked, size: int | Size | None) -> tuple[Form, tuple[str, ...]]:

@@ -107,6 +107,9 @@ class Task(ABC):
         row_weights: how often each row counts, (N,) numbers >= 0 by part ("train", "val", "test"), set when
             :meth:`splits` returns; rows of a part that is not named count alike. A row of training counts in the loss
             and where columns are scaled, a row of any part in its metrics.
+        row_groups: which rows belong together, (N,) whole numbers by part, set when :meth:`splits` returns; empty where
+            none do. Where rows of "train" are held out to look at them, as in :func:`losszoo.suggest`, a group stays
+            whole.
         bytes_are_pixels: its inputs were bytes, which it has made numbers from 0 to 1: so are the bytes of new rows.
     """
 
@@ -115,6 +118,7 @@ class Task(ABC):
     class_names: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     row_weights: Mapping[str, Array] = MappingProxyType({})
+    row_groups: Mapping[str, Array] = MappingProxyType({})
     bytes_are_pixels: bool = False
 
     @abstractmethod

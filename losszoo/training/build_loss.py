@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -24,12 +25,12 @@ from losszoo.registry.expressions import parse
 from losszoo.registry.import_target import resolve
 from losszoo.registry.registry import installed
 from losszoo.registry.specs import TaskSpec
-from losszoo.tasks.task import Recipe
+from losszoo.tasks.task import Recipe, Setup
 from losszoo.training.data.batch_inputs import Model, make_head
 from losszoo.training.data.prepared_data import Prepared
 from losszoo.training.evaluation.predict import Prediction
-from losszoo.training.models.own_network import build_network, is_own
-from losszoo.training.models.trunks import build_trunk
+from losszoo.training.models.own_network import DIM, build_network, is_own, takes_dim
+from losszoo.training.models.trunks import LEGAL, build_trunk, trunk_options
 from losszoo.training.parameter_groups import parameter_groups
 
 # What losszoo.create takes beside the parameters of a loss.
@@ -157,6 +158,22 @@ def make_model(
         ) from error
     made = {name: make_head(name, built.dim, data) for name in signatures}
     return Model(built, _shared({name: head for name, head in made.items() if head is not None}))
+
+
+def with_dim(setup: Setup, proposal: Setup, data: Prepared, signatures: Iterable[str]) -> Setup:
+    """The setup with the size of an embedding that a network of the user is told, where no head is put on top.
+
+    Args:
+        setup: with the user's changes.
+        proposal: of the task, whose size of an embedding it is.
+        data: of the task.
+        signatures: of the loss.
+    """
+    told = DIM in setup.model or not is_own(setup.trunk) or not takes_dim(setup.trunk)
+    if told or any(make_head(name, 1, data) is not None for name in signatures):
+        return setup
+    options = {} if is_own(proposal.trunk) else {**trunk_options(proposal.trunk), **proposal.model}
+    return replace(setup, model={**setup.model, DIM: options.get(DIM, LEGAL[DIM].default)})
 
 
 def _own_model(trunk: Any, options: Mapping[str, Any], data: Prepared, signatures: tuple[str, ...]) -> Model:

@@ -91,6 +91,7 @@ def _validate(plan: Plan) -> dict[str, float]:
     """Metrics on validation: of the first rank, so that all take the same decision."""
     found = None
     if plan.first_rank:
-        found = plan.prediction.score(plan.model, plan.data, ("val",), plan.deciding, thorough=False)["val"]
+        judged, _ = plan.prediction.judge(plan.model, plan.data, ("val",), plan.deciding, thorough=False)
+        found = judged["val"].metrics
     told: dict[str, float] = found if plan.world is None else plan.world.from_first(found)  # type: ignore[assignment]
     return told

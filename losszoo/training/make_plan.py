@@ -27,7 +27,7 @@ from losszoo.registry.registry import installed
 from losszoo.tasks.make_task import make_task, owner_of, task_of
 from losszoo.tasks.metric_choice import Metric, metrics_of, several
 from losszoo.tasks.task import Recipe, Setup, Task
-from losszoo.training.build_loss import device_of, make_loss, make_model, make_optimizer, text_of
+from losszoo.training.build_loss import device_of, make_loss, make_model, make_optimizer, text_of, with_dim
 from losszoo.training.data.batch_inputs import predicting_signature
 from losszoo.training.data.class_weight import as_text, with_class_weight
 from losszoo.training.data.prepared_data import Prepared, prepare, proposed
@@ -168,11 +168,13 @@ def choose(
     task_options = dict(overrides.task)
     split = split_seed(task_options.pop("split", 0))
     made = make_task(task if own is None else own, task_options)
-    setup = apply(proposed(made, predicting_signature(built.signatures)), overrides)
+    proposal = proposed(made, predicting_signature(built.signatures))
+    setup = apply(proposal, overrides)
     data = with_class_weight(prepare(made, split, device), as_text(setup.recipe.class_weight), spec, made.class_names)
     drawing = any(leaf.rules.draws_candidates for leaf in leaves(built))
     check_sampler(setup.recipe, data, spec, draws_candidates=drawing)
     unclear = check_metrics(metrics, made, data, predicting_signature(built.signatures))
+    setup = with_dim(setup, proposal, data, built.signatures)
     if is_own(setup.trunk):  # tried before any folder is made
         make_model(setup.trunk, setup.model, made.numeric, data, built.signatures)
     target = task if isinstance(task, str) and own is not None else ""

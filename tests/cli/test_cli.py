@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
@@ -18,6 +20,7 @@ import losszoo
 from losszoo import list_losses, list_tasks
 from losszoo.cli.commands import run_command
 from losszoo.cli.main import COMMANDS, main
+from losszoo.cli.option_groups import HEADINGS
 from losszoo.common.files import read_json
 from losszoo.registry.expressions import parse
 from losszoo.registry.registry import installed
@@ -386,3 +389,18 @@ def test_the_console_script_is_the_module(tmp_path: Path) -> None:
 def test_a_run_has_the_same_defaults_from_python_and_from_the_command_line() -> None:
     params = run_command.command.make_context("run", []).params
     assert {name: params[name] for name in RESULT_OPTIONS} == asdict(ResultOptions())
+
+
+@pytest.mark.parametrize("name", ["run", "compare", "tune"])
+def test_every_option_stands_under_one_heading(name: str) -> None:
+    """About forty in one list are found by nobody; a new one must be given a place."""
+    command = main.get_command(click.Context(main), name)
+    assert command is not None
+    named = [option for names in HEADINGS.values() for option in names]
+    assert len(named) == len(set(named))
+    assert {param.name for param in command.params} <= set(named)
+    said = CliRunner().invoke(main, [name, "--help"]).stdout
+    places = [said.index(f"\n{heading}:\n") for heading in HEADINGS if heading != "Resume"]
+    assert places == sorted(places)
+    for param in command.params:
+        assert len(re.findall(rf"^  (-h, )?{param.opts[0]}(?![-a-z])", said, re.MULTILINE)) == 1, param.name

@@ -57,6 +57,15 @@ def test_a_stopped_run_says_what_is_next(monkeypatch: pytest.MonkeyPatch) -> Non
     ]
 
 
+def test_the_metric_that_decides_stands_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    both = {part: {"accuracy": 0.9, "average_precision": 0.8} for part in ("train", "val", "test")}
+    console = Console(file=io.StringIO(), width=80)
+    task = dataclasses.replace(installed().task("digits-rare"), metric="average_precision", published=())
+    show(dataclasses.replace(result(0.9), metrics=both), task, console)
+    assert re.search("average precision +accuracy", console.file.getvalue())  # type: ignore[attr-defined]
+
+
 @pytest.mark.parametrize(("accuracy", "rank"), [(0.999, 0), (0.0, -1), (float("nan"), -1)])
 def test_a_result_stands_among_the_published_ones(accuracy: float, rank: int) -> None:
     lines = shown(result(accuracy))

@@ -10,6 +10,7 @@ from torch import Tensor
 
 import losszoo
 from losszoo import UsageError
+from losszoo.losses.sums.sum_loss import SumLoss
 
 DRAW = torch.Generator().manual_seed(0)
 A, TA = torch.randn(2, 8, generator=DRAW)
@@ -54,6 +55,27 @@ def test_a_term_without_labels_is_left_out() -> None:
     torch.testing.assert_close(nested(mse=None, mae=(A, TA), other=None), (A - TA).abs().mean())
 
 
+class Largest(torch.nn.Module):
+    """A combiner that says nothing of terms that are left out."""
+
+    def forward(self, values: list[Tensor]) -> Tensor:
+        return torch.stack(values).max()
+
+
+def test_learned_weights_of_the_terms_that_a_batch_has() -> None:
+    """Kendall's sum of those; what is left out has no gradient, and no weight in the value."""
+    loss = losszoo.create("uncertainty(mse, 0.5*mae, huber)")
+    with torch.no_grad():
+        (log_variances,) = loss.parameters()
+        log_variances.copy_(torch.tensor([0.5, -1.0, 3.0]))
+    value = loss(mse=(A, TA), mae=(B, TB), huber=None)
+    terms = torch.stack([square(), 0.5 * (B - TB).abs().mean()])
+    s = torch.tensor([0.5, -1.0])
+    torch.testing.assert_close(value, 0.5 * (torch.exp(-s) * terms + s).sum())
+    value.backward()
+    torch.testing.assert_close(log_variances.grad, torch.cat((0.5 * (1 - torch.exp(-s) * terms), torch.zeros(1))))
+
+
 def test_dashes_penalties_and_learned_weights() -> None:
     classes = torch.nn.functional.cross_entropy(LOGITS, LABELS)
     loss = losszoo.create("cross-entropy + 0.5*l2")
@@ -86,8 +108,8 @@ def test_dashes_penalties_and_learned_weights() -> None:
         (lambda: heads()(ages=A, sizes=None), r"inputs\['ages'\] must be a tuple of arguments, got a Tensor"),
         (lambda: heads().combine({"ages": square()}), "values must hold those of every term, got none of sizes"),
         (
-            lambda: losszoo.create("uncertainty(mse, mae)")(mse=(A, TA), mae=None),
-            r"uncertainty\(mse, mae\) must have inputs for every term, got None for mae; take batches",
+            lambda: SumLoss(losszoo.create("mse + mae").terms, Largest())(mse=(A, TA), mae=None),
+            r"Largest\(mse, mae\) must have inputs for every term, got None for mae; take batches",
         ),
         (lambda: losszoo.create({"mask": "mse"}), "the label of a term must be a text other than .*, got 'mask'"),
         (lambda: losszoo.create({3: "mse"}), "the label of a term must be a text other than .*, got 3"),

@@ -145,9 +145,44 @@ def test_a_run_a_worker_and_a_resumed_run_meet_the_same_images(tmp_path: Path) -
     assert result.class_names == ("cat", "dog", "owl")
     test = made.splits().test
     pixels = np.stack([np.asarray(Image.open(test.dataset.paths[row])).transpose(2, 0, 1) for row in test.dataset.rows])
-    assert losszoo.load_run(result.run_dir).score(pixels, test.targets) == result.metrics["test"]
+    trained = losszoo.load_run(result.run_dir)
+    assert trained.score(pixels, test.targets) == result.metrics["test"]
+    new = tmp_path / "new"
+    for row, path in ((row, test.dataset.paths[row]) for row in test.dataset.rows):
+        (new / path.parent.name).mkdir(parents=True, exist_ok=True)
+        (new / path.parent.name / f"{row}.png").write_bytes(path.read_bytes())
+    assert trained.score(new) == result.metrics["test"]
+    rows = trained.read(new)
+    assert list(rows.files) == sorted(str(path.relative_to(new)) for path in new.rglob("*.png"))
+    answers = {name: trained.predict(new / name)[0] for name in rows.files}  # one image at a time
+    assert answers == dict(zip(rows.files, trained.predict(rows), strict=True))
     found = losszoo.compare(["focal"], [made], seeds=1, epochs=1, out=tmp_path / "c")
     assert not found.failures
+
+
+def predicted(folder: Path, run: str) -> None:
+    """Its images, and some that lie beside the folders of classes, or are none."""
+    save(folder / "new.png", 12, 9)
+    done = ask("predict", run, f"{folder}/", "--out", "out.csv", "--proba")
+    assert done.exit_code == 0, done.stderr
+    lines = Path("out.csv").read_text(encoding="utf-8").splitlines()
+    assert lines[0] == "file,prediction,probability_cat,probability_dog,probability_owl"
+    files = [line.split(",")[0] for line in lines[1:]]
+    assert (files[:2], len(files)) == (["new.png", "cat/0.png"], 19)
+    assert "note: left out, as it cannot be read: 1 file, cat/x.png" in done.stderr
+    assert "note: 1 image in no folder of a class: not scored" in done.stderr
+    assert "of 18 rows with a folder of its class: accuracy " in done.stdout
+    one = json.loads(ask("predict", run, str(folder / "new.png"), "--json").stdout)
+    assert (one["files"], one["predictions"], one["metrics"]) == (["new.png"], [lines[1].split(",")[1]], {})
+    (folder / "none").mkdir()
+    for rows, code, said in (
+        (str(folder / "none"), 2, "must be an image that can be read, or hold some, got none"),
+        (str(folder / "cat" / "x.png"), 2, "must be an image that can be read, or hold some, got x.png: "),
+        ("nowhere/", 2, "rows to predict must be a file or folder that is there, got nowhere"),
+        ("out.csv", 2, "must be an array, a .npy file, a folder of images or an image that ends with .bmp"),
+    ):
+        refused = ask("predict", run, rows)
+        assert (refused.exit_code, said in refused.stderr) == (code, True), refused.stderr
 
 
 def test_the_command_line_takes_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -163,6 +198,7 @@ def test_the_command_line_takes_a_folder(tmp_path: Path, monkeypatch: pytest.Mon
     assert "cat/x.png" in result["notes"][0]
     assert done.stderr.count("note: left out, as it cannot be read: 1 file, cat/x.png") == 1
     assert ask("run", "--resume", result["run_dir"], "--json").exit_code == 0
+    predicted(Path("birds"), result["run_dir"])
     suggested = json.loads(ask("suggest", "birds/", "--size", "6", "--json").stdout)
     assert suggested["command"].startswith("losszoo compare --task birds/ --size 6 --loss cross-entropy")
     chosen = ("--class-weight", "owl=3", "--metric", "f1_macro", "--set", "recipe.sampler=weighted", "--epochs", "1")

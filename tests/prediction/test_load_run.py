@@ -46,6 +46,11 @@ def test_its_score_is_that_of_the_run(loss: str, task: str, tmp_path: Path) -> N
     trained = losszoo.load_run(result.run_dir)
     assert trained.score(test.inputs, test.targets) == result.metrics["test"]
     assert (trained.task, trained.loss) == (task, loss)
+    if task in ("digits-retrieval", "digits-views"):
+        with pytest.raises(
+            losszoo.UsageError, match=f"sample_weight must be left out on {task}, a .* task, whose metrics"
+        ):
+            trained.score(test.inputs, test.targets, sample_weight=np.ones(len(test.targets)))
 
 
 def test_predictions_are_those_that_the_run_was_scored_by(tmp_path: Path) -> None:

@@ -37,6 +37,16 @@ def test_the_metrics_of_the_run_are_those_of_its_predictions(loss: str, options:
     trained = losszoo.load_run(result.run_dir)
     told = result.metrics["test"]
     assert (trained.score(test.inputs, test.targets), trained.metric, trained.notes) == (told, "f1_macro", ())
+    weights = np.arange(len(test.targets)) % 3
+    weighted = f1_score(test.targets, trained.predict(test.inputs), average="macro", sample_weight=weights)
+    found = trained.score(test.inputs, test.targets, sample_weight=weights)
+    assert found["f1_macro"] == pytest.approx(weighted)
+    for wrong, said in (
+        (weights[1:], r"sample_weight must have shape \(360,\), got \(359,\)"),
+        (-weights, "sample_weight must be finite and >= 0"),
+    ):
+        with pytest.raises(losszoo.DataError, match=said):
+            trained.score(test.inputs, test.targets, sample_weight=wrong)
     assert f1_score(test.targets, trained.predict(test.inputs), average="macro") == pytest.approx(told["f1_macro"])
     likely = trained.predict_proba(test.inputs)
     assert log_loss(test.targets, likely) == pytest.approx(told["log_loss"], rel=1e-12)

@@ -23,6 +23,11 @@ from losszoo.training.evaluation.predict import Prediction
 ACCURACY = ("accuracy", "max")
 
 
+def scores_of(prediction: Prediction, *rest: Any, **how: Any) -> dict[str, dict[str, float]]:
+    """Metrics of parts, by their names."""
+    return {name: found.metrics for name, found in prediction.judge(*rest, **how)[0].items()}
+
+
 def part(rows: int, seed: int) -> Part:
     random = torch.Generator().manual_seed(seed)
     labels = torch.randint(3, (rows,), generator=random)
@@ -43,7 +48,7 @@ def test_outputs_are_those_that_are_scored(signature: str, similarity: str) -> N
     prediction, trained = Prediction(signature, similarity=similarity), model()
     known = prediction.known(trained, DATA, ACCURACY)
     outputs = prediction.outputs(trained, DATA, DATA.test.inputs, known)
-    scored = prediction.score(trained, DATA, ("test",), ACCURACY)["test"]
+    scored = scores_of(prediction, trained, DATA, ("test",), ACCURACY)["test"]
     assert output_metrics(outputs, DATA.test, DATA, "logits") == scored
     assert (known is None) == (signature == "multiclass")
     assert trained.training
@@ -53,7 +58,7 @@ def test_outputs_are_those_that_are_scored(signature: str, similarity: str) -> N
 def test_a_part_without_rows_has_no_metrics(signature: str) -> None:
     data = replace(DATA, val=Part(DATA.val.inputs[:0], DATA.val.targets[:0]))
     for parts in (("val",), ("train", "val")):
-        scores = Prediction(signature).score(model(), data, parts, ACCURACY)
+        scores = scores_of(Prediction(signature), model(), data, parts, ACCURACY)
         assert math.isnan(scores["val"]["accuracy"])
         assert all(scores[name]["accuracy"] > 0 for name in parts[:-1])
 
@@ -61,7 +66,9 @@ def test_a_part_without_rows_has_no_metrics(signature: str) -> None:
 @pytest.mark.parametrize("kind", sorted(spec.name for spec in losszoo.list_kinds()))
 def test_nothing_is_measured_of_nothing(kind: str) -> None:
     nothing = Part(torch.zeros(0, 2), torch.zeros(0))
-    scores = Prediction("embedding").score(model(), Prepared(nothing, nothing, nothing, kind, 0), ("test",), ACCURACY)
+    scores = scores_of(
+        Prediction("embedding"), model(), Prepared(nothing, nothing, nothing, kind, 0), ("test",), ACCURACY
+    )
     assert list(scores["test"]) == list(installed().kinds[kind].metrics)
     assert all(map(math.isnan, scores["test"].values()))
 

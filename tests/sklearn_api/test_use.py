@@ -273,3 +273,14 @@ def test_on_a_gpu(loss: str) -> None:
     shares = model.predict_proba(IRIS[0])
     here = pickle.loads(pickle.dumps(model)).set_params(device="cpu")
     np.testing.assert_allclose(here.predict_proba(IRIS[0]), shares, atol=1e-3)
+
+
+def test_the_loss_has_a_learning_rate_of_its_own() -> None:
+    """With one of 1e-12 what it learns stays where it was: the weights of the terms at 0."""
+    slow, usual = (
+        LossClassifier("uncertainty(bce, cross-entropy)", loss_lr=lr, **QUICK).fit(*IRIS) for lr in (1e-12, None)
+    )
+    moved = [next(model.loss_.parameters()).abs().max().item() for model in (slow, usual)]
+    assert moved[0] < 1e-9 < 1e-3 < moved[1]
+    with pytest.raises(UsageError, match=r"recipe.loss_lr must be in \(0, inf\), .*got 0"):
+        LossClassifier("bce", loss_lr=0.0).fit(*IRIS)

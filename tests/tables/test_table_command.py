@@ -60,11 +60,16 @@ def test_info_shows_columns_and_what_is_done_with_them(tmp_path: Path) -> None:
         "age     numbers",
         "city    words",
         "yes-no",
+        "scaled, a gap 40.87",
+        "--metric  accuracy, average_precision, balanced_accuracy",
     ):
         assert words in shown.stdout
+    assert shown.stdout.count("mean 0 and deviation 1") == 1  # not once for each column
     known = json.loads(losszoo(tmp_path, "info", "own.csv", "--target", "segment", "--json").stdout)
     assert [column["name"] for column in known["columns"]] == ["age", "city", "active"]
     assert "gaps filled with the median 40.87" in known["columns"][0]["done"]
+    assert sum(column["inputs"] for column in known["columns"]) == known["inputs"]
+    assert known["metrics"][:2] == ["accuracy", "average_precision"]
     assert sum(known["rows"].values()) == sum(known["classes"].values()) == 200
 
 

@@ -96,11 +96,15 @@ def test_given_twice_is_refused() -> None:
         ("segmentation", "dice", {"recipe.class_weight": "balanced"}),
         ("regression", "mse", {"recipe.sampler": "weighted"}),
         ("segmentation", "dice", {"recipe.sampler": "m-per-class"}),
+        ("views", "info-nce", {"recipe.class_weight": "balanced"}),
+        ("views", "info-nce", {"recipe.sampler": "m-per-class"}),
     ],
 )
 def test_a_task_without_labels_refuses_what_goes_by_class(kind: str, loss: str, setting: dict[str, str]) -> None:
+    """In training, that is: those of views judge it."""
     name = next(spec.name for spec in losszoo.list_tasks() if spec.kind == kind and "download" not in spec.tags)
-    with pytest.raises(UsageError, match=rf"(class_weight|sampler) must be .* on {name}, a {kind} task, whose"):
+    why = "which is trained without labels" if kind == "views" else "whose"
+    with pytest.raises(UsageError, match=rf"(class_weight|sampler) must be .* on {name}, a {kind} task, {why}"):
         plan_of(loss, name, set=setting)
 
 

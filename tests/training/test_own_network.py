@@ -108,6 +108,47 @@ def test_ten_outputs_for_ten_classes_get_no_layer_on_top(tmp_path: Path) -> None
     assert {tuple(tensor.shape) for tensor in state.values()} == {(16, 64), (16,), (10, 16), (10,)}
 
 
+def size_out(result: losszoo.RunResult) -> tuple[int, ...]:
+    """Of the last layer in its checkpoint, features in and out."""
+    state = torch.load(Path(result.run_dir, "checkpoint.pt"), weights_only=True)["model"]
+    return tuple(next(tensor.shape for name, tensor in state.items() if name.endswith("layer.weight")))
+
+
+EMBEDDED = {
+    "linear-cross-entropy": ("digits", "embedding"),
+    "sup-con": ("digits-retrieval", "embedding"),
+    "info-nce": ("digits-views", "views"),
+    "contrastive": ("digits-retrieval", "pair"),
+    "triplet": ("digits-retrieval", "triplet"),
+    "modern-nca": ("diabetes", "neighbors"),
+}
+
+
+@pytest.mark.parametrize("loss", EMBEDDED)
+def test_a_network_under_a_loss_on_embeddings_is_told_the_size_that_the_task_proposes(
+    loss: str, tmp_path: Path
+) -> None:
+    """It was told 0, and trained nothing."""
+    name, signature = EMBEDDED[loss]
+    task = losszoo.load_task(name)
+    trained = losszoo.run(loss, task, model=Outputs, out=tmp_path, epochs=1, parts=("test",))
+    inputs, dim = task.splits(0).test.inputs[:2], task.setup(signature).model["dim"]
+    assert size_out(trained) == (dim, inputs[0].size)
+    assert losszoo.load_run(trained.run_dir, model=Outputs).embed(inputs).shape == (2, dim)
+
+
+def test_the_size_out_is_chosen_by_set(tmp_path: Path) -> None:
+    result = run("nca", "digits", Outputs, tmp_path, set={"model.dim": 6})
+    assert size_out(result) == (6, 64)
+    assert result.metrics["test"]["accuracy"] > 0.5  # of ten classes
+    result = run("cross-entropy", "digits", Outputs, tmp_path, set={"model.dim": 6})
+    assert size_out(result) == (6, 64)  # beneath a linear layer to the ten logits
+    with pytest.raises(losszoo.UsageError, match=r"model.dim must be in \[1, inf\), got 0"):
+        run("nca", "digits", Outputs, tmp_path, set={"model.dim": 0})
+    with pytest.raises(losszoo.UsageError, match=r"has no option 'dim'"):
+        run("nca", "digits", Features, tmp_path, set={"model.dim": 6})
+
+
 class Broken(nn.Module):
     """Wrong in the way that is asked for."""
 
@@ -122,6 +163,7 @@ class Broken(nn.Module):
             "blind": self.layer.bias.expand(len(x), 4),
             "one row": out[:1],
             "whole": out.argmax(1),
+            "none": out[:, :0],
         }
         return answers[self.how]
 
@@ -136,6 +178,7 @@ class Broken(nn.Module):
             r"must return floating numbers of shape \(2, K\) for 2 rows, got torch.float32 of shape \(1, 4\)",
         ),
         (Broken("whole"), "must return floating numbers"),
+        (Broken("none"), r"of shape \(2, K\), K >= 1, for 2 rows, got shape \(2, 0\), which holds none"),
         (nn.Linear(7, 4), r"network Linear must take inputs of shape \(N, 1, 8, 8\), got the error: .*"),
         (lambda hidden: nn.Linear(64, hidden), "must be given hidden; say --set model.hidden=VALUE"),
         (lambda in_features: in_features, "must be a torch.nn.Module, got an int"),

@@ -22,6 +22,11 @@ from losszoo.training.evaluation.predict import Prediction, probe
 ACCURACY = ("accuracy", "max")
 
 
+def scores_of(prediction: Prediction, *rest: Any, **how: Any) -> dict[str, dict[str, float]]:
+    """Metrics of parts, by their names."""
+    return {name: found.metrics for name, found in prediction.judge(*rest, **how)[0].items()}
+
+
 def part(rows: int, classes: int, seed: int, spread: float = 1.0) -> Part:
     random = np.random.default_rng(seed)
     labels = random.integers(0, classes, rows)
@@ -72,10 +77,10 @@ def test_a_training_row_does_not_vote_for_itself() -> None:
     rows = torch.tensor([[0.0], [0.1], [9.0], [9.1]])
     mixed = Part(rows, torch.tensor([0, 1, 0, 1]))
     data = Prepared(mixed, mixed, mixed, "multiclass", 2)
-    scores = Prediction("embedding").score(identity(), data, ("train", "val"), ACCURACY)
+    scores = scores_of(Prediction("embedding"), identity(), data, ("train", "val"), ACCURACY)
     assert scores["val"] == {"accuracy": 1.0}
     assert scores["train"] == {"accuracy": 0.0}
-    soft = Prediction("neighbors", temperature=0.01).score(identity(), data, ("train", "val"), ACCURACY)
+    soft = scores_of(Prediction("neighbors", temperature=0.01), identity(), data, ("train", "val"), ACCURACY)
     assert (soft["val"], soft["train"]) == ({"accuracy": 1.0}, {"accuracy": 0.0})
 
 
@@ -107,7 +112,7 @@ def test_k_is_chosen_on_validation_by_the_metric_that_decides(kind: str) -> None
             measured.append(output_metrics(votes, data.val, data, "probabilities")[metric])
         best = max(k for k, value in zip(choices, measured, strict=True) if value == max(measured))
         assert best_k(features_of(data), data, (metric, "max")) == best
-        scores = Prediction("triplet").score(identity(), data, ("test",), (metric, "max"))
+        scores = scores_of(Prediction("triplet"), identity(), data, ("test",), (metric, "max"))
         votes = knn_votes(data.test.inputs, data.train.inputs, data, (best,), own=False)[0]
         assert scores["test"] == output_metrics(votes, data.test, data, "probabilities")
 
@@ -121,7 +126,7 @@ def test_k_where_nothing_can_be_measured() -> None:
 @pytest.mark.parametrize("similarity", ["euclidean", "cosine"])
 def test_neighbors_are_looked_for_as_the_loss_did(similarity: str) -> None:
     data = data_of("binary", 2)
-    scores = Prediction("embedding", similarity=similarity).score(identity(), data, ("test",), ACCURACY)
+    scores = scores_of(Prediction("embedding", similarity=similarity), identity(), data, ("test",), ACCURACY)
     inputs = {name: rows.numpy().astype(np.float64) for name, rows in features_of(data).items()}
     if similarity == "cosine":
         inputs = {name: rows / np.linalg.norm(rows, axis=1, keepdims=True) for name, rows in inputs.items()}
@@ -149,7 +154,7 @@ def soft(data: Prepared, name: str, temperature: float, of: Any) -> Any:
 @pytest.mark.parametrize("name", ["train", "val", "test"])
 def test_soft_neighbors_of_classes(name: str, temperature: float) -> None:
     data = data_of()
-    scores = Prediction("neighbors", temperature=temperature).score(identity(), data, (name,), ACCURACY)
+    scores = scores_of(Prediction("neighbors", temperature=temperature), identity(), data, (name,), ACCURACY)
     shares = soft(data, name, temperature, np.eye(3)[data.train.targets])
     assert scores[name]["accuracy"] == accuracy_score(getattr(data, name).targets, shares.argmax(1))
 
@@ -158,7 +163,7 @@ def test_soft_neighbors_of_classes(name: str, temperature: float) -> None:
 def test_soft_neighbors_of_numbers_in_their_own_unit(name: str) -> None:
     parts = [Part(rows.inputs, rows.inputs.sum(1)) for rows in (part(90, 2, 0), part(30, 2, 1), part(30, 2, 2))]
     data = Prepared(*parts, kind="regression", classes=0, center=10.0, scale=4.0)
-    scores = Prediction("neighbors").score(identity(), data, (name,), ("rmse", "min"))[name]
+    scores = scores_of(Prediction("neighbors"), identity(), data, (name,), ("rmse", "min"))[name]
     numbers = soft(data, name, 1.0, data.train.targets.numpy()) * 4 + 10
     truth = getattr(data, name).targets.numpy() * 4 + 10
     assert scores["rmse"] == pytest.approx(root_mean_squared_error(truth, numbers), rel=1e-5)
@@ -206,25 +211,25 @@ def test_outputs_of_a_head_are_linked() -> None:
     data = Prepared(rows, rows, rows, "binary", 2)
     model = Model(nn.Identity(), {"binary": nn.Identity()})
     for expects in ("logits", "probabilities", "log-probabilities"):
-        assert Prediction("binary", expects).score(model, data, ("val",), ACCURACY)["val"]["accuracy"] == 3 / 5
+        assert scores_of(Prediction("binary", expects), model, data, ("val",), ACCURACY)["val"]["accuracy"] == 3 / 5
 
 
 def test_the_model_is_left_in_the_mode_it_was_in() -> None:
     data, model = data_of(), identity()
     for mode in (True, False):
         model.train(mode)
-        Prediction("embedding").score(model, data, ("val",), ACCURACY)
+        scores_of(Prediction("embedding"), model, data, ("val",), ACCURACY)
         assert model.training is mode
 
 
 def test_views_are_judged_by_neighbors_and_by_a_probe() -> None:
     data = data_of("views")
-    scores = Prediction("views").score(identity(), data, ("val", "test"), ("knn_accuracy", "max"))
-    plain = Prediction("views").score(identity(), data_of("multiclass"), ("val", "test"), ACCURACY)
+    scores = scores_of(Prediction("views"), identity(), data, ("val", "test"), ("knn_accuracy", "max"))
+    plain = scores_of(Prediction("views"), identity(), data_of("multiclass"), ("val", "test"), ACCURACY)
     for name in ("val", "test"):
         assert scores[name]["knn_accuracy"] == plain[name]["accuracy"]
         assert scores[name]["probe_accuracy"] == probe(features_of(data), (name,), data)[name] > 0.5
-    quick = Prediction("views").score(identity(), data, ("val",), ("knn_accuracy", "max"), thorough=False)
+    quick = scores_of(Prediction("views"), identity(), data, ("val",), ("knn_accuracy", "max"), thorough=False)
     assert quick["val"] == {"knn_accuracy": scores["val"]["knn_accuracy"]}
 
 
@@ -238,7 +243,7 @@ def test_retrieval_looks_into_its_own_part_only() -> None:
     data = data_of("retrieval")
     far = Part(torch.arange(4.0).view(4, 1).repeat(1, 3), torch.tensor([8, 8, 9, 9]))
     moved = Prepared(data.train, data.val, far, "retrieval", 3)
-    scores = Prediction("embedding").score(identity(), moved, ("test",), ("recall_at_1", "max"))
+    scores = scores_of(Prediction("embedding"), identity(), moved, ("test",), ("recall_at_1", "max"))
     # 0 1 | 2 3: of equally near rows the first counts, so row 1 finds 0, and row 2 finds 1.
     assert scores["test"] == {"recall_at_1": 0.75, "map_at_r": 0.75}
 
@@ -259,5 +264,7 @@ def test_every_kind_is_measured_by_what_is_announced(kind: str) -> None:
     unit = (np.zeros(3), np.ones(3)) if kind == "multi-output" else (0.0, 1.0)
     data = Prepared(rows, rows, rows, kind, classes, *unit)
     model = Model(nn.Identity(), {} if signature == "neighbors" else {signature: nn.Identity()})
-    scores = Prediction(signature).score(model, data, ("train", "val"), (installed().kinds[kind].metrics[0], "max"))
+    scores = scores_of(
+        Prediction(signature), model, data, ("train", "val"), (installed().kinds[kind].metrics[0], "max")
+    )
     assert tuple(scores["train"]) == tuple(scores["val"]) == installed().kinds[kind].metrics

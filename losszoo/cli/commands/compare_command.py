@@ -10,6 +10,7 @@ import click
 from losszoo.cli.commands.run_command import check_options, warn_of_exhibits
 from losszoo.cli.commands.run_command import command as run_command
 from losszoo.cli.completion import loss_names, task_names
+from losszoo.cli.option_groups import GroupedCommand
 from losszoo.cli.progress_bar import is_shown, progress_bar
 from losszoo.cli.shared_options import command as make_command
 from losszoo.cli.shared_options import exit_with, print_error, print_json, say_error, warn_of_failures
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 _MOST_SHOWN = 4
 
 
-@make_command("compare")
+@make_command("compare", GroupedCommand)
 @click.option(
     "--task",
     "tasks",

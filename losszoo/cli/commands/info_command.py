@@ -84,11 +84,14 @@ def _of_own_task(given: Any, as_json: bool) -> None:
     from losszoo.tasks.make_task import task_of
 
     known, registry = describe(given), installed()
-    losses = ("losses", ", ".join(losses_for(registry, task_of(given)[0])))
-    lines = [*_wrapped("  ", known["summary"]), "", *page(known, _facts), "", *_facts([losses])]
-    title = click.style(printable(known["name"]), bold=True)
+    metrics = fitting_metrics(registry.kinds[known["kind"]])
+    fits = [("--metric", ", ".join(metrics)), ("losses", ", ".join(losses_for(registry, task_of(given)[0])))]
+    if as_json:
+        print_json({**known, "metrics": metrics})
+        return
+    lines = [*_wrapped("  ", known["summary"]), "", *page(known, _facts), "", *_facts(fits)]
     # Columns and classes have the names that their file gives them.
-    print_json(known) if as_json else click.echo("\n".join([title, *map(printable, lines)]))
+    click.echo("\n".join([click.style(printable(known["name"]), bold=True), *map(printable, lines)]))
 
 
 def _no_card(registry: Registry, name: str) -> str:

@@ -42,11 +42,13 @@ def command(
 
     The weights are those of the best epoch of the run in RUN_DIR. ROWS is a CSV, TSV or Parquet file with the columns
     of training, if the run was trained on a table: columns are found by their names, further ones are ignored. If it
-    holds the target too, the metrics are computed. Else ROWS is a .npy file of inputs. Without --out the first rows are
-    shown.
+    holds the target too, the metrics are computed. Of a run on images, ROWS is a folder of images or one image; if its
+    subfolders have the names of classes, the metrics are computed. Else ROWS is a .npy file of inputs. Without --out
+    the first rows are shown.
 
     \b
     losszoo predict RUN_DIR new.csv --out predictions.csv --proba
+    losszoo predict RUN_DIR photos/ --out predictions.csv
     losszoo predict RUN_DIR images.npy --json
     losszoo predict RUN_DIR new.csv --model my_net.py:Net
     """
@@ -82,6 +84,7 @@ def document(trained: TrainedModel, predictions: Predictions, out: str | None) -
             "kind": trained.kind,
             "target": trained.target,
             "rows": len(predictions.values),
+            "files": (predictions.files or None) if out is None else None,
             "classes": predictions.classes,
             "predictions": predictions.values.tolist() if out is None else None,
             "probabilities": _plain(predictions) if out is None else None,
@@ -103,7 +106,8 @@ def _show(trained: TrainedModel, predictions: Predictions, out: str | None) -> N
     if predictions.metrics:
         metrics = ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in predictions.metrics.items())
         known = counted(predictions.scored, "row")
-        click.echo("\n".join(hanging(f"of {known} with {trained.target}: ", metrics)))
+        by = trained.target or "a folder of its class"
+        click.echo("\n".join(hanging(f"of {known} with {by}: ", metrics)))
     if out is not None:
         click.echo(f"predictions: {out}")
         return

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from losszoo.cli.completion import loss_names, task_names
+from losszoo.cli.option_groups import GroupedCommand
 from losszoo.cli.progress_bar import Update, progress_bar
 from losszoo.cli.shared_options import command as make_command
 from losszoo.cli.shared_options import exit_with, print_json, warn_of_failures
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 EXIT_CODES = {"completed": 0, "stopped-early": 0, "stopped-by-guard": 1, "interrupted": 1}
 
 
-@make_command("run")
+@make_command("run", GroupedCommand)
 @click.option(
     "--loss",
     shell_complete=loss_names,

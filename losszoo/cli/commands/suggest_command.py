@@ -10,7 +10,7 @@ import click
 from losszoo.cli.completion import task_names
 from losszoo.cli.shared_options import columns, counted, hanging, print_json, warn_of_failures, width
 from losszoo.cli.shared_options import command as make_command
-from losszoo.cli.task_options import given_tasks, task_options
+from losszoo.cli.task_options import MOST_NOTES, given_tasks, task_options
 from losszoo.cli.threads import wait_politely
 from losszoo.common.text import printable
 from losszoo.registry.registry import installed
@@ -29,11 +29,11 @@ def command(task: str, as_json: bool, **of_table: Any) -> None:
 
     It says what the training rows show, and which losses are made for that, by their tags; those of plugins too. TASK
     is the name of a task, a target (file.py:MyTask), a table of yours (churn.csv), or a folder of images (photos/). The
-    share of wrong labels is an estimate, by cross-validation of a model of scikit-learn. Which loss is best, the
-    comparison tells.
+    share of wrong labels is an estimate, by cross-validation of a model of scikit-learn, from which the rows of one
+    --group are held out together. Which loss is best, the comparison tells.
 
     \b
-    losszoo suggest churn.csv --target churned
+    losszoo suggest churn.csv --target churned --group customer
     losszoo suggest digits-rare
     losszoo suggest my_task.py:MyTask --json
     """
@@ -56,6 +56,11 @@ def page(found: Suggestion) -> list[str]:
         *([("classes", _classes(found))] if found.classes else []),
     ]
     lines = [found.task, *hanging("  ", found.summary), *_lines(columns(facts))]
+    told = list(found.data_notes[:MOST_NOTES])
+    if len(told) < len(found.data_notes):
+        told.append(f"and {len(found.data_notes) - len(told)} more of the data; losszoo info shows all")
+    for note in told:
+        lines += hanging("  note: ", note)
     seen = [(trait.name, trait.text) for trait in found.traits if trait.present]
     absent = [(trait.name, trait.text) for trait in found.traits if not trait.present]
     for title, rows in (("What the training rows show", seen), ("What they do not show", absent)):
@@ -64,8 +69,8 @@ def page(found: Suggestion) -> list[str]:
     lines += ["", "Losses to compare", *_lines(columns(fits))]
     for note in found.notes:
         lines += hanging("  note: ", note)
-    told = folded(found.command) if found.command else [f"  {found.call}"]
-    return [*lines, "", f"To settle it ({counted(len(found.losses), 'loss')}):", *told]
+    asked = folded(found.command) if found.command else [f"  {found.call}"]
+    return [*lines, "", f"To settle it ({counted(len(found.losses), 'loss')}):", *asked]
 
 
 def _tag(why: str, tag: str) -> str:

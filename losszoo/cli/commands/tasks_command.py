@@ -9,6 +9,7 @@ from losszoo.cli.shared_options import command as make_command
 from losszoo.registry.compatibility import losses_for
 from losszoo.registry.registry import Registry, installed
 from losszoo.registry.specs import TaskSpec
+from losszoo.tasks.metric_choice import fitting_metrics
 
 DIRECTIONS = {"max": "higher is better", "min": "lower is better"}
 
@@ -33,6 +34,7 @@ def describe(registry: Registry, task: TaskSpec) -> dict[str, object]:
         **task.to_dict(),
         "signatures": list(registry.taken_by(task.kind)),
         "losses": losses_for(registry, task),
+        "metrics": fitting_metrics(registry.kinds[task.kind]),
         "plugin": origin.entry_point,
         "distribution": origin.distribution,
         "version": origin.version,

@@ -10,6 +10,7 @@ import click
 from losszoo.cli.commands.run_command import announced, check_options, told_own_names, warn_of_exhibits
 from losszoo.cli.commands.run_command import command as run_command
 from losszoo.cli.completion import loss_names, task_names
+from losszoo.cli.option_groups import GroupedCommand
 from losszoo.cli.progress_bar import progress_bar
 from losszoo.cli.shared_options import command as make_command
 from losszoo.cli.shared_options import counted, exit_with, print_json, warn_of_failures
@@ -35,7 +36,7 @@ _MOST_FAILURES = 3
 _DONE = ("completed", "timeout")
 
 
-@make_command("tune")
+@make_command("tune", GroupedCommand)
 @click.option(
     "--loss",
     required=True,

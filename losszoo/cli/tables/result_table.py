@@ -63,7 +63,7 @@ def render(result: RunResult, task: TaskSpec, room: int | None, by_class: bool =
     )
     if result.stop_reason:
         yield Text(f"  {result.stop_reason}")
-    yield _metrics(result, room)
+    yield _metrics(result, task.metric, room)
     if by_class:
         yield Text()
         yield from class_table(result.per_class, room)
@@ -103,9 +103,12 @@ def next_steps(result: RunResult, twins: Mapping[str, str], target: str) -> Iter
         yield "config.json in the run folder holds every setting"
 
 
-def _metrics(result: RunResult, room: int | None) -> Table:
-    """A row for each part; where many metrics have no room beside each other, a row for each metric."""
-    names = list(result.metrics["test"])
+def _metrics(result: RunResult, deciding: str, room: int | None) -> Table:
+    """A row for each part; where many metrics have no room beside each other, a row for each metric.
+
+    The metric that decides is the first.
+    """
+    names = sorted(result.metrics["test"], key=lambda name: name != deciding)
     parts = list(result.metrics)
     headings = [name.replace("_", " ") for name in names]
     if room is None or len("train") + sum(max(len(heading), _DIGITS) + 4 for heading in headings) <= room:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from losszoo.cli.shared_options import columns, counted, hanging
@@ -27,12 +27,33 @@ def page(known: Mapping[str, Any], facts: Callable[[list[tuple[str, str]]], list
             *([("target", targets)] if (targets := _targets(known, sum(rows.values()))) else []),
         ]
     )
-    table = [(c["name"], c["holds"], str(c["gaps"] or "-"), _values(c), c["done"]) for c in known.get("columns", ())]
+    described = known.get("columns", ())
+    table = [(c["name"], c["holds"], str(c["gaps"] or "-"), _values(c), _becomes(c)) for c in described]
     if table:
-        lines += ["", *columns([("column", "holds", "gaps", "values", "what is done with it"), *table])]
+        lines += ["", *columns([("column", "holds", "gaps", "values", "becomes"), *table]), ""]
+        lines += [line for text in _legend(described) for line in hanging("  ", text)]
     if known["notes"]:
         lines += ["", *(line for note in known["notes"] for line in hanging("  note: ", note))]
     return lines
+
+
+def _becomes(column: Mapping[str, Any]) -> str:
+    """A word or two; :func:`_legend` says the rest once."""
+    if column["holds"] == "words":
+        return counted(column["inputs"], "input")
+    return f"scaled, a gap {column['filled_with']:g}" if "filled_with" in column else "scaled"
+
+
+def _legend(described: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What stands in the last column, in words, as far as it does."""
+    said = []
+    if any(column["holds"] != "words" for column in described):
+        said.append("scaled: to mean 0 and deviation 1 of the training rows.")
+    if any("filled_with" in column for column in described):
+        said.append("a gap: becomes the median of the training rows, and a second input marks it.")
+    if any(column["holds"] == "words" for column in described):
+        said.append("inputs: one of 0 and 1 for each word; the rare ones of many words share one.")
+    return said
 
 
 def _inputs(known: Mapping[str, Any]) -> str:

@@ -37,6 +37,7 @@ class Kind(ABC):
         classes: how many labels there are; 0 where the task says it.
         ignored_label: a label that is no class, and takes no part; None where there is none.
         new_classes: validation and test rows may have labels that training has not.
+        trained_without_labels: labels are for the metrics alone, so nothing in training goes by class.
         standardised: targets are numbers that are scaled to mean 0 and deviation 1 for training, each column by itself.
         target_shape: of the targets, in words.
         target_dims: how many dimensions targets have.
@@ -54,6 +55,7 @@ class Kind(ABC):
     classes: int = 0
     ignored_label: int | None = None
     new_classes: bool = False
+    trained_without_labels: bool = False
     standardised: bool = False
     target_shape: str = "(N,)"
     target_dims: int = 1

@@ -120,7 +120,8 @@ class SumLoss(Summable):
 
     Args:
         terms: the losses with their weights.
-        combiner: a module that turns the list of weighted terms into one number (``uncertainty``); None adds them.
+        combiner: a module that turns the list of weighted terms into one number (``uncertainty``); None adds them. If
+            it says ``leaves_out_empty = True``, an empty tensor stands for a term that a batch leaves out.
     """
 
     def __init__(self, terms: Sequence[Term], combiner: nn.Module | None = None) -> None:
@@ -350,13 +351,7 @@ class SumLoss(Summable):
         if not weighted:
             return None
         if self.combiner is not None:
-            if len(there) < len(self._terms):
-                lacking = ", ".join(term.label for term in self._terms if term not in there)
-                raise UsageError(
-                    f"{self._as_terms()[0].label} must have inputs for every term, got None for {lacking}; take "
-                    "batches in which each of them has some"
-                )
-            combined: Tensor = self.combiner(weighted)
+            combined: Tensor = self.combiner(self._in_all_places(there, weighted))
             return combined
         shapes = {tuple(value.shape) for value in weighted if value.ndim > 0}
         if len(shapes) > 1:
@@ -367,6 +362,20 @@ class SumLoss(Summable):
         for value in weighted[1:]:
             total = total + value
         return total
+
+    def _in_all_places(self, there: Sequence[Term], weighted: Sequence[Tensor]) -> list[Tensor]:
+        """What a combiner is called with: one tensor for each term, an empty one of a term that is left out."""
+        if len(there) == len(self._terms):
+            return list(weighted)
+        assert self.combiner is not None
+        if not any(getattr(module, "leaves_out_empty", False) for module in self.combiner.modules()):
+            lacking = ", ".join(term.label for term in self._terms if term not in there)
+            raise UsageError(
+                f"{self._as_terms()[0].label} must have inputs for every term, got None for {lacking}; take "
+                "batches in which each of them has some"
+            )
+        known = {term.label: value for term, value in zip(there, weighted, strict=True)}
+        return [known.get(term.label, weighted[0].new_empty(0)) for term in self._terms]
 
     def _values_at(
         self,

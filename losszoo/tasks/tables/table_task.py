@@ -192,6 +192,9 @@ class TableTask(Task):
 
     def splits(self, seed: int = 0) -> Splits:
         train, val, test = self.parts(seed)
+        if self.options.group:
+            groups = np.unique(self._aside[self.options.group].values, return_inverse=True)[1]
+            self.row_groups = {"train": groups[train], "val": groups[val], "test": groups[test]}
         inputs = fit_encoding(self.columns, train).inputs({column.name: column for column in self.columns})
         return Splits(*(Split(inputs[rows], self.targets[rows]) for rows in (train, val, test)))
 
@@ -242,11 +245,13 @@ def _described(column: Column, encoding: Encoding) -> dict[str, Any]:
         often = [str(word)[:_LONGEST_WORD] for word in words[np.argsort(-counts, kind="stable")][:_MOST_SHOWN]]
         rare = f", {len(words) - len([w for w in code.words if w])} rare ones in one" if code.has_rare else ""
         done = f"one input for each of {counted(len(code.words), 'word')}{rare}"
-        return {**known, "different": len(words), "words": often, "done": done}
+        return {**known, "different": len(words), "words": often, "inputs": len(code.words), "done": done}
     number = next(code for code in encoding.numbers if code.name == column.name)
     filled = f", gaps filled with the median {number.median:g} and marked" if number.marks_gaps else ""
     span = {"low": float(values.min()), "high": float(values.max())} if len(values) else {}
-    return {**known, "different": len(np.unique(values)), **span, "done": f"scaled to mean 0 and deviation 1{filled}"}
+    gap = {"filled_with": float(number.median)} if number.marks_gaps else {}
+    shown = {"different": len(np.unique(values)), **span, **gap}
+    return {**known, **shown, "inputs": 1 + number.marks_gaps, "done": f"scaled to mean 0 and deviation 1{filled}"}
 
 
 def make_table_task(

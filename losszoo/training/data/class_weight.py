@@ -11,6 +11,7 @@ import torch
 
 from losszoo.common.text import shown
 from losszoo.errors import UnknownNameError, UsageError, suggest
+from losszoo.registry.registry import installed
 from losszoo.registry.specs import TaskSpec
 from losszoo.training.data.prepared_data import Prepared
 
@@ -103,10 +104,15 @@ def with_class_weight(data: Prepared, text: str | None, spec: TaskSpec, names: S
         names: of the classes; without any they are 0, 1, ...
 
     Raises:
-        UsageError: the rows have no label each, or :func:`class_weights` refuses.
+        UsageError: the rows have no label each, or none that training may look at, or :func:`class_weights` refuses.
     """
     if text is None:
         return data
+    if installed().kind(spec.kind).trained_without_labels:
+        raise UsageError(
+            f"class_weight must be left out on {spec.name}, a {spec.kind} task, which is trained without labels, got "
+            f"{text}"
+        )
     if not data.classes:
         raise UsageError(
             f"class_weight must be left out on {spec.name}, a {spec.kind} task, whose targets are no labels, got {text}"

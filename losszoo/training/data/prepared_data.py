@@ -307,12 +307,7 @@ def _row_weights(task: Task, part: str, rows: int) -> Array | None:
     given = task.row_weights.get(part)
     if given is None:
         return None
-    weights = np.asarray(given, dtype=np.float64)
-    rule = f"{task.spec.name}: row_weights of {part}"
-    if weights.shape != (rows,):
-        refuse(rule, f"must have shape ({rows},)", f"{weights.shape}")
-    if not (np.isfinite(weights) & (weights >= 0)).all() or not weights.any():
-        refuse(rule, "must be finite and >= 0, with one above 0", f"{shown(weights.tolist())}")
+    weights = checked_weights(given, f"{task.spec.name}: row_weights of {part}", rows)
     return None if (weights == 1).all() else within_float32(weights)
 
 
@@ -326,6 +321,25 @@ def within_float32(weights: Array) -> Array:
     exponent = int(np.frexp(weights.max(initial=0.0))[1])
     # A power of 2 changes no digit.
     return np.ldexp(weights, -exponent) if abs(exponent) > _WIDEST else weights
+
+
+def checked_weights(given: Any, where: str, rows: int) -> Array:
+    """How often each row counts, (N,) float64.
+
+    Args:
+        given: by the user.
+        where: task and name, to begin an error with.
+        rows: how many there are.
+
+    Raises:
+        DataError: another shape, a weight that is not finite or below 0, or none above 0.
+    """
+    weights = np.asarray(given, dtype=np.float64)
+    if weights.shape != (rows,):
+        refuse(where, f"must have shape ({rows},)", f"{weights.shape}")
+    if not (np.isfinite(weights) & (weights >= 0)).all() or not weights.any():
+        refuse(where, "must be finite and >= 0, with one above 0", f"{shown(weights.tolist())}")
+    return weights
 
 
 def _class_counts(labels: Array, classes: int, weights: Array | None) -> tuple[float, ...]:

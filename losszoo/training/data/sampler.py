@@ -6,6 +6,7 @@ import torch
 from torch import Generator, Tensor
 
 from losszoo.errors import UsageError
+from losszoo.registry.registry import installed
 from losszoo.registry.specs import TaskSpec
 from losszoo.tasks.task import Recipe
 from losszoo.training.data.prepared_data import Part, Prepared
@@ -34,6 +35,11 @@ def check_sampler(recipe: Recipe, data: Prepared, spec: TaskSpec, *, draws_candi
         )
     if sampler == RANDOM:
         return
+    if installed().kind(spec.kind).trained_without_labels:
+        raise UsageError(
+            f"recipe.sampler must be {RANDOM} on {spec.name}, a {spec.kind} task, which is trained without labels, got "
+            f"{recipe.sampler}"
+        )
     if not data.classes or data.train.targets.ndim > 1:
         raise UsageError(
             f"recipe.sampler must be {RANDOM} on {spec.name}, a {spec.kind} task, whose rows have no label each, "

@@ -43,19 +43,6 @@ class Prediction:
     temperature: float = 1.0
     metrics: tuple[Metric, ...] = ()
 
-    def score(
-        self,
-        model: Model,
-        data: Prepared,
-        parts: tuple[str, ...],
-        deciding: tuple[str, str],
-        *,
-        thorough: bool = True,
-    ) -> dict[str, dict[str, float]]:
-        """Metrics of the named parts: see :meth:`judge`."""
-        judged, _ = self.judge(model, data, parts, deciding, thorough=thorough)
-        return {name: found.metrics for name, found in judged.items()}
-
     def judge(
         self,
         model: Model,

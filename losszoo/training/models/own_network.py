@@ -13,12 +13,15 @@ from torch import Tensor, nn
 from losszoo.common.text import in_one_line, kind_name, shown
 from losszoo.errors import LosszooError, UnknownNameError, UsageError, suggest
 from losszoo.registry.import_target import resolve
-from losszoo.training.models.trunks import TRUNKS
+from losszoo.training.models.trunks import LEGAL, TRUNKS
 
 Network = nn.Module | Callable[..., nn.Module]
 
 # What the constructor of a network may ask for by name; nothing else has to be given for it.
-SIZES = ("in_features", "input_dim", "in_channels", "input_shape", "out_features", "num_classes")
+SIZES_OUT = ("out_features", "num_classes")
+SIZES = ("in_features", "input_dim", "in_channels", "input_shape", *SIZES_OUT)
+# The setting that chooses what is told as a size out, as it does for networks of ours.
+DIM = "dim"
 
 
 def is_own(trunk: Any) -> bool:
@@ -49,11 +52,26 @@ def name_of_network(trunk: Any) -> str:
 
 
 def network_options(trunk: Any) -> dict[str, Any]:
-    """The keywords of its constructor that ``model.`` settings can give; none of a module that is made."""
+    """The keywords of its constructor that ``model.`` settings can give, and ``dim`` where it asks for a size out.
+
+    A module that is made has none.
+    """
     network = resolved(trunk)
     if isinstance(network, nn.Module):
         return {}
-    return {name: p.default for name, p in _keywords(network).items() if name not in SIZES}
+    keywords = _keywords(network)
+    size = {DIM: None} if _is_told_dim(keywords) else {}
+    return {name: p.default for name, p in keywords.items() if name not in SIZES} | size
+
+
+def takes_dim(trunk: Any) -> bool:
+    """Whether ``dim`` is the size out that it is told, and no option of its own."""
+    network = resolved(trunk)
+    return not isinstance(network, nn.Module) and _is_told_dim(_keywords(network))
+
+
+def _is_told_dim(keywords: Mapping[str, Any]) -> bool:
+    return DIM not in keywords and any(name in keywords for name in SIZES_OUT)
 
 
 def _keywords(make: Callable[..., Any]) -> dict[str, inspect.Parameter]:
@@ -87,7 +105,7 @@ def build_network(trunk: Any, rows: Tensor, outputs: int, options: Mapping[str, 
         trunk: a target, a class, a function or a module.
         rows: some inputs, (n, ...) with n >= 2.
         outputs: how many numbers the loss takes of each row, where it takes predictions; else 0.
-        options: for the constructor.
+        options: for the constructor; and ``dim``, which it is told as the size out.
 
     Raises:
         UsageError: it cannot be made, does not take the inputs, gives something else, or does not use its inputs.
@@ -100,22 +118,26 @@ def build_network(trunk: Any, rows: Tensor, outputs: int, options: Mapping[str, 
 
 
 def _made(make: Callable[..., Any], trunk: Any, rows: Tensor, outputs: int, options: Mapping[str, Any]) -> nn.Module:
-    name, known = name_of_network(trunk), _keywords(make)
+    name, known, options = name_of_network(trunk), _keywords(make), dict(options)
     shape = tuple(rows.shape[1:])
     features = math.prod(shape)
+    size = options.pop(DIM, None) if _is_told_dim(known) else None
+    complaint = "" if size is None else LEGAL[DIM].complaint(size)
+    if complaint:
+        raise UsageError(f"model.{DIM} {complaint}, got {shown(size)}")
+    size = size or outputs or LEGAL[DIM].default
     told = {
         "in_features": features,
         "input_dim": features,
         "in_channels": shape[0],
         "input_shape": shape,
-        "out_features": outputs,
-        "num_classes": outputs,
+        **dict.fromkeys(SIZES_OUT, size),
     }
     for key in options:
         if key not in known:
             near = suggest(key, [k for k in known if k not in SIZES])
             raise UnknownNameError(f"network {name} has no option {key!r}: {near}")
-    given = {key: value for key, value in told.items() if key in known} | dict(options)
+    given = {key: value for key, value in told.items() if key in known} | options
     needed = [key for key, p in known.items() if p.default is p.empty and key not in given]
     if needed:
         raise UsageError(
@@ -157,6 +179,11 @@ def _width(network: nn.Module, name: str, rows: Tensor) -> int:
         raise UsageError(
             f"network {name} must return floating numbers of shape ({shape[0]}, K) for {shape[0]} rows, got "
             f"{outputs.dtype} of shape {tuple(outputs.shape)}"
+        )
+    if outputs.numel() == 0:
+        raise UsageError(
+            f"network {name} must return floating numbers of shape ({shape[0]}, K), K >= 1, for {shape[0]} rows, got "
+            f"shape {tuple(outputs.shape)}, which holds none"
         )
     if outputs.requires_grad:
         (reached,) = torch.autograd.grad(outputs.sum(), tried, allow_unused=True)

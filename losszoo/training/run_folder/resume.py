@@ -107,32 +107,19 @@ class Kept:
             )
         return given
 
-    @property
-    def _has_own_network(self) -> bool:
-        return bool(self.config.get("trunk_is_object")) or is_own(self.config["trunk"])
-
     def network(self, given: Any, trust: bool) -> Any:
-        """The network of the user, as it has to be given again; None for one of ours, or that the task proposes.
+        """See :func:`network_of`; here None too where the task proposes the network.
 
         Raises:
-            UntrustedError: the folder names code, and nobody has said that it may run.
+            NotResumableError: another network.
         """
-        text, is_object = str(self.config["trunk"]), bool(self.config.get("trunk_is_object"))
-        if not self._has_own_network:
-            if given is not None:
-                raise NotResumableError(f"model must be left out, as the run has the network {text}, got {given!r}")
-            return None
+        text = str(self.config["trunk"])
         if given is not None and name_of_network(given) != text:
             raise NotResumableError(
                 f"model must be the network that the run was started with, {text}, got {name_of_network(given)} "
                 f"({self.folder}); another network is a new run"
             )
-        if is_object or given is not None or trust:
-            return given if given is not None or is_object else text
-        raise UntrustedError(
-            f"a network that a file names must be given again, got {text} ({self.folder}): that is code, and would run "
-            f"as you; if you trust it: say --model {shlex.quote(text)}, or --trust"
-        )
+        return network_of(self.folder, self.config, given, trust)
 
     def metrics(self, given: Any) -> tuple[Any, ...]:
         """The metrics that the run was started with; a function has to be given again."""
@@ -156,7 +143,7 @@ class Kept:
         if "trunk" in config["model"]:  # it would pass by the question whether the network may run
             raise _damaged(self.folder, "model must hold the options of the network, got a trunk")
         groups = {
-            "model": {**({} if self._has_own_network else {"trunk": config["trunk"]}), **config["model"]},
+            "model": {**({} if has_own_network(config) else {"trunk": config["trunk"]}), **config["model"]},
             "recipe": config["recipe"],
             "loss": config["loss_options"],
             "task": config["task_options"],
@@ -231,6 +218,34 @@ class Kept:
                 f"the state in {self.folder / CHECKPOINT} must fit the run of config.json, got "
                 f"the error {in_one_line(error)}; delete it to start the run again"
             ) from error
+
+
+def has_own_network(config: Mapping[str, Any]) -> bool:
+    """Whether the network of a run is the user's, and none of ours by name."""
+    return bool(config.get("trunk_is_object")) or is_own(config["trunk"])
+
+
+def network_of(folder: Path, config: Mapping[str, Any], given: Any, trust: bool) -> Any:
+    """The network of the user: as it is given again, or the text that the folder holds where a person trusts it.
+
+    Returns:
+        None for one of ours, and for an object that is not given again.
+
+    Raises:
+        UsageError: one is given, and the run has one of ours.
+        UntrustedError: the folder names code, and nobody has said that it may run.
+    """
+    text = str(config["trunk"])
+    if given is not None and not has_own_network(config):
+        raise UsageError(f"model must be left out, as the run has the network {text}, got {given!r} ({folder})")
+    if given is not None or config.get("trunk_is_object") or not is_own(text):
+        return given
+    if trust:
+        return text
+    raise UntrustedError(
+        f"a network that a file names must be given again, got {text} ({folder}): that is code, and would run as you; "
+        f"if you trust it: say --model {shlex.quote(text)}, or --trust"
+    )
 
 
 def resume_command(folder: str | Path, world: int = 1, loss: str = "", task: str = "") -> str:

@@ -71,49 +71,63 @@ def write_trained(plan: Plan, progress: Progress, known: Known | None) -> None:
         progress: of the run.
         known: the training rows, where they vote.
     """
-    data, task, prediction = plan.data, plan.task, plan.prediction
-    # Of the training rows where they vote; the weight of a class is in that of its rows.
-    weights = data.train.weights_with(data.class_weights) if known else None
-    tried = data.train.batch(torch.arange(min(_TRIED, len(data.train))), torch.Generator())
-    whole = known is not None or data.train.targets.ndim <= 2  # a label for each pixel is large, and no head needs it
     moment = {"format": FORMAT, "epochs": progress.epoch, "steps": plan.guard.counts.steps}
     told = {
         **moment,
-        "task": {
-            "name": task.spec.name,
-            "kind": task.spec.kind,
-            "metric": plan.deciding[0],
-            "class_names": list(task.class_names),
-            "numeric": task.numeric,
-            "encoding": task.table_encoding(int(plan.config["task_options"]["split"])),
-        },
+        "task": _told_of_task(plan),
         "best_epoch": progress.best_epoch if progress.best_state else None,
         "signatures": list(plan.loss.signatures),
-        "prediction": {
-            "signature": prediction.signature,
-            "expects": prediction.expects,
-            "similarity": prediction.similarity,
-            "temperature": float(prediction.temperature),
-            # A function of the user is code, and has to be given again.
-            "metrics": [metric.name for metric in prediction.metrics if not callable(metric.function)],
-        },
-        "inputs": {
-            "shape": list(data.train.shape),
-            "bytes_are_pixels": data.bytes_are_pixels,
-            **_plain(mean=data.scaling.mean, deviation=data.scaling.deviation),
-        },
-        "targets": {"classes": data.classes, **_plain(center=data.center, scale=data.scale)},
+        "prediction": _told_of_prediction(plan.prediction),
+        **_told_of_data(plan.data),
         "k": known.k if known else None,
     }
-    tensors = {
-        **moment,
-        "model": {name: value.detach().cpu() for name, value in plan.model.state_dict().items()},
+    model = {name: value.detach().cpu() for name, value in plan.model.state_dict().items()}
+    plan.record.write_trained({**moment, "model": model, **_tensors(plan.data, known)}, told)
+
+
+def _told_of_task(plan: Plan) -> dict[str, Any]:
+    task = plan.task
+    return {
+        "name": task.spec.name,
+        "kind": task.spec.kind,
+        "metric": plan.deciding[0],
+        "class_names": list(task.class_names),
+        "numeric": task.numeric,
+        "encoding": task.table_encoding(int(plan.config["task_options"]["split"])),
+    }
+
+
+def _told_of_prediction(prediction: Prediction) -> dict[str, Any]:
+    return {
+        "signature": prediction.signature,
+        "expects": prediction.expects,
+        "similarity": prediction.similarity,
+        "temperature": float(prediction.temperature),
+        # A function of the user is code, and has to be given again.
+        "metrics": [metric.name for metric in prediction.metrics if not callable(metric.function)],
+    }
+
+
+def _told_of_data(data: Prepared) -> dict[str, Any]:
+    scaling = _plain(mean=data.scaling.mean, deviation=data.scaling.deviation)
+    return {
+        "inputs": {"shape": list(data.train.shape), "bytes_are_pixels": data.bytes_are_pixels, **scaling},
+        "targets": {"classes": data.classes, **_plain(center=data.center, scale=data.scale)},
+    }
+
+
+def _tensors(data: Prepared, known: Known | None) -> dict[str, Tensor | None]:
+    """Targets and two inputs of the training rows; where they vote, their features and weights."""
+    # The weight of a class is in that of its rows.
+    weights = data.train.weights_with(data.class_weights) if known else None
+    tried = data.train.batch(torch.arange(min(_TRIED, len(data.train))), torch.Generator())
+    whole = known is not None or data.train.targets.ndim <= 2  # a label for each pixel is large, and no head needs it
+    return {
         "targets": data.train.targets[: None if whole else _TRIED].cpu().clone(),
         "tried": tried.inputs.cpu().clone(),
         "known": known.features.cpu().clone() if known else None,
         "weights": None if weights is None else weights.cpu().clone(),
     }
-    plan.record.write_trained(tensors, told)
 
 
 def _plain(**numbers: Any) -> dict[str, Any]:

@@ -43,7 +43,8 @@ class Uncertainty(nn.Module):
 
     Returns:
         From the call on an iterable of ``tasks`` loss tensors, one per task and each averaged to one number:
-        their weighed sum, shape ().
+        their weighed sum, shape (). An empty tensor stands for a task that a batch has no targets of: it is left
+        out with its :math:`s_i`, as in ``loss(age=(predictions, targets), size=None)`` of a sum.
 
     Raises:
         ValueError: from the call, when there is not one loss per task.
@@ -58,22 +59,27 @@ class Uncertainty(nn.Module):
         Semantics", CVPR 2018, https://arxiv.org/abs/1705.07115.
     """
 
+    leaves_out_empty = True
+
     def __init__(self, tasks: Annotated[int, Range(1, None)] = 2) -> None:
         super().__init__()
         self.tasks = tasks
         self.log_variances = nn.Parameter(torch.zeros(tasks))
 
     def forward(self, parameters: Iterable[Tensor]) -> Tensor:
-        losses = [widen(loss).mean() for loss in parameters]
+        losses = [widen(loss) for loss in parameters]
         if len(losses) != self.tasks:
             raise ValueError(
                 f"uncertainty must have one loss per task, got tasks={self.tasks} and {len(losses)} losses; "
                 "give it one each, or create it with the number of them as tasks"
             )
+        there = [task for task, loss in enumerate(losses) if loss.numel()]
         log_variances = widen(self.log_variances)
+        if len(there) < self.tasks:
+            log_variances = log_variances[there]
         bounded = log_variances.clamp(min=_LEAST_LOG_VARIANCE)
         precisions = torch.exp(-bounded) * (1 + (bounded - log_variances))
-        return 0.5 * (precisions * torch.stack(losses) + log_variances).sum()
+        return 0.5 * (precisions * torch.stack([losses[task].mean() for task in there]) + log_variances).sum()
 
     def extra_repr(self) -> str:
         return f"tasks={self.tasks}"

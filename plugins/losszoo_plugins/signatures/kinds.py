@@ -234,6 +234,7 @@ class ViewsTask(MulticlassTask):
     name = "views"
     natural = "views"
     metrics = ("knn_accuracy", "probe_accuracy")
+    trained_without_labels = True
     baselines = ("knn",)
     probe = "probe_accuracy"
 
