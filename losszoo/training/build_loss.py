@@ -36,6 +36,9 @@ from losszoo.training.parameter_groups import parameter_groups
 # What losszoo.create takes beside the parameters of a loss.
 _OPTIONS = {name for name, p in parameters_of(create).items() if p.kind is not p.VAR_KEYWORD}
 
+# Rows that a network of the user is tried on.
+_TRIED = 8
+
 
 def device_of(name: str) -> torch.device:
     """The device of that name, tried out.
@@ -178,9 +181,11 @@ def with_dim(setup: Setup, proposal: Setup, data: Prepared, signatures: Iterable
 
 def _own_model(trunk: Any, options: Mapping[str, Any], data: Prepared, signatures: tuple[str, ...]) -> Model:
     """A network whose outputs have the shape that a loss takes is used as it is; any other gets a linear layer."""
-    rows = data.train.batch(torch.arange(min(2, len(data.train))), torch.Generator()).inputs
+    rows = data.train.batch(torch.arange(min(_TRIED, len(data.train))), torch.Generator()).inputs
     outputs = {name: _outputs_of(make_head(name, 1, data), rows) for name in signatures}
-    built = build_network(trunk, rows, next((count for count in outputs.values() if count), 0), options)
+    built = build_network(
+        trunk, rows, next((count for count in outputs.values() if count), 0), options, data.train.targets.ndim > 2
+    )
     heads: dict[str, nn.Module] = {}
     for name, count in outputs.items():
         head = nn.Identity() if built.dim == count else make_head(name, built.dim, data)

@@ -67,7 +67,7 @@ class Pixels(nn.Module):
 
 
 def run(loss: str, task: Any, model: Any, tmp_path: Path, **options: Any) -> losszoo.RunResult:
-    return losszoo.run(loss, task, model=model, out=tmp_path, epochs=2, **options)
+    return losszoo.run(loss, task, model=model, out=tmp_path, **{"epochs": 2, **options})
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,15 @@ class Broken(nn.Module):
             "one row": out[:1],
             "whole": out.argmax(1),
             "none": out[:, :0],
+            "times 0": self.layer(x.flatten(1) * 0),
+            "mean of the batch": self.layer(x.flatten(1).mean(0, keepdim=True).expand(len(x), 64)),
+            "three dimensions": out[:, None],
+            "half": out.half(),
+            "double": out.double(),
+            "no gradient": out.detach(),
         }
+        if self.how == "exit":
+            sys.exit(3)
         return answers[self.how]
 
 
@@ -175,10 +183,17 @@ class Broken(nn.Module):
         (Broken("blind"), "network Broken must use its inputs, got outputs that do not depend on them"),
         (
             Broken("one row"),
-            r"must return floating numbers of shape \(2, K\) for 2 rows, got torch.float32 of shape \(1, 4\)",
+            r"must return torch.float32 of shape \(8, K\), K >= 1, for 8 rows, got torch.float32 of shape \(1, 4\)",
         ),
-        (Broken("whole"), "must return floating numbers"),
-        (Broken("none"), r"of shape \(2, K\), K >= 1, for 2 rows, got shape \(2, 0\), which holds none"),
+        (Broken("whole"), "must return torch.float32 of shape .*, got torch.int64"),
+        (Broken("none"), r"of shape \(8, K\), K >= 1, for 8 rows, got torch.float32 of shape \(8, 0\)"),
+        (Broken("three dimensions"), r"got torch.float32 of shape \(8, 1, 4\)"),
+        (Broken("half"), r"got torch.float16 of shape \(8, 4\)"),
+        (Broken("double"), r"got torch.float64 of shape \(8, 4\)"),
+        (Broken("times 0"), "must use its inputs, got outputs that do not depend on them"),
+        (Broken("mean of the batch"), "must use its inputs, got outputs that do not depend on them"),
+        (Broken("no gradient"), "must let gradients reach its weights, got outputs without a gradient"),
+        (Broken("exit"), r"must take inputs of shape \(N, 1, 8, 8\), got the error: SystemExit"),
         (nn.Linear(7, 4), r"network Linear must take inputs of shape \(N, 1, 8, 8\), got the error: .*"),
         (lambda hidden: nn.Linear(64, hidden), "must be given hidden; say --set model.hidden=VALUE"),
         (lambda in_features: in_features, "must be a torch.nn.Module, got an int"),
@@ -191,6 +206,29 @@ def test_a_network_that_cannot_be_used_is_refused_in_words(model: Any, said: str
     with pytest.raises(losszoo.UsageError, match=said):
         run("cross-entropy", "digits", model, tmp_path)
     assert list(tmp_path.iterdir()) == []  # before a run folder is made
+
+
+class Zeroed(nn.Module):
+    """Its last layer begins with zeros, so all outputs are equal before the first step."""
+
+    def __init__(self, in_features: int, out_features: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.Flatten(), nn.Linear(in_features, 32), nn.Tanh(), nn.Linear(32, out_features))
+        nn.init.zeros_(self.body[-1].weight)
+
+    def forward(self, x: Tensor) -> Any:
+        return self.body(x)
+
+
+def test_a_last_layer_of_zeros_is_no_fault(tmp_path: Path) -> None:
+    result = run("cross-entropy", "digits", Zeroed, tmp_path, epochs=3)
+    assert result.metrics["test"]["accuracy"] > 0.6
+
+
+def test_features_that_are_not_trained_lie_under_a_layer_that_is(tmp_path: Path) -> None:
+    frozen = nn.Sequential(nn.Flatten(), nn.Linear(64, 32), nn.Tanh()).requires_grad_(False)
+    result = run("cross-entropy", "digits", frozen, tmp_path, epochs=3)
+    assert result.metrics["test"]["accuracy"] > 0.6
 
 
 def test_options_of_the_constructor_are_settings(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -98,7 +98,9 @@ class OwnTrunk(nn.Module):
         return outputs.unsqueeze(1) if outputs.ndim == 1 else outputs
 
 
-def build_network(trunk: Any, rows: Tensor, outputs: int, options: Mapping[str, Any]) -> OwnTrunk:
+def build_network(
+    trunk: Any, rows: Tensor, outputs: int, options: Mapping[str, Any], of_pixels: bool = False
+) -> OwnTrunk:
     """A network that is made and tried.
 
     Args:
@@ -106,6 +108,7 @@ def build_network(trunk: Any, rows: Tensor, outputs: int, options: Mapping[str, 
         rows: some inputs, (n, ...) with n >= 2.
         outputs: how many numbers the loss takes of each row, where it takes predictions; else 0.
         options: for the constructor; and ``dim``, which it is told as the size out.
+        of_pixels: whether every pixel has outputs of its own.
 
     Raises:
         UsageError: it cannot be made, does not take the inputs, gives something else, or does not use its inputs.
@@ -113,8 +116,7 @@ def build_network(trunk: Any, rows: Tensor, outputs: int, options: Mapping[str, 
     network = resolved(trunk)
     made = network if isinstance(network, nn.Module) else _made(network, trunk, rows, outputs, options)
     name = name_of_network(trunk)
-    width = _width(made, name, rows)
-    return OwnTrunk(made, width)
+    return OwnTrunk(made, _tried(made, name, rows, of_pixels))
 
 
 def _made(make: Callable[..., Any], trunk: Any, rows: Tensor, outputs: int, options: Mapping[str, Any]) -> nn.Module:
@@ -156,16 +158,16 @@ def _made(make: Callable[..., Any], trunk: Any, rows: Tensor, outputs: int, opti
     return made
 
 
-def _width(network: nn.Module, name: str, rows: Tensor) -> int:
+def _tried(network: nn.Module, name: str, rows: Tensor, of_pixels: bool) -> int:
     """How many numbers it gives for each row, or pixel; in evaluation, so that no statistics change."""
     before = {module: module.training for module in network.modules()}
     network.eval()
-    tried = rows.detach().clone().requires_grad_()
+    inputs = rows.detach().clone().requires_grad_()
     shape = tuple(rows.shape)
     try:
         with torch.enable_grad():
-            outputs = network(tried)
-    except Exception as error:
+            outputs = network(inputs)
+    except (Exception, SystemExit) as error:
         raise UsageError(
             f"network {name} must take inputs of shape (N, {', '.join(map(str, shape[1:]))}), got the error: "
             f"{in_one_line(error)}"
@@ -175,18 +177,41 @@ def _width(network: nn.Module, name: str, rows: Tensor) -> int:
             module.training = training
     if not isinstance(outputs, Tensor):
         raise UsageError(f"network {name} must return one tensor, got {kind_name(outputs)}; return features or outputs")
-    if outputs.ndim < 1 or outputs.shape[0] != shape[0] or not outputs.is_floating_point():
+    wanted = (4,) if of_pixels else (1, 2)
+    needed = f"({shape[0]}, K{', height, width' if of_pixels else ''}), K >= 1,"
+    if outputs.ndim not in wanted or outputs.shape[0] != shape[0] or not outputs.numel() or outputs.dtype != rows.dtype:
         raise UsageError(
-            f"network {name} must return floating numbers of shape ({shape[0]}, K) for {shape[0]} rows, got "
+            f"network {name} must return {rows.dtype} of shape {needed} for {shape[0]} rows, got "
             f"{outputs.dtype} of shape {tuple(outputs.shape)}"
         )
-    if outputs.numel() == 0:
-        raise UsageError(
-            f"network {name} must return floating numbers of shape ({shape[0]}, K), K >= 1, for {shape[0]} rows, got "
-            f"shape {tuple(outputs.shape)}, which holds none"
-        )
-    if outputs.requires_grad:
-        (reached,) = torch.autograd.grad(outputs.sum(), tried, allow_unused=True)
-        if reached is None:
-            raise UsageError(f"network {name} must use its inputs, got outputs that do not depend on them")
+    _check_used(network, name, inputs, outputs)
     return 1 if outputs.ndim == 1 else int(outputs.shape[1])
+
+
+def _check_used(network: nn.Module, name: str, inputs: Tensor, outputs: Tensor) -> None:
+    """Refuse a network that learns nothing from its inputs."""
+    learned = [weight for weight in network.parameters() if weight.requires_grad]
+    if not outputs.requires_grad:
+        if learned:
+            raise UsageError(
+                f"network {name} must let gradients reach its weights, got outputs without a gradient; leave out "
+                "torch.no_grad and detach"
+            )
+        return  # features that are not trained, under a layer that is
+    (reached,) = torch.autograd.grad(outputs.sum(), inputs, allow_unused=True, retain_graph=True)
+    if reached is None or _is_blind(inputs, outputs, learned):
+        raise UsageError(f"network {name} must use its inputs, got outputs that do not depend on them")
+
+
+def _is_blind(inputs: Tensor, outputs: Tensor, learned: Sequence[Tensor]) -> bool:
+    """Whether rows that differ have the same outputs, and will have them after any step.
+
+    A last layer that begins with zeros has equal outputs too, but another gradient for each row.
+    """
+    other = next((row for row in range(1, len(inputs)) if not torch.equal(inputs[row], inputs[0])), None)
+    if other is None or not bool((outputs == outputs[:1]).all()):
+        return False
+    gradients = [
+        torch.autograd.grad(outputs[row].sum(), learned, allow_unused=True, retain_graph=True) for row in (0, other)
+    ]
+    return all(a is None or b is None or torch.equal(a, b) for a, b in zip(*gradients, strict=True))
