@@ -89,7 +89,19 @@ def read_column(name: str, series: Any) -> Column:
         return _numbers(name, series.to_numpy(np.float64, na_value=np.nan))
     if types.is_datetime64_any_dtype(series):
         return Column(name, "dates", _days(series))
-    return _of_texts(name, _texts(name, series))
+    numbers = _plain_numbers(series)
+    return _of_texts(name, _texts(name, series)) if numbers is None else _numbers(name, numbers)
+
+
+def _plain_numbers(series: Any) -> Array | None:
+    """The numbers of a column of texts that are all numbers or empty, read at once; None of any other."""
+    from pandas.api import types
+
+    if not types.is_string_dtype(series) or types.is_object_dtype(series):
+        return None
+    read = _parsed(series)
+    known = (series.str.len() > 0).fillna(False).to_numpy(bool)
+    return read if known.any() and np.array_equal(known, ~np.isnan(read)) else None
 
 
 def read_column_like(name: str, series: Any, holds: str, comma: str | None) -> Column:
@@ -144,9 +156,13 @@ def _yes_no_like(name: str, lower: Array, gaps: Array) -> Column:
 
 def _texts(name: str, series: Any) -> Array:
     """The cells as texts, "" where there is none."""
-    if any(isinstance(cell, list | dict | tuple | set | np.ndarray) for cell in series):
+    cells = series.tolist()
+    if any(isinstance(cell, list | dict | tuple | set | np.ndarray) for cell in cells):
         raise DataError(f"column {name} must hold one value in each row, got lists")
-    return np.array(["" if _is_gap(cell) else _text(cell) for cell in series], dtype=object)
+    try:
+        return np.array(["" if _is_gap(cell) else _text(cell) for cell in cells], dtype=object)
+    except Exception as error:  # of a cell's own __str__ or __eq__
+        raise DataError(f"column {name} must hold numbers or words, got a cell that is neither: {error!r}") from error
 
 
 def _text(cell: Any) -> str:
