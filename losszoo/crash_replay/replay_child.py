@@ -33,9 +33,7 @@ def answers(request: Mapping[str, Any]) -> Iterator[Replay]:
     try:
         with alarm(budget):
             step = _made_by(request["step"])
-            parts = in_parts(
-                path, step, *(request.get(name) for name in ("loss", "task", "device", "examine", "trust"))
-            )
+            parts = in_parts(path, step, *(request[name] for name in ("loss", "task", "device", "examine", "trust")))
             replayed = next(parts)
     except TimeUpError:
         raise UsageError(

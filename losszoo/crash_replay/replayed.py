@@ -71,7 +71,7 @@ def replay_apart(
     Raises:
         UsageError: as :func:`losszoo.replay`, or the step did not end, or has ended its process.
     """
-    request = {"path": path, "budget": budget, "examine": examine, **options}
+    request = {"path": path, "budget": budget, "examine": examine, "task": None, **options}
     with process or ChildProcess("step") as process:
         try:
             replayed: Replay = process.ask("losszoo.crash_replay.replay_child:answers", request, budget)
