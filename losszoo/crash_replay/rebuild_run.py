@@ -14,7 +14,7 @@ from losszoo.common.text import in_one_line
 from losszoo.errors import LosszooError, UntrustedError, UsageError
 from losszoo.losses.sums.data_sizes import set_class_counts, set_sizes
 from losszoo.losses.sums.leaves import leaves
-from losszoo.tasks.make_task import make_task, task_from
+from losszoo.tasks.make_task import make_task, task_from, task_of
 from losszoo.training.build_loss import make_loss, make_model
 from losszoo.training.data.batch_inputs import Calls, Step
 from losszoo.training.data.prepared_data import Part, Prepared, prepare
@@ -31,13 +31,14 @@ class Rebuilder:
         loss: copied for every step where the run was given an object; the text that the config is to hold; None: the
             text in the config is used.
         trust: let the config name code outside the registry. Text that is given is trusted: a person has written it.
+        task: of the run once more, where it was one of the user's own that no file tells of.
 
     Raises:
         UsageError: the bundle does not hold enough of the step.
     """
 
     def __init__(
-        self, bundle: Mapping[str, Any], randomness: Randomness, loss: Any = None, trust: bool = False
+        self, bundle: Mapping[str, Any], randomness: Randomness, loss: Any = None, trust: bool = False, task: Any = None
     ) -> None:
         config = bundle["config"]
         if isinstance(loss, str) and (config.get("loss_is_object") or loss != config["loss"]):
@@ -45,7 +46,7 @@ class Rebuilder:
         if config.get("loss_is_object") and loss is None:
             raise UsageError(
                 f"loss must be given again, as this run was started with an object, {config.get('loss')}; "
-                "call losszoo.crash_replay.replay.replay(path, loss=...) in Python with an equal object"
+                "call losszoo.replay(path, loss=...) in Python with an equal object"
             )
         for part in ("batch", "model", "loss"):
             if not isinstance(bundle.get(part), dict):
@@ -68,7 +69,7 @@ class Rebuilder:
             )
         options = dict(config["task_options"])
         self._split = options.pop("split", 0)
-        self.task = make_task(task_from(config, "in the config of the bundle"), options)
+        self.task = make_task(_task_again(config, task), options)
         self._data: Prepared | None = None
 
     def step(self, bundle: Mapping[str, Any]) -> RunStep:
@@ -110,6 +111,25 @@ class Rebuilder:
                 f"the batch has row {int(rows.max())}"
             )
         return rows, data
+
+
+def _task_again(config: Mapping[str, Any], given: Any) -> Any:
+    """The task that the config tells of; one that is code or data of the user's has to be given again."""
+    name = config["task"]
+    if not config.get("task_is_own"):
+        if given is not None:
+            raise UsageError(f"task must be left out, as the bundle tells of its task, {name}, got {given!r}")
+        return task_from(config, "in the config of the bundle")
+    if given is None:
+        raise UsageError(
+            f"task must be given again, as {name} of this run is your own, and its kind and columns make the model; "
+            "give it with --task file.py:NAME, or losszoo.replay(path, task=...) in Python (the rows of the step are "
+            "in the bundle)"
+        )
+    spec = task_of(given)[0]
+    if spec.name != name:
+        raise UsageError(f"task must be that of the run, {name}, got {spec.name}")
+    return given
 
 
 class RunStep:

@@ -33,6 +33,7 @@ def replay(
     *,
     step: MakeStep | None = None,
     loss: Any = None,
+    task: Any = None,
     device: str = "cpu",
     examine: bool = True,
     trust: bool = False,
@@ -50,6 +51,9 @@ def replay(
             and returns a function that computes the loss. It is called once for every repetition, and is to make the
             model anew each time.
         loss: an equal loss, where ``losszoo.run`` was given an object; or the text that the bundle is to hold.
+        task: of the run once more, where it was one of your own: a :class:`losszoo.Task`, or "file.py:MyTask". The
+            bundle has the rows of the step; its task has their kind, and makes the model. Not of a table, a folder of
+            images or an installed task, of which the bundle tells.
         device: to repeat it on.
         examine: hand the arguments of the loss to the doctor.
         trust: import the loss that the bundle names, even if it is not in the registry. Without it, and without the
@@ -58,18 +62,18 @@ def replay(
     Raises:
         UsageError: the file is no bundle, the step cannot be made again, or it needs code that was not asked for.
     """
-    *_, found = in_parts(path, step, loss, device, examine, trust)
+    *_, found = in_parts(path, step, loss, task, device, examine, trust)
     return found
 
 
 def in_parts(
-    path: str | Path, step: MakeStep | None, loss: Any, device: str, examine: bool, trust: bool
+    path: str | Path, step: MakeStep | None, loss: Any, task: Any, device: str, examine: bool, trust: bool
 ) -> Iterator[Replay]:
     """What the repetition gives; then, where it is reproduced, the same with what the doctor says."""
     content = read(path)
     randomness = Randomness(0, device_of(device))
     with isolated(0, randomness.device):
-        again = Repetition(content, _maker(content, step, loss, randomness, trust), randomness)
+        again = Repetition(content, _maker(content, step, (loss, trust, task), randomness), randomness)
         try:
             replayed = _repeated(str(path), content, again)
         except UntrustedError as error:
@@ -81,7 +85,8 @@ def in_parts(
             yield replace(replayed, findings=findings, notes=(*replayed.notes, *remarks))
 
 
-def _maker(content: dict[str, Any], step: MakeStep | None, loss: Any, randomness: Randomness, trust: bool) -> MakeStep:
+def _maker(content: dict[str, Any], step: MakeStep | None, given: tuple[Any, ...], randomness: Randomness) -> MakeStep:
+    """What makes the step; ``given``: loss, trust and task of :func:`replay`."""
     if step is not None:
         return step
     if content["config"] is None:
@@ -91,7 +96,7 @@ def _maker(content: dict[str, Any], step: MakeStep | None, loss: Any, randomness
             f"step=make_step (on the command line, --step file.py:make_step). {holdings(content)}"
         )
     try:
-        return Rebuilder(content, randomness, loss, trust).step
+        return Rebuilder(content, randomness, *given).step
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         if isinstance(error, LosszooError):
             raise

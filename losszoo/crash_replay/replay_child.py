@@ -21,8 +21,8 @@ def answers(request: Mapping[str, Any]) -> Iterator[Replay]:
     """The work of ``replay_apart`` in its process: the step, then the doctor's answer too.
 
     Args:
-        request: "path", "step" (a target, or None), "loss", "device", "examine", "trust" of :func:`losszoo.replay`,
-            and "budget".
+        request: "path", "step" (a target, or None), "loss", "task", "device", "examine", "trust" of
+            :func:`losszoo.replay`, and "budget".
 
     Raises:
         UsageError: as :func:`losszoo.replay`, or the step does not end.
@@ -33,7 +33,7 @@ def answers(request: Mapping[str, Any]) -> Iterator[Replay]:
     try:
         with alarm(budget):
             step = _made_by(request["step"])
-            parts = in_parts(path, step, *(request[name] for name in ("loss", "device", "examine", "trust")))
+            parts = in_parts(path, step, *(request[name] for name in ("loss", "task", "device", "examine", "trust")))
             replayed = next(parts)
     except TimeUpError:
         raise UsageError(

@@ -66,12 +66,12 @@ def replay_apart(
         budget: seconds.
         examine: hand the arguments of the loss to the doctor.
         process: a fresh one, which a caller can end early; by default one of its own.
-        options: "step" (a target, or None), "loss", "device" and "trust" of :func:`losszoo.replay`.
+        options: "step" (a target, or None), "loss", "task" (text), "device" and "trust" of :func:`losszoo.replay`.
 
     Raises:
         UsageError: as :func:`losszoo.replay`, or the step did not end, or has ended its process.
     """
-    request = {"path": path, "budget": budget, "examine": examine, **options}
+    request = {"path": path, "budget": budget, "examine": examine, "task": None, **options}
     with process or ChildProcess("step") as process:
         try:
             replayed: Replay = process.ask("losszoo.crash_replay.replay_child:answers", request, budget)

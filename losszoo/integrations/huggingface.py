@@ -67,7 +67,12 @@ class HuggingFaceLoss:
         loss: of the zoo.
         shift: as in :func:`losszoo.hf_loss`.
         output: as there.
+
+    Attributes:
+        on_value: called with the value of each batch that is trained on; None: nothing is.
     """
+
+    on_value: Callable[[Tensor], None] | None = None
 
     def __init__(self, loss: Any, shift: bool | None = None, output: str = "logits") -> None:
         self.loss, self.shift, self.output = loss, shift, output
@@ -107,6 +112,8 @@ class HuggingFaceLoss:
         elif items is not None:
             self._check_whole(items, whole, labels)
         value: Tensor = self.loss(*inputs, **how)
+        if self.on_value is not None and value.requires_grad:
+            self.on_value(value.detach())
         return value
 
     @property

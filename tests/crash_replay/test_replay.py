@@ -18,6 +18,7 @@ import losszoo
 from losszoo import UsageError
 from losszoo.common.files import save_atomically
 from losszoo.crash_replay.replay import Replay, replay
+from losszoo.crash_replay.replayed import replay_apart
 from losszoo.losses.sums.sum_loss import Term
 from losszoo.training.guard import crash_bundle as bundles
 from losszoo.training.guard.crash_bundle import read
@@ -274,3 +275,29 @@ def test_a_doctor_that_fails_hides_nothing(run: Run, monkeypatch: pytest.MonkeyP
     assert "the doctor could not examine own.py:ratio: ZeroDivisionError: oh" in found.notes[0]
     monkeypatch.setitem(sys.modules, "losszoo.doctor.diagnose", None)
     assert trusted(first["bundle"]).notes == ("the doctor is not installed",)
+
+
+OWN_TASK = """
+import numpy as np
+import losszoo
+
+rows = np.random.default_rng(0).normal(size=(60, 3)).astype("f")
+of_file = losszoo.Task.from_arrays(rows, np.where(rows[:, 0] > 0, "up", "down"), name="mine")
+"""
+
+
+def test_a_bundle_of_own_arrays_asks_for_them(run: Run) -> None:
+    """It said that there was no installed task of that name."""
+    Path("task.py").write_text(OWN_TASK)
+    first = run("own.py:ratio", "task.py:of_file", signature="binary")
+    asked = r"task must be given again, as mine of this run is your own.*losszoo.replay\(path, task=...\)"
+    with pytest.raises(UsageError, match=asked):
+        trusted(first["bundle"])
+    assert same_place(trusted(first["bundle"], task="task.py:of_file", examine=False), first)
+    named = {"loss": "own.py:ratio", "task": "task.py:of_file", "step": None, "device": "cpu", "trust": False}
+    assert replay_apart(first["bundle"], budget=120, examine=False, **named).reproduced
+    task = losszoo.Task.from_arrays([[0.0], [1.0]] * 20, [0, 1] * 20, name="other")
+    with pytest.raises(UsageError, match="task must be that of the run, mine, got other"):
+        trusted(first["bundle"], task=task)
+    with pytest.raises(UsageError, match="task must be left out, as the bundle tells of its task, breast-cancer"):
+        trusted(run("own.py:ratio", signature="binary")["bundle"], task=task)

@@ -178,6 +178,46 @@ def test_a_schedule_follows_the_steps_and_epochs_of_the_trainer(tmp_path: Path) 
     assert (function.loss.epoch, function.loss.step) == (0.6, 3)
 
 
+def breaks_beyond_100(predictions: Tensor, targets: Tensor) -> Tensor:
+    return (predictions - targets).square() / (targets < 100)
+
+
+@pytest.mark.parametrize(("loss", "target"), [(breaks_beyond_100, 1e3), (None, torch.nan)])
+def test_a_guard_changes_no_good_step_and_leaves_out_a_bad_one(loss: Any, target: float, tmp_path: Path) -> None:
+    """Of row 9 the loss is not finite: with two rows in each step, that of the fifth."""
+    from losszoo.integrations.transformers import GuardCallback
+
+    (plain, rows), (guarded, _), (skipping, _) = regressor(), regressor(), regressor()
+    options: dict[str, Any] = {"gradient_accumulation_steps": 2, "per_device_train_batch_size": 1, "max_steps": 8}
+    function = None if loss is None else losszoo.hf_loss(loss, signature="regression")
+    trainer(plain, rows, tmp_path, function, **options).train()
+    guard = GuardCallback("rollback", loss=function)
+    trainer(guarded, rows, tmp_path, function, [guard], **options).train()
+    assert guard.guard is not None
+    assert (guard.guard.counts.steps, guard.guard.counts.nonfinite) == (8, 0)
+    for one, two in zip(plain.parameters(), guarded.parameters(), strict=True):
+        assert torch.equal(one, two)
+    rows[9] = {**rows[9], "labels": torch.tensor(target)}
+    guard = GuardCallback("skip", loss=function)
+    trained = trainer(skipping, rows, tmp_path, function, [guard], **options)
+    trained.train()
+    assert guard.guard is not None
+    assert (guard.guard.counts.steps, guard.guard.counts.skipped, trained.state.global_step) == (8, 1, 8)
+    assert guard.guard.first is not None
+    assert (guard.guard.first.step, guard.guard.first.where) == (5, "gradient" if loss is None else "loss")
+    assert all(parameter.isfinite().all() for parameter in skipping.parameters())
+    with pytest.raises(losszoo.NonFiniteError):
+        trainer(regressor()[0], rows, tmp_path, function, [GuardCallback(loss=function)], **options).train()
+
+
+@pytest.mark.parametrize("name", ["fp16", "fsdp", "deepspeed"])
+def test_a_guard_refuses_gradients_that_are_not_whole(name: str) -> None:
+    from losszoo.integrations.transformers import GuardCallback
+
+    with pytest.raises(losszoo.UsageError, match=f"must see the whole gradient, and without a scale, got {name}; "):
+        GuardCallback().on_train_begin(SimpleNamespace(**{name: True}), None, None)
+
+
 def outputs(logits: Tensor, kind: str = "SequenceClassifierOutput") -> Any:
     import transformers.modeling_outputs
 

@@ -23,6 +23,7 @@ from losszoo.errors import UsageError
 )
 @click.option("--trust", is_flag=True, help="Run the code that the bundle names: file.py:NAME, package.module:NAME.")
 @click.option("--loss", metavar="TEXT", help="The loss that the bundle names: trust this one only.")
+@click.option("--task", metavar="FILE.PY:MYTASK", help="The task of the run, if it is one of your own.")
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, ...")
 @click.option(
     "--budget",

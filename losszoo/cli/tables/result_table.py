@@ -98,7 +98,7 @@ def next_steps(result: RunResult, twins: Mapping[str, str], target: str) -> Iter
     bundle = (counts["first"] or {}).get("bundle")
     if bundle:
         yield "to repeat the failed step, and see why it failed:"
-        yield replay_command(bundle, result.loss)
+        yield replay_command(bundle, result.loss, target)
     else:
         yield "config.json in the run folder holds every setting"
 

@@ -264,13 +264,16 @@ def resume_command(folder: str | Path, world: int = 1, loss: str = "", task: str
         "losszoo run --resume 'my runs/1' --loss '2*mine.py:Loss + bce'"
     """
     started = f"torchrun --nproc-per-node {world} -m losszoo" if world > 1 else "losszoo"
-    own = f" --task {shlex.quote(task)}" if task else ""
-    return f"{started} run --resume {shlex.quote(str(folder))}{_own_loss(loss)}{own}"
+    return f"{started} run --resume {shlex.quote(str(folder))}{_own_loss(loss)}{_own_task(task)}"
 
 
-def replay_command(bundle: str | Path, loss: str = "") -> str:
-    """What repeats the step of a bundle of a run, ready to be pasted; the loss is part of it where it names code."""
-    return f"losszoo replay {shlex.quote(str(bundle))}{_own_loss(loss)}"
+def replay_command(bundle: str | Path, loss: str = "", task: str = "") -> str:
+    """What repeats the step of a bundle of a run, ready to be pasted; what names code is part of it, as above."""
+    return f"losszoo replay {shlex.quote(str(bundle))}{_own_loss(loss)}{_own_task(task)}"
+
+
+def _own_task(task: str) -> str:
+    return f" --task {shlex.quote(task)}" if task else ""
 
 
 def _own_loss(loss: str) -> str:
