@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import gc
 import importlib
 import os
 import signal
@@ -128,6 +129,8 @@ def run_and_exit() -> None:
             sys.stdout.flush()
             sys.stderr.flush()
             os._exit(code)
+        # All that torch holds would be searched for cycles twice more, which takes longer than many a command.
+        gc.freeze()
         raise
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from losszoo.common.seeding import seed_torch
 from losszoo.creation import create
 from losszoo.errors import NotApplicableError, UsageError
 from losszoo.losses.introspection import name_of
@@ -115,7 +116,7 @@ def _spec(target: Any) -> LossSpec | None:
 def _make(target: Any, options: Mapping[str, Any], reduction: str = "mean", empty: str = "zero") -> Loss:
     # A module that draws its first parameters draws the same ones every time, and torch's random state stays.
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
+        seed_torch(0)
         if isinstance(target, nn.Module) and (target.state_dict() or isinstance(target, Loss)):
             target = copy.deepcopy(target)  # the user's own module keeps its parameters
         if isinstance(target, Loss):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_map
 
 _HALF = (torch.float16, torch.bfloat16)
 NARROWER: Mapping[torch.dtype, tuple[torch.dtype, ...]] = {
@@ -38,25 +38,27 @@ class Widened(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.narrower = NARROWER[dtype]
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = self._explicit(func, args, kwargs or {})
-        if not func._schema.is_mutable:
-            return tree_map(self.wide, func(*tree_map(self.wide, args), **tree_map(self.wide, kwargs)))
-        written = [a.alias_info is not None and a.alias_info.is_write for a in func._schema.arguments]
-        names = {argument.name for argument, w in zip(func._schema.arguments, written, strict=True) if w}
-        targets = [value for value, w in zip(args, written, strict=False) if w]
-        targets += [value for name, value in kwargs.items() if name in names]
+        says_dtype, written = _schema_of(func)
+        kwargs = kwargs or {}
+        if says_dtype and kwargs.get("dtype") is None and any(isinstance(value, float) for value in args):
+            # A number beyond the default dtype can be filled with.
+            kwargs = {**kwargs, "dtype": self.dtype}
+        if not written:
+            return self._widened(func(*self._widened(args), **self._widened(kwargs)))
+        targets = [args[place] if place < len(args) else kwargs.get(name) for place, name in written.items()]
         if any(self._is_narrow(value) for value in targets):
             return func(*args, **kwargs)
         # Wide targets are passed on as they are: wide gives back what is wide already.
-        return func(*tree_map(self.wide, args), **tree_map(self.wide, kwargs))
+        return func(*self._widened(args), **self._widened(kwargs))
 
-    def _explicit(self, func: Any, args: Any, kwargs: Mapping[str, Any]) -> dict[str, Any]:
-        """A number beyond the default dtype can be filled with, and draws stay those of the default dtype."""
-        named = any(argument.name == "dtype" for argument in func._schema.arguments)
-        drawn = torch.Tag.nondeterministic_seeded in func.tags
-        if named and kwargs.get("dtype") is None and not drawn and any(isinstance(value, float) for value in args):
-            return {**kwargs, "dtype": self.dtype}
-        return dict(kwargs)
+    def _widened(self, value: Any) -> Any:
+        """:meth:`wide` of all that an operation takes or gives: values, and lists, tuples and a dict of them."""
+        kind = type(value)
+        if kind is tuple or kind is list:
+            return kind([self._widened(item) for item in value])
+        if kind is dict:
+            return {name: self._widened(item) for name, item in value.items()}
+        return self.wide(value)
 
     def _is_narrow(self, value: Any) -> bool:
         return isinstance(value, Tensor) and value.dtype in self.narrower
@@ -66,3 +68,19 @@ class Widened(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if isinstance(value, torch.dtype):
             return self.dtype if value in self.narrower else value
         return value.to(self.dtype) if self._is_narrow(value) else value
+
+
+@cache
+def _schema_of(func: Any) -> tuple[bool, Mapping[int, str]]:
+    """Whether an operation can be told its dtype, and the arguments that it writes, by place.
+
+    A draw is never told: it stays that of the default dtype.
+    """
+    arguments = func._schema.arguments
+    drawn = torch.Tag.nondeterministic_seeded in func.tags
+    written = {
+        place: argument.name
+        for place, argument in enumerate(arguments)
+        if argument.alias_info is not None and argument.alias_info.is_write
+    }
+    return not drawn and any(argument.name == "dtype" for argument in arguments), written

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import forking
 from waiting import PATIENCE
 
 BAD = Path(__file__).with_name("bad_losses.py")
@@ -25,7 +26,7 @@ def environment() -> dict[str, str]:
 
 def start(*arguments: str, cwd: Path, **more: str) -> subprocess.Popen[str]:
     """In a process group of its own, as a shell does it; with ``more`` in its environment."""
-    return subprocess.Popen(
+    return forking.Popen(
         [sys.executable, "-m", "losszoo", "compare", *arguments, "--json"],
         cwd=cwd,
         stdout=subprocess.PIPE,

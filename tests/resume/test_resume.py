@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import forking
 import pytest
 import torch
 
@@ -69,7 +70,7 @@ def start(tmp_path: Path) -> Start:
             command += ["--task", "digits", "--epochs", "4", "--out", out]
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
         pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-        return subprocess.Popen(command, cwd=tmp_path, env=environment, **pipes)
+        return forking.Popen(command, cwd=tmp_path, env=environment, **pipes)
 
     return started
 

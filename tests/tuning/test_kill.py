@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import forking
 import pytest
 
 from losszoo.tuning import study
@@ -29,7 +30,7 @@ def arguments(out: Path, *more: str, loss: str = "huber", trials: int = 12) -> l
 
 
 def tune(*given: Any, **options: Any) -> dict[str, Any]:
-    done = subprocess.run(arguments(*given, **options), capture_output=True, text=True, timeout=1800, check=False)
+    done = forking.run(arguments(*given, **options), timeout=1800)
     assert done.returncode == 0, done.stderr
     document: dict[str, Any] = json.loads(done.stdout)
     return document
@@ -61,7 +62,7 @@ def test_a_tuning_that_is_killed_again_and_again_comes_to_the_same_number_of_tri
     draw = random.Random(int(jobs))
     before: list[float] = []
     for _ in range(3):
-        process = subprocess.Popen(
+        process = forking.Popen(
             arguments(tmp_path, "--jobs", jobs), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         started(tmp_path)
@@ -79,7 +80,7 @@ def test_a_tuning_that_is_killed_again_and_again_comes_to_the_same_number_of_tri
 
 
 def test_a_killed_tuning_ends_like_one_that_was_never_killed(tmp_path: Path) -> None:
-    process = subprocess.Popen(arguments(tmp_path / "killed"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = forking.Popen(arguments(tmp_path / "killed"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     started(tmp_path / "killed", 2)
     process.kill()
     process.wait()
@@ -100,8 +101,8 @@ def test_a_trial_that_kills_its_process_is_done_without(tmp_path: Path) -> None:
 def test_two_commands_share_the_trials_of_a_study(tmp_path: Path) -> None:
     """As two machines do that reach one storage."""
     shared = (tmp_path, "--storage", f"sqlite:///{tmp_path}/shared.db")
-    other = subprocess.Popen(arguments(*shared), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    one = subprocess.run(arguments(*shared), capture_output=True, text=True, timeout=1800, check=False)
+    other = forking.Popen(arguments(*shared), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    one = forking.run(arguments(*shared), timeout=1800)
     mine, theirs = json.loads(one.stdout), json.loads(other.communicate(timeout=1800)[0])
     assert max(mine["trials"]["total"], theirs["trials"]["total"]) == 12
     for code, document in ((one.returncode, mine), (other.returncode, theirs)):
@@ -114,7 +115,7 @@ def test_two_commands_share_the_trials_of_a_study(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("jobs", ["1", "2"])
 def test_ctrl_c_says_what_there_is_and_how_to_go_on(tmp_path: Path, jobs: str) -> None:
-    process = subprocess.Popen(
+    process = forking.Popen(
         arguments(tmp_path, "--jobs", jobs, trials=400), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     limit = time.monotonic() + 1800

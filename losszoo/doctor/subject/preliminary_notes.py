@@ -7,6 +7,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from losszoo.common.seeding import seed_torch
 from losszoo.creation import create
 from losszoo.doctor.subject.dtypes import in_dtype
 from losszoo.doctor.subject.resolve import own_dtype
@@ -48,7 +49,7 @@ def _same(a: Tensor, b: Tensor) -> bool:
 def _written(subject: Subject) -> list[str]:
     """The arguments that a call changes."""
     copies = [leaf.clone() if isinstance(leaf, Tensor) else leaf for leaf in subject.leaves]
-    torch.manual_seed(subject.seed)
+    seed_torch(subject.seed)
     try:
         with torch.no_grad():
             as_values(in_dtype(subject.call, own_dtype(subject))(*subject.arguments(copies)))

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import TreeSpec, tree_flatten, tree_leaves, tree_unflatten
 
+from losszoo.common.seeding import seed_torch
 from losszoo.common.text import kind_name
 from losszoo.doctor.effort import Effort
 from losszoo.doctor.subject.dtypes import computing_in
@@ -213,7 +214,7 @@ def forward(
 ) -> tuple[Tensor, list[Tensor]]:
     """The values, and the tensors whose gradients are asked for; every call of the loss is made and counted here."""
     subject.spend(leaves)
-    torch.manual_seed(subject.seed)
+    seed_torch(subject.seed)
     sources: list[Tensor] = []
     given: Leaves = []
     for index, leaf in enumerate(leaves):

@@ -13,6 +13,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from losszoo.common.seeding import seed_torch
 from losszoo.pairs.distributed.collectives import World, starts
 
 Outputs = Mapping[str, Tensor]
@@ -179,7 +180,7 @@ class SharedForward(Forward):
         seed = int(torch.randint(2**62, ()))
         on_cuda = self.precision.device.type == "cuda"
         with torch.random.fork_rng(devices=[self.precision.device] if on_cuda else []):
-            torch.manual_seed(seed + 1 + self.world.rank)
+            seed_torch(seed + 1 + self.world.rank)
             yield
         if on_cuda:
             torch.cuda.manual_seed(seed)
