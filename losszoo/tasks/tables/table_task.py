@@ -254,22 +254,18 @@ def _described(column: Column, encoding: Encoding) -> dict[str, Any]:
     return {**known, **shown, "inputs": 1 + number.marks_gaps, "done": f"scaled to mean 0 and deviation 1{filled}"}
 
 
-def make_table_task(
-    table: Any,
-    target: str | Sequence[str],
-    *,
-    kind: str | None,
-    split: str | None,
-    group: str | None,
-    time: str | None,
-    drop: Sequence[str],
-) -> TableTask:
+def make_table_task(table: Any, target: str | Sequence[str], **options: Any) -> TableTask:
     """:meth:`losszoo.Task.from_table`."""
-    split, group, time = (
-        None if way is None else _named(what, way) for what, way in (("split", split), ("group", group), ("time", time))
-    )
+    return TableTask(table, _options(target, **options))
+
+
+def _options(
+    target: Any, kind: str | None, split: str | None, group: str | None, time: str | None, drop: Any
+) -> TableOptions:
+    ways = {"split": split, "group": group, "time": time}
+    named = {what: None if way is None else _named(what, way) for what, way in ways.items()}
     dropped = () if drop is None else _columns("drop", drop)
-    return TableTask(table, TableOptions(_one_or_several(target), kind, split, group, time, dropped))
+    return TableOptions(_one_or_several(target), kind, **named, drop=dropped)
 
 
 def _one_or_several(target: str | Sequence[str]) -> str | tuple[str, ...]:
@@ -302,7 +298,7 @@ def table_again(source: Mapping[str, Any]) -> TableTask:
     try:
         rest = dict(source)
         table, digest = rest.pop("table"), rest.pop("sha256")
-        options = TableOptions(**{**rest, "drop": tuple(rest["drop"]), "target": _one_or_several(rest["target"])})
+        options = _options(**rest)
     except (KeyError, TypeError) as error:
         raise UsageError(f"a table that a file tells of must have its options, got {dict(source)!r}") from error
     return _again(table, options, digest)

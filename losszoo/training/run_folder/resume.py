@@ -45,7 +45,7 @@ _PARTS: Mapping[str, type] = {
     **dict.fromkeys(KEPT, object),
 }
 # Of one process, and of ranks: more than any machine has; torch would begin to start them.
-_MOST_THREADS = 4096
+_MOST_THREADS = 1024
 # A run lies in out/task/loss/; a folder of anything else is not searched to its end.
 _LEVELS = 3
 _MOST_LOOKED_AT = 10_000
