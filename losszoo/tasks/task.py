@@ -103,6 +103,8 @@ class Task(ABC):
         numeric: tabular inputs: how many leading columns are numbers, standardised with the training rows' mean and
             deviation (the rest, one-hot columns, stay as they are). None: all columns of (N, D) inputs.
         class_names: names of the labels, or of the outputs of targets (N, K), in order; empty where they have none.
+        class_values: what one's own data hold for each label, in the order of ``class_names``: words, numbers or
+            booleans, which a trained run predicts; empty: the labels.
         notes: what a person should know of its data, as rows that were left out; a run says them.
         row_weights: how often each row counts, (N,) numbers >= 0 by part ("train", "val", "test"), set when
             :meth:`splits` returns; rows of a part that is not named count alike. A row of training counts in the loss
@@ -116,6 +118,7 @@ class Task(ABC):
     spec: TaskSpec
     numeric: int | None = None
     class_names: tuple[str, ...] = ()
+    class_values: tuple[str | float | bool, ...] = ()
     notes: tuple[str, ...] = ()
     row_weights: Mapping[str, Array] = MappingProxyType({})
     row_groups: Mapping[str, Array] = MappingProxyType({})

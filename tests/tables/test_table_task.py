@@ -30,7 +30,8 @@ X = RNG.normal(size=60)
     ("target", "kind", "names"),
     [
         (["no", "yes"] * 30, "binary", ("no", "yes")),
-        ([True, False] * 30, "binary", ("no", "yes")),
+        (["No", "yes", "Yes", "YES", "Yes", "No"] * 10, "binary", ("No", "Yes")),
+        ([True, False] * 30, "binary", ("False", "True")),
         ([0, 1] * 30, "binary", ("0", "1")),
         ([1.0, 2.0] * 30, "binary", ("1", "2")),
         (["a", "b", "c"] * 20, "multiclass", ("a", "b", "c")),

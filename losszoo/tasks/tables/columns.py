@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -46,6 +46,7 @@ class Column:
         values: (N,) float64 of numbers, NaN for a gap, of dates the days since 1970; of words texts, "" for a gap.
         notes: of what was done to read it.
         comma: what a comma in a text of a number is: "." in decimals, "" between thousands; None: not to be read.
+        spelling: the words for no and yes as the cells spell them most often; empty where they are no texts.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Column:
     values: Array
     notes: tuple[str, ...] = ()
     comma: str | None = None
+    spelling: tuple[str, ...] = ()
 
     @property
     def gaps(self) -> Array:
@@ -89,7 +91,10 @@ def read_column(name: str, series: Any) -> Column:
         return _numbers(name, series.to_numpy(np.float64, na_value=np.nan))
     if types.is_datetime64_any_dtype(series):
         return Column(name, "dates", _days(series))
-    return _of_texts(name, _texts(name, series))
+    texts = _texts(name, series)
+    column = _of_texts(name, texts)
+    in_words = column.holds == "yes-no" and not any(isinstance(cell, bool | np.bool_) for cell in series)
+    return replace(column, spelling=_spelling(texts, column.values)) if in_words else column
 
 
 def read_column_like(name: str, series: Any, holds: str, comma: str | None) -> Column:
@@ -147,6 +152,11 @@ def _texts(name: str, series: Any) -> Array:
     if any(isinstance(cell, list | dict | tuple | set | np.ndarray) for cell in series):
         raise DataError(f"column {name} must hold one value in each row, got lists")
     return np.array(["" if _is_gap(cell) else _text(cell) for cell in series], dtype=object)
+
+
+def _spelling(texts: Array, values: Array) -> tuple[str, ...]:
+    found = [np.unique(texts[values == value].astype(str), return_counts=True) for value in (0, 1)]
+    return tuple(str(words[counts.argmax()]) for words, counts in found)
 
 
 def _text(cell: Any) -> str:

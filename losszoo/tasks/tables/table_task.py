@@ -16,8 +16,8 @@ from losszoo.errors import DataError, UnknownNameError, UsageError, suggest
 from losszoo.registry.specs import TaskSpec
 from losszoo.tasks.tables.columns import Column, read_column, shown_cell
 from losszoo.tasks.tables.encoding import Encoding, fit_encoding
-from losszoo.tasks.tables.new_rows import Form, TableForm
-from losszoo.tasks.tables.read_table import digest_of, digest_of_frame, read_table
+from losszoo.tasks.tables.new_rows import Form, TableForm, class_values
+from losszoo.tasks.tables.read_table import ENDINGS, digest_of, digest_of_frame, read_table
 from losszoo.tasks.tables.row_parts import (
     Parts,
     check_classes,
@@ -117,6 +117,8 @@ class TableTask(Task):
         several = len(targets) > 1
         read_them = read_targets(targets, options.kind) if several else _read_target(targets[0], options.kind)
         self.kind, self.targets, self.class_names = read_them
+        if self.class_names and not several:
+            self.class_values = _values_of(targets[0], self.class_names, in_texts=self._in_texts)
         aside = {name for name in (options.split, options.group, options.time) if name}
         others = [name for name in frame.columns if name not in (*options.targets, *options.drop)]
         read = {name: read_column(name, frame[name]) for name in others}
@@ -148,6 +150,11 @@ class TableTask(Task):
     def __reduce__(self) -> tuple[Any, ...]:
         """A worker reads the file anew, and refuses another one."""
         return _again, (self._table, self.options, self.digest)
+
+    @property
+    def _in_texts(self) -> bool:
+        """Whether the cells are texts of a file, which have no types."""
+        return self._path is not None and ENDINGS[self._path.suffix.lower()] is not None
 
     @property
     def _path(self) -> Path | None:
@@ -252,6 +259,14 @@ def _described(column: Column, encoding: Encoding) -> dict[str, Any]:
     gap = {"filled_with": float(number.median)} if number.marks_gaps else {}
     shown = {"different": len(np.unique(values)), **span, **gap}
     return {**known, **shown, "inputs": 1 + number.marks_gaps, "done": f"scaled to mean 0 and deviation 1{filled}"}
+
+
+def _values_of(target: Column, names: tuple[str, ...], *, in_texts: bool) -> tuple[str | float | bool, ...]:
+    """What the target holds for each label. True and false in a file of texts are booleans, as pandas reads them."""
+    truths = in_texts and {word.lower() for word in target.spelling} == {"true", "false"}
+    if target.spelling and not truths:
+        return names
+    return tuple(class_values(target.holds, names).tolist())
 
 
 def make_table_task(
@@ -387,5 +402,5 @@ def _read_target(target: Column, kind: str | None) -> tuple[str, Array, tuple[st
         )
     names = tuple(str(int(value)) if whole else str(value) for value in different)
     if target.holds == "yes-no":
-        names = ("no", "yes")
+        names = target.spelling or ("False", "True")
     return kind, np.searchsorted(different, target.values).astype(np.int64), names
