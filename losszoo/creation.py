@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -181,7 +182,10 @@ class Maker:
 
     def from_call(self, call: Call) -> Loss | SumLoss:
         if ":" in call.name:
-            return self.from_object(resolve(call.name), call.name, call.arguments)
+            thing = resolve(call.name)
+            # A module in a file is there once for all runs of a process: what one learns, the next must not begin with.
+            thing = copy.deepcopy(thing) if isinstance(thing, nn.Module) else thing
+            return self.from_object(thing, call.name, call.arguments)
         spec = installed().loss(call.name)
         if not call.inner:
             return self.from_spec(spec, call.arguments)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import copy
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -10,11 +11,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from losszoo.common.seeding import isolated
 from losszoo.creation import create
 from losszoo.errors import UntrustedError, UsageError
-from losszoo.losses.introspection import infer_signature, parameters_of
+from losszoo.losses.introspection import fitting_signatures, infer_signature, parameters_of
 from losszoo.losses.loss import Loss
 from losszoo.losses.signatures import TABLE
+from losszoo.losses.signatures.example_inputs import example_inputs
 from losszoo.losses.signatures.signature import interchangeable
 from losszoo.losses.sums.leaves import leaves
 from losszoo.losses.sums.sum_loss import SumLoss, Term
@@ -102,8 +105,8 @@ def make_loss(
     if twice:
         raise UsageError(f"a parameter must be given once, got {', '.join(twice)} in {loss!r} and in loss.{twice[0]}")
     if signature is None and {infer_signature(thing) for thing in own} == {None}:
-        # No custom loss says by its arguments what it takes: what the task naturally feeds.
-        signature = installed().kinds[spec.kind].natural
+        # No custom loss says by its arguments what it takes.
+        signature = _taken(own, spec, expects, params)
     made = create(loss, signature=signature, expects=expects, **params)
     for leaf in leaves(made):
         if not leaf.rules.on_parameters and not installed().fits(leaf.signature, spec.kind):
@@ -113,6 +116,41 @@ def make_loss(
                 f"Try {example_for(installed(), spec)}, or say --signature"
             )
     return made if isinstance(made, SumLoss) else SumLoss([Term(str(made.identity), made)])
+
+
+def _taken(own: Sequence[Any], spec: TaskSpec, expects: str | None, params: Mapping[str, Any]) -> str:
+    """What custom losses take on a task: what it naturally feeds, unless a single row of that teaches them nothing.
+
+    So with torch's CrossEntropyLoss on a binary task: it takes (N,) logits for one sample of N classes, and of one row
+    its value is 0, whatever the logit.
+    """
+    natural = installed().kinds[spec.kind].natural
+    fitting = [set(fitting_signatures(thing)) for thing in own]
+    others = [name for name in TABLE if installed().fits(name, spec.kind) and all(name in names for names in fitting)]
+    for name in dict.fromkeys((natural, *others)):
+        if all(_learns_from_rows(thing, name, expects, params) for thing in own):
+            return name
+    return natural
+
+
+def _learns_from_rows(thing: Any, signature: str, expects: str | None, params: Mapping[str, Any]) -> bool:
+    """Whether some batch of one row gives the first input a gradient."""
+    batch = example_inputs(signature, expects=expects or "logits")
+    rows = len(batch[0])
+    try:
+        with isolated(0, torch.device("cpu")):
+            loss = create(copy.deepcopy(thing), signature=signature, expects=expects, **params)
+            for row in range(rows):
+                one = [x[row : row + 1] if isinstance(x, Tensor) and x.shape[:1] == (rows,) else x for x in batch]
+                first = one[0].detach().requires_grad_()
+                value = loss(first, *one[1:]).sum()
+                if value.requires_grad:
+                    (slope,) = torch.autograd.grad(value, first, allow_unused=True)
+                    if slope is not None and bool((slope != 0).any()):
+                        return True
+    except (Exception, SystemExit):  # of the user's code, on what it may not take
+        return False
+    return False
 
 
 def text_of(loss: str | Callable[..., Any]) -> str:
@@ -181,7 +219,7 @@ def with_dim(setup: Setup, proposal: Setup, data: Prepared, signatures: Iterable
 
 def _own_model(trunk: Any, options: Mapping[str, Any], data: Prepared, signatures: tuple[str, ...]) -> Model:
     """A network whose outputs have the shape that a loss takes is used as it is; any other gets a linear layer."""
-    rows = data.train.batch(torch.arange(min(_TRIED, len(data.train))), torch.Generator()).inputs
+    rows = data.train.first(_TRIED)
     outputs = {name: _outputs_of(make_head(name, 1, data), rows) for name in signatures}
     built = build_network(
         trunk, rows, next((count for count in outputs.values() if count), 0), options, data.train.targets.ndim > 2

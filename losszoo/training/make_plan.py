@@ -176,12 +176,28 @@ def choose(
     unclear = check_metrics(metrics, made, data, predicting_signature(built.signatures))
     setup = with_dim(setup, proposal, data, built.signatures)
     if is_own(setup.trunk):  # tried before any folder is made
-        make_model(setup.trunk, setup.model, made.numeric, data, built.signatures)
+        tried = make_model(setup.trunk, setup.model, made.numeric, data, built.signatures)
+        _check_last_batch(tried, name_of_network(setup.trunk), setup.recipe, data)
     target = task if isinstance(task, str) and own is not None else ""
     chosen = {"split": split, **task_options}
     idle = idle_in_run(built.terms, setup.recipe.epochs, steps_of(setup.recipe, data, options))
     notes = (*made.notes, *_unlearnable(data, made.class_names), *idle, *unclear)
     return Choice(loss, built, made, target, chosen, setup, dict(overrides.loss), options, data, metrics, notes)
+
+
+def _check_last_batch(model: nn.Module, name: str, recipe: Recipe, data: Prepared) -> None:
+    """Refuse a last batch that BatchNorm could not take, before the steps until then are taken.
+
+    Raises:
+        UsageError: it has one row.
+    """
+    rows, size = len(data.train), recipe.batch_size
+    normalised = any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in model.modules())
+    if normalised and min(rows, size) > 1 and rows % size == 1:
+        raise UsageError(
+            f"recipe.batch_size must leave no last batch of one row, as network {name} has BatchNorm, got {size} for "
+            f"{rows} rows; say --set recipe.batch_size={size + 1 if rows % (size + 1) != 1 else size + 2}"
+        )
 
 
 def _unlearnable(data: Prepared, class_names: Sequence[str]) -> list[str]:

@@ -75,6 +75,10 @@ class Part:
         # Of no rows one chunk, whose outputs have the right shape.
         return (self.at(slice(start, start + CHUNK)) for start in range(0, max(len(self), 1), CHUNK))
 
+    def first(self, count: int) -> Tensor:
+        """Inputs of so many rows at most."""
+        return self.inputs[:count]
+
     def in_memory(self) -> Part:
         """All rows at once."""
         return self
@@ -142,6 +146,9 @@ class LazyPart(Part):
         read = self.rows.read(rows, seed)
         weights = None if self.weights is None else self.weights[torch.as_tensor(rows)]
         return Part(self.inputs_of(read.inputs), self.targets_of(read.targets), weights)
+
+    def first(self, count: int) -> Tensor:
+        return self._read(range(min(count, len(self))), 0).inputs
 
     def in_memory(self) -> Part:
         return Part(self.inputs, self.targets, self.weights)

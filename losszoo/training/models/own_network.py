@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -10,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from losszoo.common.seeding import isolated
 from losszoo.common.text import in_one_line, kind_name, shown
 from losszoo.errors import LosszooError, UnknownNameError, UsageError, suggest
 from losszoo.registry.import_target import resolve
@@ -32,16 +34,25 @@ def is_own(trunk: Any) -> bool:
 def resolved(trunk: Any) -> Network:
     """The module, or what makes it. A target is imported: who calls this has asked whether a person has named it.
 
+    A module that a file holds is copied: every run begins with the weights that it has there.
+
     Raises:
         UsageError: it is neither, or cannot be imported.
     """
-    network: Any = resolve(trunk) if isinstance(trunk, str) else trunk
+    network: Any = _named(trunk) if isinstance(trunk, str) else trunk
     if not isinstance(network, nn.Module) and not callable(network):
         raise UsageError(
             f"trunk must be one of {', '.join(TRUNKS)}, a torch.nn.Module or what makes one, got {shown(network)}"
         )
     made: Network = network
     return made
+
+
+def _named(target: str) -> Any:
+    """What a file or package holds; weights that are drawn as it is imported are the same in every process."""
+    with isolated(0, torch.device("cpu")):
+        found = resolve(target)
+    return copy.deepcopy(found) if isinstance(found, nn.Module) else found
 
 
 def name_of_network(trunk: Any) -> str:
@@ -85,16 +96,18 @@ class OwnTrunk(nn.Module):
     Args:
         network: inputs (N, ...) to (N, K), (N,) or, where every pixel has a target, (N, K, ...).
         dim: K.
+        writes: whether it changes its inputs in place, which other parts of an evaluation share: it gets a copy then.
     """
 
-    def __init__(self, network: nn.Module, dim: int) -> None:
+    def __init__(self, network: nn.Module, dim: int, writes: bool = False) -> None:
         super().__init__()
         self.network = network
         self.dim = dim
+        self.writes = writes
 
     def forward(self, inputs: Tensor) -> Tensor:
         """(N, K, ...)."""
-        outputs: Tensor = self.network(inputs)
+        outputs: Tensor = self.network(inputs.clone() if self.writes else inputs)
         return outputs.unsqueeze(1) if outputs.ndim == 1 else outputs
 
 
@@ -116,7 +129,7 @@ def build_network(
     network = resolved(trunk)
     made = network if isinstance(network, nn.Module) else _made(network, trunk, rows, outputs, options)
     name = name_of_network(trunk)
-    return OwnTrunk(made, _tried(made, name, rows, of_pixels))
+    return OwnTrunk(made, *_tried(made, name, rows, of_pixels))
 
 
 def _made(make: Callable[..., Any], trunk: Any, rows: Tensor, outputs: int, options: Mapping[str, Any]) -> nn.Module:
@@ -158,59 +171,79 @@ def _made(make: Callable[..., Any], trunk: Any, rows: Tensor, outputs: int, opti
     return made
 
 
-def _tried(network: nn.Module, name: str, rows: Tensor, of_pixels: bool) -> int:
-    """How many numbers it gives for each row, or pixel; in evaluation, so that no statistics change."""
-    before = {module: module.training for module in network.modules()}
-    network.eval()
-    inputs = rows.detach().clone().requires_grad_()
-    shape = tuple(rows.shape)
+def _tried(network: nn.Module, name: str, rows: Tensor, of_pixels: bool) -> tuple[int, bool]:
+    """How many numbers it gives for each row, or pixel, and whether it changes its inputs.
+
+    It is called in evaluation, so that no statistics change; and a copy of it in training, where it may do otherwise.
+    """
+    outputs, writes = _called(network.eval, network, name, rows)
+    _check_outputs(outputs, name, rows, of_pixels)
+    _check_used(network, name, rows, outputs)
     try:
-        with torch.enable_grad():
+        trained = copy.deepcopy(network)
+    except Exception:  # a network that cannot be copied is not tried
+        trained = None
+    if trained is not None and len(rows) > 1:
+        _check_outputs(_called(trained.train, trained, name, rows)[0], name, rows, of_pixels, " in training")
+    return 1 if outputs.ndim == 1 else int(outputs.shape[1]), writes
+
+
+def _called(mode: Callable[[], Any], network: nn.Module, name: str, rows: Tensor) -> tuple[Tensor, bool]:
+    """Its outputs for the rows in a mode, and whether it has changed them; it is in its own mode afterwards."""
+    before = {module: module.training for module in network.modules()}
+    inputs = rows.detach().clone()
+    mode()
+    try:
+        with torch.enable_grad(), isolated(0, rows.device):
             outputs = network(inputs)
     except (Exception, SystemExit) as error:
         raise UsageError(
-            f"network {name} must take inputs of shape (N, {', '.join(map(str, shape[1:]))}), got the error: "
+            f"network {name} must take inputs of shape (N, {', '.join(map(str, rows.shape[1:]))}), got the error: "
             f"{in_one_line(error)}"
         ) from error
     finally:
         for module, training in before.items():
             module.training = training
     if not isinstance(outputs, Tensor):
-        raise UsageError(f"network {name} must return one tensor, got {kind_name(outputs)}; return features or outputs")
-    wanted = (4,) if of_pixels else (1, 2)
-    needed = f"({shape[0]}, K{', height, width' if of_pixels else ''}), K >= 1,"
-    if outputs.ndim not in wanted or outputs.shape[0] != shape[0] or not outputs.numel() or outputs.dtype != rows.dtype:
+        when = "" if mode == network.eval else " in training"
         raise UsageError(
-            f"network {name} must return {rows.dtype} of shape {needed} for {shape[0]} rows, got "
-            f"{outputs.dtype} of shape {tuple(outputs.shape)}"
+            f"network {name} must return one tensor, got {kind_name(outputs)}{when}; return features or outputs"
         )
-    _check_used(network, name, inputs, outputs)
-    return 1 if outputs.ndim == 1 else int(outputs.shape[1])
+    return outputs, not torch.equal(inputs, rows)
 
 
-def _check_used(network: nn.Module, name: str, inputs: Tensor, outputs: Tensor) -> None:
+def _check_outputs(outputs: Tensor, name: str, rows: Tensor, of_pixels: bool, when: str = "") -> None:
+    wanted, count = (4,) if of_pixels else (1, 2), len(rows)
+    if outputs.ndim not in wanted or outputs.shape[0] != count or not outputs.numel() or outputs.dtype != rows.dtype:
+        needed = f"({count}, K{', height, width' if of_pixels else ''}), K >= 1,"
+        raise UsageError(
+            f"network {name} must return {rows.dtype} of shape {needed} for {count} rows, got {outputs.dtype} of shape "
+            f"{tuple(outputs.shape)}{when}"
+        )
+
+
+def _check_used(network: nn.Module, name: str, rows: Tensor, outputs: Tensor) -> None:
     """Refuse a network that learns nothing from its inputs."""
     learned = [weight for weight in network.parameters() if weight.requires_grad]
-    if not outputs.requires_grad:
-        if learned:
-            raise UsageError(
-                f"network {name} must let gradients reach its weights, got outputs without a gradient; leave out "
-                "torch.no_grad and detach"
-            )
-        return  # features that are not trained, under a layer that is
-    (reached,) = torch.autograd.grad(outputs.sum(), inputs, allow_unused=True, retain_graph=True)
-    if reached is None or _is_blind(inputs, outputs, learned):
+    if learned and not outputs.requires_grad:
+        raise UsageError(
+            f"network {name} must let gradients reach its weights, got outputs without a gradient; leave out "
+            "torch.no_grad and detach"
+        )
+    if _is_blind(rows, outputs, learned):
         raise UsageError(f"network {name} must use its inputs, got outputs that do not depend on them")
 
 
-def _is_blind(inputs: Tensor, outputs: Tensor, learned: Sequence[Tensor]) -> bool:
+def _is_blind(rows: Tensor, outputs: Tensor, learned: Sequence[Tensor]) -> bool:
     """Whether rows that differ have the same outputs, and will have them after any step.
 
     A last layer that begins with zeros has equal outputs too, but another gradient for each row.
     """
-    other = next((row for row in range(1, len(inputs)) if not torch.equal(inputs[row], inputs[0])), None)
+    other = next((row for row in range(1, len(rows)) if not torch.equal(rows[row], rows[0])), None)
     if other is None or not bool((outputs == outputs[:1]).all()):
         return False
+    if not learned:
+        return True
     gradients = [
         torch.autograd.grad(outputs[row].sum(), learned, allow_unused=True, retain_graph=True) for row in (0, other)
     ]
