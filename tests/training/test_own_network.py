@@ -373,9 +373,7 @@ def test_a_module_in_a_file_is_no_more_trained_in_the_next_run(tmp_path: Path, m
     for loss, model in (("cross-entropy", "made.py:net"), ("made.py:loss", None)):
         metrics = [run(loss, "digits", model, tmp_path / "runs").metrics for _ in range(2)]
         assert metrics[0] == metrics[1]
-    table = losszoo.compare(
-        ["cross-entropy"], ["digits"], seeds=[0, 1], model="made.py:net", epochs=1, out=tmp_path
-    )
+    table = losszoo.compare(["cross-entropy"], ["digits"], seeds=[0, 1], model="made.py:net", epochs=1, out=tmp_path)
     tried = [cell["result"]["metrics"]["train"]["accuracy"] for cell in table.cells]
     assert abs(tried[0] - tried[1]) < 0.1  # both began with the same weights; one went on from the other before
 
