@@ -142,6 +142,7 @@ class Task(ABC):
         group: str | None = None,
         time: str | None = None,
         drop: Sequence[str] = (),
+        positive: str | float | bool | None = None,
     ) -> Task:
         """A task from a table of yours: one row for each sample, one column as target, or several.
 
@@ -160,6 +161,8 @@ class Task(ABC):
             group: column whose rows of one value stay in one part.
             time: column of numbers or dates; the newest fifth of the rows is the test part.
             drop: columns that are left out.
+            positive: of two classes the one that precision, recall, F1 and average precision are of; None: the second
+                by the alphabet, yes, true, or the larger number.
 
         Raises:
             UsageError: an unknown column or kind, options that contradict each other; pandas is not installed.
@@ -174,7 +177,8 @@ class Task(ABC):
             >>> task.spec.kind, task.class_names, task.splits(seed=0).train.inputs.shape
             ('binary', ('lily', 'rose'), (25, 1))
         """
-        made: Task = resolve(_TABLE)(table, target, kind=kind, split=split, group=group, time=time, drop=drop)
+        ways = {"kind": kind, "split": split, "group": group, "time": time, "drop": drop, "positive": positive}
+        made: Task = resolve(_TABLE)(table, target, **ways)
         return made
 
     @staticmethod
@@ -202,7 +206,7 @@ class Task(ABC):
             val: inputs and targets of the validation rows; None draws a fifth of the training rows.
             test: inputs and targets of the test rows; None draws a fifth of the rows.
             class_names: names of the labels, in their order; of words the order in which they become labels; of
-                targets (N, K) one for each column.
+                targets (N, K) one for each column. Of two classes the second is the positive one.
             name: of the task.
 
         Raises:

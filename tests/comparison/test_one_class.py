@@ -42,7 +42,7 @@ def test_a_run_says_that_it_predicts_one_class(rare: Path, tmp_path: Path) -> No
 
 def test_a_comparison_names_no_leader_by_one_class(rare: Path, tmp_path: Path) -> None:
     task = losszoo.Task.from_table(rare, target="y")
-    for metric, single in (("f1", 2 * 0.05 / 1.05), ("balanced_accuracy", 0.5)):
+    for metric, single in (("f1", 2 * 0.05 / 1.05),):
         found = losszoo.compare(["bce"], [task], seeds=2, epochs=2, metric=metric, out=tmp_path / metric)
         said = (
             f"no loss is better on rare than one class for every row, which gives {metric} {single:.4f}; the best, bce"

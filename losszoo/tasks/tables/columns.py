@@ -68,6 +68,11 @@ class Column:
         return values
 
 
+def is_yes(word: str) -> bool:
+    """Whether a word of a column of yes and no is yes."""
+    return word.lower() in _YES
+
+
 def shown_cell(cell: Any) -> str:
     """A cell as a message shows it, long ones cut."""
     text = str(cell) if isinstance(cell, str) else f"{cell:g}"

@@ -64,6 +64,7 @@ class TableOptions:
         group: column whose rows of one value stay in one part.
         time: column of numbers or dates; the newest rows are the test part.
         drop: columns that are left out.
+        positive: of two classes the one that precision, recall, F1 and average precision are of; None: the second.
     """
 
     target: str | tuple[str, ...]
@@ -72,6 +73,7 @@ class TableOptions:
     group: str | None = None
     time: str | None = None
     drop: tuple[str, ...] = ()
+    positive: str | None = None
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -116,7 +118,7 @@ class TableTask(Task):
         self._forms = tuple(map(Form.of, targets))
         several = len(targets) > 1
         read_them = read_targets(targets, options.kind) if several else _read_target(targets[0], options.kind)
-        self.kind, self.targets, self.class_names = read_them
+        self.kind, self.targets, self.class_names = _with_positive(options.positive, *read_them)
         if self.class_names and not several:
             self.class_values = _values_of(targets[0], self.class_names, in_texts=self._in_texts)
         aside = {name for name in (options.split, options.group, options.time) if name}
@@ -162,7 +164,8 @@ class TableTask(Task):
 
     def identity(self) -> Mapping[str, Any]:
         where = "" if self._path is None else str(self._path.absolute())
-        return {"table": where, "sha256": self.digest, **asdict(self.options)}
+        said = {name: value for name, value in asdict(self.options).items() if name != "positive" or value}
+        return {"table": where, "sha256": self.digest, **said}
 
     def source(self) -> Mapping[str, Any] | None:
         return None if self._path is None else self.identity()
@@ -261,6 +264,23 @@ def _described(column: Column, encoding: Encoding) -> dict[str, Any]:
     return {**known, **shown, "inputs": 1 + number.marks_gaps, "done": f"scaled to mean 0 and deviation 1{filled}"}
 
 
+def _with_positive(
+    positive: str | None, kind: str, targets: Array, names: tuple[str, ...]
+) -> tuple[str, Array, tuple[str, ...]]:
+    """Kind, targets and class names, the positive class second.
+
+    Raises:
+        UsageError: there are not two classes, or it is none of them.
+    """
+    if positive is None:
+        return kind, targets, names
+    if kind != "binary":
+        raise UsageError(f"positive must be left out for a {kind} task, got {positive!r}: only two classes have one")
+    if positive not in names:
+        raise UnknownNameError(f"positive must be a class of the target, got {positive!r}: {suggest(positive, names)}")
+    return (kind, targets, names) if positive == names[1] else (kind, 1 - targets, names[::-1])
+
+
 def _values_of(target: Column, names: tuple[str, ...], *, in_texts: bool) -> tuple[str | float | bool, ...]:
     """What the target holds for each label. True and false in a file of texts are booleans, as pandas reads them."""
     truths = in_texts and {word.lower() for word in target.spelling} == {"true", "false"}
@@ -278,13 +298,15 @@ def make_table_task(
     group: str | None,
     time: str | None,
     drop: Sequence[str],
+    positive: Any = None,
 ) -> TableTask:
     """:meth:`losszoo.Task.from_table`."""
     split, group, time = (
         None if way is None else _named(what, way) for what, way in (("split", split), ("group", group), ("time", time))
     )
     dropped = () if drop is None else _columns("drop", drop)
-    return TableTask(table, TableOptions(_one_or_several(target), kind, split, group, time, dropped))
+    said = None if positive is None else str(positive)
+    return TableTask(table, TableOptions(_one_or_several(target), kind, split, group, time, dropped, said))
 
 
 def _one_or_several(target: str | Sequence[str]) -> str | tuple[str, ...]:
