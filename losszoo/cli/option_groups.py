@@ -9,7 +9,7 @@ import click
 # By the names of the parameters of run, compare and tune; a heading without any is not shown.
 HEADINGS: Mapping[str, tuple[str, ...]] = {
     "What is trained": ("loss", "losses", "task", "tasks", "signature", "expects"),
-    "Your data": ("target", "kind", "split", "group", "time", "drop", "size"),
+    "Your data": ("target", "kind", "split", "group", "time", "drop", "positive", "size"),
     "Network and training": ("model", "epochs", "settings", "class_weight", "accumulate"),
     "Seeds and searches": (
         *("seed", "seeds", "baselines", "trials", "search", "splits", "jobs", "threads", "timeout"),

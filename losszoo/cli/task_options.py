@@ -38,9 +38,14 @@ _FLAGS = (
     click.option("--group", metavar="COLUMN", help="Of a table: rows of one value of this column stay together."),
     click.option("--time", metavar="COLUMN", help="Of a table: the newest rows by this column are the test part."),
     click.option("--drop", metavar="COLUMN", multiple=True, help="Of a table: leave a column out; may be repeated."),
+    click.option(
+        "--positive",
+        metavar="CLASS",
+        help="Of a table of two classes: the one that precision, recall, F1 and average precision are of.",
+    ),
     click.option("--size", type=int, metavar="PIXELS", help="Of a folder of images (--task photos/): their side."),
 )
-_NAMES = ("target", "kind", "split", "group", "time", "drop")
+_NAMES = ("target", "kind", "split", "group", "time", "drop", "positive")
 
 
 def task_options(command: Callable[..., Any]) -> Callable[..., Any]:

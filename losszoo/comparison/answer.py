@@ -9,8 +9,11 @@ from losszoo.common.text import counted
 from losszoo.comparison.row import Row
 from losszoo.comparison.statistics import seeds_to_tell
 from losszoo.registry.specs import TaskSpec
+from losszoo.training.evaluation.one_class import KINDS, score_of_one_class
 
 _MOST_NAMES = 3
+# Means over seeds of equal numbers differ by rounding.
+_SAME = 1e-9
 
 
 def answer_of(task: TaskSpec, rows: Sequence[Row]) -> str:
@@ -23,6 +26,8 @@ def answer_of(task: TaskSpec, rows: Sequence[Row]) -> str:
     best = next((row for row in rows if row.leads), None)
     if best is None:
         return f"no row has a number for {task.metric} on {task.name}"
+    if nothing := _no_better_than_one_class(task, rows):
+        return nothing
     others = sorted((row for row in rows if row is not best and row.difference is not None), key=_gap)
     close = [row for row in others if not _is_behind(row, task)]
     parts = [f"{best.label} {'leads' if close or not others else 'is best'} on {task.name} with {_score(task, best)}"]
@@ -38,6 +43,27 @@ def answer_of(task: TaskSpec, rows: Sequence[Row]) -> str:
         parts.append(
             f"the best loss is {first.label}" + ("" if first is (close or others)[0] else _beside(task, first))
         )
+    if lacking := [row for row in rows if row.mean is None]:
+        parts.append(f"without a result: {_names(lacking)}")
+    return "; ".join(parts)
+
+
+def _no_better_than_one_class(task: TaskSpec, rows: Sequence[Row]) -> str:
+    """Said instead of a leader where no loss is better than one class for every row; "" where one is."""
+    losses = [row for row in rows if row.kind == "loss" and row.mean is not None]
+    counts = [[found["support"] or 0 for found in row.per_class.values()] for row in losses if row.per_class]
+    if task.kind not in KINDS or not counts:
+        return ""
+    single = score_of_one_class(task.metric, counts[0])
+    if single is None or any(row.mean is not None and row.mean > single + _SAME for row in losses):
+        return ""
+    parts = [
+        f"no loss is better on {task.name} than one class for every row, which gives {task.metric} {single:.4f}",
+        f"the best, {losses[0].label}, has {_score(task, losses[0])}",
+    ]
+    if baseline := next((row for row in rows if row.kind == "baseline" and row.mean is not None), None):
+        parts.append(f"{baseline.label} has {_score(task, baseline)}")
+    parts.append("--class-weight balanced, another --metric, more --epochs or other losses may help")
     if lacking := [row for row in rows if row.mean is None]:
         parts.append(f"without a result: {_names(lacking)}")
     return "; ".join(parts)

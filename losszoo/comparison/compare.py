@@ -7,13 +7,14 @@ import math
 import os
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from losszoo.common.files import made_folder, unwritable, write_json
 from losszoo.common.locks import check_locks
+from losszoo.common.text import some_of
 from losszoo.comparison.cell import Cell
 from losszoo.comparison.compare_options import CompareRequest
 from losszoo.comparison.compare_progress import Standing, Watch
@@ -25,6 +26,7 @@ from losszoo.comparison.schedule import Schedule
 from losszoo.comparison.worker import WorkerSettings
 from losszoo.errors import UsageError
 from losszoo.tasks.metric_choice import metrics_of
+from losszoo.training.evaluation.one_class import told_of_one_class
 
 DOCUMENT = "comparison.json"
 # What the document says of the command, beside the options of the runs.
@@ -113,6 +115,7 @@ def compare(
         task.name: make_table(task, ordered, members.seeds, [m.name for m in metrics_of(task, asked)[1:]])
         for task in members.tasks
     }
+    notes += _of_one_class(ordered.values())
     comparison = Comparison(
         tasks=members.tasks,
         losses=members.losses,
@@ -129,6 +132,18 @@ def compare(
     with contextlib.suppress(OSError):
         write_json(request.out / DOCUMENT, comparison.to_dict())
     return comparison
+
+
+def _of_one_class(records: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """A note for each loss that predicts one class for every row: of which seeds."""
+    groups: dict[tuple[str, str, str], dict[int, Mapping[str, Any]]] = {}
+    for record in records:
+        found = (record["result"] or {}).get("one_class")
+        if found:
+            groups.setdefault((record["loss"], record["task"], found["name"]), {})[record["seed"]] = found
+    for (loss, task, _), seeds in groups.items():
+        largest = max(seeds.values(), key=lambda found: found["share"])
+        yield f"{loss} on {task}, seed {some_of(list(seeds))}: {told_of_one_class(largest)}"
 
 
 def _check_workers(request: CompareRequest) -> None:

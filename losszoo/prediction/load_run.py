@@ -171,7 +171,8 @@ def _loaded(
     with isolated(0, torch.device("cpu")):  # what is built is drawn, and the weights are put in its place
         network = _network(folder, config, trained, trunk)
     form = TableForm.from_dict(told["encoding"]) if told["encoding"] else None
-    parts = Parts(network, prediction, trained.data, trained.known, form, int(config["threads"]))
+    held = tuple(told.get("class_values", ()))  # which older folders do not tell
+    parts = Parts(network, prediction, trained.data, trained.known, form, held, int(config["threads"]))
     names, notes = tuple(told["class_names"]), (*_notes(folder, trained), *_not_measured(config, prediction))
     return TrainedModel(folder, config["loss"], told["name"], told["metric"], names, parts, notes)
 

@@ -158,6 +158,44 @@ def given_targets(given: Any, name: str, data: Prepared, rows: int) -> NewTarget
     return NewTargets(np.arange(rows), target_tensor(targets, kind, data.classes, data.center, data.scale))
 
 
+def labels_of(given: Any, classes: Array, name: str) -> Array:
+    """Labels from 0 of targets as training held them.
+
+    Raises:
+        DataError: one is none of the classes.
+    """
+    targets = given.detach().cpu().numpy() if isinstance(given, Tensor) else np.asarray(given)
+    if classes.dtype.kind == "U" and targets.dtype.kind in "iu":
+        return targets  # no word is a number: these are labels already
+    labels = np.full(targets.shape, -1, np.int64)
+    values = np.array([x.decode() if isinstance(x, bytes) else x for x in targets.ravel().tolist()], dtype=object)
+    for label, value in enumerate(classes.tolist()):
+        labels[(values == value).reshape(targets.shape)] = label
+    if (labels < 0).any():
+        came, known = values[(labels < 0).ravel()][0], ", ".join(map(str, classes.tolist()))
+        refuse(f"{name}: new targets", f"must be among the classes of training, {known}", f"{came!r}")
+    return labels
+
+
+def with_targets(frame: Any, given: Any, form: TableForm, name: str) -> Any:
+    """A table with the targets of its rows in their columns.
+
+    Raises:
+        DataError: another number of them.
+    """
+    targets = given.detach().cpu().numpy() if isinstance(given, Tensor) else given
+    if len(np.shape(targets)) == 0 or len(targets) != len(frame):
+        rows = counted(len(frame), "row")
+        refuse(f"{name}: new targets", f"must be one for each of {rows}", f"shape {np.shape(targets)}")
+    names = [target.name for target in form.targets]
+    if len(names) == 1:
+        return frame.assign(**{names[0]: list(np.ravel(np.asarray(targets)))})
+    columns = np.asarray(targets)
+    if columns.shape != (len(frame), len(names)):
+        refuse(f"{name}: new targets", f"must have shape ({len(frame)}, {len(names)})", f"{columns.shape}")
+    return frame.assign(**dict(zip(names, columns.T.tolist(), strict=True)))
+
+
 def targets_in(frame: Any, name: str, form: TableForm, class_names: tuple[str, ...], data: Prepared) -> NewTargets:
     """Targets in their columns of a table; rows without one, or of a class that training has not, are left out.
 

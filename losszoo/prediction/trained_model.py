@@ -21,9 +21,11 @@ from losszoo.prediction.new_inputs import (
     NewInputs,
     NewTargets,
     given_targets,
+    labels_of,
     read_inputs,
     targets_by_folder,
     targets_in,
+    with_targets,
 )
 from losszoo.registry.registry import installed
 from losszoo.tasks.tables.new_rows import TableForm, class_values
@@ -47,6 +49,7 @@ class Parts:
         data: shape, unit and scaling of the data.
         known: the training rows, where they vote.
         form: of a table.
+        held: what the targets held for each label; empty: not told.
         threads: that the run computed with; others give other last digits.
     """
 
@@ -55,6 +58,7 @@ class Parts:
     data: Prepared
     known: Known | None
     form: TableForm | None
+    held: tuple[str | float | bool, ...]
     threads: int
 
 
@@ -74,8 +78,8 @@ class TrainedModel:
         kind: of the task.
         metric: that decided which epoch is the best.
         class_names: of the labels, in their order; empty without.
-        classes: what :meth:`predict` gives for each label: words, numbers or booleans as the target's column holds
-            them, labels from 0 of arrays; None without classes.
+        classes: what :meth:`predict` gives for each label: words, numbers or booleans as the targets held them, the
+            labels from 0 of an installed task; None without classes.
         target: the column that is predicted, of a table, several joined by ", "; else "".
         input_names: of the inputs of :attr:`model`, of a table; else empty.
         model: the network as a ``torch.nn.Module`` in evaluation, from :meth:`inputs` to the logits of its head, to
@@ -100,11 +104,7 @@ class TrainedModel:
         self.kind = data.kind
         self.target = ", ".join(target.name for target in form.targets) if form else ""
         self.input_names = form.encoding.names if form else ()
-        self.classes: Array | None = None
-        if data.classes:
-            self.classes = class_values(form.targets[0].holds, class_names) if form else np.arange(data.classes)
-            if len(self.classes) != data.classes:
-                raise ValueError(f"{len(self.classes)} names of {data.classes} classes")
+        self.classes = _classes(parts, class_names) if data.classes else None
         self.model = TrainedNetwork(parts.network, parts.prediction, data, data.scaling)
 
     def __repr__(self) -> str:
@@ -139,8 +139,8 @@ class TrainedModel:
 
         Args:
             X: the rows.
-            y: their targets, as those of training; of a table they stand in the columns of the targets. Left out of a
-                folder of images, they are the names of its subfolders.
+            y: their targets, as those of training held them. Left out of a table, they stand in its columns of the
+                targets, and of a folder of images they are the names of its subfolders.
             sample_weight: (N,), how often each row counts; None: once. Not where rows find each other (retrieval), or
                 a linear probe judges them.
         """
@@ -149,10 +149,8 @@ class TrainedModel:
             targets = self.targets_in(given)
             if targets is None:
                 raise UsageError(f"y must be given, as the rows of {self.task} have no {self.target or 'target'}")
-        elif self._parts.form is not None:
-            raise UsageError(f"y must be left out, as rows of a table have it in their column {self.target}")
         else:
-            targets = given_targets(y, self.task, self._parts.data, len(given.inputs))
+            targets = self._given_targets(given, y)
         if not len(targets.rows):
             raise DataError(f"{self.target} must be known in some rows, got none")
         for note in targets.notes:
@@ -205,9 +203,12 @@ class TrainedModel:
         return found if self.classes is None or found.dtype.kind == "f" else self.classes[found]
 
     def named(self, given: NewInputs) -> Array:
-        """The same with the names of the classes, where they have any."""
-        found = self._found(given)
-        return np.array(self.class_names)[found] if self.class_names and found.dtype.kind == "i" else found
+        """The same with the names of the classes, where they have any other than their numbers."""
+        found, names = self._found(given), self.class_names
+        if not names or found.dtype.kind != "i":
+            return found
+        numbers = self.classes is not None and self.classes.dtype.kind in "if" and _are_numbers(names, self.classes)
+        return self.classes[found] if self.classes is not None and numbers else np.array(names)[found]
 
     def _found(self, given: NewInputs) -> Array:
         """Labels, numbers or masks; what a kind leaves as it is, are numbers."""
@@ -235,6 +236,14 @@ class TrainedModel:
         if form is None or not all(target.name in given.frame.columns for target in form.targets):
             return None
         return targets_in(given.frame, self.task, form, self.class_names, self._parts.data)
+
+    def _given_targets(self, given: NewInputs, y: Any) -> NewTargets:
+        parts = self._parts
+        if parts.form is not None:
+            frame = with_targets(given.frame, y, parts.form, self.task)
+            return targets_in(frame, self.task, parts.form, self.class_names, parts.data)
+        labels = labels_of(y, self.classes, self.task) if parts.held and self.classes is not None else y
+        return given_targets(labels, self.task, parts.data, len(given.inputs))
 
     def scored(self, given: NewInputs, targets: NewTargets, weights: Tensor | None = None) -> dict[str, float]:
         """See :meth:`score`; ``weights`` are of the rows with a target."""
@@ -271,3 +280,19 @@ class TrainedModel:
         judged = parts.prediction.probabilities if probabilities else parts.prediction.judged
         with with_threads(parts.threads):
             return judged(parts.network, parts.data, self._scaled(given), parts.known)
+
+
+def _classes(parts: Parts, names: tuple[str, ...]) -> Array:
+    held: Any = parts.held
+    if not held:
+        held = class_values(parts.form.targets[0].holds, names) if parts.form else np.arange(parts.data.classes)
+    if any(not isinstance(value, str | int | float) for value in parts.held):
+        raise TypeError("a class that is no word and no number")
+    if len(held) != parts.data.classes:
+        raise ValueError(f"{len(held)} names of {parts.data.classes} classes")
+    return np.array(held)
+
+
+def _are_numbers(names: tuple[str, ...], values: Array) -> bool:
+    """Whether classes have no other names than their numbers."""
+    return all(name in (str(value), f"{value:.0f}") for name, value in zip(names, values.tolist(), strict=True))

@@ -26,7 +26,9 @@ def describe(given: Any) -> dict[str, Any]:
     made = task_of(given)[1]
     task = make_task(made, {})
     own = getattr(task, "describe", None)
-    return own() if own is not None else _described(task)
+    told = own() if own is not None else _described(task)
+    names = task.class_names
+    return {**told, "positive": names[1]} if task.spec.kind == "binary" and len(names) == 2 else told
 
 
 def _described(task: Task) -> dict[str, Any]:

@@ -88,7 +88,7 @@ class ImageTask(OwnTask):
         kind = "binary" if len(classes) == 2 else "multiclass"
         notes += told_of(folder, "as it cannot be read", list(broken), broken)
         notes += told_of(folder, "as it is no image by its ending", listing.others, {})
-        targets = Targets(kind, (self._labels,), classes, notes)
+        targets = Targets(kind, (self._labels,), classes, classes, notes)
         name = kebab(folder.absolute().name, "images")
         self._settle(name, targets, form.shape, len(kept), f"{counted(len(kept), 'image')} of {name}")
 

@@ -24,12 +24,14 @@ class Targets:
         kind: of the task.
         parts: those of train, and of the other parts that there are.
         class_names: of the labels, or of several outputs; empty where they have none.
+        class_values: what the targets held for each label; empty without labels.
         notes: of what was told from them.
     """
 
     kind: str
     parts: tuple[Array, ...]
     class_names: tuple[str, ...] = ()
+    class_values: tuple[str | float | bool, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
@@ -96,10 +98,10 @@ def read_targets(given: Sequence[Any], kind: str | None, class_names: Sequence[s
         if different.dtype.kind == "U":
             raise DataError(f"targets of a regression must be numbers, got words ({str(different[0])!r})")
         return Targets(told, tuple(array.astype(np.float64) for array in arrays))
-    labels, names = _labels(different, arrays, names)
+    labels, names, values = _labels(different, arrays, names)
     if told == "binary" and len(names) != 2:
         raise DataError(f"a binary task must have two classes, got {len(names)}")
-    return Targets(told, labels, names, notes)
+    return Targets(told, labels, names, values, notes)
 
 
 def _several(arrays: Sequence[Array], kind: str | None, names: tuple[str, ...]) -> Targets:
@@ -127,7 +129,7 @@ def _several(arrays: Sequence[Array], kind: str | None, names: tuple[str, ...]) 
     one_hot = kind is None and other is None and all(bool((array.sum(1) == 1).all()) for array in arrays)
     notes = ("targets: one 1 in each row, taken as labels that may come together; targets.argmax(1) else",)
     typed = tuple(array.astype(np.int64 if told == "multilabel" else np.float64) for array in arrays)
-    return Targets(told, typed, names, notes if one_hot else ())
+    return Targets(told, typed, names, notes=notes if one_hot else ())
 
 
 def _without_gaps(array: Array) -> Array:
@@ -173,21 +175,23 @@ def _told_kind(different: Array, dtype: Any, named: int) -> tuple[str, tuple[str
 
 def _labels(
     different: Array, arrays: Sequence[Array], names: tuple[str, ...]
-) -> tuple[tuple[Array, ...], tuple[str, ...]]:
-    """Labels 0..C-1 of all parts, and their names."""
+) -> tuple[tuple[Array, ...], tuple[str, ...], tuple[str | float | bool, ...]]:
+    """Labels 0..C-1 of all parts, their names, and what the targets held for each."""
     if different.dtype.kind == "U":
         strange = [word for word in different.tolist() if names and word not in names]
         if strange:
             raise DataError(f"targets must be among class_names, {', '.join(names)}, got {strange[0]!r}")
         place: Mapping[str, int] = {word: label for label, word in enumerate(names or different.tolist())}
         labels = tuple(np.array([place[word] for word in array.tolist()], np.int64) for array in arrays)
-        return labels, names or tuple(different.tolist())
-    whole = bool((different == np.round(different)).all())
+        words = names or tuple(different.tolist())
+        return labels, words, words
+    truths, whole = different.dtype.kind == "b", bool((different == np.round(different)).all())
     if names and whole and different.min() >= 0 and different.max() < len(names):
-        return tuple(array.astype(np.int64) for array in arrays), names
+        held = (False, True) if truths else tuple(range(len(names)))
+        return tuple(array.astype(np.int64) for array in arrays), names, held
     if names and len(names) != len(different):
         raise DataError(f"class_names must be as many as classes, {len(different)}, got {len(names)}")
     if not names:
-        names = tuple(str(int(value)) if whole else str(value) for value in different)
-        names = ("no", "yes") if different.dtype.kind == "b" else names
-    return tuple(np.searchsorted(different, array).astype(np.int64) for array in arrays), names
+        names = tuple(str(int(value)) if whole and not truths else str(value) for value in different)
+    labels = tuple(np.searchsorted(different, array).astype(np.int64) for array in arrays)
+    return labels, names, tuple(different.tolist())

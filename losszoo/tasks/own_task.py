@@ -36,7 +36,7 @@ class OwnTask(Task):
         self.shape, self.rows = shape, rows
         dims = targets.parts[0].ndim
         self.of_pixels = dims > 2 or (dims == 2 and installed().kind(targets.kind).labels)
-        self.class_names = targets.class_names
+        self.class_names, self.class_values = targets.class_names, targets.class_values
         self.notes = targets.notes
         if len(shape) == 3 and shape[0] not in _CHANNELS and shape[2] in _CHANNELS:
             self.notes += (f"inputs: of shape {shape}; a network of images takes (channels, height, width)",)

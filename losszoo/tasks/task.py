@@ -103,6 +103,8 @@ class Task(ABC):
         numeric: tabular inputs: how many leading columns are numbers, standardised with the training rows' mean and
             deviation (the rest, one-hot columns, stay as they are). None: all columns of (N, D) inputs.
         class_names: names of the labels, or of the outputs of targets (N, K), in order; empty where they have none.
+        class_values: what one's own data hold for each label, in the order of ``class_names``: words, numbers or
+            booleans, which a trained run predicts; empty: the labels.
         notes: what a person should know of its data, as rows that were left out; a run says them.
         row_weights: how often each row counts, (N,) numbers >= 0 by part ("train", "val", "test"), set when
             :meth:`splits` returns; rows of a part that is not named count alike. A row of training counts in the loss
@@ -116,6 +118,7 @@ class Task(ABC):
     spec: TaskSpec
     numeric: int | None = None
     class_names: tuple[str, ...] = ()
+    class_values: tuple[str | float | bool, ...] = ()
     notes: tuple[str, ...] = ()
     row_weights: Mapping[str, Array] = MappingProxyType({})
     row_groups: Mapping[str, Array] = MappingProxyType({})
@@ -139,6 +142,7 @@ class Task(ABC):
         group: str | None = None,
         time: str | None = None,
         drop: Sequence[str] = (),
+        positive: str | float | bool | None = None,
     ) -> Task:
         """A task from a table of yours: one row for each sample, one column as target, or several.
 
@@ -157,6 +161,8 @@ class Task(ABC):
             group: column whose rows of one value stay in one part.
             time: column of numbers or dates; the newest fifth of the rows is the test part.
             drop: columns that are left out.
+            positive: of two classes the one that precision, recall, F1 and average precision are of; None: the second
+                by the alphabet, yes, true, or the larger number.
 
         Raises:
             UsageError: an unknown column or kind, options that contradict each other; pandas is not installed.
@@ -171,7 +177,8 @@ class Task(ABC):
             >>> task.spec.kind, task.class_names, task.splits(seed=0).train.inputs.shape
             ('binary', ('lily', 'rose'), (25, 1))
         """
-        made: Task = resolve(_TABLE)(table, target, kind=kind, split=split, group=group, time=time, drop=drop)
+        ways = {"kind": kind, "split": split, "group": group, "time": time, "drop": drop, "positive": positive}
+        made: Task = resolve(_TABLE)(table, target, **ways)
         return made
 
     @staticmethod
@@ -199,7 +206,7 @@ class Task(ABC):
             val: inputs and targets of the validation rows; None draws a fifth of the training rows.
             test: inputs and targets of the test rows; None draws a fifth of the rows.
             class_names: names of the labels, in their order; of words the order in which they become labels; of
-                targets (N, K) one for each column.
+                targets (N, K) one for each column. Of two classes the second is the positive one.
             name: of the task.
 
         Raises:

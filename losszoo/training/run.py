@@ -16,6 +16,7 @@ from losszoo.pairs.distributed.collectives import World
 from losszoo.tasks.task import Task
 from losszoo.training.build_loss import device_of
 from losszoo.training.distributed import agreed, joined
+from losszoo.training.evaluation.one_class import KINDS, one_class_of, told_of_one_class
 from losszoo.training.evaluation.pca_map import embedding_map
 from losszoo.training.evaluation.scorers import per_class
 from losszoo.training.loop import OnEpoch, fit
@@ -170,6 +171,8 @@ def _trained(choose_it: Callable[[], Any], world: World | None, kept: Kept | Non
             with _scalars(plan, chosen.options), Interrupt() as interrupt:
                 progress = fit(plan, interrupt, partial(_tell, told), progress)
             result = _conclude(plan, progress, tuple(chosen.options.parts)) if plan.first_rank else None
+            for note in result.notes[len(plan.notes) :] if result is not None else ():
+                callbacks.on_note(note)
             if logged is not None and result is not None:
                 logged.end(result)
     shared: RunResult = result if world is None else world.from_first(result)  # type: ignore[assignment]
@@ -259,6 +262,8 @@ def _conclude(plan: Plan, progress: Progress, parts: tuple[str, ...]) -> RunResu
     """Score the best state, and write the result down."""
     judged, known = plan.prediction.judge(plan.model, plan.data, parts, plan.deciding, answered=True)
     classes = tuple(plan.task.class_names or [str(label) for label in range(plan.data.classes)])
+    part = next((name for name in ("test", "val") if name in judged), "")
+    single = one_class_of(judged[part].answers, classes, part) if part and plan.data.kind in KINDS else {}
     result = RunResult(
         loss=plan.config["loss"],
         task=plan.task.spec.name,
@@ -271,7 +276,8 @@ def _conclude(plan: Plan, progress: Progress, parts: tuple[str, ...]) -> RunResu
         guard=plan.guard.to_dict(),
         run_dir=str(plan.record.folder),
         stop_reason=progress.stop_reason,
-        notes=(*plan.notes, *_without_best(plan, progress)),
+        notes=(*plan.notes, *_without_best(plan, progress), *([told_of_one_class(single)] if single else [])),
+        one_class=single,
         class_names=tuple(plan.task.class_names),
         per_class=per_class(judged["test"].answers, classes) if plan.data.classes and "test" in judged else {},
     )

@@ -43,6 +43,8 @@ class RunResult:
         class_names: names of the labels, or of several outputs, in their order; empty without any.
         per_class: recall, precision, f1 and support of the test part, by the name of each class; empty for a task
             without classes.
+        one_class: where every scored row is predicted as one class: its ``name``, the ``share`` of the rows that are of
+            it, and the ``part``; else empty.
     """
 
     loss: str
@@ -59,6 +61,7 @@ class RunResult:
     notes: tuple[str, ...] = field(default=(), compare=False)
     class_names: tuple[str, ...] = field(default=(), compare=False)
     per_class: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    one_class: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> RunResult:
@@ -82,7 +85,7 @@ class RunResult:
     def to_dict(self) -> dict[str, Any]:
         """The JSON record."""
         content = {**vars(self), "seconds": round(self.seconds, 3)}
-        for name in ("stop_reason", "notes", "class_names", "per_class"):
+        for name in ("stop_reason", "notes", "class_names", "per_class", "one_class"):
             if not content[name]:
                 del content[name]
         record: dict[str, Any] = jsonable(content)

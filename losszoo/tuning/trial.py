@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 # Marks of a trial in the storage.
 DEFAULT, FAILED, LOSS, SETTINGS, VALUES = "default", "failed", "loss", "settings", "values"
+ONE_CLASS = "one class"
 # What the runs of a trial score; the test rows wait for who pastes the command of the best.
 _SCORED = ("val",)
 
@@ -89,6 +90,8 @@ class Running:
     def _train(self, loss: Any, settings: Mapping[str, Any], seed: int) -> float:
         result = self._result(loss, settings, seed)
         value = result.metrics["val"][self.plan.metric]
+        if result.one_class:
+            self.trial.set_user_attr(ONE_CLASS, dict(result.one_class))
         if result.status == "stopped-by-guard" or not math.isfinite(value):
             raise TrialFailedError(result.stop_reason or f"validation {self.plan.metric} is {value}")
         return value

@@ -14,10 +14,11 @@ from losszoo.common.files import jsonable
 from losszoo.tasks.make_task import flags_of
 from losszoo.tasks.metric_choice import several
 from losszoo.tasks.tables.frames import frame_of
+from losszoo.training.evaluation.one_class import told_of_one_class
 from losszoo.training.result_options import RESULT_OPTIONS
 from losszoo.tuning.storage import shown
 from losszoo.tuning.study import THREADS, Counts, best_of, count, default_of, running_elsewhere
-from losszoo.tuning.trial import DEFAULT, FAILED, VALUES, folder_of
+from losszoo.tuning.trial import DEFAULT, FAILED, ONE_CLASS, VALUES, folder_of
 from losszoo.tuning.tuning_options import TuneOptions
 from losszoo.tuning.tuning_plan import StudyPlan
 
@@ -43,6 +44,7 @@ class Best:
         command: the command line that repeats the first training; None for a loss that has no text.
         run_dir: folder of the first training, which :func:`losszoo.load_run` takes; None where it is not on this
             machine.
+        notes: of what is unusual about its predictions, as one class for every row.
     """
 
     number: int
@@ -53,6 +55,7 @@ class Best:
     settings: Mapping[str, Any]
     command: str | None
     run_dir: str | None = field(default=None, compare=False)
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -166,6 +169,7 @@ def _best(trial: FrozenTrial, plan: StudyPlan) -> Best:
         if plan.expression and flags_of(plan.given) and not any(map(callable, several(plan.options.metric)))
         else None,
         run_dir=str(folder) if folder.is_dir() else None,
+        notes=(told_of_one_class(trial.user_attrs[ONE_CLASS]),) if ONE_CLASS in trial.user_attrs else (),
     )
 
 

@@ -31,7 +31,7 @@ PIXELS = (40 * IMAGES + 100).clip(0, 255).astype(np.uint8)
     ("targets", "kind", "names"),
     [
         (np.where(ROWS[:, 0] > 0, "up", "down"), "binary", ("down", "up")),
-        (ROWS[:, 0] > 0, "binary", ("no", "yes")),
+        (ROWS[:, 0] > 0, "binary", ("False", "True")),
         (np.where(ROWS[:, 0] > 0, 1.0, -1.0), "binary", ("-1", "1")),
         (THREE, "multiclass", ("0", "1", "2")),
         (torch.tensor(THREE), "multiclass", ("0", "1", "2")),

@@ -147,6 +147,9 @@ def test_a_run_a_worker_and_a_resumed_run_meet_the_same_images(tmp_path: Path) -
     pixels = np.stack([np.asarray(Image.open(test.dataset.paths[row])).transpose(2, 0, 1) for row in test.dataset.rows])
     trained = losszoo.load_run(result.run_dir)
     assert trained.score(pixels, test.targets) == result.metrics["test"]
+    words = np.array(result.class_names)[test.targets]
+    assert trained.score(pixels, words) == result.metrics["test"]
+    assert (trained.predict(pixels) == words).mean() == result.metrics["test"]["accuracy"]
     new = tmp_path / "new"
     for row, path in ((row, test.dataset.paths[row]) for row in test.dataset.rows):
         (new / path.parent.name).mkdir(parents=True, exist_ok=True)

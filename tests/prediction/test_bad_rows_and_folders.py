@@ -195,8 +195,8 @@ def test_a_table_without_a_column_or_rows(table: Any, tmp_path: Path) -> None:
     for rows in (np.zeros((2, 4)), "rows.npy"):
         with pytest.raises(losszoo.UsageError, match="columns are known by their names"):
             table.predict(rows)
-    with pytest.raises(losszoo.UsageError, match="y must be left out"):
-        table.score(frame(), ["gone", "stays"])
+    with pytest.raises(losszoo.DataError, match="must be one for each of 2 rows, got shape \\(3,\\)"):
+        table.score(frame(), ["gone", "stays", "stays"])
     with pytest.raises(losszoo.UsageError, match="y must be given, as the rows of churn have no churned"):
         table.score(frame())
 

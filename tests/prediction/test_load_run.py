@@ -13,10 +13,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 from sklearn.metrics import accuracy_score, mean_absolute_error, roc_auc_score
 from trained import NET, churn, of_part, run
 
 import losszoo
+from losszoo.cli.main import main
+from losszoo.common.files import read_json, write_json
 
 
 @pytest.mark.parametrize(
@@ -109,13 +112,14 @@ def test_a_table_that_is_gone_predicts_on_another_machine(loss: str, tmp_path: P
 @pytest.mark.parametrize(
     ("cells", "classes"),
     [
-        (["yes", "no"], [False, True]),
+        (["Yes", "No"], ["No", "Yes"]),
+        (["true", "false"], [False, True]),
         (["7", "12"], [7, 12]),
         (["1.5", "2", "0.25"], [0.25, 1.5, 2.0]),
     ],
 )
 def test_predictions_are_what_the_target_holds(cells: list[str], classes: list[Any], tmp_path: Path) -> None:
-    pytest.importorskip("pandas")
+    pandas = pytest.importorskip("pandas")
     rows = [f"{place + row / 100},{cell}" for row in range(20) for place, cell in enumerate(cells)]
     path = tmp_path / "own.csv"
     path.write_text("\n".join(["x,y", *rows]), encoding="utf-8")
@@ -125,7 +129,59 @@ def test_predictions_are_what_the_target_holds(cells: list[str], classes: list[A
     assert trained.classes is not None
     assert trained.classes.tolist() == classes
     assert set(trained.predict(path)) <= set(classes)
-    assert 0 <= trained.score(path)["accuracy"] <= 1
+    read = pandas.read_csv(path)
+    known = trained.score(path)
+    assert known["accuracy"] == (trained.predict(read) == read["y"]).mean()
+    assert trained.score(read.drop(columns="y"), read["y"]) == known
+    done = CliRunner().invoke(main, ["predict", str(trained.folder), str(path), "--out", str(tmp_path / "out.csv")])
+    assert done.exit_code == 0, done.output
+    assert set(pandas.read_csv(tmp_path / "out.csv")["prediction"]) <= set(classes)
+
+
+HALF = np.arange(60) % 2
+ROWS = np.random.default_rng(0).normal(size=(60, 3)).astype(np.float32) + HALF[:, None]
+
+
+@pytest.mark.parametrize(
+    ("targets", "options", "classes"),
+    [
+        (np.where(HALF, "up", "down"), {}, ["down", "up"]),
+        (np.where(HALF, b"up", b"down"), {"class_names": ["up", "down"]}, ["up", "down"]),
+        (HALF > 0, {}, [False, True]),
+        (HALF > 0, {"class_names": ["low", "high"]}, [False, True]),
+        (HALF + 1, {}, [1, 2]),
+        (np.where(HALF, 0.5, -1.0), {}, [-1.0, 0.5]),
+        (HALF, {"class_names": ["low", "high"]}, [0, 1]),
+        (HALF + 3, {"class_names": ["low", "high"]}, [3, 4]),
+    ],
+)
+def test_predictions_are_what_the_arrays_held(
+    targets: Any, options: dict[str, Any], classes: list[Any], tmp_path: Path
+) -> None:
+    task = losszoo.Task.from_arrays(ROWS, targets, test=(ROWS, targets), **options)
+    result = run("cross-entropy", task, tmp_path, epochs=1)
+    trained = losszoo.load_run(result.run_dir)
+    assert trained.classes is not None
+    assert trained.classes.tolist() == classes
+    held = targets.astype(str) if targets.dtype.kind == "S" else targets
+    predicted = trained.predict(ROWS)
+    assert set(predicted.tolist()) <= set(classes)
+    assert (predicted == held).mean() == result.metrics["test"]["accuracy"]
+    assert trained.score(ROWS, targets) == trained.score(ROWS, list(targets)) == result.metrics["test"]
+    strange = np.array([*targets[1:], "sideways"], object)
+    with pytest.raises(losszoo.DataError, match=r"must be among the classes of training, .*, got 'sideways'"):
+        trained.score(ROWS, strange)
+
+
+def test_a_folder_that_does_not_tell_what_its_targets_held_predicts_as_before(tmp_path: Path) -> None:
+    result = run("cross-entropy", losszoo.Task.from_arrays(ROWS, np.where(HALF, "up", "down")), tmp_path, epochs=1)
+    path = Path(result.run_dir, "trained.json")
+    told = read_json(path)
+    del told["task"]["class_values"]
+    write_json(path, told)
+    trained = losszoo.load_run(result.run_dir)
+    assert trained.predict(ROWS[:2]).dtype.kind == "i"
+    assert 0 <= trained.score(ROWS, HALF)["accuracy"] <= 1
 
 
 def test_a_network_of_ones_own_runs_only_where_it_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

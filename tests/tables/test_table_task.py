@@ -30,7 +30,8 @@ X = RNG.normal(size=60)
     ("target", "kind", "names"),
     [
         (["no", "yes"] * 30, "binary", ("no", "yes")),
-        ([True, False] * 30, "binary", ("no", "yes")),
+        (["No", "yes", "Yes", "YES", "Yes", "No"] * 10, "binary", ("No", "Yes")),
+        ([True, False] * 30, "binary", ("False", "True")),
         ([0, 1] * 30, "binary", ("0", "1")),
         ([1.0, 2.0] * 30, "binary", ("1", "2")),
         (["a", "b", "c"] * 20, "multiclass", ("a", "b", "c")),
@@ -286,3 +287,43 @@ def test_the_name_of_a_file_makes_the_name_of_a_task(tmp_path: Path) -> None:
     rows = [f"{row}.5,{'ab'[row % 2]}" for row in range(40)]
     made = losszoo.Task.from_table(write(tmp_path / "My data.2024.csv", "x,y", *rows), "y")
     assert made.spec.name == "my-data-2024"
+
+
+def test_a_class_is_made_the_positive_one(tmp_path: Path) -> None:
+    """Its metrics are those of scikit-learn for that class, on resume and at prediction too."""
+    from sklearn.metrics import average_precision_score, recall_score
+
+    draws = np.random.default_rng(1)
+    path = tmp_path / "left.csv"
+    x = draws.normal(size=200)
+    for words in (("gone", "stays"), ("No", "Yes"), ("False", "True")):
+        cells = np.where(x + draws.normal(size=200) > 1, words[0], words[1])
+        path.write_text("x,y\n" + "".join(f"{a:.3f},{b}\n" for a, b in zip(x, cells, strict=True)), encoding="utf-8")
+        options = {"positive": words[0]}
+        made = table(path, **options)
+        assert (made.class_names, made.flags()[-2:]) == (words[::-1], ("--positive", words[0]))
+        again = losszoo.Task.from_table(path, "y", positive=words[1])
+        assert again.class_names == losszoo.Task.from_table(path, "y").class_names == words
+        assert (made.identity()["positive"], "positive" in losszoo.Task.from_table(path, "y").identity()) == (
+            words[0],
+            False,
+        )
+        result = losszoo.run("bce", made, epochs=3, metric=["recall"], out=tmp_path)
+        trained = losszoo.load_run(result.run_dir)
+        test = pandas.read_csv(path).iloc[made.parts()[2]]
+        held = test["y"] == trained.classes[1]
+        found = result.metrics["test"]
+        assert found["recall"] == pytest.approx(recall_score(held, trained.predict(test) == trained.classes[1]))
+        assert found["average_precision"] == pytest.approx(
+            average_precision_score(held, trained.predict_proba(test)[:, 1])
+        )
+        assert trained.score(test) == found
+
+
+def test_only_one_of_two_classes_is_positive() -> None:
+    with pytest.raises(
+        losszoo.LosszooError, match="positive must be a class of the target, got 'Yes': did you mean yes"
+    ):
+        table({"x": X, "y": ["no", "yes"] * 30}, positive="Yes")
+    with pytest.raises(losszoo.UsageError, match="positive must be left out for a regression task, got '1'"):
+        table({"x": X, "y": list(X)}, positive=1)

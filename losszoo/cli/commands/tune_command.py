@@ -155,6 +155,8 @@ def lines_of(tuning: Tuning, asked: int) -> Iterator[str]:
     yield ""
     name = f"validation {tuning.metric.replace('_', ' ')}"
     yield f"{name}: best {best.value:.4f} (trial {best.number}), default {_number(tuning.default)}"
+    for note in best.notes:
+        yield f"note: {printable(note)}"
     if len(best.values) > 1:
         yield f"  the mean of {', '.join(f'{value:.4f}' for value in best.values)}"
     ranked = sorted(tuning.importance.items(), key=lambda item: -item[1])[:_MOST_IMPORTANT]

@@ -16,6 +16,7 @@ from losszoo.cli.shared_options import counted
 from losszoo.cli.tables.class_table import class_table
 from losszoo.cli.tables.styled import room_of
 from losszoo.cli.threads import processes
+from losszoo.common.text import printable
 from losszoo.prediction.load_run import predict_command
 from losszoo.registry.specs import TaskSpec
 from losszoo.training.run_folder.resume import replay_command, resume_command
@@ -64,6 +65,8 @@ def render(result: RunResult, task: TaskSpec, room: int | None, by_class: bool =
     if result.stop_reason:
         yield Text(f"  {result.stop_reason}")
     yield _metrics(result, task.metric, room)
+    if task.kind == "binary" and len(result.class_names) == 2:
+        yield Text(f"positive class: {printable(result.class_names[1])}", style="dim")
     if by_class:
         yield Text()
         yield from class_table(result.per_class, room)

@@ -8,6 +8,7 @@ from typing import Any
 from losszoo.cli.shared_options import columns, counted, hanging
 
 _MOST_CLASSES = 12
+_OF_POSITIVE = "precision, recall, f1 and average_precision are of this class"
 
 
 def page(known: Mapping[str, Any], facts: Callable[[list[tuple[str, str]]], list[str]]) -> list[str]:
@@ -25,6 +26,7 @@ def page(known: Mapping[str, Any], facts: Callable[[list[tuple[str, str]]], list
             ("rows", ", ".join(f"{part} {count}" for part, count in rows.items())),
             ("inputs", _inputs(known)),
             *([("target", targets)] if (targets := _targets(known, sum(rows.values()))) else []),
+            *([("positive", f"{known['positive']}: {_OF_POSITIVE}")] if "positive" in known else []),
         ]
     )
     described = known.get("columns", ())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -46,6 +46,7 @@ class Column:
         values: (N,) float64 of numbers, NaN for a gap, of dates the days since 1970; of words texts, "" for a gap.
         notes: of what was done to read it.
         comma: what a comma in a text of a number is: "." in decimals, "" between thousands; None: not to be read.
+        spelling: the words for no and yes as the cells spell them most often; empty where they are no texts.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Column:
     values: Array
     notes: tuple[str, ...] = ()
     comma: str | None = None
+    spelling: tuple[str, ...] = ()
 
     @property
     def gaps(self) -> Array:
@@ -64,6 +66,11 @@ class Column:
         """The values without the gaps."""
         values: Array = self.values[~self.gaps]
         return values
+
+
+def is_yes(word: str) -> bool:
+    """Whether a word of a column of yes and no is yes."""
+    return word.lower() in _YES
 
 
 def shown_cell(cell: Any) -> str:
@@ -90,7 +97,12 @@ def read_column(name: str, series: Any) -> Column:
     if types.is_datetime64_any_dtype(series):
         return Column(name, "dates", _days(series))
     numbers = _plain_numbers(series)
-    return _of_texts(name, _texts(name, series)) if numbers is None else _numbers(name, numbers)
+    if numbers is not None:
+        return _numbers(name, numbers)
+    texts = _texts(name, series)
+    column = _of_texts(name, texts)
+    in_words = column.holds == "yes-no" and not any(isinstance(cell, bool | np.bool_) for cell in series)
+    return replace(column, spelling=_spelling(texts, column.values)) if in_words else column
 
 
 def _plain_numbers(series: Any) -> Array | None:
@@ -163,6 +175,11 @@ def _texts(name: str, series: Any) -> Array:
         return np.array(["" if _is_gap(cell) else _text(cell) for cell in cells], dtype=object)
     except Exception as error:  # of a cell's own __str__ or __eq__
         raise DataError(f"column {name} must hold numbers or words, got a cell that is neither: {error!r}") from error
+
+
+def _spelling(texts: Array, values: Array) -> tuple[str, ...]:
+    found = [np.unique(texts[values == value].astype(str), return_counts=True) for value in (0, 1)]
+    return tuple(str(words[counts.argmax()]) for words, counts in found)
 
 
 def _text(cell: Any) -> str:

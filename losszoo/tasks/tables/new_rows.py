@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from losszoo.common.text import counted
 from losszoo.errors import UsageError, suggest
-from losszoo.tasks.tables.columns import Column, read_column_like, shown_cell
+from losszoo.tasks.tables.columns import Column, is_yes, read_column_like, shown_cell
 from losszoo.tasks.tables.encoding import Encoding, NumberCode, WordCode
 from losszoo.tasks.tables.read_table import read_table
 
@@ -130,7 +130,7 @@ class TableForm:
 def class_values(holds: str, class_names: Sequence[str]) -> Array:
     """The classes as their column holds them: words, False and True, or numbers."""
     if holds == "yes-no":
-        return np.array([False, True])
+        return np.array([is_yes(name) for name in class_names])
     if holds == "words":
         return np.array(class_names)
     return np.array([int(name) if name.lstrip("-").isdecimal() else float(name) for name in class_names])

@@ -16,8 +16,8 @@ from losszoo.errors import DataError, UnknownNameError, UsageError, suggest
 from losszoo.registry.specs import TaskSpec
 from losszoo.tasks.tables.columns import Column, read_column, shown_cell
 from losszoo.tasks.tables.encoding import Encoding, fit_encoding
-from losszoo.tasks.tables.new_rows import Form, TableForm
-from losszoo.tasks.tables.read_table import digest_of, digest_of_frame, read_table
+from losszoo.tasks.tables.new_rows import Form, TableForm, class_values
+from losszoo.tasks.tables.read_table import ENDINGS, digest_of, digest_of_frame, read_table
 from losszoo.tasks.tables.row_parts import (
     Parts,
     check_classes,
@@ -64,6 +64,7 @@ class TableOptions:
         group: column whose rows of one value stay in one part.
         time: column of numbers or dates; the newest rows are the test part.
         drop: columns that are left out.
+        positive: of two classes the one that precision, recall, F1 and average precision are of; None: the second.
     """
 
     target: str | tuple[str, ...]
@@ -72,6 +73,7 @@ class TableOptions:
     group: str | None = None
     time: str | None = None
     drop: tuple[str, ...] = ()
+    positive: str | None = None
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -116,7 +118,9 @@ class TableTask(Task):
         self._forms = tuple(map(Form.of, targets))
         several = len(targets) > 1
         read_them = read_targets(targets, options.kind) if several else _read_target(targets[0], options.kind)
-        self.kind, self.targets, self.class_names = read_them
+        self.kind, self.targets, self.class_names = _with_positive(options.positive, *read_them)
+        if self.class_names and not several:
+            self.class_values = _values_of(targets[0], self.class_names, in_texts=self._in_texts)
         aside = {name for name in (options.split, options.group, options.time) if name}
         others = [name for name in frame.columns if name not in (*options.targets, *options.drop)]
         read = {name: read_column(name, frame[name]) for name in others}
@@ -150,12 +154,18 @@ class TableTask(Task):
         return _again, (self._table, self.options, self.digest)
 
     @property
+    def _in_texts(self) -> bool:
+        """Whether the cells are texts of a file, which have no types."""
+        return self._path is not None and ENDINGS[self._path.suffix.lower()] is not None
+
+    @property
     def _path(self) -> Path | None:
         return Path(self._table) if isinstance(self._table, str | Path) else None
 
     def identity(self) -> Mapping[str, Any]:
         where = "" if self._path is None else str(self._path.absolute())
-        return {"table": where, "sha256": self.digest, **asdict(self.options)}
+        said = {name: value for name, value in asdict(self.options).items() if name != "positive" or value}
+        return {"table": where, "sha256": self.digest, **said}
 
     def source(self) -> Mapping[str, Any] | None:
         return None if self._path is None else self.identity()
@@ -254,18 +264,44 @@ def _described(column: Column, encoding: Encoding) -> dict[str, Any]:
     return {**known, **shown, "inputs": 1 + number.marks_gaps, "done": f"scaled to mean 0 and deviation 1{filled}"}
 
 
+def _with_positive(
+    positive: str | None, kind: str, targets: Array, names: tuple[str, ...]
+) -> tuple[str, Array, tuple[str, ...]]:
+    """Kind, targets and class names, the positive class second.
+
+    Raises:
+        UsageError: there are not two classes, or it is none of them.
+    """
+    if positive is None:
+        return kind, targets, names
+    if kind != "binary":
+        raise UsageError(f"positive must be left out for a {kind} task, got {positive!r}: only two classes have one")
+    if positive not in names:
+        raise UnknownNameError(f"positive must be a class of the target, got {positive!r}: {suggest(positive, names)}")
+    return (kind, targets, names) if positive == names[1] else (kind, 1 - targets, names[::-1])
+
+
+def _values_of(target: Column, names: tuple[str, ...], *, in_texts: bool) -> tuple[str | float | bool, ...]:
+    """What the target holds for each label. True and false in a file of texts are booleans, as pandas reads them."""
+    truths = in_texts and {word.lower() for word in target.spelling} == {"true", "false"}
+    if target.spelling and not truths:
+        return names
+    return tuple(class_values(target.holds, names).tolist())
+
+
 def make_table_task(table: Any, target: str | Sequence[str], **options: Any) -> TableTask:
     """:meth:`losszoo.Task.from_table`."""
     return TableTask(table, _options(target, **options))
 
 
 def _options(
-    target: Any, kind: str | None, split: str | None, group: str | None, time: str | None, drop: Any
+    target: Any, kind: Any, split: Any, group: Any, time: Any, drop: Any, positive: Any = None
 ) -> TableOptions:
     ways = {"split": split, "group": group, "time": time}
     named = {what: None if way is None else _named(what, way) for what, way in ways.items()}
     dropped = () if drop is None else _columns("drop", drop)
-    return TableOptions(_one_or_several(target), kind, **named, drop=dropped)
+    said = None if positive is None else str(positive)
+    return TableOptions(_one_or_several(target), kind, **named, drop=dropped, positive=said)
 
 
 def _one_or_several(target: str | Sequence[str]) -> str | tuple[str, ...]:
@@ -383,5 +419,5 @@ def _read_target(target: Column, kind: str | None) -> tuple[str, Array, tuple[st
         )
     names = tuple(str(int(value)) if whole else str(value) for value in different)
     if target.holds == "yes-no":
-        names = ("no", "yes")
+        names = target.spelling or ("False", "True")
     return kind, np.searchsorted(different, target.values).astype(np.int64), names

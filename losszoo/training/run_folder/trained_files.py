@@ -92,6 +92,7 @@ def _told_of_task(plan: Plan) -> dict[str, Any]:
         "kind": task.spec.kind,
         "metric": plan.deciding[0],
         "class_names": list(task.class_names),
+        **({"class_values": list(task.class_values)} if task.class_values else {}),
         "numeric": task.numeric,
         "encoding": task.table_encoding(int(plan.config["task_options"]["split"])),
     }
