@@ -71,7 +71,7 @@ def test_a_class_needs_a_row_for_each_part() -> None:
 
 def test_rows_without_a_target_are_left_out_and_counted() -> None:
     made = table({"x": X, "y": ["a", "b", None] * 20})
-    assert "20 rows without a y: left out" in made.notes
+    assert "20 rows without y: left out" in made.notes
     assert sum(len(part.targets) for part in made.splits()) == 40
 
 
