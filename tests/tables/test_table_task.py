@@ -310,6 +310,7 @@ def test_a_class_is_made_the_positive_one(tmp_path: Path) -> None:
         )
         result = losszoo.run("bce", made, epochs=3, metric=["recall"], out=tmp_path)
         trained = losszoo.load_run(result.run_dir)
+        assert trained.classes is not None
         test = pandas.read_csv(path).iloc[made.parts()[2]]
         held = test["y"] == trained.classes[1]
         found = result.metrics["test"]
