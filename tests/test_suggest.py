@@ -17,6 +17,7 @@ from click.testing import CliRunner
 from sklearn.datasets import make_blobs
 
 import losszoo
+from losszoo.tasks.tables.table_task import deciding_metric
 from losszoo.cli.main import main
 from losszoo.suggestion.class_order import order_of
 from losszoo.suggestion.traits import TAGS
@@ -249,3 +250,11 @@ def test_the_page_has_the_tags_of_every_trait() -> None:
     page = (Path(__file__).parents[1] / "docs" / "which-loss.md").read_text("utf-8")
     rows = dict(re.findall(r"^\| ([a-z ]+) \| [^|]+ \| (`[^|]+`) \|$", page, re.MULTILINE))
     assert {name: tuple(re.findall(r"`([a-z-]+)`", tags)) for name, tags in rows.items()} == dict(TAGS)
+
+
+def test_the_session_of_the_page_names_the_metric_that_decides() -> None:
+    """Its table is in no file: the shares of its classes tell the metric."""
+    page = (Path(__file__).parents[1] / "docs" / "which-loss.md").read_text("utf-8")
+    told, share = re.search(r"judged by (\w+) .*?gone ([\d.]+) %", page, re.DOTALL).groups()  # type: ignore[union-attr]
+    gone = round(10 * float(share))
+    assert told == deciding_metric("binary", np.repeat([0, 1], [gone, 1000 - gone]))[0]

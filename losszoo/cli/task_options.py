@@ -64,12 +64,14 @@ def given_tasks(tasks: tuple[str, ...], options: dict[str, Any]) -> list[str | O
     of_table: Mapping[str, Any] = {name: options.pop(name) for name in _NAMES}
     size = options.pop("size")
     from losszoo.tasks.folder_path import is_image_folder
-    from losszoo.tasks.tables.read_table import is_table
+    from losszoo.tasks.tables.read_table import ENDINGS, is_table
 
     said = [f"--{name}" for name, value in of_table.items() if value]
     given = ", ".join(tasks) or "none"
     if said and not any(map(is_table, tasks)):
-        raise UsageError(f"{' and '.join(said)} must go with a table, as churn.csv, got {given}")
+        raise UsageError(
+            f"{' and '.join(said)} must go with a table, a file that ends with {', '.join(ENDINGS)}, got {given}"
+        )
     if size is not None and not any(map(is_image_folder, tasks)):
         raise UsageError(f"--size must go with a folder of images, as photos/, got {given}")
     made: list[str | OwnData] = []

@@ -18,6 +18,7 @@ from losszoo.registry.registry import installed
 from losszoo.registry.specs import TaskSpec
 from losszoo.tasks.metric_choice import judged, name_of_metric, several
 from losszoo.tasks.tables.read_table import is_table
+from losszoo.tasks.task import TABLE_OPTIONS
 from losszoo.training.result_options import ResultOptions
 
 # The options of a run that decide its result, with their defaults.
@@ -78,7 +79,12 @@ def check(request: CompareRequest) -> Checked:
     notes: list[str] = []
     seeds = _seeds(request.seeds, problems)
     known = [*DECIDING, *FREE]
-    problems += [f"compare has no option {key!r}: {suggest(key, known)}" for key in request.options if key not in known]
+    of_task = "it is of the task, losszoo.Task.from_table(table, {}=...)"
+    problems += [
+        f"compare has no option {key!r}: {of_task.format(key) if key in TABLE_OPTIONS else suggest(key, known)}"
+        for key in request.options
+        if key not in known
+    ]
     if isinstance(request.threads, bool) or not isinstance(request.threads, int) or request.threads < 1:
         problems.append(f"threads must be a whole number >= 1, got {request.threads!r}")
     losses = [_with_names(loss) for loss in _distinct("loss", request.losses, _loss_key, problems, notes)]

@@ -16,7 +16,7 @@ from losszoo.common.files import jsonable
 from losszoo.common.seeding import Randomness, seed_all
 from losszoo.errors import UsageError
 from losszoo.losses.sums.data_sizes import set_class_counts, set_sizes
-from losszoo.losses.sums.idle import idle_in_run
+from losszoo.losses.sums.idle import idle_in_run, negative_in_run
 from losszoo.losses.sums.leaves import leaves
 from losszoo.losses.sums.sum_loss import SumLoss
 from losszoo.pairs.distributed.collectives import World
@@ -38,6 +38,7 @@ from losszoo.training.guard.events import Budget
 from losszoo.training.guard.guard import Guard
 from losszoo.training.models.forward import Precision, make_forward
 from losszoo.training.models.own_network import is_own, name_of_network
+from losszoo.training.models.squashed import note_of_squashed
 from losszoo.training.plan import Plan
 from losszoo.training.result_options import RESULT_OPTIONS
 from losszoo.training.run_folder.run_folder import Record
@@ -47,6 +48,8 @@ from losszoo.training.settings import apply, parse_overrides, split_seed
 # Raised whenever run folders of the older number can no longer be resumed.
 FORMAT = 4
 _MOST_NAMED = 4
+# Rows that a network of the user is tried on.
+_TRIED = 8
 # Options that decide the result, beside those that are resolved into model, recipe, loss and task.
 KEPT = ("seed", *RESULT_OPTIONS)
 
@@ -175,13 +178,16 @@ def choose(
     check_sampler(setup.recipe, data, spec, draws_candidates=drawing)
     unclear = check_metrics(metrics, made, data, predicting_signature(built.signatures))
     setup = with_dim(setup, proposal, data, built.signatures)
+    odd = negative_in_run(built.terms, setup.recipe.epochs)
     if is_own(setup.trunk):  # tried before any folder is made
         tried = make_model(setup.trunk, setup.model, made.numeric, data, built.signatures)
         _check_last_batch(tried, name_of_network(setup.trunk), setup.recipe, data)
+        rows = data.train.first(_TRIED)
+        odd += note_of_squashed(tried, leaves(built), name_of_network(setup.trunk), rows)
     target = task if isinstance(task, str) and own is not None else ""
     chosen = {"split": split, **task_options}
     idle = idle_in_run(built.terms, setup.recipe.epochs, steps_of(setup.recipe, data, options))
-    notes = (*made.notes, *_unlearnable(data, made.class_names), *idle, *unclear)
+    notes = (*made.notes, *_unlearnable(data, made.class_names), *idle, *unclear, *odd)
     return Choice(loss, built, made, target, chosen, setup, dict(overrides.loss), options, data, metrics, notes)
 
 

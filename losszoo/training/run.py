@@ -13,7 +13,7 @@ from losszoo.common.interrupt import Interrupt
 from losszoo.common.seeding import isolated, with_threads
 from losszoo.errors import UsageError, is_out_of_memory, suggest
 from losszoo.pairs.distributed.collectives import World
-from losszoo.tasks.task import Task
+from losszoo.tasks.task import TABLE_OPTIONS, Task
 from losszoo.training.build_loss import device_of
 from losszoo.training.distributed import agreed, joined
 from losszoo.training.evaluation.one_class import KINDS, one_class_of, told_of_one_class
@@ -113,6 +113,8 @@ def run(
 def _options(options: dict[str, Any]) -> Options:
     known = Options.__dataclass_fields__
     for key in options:
+        if key in TABLE_OPTIONS:
+            raise UsageError(f"run has no option {key!r}: it is of the task, losszoo.Task.from_table(table, {key}=...)")
         if key not in known:
             raise UsageError(f"run has no option {key!r}: {suggest(key, [*known, 'resume'])}")
     return Options(**options)

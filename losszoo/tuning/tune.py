@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from losszoo.errors import UsageError, suggest
+from losszoo.tasks.task import TABLE_OPTIONS
 from losszoo.tuning.storage import require_optuna
 from losszoo.tuning.study import Counts, best_of, clear_dead, count, database, enqueue_default, open_study, snapshot
 from losszoo.tuning.trial import folder_of
@@ -62,6 +63,10 @@ def tune(
     """
     known = TuneOptions.__dataclass_fields__
     for key in options:
+        if key in TABLE_OPTIONS:
+            raise UsageError(
+                f"tune has no option {key!r}: it is of the task, losszoo.Task.from_table(table, {key}=...)"
+            )
         if key not in known:
             raise UsageError(f"tune has no option {key!r}: {suggest(key, list(known))}")
     chosen = TuneOptions(trials=trials, **options)

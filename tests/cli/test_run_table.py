@@ -91,13 +91,26 @@ def test_a_terminal_sees_the_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
     stream = io.StringIO()
     stream.isatty = lambda: True  # type: ignore[method-assign]
     monkeypatch.setattr(sys, "stderr", stream)
-    with progress_bar("[mine] on digits", 2, "loading torch") as update:
+    with progress_bar("[mine] on it", 2, "loading torch") as update:
         hooks(update)["on_stage"]("reading the data")
         hooks(update)["on_epoch"]({"epoch": 0, "epochs": 2, "loss": 1.5, "val": {"accuracy": 0.25}, "bad_steps": 3})
     assert all(
         word in stream.getvalue()
-        for word in ("[mine] on digits", "loading torch", "1/2", "loss 1.5000", "val accuracy 0.2500", "bad steps 3")
+        for word in ("[mine] on it", "loading torch", "1/2", "loss 1.5000", "val accuracy 0.2500", "bad steps 3")
     )
+
+
+def test_a_narrow_terminal_sees_fewer_things_and_all_of_them_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = io.StringIO()
+    stream.isatty = lambda: True  # type: ignore[method-assign]
+    monkeypatch.setattr(sys, "stderr", stream)
+    monkeypatch.setenv("COLUMNS", "80")
+    values = {"average_precision": 0.4015, "accuracy": 0.9688}
+    with progress_bar("focal on churn", 5, "loading torch") as update:
+        hooks(update)["on_epoch"]({"epoch": 1, "epochs": 5, "loss": 0.1551, "val": values, "bad_steps": 0})
+    said = stream.getvalue()
+    assert all(word in said for word in ("focal on churn", "2/5", "val average_precision 0.4015  loss", "0:00:0"))
+    assert "\u2026" not in said
 
 
 @pytest.mark.parametrize(

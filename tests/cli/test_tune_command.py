@@ -152,7 +152,7 @@ def test_an_exhibit_is_said_before_it_starts(tmp_path: Path) -> None:
     [
         ({}, ["validation rmse: best 2.0500 (trial 7), default 2.1000", "the best again:", "losszoo run ..."]),
         ({"default": None}, ["validation rmse: best 2.0500 (trial 7), default has no value"]),
-        ({"importance": {"recipe.lr": 0.25, "loss.delta": 0.75}}, ["what mattered: loss.delta 75%, recipe.lr 25%"]),
+        ({"importance": {"recipe.lr": 0.25, "loss.delta": 0.75}}, ["what mattered: loss.delta 75 %, recipe.lr 25 %"]),
         (
             {"status": "timeout"},
             ["huber on abalone-age: 9 of 10 trials (6 complete, 2 pruned, 1 failed) in 3 s; timeout"],

@@ -8,7 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from make_tables import segments
+
+import losszoo as zoo
+from losszoo.cli.main import main
 
 pytest.importorskip("pandas")
 
@@ -88,3 +92,28 @@ def test_wrong_flags_are_answered_in_a_sentence(tmp_path: Path, words: tuple[str
     assert (done.returncode, done.stdout) == (2, "")
     assert said in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_page_quotes_words_that_look_like_two(tmp_path: Path) -> None:
+    rows = "".join(f"{'basic' if row % 2 else 'premium, yearly'!r},{row % 3 or ''},{row % 2}\n" for row in range(60))
+    path = tmp_path / "plans.csv"
+    path.write_text("plan,city,y\n" + rows.replace("'", '"').replace(",1,", ",Rome,").replace(",2,", ",Oslo,"), "utf-8")
+    done = CliRunner().invoke(main, ["info", str(path), "--target", "y"])
+    assert "'premium, yearly'" in done.output, done.output
+    assert "3 inputs (one for gaps)" in done.output
+    assert "positive  1: precision, recall, f1 and average_precision are of this class" in done.output
+    assert "30 (50.0 %)" in done.output
+
+
+def test_what_is_named_wrongly_is_said_with_the_next_step(tmp_path: Path) -> None:
+    net = tmp_path / "net.py"
+    net.write_text("from torch import nn\nclass Net(nn.Module):\n    pass\nclass Other:\n    pass\n1 / 0\n", "utf-8")
+    done = CliRunner().invoke(main, ["run", "--loss", "bce", "--task", "breast-cancer", "--model", str(net)])
+    assert f"must be named beside its file, got {net}; say {net}:Net" in done.output
+    done = CliRunner().invoke(main, ["info", "c.txt", "--target", "x"])
+    assert "--target must go with a table, a file that ends with .csv, .tsv, .parquet, .pq, got c.txt" in done.output
+    for call in (zoo.run, zoo.tune):
+        with pytest.raises(zoo.UsageError, match=r"losszoo\.Task\.from_table\(table, target=\.\.\.\)"):
+            call("bce", "c.csv", target="x")
+    with pytest.raises(zoo.UsageError, match=r"losszoo\.Task\.from_table\(table, target=\.\.\.\)"):
+        zoo.compare(["bce"], ["breast-cancer"], target="x", out=tmp_path / "c")

@@ -71,7 +71,7 @@ def test_a_class_needs_a_row_for_each_part() -> None:
 
 def test_rows_without_a_target_are_left_out_and_counted() -> None:
     made = table({"x": X, "y": ["a", "b", None] * 20})
-    assert "20 rows without a y: left out" in made.notes
+    assert "20 rows without y: left out" in made.notes
     assert sum(len(part.targets) for part in made.splits()) == 40
 
 
@@ -310,6 +310,7 @@ def test_a_class_is_made_the_positive_one(tmp_path: Path) -> None:
         )
         result = losszoo.run("bce", made, epochs=3, metric=["recall"], out=tmp_path)
         trained = losszoo.load_run(result.run_dir)
+        assert trained.classes is not None
         test = pandas.read_csv(path).iloc[made.parts()[2]]
         held = test["y"] == trained.classes[1]
         found = result.metrics["test"]

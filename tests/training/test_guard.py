@@ -161,7 +161,7 @@ def test_one_in_twenty_is_the_most(planned: int | None, most: int) -> None:
     for _ in range(most):
         guard.step(good(model) * math.nan)
         guard.step(good(model))
-    with pytest.raises(BudgetError, match=rf"{most + 1} bad steps, more than 5% of {planned or 100}; the last"):
+    with pytest.raises(BudgetError, match=rf"{most + 1} bad steps, more than 5 % of {planned or 100}; the last"):
         guard.step(good(model) * math.nan)
 
 

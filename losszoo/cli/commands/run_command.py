@@ -297,10 +297,10 @@ def hooks(update: Update, told: Collection[str] = ()) -> dict[str, Any]:
     """What a run calls: a stage and an epoch change the bar; a note that is not told yet is told before the first."""
 
     def on_epoch(line: Mapping[str, Any]) -> None:
-        metrics = "  ".join(f"val {name} {value:.4f}" for name, value in line["val"].items())
-        bad = f"  bad steps {line['bad_steps']}" if line["bad_steps"] else ""
-        text = f"loss {line['loss']:.4f}  {metrics}{bad}"
-        update(total=line["epochs"], completed=line["epoch"] + 1, line=text)
+        first, *others = [f"val {name} {value:.4f}" for name, value in line["val"].items()] or [""]
+        bad = [f"bad steps {line['bad_steps']}"] if line["bad_steps"] else []
+        parts = [first, f"loss {line['loss']:.4f}", *bad, *others]
+        update(total=line["epochs"], completed=line["epoch"] + 1, line=[part for part in parts if part])
 
     def on_note(note: str) -> None:
         if note not in told:

@@ -161,7 +161,7 @@ def lines_of(tuning: Tuning, asked: int) -> Iterator[str]:
         yield f"  the mean of {', '.join(f'{value:.4f}' for value in best.values)}"
     ranked = sorted(tuning.importance.items(), key=lambda item: -item[1])[:_MOST_IMPORTANT]
     if ranked:
-        yield f"what mattered: {', '.join(f'{key} {share:.0%}' for key, share in ranked)}"
+        yield f"what mattered: {', '.join(f'{key} {100 * share:.0f} %' for key, share in ranked)}"
     first_of = "" if len(best.values) == 1 else f", its first training ({best.values[0]:.4f})"
     if best.command:
         yield f"the best again{first_of}:"

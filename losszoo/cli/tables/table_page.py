@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -42,7 +43,8 @@ def page(known: Mapping[str, Any], facts: Callable[[list[tuple[str, str]]], list
 def _becomes(column: Mapping[str, Any]) -> str:
     """A word or two; :func:`_legend` says the rest once."""
     if column["holds"] == "words":
-        return counted(column["inputs"], "input")
+        gaps = " (one for gaps)" if column["gaps"] and column["inputs"] > column["different"] else ""
+        return counted(column["inputs"], "input") + gaps
     return f"scaled, a gap {column['filled_with']:g}" if "filled_with" in column else "scaled"
 
 
@@ -74,7 +76,7 @@ def _targets(known: Mapping[str, Any], rows: int) -> str:
     classes = known["classes"]
     total = rows if known["kind"] == "multilabel" else sum(classes.values())
     said = [f"{name} {_span(*span)}" for name, span in known.get("ranges", {}).items()]
-    said += [f"{name} {count} ({count / total:.1%})" for name, count in classes.items()]
+    said += [f"{name} {count} ({100 * count / total:.1f} %)" for name, count in classes.items()]
     more = [f"and {len(said) - _MOST_CLASSES} more"] if len(said) > _MOST_CLASSES else []
     return ", ".join([*said[:_MOST_CLASSES], *more])
 
@@ -83,10 +85,15 @@ def _span(low: float, high: float) -> str:
     return f"from {low:g} to {high:g}"
 
 
+def _quoted(word: str) -> str:
+    """Quoted where it would look like two, or not like a word."""
+    return repr(word) if re.search(r"[,\s'\"]", word) else word
+
+
 def _values(column: Mapping[str, Any]) -> str:
     if column["holds"] == "words":
         more = column["different"] - len(column["words"])
-        return ", ".join(column["words"]) + (f" and {more} more" if more else "")
+        return ", ".join(map(_quoted, column["words"])) + (f" and {more} more" if more else "")
     if column["holds"] == "yes-no" or "low" not in column:
         return ""
     return f"{column['low']:g} to {column['high']:g}"

@@ -1,4 +1,4 @@
-"""Terms of a sum with a weight of 0 at every epoch and step. Torch-free."""
+"""Terms of a sum with a weight of 0 at every epoch and step, or with a negative one. Torch-free."""
 
 from __future__ import annotations
 
@@ -88,3 +88,13 @@ def idle_in_run(terms: Iterable[Any], epochs: int, steps: int) -> list[str]:
             "for longer"
         )
     return [f"the weight of {term.label} is 0 throughout {run}: it trains nothing" for term, idle in told if idle]
+
+
+def negative_in_run(terms: Iterable[Any], epochs: int) -> list[str]:
+    """A note for each loss of the data that training makes larger, as its weight is negative at some epoch."""
+    return [
+        f"the weight of {term.label} is negative: training makes that loss larger; leave the sign out if this is not "
+        "meant"
+        for term, _ in _told(terms)
+        if not term.loss.rules.on_parameters and any(term.weight(epoch) < 0 for epoch in range(epochs))
+    ]

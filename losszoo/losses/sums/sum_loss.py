@@ -57,6 +57,13 @@ class Summable(nn.Module):
 
     __rmul__ = __mul__
 
+    def __truediv__(self, divisor: Any) -> SumLoss:
+        if isinstance(divisor, bool) or not isinstance(divisor, Real):
+            return NotImplemented
+        if divisor == 0:
+            raise UsageError("the weight of a loss must be finite, got a division by 0")
+        return self * (1 / divisor)
+
     def __neg__(self) -> SumLoss:
         return self * -1.0
 

@@ -129,7 +129,7 @@ class TableTask(Task):
         self.columns = judged.inputs
         if not self.columns:
             raise DataError(f"{where} must have a column that says something, got none beside {named}")
-        gaps = (f"{counted(left_out, 'row')} without a {' or a '.join(options.targets)}: left out",) if left_out else ()
+        gaps = (f"{counted(left_out, 'row')} without {' or '.join(options.targets)}: left out",) if left_out else ()
         told = [f"{column.name}: {note}" for column in (*targets, *self.columns) for note in column.notes]
         alike = () if several else _alike(targets[0].name, self.class_names)
         self.notes = (*read_notes, *gaps, *alike, *told, *judged.notes)

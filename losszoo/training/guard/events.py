@@ -149,7 +149,7 @@ class Budget:
             return f"{counts.in_a_row} bad steps in a row"
         planned = self.steps if self.steps is not None else max(counts.steps, 100)
         if counts.nonfinite > max(self.share * planned, 1):
-            return f"{counts.nonfinite} bad steps, more than {self.share:.0%} of {planned}"
+            return f"{counts.nonfinite} bad steps, more than {100 * self.share:.0f} % of {planned}"
         return None
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import math
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
 
 from losszoo.common.text import shown
 from losszoo.errors import UnknownNameError, UsageError, nearest, suggest
+from losszoo.registry.from_source.statements import last_name, parsed
 from losszoo.registry.params import Param
 from losszoo.training.models.networks import PeriodicEmbedding, UNet
 
@@ -160,6 +163,8 @@ def trunk_options(name: str) -> dict[str, Any]:
     """
     if not isinstance(name, str):
         raise UsageError(f"trunk must be one of {', '.join(TRUNKS)}, got {name!r}")
+    if name.endswith(".py"):
+        raise UsageError(f"the network must be named beside its file, got {name}; say {_in_file(name)}")
     if name not in TRUNKS:
         near = f"; {suggest(name, list(TRUNKS))}" if nearest(name, list(TRUNKS)) else ""
         raise UnknownNameError(f"trunk must be one of {', '.join(TRUNKS)}, got {name!r}{near}")
@@ -205,3 +210,14 @@ def _image(name: str, shape: Shape) -> Shape:
             f"height and width >= {SMALLEST_IMAGE}, got {shape}"
         )
     return shape
+
+
+def _in_file(path: str) -> str:
+    """How the networks in a file are named, read from its text: nothing in it is run."""
+    try:
+        tree = parsed(Path(path).read_bytes()) if Path(path).is_file() else None
+    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
+        tree = None
+    classes = [node for node in (tree.body if tree else ()) if isinstance(node, ast.ClassDef)]
+    modules = [node for node in classes if any(last_name(base).endswith("Module") for base in node.bases)]
+    return " or ".join(f"{path}:{node.name}" for node in modules or classes) or f"{path}:NAME"
