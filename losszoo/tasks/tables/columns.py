@@ -66,6 +66,16 @@ class Column:
         return values
 
 
+def is_gap_word(text: str) -> bool:
+    """Whether a word says that there is no value, in a column of numbers.
+
+    Example:
+        >>> is_gap_word("NA"), is_gap_word("Rome")
+        (True, False)
+    """
+    return text.lower() in _GAPS
+
+
 def shown_cell(cell: Any) -> str:
     """A cell as a message shows it, long ones cut."""
     text = str(cell) if isinstance(cell, str) else f"{cell:g}"
