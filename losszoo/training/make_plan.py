@@ -11,7 +11,6 @@ import torch
 from torch import nn
 
 from losszoo._version import __version__
-from losszoo.common.code_digest import digest_of_code
 from losszoo.common.files import jsonable
 from losszoo.common.seeding import Randomness, seed_all
 from losszoo.errors import UsageError
@@ -41,6 +40,7 @@ from losszoo.training.models.forward import Precision, make_forward
 from losszoo.training.models.own_network import is_own, name_of_network
 from losszoo.training.plan import Plan
 from losszoo.training.result_options import RESULT_OPTIONS
+from losszoo.training.run_folder.code_digest import digest_of_code
 from losszoo.training.run_folder.run_folder import Record
 from losszoo.training.run_options import Options
 from losszoo.training.settings import apply, parse_overrides, split_seed
@@ -326,7 +326,7 @@ def _guard(
 def code_of(loss: Any, *others: Any) -> dict[str, str]:
     """The SHA-256 of every file that a loss, a task or a network is taken from by path: another content is another one.
 
-    The files that it imports from its own folder are part of it: :func:`losszoo.common.code_digest.digest_of_code`.
+    The files that it imports from its own folder are part of it: :func:`losszoo.training.run_folder.code_digest.digest_of_code`.
 
     Args:
         loss: text or an object.

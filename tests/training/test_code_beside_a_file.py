@@ -49,7 +49,7 @@ def test_a_change_beside_the_file_is_refused(imported: str, beside: str, tmp_pat
 
 def test_what_is_not_imported_is_no_code_of_the_file(tmp_path: Path) -> None:
     """Nor is a file that has the name of a module of Python, or one that is imported in a circle counted twice."""
-    from losszoo.common.code_digest import digest_of_code
+    from losszoo.training.run_folder.code_digest import digest_of_code
 
     (tmp_path / "a.py").write_text("import b, json\nfrom . import gone\n")
     (tmp_path / "b.py").write_text("import a\n")
@@ -65,7 +65,7 @@ def test_a_file_alone_has_the_digest_of_its_bytes(tmp_path: Path) -> None:
     """sha256sum is the source: run folders of before stay."""
     import hashlib
 
-    from losszoo.common.code_digest import digest_of_code
+    from losszoo.training.run_folder.code_digest import digest_of_code
 
     (tmp_path / "a.py").write_text("import torch\n")
     assert digest_of_code(tmp_path / "a.py") == hashlib.sha256(b"import torch\n").hexdigest()
