@@ -326,7 +326,7 @@ def _guard(
 def code_of(loss: Any, *others: Any) -> dict[str, str]:
     """The SHA-256 of every file that a loss, a task or a network is taken from by path: another content is another one.
 
-    The files that it imports from its own folder are part of it: :func:`losszoo.training.run_folder.code_digest.digest_of_code`.
+    The files that it imports from its own folder are part of it (:func:`digest_of_code`).
 
     Args:
         loss: text or an object.
