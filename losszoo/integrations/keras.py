@@ -52,7 +52,10 @@ class KerasLoss(keras.losses.Loss):  # type: ignore[misc]
             raise UsageError(f"a loss of Keras must learn nothing by itself, got {loss!r}; train it in torch")
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
-        """One value for each row, or element."""
+        """One value for each row, or pixel: the mean over outputs that have a value each, as Keras's own losses give.
+
+        Weights are multiplied with what is returned, and (N,) weights of rows would fall on the outputs of (N, K).
+        """
         inputs = self._inputs(y_true, y_pred)
         if not self._checked and not all(leaf.adds_up(*inputs) for leaf in self._means):
             raise UsageError(
@@ -60,7 +63,8 @@ class KerasLoss(keras.losses.Loss):  # type: ignore[misc]
                 "whole batch; train it in torch, or by losszoo.run"
             )
         self._checked = True
-        return self._values(*inputs)
+        values = self._values(*inputs)
+        return values.mean(-1) if values.ndim == y_pred.ndim > 1 else values
 
     def _inputs(self, y_true: Any, y_pred: Any) -> tuple[Any, Any]:
         """Classes stand last in Keras and second in torch; labels come as float32, and may have a dimension of 1."""

@@ -17,21 +17,26 @@ from losszoo.errors import UsageError
 ENDINGS = (".pt2", ".onnx")
 
 
-def export_network(network: nn.Module, rows: Tensor, path: Path) -> Path:
+def export_network(network: nn.Module, rows: Tensor, path: Path, *, overwrite: bool = False) -> Path:
     """Write a program that takes any number of rows.
 
     Args:
         network: in evaluation.
         rows: some inputs, which it is tried on.
         path: ".pt2" or ".onnx".
+        overwrite: replace a file that is there.
 
     Raises:
-        UsageError: another ending, packages that are missing, a network that cannot be exported, or a path that cannot
-            be written.
+        UsageError: another ending, a file that is there already, packages that are missing, a network that cannot be
+            exported, or a path that cannot be written.
     """
     ending = path.suffix.lower()
     if ending not in ENDINGS:
         raise UsageError(f"path of an exported model must end with {' or '.join(ENDINGS)}, got {path}")
+    if path.exists() and not overwrite:
+        raise UsageError(
+            f"path of an exported model must be a file that is not there yet, got {path}; overwrite=True replaces it"
+        )
     missing = [name for name in ("onnx", "onnxscript") if ending == ".onnx" and find_spec(name) is None]
     if missing:
         raise UsageError(f"{' and '.join(missing)} must be installed for ONNX: pip install 'losszoo[onnx]'")

@@ -159,8 +159,8 @@ def _check_file(chosen: str, name: str, code: Mapping[str, str]) -> None:
     wanted = code.get(name.rpartition(":")[0])
     if wanted is not None and code_of(None, chosen)[path] != wanted:
         raise UsageError(
-            f"{path} must be the file that the run was trained with, got another content; put it back, or load the "
-            "class yourself: losszoo.load_run(..., model=Net)"
+            f"{path} must be the file that the run was trained with, got another content, of it or of a file of its "
+            "folder that it imports; put it back, or load the class yourself: losszoo.load_run(..., model=Net)"
         )
 
 

@@ -170,21 +170,23 @@ class TrainedModel:
         """
         return self._warned(X).inputs.astype(self._parts.data.scaling.dtype_of_inputs)
 
-    def export(self, path: str | Path) -> Path:
+    def export(self, path: str | Path, *, overwrite: bool = False) -> Path:
         """Write :attr:`model` as a program that needs no losszoo.
 
         Args:
             path: ".pt2" for :func:`torch.export.load`, ".onnx" for ONNX. Any number of rows is one call.
+            overwrite: replace a file that is there.
 
         Returns:
             The path.
 
         Raises:
-            UsageError: another ending, packages that are missing, or a network that cannot be exported; says why.
+            UsageError: another ending, a file that is there already, packages that are missing, or a network that
+                cannot be exported; says why.
         """
         data = self._parts.data
         rows = data.train.inputs.to(torch.from_numpy(np.zeros(0, data.scaling.dtype_of_inputs)).dtype)
-        return export_network(self.model, rows, Path(path))
+        return export_network(self.model, rows, Path(path), overwrite=overwrite)
 
     def read(self, X: Any) -> NewInputs:  # noqa: N803
         """The rows, checked and encoded, for several calls; raises as :meth:`predict`.

@@ -61,13 +61,10 @@ class ArrayTask(OwnTask):
             check_classes("the targets", labels, self.class_names, 1 + missing)
         if self.spec.kind == "multilabel":
             labels = label_sets(whole.targets)
-        try:
-            if missing == 1:
-                rows: tuple[Array, ...] = held_out(np.arange(count), labels, seed)
-            else:
-                rows = random_parts(labels, count, seed)
-        except ValueError as error:
-            raise DataError(f"task {self.spec.name} must have rows enough for its parts, got {count}") from error
+        if missing == 1:
+            rows: tuple[Array, ...] = held_out(np.arange(count), labels, seed)
+        else:
+            rows = random_parts(labels, count, seed)
         return [Split(whole.inputs[chosen], whole.targets[chosen]) for chosen in rows]
 
     def identity(self) -> Mapping[str, Any]:

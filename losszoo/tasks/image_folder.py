@@ -67,8 +67,10 @@ def list_images(folder: Path) -> Listing:
     files: list[tuple[Path, str, str]] = []
     others: list[Path] = [file for file in sorted(folder.iterdir()) if file.is_file() and not _hidden(file)]
     for part in parts if parted else [folder]:
+        _refuse_link_above(folder, part)
         word = ("train", "val", "test")[PART_WORDS[part.name.lower()]] if parted else ""
         for one in _folders(part):
+            _refuse_link_above(folder, one)
             for file in _below(one):
                 (files.append((file, one.name, word)) if file.suffix.lower() in ENDINGS else others.append(file))
     classes = tuple(sorted({name for _, name, _ in files}))
@@ -79,6 +81,16 @@ def list_images(folder: Path) -> Listing:
     if parted:
         _check_parts(folder, files)
     return Listing(folder, tuple(files), classes, tuple(others))
+
+
+def _refuse_link_above(folder: Path, inside: Path) -> None:
+    """A link to where it lies, or above it, would take all other classes, and more, for its own."""
+    aim = inside.resolve()
+    if inside != folder and aim in (folder.resolve(), *folder.resolve().parents, *inside.absolute().parents):
+        raise DataError(
+            f"a link in {folder} must lead to a folder of images elsewhere, got {inside.name}, which leads to {aim}, "
+            "inside which the link itself lies; remove it"
+        )
 
 
 def _check_parts(folder: Path, files: Sequence[tuple[Path, str, str]]) -> None:

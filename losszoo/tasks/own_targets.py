@@ -11,6 +11,7 @@ import numpy as np
 from losszoo.common.text import in_one_line
 from losszoo.errors import DataError, UsageError, suggest
 from losszoo.registry.registry import installed
+from losszoo.tasks.tables.columns import gap_classes
 from losszoo.tasks.tables.several_targets import KINDS as SEVERAL
 from losszoo.tasks.tables.table_task import KINDS, MOST_LABELS, deciding_metric
 from losszoo.tasks.task import Array
@@ -101,6 +102,9 @@ def read_targets(given: Sequence[Any], kind: str | None, class_names: Sequence[s
     labels, names, values = _labels(different, arrays, names)
     if told == "binary" and len(names) != 2:
         raise DataError(f"a binary task must have two classes, got {len(names)}")
+    if different.dtype.kind == "U":
+        counts = np.bincount(np.concatenate(labels), minlength=len(names)).tolist()
+        notes += tuple(f"targets: {note}" for note in gap_classes(dict(zip(names, counts, strict=True))))
     return Targets(told, labels, names, values, notes)
 
 

@@ -1,4 +1,4 @@
-"""Gradient caching: the exact gradient of a loss over a large batch, with the graph of one part in memory at a time.
+"""Gradient caching: the gradient of a loss over a large batch, with the graph of one part in memory at a time.
 
 The outputs of all parts are computed without a graph, the loss and its gradient by them at once; then each part goes
 through the model again, from the same random state, and takes its share of that gradient to the parameters (Gao,
@@ -8,6 +8,7 @@ arXiv:2101.06983).
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -124,6 +125,14 @@ def _alike(second: Tensor, first: Tensor) -> bool:
     return True
 
 
+def sees_its_part(model: nn.Module) -> bool:
+    """Whether a module normalises by the rows that go through it together: parts of a batch then have other outputs."""
+    return any(
+        isinstance(module, nn.modules.batchnorm._BatchNorm) and (module.training or module.running_mean is None)
+        for module in model.modules()
+    )
+
+
 def accumulate(
     loss: Callable[..., Tensor],
     model: nn.Module,
@@ -131,14 +140,18 @@ def accumulate(
     *targets: Tensor | Sequence[Tensor],
     backward: Callable[[Tensor], Any] = Tensor.backward,
 ) -> Tensor:
-    r"""Backward through the loss of a whole batch whose graph does not fit into memory: the exact gradient, in parts.
+    r"""Backward through the loss of a whole batch whose graph does not fit into memory, part by part.
 
     .. math:: \frac{\partial L}{\partial \theta} =
         \sum_k \frac{\partial L}{\partial z_k} \frac{\partial z_k}{\partial \theta}
 
     For losses whose rows see each other (contrastive ones): the mean of their values over micro-batches is another
     loss, as each row then sees the candidates of its own part only. The model goes over each part twice, first without
-    a graph; dropout and all else that is drawn is the same in both, and running statistics move once. Call it in the
+    a graph; dropout and all else that is drawn is the same in both, and running statistics move once.
+
+    The gradient is exactly that of ``loss(torch.cat([model(part) for part in micro_batches]), y)``. Where each row goes
+    through the model by itself, that is the whole batch at once. A BatchNorm in training normalises each part by its
+    own rows, so the gradient is another one; a warning says so. Dropout draws for each part anew. Call it in the
     place of ``loss(model(x), y).backward()``, also under autocast; then step as usual.
 
     Args:
@@ -174,6 +187,12 @@ def accumulate(
     if isinstance(micro_batches, Tensor) or not isinstance(micro_batches, Sequence) or not micro_batches:
         came = "none" if isinstance(micro_batches, Sequence) else kind_name(micro_batches)
         raise UsageError(f"micro_batches must be a list of inputs, as torch.split(x, 32) gives them, got {came}")
+    if len(micro_batches) > 1 and sees_its_part(model):
+        warnings.warn(
+            "the model has a BatchNorm in training, which normalises each part by its own rows: the gradient is not "
+            "that of the whole batch; use LayerNorm or GroupNorm, or put the BatchNorm into eval()",
+            stacklevel=2,
+        )
     cache, shape = GradientCache(model, _EverySource(model)), _Shape()
     joined = cache.outputs([partial(_flat_outputs, shape, model, part) for part in micro_batches])
     outputs = shape.whole(joined)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -31,9 +30,10 @@ from losszoo.training.build_loss import device_of, make_loss, make_model, make_o
 from losszoo.training.data.batch_inputs import predicting_signature
 from losszoo.training.data.class_weight import as_text, with_class_weight
 from losszoo.training.data.prepared_data import Prepared, prepare, proposed
-from losszoo.training.data.sampler import check_sampler
+from losszoo.training.data.sampler import WEIGHTED, check_sampler
 from losszoo.training.distributed import shared
 from losszoo.training.evaluation.scorers import check_metrics
+from losszoo.training.gradient_cache import sees_its_part
 from losszoo.training.guard.events import Budget
 from losszoo.training.guard.guard import Guard
 from losszoo.training.models.forward import Precision, make_forward
@@ -41,6 +41,7 @@ from losszoo.training.models.own_network import is_own, name_of_network
 from losszoo.training.models.squashed import note_of_squashed
 from losszoo.training.plan import Plan
 from losszoo.training.result_options import RESULT_OPTIONS
+from losszoo.training.run_folder.code_digest import digest_of_code
 from losszoo.training.run_folder.run_folder import Record
 from losszoo.training.run_options import Options
 from losszoo.training.settings import apply, parse_overrides, split_seed
@@ -187,8 +188,18 @@ def choose(
     target = task if isinstance(task, str) and own is not None else ""
     chosen = {"split": split, **task_options}
     idle = idle_in_run(built.terms, setup.recipe.epochs, steps_of(setup.recipe, data, options))
-    notes = (*made.notes, *_unlearnable(data, made.class_names), *idle, *unclear, *odd)
+    twice = _balanced_twice(setup.recipe)
+    notes = (*made.notes, *_unlearnable(data, made.class_names), *twice, *idle, *unclear, *odd)
     return Choice(loss, built, made, target, chosen, setup, dict(overrides.loss), options, data, metrics, notes)
+
+
+def _balanced_twice(recipe: Recipe) -> tuple[str, ...]:
+    if recipe.class_weight is None or recipe.sampler != WEIGHTED:
+        return ()
+    return (
+        f"classes are balanced twice: recipe.sampler={WEIGHTED} draws each class as often, and class weights count the "
+        "rows of a class more beside that; leave one of them out",
+    )
 
 
 def _check_last_batch(model: nn.Module, name: str, recipe: Recipe, data: Prepared) -> None:
@@ -290,11 +301,20 @@ def build(chosen: Choice, record: Callable[[], Record], world: World | None = No
         seed=options.seed,
         metrics=chosen.metrics,
         asked_metrics=chosen.asked_metrics,
-        notes=(*chosen.notes, *_note_of_rate(setup.recipe, built)),
+        notes=(*chosen.notes, *_note_of_rate(setup.recipe, built), *_note_of_parts(model, options)),
         accumulate=options.accumulate,
         world=world,
         checkpoint_seconds=options.checkpoint_seconds,
     )
+
+
+def _note_of_parts(model: nn.Module, options: Options) -> list[str]:
+    if options.accumulate == 1 or not sees_its_part(model):
+        return []
+    return [
+        "accumulate: the network has a BatchNorm, which normalises each batch by its own rows, so a step is not that "
+        "of one large batch"
+    ]
 
 
 def _note_of_rate(recipe: Recipe, loss: nn.Module) -> list[str]:
@@ -328,6 +348,8 @@ def _guard(
 def code_of(loss: Any, *others: Any) -> dict[str, str]:
     """The SHA-256 of every file that a loss, a task or a network is taken from by path: another content is another one.
 
+    The files that it imports from its own folder are part of it (:func:`digest_of_code`).
+
     Args:
         loss: text or an object.
         others: targets, or anything else, which has no file.
@@ -336,8 +358,4 @@ def code_of(loss: Any, *others: Any) -> dict[str, str]:
     if isinstance(loss, str):
         calls = calls_of(installed(), parse(loss))
         files |= {call.name.rpartition(":")[0] for call in calls if ".py:" in call.name}
-    return {path: _sha256(path) for path in sorted(files)}
-
-
-def _sha256(path: str) -> str:
-    return hashlib.sha256(Path(path).expanduser().read_bytes()).hexdigest()
+    return {path: digest_of_code(Path(path).expanduser()) for path in sorted(files)}

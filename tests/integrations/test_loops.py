@@ -142,6 +142,34 @@ def test_keras_ends_as_with_its_own_loss_and_its_weights(keras: Any) -> None:
         np.testing.assert_allclose(three, two, atol=1e-6)
 
 
+@pytest.mark.parametrize("reduction", ["sum_over_batch_size", "sum", "none"])
+@pytest.mark.parametrize(("rows", "outputs"), [(3, 3), (5, 3), (4, 1)])
+def test_values_and_weights_of_several_outputs_are_those_of_keras(
+    keras: Any, reduction: str, rows: int, outputs: int
+) -> None:
+    """Keras's own losses are the source; 3 x 3 is where weights of rows could fall on outputs unseen."""
+    draws = torch.Generator().manual_seed(0)
+    logits = torch.randn(rows, outputs, generator=draws)
+    zeros_and_ones = torch.rand(rows, outputs, generator=draws).round()
+    labels = torch.randint(0, outputs, (rows,), generator=draws)
+    one_hot = nn.functional.one_hot(labels, outputs).float()
+    own = keras.losses
+    pairs = [
+        ("mse", own.MeanSquaredError(reduction=reduction), zeros_and_ones),
+        ("mae", own.MeanAbsoluteError(reduction=reduction), zeros_and_ones),
+        ("bce", own.BinaryCrossentropy(from_logits=True, reduction=reduction), zeros_and_ones),
+    ]
+    if outputs > 1:
+        pairs += [
+            ("cross-entropy", own.CategoricalCrossentropy(from_logits=True, reduction=reduction), one_hot),
+            ("cross-entropy", own.SparseCategoricalCrossentropy(from_logits=True, reduction=reduction), labels),
+        ]
+    for name, theirs, targets in pairs:
+        for weights in (None, torch.arange(rows).float()):
+            value = keras_loss(name, reduction=reduction)(targets, logits, sample_weight=weights)
+            torch.testing.assert_close(value, theirs(targets, logits, sample_weight=weights), rtol=1e-5, atol=1e-6)
+
+
 def test_a_saved_model_of_keras_makes_its_loss_again(keras: Any, tmp_path: Path) -> None:
     rows, labels = (x.numpy() for x in data())
     net = keras_net(keras, keras_loss("0.5*softmax-focal(gamma=1) + cross-entropy"))

@@ -215,3 +215,20 @@ def test_the_command_line_takes_a_folder(tmp_path: Path, monkeypatch: pytest.Mon
     ):
         refused = ask(*words)
         assert (refused.exit_code, said in refused.stderr) == (2, True), refused.stderr
+
+
+@pytest.mark.parametrize("aim", ["..", ".", "../.."])
+def test_a_link_that_leads_above_itself_is_refused(tmp_path: Path, aim: str) -> None:
+    folder = photos(tmp_path / "in" / "photos")
+    (folder / "all").symlink_to(aim, target_is_directory=True)
+    with pytest.raises(losszoo.DataError, match=r"a link in .* must lead to .* elsewhere, got all, which leads to"):
+        Task.from_images(folder)
+
+
+def test_a_class_may_be_a_link_to_a_folder_elsewhere(tmp_path: Path) -> None:
+    folder, other = photos(tmp_path / "photos"), tmp_path / "elsewhere"
+    save(other / "fox.png")
+    for row in range(9):
+        save(other / f"{row}.png")
+    (folder / "zebra").symlink_to(other, target_is_directory=True)
+    assert Task.from_images(folder).class_names[-1] == "zebra"

@@ -285,6 +285,11 @@ def test_an_export_says_what_it_lacks(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr("losszoo.prediction.export.find_spec", lambda name: None)
     with pytest.raises(losszoo.UsageError, match=r"pip install 'losszoo\[onnx\]'"):
         trained.export("model.onnx")
+    (tmp_path / "model.pt2").write_text("mine")
+    with pytest.raises(losszoo.UsageError, match=r"must be a file that is not there yet, got .*; overwrite=True"):
+        trained.export(tmp_path / "model.pt2")
+    assert (tmp_path / "model.pt2").read_text() == "mine"
+    assert trained.export(tmp_path / "model.pt2", overwrite=True).stat().st_size > 4
 
 
 def test_the_best_trial_of_a_tuning_is_loaded_alike(tmp_path: Path) -> None:

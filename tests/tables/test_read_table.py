@@ -41,6 +41,7 @@ def test_separators_are_told_from_the_line_of_names(tmp_path: Path, ending: str,
         (("0,125", "-0,250"), (0.125, -0.25)),
         (('"1,234"', '"12,345,678.5"', "7"), (1234.0, 12345678.5, 7.0)),
         (("1e3", " 2 ", "+4"), (1000.0, 2.0, 4.0)),
+        (("\u22125", "\u22122.5", "4"), (-5.0, -2.5, 4.0)),
         (("1", "NA", "n/a", "?", ""), (1.0, np.nan, np.nan, np.nan, np.nan)),
         (("TRUE", "False"), (1.0, 0.0)),
     ],
@@ -60,6 +61,7 @@ def test_words_of_a_gap_are_names_among_words(tmp_path: Path) -> None:
     )
     made = task(path)
     assert made.class_names == ("NaN", "no")
+    assert any(note.startswith("'NaN' is taken as the name of a class, of 20 rows") for note in made.notes)
     assert set(made.columns[0].values) == {"NA", "None", "DE", ""}  # type: ignore[attr-defined]
 
 
@@ -123,11 +125,27 @@ def test_a_file_that_is_no_table(tmp_path: Path, text: str, said: str) -> None:
         ),
         (("2024-01-30", "2023-02-01"), "column x must hold numbers or words, got dates.*--time x.*--drop x"),
         (("30/01/2024", "1/2/2023"), "column x must hold dates as YEAR-MONTH-DAY, got '30/01/2024'"),
+        (('"Jan 01, 2020"', '"Feb 13, 2021"'), "column x must hold dates as YEAR-MONTH-DAY, got 'Jan 01, 2020'"),
+        (("1 January 2020", "3rd May 2021"), "column x must hold dates as YEAR-MONTH-DAY, got '1 January 2020'"),
+        (("01-Jan-20", '"Wednesday, 1 July 2020"'), "column x must hold dates as YEAR-MONTH-DAY, got '01-Jan-20'"),
+        (("01.01.20", "31.12.21"), "column x must hold dates as YEAR-MONTH-DAY, got '01.01.20'"),
+        (("2000-01", "2000-12"), "column x must hold numbers or words, got dates"),
+        (("12:30:00", "2:05:10"), r"column x must hold numbers or words, got times \('12:30:00'\)"),
+        (("12:30", "2:05 pm"), "column x must hold numbers or words, got times"),
+        (("28", "(28)", "(1.5)"), r"column x must hold numbers without brackets, got '\(28\)' in row 2"),
     ],
 )
 def test_a_cell_that_is_refused_is_named(tmp_path: Path, cells: tuple[str, ...], said: str) -> None:
     with pytest.raises(losszoo.DataError, match=said):
         task(write(tmp_path / "t.csv", "x,y", *rows_of(*cells)))
+
+
+@pytest.mark.parametrize(
+    "cells", [("2019-20", "2020-21", "2011-12"), ("16:9", "4:3"), ("may", "june"), ("A\u22121", "B")]
+)
+def test_words_that_look_like_dates_are_words(tmp_path: Path, cells: tuple[str, ...]) -> None:
+    (column,) = task(write(tmp_path / "t.csv", "x,y", *rows_of(*cells))).columns  # type: ignore[attr-defined]
+    assert set(column.values) == set(cells)
 
 
 def test_another_encoding_is_refused_with_the_byte(tmp_path: Path) -> None:

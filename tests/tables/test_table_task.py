@@ -172,6 +172,89 @@ def test_what_cannot_help_is_left_out_and_told() -> None:
     assert "copy: each of its values has one value of y" in told
 
 
+MIXED = np.random.default_rng(1).permutation(60)
+
+
+@pytest.mark.parametrize(
+    ("name", "numbers"),
+    [
+        ("CustomerId", 15_000_000 + 7 * MIXED),
+        ("customerID", 15_000_000 + 7 * MIXED),
+        ("customerid", 15_000_000 + 7 * MIXED),
+        ("EmployeeNumber", 3 * MIXED),
+        ("Patient Nr.", 3 * MIXED),
+        ("No", 3 * MIXED),
+        ("id_of_order", 3 * MIXED),
+        ("user_id", np.where(MIXED < 3, 0, 5 * MIXED)),  # a few come twice
+        ("passenger", 1 + MIXED),  # whole numbers without a gap
+    ],
+)
+def test_an_identifier_is_left_out_and_told(name: str, numbers: Any) -> None:
+    made = table({name: numbers, "x": X, "y": ["a", "b"] * 30})
+    assert [column.name for column in made.columns] == ["x"]
+    assert any(note.startswith(f"{name}: left out, an identifier") for note in made.notes)
+
+
+@pytest.mark.parametrize("name", ["amount_paid", "grid", "No of rooms", "price", "humid", "Nonsense", "valid"])
+def test_different_whole_numbers_are_no_identifier_by_themselves(name: str) -> None:
+    assert len(table({name: 7 * MIXED, "x": X, "y": ["a", "b"] * 30}).columns) == 2
+
+
+def test_numbers_of_rows_are_told_where_some_rows_have_no_target() -> None:
+    made = table({"line": range(60), "x": X, "y": ["a", "b", None, "a", "b", "a"] * 10})
+    assert "line: left out, a number for each row, one after the other" in made.notes
+
+
+def test_a_class_that_looks_like_a_gap_is_told() -> None:
+    sex = ["male", "female", "NA"] * 20
+    said = "'NA' is taken as the name of a class, of 20 rows; where it stands for a gap"
+    assert any(said in note for note in table({"x": X, "y": sex}).notes)
+    assert any(said in note for note in losszoo.Task.from_arrays(X[:, None], sex).notes)
+    with pytest.raises(losszoo.DataError, match=r"class '\?' of y must have at least 3 rows.*leave the target empty"):
+        table({"x": X, "y": ["a", "b"] * 29 + ["?", "a"]}).parts()
+
+
+SIZES = [
+    (553, 397, 38, 23, 9, 6, 3, 2, 2, 2),  # planets by method of discovery
+    (900, 40, 30, 20, 10),
+    (300, 200, 90, 90, 90, 90, 90, 50),
+]
+
+
+@pytest.mark.parametrize("sizes", SIZES)
+@pytest.mark.parametrize("labelled", [False, True])
+def test_uneven_groups_are_shared_by_rows(sizes: tuple[int, ...], labelled: bool) -> None:
+    groups = np.random.default_rng(0).permutation(np.repeat(np.arange(len(sizes)), sizes))
+    rows = len(groups)
+    target = ["a", "b"] * (rows // 2) + ["a"] * (rows % 2) if labelled else np.random.default_rng(1).normal(size=rows)
+    made = table({"x": np.random.default_rng(2).normal(size=rows), "who": groups, "y": target}, group="who")
+    for seed in range(3):
+        parts = made.parts(seed)
+        assert sorted(np.concatenate(parts)) == list(range(rows))
+        assert sum(len(set(groups[part])) for part in parts) == len(sizes)
+        assert min(map(len, parts)) > 0
+        assert len(parts[0]) == max(map(len, parts))
+        shares = np.array([len(part) / rows for part in parts])
+        told = any("too uneven" in note and f"train {len(parts[0])}," in note for note in made.notes)
+        assert told == (np.abs(shares - (0.64, 0.16, 0.2)).sum() > 0.2) or seed
+        assert sizes is not SIZES[2] or not told
+
+
+def test_too_few_rows_for_the_classes_are_told() -> None:
+    many = [f"c{row % 20}" for row in range(60)]
+    said = r"got 60 to draw a fifth of, whose 12 cannot hold 20 classes"
+    with pytest.raises(losszoo.DataError, match=said):
+        table({"x": X, "y": many}).parts()
+    with pytest.raises(losszoo.DataError, match=said):
+        losszoo.Task.from_arrays(X[:, None], many).splits()
+
+
+def test_months_of_years_part_the_rows_by_time() -> None:
+    months = [f"{year}-{month:02d}" for year in range(2000, 2005) for month in range(1, 13)]
+    train, val, test = table({"x": X, "month": months, "y": ["a", "b"] * 30}, time="month").parts()
+    assert [*train, *val, *test] == list(range(60))
+
+
 def test_a_copy_of_the_target_is_trained_and_told() -> None:
     numbers = RNG.normal(size=60)
     words = np.array(["a", "b"] * 30)

@@ -107,6 +107,7 @@ def test_of_a_frozen_model_only_the_loss_learns() -> None:
         losszoo.accumulate(loss, model, torch.split(ROWS, 7), LABELS)
 
 
+@pytest.mark.filterwarnings("ignore:the model has a BatchNorm")
 def test_both_passes_draw_the_same_and_statistics_move_once() -> None:
     """Beside the same parts with their graphs in memory together."""
     model, loss = Draws(), losszoo.create("sup-con")
@@ -124,6 +125,19 @@ def test_both_passes_draw_the_same_and_statistics_move_once() -> None:
     assert_same(found[0], expected[0])
     torch.testing.assert_close(found[1], expected[1])
     assert found[2] == expected[2]
+
+
+def test_a_batchnorm_in_training_is_told_as_parts_are_not_the_whole() -> None:
+    """In evaluation its rows do not see each other, and torch's own backward through the whole gives the same."""
+    model, loss = nn.Sequential(nn.Linear(5, 8), nn.BatchNorm1d(8)), losszoo.create("sup-con")
+    with pytest.warns(UserWarning, match=r"BatchNorm in training.* the gradient is not that of the whole batch"):
+        losszoo.accumulate(loss, model, torch.split(ROWS, 8), LABELS)
+    losszoo.accumulate(loss, model, [ROWS], LABELS)  # one part is the whole
+    model.eval().zero_grad()
+    loss(model(ROWS), LABELS).backward()
+    expected = gradients(model)
+    losszoo.accumulate(loss, model, torch.split(ROWS, 8), LABELS)
+    assert_same(gradients(model), expected)
 
 
 def test_under_autocast() -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from losszoo.common.text import counted
 from losszoo.errors import DataError
 
 Array = npt.NDArray[Any]
@@ -27,7 +29,20 @@ _COMMAS = {
     ".": (_DECIMAL_COMMA, "decimals are written with a comma"),
 }
 _WITH_UNIT = re.compile(r"([$€£¥]|[A-Z]{3})?\s*[+-]?\d[\d.,]*\s*[^\d\s.,]{0,12}")
-_DATE = re.compile(r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}([T ].*)?|\d{1,2}[-/.]\d{1,2}[-/.]\d{4}([T ].*)?")
+# Also months of a year. A season (2019-20) is one only where it could be a month.
+_DATE = re.compile(
+    r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}([T ].*)?|\d{4}[-/](0[1-9]|1[0-2])|\d{1,2}[-/.]\d{1,2}[-/.](\d{4}|\d{2})([T ].*)?"
+)
+_MONTH = r"(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?"
+_DATE_IN_WORDS = re.compile(
+    rf"([a-z]+,? )?(\d{{1,2}}(st|nd|rd|th)?[ ./-]+{_MONTH}[ ,./-]+\d{{2,4}}|{_MONTH}[ -]+\d{{1,2}}(st|nd|rd|th)?"
+    rf"(,? +|-)\d{{4}}|{_MONTH}[ ,-]+\d{{2,4}})([T ,].*)?",
+    re.IGNORECASE,
+)
+_TIME = re.compile(r"\d{1,3}:\d{2}(:\d{2}([.,]\d+)?)?( ?[ap]\.?m\.?)?", re.IGNORECASE)
+_IN_BRACKETS = re.compile(r"\([$€£¥]?\d[\d.,]*\)")
+# As programs for text write it in the place of a hyphen.
+_MINUS = re.compile(r"(^|(?<=\d[eE]))\u2212(?=\s*[\d.])")
 # Of the cells that are no gap: from so many on, the others are strangers among them.
 _MOST_OF = 0.8
 # From so many on, numbers with decimals are no words.
@@ -71,6 +86,30 @@ class Column:
 def is_yes(word: str) -> bool:
     """Whether a word of a column of yes and no is yes."""
     return word.lower() in _YES
+
+
+def is_gap_word(text: str) -> bool:
+    """Whether a word says that there is no value, in a column of numbers.
+
+    Example:
+        >>> is_gap_word("NA"), is_gap_word("Rome")
+        (True, False)
+    """
+    return text.lower() in _GAPS
+
+
+def gap_classes(counts: Mapping[str, int]) -> tuple[str, ...]:
+    """A note of each class whose name is a word for a gap.
+
+    Args:
+        counts: rows of each class, by its name.
+    """
+    return tuple(
+        f"{name!r} is taken as the name of a class, of {counted(count, 'row')}; where it stands for a gap, leave the "
+        "target of these rows empty"
+        for name, count in counts.items()
+        if is_gap_word(name)
+    )
 
 
 def shown_cell(cell: Any) -> str:
@@ -185,7 +224,7 @@ def _spelling(texts: Array, values: Array) -> tuple[str, ...]:
 def _text(cell: Any) -> str:
     """A whole number has no decimals, also where a gap elsewhere in its column has made it a float."""
     whole = isinstance(cell, float | np.floating) and float(cell).is_integer()
-    return str(int(cell)) if whole else str(cell).strip()
+    return str(int(cell)) if whole else _MINUS.sub("-", str(cell).strip())
 
 
 def _is_gap(cell: Any) -> bool:
@@ -212,7 +251,12 @@ def _of_texts(name: str, texts: Array) -> Column:
             read = _parsed(np.array([text.replace(",", comma) for text in known], dtype=object))
             column = _numbers(name, _spread(read, gaps))
             return Column(name, "numbers", column.values, (note,), comma)
-    if all(_DATE.fullmatch(text) for text in known):
+    if all(_TIME.fullmatch(text) for text in known):
+        raise DataError(
+            f"column {name} must hold numbers or words, got times ({shown_cell(known[0])}); make numbers of them "
+            f"(minutes, hours), or --drop {name}"
+        )
+    if all(_DATE.fullmatch(text) or _DATE_IN_WORDS.fullmatch(text) for text in known):
         return Column(name, "dates", _days_of_texts(name, texts, gaps))
     _refuse_strangers(name, texts, gaps, numbers)
     mixed = (f"{are_numbers.sum()} numbers among words, taken as words",) if are_numbers.mean() >= _SOME_OF else ()
@@ -259,6 +303,12 @@ def _refuse_strangers(name: str, texts: Array, gaps: Array, numbers: Array) -> N
         raise DataError(
             f"column {name} must hold numbers without anything between thousands, got {shown_cell(texts[row])} in row "
             f"{row + 1}; write numbers as 1234.5"
+        )
+    if all(_IN_BRACKETS.fullmatch(text) for text in texts[rows][~are_numbers]):
+        row = rows[~are_numbers][0]
+        raise DataError(
+            f"column {name} must hold numbers without brackets, got {shown_cell(texts[row])} in row {row + 1}; write "
+            "what is below 0 with a minus"
         )
     share, decimals = are_numbers.mean(), (numbers[are_numbers] != np.round(numbers[are_numbers])).any()
     if share >= (_SOME_OF if decimals else _MOST_OF):

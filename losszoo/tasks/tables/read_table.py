@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import re
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -13,11 +14,15 @@ from typing import Any
 from losszoo.common.files import check_regular
 from losszoo.common.text import in_one_line, kind_name
 from losszoo.errors import DataError, UsageError, suggest
+from losszoo.tasks.tables.first_line import FirstLine, judge_first_line
 
 # The separator that an ending promises; None where the file has none.
 ENDINGS: Mapping[str, str | None] = MappingProxyType({".csv": ",", ".tsv": "\t", ".parquet": None, ".pq": None})
 _SEPARATORS = (",", ";", "\t", "|")
 _FIRST_BYTES = 65_536
+_TRIED_LINES = 50
+_SHOWN = 5
+_LONGEST = 60
 
 
 def is_table(text: str) -> bool:
@@ -62,8 +67,14 @@ def read_table(table: Any) -> tuple[Any, tuple[str, ...]]:
         frame, notes = _from_file(Path(table))
     else:
         raise UsageError(f"a table must be the path of a file or a pandas DataFrame, got {kind_name(table)}")
+    written = all(isinstance(name, str) for name in frame.columns)
     frame.columns = [str(name).strip() for name in frame.columns]
     _check(where, frame)
+    if isinstance(table, pandas.DataFrame) and written:
+        first = judge_first_line(list(frame.columns), frame)
+        if first.is_row:
+            raise _row_for_names(where, list(frame.columns), "read it with header=None, then name its columns")
+        notes = _noted_names(where, list(frame.columns), first)
     return frame, notes
 
 
@@ -107,6 +118,7 @@ def _from_parquet(path: Path) -> Any:
 
 
 def _from_text(path: Path, promised: str) -> tuple[Any, tuple[str, ...]]:
+    _refuse_line_before_names(path)
     separator = _separator(path, promised)
     names = _names(path, separator)
     try:
@@ -117,19 +129,73 @@ def _from_text(path: Path, promised: str) -> tuple[Any, tuple[str, ...]]:
         raise DataError(f"{path} cannot be read as a table: {in_one_line(error)}") from error
     if not isinstance(frame.index, _pandas().RangeIndex):  # what pandas makes of a first cell without a name
         raise DataError(
-            f"{path} must have {len(names)} cells in each row, as many as names, got more; name every column"
+            f"{path} must have {len(names)} cells in each row, as many as names, got more; name every column, and "
+            "delete what stands before the line of names"
         )
+    first = judge_first_line(names, frame)
+    if first.is_row:
+        raise _row_for_names(str(path), names, "add a line of names")
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise DataError(f"columns of {path} must have different names, got {twice[0]!r} twice; rename one of them")
     notes = () if separator == promised else (f"columns of {path.name} are separated by {separator!r}",)
-    return frame, notes
+    return frame, (*notes, *_noted_names(path.name, names, first))
+
+
+def _row_for_names(where: str, names: Sequence[str], step: str) -> DataError:
+    return DataError(
+        f"the first line of {where} must name the columns, got a row like those below it ({', '.join(names[:_SHOWN])}, "
+        f"...); {step}"
+    )
+
+
+def _noted_names(where: str, names: Sequence[str], first: FirstLine) -> tuple[str, ...]:
+    shown = ", ".join([*names[:_SHOWN], *["..."] * (len(names) > _SHOWN)])
+    return (f"{where}: its first line is taken for the names of the columns: {shown}",) if first.may_be else ()
+
+
+def _refuse_line_before_names(path: Path) -> None:
+    """What programs write before the line of names, each refused by what it is."""
+    first, second = (*_first_lines(path), "")[:2]
+    if re.fullmatch(r'"?sep=.{0,2}"?', first.strip(), re.IGNORECASE):
+        raise DataError(
+            f"the first line of {path} must name the columns, got {first.strip()!r}, which tells a spreadsheet what "
+            "stands between cells; delete that line"
+        )
+    alike = any(0 < first.count(one) == second.count(one) for one in _SEPARATORS)
+    if first.startswith("#") and not alike:
+        raise DataError(
+            f"the first line of {path} must name the columns, got a comment ({first[:_LONGEST].strip()}); delete the "
+            "lines that begin with #"
+        )
+
+
+def _first_lines(path: Path) -> list[str]:
+    """Those of the first bytes, but for one that is cut there; at least one."""
+    with path.open("rb") as file:
+        lines = file.read(_FIRST_BYTES).decode("utf-8-sig", errors="replace").splitlines()
+        return (lines[:-1] if file.read(1) else lines) or lines or [""]
 
 
 def _separator(path: Path, promised: str) -> str:
-    """The one that the ending promises, unless the line of names has none of it and more of another one."""
-    with path.open("rb") as file:
-        line = file.read(_FIRST_BYTES).partition(b"\n")[0].decode("utf-8-sig", errors="replace")
-    if promised in line:
-        return promised
-    return max((promised, *_SEPARATORS), key=line.count)
+    """The one that parts each of the first lines into the same number of cells, into most where several do.
+
+    Where none does, it is the promised one, unless the line of names has none of it and more of another one.
+    """
+    lines = _first_lines(path)[:_TRIED_LINES]
+    widths = {one: _widths(lines, one) for one in (promised, *_SEPARATORS)}
+    even = {one: cells[0] for one, cells in widths.items() if len(set(cells)) == 1 and cells[0] > 1}
+    if even:
+        return max(even, key=lambda one: even[one])
+    return promised if promised in lines[0] else max(widths, key=lines[0].count)
+
+
+def _widths(lines: Sequence[str], separator: str) -> list[int]:
+    """How many cells the lines have; that of a table whose cells hold ends of lines are as they come."""
+    try:
+        return [len(cells) for cells in csv.reader(lines, delimiter=separator) if cells]
+    except csv.Error:
+        return []
 
 
 def _names(path: Path, separator: str) -> list[str]:
@@ -148,9 +214,6 @@ def _names(path: Path, separator: str) -> list[str]:
             f"the first line of {path} must name the columns, got numbers ({', '.join(names[:3])}, ...); add a line of "
             "names"
         )
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise DataError(f"columns of {path} must have different names, got {twice[0]!r} twice; rename one of them")
     return names
 
 

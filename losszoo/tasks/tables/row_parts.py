@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
@@ -9,13 +10,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from losszoo.common.text import in_one_line
 from losszoo.errors import DataError
-from losszoo.tasks.tables.columns import Column, shown_cell
+from losszoo.tasks.tables.columns import Column, is_gap_word, shown_cell
 
 Array = npt.NDArray[Any]
 Parts = tuple[Array, Array, Array]
 
 HELD_OUT = 0.2
+_SHARES = np.array([(1 - HELD_OUT) ** 2, (1 - HELD_OUT) * HELD_OUT, HELD_OUT])
+# Sums of three differences: a draw of groups within the first is taken, one beyond the second is told.
+_NEAR, _FAR, _DRAWS = 0.1, 0.2, 100
 PART_WORDS: Mapping[str, int] = MappingProxyType(
     {"train": 0, "training": 0, "val": 1, "valid": 1, "validation": 1, "dev": 1, "test": 2, "testing": 2}
 )
@@ -28,6 +33,9 @@ def random_parts(labels: Array | None, count: int, seed: int) -> Parts:
         labels: (N,) that every part holds in the same shares; None where there are none.
         count: N.
         seed: of the split.
+
+    Raises:
+        DataError: as :func:`held_out`.
     """
     rest, test = held_out(np.arange(count), labels, seed)
     train, val = held_out(rest, labels, seed)
@@ -48,18 +56,36 @@ def check_classes(what: str, labels: Array, class_names: Sequence[str], parts: i
     """
     seen, counts = np.unique(labels, return_counts=True)
     if counts.min() < parts:
+        name = class_names[seen[counts.argmin()]]
+        step = "join it with another class"
+        if is_gap_word(name):
+            step = "leave the target empty where it stands for a gap"
         raise DataError(
-            f"class {class_names[seen[counts.argmin()]]!r} of {what} must have at least {parts} rows, one for each "
-            f"part, got {counts.min()}; leave its rows out, or join it with another class"
+            f"class {name!r} of {what} must have at least {parts} rows, one for each "
+            f"part, got {counts.min()}; leave its rows out, or {step}"
         )
 
 
 def held_out(rows: Array, labels: Array | None, seed: int) -> tuple[Array, Array]:
-    """The rows that stay, and a fifth of them drawn, every class with the same share."""
+    """The rows that stay, and a fifth of them drawn, every class with the same share.
+
+    Raises:
+        DataError: a fifth has fewer rows than there are classes, or there are too few rows for two parts.
+    """
     from sklearn.model_selection import train_test_split  # type: ignore[import-untyped, unused-ignore]
 
     strata = None if labels is None else labels[rows]
-    kept, held = train_test_split(rows, test_size=HELD_OUT, random_state=seed, stratify=strata)
+    fifth, classes = math.ceil(HELD_OUT * len(rows)), 0 if strata is None else len(np.unique(strata))
+    if fifth < classes:
+        raise DataError(
+            f"the rows must be enough for a row of each class in every part, got {len(rows)} to draw a fifth of, whose "
+            f"{fifth} cannot hold {classes} classes; give more rows, join classes, or name the rows of each part "
+            "yourself"
+        )
+    try:
+        kept, held = train_test_split(rows, test_size=HELD_OUT, random_state=seed, stratify=strata)
+    except ValueError as error:  # too few rows, of which scikit-learn says how
+        raise DataError(f"the rows must be enough for three parts, got {len(rows)}: {in_one_line(error)}") from error
     return kept, held
 
 
@@ -78,8 +104,53 @@ def grouped_parts(groups: Column, labels: Array | None, seed: int) -> Parts:
             f"{len(np.unique(groups.values))}"
         )
     rest, test = _groups_apart(np.arange(len(groups.values)), groups.values, labels, seed)
-    train, val = _groups_apart(rest, groups.values, labels, seed)
+    if len(np.unique(groups.values[rest])) > 1:
+        train, val = _groups_apart(rest, groups.values, labels, seed)
+        if _distance((train, val, test)) <= _NEAR:
+            return train, val, test
+    return _parts_by_rows(groups.values, labels, seed)
+
+
+def _parts_by_rows(groups: Array, labels: Array | None, seed: int) -> Parts:
+    """Of many draws of groups, large ones first, that whose parts come nearest to their shares of the rows.
+
+    A draw by groups alone would give a part one group in five, whatever its rows.
+    """
+    names, of_rows, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    draws, best, least = np.random.default_rng(seed), np.zeros(len(names), np.int64), np.inf
+    for _ in range(_DRAWS):
+        order = np.argsort(-sizes * draws.uniform(0.5, 1.5, len(names)))
+        rows, part_of = np.zeros(3), np.zeros(len(names), np.int64)
+        for left, group in zip(range(len(names), 0, -1), order, strict=True):
+            lacking = np.flatnonzero(rows == 0)
+            open_parts = lacking if left == len(lacking) else np.arange(3)
+            after = np.abs(rows[open_parts] + sizes[group] - _SHARES[open_parts] * len(groups))
+            part_of[group] = open_parts[np.argmin(after - np.abs(rows[open_parts] - _SHARES[open_parts] * len(groups)))]
+            rows[part_of[group]] += sizes[group]
+        parts = [np.flatnonzero(part_of[of_rows] == part) for part in range(3)]
+        unlearnt = 0 if labels is None else len(np.setdiff1d(labels, labels[parts[0]]))
+        if (distance := _distance(parts) + unlearnt) < least:
+            best, least = part_of, distance
+    train, val, test = (draws.permutation(np.flatnonzero(best[of_rows] == part)) for part in range(3))
     return train, val, test
+
+
+def note_of_shares(parts: Parts) -> tuple[str, ...]:
+    """Said where groups are so uneven that no draw of them comes near to the shares."""
+    if _distance(parts) <= _FAR:
+        return ()
+    train, val, test = map(len, parts)
+    shares = ", ".join(f"{len(rows) / (train + val + test):.0%}" for rows in parts)
+    return (
+        f"groups are too uneven for parts of 64, 16 and 20 % of the rows: train {train}, val {val}, test {test} rows "
+        f"({shares})",
+    )
+
+
+def _distance(parts: Sequence[Array]) -> float:
+    """The sum of the differences between shares of rows and what they should be."""
+    rows = np.array([len(part) for part in parts])
+    return float(np.abs(rows / rows.sum() - _SHARES).sum())
 
 
 def _groups_apart(rows: Array, groups: Array, labels: Array | None, seed: int) -> tuple[Array, Array]:

@@ -14,7 +14,7 @@ from losszoo.common.files import check_regular
 from losszoo.common.text import counted, kebab, kind_name, printable
 from losszoo.errors import DataError, UnknownNameError, UsageError, suggest
 from losszoo.registry.specs import TaskSpec
-from losszoo.tasks.tables.columns import Column, read_column, shown_cell
+from losszoo.tasks.tables.columns import Column, gap_classes, read_column, shown_cell
 from losszoo.tasks.tables.encoding import Encoding, fit_encoding
 from losszoo.tasks.tables.new_rows import Form, TableForm, class_values
 from losszoo.tasks.tables.read_table import ENDINGS, digest_of, digest_of_frame, read_table
@@ -23,6 +23,7 @@ from losszoo.tasks.tables.row_parts import (
     check_classes,
     grouped_parts,
     newest_parts,
+    note_of_shares,
     random_parts,
     told_parts,
 )
@@ -125,16 +126,20 @@ class TableTask(Task):
         others = [name for name in frame.columns if name not in (*options.targets, *options.drop)]
         read = {name: read_column(name, frame[name]) for name in others}
         self._aside = {name: read[name] for name in aside}
-        judged = judge([read[name] for name in others if name not in aside], targets)
+        judged = judge([read[name] for name in others if name not in aside], targets, left_out + len(frame))
         self.columns = judged.inputs
         if not self.columns:
             raise DataError(f"{where} must have a column that says something, got none beside {named}")
         gaps = (f"{counted(left_out, 'row')} without {' or '.join(options.targets)}: left out",) if left_out else ()
         told = [f"{column.name}: {note}" for column in (*targets, *self.columns) for note in column.notes]
-        alike = () if several else _alike(targets[0].name, self.class_names)
+        alike = () if several else (*_alike(targets[0].name, self.class_names), *gap_classes(self._class_counts()))
         self.notes = (*read_notes, *gaps, *alike, *told, *judged.notes)
         self.numeric = sum(column.holds != "words" for column in self.columns)
         self.spec = self._make_spec(where)
+        self._said, self.notes = self.notes, (*self.notes, *self._note_of_groups(0))
+
+    def _note_of_groups(self, seed: int) -> tuple[str, ...]:
+        return note_of_shares(self.parts(seed)) if self.options.group else ()
 
     def _make_spec(self, where: str) -> TaskSpec:
         metric, direction = deciding_metric(self.kind, self.targets)
@@ -193,17 +198,13 @@ class TableTask(Task):
             check_classes(chosen.targets[0], labels, self.class_names, _FEWEST_ROWS)
         if self.kind == "multilabel":
             labels = label_sets(self.targets)
-        try:
-            return random_parts(labels, len(self.targets), seed)
-        except ValueError as error:
-            raise DataError(
-                f"{self.spec.name} must have rows enough for three parts, got {len(self.targets)}"
-            ) from error
+        return random_parts(labels, len(self.targets), seed)
 
     def splits(self, seed: int = 0) -> Splits:
         train, val, test = self.parts(seed)
         if self.options.group:
             groups = np.unique(self._aside[self.options.group].values, return_inverse=True)[1]
+            self.notes = (*self._said, *self._note_of_groups(seed))
             self.row_groups = {"train": groups[train], "val": groups[val], "test": groups[test]}
         inputs = fit_encoding(self.columns, train).inputs({column.name: column for column in self.columns})
         return Splits(*(Split(inputs[rows], self.targets[rows]) for rows in (train, val, test)))

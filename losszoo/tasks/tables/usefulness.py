@@ -15,7 +15,13 @@ from losszoo.tasks.tables.columns import Column, shown_cell
 
 Array = npt.NDArray[Any]
 
-_ID_NAME = re.compile(r"(.*[_\W])?(id|uuid|guid|index|key|row|rownum|unnamed: \d+)", re.IGNORECASE)
+_ID_WORD = re.compile(r"id|ids|uid|uuid|guid|index|idx|key|row|rownum|no|nr|num|number|code|#")
+# Written as one word; "paid" and "grid" are none.
+_ID_AS_ONE = re.compile(
+    r"(account|case|client|customer|employee|item|member|object|order|passenger|patient|person|product|record|row|sample|"
+    r"session|student|subject|transaction|user)(id|no|nr|num|number|code|key)|unnamed: \d+"
+)
+_WORDS_OF_A_NAME = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|#")
 _FEWEST_IDS = 10
 # From so many different words a row on, words are names of rows.
 _MOST_DISTINCT = 0.9
@@ -29,8 +35,13 @@ class Judged:
     notes: tuple[str, ...]
 
 
-def judge(columns: Sequence[Column], targets: Sequence[Column]) -> Judged:
+def judge(columns: Sequence[Column], targets: Sequence[Column], rows_of_table: int) -> Judged:
     """Leave out what cannot help, and tell of what helps too well.
+
+    Args:
+        columns: those that may be inputs.
+        targets: what they predict.
+        rows_of_table: with those that have no target, which the numbers of rows count too.
 
     Raises:
         DataError: dates, which are neither numbers nor words.
@@ -43,7 +54,7 @@ def judge(columns: Sequence[Column], targets: Sequence[Column]) -> Judged:
                 f"column {column.name} must hold numbers or words, got dates; make numbers of it (its year, the days "
                 f"since a day), say --time {column.name} to split by it, or --drop {column.name}"
             )
-        why = _useless(column)
+        why = _useless(column, rows_of_table)
         if why:
             notes.append(f"{column.name}: left out, {why}")
             continue
@@ -59,7 +70,7 @@ def judge(columns: Sequence[Column], targets: Sequence[Column]) -> Judged:
     return Judged(tuple(inputs), tuple(notes))
 
 
-def _useless(column: Column) -> str:
+def _useless(column: Column, rows_of_table: int) -> str:
     known = column.known
     if not len(known):
         return "every cell is empty"
@@ -71,13 +82,23 @@ def _useless(column: Column) -> str:
         return ""
     if column.holds == "words" and different > _MOST_DISTINCT * rows:
         return f"a name for each row ({different} different words in {rows} rows)"
-    if column.holds == "numbers" and different == rows and bool((known == np.round(known)).all()):
-        counted = bool((np.diff(np.sort(known)) == 1).all()) and bool((np.diff(known) == 1).all())
-        if counted:
+    if column.holds == "numbers" and different > _MOST_DISTINCT * rows and bool((known == np.round(known)).all()):
+        counts = different == rows and known.max() - known.min() < rows_of_table
+        if counts and bool((np.diff(known) > 0).all()):
             return "a number for each row, one after the other"
-        if _ID_NAME.fullmatch(column.name):
-            return "an identifier: another whole number in each row"
+        if counts:
+            return "an identifier: whole numbers without a gap, another one in each row"
+        if _names_an_id(column.name):
+            return f"an identifier: {different} different whole numbers in {rows} rows"
     return ""
+
+
+def _names_an_id(name: str) -> bool:
+    """Whether a name begins or ends with a word for an identifier: CustomerId, customer_id, Employee Number."""
+    words = [word.lower() for word in _WORDS_OF_A_NAME.findall(name)]
+    return bool(_ID_AS_ONE.fullmatch(name.lower())) or bool(
+        words and (_ID_WORD.fullmatch(words[-1]) or words[0] in ("id", "uuid", "guid"))
+    )
 
 
 def _tells(column: Column, target: Column) -> bool:
