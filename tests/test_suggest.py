@@ -17,10 +17,10 @@ from click.testing import CliRunner
 from sklearn.datasets import make_blobs
 
 import losszoo
-from losszoo.tasks.tables.table_task import deciding_metric
 from losszoo.cli.main import main
 from losszoo.suggestion.class_order import order_of
 from losszoo.suggestion.traits import TAGS
+from losszoo.tasks.tables.table_task import deciding_metric
 
 pandas = pytest.importorskip("pandas")
 

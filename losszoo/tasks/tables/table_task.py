@@ -278,7 +278,9 @@ def _with_positive(
     if kind != "binary":
         raise UsageError(f"positive must be left out for a {kind} task, got {positive!r}: only two classes have one")
     if positive not in names:
-        raise UnknownNameError(f"positive must be a class of the target, got {positive!r}: {suggest(positive, names)}")
+        raise UnknownNameError(
+            f"positive must be a class of the target, got {positive!r}: {suggest(positive, list(names))}"
+        )
     return (kind, targets, names) if positive == names[1] else (kind, 1 - targets, names[::-1])
 
 
