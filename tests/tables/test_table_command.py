@@ -59,7 +59,7 @@ def test_info_shows_columns_and_what_is_done_with_them(tmp_path: Path) -> None:
     segments(tmp_path)
     shown = losszoo(tmp_path, "info", "own.csv", "--target", "segment")
     for words in (
-        "kind    binary",
+        "kind      binary",
         "bronze",
         "age     numbers",
         "city    words",
