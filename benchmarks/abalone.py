@@ -138,8 +138,8 @@ def score(model: Model, data: Prepared, similarity: str) -> dict[str, dict[str, 
             scores[f"k={k}"] = accuracy(rows.targets.numpy(), votes.argmax(1).numpy())
     rules = {"k chosen": Prediction("embedding"), "soft": Prediction("neighbors", similarity=similarity)}
     for rule, prediction in rules.items():
-        for part, metrics in prediction.score(model, data, ("val", "test"), DECIDING).items():
-            found[part][rule] = metrics["accuracy"]
+        for part, judged in prediction.judge(model, data, ("val", "test"), DECIDING)[0].items():
+            found[part][rule] = judged.metrics["accuracy"]
     return {part: {rule: round(value, 5) for rule, value in scores.items()} for part, scores in found.items()}
 
 
