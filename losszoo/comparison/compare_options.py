@@ -17,8 +17,7 @@ from losszoo.registry.expressions import parse
 from losszoo.registry.registry import installed
 from losszoo.registry.specs import TaskSpec
 from losszoo.tasks.metric_choice import judged, name_of_metric, several
-from losszoo.tasks.tables.read_table import is_table
-from losszoo.tasks.task import TABLE_OPTIONS
+from losszoo.tasks.tables.read_table import TABLE_OPTIONS, is_table
 from losszoo.training.result_options import ResultOptions
 
 # The options of a run that decide its result, with their defaults.

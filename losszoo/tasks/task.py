@@ -23,10 +23,6 @@ _DATASETS = "losszoo.tasks.dataset_task:make_dataset_task"
 _IMAGES = "losszoo.tasks.image_task:make_image_task"
 
 
-# What is said of a table, and not of a run.
-TABLE_OPTIONS = ("target", "kind", "split", "group", "time", "drop", "positive")
-
-
 class Split(NamedTuple):
     """One part of the data. ``inputs``: (N, ...) float32. ``targets``: (N,) int64 labels, (N,) float32 numbers, (N, K)
     of several outputs or (N, 1, H, W) float32 masks, by the kind of the task."""

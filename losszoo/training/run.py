@@ -13,7 +13,8 @@ from losszoo.common.interrupt import Interrupt
 from losszoo.common.seeding import isolated, with_threads
 from losszoo.errors import UsageError, is_out_of_memory, suggest
 from losszoo.pairs.distributed.collectives import World
-from losszoo.tasks.task import TABLE_OPTIONS, Task
+from losszoo.tasks.tables.read_table import TABLE_OPTIONS
+from losszoo.tasks.task import Task
 from losszoo.training.build_loss import device_of
 from losszoo.training.distributed import agreed, joined
 from losszoo.training.evaluation.one_class import KINDS, one_class_of, told_of_one_class

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from losszoo.errors import UsageError, suggest
-from losszoo.tasks.task import TABLE_OPTIONS
+from losszoo.tasks.tables.read_table import TABLE_OPTIONS
 from losszoo.tuning.storage import require_optuna
 from losszoo.tuning.study import Counts, best_of, clear_dead, count, database, enqueue_default, open_study, snapshot
 from losszoo.tuning.trial import folder_of

@@ -9,12 +9,17 @@ from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from losszoo.common.files import check_regular
 from losszoo.common.text import in_one_line, kind_name
 from losszoo.errors import DataError, UsageError, suggest
-from losszoo.tasks.tables.first_line import FirstLine, judge_first_line
+
+if TYPE_CHECKING:
+    from losszoo.tasks.tables.first_line import FirstLine
+
+# What is said of a table, and not of a run.
+TABLE_OPTIONS = ("target", "kind", "split", "group", "time", "drop", "positive")
 
 # The separator that an ending promises; None where the file has none.
 ENDINGS: Mapping[str, str | None] = MappingProxyType({".csv": ",", ".tsv": "\t", ".parquet": None, ".pq": None})
@@ -71,6 +76,8 @@ def read_table(table: Any) -> tuple[Any, tuple[str, ...]]:
     frame.columns = [str(name).strip() for name in frame.columns]
     _check(where, frame)
     if isinstance(table, pandas.DataFrame) and written:
+        from losszoo.tasks.tables.first_line import judge_first_line  # loads numpy
+
         first = judge_first_line(list(frame.columns), frame)
         if first.is_row:
             raise _row_for_names(where, list(frame.columns), "read it with header=None, then name its columns")
@@ -132,6 +139,8 @@ def _from_text(path: Path, promised: str) -> tuple[Any, tuple[str, ...]]:
             f"{path} must have {len(names)} cells in each row, as many as names, got more; name every column, and "
             "delete what stands before the line of names"
         )
+    from losszoo.tasks.tables.first_line import judge_first_line  # loads numpy
+
     first = judge_first_line(names, frame)
     if first.is_row:
         raise _row_for_names(str(path), names, "add a line of names")
