@@ -7,6 +7,7 @@ a real process and a child of this one: it has its own streams, session and exit
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import os
 import pickle
@@ -66,14 +67,17 @@ def _server() -> socket.socket | None:
         # The allocator of pyarrow would start a thread.
         environment = {**os.environ, "JE_ARROW_MALLOC_CONF": "background_thread:false"}
         options = {"pass_fds": [theirs.fileno()], "stdin": subprocess.DEVNULL, "env": environment}
-        _SERVERS.append(subprocess.Popen(command, **options))
+        server = subprocess.Popen(command, **options)
+
+    @atexit.register
+    def end() -> None:  # it ends when nobody can ask any more
+        ours.close()
+        server.wait()
+
     if pickle.loads(ours.recv(100)) > 1:
         ours.close()
         return None
     return ours
-
-
-_SERVERS: list[subprocess.Popen[bytes]] = []
 
 
 class Popen(subprocess.Popen):  # type: ignore[type-arg]

@@ -205,7 +205,7 @@ def test_a_loss_of_anybody_is_suggested_by_its_tag_and_the_command_works(tmp_pat
     said = shell("losszoo suggest 'my grades.csv' --target grade")
     lines = said.splitlines()
     assert max(map(len, lines)) <= 80
-    assert "  note: 1 row without a grade: left out" in lines
+    assert "  note: 1 row without grade: left out" in lines
     assert any(line.startswith("  squared-steps  order (tag ordinal): Squared distance") for line in lines)
     command = said[said.index("  losszoo compare --task 'my grades.csv' --target grade") :].rstrip("\n")
     assert " \\\n" in command

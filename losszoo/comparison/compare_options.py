@@ -263,7 +263,7 @@ def _check_building(
 
     for loss, task in pairs:
         try:
-            choose(loss, given[task.name], Options(**chosen), targets=True)
+            choose(loss, given[task.name], Options(**chosen), targets=True, calls=False)
         except UsageError as error:
             problems.append(str(error))
 

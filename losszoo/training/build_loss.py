@@ -68,6 +68,7 @@ def make_loss(
     expects: str | None = None,
     *,
     targets: bool = False,
+    calls: bool = True,
 ) -> SumLoss:
     """The loss as a sum, even of one term; refused where it does not fit the task.
 
@@ -79,6 +80,8 @@ def make_loss(
         expects: of a loss of one's own.
         targets: let the text name targets. A target is imported, and so runs code: True for what a person has written,
             False for what a file says.
+        calls: call a loss of the user that fits several signatures, to tell which it takes; else it is taken for what
+            the task naturally feeds.
 
     Raises:
         UntrustedError: the text names a target and may not; nothing is imported.
@@ -106,7 +109,7 @@ def make_loss(
         raise UsageError(f"a parameter must be given once, got {', '.join(twice)} in {loss!r} and in loss.{twice[0]}")
     if signature is None and {infer_signature(thing) for thing in own} == {None}:
         # No custom loss says by its arguments what it takes.
-        signature = _taken(own, spec, expects, params)
+        signature = _taken(own, spec, expects, params) if calls else installed().kinds[spec.kind].natural
     made = create(loss, signature=signature, expects=expects, **params)
     for leaf in leaves(made):
         if not leaf.rules.on_parameters and not installed().fits(leaf.signature, spec.kind):

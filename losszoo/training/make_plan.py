@@ -142,7 +142,12 @@ class Choice:
 
 
 def choose(
-    loss: str | Callable[..., Any], task: str | Task | type[Task], options: Options, *, targets: bool = False
+    loss: str | Callable[..., Any],
+    task: str | Task | type[Task],
+    options: Options,
+    *,
+    targets: bool = False,
+    calls: bool = True,
 ) -> Choice:
     """Resolve and check the names; cheap checks first, so that a wrong one costs no second.
 
@@ -151,6 +156,8 @@ def choose(
         task: a name, a target, or a task, made or its class.
         options: of the run.
         targets: let the text of the loss name targets: True for what a person has written, False for what a file says.
+        calls: call a loss of the user that fits several signatures, to tell which it takes. False where its process is
+            to outlive it: whatever it may do, as end the process, it does in its run.
     """
     loss = own_names(loss)
     spec, own = task_of(task)
@@ -167,7 +174,7 @@ def choose(
             raise UsageError("the network must be given once, got model and model.trunk; leave one out")
         overrides = replace(overrides, model={**overrides.model, "trunk": options.model})
     device = device_of(options.device)
-    built = make_loss(loss, spec, overrides.loss, options.signature, options.expects, targets=targets)
+    built = make_loss(loss, spec, overrides.loss, options.signature, options.expects, targets=targets, calls=calls)
     built = built.to(device)
     task_options = dict(overrides.task)
     split = split_seed(task_options.pop("split", 0))

@@ -110,7 +110,9 @@ def make_study_plan(loss: str | Callable[..., Any], task: Any, options: TuneOpti
     fixed = flattened(asdict(parse_overrides(options.set)))
     if options.splits > 1 and "task.split" in fixed:
         raise UsageError(f"splits must be 1 where task.split is set, got {options.splits}")
-    chosen = choose(loss, task, Options(set=fixed, epochs=options.epochs, **options.of_runs()), targets=True)
+    chosen = choose(
+        loss, task, Options(set=fixed, epochs=options.epochs, **options.of_runs()), targets=True, calls=False
+    )
     expression = Expression(loss) if isinstance(loss, str) else None
     shorthands = {"recipe.epochs": options.epochs, "recipe.class_weight": options.class_weight}
     settled = {**fixed, **{key: value for key, value in shorthands.items() if value is not None}}
