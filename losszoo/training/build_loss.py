@@ -138,9 +138,9 @@ def _taken(own: Sequence[Any], spec: TaskSpec, expects: str | None, params: Mapp
 
 def _learns_from_rows(thing: Any, signature: str, expects: str | None, params: Mapping[str, Any]) -> bool:
     """Whether some batch of one row gives the first input a gradient."""
-    batch = example_inputs(signature, expects=expects or "logits")
-    rows = len(batch[0])
     try:
+        batch = example_inputs(signature, expects=expects or "logits")
+        rows = len(batch[0])
         with isolated(0, torch.device("cpu")):
             loss = create(copy.deepcopy(thing), signature=signature, expects=expects, **params)
             for row in range(rows):
@@ -151,7 +151,7 @@ def _learns_from_rows(thing: Any, signature: str, expects: str | None, params: M
                     (slope,) = torch.autograd.grad(value, first, allow_unused=True)
                     if slope is not None and bool((slope != 0).any()):
                         return True
-    except (Exception, SystemExit):  # of the user's code, on what it may not take
+    except (Exception, SystemExit):  # of the user's code, or of a signature without an example of rows
         return False
     return False
 
