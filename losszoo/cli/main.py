@@ -16,7 +16,7 @@ from losszoo._version import __version__
 from losszoo.cli.shared_options import close_stdout, is_of_stdout, print_error, say_error
 from losszoo.cli.threads import is_of_several
 from losszoo.common.foreign_code import flush, lead_to_stderr
-from losszoo.common.interrupt import remember_interrupts
+from losszoo.common.interrupt import forget_interrupts, remember_interrupts
 from losszoo.common.text import in_one_line
 from losszoo.errors import suggest
 
@@ -72,6 +72,7 @@ class LazyGroup(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; one that cannot even be read answers ``--json`` with a document too."""
         with_json = "--json" in ctx.args
+        forget_interrupts()
         try:
             return super().invoke(ctx)
         except click.ClickException as error:

@@ -20,6 +20,11 @@ def remember_interrupts() -> None:
         signal.signal(signal.SIGINT, _raise)
 
 
+def forget_interrupts() -> None:
+    """Those of a command before this one, in a process that has several, as a notebook."""
+    _RAISED.clear()
+
+
 def was_interrupted() -> bool:
     """Whether Ctrl-C has raised a KeyboardInterrupt, whatever has become of it."""
     return bool(_RAISED)

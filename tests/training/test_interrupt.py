@@ -17,8 +17,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 
 import losszoo
+from losszoo.cli.main import main
 from losszoo.common.files import read_json
 from losszoo.common.interrupt import Interrupt
 from losszoo.sklearn import LossClassifier
@@ -30,6 +32,7 @@ import sys
 from pathlib import Path
 
 import torch
+from click.testing import CliRunner
 
 TOLD = Path(__file__).with_name("steps")
 
@@ -44,6 +47,8 @@ def stuck(logits, targets):
     import signal
     import time
 
+    if len(logits) <= 8:  # the rows that show what the loss takes: training has not begun
+        return torch.nn.functional.cross_entropy(logits, targets)
     signal.raise_signal(signal.SIGINT)  # asked: the step goes on
     TOLD.write_text("asked")
     signal.raise_signal(signal.SIGINT)
@@ -215,3 +220,11 @@ def test_a_thread_leaves_signals_alone() -> None:
     thread.start()
     thread.join()
     assert seen == [(before, False)]
+
+
+def test_a_command_says_its_own_error_after_one_that_was_interrupted(tmp_path: Path) -> None:
+    (tmp_path / "my_loss.py").write_text("import signal\n\nsignal.raise_signal(signal.SIGINT)\n")
+    interrupted = CliRunner().invoke(main, ["info", f"{tmp_path}/my_loss.py:any"])
+    assert (interrupted.exit_code, "interrupted" in interrupted.stderr) == (1, True)
+    unknown = CliRunner().invoke(main, ["info", "no-such-loss"])
+    assert (unknown.exit_code, "no-such-loss" in unknown.stderr) == (2, True), unknown.output

@@ -139,7 +139,9 @@ def test_the_document_holds_plain_data(out: str) -> None:
         *("loss", "task", "metric", "direction", "trials", "best", "default", "importance"),
         *("storage", "study", "status", "elsewhere", "seconds"),
     }
-    assert set(document["best"]) == {"number", "value", "values", "params", "loss", "settings", "command", "run_dir"}
+    assert set(document["best"]) == {
+        *("number", "value", "values", "params", "loss", "settings", "command", "run_dir", "notes"),
+    }
     assert document["trials"] == {
         "complete": tuning.counts.complete,
         "pruned": tuning.counts.pruned,
