@@ -21,12 +21,12 @@ def remember_interrupts() -> None:
 
 
 def forget_interrupts() -> None:
-    """Those of a command before this one, in a process that has several, as a notebook."""
+    """Begin a new command: Ctrl-C of one before it, in the same process, is no reason for its errors."""
     _RAISED.clear()
 
 
 def was_interrupted() -> bool:
-    """Whether Ctrl-C has raised a KeyboardInterrupt, whatever has become of it."""
+    """Whether Ctrl-C has raised a KeyboardInterrupt since the command began, whatever has become of it."""
     return bool(_RAISED)
 
 

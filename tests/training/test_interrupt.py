@@ -22,7 +22,7 @@ from click.testing import CliRunner
 import losszoo
 from losszoo.cli.main import main
 from losszoo.common.files import read_json
-from losszoo.common.interrupt import Interrupt
+from losszoo.common.interrupt import Interrupt, remember_interrupts
 from losszoo.sklearn import LossClassifier
 from losszoo.tuning.trial import Running
 
@@ -32,7 +32,6 @@ import sys
 from pathlib import Path
 
 import torch
-from click.testing import CliRunner
 
 TOLD = Path(__file__).with_name("steps")
 
@@ -222,6 +221,16 @@ def test_a_thread_leaves_signals_alone() -> None:
     assert seen == [(before, False)]
 
 
+@pytest.fixture
+def remembered() -> Iterator[None]:
+    """As in a process of the command line."""
+    before = signal.getsignal(signal.SIGINT)
+    remember_interrupts()
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("remembered")
 def test_a_command_says_its_own_error_after_one_that_was_interrupted(tmp_path: Path) -> None:
     (tmp_path / "my_loss.py").write_text("import signal\n\nsignal.raise_signal(signal.SIGINT)\n")
     interrupted = CliRunner().invoke(main, ["info", f"{tmp_path}/my_loss.py:any"])
