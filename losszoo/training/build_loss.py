@@ -24,7 +24,7 @@ from losszoo.losses.sums.sum_loss import SumLoss, Term
 from losszoo.pairs.pairwise_loss import PairwiseLoss
 from losszoo.registry.compatibility import check_fit, example_for, targets_of, tasks_for
 from losszoo.registry.compatibility import leaves as calls_of
-from losszoo.registry.expressions import parse
+from losszoo.registry.expressions import Weighted, parse
 from losszoo.registry.import_target import resolve
 from losszoo.registry.registry import installed
 from losszoo.registry.specs import TaskSpec
@@ -87,6 +87,7 @@ def make_loss(
         UntrustedError: the text names a target and may not; nothing is imported.
         UsageError: the loss cannot be made, or does not fit.
     """
+    terms: Sequence[Weighted] = ()
     if isinstance(loss, str):
         terms = parse(loss)
         named = targets_of(terms)
@@ -101,12 +102,7 @@ def make_loss(
         own = [] if isinstance(loss, Loss | SumLoss) else [loss]
         if params and isinstance(loss, nn.Module):
             raise UsageError(f"loss. settings must be left out for a loss that is made, got {', '.join(params)}")
-    for name in params:
-        if name in _OPTIONS:
-            raise UsageError(f"loss.{name} must be a parameter of the loss, got {name}, an option of losszoo.create")
-    twice = [name for name in params if isinstance(loss, str) for term in terms if name in term.call.arguments]
-    if twice:
-        raise UsageError(f"a parameter must be given once, got {', '.join(twice)} in {loss!r} and in loss.{twice[0]}")
+    _check_settings(loss, terms, params)
     if signature is None and {infer_signature(thing) for thing in own} == {None}:
         # No custom loss says by its arguments what it takes.
         signature = _taken(own, spec, expects, params) if calls else installed().kinds[spec.kind].natural
@@ -119,6 +115,20 @@ def make_loss(
                 f"Try {example_for(installed(), spec)}, or say --signature"
             )
     return made if isinstance(made, SumLoss) else SumLoss([Term(str(made.identity), made)])
+
+
+def _check_settings(loss: str | Callable[..., Any], terms: Sequence[Weighted], params: Mapping[str, Any]) -> None:
+    """Refuse ``loss.`` settings that are no parameters of the loss, or are in its text too.
+
+    Raises:
+        UsageError: one is.
+    """
+    for name in params:
+        if name in _OPTIONS:
+            raise UsageError(f"loss.{name} must be a parameter of the loss, got {name}, an option of losszoo.create")
+    twice = [name for name in params for term in terms if name in term.call.arguments]
+    if twice:
+        raise UsageError(f"a parameter must be given once, got {', '.join(twice)} in {loss!r} and in loss.{twice[0]}")
 
 
 def _taken(own: Sequence[Any], spec: TaskSpec, expects: str | None, params: Mapping[str, Any]) -> str:

@@ -44,7 +44,7 @@ from losszoo.training.result_options import RESULT_OPTIONS
 from losszoo.training.run_folder.code_digest import digest_of_code
 from losszoo.training.run_folder.run_folder import Record
 from losszoo.training.run_options import Options
-from losszoo.training.settings import apply, parse_overrides, split_seed
+from losszoo.training.settings import Overrides, apply, parse_overrides, split_seed
 
 # Raised whenever run folders of the older number can no longer be resumed.
 FORMAT = 4
@@ -162,17 +162,7 @@ def choose(
     loss = own_names(loss)
     spec, own = task_of(task)
     metrics = metrics_of(spec, options.metric, owner_of(spec))
-    overrides = parse_overrides(options.set)
-    for name in ("epochs", "class_weight"):
-        value = getattr(options, name)
-        if value is not None:
-            if name in overrides.recipe:
-                raise UsageError(f"{name} must be given once, got {name} and recipe.{name}; leave one out")
-            overrides = replace(overrides, recipe={**overrides.recipe, name: value})
-    if options.model is not None:
-        if "trunk" in overrides.model:
-            raise UsageError("the network must be given once, got model and model.trunk; leave one out")
-        overrides = replace(overrides, model={**overrides.model, "trunk": options.model})
+    overrides = _with_shorthands(parse_overrides(options.set), options)
     device = device_of(options.device)
     built = make_loss(loss, spec, overrides.loss, options.signature, options.expects, targets=targets, calls=calls)
     built = built.to(device)
@@ -198,6 +188,25 @@ def choose(
     twice = _balanced_twice(setup.recipe)
     notes = (*made.notes, *_unlearnable(data, made.class_names), *twice, *idle, *unclear, *odd)
     return Choice(loss, built, made, target, chosen, setup, dict(overrides.loss), options, data, metrics, notes)
+
+
+def _with_shorthands(overrides: Overrides, options: Options) -> Overrides:
+    """What has an option of its own beside ``--set``; it is given by one of them.
+
+    Raises:
+        UsageError: it is given by both.
+    """
+    for name in ("epochs", "class_weight"):
+        value = getattr(options, name)
+        if value is not None:
+            if name in overrides.recipe:
+                raise UsageError(f"{name} must be given once, got {name} and recipe.{name}; leave one out")
+            overrides = replace(overrides, recipe={**overrides.recipe, name: value})
+    if options.model is not None:
+        if "trunk" in overrides.model:
+            raise UsageError("the network must be given once, got model and model.trunk; leave one out")
+        overrides = replace(overrides, model={**overrides.model, "trunk": options.model})
+    return overrides
 
 
 def _balanced_twice(recipe: Recipe) -> tuple[str, ...]:
