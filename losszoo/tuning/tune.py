@@ -12,7 +12,7 @@ from losszoo.errors import UsageError, suggest
 from losszoo.tasks.tables.read_table import TABLE_OPTIONS
 from losszoo.tuning.storage import require_optuna
 from losszoo.tuning.study import Counts, best_of, clear_dead, count, database, enqueue_default, open_study, snapshot
-from losszoo.tuning.trial import folder_of
+from losszoo.tuning.trial import FAILED, folder_of
 from losszoo.tuning.tuning_options import TuneOptions
 from losszoo.tuning.tuning_plan import StudyPlan, make_study_plan
 from losszoo.tuning.tuning_result import Tuning, tuning_of
@@ -81,8 +81,6 @@ def tune(
 
 def search(plan: StudyPlan, on_trial: OnTrial | None = None) -> Tuning:
     """Run what a study lacks; an interrupt ends it with what there is."""
-    from optuna.trial import TrialState
-
     started = time.perf_counter()
     until = time.time() + (plan.options.timeout or math.inf)
     with database(plan):
@@ -95,11 +93,7 @@ def search(plan: StudyPlan, on_trial: OnTrial | None = None) -> Tuning:
             clear_dead(study, plan, ours=True)
         # Other processes may go on: status, counts, best and the folder that is kept are of one moment.
         now = snapshot(study)
-        # Of the trials that are complete only the best keeps its folder.
-        best = best_of(now)
-        for trial in now.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
-            if best is not None and trial.number != best.number and not plan.options.keep:
-                shutil.rmtree(folder_of(plan, trial.number), ignore_errors=True)
+        _remove_folders(now, plan)
         counts = count(now)
         if interrupted:
             status = "interrupted"
@@ -110,6 +104,20 @@ def search(plan: StudyPlan, on_trial: OnTrial | None = None) -> Tuning:
         else:
             status = "waiting" if counts.running else "stalled"
         return tuning_of(now, plan, status, time.perf_counter() - started)
+
+
+def _remove_folders(now: Study, plan: StudyPlan) -> None:
+    """Only the best trial keeps its folder, and those that failed, which may hold a crash bundle.
+
+    A process that is killed between its word to the study and the removal leaves the folder of a trial of any state.
+    """
+    from optuna.trial import TrialState
+
+    best = best_of(now)
+    kept = set() if best is None else {best.number}
+    for trial in now.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)):
+        if trial.number not in kept and FAILED not in trial.user_attrs and not plan.options.keep:
+            shutil.rmtree(folder_of(plan, trial.number), ignore_errors=True)
 
 
 def _until_enough(study: Study, plan: StudyPlan, until: float, on_trial: OnTrial | None) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 from optuna.trial import TrialState
 from quick_study import MINE, folders, plan_of, quick, trials_of
@@ -42,6 +45,23 @@ def test_a_hopeless_trial_is_pruned_and_leaves_nothing(out: str, monkeypatch: py
     assert tuning.counts.pruned >= 2
     assert tuning.counts.ended == 10
     assert len(folders(out)) == 1
+
+
+def test_a_kill_before_a_folder_is_removed_leaves_it_to_the_next_call(
+    out: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process dies between its word to the study and the removal: a folder of a trial that has long ended."""
+    monkeypatch.setattr(trial, "FEWEST_TO_PRUNE", 2)
+    monkeypatch.setattr(trial, "RUNGS", frozenset([1, 2, 4]))
+    options: dict[str, Any] = {"trials": 10, "epochs": 5, "search": ["recipe.lr=1e-7:1e-1:log"]}
+    tuning = quick(out, **options)
+    assert tuning.counts.pruned >= 2
+    (study_folder,) = {path.parent for path in Path(out).glob("*/trial-*")}
+    for number in range(10):
+        (study_folder / f"trial-{number}").mkdir(exist_ok=True)
+    quick(out, **options)
+    assert tuning.best is not None
+    assert folders(out) == [f"trial-{tuning.best.number}"]
 
 
 def test_a_trial_is_hopeless_where_half_of_all_were_better_by_that_step(
