@@ -27,10 +27,11 @@ from losszoo.doctor.inputs.mutations import Tag
 from losszoo.doctor.inputs.probes import Probe, combined, edge_cases_of, ordinary, outliers, structural
 from losszoo.doctor.remedies.try_remedies import try_remedies
 from losszoo.doctor.report.examination import SYMPTOMS, Examination, Finding, Strip
+from losszoo.doctor.silent.silent_checks import CHECKS
 from losszoo.doctor.subject.dtypes import eager, quiet, short_name
 from losszoo.doctor.subject.preliminary_notes import colder, facts
 from losszoo.doctor.subject.resolve import own_dtype, subjects_of
-from losszoo.doctor.subject.subject import Leaves, Subject, evaluate
+from losszoo.doctor.subject.subject import Subject, evaluate
 from losszoo.errors import UsageError, nearest, suggest
 from losszoo.losses.introspection import name_of
 from losszoo.losses.loss import Loss
@@ -150,7 +151,9 @@ def _diagnosed(failure: Failure, effort: Effort) -> Finding:
 def _search(search: Search, subject: Subject, dtype: torch.dtype) -> None:
     """Structural changes, the signature's edge cases, pushes, precision."""
     search.try_all(subject, [ordinary(subject)], dtype)
-    _look_for_graph(search, subject, dtype)
+    if dtype == torch.float32:
+        for check in CHECKS:
+            check(subject, search)
     search.try_all(subject, structural(subject), dtype, share=0.5)
     search.try_all(subject, combined(subject), dtype, share=0.5, needed=False)
     if subject.signature:
@@ -180,22 +183,6 @@ def _edge_cases(search: Search, subject: Subject, dtype: torch.dtype) -> Iterato
             _note_empty(search, subject, probe, dtype)
         else:
             yield probe
-
-
-def _look_for_graph(search: Search, subject: Subject, dtype: torch.dtype) -> None:
-    """A loss that no gradient leaves trains nothing, whatever its value."""
-
-    def shows(leaves: Leaves) -> bool:
-        return evaluate(subject, leaves, dtype).is_detached
-
-    cause = (
-        "no gradient reaches any input: the value was detached on its way (detach, item, numpy, argmax, round, a "
-        "comparison, no_grad, or a tensor made anew from numbers)"
-    )
-    remedy = "compute the loss from the tensors themselves, with operations that have a derivative"
-    if subject.trained and shows(subject.leaves):
-        failure = Failure(subject, "ordinary input", "vanished-gradient", dtype, subject.leaves, None, shows)
-        search.add(replace(failure, said=(cause, remedy)))
 
 
 def _note_empty(search: Search, subject: Subject, probe: Probe, dtype: torch.dtype) -> None:

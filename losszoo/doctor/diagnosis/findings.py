@@ -40,7 +40,7 @@ def finding_of(failure: Failure, clock: Effort) -> Finding:
 
 def bare_finding(failure: Failure) -> Finding:
     """A failure as it was found, where no time is left to shrink its input or to try a remedy."""
-    site = failure.blame.site if failure.blame else Site("")
+    site = failure.blame.site if failure.blame else failure.site or Site("")
     raised = in_one_line(failure.error) if failure.error is not None else ""
     leaves = cast(failure.leaves, failure.dtype)
     return Finding(

@@ -20,6 +20,7 @@ from losszoo.doctor.subject.input_kinds import is_change_of_values
 from losszoo.doctor.subject.subject import Leaves, Outcome, Subject, evaluate
 from losszoo.errors import is_out_of_memory
 from losszoo.tracing.culprit import Blame
+from losszoo.tracing.tape import Site
 
 # A loss that fails everywhere has told all it can.
 _MOST_FAILURES = 8
@@ -43,7 +44,8 @@ class Failure:
         shows: whether other leaves fail in the same way; by default, whether they show the same symptom.
         accept: whether an outcome is a cure; by default, whether it is finite and near the truth.
         error: what was raised.
-        said: cause and remedy, where no operation is to blame.
+        said: cause and remedy, where no number is wrong.
+        site: operation and line, where no number is wrong.
         tags: of the probe.
     """
 
@@ -57,6 +59,7 @@ class Failure:
     accept: Callable[[Outcome], bool] | None = None
     error: Exception | None = None
     said: tuple[str, str] | None = None
+    site: Site | None = None
     tags: Tags = frozenset()
 
     def fails_on(self, leaves: Leaves) -> bool:
@@ -185,7 +188,9 @@ class Search:
 
     def add(self, failure: Failure) -> None:
         """Keep a failure, unless the same operation on the same line is to blame for one already."""
-        key = failure.blame.key if failure.blame is not None else (failure.symptom, str(failure.error))
+        key: tuple[Any, ...] = (failure.symptom, failure.site, str(failure.error))
+        if failure.blame is not None:
+            key = failure.blame.key
         if key in self.failures:
             self._without_news += 1
             return

@@ -7,7 +7,19 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 # The worst first.
-SYMPTOMS = ("nan-loss", "inf-loss", "nan-gradient", "inf-gradient", "vanished-gradient", "inaccurate", "raises")
+SYMPTOMS = (
+    "nan-loss",
+    "inf-loss",
+    "nan-gradient",
+    "inf-gradient",
+    "no-gradient",
+    "wrong-gradient",
+    "broadcast",
+    "misuse",
+    "vanished-gradient",
+    "inaccurate",
+    "raises",
+)
 
 
 @dataclass(frozen=True)

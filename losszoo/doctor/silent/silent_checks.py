@@ -1,0 +1,14 @@
+"""Every check for a silent fault, in the order in which they run on the ordinary input."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from losszoo.doctor.diagnosis.search import Search
+from losszoo.doctor.silent.no_gradient import look_for_no_gradient
+from losszoo.doctor.subject.subject import Subject
+
+# A check adds failures (``search.add``) or notes (``search.note``) about a subject. It computes in float32.
+Check = Callable[[Subject, Search], None]
+
+CHECKS: tuple[Check, ...] = (look_for_no_gradient,)
