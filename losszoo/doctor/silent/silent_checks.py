@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from losszoo.doctor.diagnosis.search import Search
+from losszoo.doctor.silent.activation_twice import look_for_misuse
 from losszoo.doctor.silent.lost_pairing import look_for_lost_pairing
 from losszoo.doctor.silent.lost_term import look_for_lost_terms
 from losszoo.doctor.silent.no_gradient import look_for_no_gradient
@@ -21,4 +22,5 @@ CHECKS: tuple[Check, ...] = (
     look_for_untrained_networks,
     look_for_swallowed_batches,
     look_for_lost_pairing,
+    look_for_misuse,
 )
