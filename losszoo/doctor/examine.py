@@ -17,6 +17,7 @@ from losszoo.common.timeouts import TimeUpError
 from losszoo.doctor.diagnosis.accuracy import inaccuracies
 from losszoo.doctor.diagnosis.findings import bare_finding, finding_of
 from losszoo.doctor.diagnosis.judge import symptom_of
+from losszoo.doctor.diagnosis.pushed_away import vanished_when_pushed
 from losszoo.doctor.diagnosis.scale_sweep import strips
 from losszoo.doctor.diagnosis.search import Failure, Search
 from losszoo.doctor.diagnosis.vanished_gradient import vanished
@@ -170,6 +171,8 @@ def _search(search: Search, subject: Subject, dtype: torch.dtype) -> None:
         if subject.signature:
             for failure in vanished(subject, search.clock):
                 search.add(failure)
+        for failure in vanished_when_pushed(subject, search.clock, search.note):
+            search.add(failure)
 
 
 def _edge_cases(search: Search, subject: Subject, dtype: torch.dtype) -> Iterator[Probe]:

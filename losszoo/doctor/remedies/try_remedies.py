@@ -17,7 +17,7 @@ from losszoo.doctor.effort import Effort
 from losszoo.doctor.remedies.kin import Kin, Known
 from losszoo.doctor.remedies.rewrites import REWRITES
 from losszoo.doctor.remedies.spelling import SpelledTape, Spelling, spelling_of
-from losszoo.doctor.remedies.table import FORMS, IN_FLOAT32, WITHOUT_NAN
+from losszoo.doctor.remedies.table import FORMS, GRADIENT_KEPT, IN_FLOAT32, WITHOUT_NAN
 from losszoo.doctor.remedies.writing import Remedy, Writing
 from losszoo.doctor.subject.subject import Leaves, Outcome, evaluate, is_floating
 from losszoo.tracing.authors import place_of
@@ -129,7 +129,7 @@ def try_remedies(failure: Failure, clock: Effort) -> Trial:
     advice = Trial(_ADVICE.get(failure.blame.why, GENERAL), None)
     watch = Substituting({})
     evaluate(failure.subject, failure.leaves, failure.dtype, mode=watch, gradients=False)
-    kin = Kin(failure.subject, failure.dtype)
+    kin = _kin_of(failure, failure.blame)
     harmless = None
     for key, remedy in _proposals(failure, failure.blame, watch):
         if clock.over():
@@ -148,6 +148,13 @@ def try_remedies(failure: Failure, clock: Effort) -> Trial:
     return advice if harmless is None else Trial(harmless, False)
 
 
+def _kin_of(failure: Failure, blame: Blame) -> Kin:
+    """A clamp that takes the gradient does so on some ordinary inputs too, where it may come back."""
+    if blame.why == "clamped":
+        return Kin(failure.subject, failure.dtype, failure.fails_on)
+    return Kin(failure.subject, failure.dtype)
+
+
 def _proposals(failure: Failure, blame: Blame, tape: SpelledTape) -> Iterator[tuple[Key, Remedy]]:
     """Forms for the operation that shows the fault, for the one to blame, and for those that use it.
 
@@ -162,6 +169,9 @@ def _proposals(failure: Failure, blame: Blame, tape: SpelledTape) -> Iterator[tu
 
 
 def _forms(failure: Failure, blame: Blame) -> Iterator[tuple[Record, Remedy]]:
+    if blame.why == "clamped":
+        yield blame.record, GRADIENT_KEPT
+        return
     nan = next((r for r in blame.tape.records if any(bool(x.isnan().any()) for x in r.inputs)), None)
     if nan is not None and any(bool(x.isnan().any()) for x in failure.leaves if is_floating(x)):
         yield from ((nan, form) for form in WITHOUT_NAN)
