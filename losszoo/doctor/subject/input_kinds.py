@@ -8,9 +8,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_leaves
 
-from losszoo.doctor.subject.subject import Subject, is_given
+from losszoo.doctor.subject.subject import Subject
+from losszoo.doctor.subject.trained_leaves import is_given, leaf_names
 from losszoo.losses.signatures import TABLE
 
 # So few numbers of one sign, or within [-1, 1], are chance.
@@ -65,7 +65,7 @@ class Leaf:
 
 def leaves_of(subject: Subject) -> list[Leaf]:
     """Every tensor of the ordinary input, with its kind."""
-    owners = [name for name, value in zip(subject.names, subject.inputs, strict=True) for _ in tree_leaves(value)]
+    owners = leaf_names(subject.inputs, subject.names)
     leaves = [
         _leaf(subject, index, name, tensor)
         for index, (name, tensor) in enumerate(zip(owners, subject.leaves, strict=True))
