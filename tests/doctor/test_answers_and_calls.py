@@ -82,14 +82,15 @@ def test_the_loss_inside_an_answer(name: str) -> None:
     assert finding.verified is True
     taken = TAKEN.get(name, code.replace('"', "'"))
     assert any(note.startswith(f"{taken} of the ") or note.startswith(f"{taken} of a") for note in found.notes)
-    pasted = eval(finding.paste, {"torch": torch, "loss": loss})
-    assert not torch.isfinite(
-        pasted if code else loss(*eval_inputs(finding.input))[0 if name == "list" else "loss_box"]
-    )
+    pasted = run(finding.paste, loss)
+    assert not torch.isfinite(pasted if code else next(iter(TAKEN_FIRST[name](pasted))))
 
 
-def eval_inputs(inputs: Any) -> list[Any]:
-    return [eval(text, {"torch": torch}) for text in inputs.values()]
+TAKEN_FIRST: dict[str, Callable[[Any], Any]] = {"parts": lambda answer: answer.values(), "list": lambda answer: answer}
+
+
+def run(paste: str, loss: Any) -> Any:
+    return eval(paste, {"torch": torch, "loss": loss, getattr(loss, "__name__", "loss"): loss})  # noqa: S307
 
 
 @pytest.mark.parametrize("name", SHAPES)
@@ -150,8 +151,7 @@ def test_any_call(name: str) -> None:
     found = examined(loss, example)
     (finding,) = [f for f in found.findings if f.op == "log"]
     assert said in " ".join(found.notes)
-    names = {"loss": loss, getattr(loss, "__name__", "loss"): loss, "torch": torch}
-    assert not torch.isfinite(eval(finding.paste, names))
+    assert not torch.isfinite(run(finding.paste, loss))
 
 
 def test_the_keys_of_a_batch_tell_what_is_given() -> None:
