@@ -81,7 +81,7 @@ def test_the_loss_inside_an_answer(name: str) -> None:
     (finding,) = [f for f in found.findings if f.op == "log"]
     assert finding.verified is True
     taken = TAKEN.get(name, code.replace('"', "'"))
-    assert any(note.startswith(f"{taken} of the ") or note.startswith(f"{taken} of a") for note in found.notes)
+    assert any(note.startswith((f"{taken} of the ", f"{taken} of a")) for note in found.notes)
     pasted = run(finding.paste, loss)
     assert not torch.isfinite(pasted if code else next(iter(TAKEN_FIRST[name](pasted))))
 

@@ -39,6 +39,7 @@ class Leaf:
         logits: unbounded scores, in which -inf is legal and means "excluded".
         may_be_nan: the loss itself looks at it for NaN.
         ignored: the label that the loss leaves out.
+        sentinel: whole number in the example that stands for "no label"; where it stands it stays.
     """
 
     index: int
@@ -51,6 +52,7 @@ class Leaf:
     logits: bool = False
     may_be_nan: bool = False
     ignored: int | None = None
+    sentinel: int | None = None
 
     @property
     def floating(self) -> bool:
@@ -80,10 +82,14 @@ def _leaf(subject: Subject, index: int, name: str, tensor: Tensor) -> Leaf:
         kind = _BY_CHANCE[kind]
     if subject.signature:
         kind = TABLE[subject.signature].leaf_kinds(subject.expects).get(name, kind)
-    classes = int(tensor.max()) + 1 if kind == "label" and tensor.numel() else 0
+    sentinel = sentinel_of(tensor) if kind == "label" else None
+    labels = tensor[tensor != sentinel] if sentinel is not None else tensor
+    classes = int(labels.max()) + 1 if kind == "label" and labels.numel() else 0
     given = is_given(name) or index not in subject.trained
     may_be_nan, ignored = index in subject.may_be_nan, subject.ignored.get(index)
-    return Leaf(index, name, kind, tensor, dim, classes, given, may_be_nan=may_be_nan, ignored=ignored)
+    return Leaf(
+        index, name, kind, tensor, dim, classes, given, may_be_nan=may_be_nan, ignored=ignored, sentinel=sentinel
+    )
 
 
 # Numbers that merely happen to lie within 1 may be larger elsewhere: costs, coordinates, features.
@@ -108,11 +114,30 @@ def kind_of(tensor: Tensor) -> tuple[str, int]:
     if tensor.dtype == torch.bool:
         return "bool", -1
     if not tensor.is_floating_point():
-        whole = tensor.numel() > 0 and bool((tensor >= -1).all()) and tensor.ndim > 0
+        known = tensor[tensor != sentinel_of(tensor)] if tensor.numel() else tensor
+        whole = tensor.numel() > 0 and bool((known >= -1).all()) and tensor.ndim > 0
         return ("label", -1) if whole else ("other", -1)
     if not tensor.numel():
         return "real", -1
     return _floating_kind(tensor.double())
+
+
+# What libraries write where there is no label, and the largest label beside which it is that for certain.
+_SENTINELS = {-100: 1_000_000, 255: 200}
+
+
+def sentinel_of(labels: Tensor) -> int | None:
+    """The number among labels that stands for "no label"; None where there is none.
+
+    Example:
+        >>> sentinel_of(torch.tensor([0, 3, -100])), sentinel_of(torch.tensor([0, 3, 254, 255]))
+        (-100, None)
+    """
+    for sentinel, largest in _SENTINELS.items():
+        others = labels[labels != sentinel]
+        if len(others) < labels.numel() and bool(((others >= 0) & (others < largest)).all()):
+            return sentinel
+    return None
 
 
 def _floating_kind(x: Tensor) -> tuple[str, int]:
@@ -205,8 +230,11 @@ def _is_of(leaf: Leaf, x: Tensor) -> bool:
     if not x.numel():
         return True
     if leaf.kind == "label":
-        inside = (x >= min(0, int(leaf.tensor.min()))) & (x < max(leaf.classes, 1))
-        return bool((inside | (x == leaf.ignored)).all() if leaf.ignored is not None else inside.all())
+        low = 0 if leaf.sentinel is not None else min(0, int(leaf.tensor.min()))
+        legal = (x >= low) & (x < max(leaf.classes, 1))
+        for outside in {leaf.ignored, leaf.sentinel} - {None}:
+            legal |= x == outside
+        return bool(legal.all())
     if leaf.kind == "other":
         return bool((x == leaf.tensor).all()) if x.shape == leaf.tensor.shape else True
     return bool(_CHECKS[leaf.kind](x.double(), leaf.dim))
