@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import losszoo
-from losszoo.doctor.subject.input_kinds import sentinel_of
+from losszoo.doctor.subject.sentinel_labels import sentinel_of
 
 Loss = Callable[..., Tensor]
 

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from losszoo.doctor.subject.sentinel_labels import sentinel_of
 from losszoo.doctor.subject.subject import Subject
 from losszoo.doctor.subject.trained_leaves import is_given, leaf_names
 from losszoo.losses.signatures import TABLE
@@ -86,10 +87,8 @@ def _leaf(subject: Subject, index: int, name: str, tensor: Tensor) -> Leaf:
     labels = tensor[tensor != sentinel] if sentinel is not None else tensor
     classes = int(labels.max()) + 1 if kind == "label" and labels.numel() else 0
     given = is_given(name) or index not in subject.trained
-    may_be_nan, ignored = index in subject.may_be_nan, subject.ignored.get(index)
-    return Leaf(
-        index, name, kind, tensor, dim, classes, given, may_be_nan=may_be_nan, ignored=ignored, sentinel=sentinel
-    )
+    said: dict[str, Any] = {"may_be_nan": index in subject.may_be_nan, "ignored": subject.ignored.get(index)}
+    return Leaf(index, name, kind, tensor, dim, classes, given, sentinel=sentinel, **said)
 
 
 # Numbers that merely happen to lie within 1 may be larger elsewhere: costs, coordinates, features.
@@ -120,24 +119,6 @@ def kind_of(tensor: Tensor) -> tuple[str, int]:
     if not tensor.numel():
         return "real", -1
     return _floating_kind(tensor.double())
-
-
-# What libraries write where there is no label, and the largest label beside which it is that for certain.
-_SENTINELS = {-100: 1_000_000, 255: 200}
-
-
-def sentinel_of(labels: Tensor) -> int | None:
-    """The number among labels that stands for "no label"; None where there is none.
-
-    Example:
-        >>> sentinel_of(torch.tensor([0, 3, -100])), sentinel_of(torch.tensor([0, 3, 254, 255]))
-        (-100, None)
-    """
-    for sentinel, largest in _SENTINELS.items():
-        others = labels[labels != sentinel]
-        if len(others) < labels.numel() and bool(((others >= 0) & (others < largest)).all()):
-            return sentinel
-    return None
 
 
 def _floating_kind(x: Tensor) -> tuple[str, int]:
