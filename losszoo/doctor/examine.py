@@ -15,7 +15,7 @@ from losszoo.common.seeding import isolated
 from losszoo.common.text import in_one_line
 from losszoo.common.timeouts import TimeUpError
 from losszoo.doctor.diagnosis.accuracy import inaccuracies
-from losszoo.doctor.diagnosis.findings import bare_finding, finding_of
+from losszoo.doctor.diagnosis.findings import findings_of
 from losszoo.doctor.diagnosis.judge import symptom_of
 from losszoo.doctor.diagnosis.pushed_away import vanished_when_pushed
 from losszoo.doctor.diagnosis.scale_sweep import strips
@@ -135,19 +135,10 @@ def _examine(subject: Subject, dtypes: Sequence[torch.dtype], effort: Effort) ->
         scale_strips = strips(subject, list(dict.fromkeys([*wide, torch.float32, *_HALVES])), effort)
     except TimeUpError:
         effort.time_is_up = True  # the failures until then are diagnosed
-    findings = [_diagnosed(failure, effort) for failure in sorted(search.failures.values(), key=_rank)]
+    findings = findings_of(sorted(search.failures.values(), key=_rank), effort)
     if effort.time_is_up:
         search.leave_undone(f"stopped after {effort.seconds:.3g} s, the time limit (--budget)")
     return search, findings, scale_strips
-
-
-def _diagnosed(failure: Failure, effort: Effort) -> Finding:
-    """A finding with as much of its diagnosis as the time allows."""
-    try:
-        return finding_of(failure, effort)
-    except TimeUpError:
-        effort.time_is_up = True
-        return bare_finding(failure)
 
 
 def _search(search: Search, subject: Subject, dtype: torch.dtype) -> None:
