@@ -12,6 +12,7 @@ from losszoo.doctor.silent.no_gradient import look_for_no_gradient
 from losszoo.doctor.silent.swallowed_batch import look_for_swallowed_batches
 from losszoo.doctor.silent.untrained_network import look_for_untrained_networks
 from losszoo.doctor.silent.written_inputs import look_for_written_inputs
+from losszoo.doctor.silent.wrong_backward import look_for_wrong_backward
 from losszoo.doctor.subject.subject import Subject
 
 # A check adds failures (``search.add``) or notes (``search.note``) about a subject. It computes in float32.
@@ -25,4 +26,5 @@ CHECKS: tuple[Check, ...] = (
     look_for_lost_pairing,
     look_for_misuse,
     look_for_written_inputs,
+    look_for_wrong_backward,
 )
