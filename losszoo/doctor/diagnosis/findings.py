@@ -26,12 +26,12 @@ def finding_of(failure: Failure, clock: Effort) -> Finding:
         leaves = smallest(failure, clock)
         finding = replace(bare_finding(failure), source=str(place) if place else None)
     else:
-        trial = try_remedies(failure, clock)
+        trial = Trial(*failure.trial()) if failure.trial is not None else try_remedies(failure, clock)
         leaves = cast(smallest(failure, clock, trial.cures), failure.dtype)
         finding = bare_finding(failure)
     return replace(
         finding,
-        remedy=failure.said[1] if failure.said else trial.text,
+        remedy=(failure.said[1] if failure.said and failure.trial is None else "") or trial.text,
         verified=trial.verified,
         input=inputs_of(failure.subject, leaves),
         paste=call_of(failure.subject, leaves),

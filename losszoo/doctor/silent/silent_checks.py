@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from losszoo.doctor.diagnosis.search import Search
+from losszoo.doctor.silent.lost_sign import look_for_lost_signs
 from losszoo.doctor.silent.no_gradient import look_for_no_gradient
+from losszoo.doctor.silent.unbounded import look_for_unbounded
 from losszoo.doctor.subject.subject import Subject
 
 # A check adds failures (``search.add``) or notes (``search.note``) about a subject. It computes in float32.
 Check = Callable[[Subject, Search], None]
 
-CHECKS: tuple[Check, ...] = (look_for_no_gradient,)
+CHECKS: tuple[Check, ...] = (look_for_no_gradient, look_for_unbounded, look_for_lost_signs)
