@@ -15,7 +15,7 @@ from losszoo.common.seeding import isolated
 from losszoo.common.text import in_one_line
 from losszoo.common.timeouts import TimeUpError
 from losszoo.doctor.diagnosis.accuracy import inaccuracies
-from losszoo.doctor.diagnosis.findings import bare_finding, finding_of
+from losszoo.doctor.diagnosis.findings import findings_of
 from losszoo.doctor.diagnosis.judge import symptom_of
 from losszoo.doctor.diagnosis.pushed_away import vanished_when_pushed
 from losszoo.doctor.diagnosis.scale_sweep import strips
@@ -31,7 +31,8 @@ from losszoo.doctor.report.examination import SYMPTOMS, Examination, Finding, St
 from losszoo.doctor.silent.silent_checks import CHECKS
 from losszoo.doctor.subject.dtypes import eager, quiet, short_name
 from losszoo.doctor.subject.preliminary_notes import colder, facts
-from losszoo.doctor.subject.resolve import own_dtype, subjects_of
+from losszoo.doctor.subject.readiness import own_dtype
+from losszoo.doctor.subject.resolve import subjects_of
 from losszoo.doctor.subject.subject import Subject, evaluate
 from losszoo.errors import UsageError, nearest, suggest
 from losszoo.losses.introspection import name_of
@@ -63,7 +64,7 @@ def examine(
         loss: a name, an expression, a target ("file.py:MyLoss", "package.module:my_loss"), or any callable.
         signature: of a loss of one's own; read off its argument names when left out.
         expects: "logits", "probabilities" or "log-probabilities".
-        example: returns one ordinary tuple of inputs; then no signature is needed.
+        example: returns one ordinary tuple of inputs, or a dict of them by name; then no signature is needed.
         dtypes: that it has to be right in. What the example comes in is one of them.
         seed: of every draw.
         effort: evaluations of an ordinary loss that may be spent; a costly one counts for more, by its operations
@@ -134,19 +135,10 @@ def _examine(subject: Subject, dtypes: Sequence[torch.dtype], effort: Effort) ->
         scale_strips = strips(subject, list(dict.fromkeys([*wide, torch.float32, *_HALVES])), effort)
     except TimeUpError:
         effort.time_is_up = True  # the failures until then are diagnosed
-    findings = [_diagnosed(failure, effort) for failure in sorted(search.failures.values(), key=_rank)]
+    findings = findings_of(sorted(search.failures.values(), key=_rank), effort)
     if effort.time_is_up:
         search.leave_undone(f"stopped after {effort.seconds:.3g} s, the time limit (--budget)")
     return search, findings, scale_strips
-
-
-def _diagnosed(failure: Failure, effort: Effort) -> Finding:
-    """A finding with as much of its diagnosis as the time allows."""
-    try:
-        return finding_of(failure, effort)
-    except TimeUpError:
-        effort.time_is_up = True
-        return bare_finding(failure)
 
 
 def _search(search: Search, subject: Subject, dtype: torch.dtype) -> None:

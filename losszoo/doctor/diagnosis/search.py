@@ -19,6 +19,7 @@ from losszoo.doctor.subject.dtypes import short_name
 from losszoo.doctor.subject.input_kinds import is_change_of_values
 from losszoo.doctor.subject.subject import Leaves, Outcome, Subject, evaluate
 from losszoo.errors import is_out_of_memory
+from losszoo.tracing.authors import raised_at
 from losszoo.tracing.culprit import Blame
 from losszoo.tracing.tape import Site
 
@@ -105,6 +106,7 @@ class Search:
     _without_news: int = 0
     _beyond: int = 0
     _infinite_noted: bool = False
+    _raises: dict[tuple[Any, ...], tuple[str, int]] = field(default_factory=dict)
 
     def try_all(
         self,
@@ -157,7 +159,7 @@ class Search:
         if isinstance(error, ValueError | AssertionError | NotImplementedError):
             return
         if dtype.itemsize < 4 or not _is_certainly_legal(subject, probe.leaves):
-            self.note(f"in {short_name(dtype)} it raises {in_one_line(error)} on: {probe.label}")
+            self._note_raised(error, dtype, probe)
             return
 
         def shows(leaves: Leaves) -> bool:
@@ -171,6 +173,19 @@ class Search:
         """Say something that is worth knowing, once."""
         if len(self.notes) < _MOST_NOTES:
             self.notes.setdefault(text)
+
+    def _note_raised(self, error: Exception, dtype: torch.dtype, probe: Probe) -> None:
+        """One line for all inputs on which the same kind of error comes from the same line."""
+        key = dtype, type(error), raised_at(error)
+        if key not in self._raises:
+            first = f"in {short_name(dtype)} it raises {in_one_line(error)} on: {probe.label}"
+            self._raises[key] = first, 0
+            self.note(first)
+            return
+        first, more = self._raises[key]
+        known = _and_others(first, more)
+        self._raises[key] = first, more + 1
+        self.notes = {_and_others(first, more + 1) if text == known else text: None for text in self.notes}
 
     def leave_undone(self, why: str) -> None:
         """Not all is tried that should be; the first reason is said, before everything else."""
@@ -198,6 +213,10 @@ class Search:
             return
         self._without_news = 0
         self.failures[key] = failure
+
+
+def _and_others(first: str, more: int) -> str:
+    return f"{first}, and on {more} other{'s' if more > 1 else ''}" if more else first
 
 
 def _is_certainly_legal(subject: Subject, leaves: Leaves) -> bool:

@@ -48,11 +48,13 @@ class Trial:
         text: the words.
         verified: whether it cures.
         cures: whether the same code cures another failing input; None where nothing is verified, or it is not known.
+        covers: whether the same code ends another failure of the loss, so that both have one cause; None likewise.
     """
 
     text: str
     verified: bool | None
     cures: Callable[[Leaves], bool] | None = None
+    covers: Callable[[Failure], bool] | None = None
 
 
 class Substituting(SpelledTape):
@@ -142,7 +144,7 @@ def try_remedies(failure: Failure, clock: Effort) -> Trial:
             cure = _fewest(failure, kin, cure)
             # An own measure of a cure holds for its own input alone.
             cures = None if failure.accept is not None else partial(_cures_on, failure, kin, cure)
-            return Trial(cure.text, True, cures)
+            return Trial(cure.text, True, cures, partial(_covers, failure, cure))
         if harmless is None and not _cures(failure, kin, attempt) and _unchanged_on(kin.all, failure, attempt):
             harmless = attempt.text
     return advice if harmless is None else Trial(harmless, False)
@@ -292,6 +294,31 @@ def _cures_on(failure: Failure, kin: Kin, cure: _Attempt, leaves: Leaves) -> boo
     other = replace(failure, leaves=leaves)
     attempt = _attempt(other, cure.remedies)
     return attempt is not None and attempt.codes == cure.codes and _cures(other, kin, attempt)
+
+
+def _covers(failure: Failure, cure: _Attempt, other: Failure) -> bool:
+    """Whether the code of a cure ends another failure too.
+
+    Of a cure of several parts, the first mends this failure's cause: a failure that needs only another part is one
+    of its own, unless it stands on the same line.
+    """
+    if not _ends(cure, other):
+        return False
+    if len(cure.remedies) == 1 or (
+        failure.blame and other.blame and failure.blame.site.place == other.blame.site.place
+    ):
+        return True
+    without_first = _attempt(other, dict(list(cure.remedies.items())[1:]))
+    return without_first is None or not _is_ended(other, without_first.outcome)
+
+
+def _ends(cure: _Attempt, other: Failure) -> bool:
+    attempt = _attempt(other, cure.remedies)
+    return attempt is not None and attempt.codes == cure.codes and _is_ended(other, attempt.outcome)
+
+
+def _is_ended(failure: Failure, outcome: Outcome) -> bool:
+    return failure.accept(outcome) if failure.accept is not None else symptom_of(outcome) is None
 
 
 def alike(one: Outcome, other: Outcome, tolerance: float, slack: float | Sequence[float] = 0.0) -> bool:
