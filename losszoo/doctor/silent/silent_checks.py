@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from losszoo.doctor.diagnosis.search import Search
+from losszoo.doctor.silent.batch_softmax import look_for_softmax_over_batch
+from losszoo.doctor.silent.diluted_mean import look_for_diluted_means
+from losszoo.doctor.silent.early_mean import look_for_early_means
+from losszoo.doctor.silent.fixed_batch import look_for_fixed_batch
 from losszoo.doctor.silent.lost_sign import look_for_lost_signs
 from losszoo.doctor.silent.lost_term import look_for_lost_terms
 from losszoo.doctor.silent.no_gradient import look_for_no_gradient
@@ -23,4 +27,8 @@ CHECKS: tuple[Check, ...] = (
     look_for_swallowed_batches,
     look_for_unbounded,
     look_for_lost_signs,
+    look_for_softmax_over_batch,
+    look_for_early_means,
+    look_for_diluted_means,
+    look_for_fixed_batch,
 )

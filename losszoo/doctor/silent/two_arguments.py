@@ -73,12 +73,26 @@ def pair_of(subject: Subject) -> Pair | None:
         return Pair(predictions, targets, "bits") if predictions.kind == "real" else None
     if x.shape == y.shape and targets.kind in _NUMBERS:
         return Pair(predictions, targets, "numbers")
-    fits = (
-        targets.kind == "label" and x.ndim == y.ndim + 1 and x.shape[:1] == y.shape[:1] and x.shape[2:] == y.shape[1:]
-    )
-    if fits and predictions.kind == "real" and x.shape[1] > 1 and targets.classes <= x.shape[1]:
-        return Pair(predictions, targets, "classes")
-    return None
+    picked = predictions.kind == "real" and _picks(targets, predictions)
+    return Pair(predictions, targets, "classes") if picked else None
+
+
+def scores_and_labels(subject: Subject) -> tuple[Leaf, Leaf] | None:
+    """Scores of several classes and one label for each row; None where they may be a square of similarities."""
+    leaves = leaves_of(subject)
+    scores = [leaf for leaf in leaves if leaf.index in subject.trained and leaf.kind == "real"]
+    pairs = [(x, y) for x in scores for y in leaves if _picks(y, x)]
+    if len(pairs) != 1 or len(scores) != 1:
+        return None
+    x = pairs[0][0].tensor
+    return pairs[0] if len(x) > 1 and (x.ndim > 2 or x.shape[0] != x.shape[1]) else None
+
+
+def _picks(labels: Leaf, scores: Leaf) -> bool:
+    """Whether each label is one of the scores along the second dimension."""
+    x, y = scores.tensor, labels.tensor
+    fits = labels.kind == "label" and x.ndim == y.ndim + 1 and x.shape[:1] == y.shape[:1] and x.shape[2:] == y.shape[1:]
+    return fits and x.shape[1] > 1 and labels.classes <= x.shape[1]
 
 
 def _is_target(name: str) -> bool:
