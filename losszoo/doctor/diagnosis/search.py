@@ -19,6 +19,7 @@ from losszoo.doctor.subject.dtypes import short_name
 from losszoo.doctor.subject.input_kinds import is_change_of_values
 from losszoo.doctor.subject.subject import Leaves, Outcome, Subject, evaluate
 from losszoo.errors import is_out_of_memory
+from losszoo.tracing.authors import raised_at
 from losszoo.tracing.culprit import Blame
 from losszoo.tracing.tape import Site
 
@@ -103,6 +104,7 @@ class Search:
     _without_news: int = 0
     _beyond: int = 0
     _infinite_noted: bool = False
+    _noted: set[tuple[Any, ...]] = field(default_factory=set)
 
     def try_all(
         self,
@@ -155,7 +157,8 @@ class Search:
         if isinstance(error, ValueError | AssertionError | NotImplementedError):
             return
         if dtype.itemsize < 4 or not _is_certainly_legal(subject, probe.leaves):
-            self.note(f"in {short_name(dtype)} it raises {in_one_line(error)} on: {probe.label}")
+            said = f"in {short_name(dtype)} it raises {in_one_line(error)} on: {probe.label}"
+            self._note_once((type(error), _line_of(error)), said)
             return
 
         def shows(leaves: Leaves) -> bool:
@@ -164,6 +167,12 @@ class Search:
         self.add(
             Failure(subject, probe.label, "raises", dtype, probe.leaves, None, shows, error=error, tags=probe.all_tags)
         )
+
+    def _note_once(self, cause: tuple[Any, ...], text: str) -> None:
+        """A note of a cause that was not noted yet."""
+        if cause not in self._noted:
+            self._noted.add(cause)
+            self.note(text)
 
     def note(self, text: str) -> None:
         """Say something that is worth knowing, once."""
@@ -188,7 +197,7 @@ class Search:
 
     def add(self, failure: Failure) -> None:
         """Keep a failure, unless the same operation on the same line is to blame for one already."""
-        key: tuple[Any, ...] = (failure.symptom, failure.site, str(failure.error))
+        key: tuple[Any, ...] = (failure.symptom, failure.site, failure.error and _line_of(failure.error))
         if failure.blame is not None:
             key = failure.blame.key
         if key in self.failures:
@@ -198,12 +207,17 @@ class Search:
         self.failures[key] = failure
 
 
+def _line_of(error: Exception) -> str:
+    """The author's line that raised, or the error itself: on other inputs the same line may use other words."""
+    return str(raised_at(error) or error)
+
+
 def _is_certainly_legal(subject: Subject, leaves: Leaves) -> bool:
     """The edge cases of a signature are, unless the loss has sizes of its own, which they need not fit.
 
     Beside an example it is another legal value of what the example holds, in its sizes.
     """
     own_sizes = isinstance(subject.call, nn.Module) and any(True for _ in subject.call.parameters())
-    if subject.signature and not own_sizes:
+    if subject.signature and not own_sizes and not subject.assumed:
         return True
     return is_change_of_values(subject, leaves)
