@@ -17,6 +17,7 @@ from losszoo.common.timeouts import TimeUpError
 from losszoo.doctor.diagnosis.accuracy import inaccuracies
 from losszoo.doctor.diagnosis.findings import findings_of
 from losszoo.doctor.diagnosis.judge import symptom_of
+from losszoo.doctor.diagnosis.pushed_away import vanished_when_pushed
 from losszoo.doctor.diagnosis.scale_sweep import strips
 from losszoo.doctor.diagnosis.search import Failure, Search
 from losszoo.doctor.diagnosis.vanished_gradient import vanished
@@ -30,7 +31,8 @@ from losszoo.doctor.report.examination import SYMPTOMS, Examination, Finding, St
 from losszoo.doctor.silent.silent_checks import CHECKS
 from losszoo.doctor.subject.dtypes import eager, quiet, short_name
 from losszoo.doctor.subject.preliminary_notes import colder, facts
-from losszoo.doctor.subject.resolve import own_dtype, subjects_of
+from losszoo.doctor.subject.readiness import own_dtype
+from losszoo.doctor.subject.resolve import subjects_of
 from losszoo.doctor.subject.subject import Subject, evaluate
 from losszoo.errors import UsageError, nearest, suggest
 from losszoo.losses.introspection import name_of
@@ -62,7 +64,7 @@ def examine(
         loss: a name, an expression, a target ("file.py:MyLoss", "package.module:my_loss"), or any callable.
         signature: of a loss of one's own; read off its argument names when left out.
         expects: "logits", "probabilities" or "log-probabilities".
-        example: returns one ordinary tuple of inputs; then no signature is needed.
+        example: returns one ordinary tuple of inputs, or a dict of them by name; then no signature is needed.
         dtypes: that it has to be right in. What the example comes in is one of them.
         seed: of every draw.
         effort: evaluations of an ordinary loss that may be spent; a costly one counts for more, by its operations
@@ -161,6 +163,8 @@ def _search(search: Search, subject: Subject, dtype: torch.dtype) -> None:
         if subject.signature:
             for failure in vanished(subject, search.clock):
                 search.add(failure)
+        for failure in vanished_when_pushed(subject, search.clock, search.note):
+            search.add(failure)
 
 
 def _edge_cases(search: Search, subject: Subject, dtype: torch.dtype) -> Iterator[Probe]:

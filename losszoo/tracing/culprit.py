@@ -28,8 +28,8 @@ class Blame:
     Args:
         record: the culprit.
         victim: the operation that first gave a number that is not finite, or lost its accuracy.
-        why: "singular", "overflow", "underflow", "cancellation", "rounding", "swallowed", "hidden", "empty", or
-            "extreme".
+        why: "singular", "overflow", "underflow", "cancellation", "rounding", "swallowed", "clamped", "saturated",
+            "hidden", "empty" or "extreme".
         backward: it is the derivative that breaks.
         tape: of the call.
     """

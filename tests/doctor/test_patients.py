@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 import losszoo
 from losszoo.doctor.subject.preliminary_notes import facts
-from losszoo.doctor.subject.resolve import own_dtype, subjects_of
+from losszoo.doctor.subject.readiness import own_dtype
+from losszoo.doctor.subject.resolve import subjects_of
 from losszoo.doctor.subject.subject import Subject, as_values, evaluate, make_subject
 from losszoo.errors import UsageError
 from losszoo.losses.signatures import TABLE

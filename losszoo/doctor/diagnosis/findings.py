@@ -61,6 +61,8 @@ def finding_of(failure: Failure, clock: Effort) -> Finding:
 def _trial_of(failure: Failure, clock: Effort) -> Trial:
     if failure.error is not None:
         return Trial("give an answer for this input, or refuse it with a ValueError that says why", None)
+    if failure.trial is not None:
+        return Trial(*failure.trial())
     return try_remedies(failure, clock)
 
 
@@ -124,7 +126,7 @@ def _finding(cause: Cause, clock: Effort) -> Finding:
     return replace(
         finding,
         cause=finding.cause + _also(cause),
-        remedy=failure.said[1] if failure.said else trial.text,
+        remedy=(failure.said[1] if failure.said and failure.trial is None else "") or trial.text,
         verified=trial.verified,
         input=inputs_of(failure.subject, leaves),
         paste=call_of(failure.subject, leaves),

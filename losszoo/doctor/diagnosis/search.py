@@ -47,6 +47,7 @@ class Failure:
         error: what was raised.
         said: cause and remedy, where no number is wrong.
         site: operation and line, where no number is wrong.
+        trial: tries a remedy of its own; gives its words, and whether it cures.
         tags: of the probe.
     """
 
@@ -61,6 +62,7 @@ class Failure:
     error: Exception | None = None
     said: tuple[str, str] | None = None
     site: Site | None = None
+    trial: Callable[[], tuple[str, bool | None]] | None = None
     tags: Tags = frozenset()
 
     def fails_on(self, leaves: Leaves) -> bool:

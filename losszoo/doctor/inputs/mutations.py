@@ -192,17 +192,24 @@ def _bool(leaf: Leaf) -> Iterator[Made]:
 
 
 def _label(leaf: Leaf) -> Iterator[Made]:
+    x, last = leaf.tensor, max(leaf.classes - 1, 0)
+    for label, changed in _relabelled(leaf, last):
+        yield label, changed if leaf.sentinel is None else torch.where(x == leaf.sentinel, x, changed)
+
+
+def _relabelled(leaf: Leaf, last: int) -> Iterator[tuple[str, Tensor]]:
     x = leaf.tensor
-    low = int(x.min())
+    low = int(x.min()) if leaf.sentinel is None else 0
     yield "all the same", torch.full_like(x, max(low, 0))
     if low < 0:
         yield "all ignored", torch.full_like(x, low)
-    yield "all the last class", torch.full_like(x, leaf.classes - 1)
-    yield "all different", (torch.arange(x.numel()) % max(leaf.classes, 1)).view(x.shape).to(x.dtype)
-    single = torch.full_like(x, min(1, leaf.classes - 1))
-    single.reshape(-1)[0] = 0
+    yield "all the last class", torch.full_like(x, last)
+    yield "all different", (torch.arange(x.numel()) % (last + 1)).view(x.shape).to(x.dtype)
+    single = torch.full_like(x, min(1, last))
+    first = int((x.reshape(-1) != leaf.sentinel).int().argmax()) if leaf.sentinel is not None else 0
+    single.reshape(-1)[first] = 0
     yield "with a single member of the first class", single
-    yield "of one class against a single other", (1 - single).clamp(0, max(leaf.classes - 1, 0))
+    yield "of one class against a single other", (1 - single).clamp(0, last)
 
 
 MAKERS: Mapping[str, Callable[[Leaf], Iterator[Made]]] = {

@@ -38,6 +38,10 @@ def _declared(leaf: Leaf) -> Iterator[Made]:
         yield "all NaN, which the loss looks for", torch.full_like(x, torch.nan)
     if leaf.ignored is not None:
         yield f"all {leaf.ignored}, which the loss leaves out", torch.full_like(x, leaf.ignored)
+        if x.ndim > 1 and len(x) > 1:
+            row = x.clone()
+            row[0] = leaf.ignored
+            yield f"with a first row of {leaf.ignored}, which the loss leaves out", row
         single = torch.full_like(x, leaf.ignored)
         single.reshape(-1)[0] = x.reshape(-1)[0]
         yield f"{leaf.ignored} but for one", single
@@ -92,5 +96,6 @@ def _one_hot(leaf: Leaf, labels: Leaf) -> Tensor | None:
     fits = labels.kind == "label" and x.ndim == y.ndim + 1 and x.shape[:1] == y.shape[:1] and x.shape[2:] == y.shape[1:]
     if not fits or labels.classes > x.shape[1]:
         return None
-    hot = torch.nn.functional.one_hot(y.clamp(min=0).long(), x.shape[1]).double()
+    known = torch.where((y >= 0) & (y < x.shape[1]), y, 0)
+    hot = torch.nn.functional.one_hot(known.long(), x.shape[1]).double()
     return hot.movedim(-1, 1)

@@ -8,7 +8,7 @@ from losszoo.doctor.diagnosis.search import Failure
 from losszoo.doctor.remedies.rewrites import REWRITES
 from losszoo.doctor.remedies.spelling import SpelledTape
 from losszoo.doctor.remedies.substituting import Key
-from losszoo.doctor.remedies.table import EXP_BOUNDED, EXP_INSIDE, FORMS, IN_FLOAT32, WITHOUT_NAN
+from losszoo.doctor.remedies.table import EXP_BOUNDED, EXP_INSIDE, FORMS, GRADIENT_KEPT, IN_FLOAT32, WITHOUT_NAN
 from losszoo.doctor.remedies.writing import Remedy
 from losszoo.doctor.subject.subject import is_floating
 from losszoo.tracing.culprit import Blame
@@ -36,6 +36,9 @@ def proposals(failure: Failure, blame: Blame, tape: SpelledTape, bounded: bool) 
 
 
 def _forms(failure: Failure, blame: Blame) -> Iterator[tuple[Record, Remedy]]:
+    if blame.why == "clamped":
+        yield blame.record, GRADIENT_KEPT
+        return
     nan = next((r for r in blame.tape.records if any(bool(x.isnan().any()) for x in r.inputs)), None)
     if nan is not None and any(bool(x.isnan().any()) for x in failure.leaves if is_floating(x)):
         yield from ((nan, form) for form in WITHOUT_NAN)

@@ -53,13 +53,20 @@ def try_remedies(failure: Failure, clock: Effort) -> Trial:
     """
     if failure.blame is None:
         return Trial(GENERAL, None)
-    kin, best = Kin(failure.subject, failure.dtype), Trial(_ADVICE.get(failure.blame.why, GENERAL), None)
+    kin, best = _kin_of(failure, failure.blame), Trial(_ADVICE.get(failure.blame.why, GENERAL), None)
     for manner in _MANNERS if failure.accept is None else _STRICT:
         trial = _try(failure, failure.blame, kin, clock, manner)
         if trial.verified:
             return trial
         best = trial if best.verified is None and trial.verified is not None else best
     return best
+
+
+def _kin_of(failure: Failure, blame: Blame) -> Kin:
+    """A clamp that takes the gradient does so on some ordinary inputs too, where it may come back."""
+    if blame.why == "clamped":
+        return Kin(failure.subject, failure.dtype, failure.fails_on)
+    return Kin(failure.subject, failure.dtype)
 
 
 def _try(failure: Failure, blamed: Blame, kin: Kin, clock: Effort, manner: Manner) -> Trial:

@@ -96,10 +96,14 @@ def inputs_of(subject: Subject, leaves: Leaves) -> dict[str, str]:
 
 def call_of(subject: Subject, leaves: Leaves) -> str:
     """One line that calls the loss."""
-    arguments = ", ".join(map(as_python, _arguments(subject, leaves)))
+    values = [as_python(value) for value in _arguments(subject, leaves)]
+    places = len(values) - len(subject.keywords)
+    named = [f"{name}={value}" for name, value in zip(subject.keywords, values[places:], strict=True)]
+    arguments = ", ".join([*values[:places], *named])
     large = [x for x in leaves if isinstance(x, Tensor) and x.numel() > _MOST]
     remark = "  # more numbers than fit a line are left empty" if "torch.empty" in arguments and large else ""
-    return f"{_callee(subject)}({arguments}){remark}"
+    part = subject.taken.code if subject.taken else ""
+    return f"{_callee(subject)}({arguments}){part}{remark}"
 
 
 def _arguments(subject: Subject, leaves: Leaves) -> Sequence[Any]:
