@@ -12,15 +12,15 @@ from torch import Tensor, nn
 from losszoo.tracing.authors import Place
 
 # The losses of torch.nn.functional, each with its first two arguments.
-FUNCTIONS: Mapping[str, tuple[str, str]] = {
-    name: ("input", "target")
-    for name in (
+FUNCTIONS: Mapping[str, tuple[str, str]] = dict.fromkeys(
+    (
         *("cross_entropy", "nll_loss", "binary_cross_entropy", "binary_cross_entropy_with_logits", "mse_loss"),
         *("l1_loss", "smooth_l1_loss", "huber_loss", "kl_div", "poisson_nll_loss", "gaussian_nll_loss"),
         *("soft_margin_loss", "hinge_embedding_loss", "multi_margin_loss", "multilabel_margin_loss"),
         "multilabel_soft_margin_loss",
-    )
-} | {
+    ),
+    ("input", "target"),
+) | {
     "ctc_loss": ("log_probs", "targets"),
     "cosine_embedding_loss": ("input1", "input2"),
     "margin_ranking_loss": ("input1", "input2"),
@@ -154,7 +154,7 @@ def _signs(name: str, targets: Tensor) -> Iterator[tuple[str, str, str, Any]]:
 def _classes(name: str, predictions: Tensor, targets: Tensor, ignored: int) -> Iterator[tuple[str, str, str, Any]]:
     classes = predictions.shape[1] if predictions.ndim > 1 else predictions.shape[0]
     counted = targets[targets != ignored]
-    if counted.numel() and not (0 <= int(counted.min()) and int(counted.max()) < classes):
+    if counted.numel() and not (int(counted.min()) >= 0 and int(counted.max()) < classes):
         wrong = int(counted.min()) if int(counted.min()) < 0 else int(counted.max())
         cause = f"{name} has {classes} classes, 0 to {classes - 1}, and is given the label {wrong}"
         more = f", or ignore_index={wrong}" if wrong < 0 or wrong == 255 else ""

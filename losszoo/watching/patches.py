@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
-from losszoo.watching.criteria import FUNCTIONS, losses_of_torch
+from losszoo.watching.criteria import FUNCTIONS
 from losszoo.watching.watcher import Watcher
 
 
