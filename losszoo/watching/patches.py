@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
-from losszoo.watching.criteria import FUNCTIONS, losses_of_torch
+from losszoo.watching.criteria import FUNCTIONS
 from losszoo.watching.watcher import Watcher
 
 
@@ -44,7 +44,6 @@ class Patches:
             original = getattr(functional, name)
             self._functions[name] = original, self._function(name, original)
             self._replace(functional, name, self._functions[name][1])
-        self._module_of_loss()
         self._scaler()
         self._replace(torch, "compile", self._before_compiling(torch.compile))
         self._replace(torch.jit, "script", self._scripted(torch.jit.script))
@@ -133,10 +132,6 @@ class Patches:
                 self._depth -= 1
 
         return criterion
-
-    def _module_of_loss(self) -> None:
-        """A criterion of ``torch.nn`` is called by its function, which is reported; its line is that of the module."""
-        # The function is called from torch's own forward: the frames above it lead to the script.
 
     def _scaler(self) -> None:
         from torch.amp.grad_scaler import GradScaler

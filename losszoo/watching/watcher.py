@@ -236,7 +236,9 @@ class Watcher:
             place = place_in(sys._getframe(1))
             known = {fault.kind for fault in self.log.faults}
             for kind, cause, remedy in told:
-                if not (kind in ("unreached", "no-gradient") and known & {"detached", "no-backward", "unreached"}):
+                if kind in ("unreached", "no-gradient") and known & _NO_GRADIENT_FOLLOWS:
+                    continue
+                if True:
                     self.log.add(
                         Fault(kind, cause, remedy, place, self.steps), kind, cause[:60] * (kind == "no-gradient")
                     )
@@ -348,23 +350,27 @@ class Watcher:
 
     # The end
 
-    def finish(self) -> None:
-        """What can be said only now."""
+    def finish(self, whole: bool = True) -> None:
+        """What can be said only now.
+
+        Args:
+            whole: the script has come to its end.
+        """
         if self.first.on:
             self.first.end()
         self.reached.end()
         kinds = {fault.kind for fault in self.log.faults}
         for watch in self.optimizers.values():
-            if not kinds & {"detached", "no-backward", "unreached", "zeroed-before-step", *_NON_FINITE}:
+            if not kinds & {"zeroed-before-step", *_NO_GRADIENT_FOLLOWS, *_NON_FINITE}:
                 for kind, cause, remedy in watch.silent(5):
-                    self.log.add(Fault(kind, cause, remedy, self._first_backward, self.steps), kind, cause[:60])
-        told = list(self.reached.in_no_optimizer(self.steps, at_end=True))
-        for kind, cause, remedy in told:
+                    self.log.add(Fault(kind, cause, remedy, self._first_backward, self.steps), kind)
+        for kind, cause, remedy in self.reached.in_no_optimizer(self.steps, at_end=True):
             self.log.add(Fault(kind, cause, remedy, self._first_backward, self.steps), kind)
-        if self.backwards >= 3 and not self.steps and self.reached.never_moved() and "detached" not in kinds:
+        told = {"detached", "falling-scale", *_NON_FINITE}
+        if self.backwards >= 3 and not self.steps and self.reached.never_moved() and not kinds & told:
             cause = f"backward was called {self.backwards} times, and the optimizer never took a step"
             self.log.add(Fault("never-steps", cause, "call optimizer.step() after backward", self._first_backward))
-        if not self.backwards and not self.graph_calls:
+        if whole and not self.backwards and not self.graph_calls and "no-backward" not in kinds:
             self.log.note("the script never calls backward in this process: there was nothing to watch")
         for note in self.reached.take_notes():
             self.log.note(note)
@@ -382,6 +388,8 @@ class Watcher:
         }
 
 
+# Where one of these was told, it is no news that parameters get no gradient.
+_NO_GRADIENT_FOLLOWS = {"detached", "no-backward", "unreached", "no-optimizer"}
 _NON_FINITE = ("nan-loss", "inf-loss", "nan-gradient", "inf-gradient")
 
 
