@@ -167,7 +167,7 @@ def _pairing(name: str, predictions: Tensor, targets: Tensor) -> Iterator[tuple[
         return
     if lost_pairing(predictions.shape, targets.shape):
         shapes = f"{tuple(predictions.shape)} and {tuple(targets.shape)}"
-        together = tuple(torch.broadcast_shapes(predictions.shape, targets.shape))
+        together = (len(targets), len(targets))
         cause = f"{name} makes {together} of {shapes}: every prediction is compared with every target"
         yield "pairing", cause, "give both the same shape: predictions.squeeze(-1), or targets.unsqueeze(-1)", None
 

@@ -59,7 +59,7 @@ class FirstSteps(TorchFunctionMode):
 
     def end(self) -> bool:
         """Take it off, unless another one of the script stands above it."""
-        stack = _get_current_function_mode_stack()  # type: ignore[no-untyped-call]
+        stack = _get_current_function_mode_stack()
         if self.on and stack and stack[-1] is self:
             self.__exit__(None, None, None)  # type: ignore[no-untyped-call]
             self.on = False

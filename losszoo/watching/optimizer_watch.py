@@ -175,7 +175,8 @@ def finite_norm(gradients: Sequence[Tensor]) -> float:
         return 0.0
     try:
         with torch.no_grad():
-            return gradient_norm(gradients)
+            norm = float(torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients))))
+            return norm if norm < math.inf else gradient_norm(gradients)
     except (RuntimeError, NotImplementedError):  # sparse ones
         with torch.no_grad():
             return gradient_norm([g.coalesce().values() if g.is_sparse else g.to_dense() for g in gradients])

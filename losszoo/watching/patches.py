@@ -39,7 +39,7 @@ class Patches:
         self._replace(torch.autograd, "backward", self._backward(torch.autograd.backward))
         self._replace(torch.autograd, "grad", self._grad(torch.autograd.grad))
         for owner in (torch.optim.Optimizer, nn.Module):
-            self._replace(owner, "zero_grad", self._zero_grad(owner.zero_grad))  # type: ignore[attr-defined]
+            self._replace(owner, "zero_grad", self._zero_grad(owner.zero_grad))
         for name in FUNCTIONS:
             original = getattr(functional, name)
             self._functions[name] = original, self._function(name, original)

@@ -95,7 +95,7 @@ def _print_trace() -> None:
 
 def _without_ours(error: BaseException) -> Any:
     """The traceback of the script alone: frames of losszoo.watching are left out."""
-    trace, kept = error.__traceback__, []
+    trace, kept = error.__traceback__, list[types.TracebackType]()
     while trace is not None:
         module, name = str(trace.tb_frame.f_globals.get("__name__")), trace.tb_frame.f_code.co_name
         if module == "torch.overrides" and name == "handle_torch_function":

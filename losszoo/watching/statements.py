@@ -245,7 +245,7 @@ def _function(
     returned = ast.copy_location(ast.Return(value), statement)
     arguments = ast.arguments([], [ast.arg(name) for name in free], None, [], [], None, [])
     body = [*chosen, returned]
-    function = ast.FunctionDef(_NAME, arguments, body, [], None)  # type: ignore[call-overload]
+    function = ast.FunctionDef(_NAME, arguments, body, [], None)
     module = ast.fix_missing_locations(ast.Module([ast.copy_location(function, body[0])], []))
     namespace = dict(scope)
     try:

@@ -78,7 +78,7 @@ class Watcher:
     optimizers: dict[int, OptimizerWatch] = field(default_factory=dict)
     unscaled: tuple[Any, Any] = (None, None)
     _inside: bool = False
-    _calls: list[Call] = field(default_factory=list)
+    _calls: list[tuple[Any, ...]] = field(default_factory=list)
     _sites: dict[Any, int] = field(default_factory=dict)
     _last: tuple[FrameType | None, int] = (None, 0)
     _last_place: Place | None = None
@@ -94,21 +94,21 @@ class Watcher:
 
     def criterion(self, name: str, function: Callable[..., Any], args: Any, kwargs: Any, frame: FrameType) -> Any:
         """Call a criterion, and keep the call until the step has ended."""
-        key = frame.f_code, frame.f_lineno, name
+        own = script_frame(frame) or frame
+        place = Place(own.f_code.co_filename, own.f_lineno)
+        key = id(own.f_code), place.line, name
         count = self._sites[key] = self._sites.get(key, 0) + 1
-        place = place_in(frame)
-        call = Call(name, function, args, kwargs, place)
         if count <= _CLOSE_CALLS or not count % _RARELY:
-            self._quietly(self._look_at, call)
+            self._quietly(self._look_at, Call(name, function, args, kwargs, place))
         try:
             result = function(*args, **kwargs)
         except Exception:
-            self._quietly(self._look_at, call)
+            self._quietly(self._look_at, Call(name, function, args, kwargs, place))
             raise
         if torch.is_grad_enabled():
             if len(self._calls) >= _MOST_CALLS:
                 del self._calls[0]
-            self._calls.append(Call(name, function, args, kwargs, place, result))
+            self._calls.append((name, function, args, kwargs, place, result))
         return result
 
     def _look_at(self, call: Call) -> None:
@@ -322,7 +322,13 @@ class Watcher:
     ) -> None:
         if self.first.on:
             self.first.end()
-        scene = Scene(frame, line, tuple(self._calls), self.reached.names(self.optimizers.values()), of_gradient)
+        scene = Scene(
+            frame,
+            line,
+            [Call(*call) for call in self._calls],
+            self.reached.names(self.optimizers.values()),
+            of_gradient,
+        )
         explained = explain(scene)
         first = explained.findings[0] if explained.findings else None
         op = first.op if first else explained.site.op if explained.site else None
