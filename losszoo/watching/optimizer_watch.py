@@ -175,7 +175,7 @@ def finite_norm(gradients: Sequence[Tensor]) -> float:
         return 0.0
     try:
         with torch.no_grad():
-            norm = float(torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients))))
+            norm = float(torch.linalg.vector_norm(torch.stack(torch._foreach_norm(list(gradients)))))
             return norm if norm < math.inf else gradient_norm(gradients)
     except (RuntimeError, NotImplementedError):  # sparse ones
         with torch.no_grad():
