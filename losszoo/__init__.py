@@ -92,6 +92,7 @@ if TYPE_CHECKING:
     from losszoo.training.run_result import RunResult as RunResult
     from losszoo.tuning.tune import tune as tune
     from losszoo.tuning.tuning_result import Tuning as Tuning
+    from losszoo.watching.watch import watch as watch
 
 _HOME = {
     "Batch": "losszoo.training.data.batch_inputs",
@@ -167,6 +168,7 @@ _HOME = {
     "softmax_row": "losszoo.pairs.row_functions",
     "suggest": "losszoo.suggestion.suggest",
     "tune": "losszoo.tuning.tune",
+    "watch": "losszoo.watching.watch",
     "wide": "losszoo.losses.unreduced",
 }
 

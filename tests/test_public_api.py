@@ -106,7 +106,7 @@ PUBLIC = [
         "sample_neighbors",
         "sklearn",
     ),
-    *("softmax_row", "suggest", "testing", "tune", "wide"),
+    *("softmax_row", "suggest", "testing", "tune", "watch", "wide"),
 ]
 
 

@@ -15,8 +15,9 @@ from losszoo.common.seeding import isolated
 from losszoo.common.text import in_one_line
 from losszoo.common.timeouts import TimeUpError
 from losszoo.doctor.diagnosis.accuracy import inaccuracies
-from losszoo.doctor.diagnosis.findings import bare_finding, finding_of
+from losszoo.doctor.diagnosis.findings import findings_of
 from losszoo.doctor.diagnosis.judge import symptom_of
+from losszoo.doctor.diagnosis.pushed_away import vanished_when_pushed
 from losszoo.doctor.diagnosis.scale_sweep import strips
 from losszoo.doctor.diagnosis.search import Failure, Search
 from losszoo.doctor.diagnosis.vanished_gradient import vanished
@@ -28,6 +29,7 @@ from losszoo.doctor.inputs.probes import Probe, combined, edge_cases_of, ordinar
 from losszoo.doctor.remedies.try_remedies import try_remedies
 from losszoo.doctor.report.examination import SYMPTOMS, Examination, Finding, Strip
 from losszoo.doctor.silent.silent_checks import CHECKS
+from losszoo.doctor.silent.written_inputs import look_for_overwritten_graph
 from losszoo.doctor.subject.dtypes import eager, quiet, short_name
 from losszoo.doctor.subject.preliminary_notes import colder, facts
 from losszoo.doctor.subject.readiness import own_dtype
@@ -127,31 +129,25 @@ def _examine(subject: Subject, dtypes: Sequence[torch.dtype], effort: Effort) ->
         for fact in facts(subject):
             search.note(fact)
         for dtype in wide:
-            _search(search, subject, dtype)
+            if not _search(search, subject, dtype):
+                halves, wide = {}, []
+                break
         for dtype in halves:
             search.try_all(subject, in_half(subject), dtype, share=0.8)
             search.try_all(subject, enlarged(subject, dtype, search.note), dtype, share=0.85)
         scale_strips = strips(subject, list(dict.fromkeys([*wide, torch.float32, *_HALVES])), effort)
     except TimeUpError:
         effort.time_is_up = True  # the failures until then are diagnosed
-    findings = [_diagnosed(failure, effort) for failure in sorted(search.failures.values(), key=_rank)]
+    findings = findings_of(sorted(search.failures.values(), key=_rank), effort)
     if effort.time_is_up:
         search.leave_undone(f"stopped after {effort.seconds:.3g} s, the time limit (--budget)")
     return search, findings, scale_strips
 
 
-def _diagnosed(failure: Failure, effort: Effort) -> Finding:
-    """A finding with as much of its diagnosis as the time allows."""
-    try:
-        return finding_of(failure, effort)
-    except TimeUpError:
-        effort.time_is_up = True
-        return bare_finding(failure)
-
-
-def _search(search: Search, subject: Subject, dtype: torch.dtype) -> None:
-    """Structural changes, the signature's edge cases, pushes, precision."""
-    search.try_all(subject, [ordinary(subject)], dtype)
+def _search(search: Search, subject: Subject, dtype: torch.dtype) -> bool:
+    """Structural changes, the signature's edge cases, pushes, precision; False where the ordinary input raises."""
+    if look_for_overwritten_graph(subject, search) or search.try_one(subject, ordinary(subject), dtype).error:
+        return False
     if dtype == torch.float32:
         for check in CHECKS:
             check(subject, search)
@@ -171,6 +167,9 @@ def _search(search: Search, subject: Subject, dtype: torch.dtype) -> None:
         if subject.signature:
             for failure in vanished(subject, search.clock):
                 search.add(failure)
+        for failure in vanished_when_pushed(subject, search.clock, search.note):
+            search.add(failure)
+    return True
 
 
 def _edge_cases(search: Search, subject: Subject, dtype: torch.dtype) -> Iterator[Probe]:

@@ -25,7 +25,8 @@ class Blame:
     Args:
         record: the culprit.
         victim: the operation that first gave a number that is not finite, or lost its accuracy.
-        why: "singular", "overflow", "underflow", "cancellation", "rounding", "swallowed" or "hidden".
+        why: "singular", "overflow", "underflow", "cancellation", "rounding", "swallowed", "clamped", "saturated" or
+            "hidden".
         backward: it is the derivative that breaks.
         tape: of the call.
     """

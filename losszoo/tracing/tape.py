@@ -161,12 +161,16 @@ class Tape(TorchFunctionMode):
             return  # a cast to what it is already: its maker is still the one before
         if peek_interpreter_stack() is not None:
             args, kwargs, result = (tree_map(plain, value) for value in (args, kwargs, result))
-        site, applied = Site(name, place_of(self.author_frame())), place_of(applying_frame(self.outer))
+        site, applied = self.site_here(name), place_of(applying_frame(self.outer))
         record = Record(len(self.records), site, func, tuple(args), kwargs, result, applied)
         self.records.append(record)
         for made in tree_leaves(result):
             if isinstance(made, Tensor):
                 self._makers[id(made)] = record.index
+
+    def site_here(self, op: str) -> Site:
+        """An operation at the author's line that runs."""
+        return Site(op, place_of(self.author_frame()))
 
     def author_frame(self) -> FrameType | None:
         """The frame of the author whose line runs."""

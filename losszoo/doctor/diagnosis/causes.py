@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from losszoo.doctor.diagnosis.relaxed import bounds_of, constant
 from losszoo.doctor.subject.dtypes import short_name
 from losszoo.tracing.culprit import Blame
 from losszoo.tracing.tape import Record
@@ -148,9 +149,28 @@ def _swallowed(blame: Blame) -> str:
     )
 
 
+def _clamped(blame: Blame) -> str:
+    low, high = bounds_of(blame.record)
+    ends = [
+        *([f"below {low:g}"] if low is not None else []),
+        *([f"above {high:g}"] if high is not None else []),
+    ]
+    return (
+        f"{blame.record.site.op} has no gradient {' or '.join(ends)}: a wrong number there makes the loss larger, and "
+        "nothing pulls it back"
+    )
+
+
+def _saturated(blame: Blame) -> str:
+    return (
+        f"{blame.record.site.op} saturates: in {_dtype_of(blame.record)} its result is rounded to its bound, where its "
+        "derivative is 0, so a wrong answer is not corrected"
+    )
+
+
 def _constant(record: Record) -> float | None:
-    numbers = [*record.args, *record.kwargs.values()]
-    return next((float(x) for x in numbers if isinstance(x, float)), None)
+    numbers = [constant(value) for value in (*record.args, *record.kwargs.values())]
+    return next((number for number in numbers if number is not None), None)
 
 
 def _dtype_of(record: Record) -> str:
@@ -165,4 +185,6 @@ _SENTENCES = {
     "rounding": _rounding,
     "swallowed": _swallowed,
     "hidden": _hidden,
+    "clamped": _clamped,
+    "saturated": _saturated,
 }

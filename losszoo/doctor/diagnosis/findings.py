@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 from losszoo.common.text import in_one_line
+from losszoo.common.timeouts import TimeUpError
 from losszoo.doctor.diagnosis.causes import cause_of
 from losszoo.doctor.diagnosis.search import Failure
 from losszoo.doctor.diagnosis.shrink import smallest
@@ -12,30 +14,125 @@ from losszoo.doctor.effort import Effort
 from losszoo.doctor.remedies.try_remedies import Trial, try_remedies
 from losszoo.doctor.report.examination import Finding
 from losszoo.doctor.report.python_literal import call_of, inputs_of
+from losszoo.doctor.report.wording import SYMPTOMS
 from losszoo.doctor.subject.dtypes import short_name
 from losszoo.doctor.subject.subject import cast
 from losszoo.tracing.authors import raised_at
 from losszoo.tracing.tape import Site
 
+_MOST_OTHERS = 3
+
+
+@dataclass
+class Cause:
+    """Failures that the same replacement ends: the most telling one, what was tried for it, and the others."""
+
+    failure: Failure
+    trial: Trial
+    others: list[Failure] = field(default_factory=list)
+
+
+def findings_of(failures: Sequence[Failure], clock: Effort) -> list[Finding]:
+    """One finding for each cause, as far as effort and time allow.
+
+    Args:
+        failures: the most telling one first.
+        clock: the effort that may be spent.
+    """
+    causes: list[Cause] = []
+    for failure in failures:
+        try:
+            known = next((cause for cause in causes if _is_same(cause.trial, failure)), None)
+            if known is None:
+                causes.append(Cause(failure, _trial_of(failure, clock)))
+            else:
+                known.others.append(failure)
+        except TimeUpError:
+            clock.time_is_up = True
+            causes.append(Cause(failure, Trial("", None)))
+    return [_told(cause, clock) for cause in _joined(causes, clock)]
+
 
 def finding_of(failure: Failure, clock: Effort) -> Finding:
     """Cause, smallest input and tried remedy of a failure, as far as the effort allows."""
+    return _finding(Cause(failure, _trial_of(failure, clock)), clock)
+
+
+def _trial_of(failure: Failure, clock: Effort) -> Trial:
+    if failure.error is not None:
+        return Trial("give an answer for this input, or refuse it with a ValueError that says why", None)
+    if failure.trial is not None:
+        return Trial(*failure.trial())
+    return try_remedies(failure, clock)
+
+
+def _is_same(trial: Trial, failure: Failure) -> bool:
+    """Whether the remedy of one failure ends another; one that is told by what was said of it has its own."""
+    return trial.covers is not None and failure.said is None and trial.covers(failure)
+
+
+def _joined(causes: Sequence[Cause], clock: Effort) -> list[Cause]:
+    """A cause without a cure goes to the one that has one for it, or for which the same was tried in vain."""
+    kept = list(causes)
+    for cause in causes:
+        if cause.trial.verified or cause.failure.said is not None:
+            continue
+        try:
+            home = next((other for other in kept if other is not cause and _takes(other, cause)), None)
+        except TimeUpError:
+            clock.time_is_up = True
+            return kept
+        if home is not None:
+            home.others += [cause.failure, *cause.others]
+            kept = [other for other in kept if other is not cause]
+    return kept
+
+
+def _takes(home: Cause, cause: Cause) -> bool:
+    in_vain = home.trial.verified is False and home.trial == cause.trial
+    return in_vain or _is_same(home.trial, cause.failure)
+
+
+def _told(cause: Cause, clock: Effort) -> Finding:
+    """A finding with as much of its diagnosis as the time allows."""
+    try:
+        return _finding(cause, clock)
+    except TimeUpError:
+        clock.time_is_up = True
+        return bare_finding(cause.failure)
+
+
+def _finding(cause: Cause, clock: Effort) -> Finding:
+    failure, trial = cause.failure, cause.trial
+    finding = bare_finding(failure)
     if failure.error is not None:
         place = raised_at(failure.error)
-        trial = Trial("give an answer for this input, or refuse it with a ValueError that says why", None)
-        leaves = smallest(failure, clock)
-        finding = replace(bare_finding(failure), source=str(place) if place else None)
-    else:
-        trial = try_remedies(failure, clock)
-        leaves = cast(smallest(failure, clock, trial.cures), failure.dtype)
-        finding = bare_finding(failure)
+        finding = replace(finding, source=str(place) if place else None)
+    leaves = smallest(failure, clock, trial.cures)
+    if failure.error is None:
+        leaves = cast(leaves, failure.dtype)
     return replace(
         finding,
-        remedy=failure.said[1] if failure.said else trial.text,
+        cause=finding.cause + _also(cause),
+        remedy=(failure.said[1] if failure.said and failure.trial is None else "") or trial.text,
         verified=trial.verified,
         input=inputs_of(failure.subject, leaves),
         paste=call_of(failure.subject, leaves),
     )
+
+
+def _also(cause: Cause) -> str:
+    """The other symptoms of the same cause, with the operations that show them."""
+    own = _brief(cause.failure)
+    others = [text for text in dict.fromkeys(map(_brief, cause.others)) if text != own]
+    return f"; it also shows as {', '.join(others[:_MOST_OTHERS])}" if others else ""
+
+
+def _brief(failure: Failure) -> str:
+    """``NaN gradient (log at my_loss.py:9)``."""
+    site = failure.blame.site if failure.blame else failure.site
+    said = SYMPTOMS[failure.symptom]
+    return f"{said} ({site.op} at {site.source})" if site is not None and site.source else said
 
 
 def bare_finding(failure: Failure) -> Finding:

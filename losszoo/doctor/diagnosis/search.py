@@ -47,6 +47,7 @@ class Failure:
         error: what was raised.
         said: cause and remedy, where no number is wrong.
         site: operation and line, where no number is wrong.
+        trial: tries a remedy of its own; gives its words, and whether it cures.
         tags: of the probe.
     """
 
@@ -61,6 +62,7 @@ class Failure:
     error: Exception | None = None
     said: tuple[str, str] | None = None
     site: Site | None = None
+    trial: Callable[[], tuple[str, bool | None]] | None = None
     tags: Tags = frozenset()
 
     def fails_on(self, leaves: Leaves) -> bool:
@@ -104,7 +106,7 @@ class Search:
     _without_news: int = 0
     _beyond: int = 0
     _infinite_noted: bool = False
-    _noted: set[tuple[Any, ...]] = field(default_factory=set)
+    _raises: dict[tuple[Any, ...], tuple[str, int]] = field(default_factory=dict)
 
     def try_all(
         self,
@@ -157,8 +159,7 @@ class Search:
         if isinstance(error, ValueError | AssertionError | NotImplementedError):
             return
         if dtype.itemsize < 4 or not _is_certainly_legal(subject, probe.leaves):
-            said = f"in {short_name(dtype)} it raises {in_one_line(error)} on: {probe.label}"
-            self._note_once((type(error), _line_of(error)), said)
+            self._note_raised(error, dtype, probe)
             return
 
         def shows(leaves: Leaves) -> bool:
@@ -168,16 +169,23 @@ class Search:
             Failure(subject, probe.label, "raises", dtype, probe.leaves, None, shows, error=error, tags=probe.all_tags)
         )
 
-    def _note_once(self, cause: tuple[Any, ...], text: str) -> None:
-        """A note of a cause that was not noted yet."""
-        if cause not in self._noted:
-            self._noted.add(cause)
-            self.note(text)
-
     def note(self, text: str) -> None:
         """Say something that is worth knowing, once."""
         if len(self.notes) < _MOST_NOTES:
             self.notes.setdefault(text)
+
+    def _note_raised(self, error: Exception, dtype: torch.dtype, probe: Probe) -> None:
+        """One line for all inputs on which the same kind of error comes from the same line."""
+        key = dtype, type(error), raised_at(error)
+        if key not in self._raises:
+            first = f"in {short_name(dtype)} it raises {in_one_line(error)} on: {probe.label}"
+            self._raises[key] = first, 0
+            self.note(first)
+            return
+        first, more = self._raises[key]
+        known = _and_others(first, more)
+        self._raises[key] = first, more + 1
+        self.notes = {_and_others(first, more + 1) if text == known else text: None for text in self.notes}
 
     def leave_undone(self, why: str) -> None:
         """Not all is tried that should be; the first reason is said, before everything else."""
@@ -205,6 +213,10 @@ class Search:
             return
         self._without_news = 0
         self.failures[key] = failure
+
+
+def _and_others(first: str, more: int) -> str:
+    return f"{first}, and on {more} other{'s' if more > 1 else ''}" if more else first
 
 
 def _line_of(error: Exception) -> str:

@@ -231,6 +231,8 @@ WITHOUT_NAN = (
     Remedy("first without NaN", _without_nan(0)),
     Remedy("both without NaN", _without_nan(0, 1)),
 )
+# The value of the clamp, and the gradient of what it is given: descent leads back inside.
+GRADIENT_KEPT = Remedy("gradient kept", _of_x("{x} + ({op}({x}{rest}) - {x}).detach()"))
 IN_FLOAT32 = Remedy("in float32", _in_float32)
 
 _LOG = (LOG_SPACE, LOG_CLAMPED, LOG_ABOVE_TINY, LOG_SKIPPED)

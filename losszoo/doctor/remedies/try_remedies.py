@@ -17,7 +17,7 @@ from losszoo.doctor.effort import Effort
 from losszoo.doctor.remedies.kin import Kin, Known
 from losszoo.doctor.remedies.rewrites import REWRITES
 from losszoo.doctor.remedies.spelling import SpelledTape, Spelling, spelling_of
-from losszoo.doctor.remedies.table import FORMS, IN_FLOAT32, WITHOUT_NAN
+from losszoo.doctor.remedies.table import FORMS, GRADIENT_KEPT, IN_FLOAT32, WITHOUT_NAN
 from losszoo.doctor.remedies.writing import Remedy, Writing
 from losszoo.doctor.subject.subject import Leaves, Outcome, evaluate, is_floating
 from losszoo.tracing.authors import place_of
@@ -48,11 +48,13 @@ class Trial:
         text: the words.
         verified: whether it cures.
         cures: whether the same code cures another failing input; None where nothing is verified, or it is not known.
+        covers: whether the same code ends another failure of the loss, so that both have one cause; None likewise.
     """
 
     text: str
     verified: bool | None
     cures: Callable[[Leaves], bool] | None = None
+    covers: Callable[[Failure], bool] | None = None
 
 
 class Substituting(SpelledTape):
@@ -129,7 +131,7 @@ def try_remedies(failure: Failure, clock: Effort) -> Trial:
     advice = Trial(_ADVICE.get(failure.blame.why, GENERAL), None)
     watch = Substituting({})
     evaluate(failure.subject, failure.leaves, failure.dtype, mode=watch, gradients=False)
-    kin = Kin(failure.subject, failure.dtype)
+    kin = _kin_of(failure, failure.blame)
     harmless = None
     for key, remedy in _proposals(failure, failure.blame, watch):
         if clock.over():
@@ -142,10 +144,17 @@ def try_remedies(failure: Failure, clock: Effort) -> Trial:
             cure = _fewest(failure, kin, cure)
             # An own measure of a cure holds for its own input alone.
             cures = None if failure.accept is not None else partial(_cures_on, failure, kin, cure)
-            return Trial(cure.text, True, cures)
+            return Trial(cure.text, True, cures, partial(_covers, failure, cure))
         if harmless is None and not _cures(failure, kin, attempt) and _unchanged_on(kin.all, failure, attempt):
             harmless = attempt.text
     return advice if harmless is None else Trial(harmless, False)
+
+
+def _kin_of(failure: Failure, blame: Blame) -> Kin:
+    """A clamp that takes the gradient does so on some ordinary inputs too, where it may come back."""
+    if blame.why == "clamped":
+        return Kin(failure.subject, failure.dtype, failure.fails_on)
+    return Kin(failure.subject, failure.dtype)
 
 
 def _proposals(failure: Failure, blame: Blame, tape: SpelledTape) -> Iterator[tuple[Key, Remedy]]:
@@ -162,6 +171,9 @@ def _proposals(failure: Failure, blame: Blame, tape: SpelledTape) -> Iterator[tu
 
 
 def _forms(failure: Failure, blame: Blame) -> Iterator[tuple[Record, Remedy]]:
+    if blame.why == "clamped":
+        yield blame.record, GRADIENT_KEPT
+        return
     nan = next((r for r in blame.tape.records if any(bool(x.isnan().any()) for x in r.inputs)), None)
     if nan is not None and any(bool(x.isnan().any()) for x in failure.leaves if is_floating(x)):
         yield from ((nan, form) for form in WITHOUT_NAN)
@@ -282,6 +294,31 @@ def _cures_on(failure: Failure, kin: Kin, cure: _Attempt, leaves: Leaves) -> boo
     other = replace(failure, leaves=leaves)
     attempt = _attempt(other, cure.remedies)
     return attempt is not None and attempt.codes == cure.codes and _cures(other, kin, attempt)
+
+
+def _covers(failure: Failure, cure: _Attempt, other: Failure) -> bool:
+    """Whether the code of a cure ends another failure too.
+
+    Of a cure of several parts, the first mends this failure's cause: a failure that needs only another part is one
+    of its own, unless it stands on the same line.
+    """
+    if not _ends(cure, other):
+        return False
+    if len(cure.remedies) == 1 or (
+        failure.blame and other.blame and failure.blame.site.place == other.blame.site.place
+    ):
+        return True
+    without_first = _attempt(other, dict(list(cure.remedies.items())[1:]))
+    return without_first is None or not _is_ended(other, without_first.outcome)
+
+
+def _ends(cure: _Attempt, other: Failure) -> bool:
+    attempt = _attempt(other, cure.remedies)
+    return attempt is not None and attempt.codes == cure.codes and _is_ended(other, attempt.outcome)
+
+
+def _is_ended(failure: Failure, outcome: Outcome) -> bool:
+    return failure.accept(outcome) if failure.accept is not None else symptom_of(outcome) is None
 
 
 def alike(one: Outcome, other: Outcome, tolerance: float, slack: float | Sequence[float] = 0.0) -> bool:

@@ -199,6 +199,8 @@ def _callee(record: Record) -> str:
     for home, prefix in (("torch.linalg", "linalg_"), ("torch.special", "special_")):
         if raw.startswith(prefix):
             return f"{home}.{raw.removeprefix(prefix)}"
+    if getattr(torch.nn.functional, raw, None) is record.func:  # torch.kl_div is another function of that name
+        return f"torch.nn.functional.{raw}"
     for home, module in (("torch", torch), ("torch.nn.functional", torch.nn.functional)):
         if hasattr(module, raw):
             return f"{home}.{raw}"
