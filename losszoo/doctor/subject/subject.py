@@ -48,6 +48,21 @@ class Outcome:
 
 
 @dataclass(frozen=True)
+class Refusal:
+    """A legal input of the user's that the loss has no answer to.
+
+    Args:
+        leaves: of the input.
+        error: that it raises.
+        remedy: in words.
+    """
+
+    leaves: Leaves
+    error: Exception
+    remedy: str
+
+
+@dataclass(frozen=True)
 class Subject:
     """A loss, and what it is ordinarily called with.
 
@@ -70,6 +85,7 @@ class Subject:
         effort: what every call is counted in; None counts none.
         use: what a call takes; None where it is not known, and a call counts as one.
         keywords: names of the last inputs, which are passed by name.
+        refusals: legal inputs of the user's that it raises on.
         assumed: nobody has said what it is called with.
         taken: the part of its answer that is the loss; None where that is not known.
     """
@@ -94,6 +110,7 @@ class Subject:
     keywords: tuple[str, ...] = ()
     taken: Taken | None = None
     assumed: bool = False
+    refusals: tuple[Refusal, ...] = ()
 
     def arguments(self, leaves: Sequence[Any]) -> tuple[Any, ...]:
         """The leaves in the nesting of the inputs."""
