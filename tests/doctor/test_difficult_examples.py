@@ -22,9 +22,9 @@ def labels(ignored: int) -> Tensor:
 LOGITS = torch.randn(6, 3, generator=torch.Generator().manual_seed(0))
 
 
-def by_one_hot(logits: Tensor, labels: Tensor) -> Tensor:
-    hot = F.one_hot(labels, 3).to(logits.dtype)
-    return -(hot * logits.log_softmax(1)).sum(1).mean()
+def by_one_hot(outputs: Tensor, labels: Tensor) -> Tensor:
+    hot = F.one_hot(labels, 3).to(outputs.dtype)
+    return -(hot * outputs.log_softmax(1)).sum(1).mean()
 
 
 def by_gather(logits: Tensor, labels: Tensor) -> Tensor:

@@ -33,7 +33,7 @@ def ready(subject: Subject) -> Subject:
     Raises:
         UsageError: it raises on its ordinary input, or gives back no floating tensor.
     """
-    if not any(isinstance(leaf, Tensor) and leaf.is_floating_point() for leaf in subject.leaves):
+    if not any(isinstance(leaf, Tensor) and (leaf.is_floating_point() or leaf.is_complex()) for leaf in subject.leaves):
         raise UsageError(
             f"the ordinary input of {subject.target} must hold a floating torch tensor, got none; give --example"
         )

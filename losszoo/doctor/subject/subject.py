@@ -164,6 +164,13 @@ def is_floating(leaf: Any) -> bool:
     return isinstance(leaf, Tensor) and leaf.is_floating_point()
 
 
+def in_precision(tensor: Tensor, dtype: torch.dtype) -> Tensor:
+    """A floating tensor in a dtype, a complex one of two such numbers each; there is no complex half precision."""
+    if tensor.is_complex():
+        return tensor.to(torch.complex128 if dtype == torch.float64 else torch.complex64)
+    return tensor.to(dtype) if tensor.is_floating_point() else tensor
+
+
 def cast(leaves: Sequence[Any], dtype: torch.dtype) -> Leaves:
     """The leaves with everything floating in a dtype: the numbers as the loss gets them there."""
     return [x.to(dtype) if is_floating(x) else x for x in leaves]
@@ -225,7 +232,7 @@ def forward(
             if isinstance(leaf, nn.Module) and learned is not None:
                 learned += [p for p in given[-1].parameters() if p.requires_grad]
             continue
-        tensor = leaf.detach().to(dtype) if leaf.is_floating_point() else leaf.detach()
+        tensor = in_precision(leaf.detach(), dtype)
         if index in subject.trained:
             source = tensor.clone().requires_grad_()
             sources.append(source)
