@@ -30,6 +30,7 @@ from losszoo.doctor.remedies.try_remedies import try_remedies
 from losszoo.doctor.report.examination import SYMPTOMS, Examination, Finding, Strip
 from losszoo.doctor.report.wording import unexplained_marks
 from losszoo.doctor.silent.silent_checks import CHECKS
+from losszoo.doctor.silent.written_inputs import look_for_overwritten_graph
 from losszoo.doctor.subject.dtypes import eager, quiet, short_name
 from losszoo.doctor.subject.preliminary_notes import colder, facts
 from losszoo.doctor.subject.readiness import own_dtype
@@ -129,7 +130,9 @@ def _examine(subject: Subject, dtypes: Sequence[torch.dtype], effort: Effort) ->
         for fact in facts(subject):
             search.note(fact)
         for dtype in wide:
-            _search(search, subject, dtype)
+            if not _search(search, subject, dtype):
+                halves, wide = {}, []
+                break
         for dtype in halves:
             search.try_all(subject, in_half(subject), dtype, share=0.8)
             search.try_all(subject, enlarged(subject, dtype, search.note), dtype, share=0.85)
@@ -144,9 +147,10 @@ def _examine(subject: Subject, dtypes: Sequence[torch.dtype], effort: Effort) ->
     return search, findings, scale_strips
 
 
-def _search(search: Search, subject: Subject, dtype: torch.dtype) -> None:
-    """Structural changes, the signature's edge cases, pushes, precision."""
-    search.try_all(subject, [ordinary(subject)], dtype)
+def _search(search: Search, subject: Subject, dtype: torch.dtype) -> bool:
+    """Structural changes, the signature's edge cases, pushes, precision; False where the ordinary input raises."""
+    if look_for_overwritten_graph(subject, search) or search.try_one(subject, ordinary(subject), dtype).error:
+        return False
     if dtype == torch.float32:
         for check in CHECKS:
             check(subject, search)
@@ -168,6 +172,7 @@ def _search(search: Search, subject: Subject, dtype: torch.dtype) -> None:
                 search.add(failure)
         for failure in vanished_when_pushed(subject, search.clock, search.note):
             search.add(failure)
+    return True
 
 
 def _edge_cases(search: Search, subject: Subject, dtype: torch.dtype) -> Iterator[Probe]:

@@ -123,6 +123,107 @@ class Temperature(nn.Module):
         return F.cross_entropy(logits * self.log_scale.clamp(max=4.6).exp().mean(), targets)
 
 
+def critic(fake: Tensor, real: Tensor) -> Tensor:
+    return fake.mean() - real.mean()
+
+
+def critic_by_labels(scores: Tensor, labels: Tensor) -> Tensor:
+    return -(scores * (2 * labels - 1)).mean()
+
+
+def generator_by_labels(scores: Tensor, labels: Tensor) -> Tensor:
+    return (scores * (2 * labels - 1)).mean()
+
+
+def similarity(predictions: Tensor, targets: Tensor) -> Tensor:
+    return -(predictions * targets).sum(-1).mean()
+
+
+def negative_cosine(predictions: Tensor, targets: Tensor) -> Tensor:
+    return -F.cosine_similarity(predictions, targets).mean()
+
+
+def poisson(log_rates: Tensor, targets: Tensor) -> Tensor:
+    return (log_rates.exp() - targets * log_rates).mean()
+
+
+def policy_gradient(logprobs: Tensor, returns: Tensor) -> Tensor:
+    return -(logprobs * returns).mean()
+
+
+def energy_gap(first: Tensor, second: Tensor) -> Tensor:
+    return first.square().mean() - second.square().mean()
+
+
+def linear_exponential(predictions: Tensor, targets: Tensor) -> Tensor:
+    gap = (predictions - targets) / 1e5
+    return (gap.exp() - gap - 1).mean()
+
+
+def expectile(predictions: Tensor, targets: Tensor) -> Tensor:
+    gap = targets - predictions
+    return (torch.where(gap > 0, 0.9, 0.1) * gap.square()).mean()
+
+
+def bias(predictions: Tensor, targets: Tensor) -> Tensor:
+    """A straight line: it may be one term of several."""
+    return (predictions - targets).mean()
+
+
+def negative_log_density(predictions: Tensor, targets: Tensor) -> Tensor:
+    return ((predictions - targets).square() / 0.02 + torch.tensor(0.1).log()).mean() - 5
+
+
+def signal_to_noise(predictions: Tensor, targets: Tensor) -> Tensor:
+    return -10 * torch.log10(targets.square().sum() / (predictions - targets).square().sum())
+
+
+def correlation(predictions: Tensor, targets: Tensor) -> Tensor:
+    return -torch.corrcoef(torch.stack([predictions, targets]))[0, 1]
+
+
+def wrapped_angle(predictions: Tensor, targets: Tensor) -> Tensor:
+    distance = (predictions - targets).abs() % 360
+    return torch.minimum(distance, 360 - distance).mean()
+
+
+def perceptron(scores: Tensor, targets: Tensor) -> Tensor:
+    return F.relu(-scores * (2 * targets - 1)).mean()
+
+
+def log_likelihood_ratio(logits: Tensor, targets: Tensor) -> Tensor:
+    logs = F.log_softmax(logits, 1).gather(1, targets[:, None])
+    return F.softplus(1 - logs).mean() - 10
+
+
+def log_of_error(predictions: Tensor, targets: Tensor) -> Tensor:
+    return torch.log((predictions - targets).square().mean() + 1e-6)
+
+
+def spread_of_classes(embeddings: Tensor, labels: Tensor) -> Tensor:
+    """Apart is better, without end: the first five features are no classes."""
+    same = labels[:, None] == labels
+    distances = (embeddings[:, None] - embeddings).square().sum(-1)
+    return (distances * same).mean() - (distances * ~same).mean()
+
+
+def divergence_from(log_probabilities: Tensor, targets: Tensor) -> Tensor:
+    return F.kl_div(log_probabilities, targets, reduction="batchmean")
+
+
+def relative_error(predictions: Tensor, targets: Tensor) -> Tensor:
+    return ((predictions - targets).abs() / targets.abs().clamp_min(1e-8)).mean()
+
+
+def normalised(predictions: Tensor, targets: Tensor) -> Tensor:
+    unit_targets = targets / targets.norm(dim=-1, keepdim=True).clamp_min(1e-8)
+    return (predictions - unit_targets).square().mean()
+
+
+def relative_to_positive(predictions: Tensor, targets: Tensor) -> Tensor:
+    return ((predictions - targets).abs() / torch.clamp(targets, min=1e-6)).mean()
+
+
 _PAIR: Inputs = lambda: (normal(12), normal(12, seed=1))  # noqa: E731
 _PICK: Inputs = lambda: (normal(8, 5), classes(8, 5))  # noqa: E731
 _BITS: Inputs = lambda: (normal(8, 6), binary(8, 6))  # noqa: E731
@@ -154,4 +255,41 @@ VANISHING: list[tuple[str, Callable[..., Tensor], Inputs]] = [
     ("kernel-alignment", kernel_alignment, lambda: (normal(8, 3), classes(8))),
     ("temperature", Temperature(), _PICK),
 ]
-HEALTHY = [*VANISHING]
+_ROWS: Inputs = lambda: (normal(8, 5), normal(8, 5, seed=1))  # noqa: E731
+_SCORES: Inputs = lambda: (normal(12), binary(12))  # noqa: E731
+_RATES: Inputs = lambda: (normal(12), classes(12, 4).float())  # noqa: E731
+
+# Below 0, without an end on purpose, or with one.
+UNBOUNDED: list[tuple[str, Callable[..., Tensor], Inputs]] = [
+    ("critic", critic, _PAIR),
+    ("critic-by-labels", critic_by_labels, _SCORES),
+    ("generator-by-labels", generator_by_labels, _SCORES),
+    ("similarity", similarity, _ROWS),
+    ("negative-cosine", negative_cosine, _ROWS),
+    ("poisson", poisson, _RATES),
+    ("poisson-of-any-numbers", poisson, _PAIR),
+    ("soft-targets-of-any-size", F.binary_cross_entropy_with_logits, _PAIR),
+    ("policy-gradient", policy_gradient, _PAIR),
+    ("energy-gap", energy_gap, _PAIR),
+    ("linear-exponential", linear_exponential, _PAIR),
+    ("expectile", expectile, _PAIR),
+    ("bias", bias, _PAIR),
+    ("negative-log-density", negative_log_density, _PAIR),
+    ("signal-to-noise", signal_to_noise, _PAIR),
+    ("correlation", correlation, _PAIR),
+    ("wrapped-angle", wrapped_angle, lambda: (360 * uniform(12), 360 * uniform(12, seed=1))),
+    ("perceptron", perceptron, _SCORES),
+    ("log-likelihood-ratio", log_likelihood_ratio, _PICK),
+    ("log-of-error", log_of_error, _PAIR),
+    ("spread-of-classes", spread_of_classes, _PICK),
+    ("divergence-from", divergence_from, lambda: (normal(8, 5), simplex(8, 5))),
+    ("hinge-embedding", F.hinge_embedding_loss, lambda: (normal(12), 2 * binary(12) - 1)),
+    ("soft-margin", F.soft_margin_loss, lambda: (normal(12), 2 * binary(12) - 1)),
+]
+# A floor that takes no sign.
+FLOORS: list[tuple[str, Callable[..., Tensor], Inputs]] = [
+    ("relative-error", relative_error, _PAIR),
+    ("normalised", normalised, _ROWS),
+    ("relative-to-positive", relative_to_positive, lambda: (uniform(12), uniform(12, seed=1))),
+]
+HEALTHY = [*VANISHING, *UNBOUNDED, *FLOORS]

@@ -360,7 +360,7 @@ def test_what_is_detached_on_purpose_is_no_fault(loss: Callable[..., Any], input
     assert not told(loss, *inputs, symptom="no-gradient")
 
 
-@pytest.mark.parametrize("loss", [sim_siam, distilled, own_teacher, policy])
+@pytest.mark.parametrize("loss", [sim_siam, distilled, own_teacher, commitment_only])
 def test_what_cannot_be_told_is_a_note(loss: Callable[..., Any]) -> None:
     assert "gets no gradient, which may be meant" in noted(loss, X, Y)
 

@@ -205,7 +205,7 @@ class Search:
 
     def add(self, failure: Failure) -> None:
         """Keep a failure, unless the same operation on the same line is to blame for one already."""
-        key: tuple[Any, ...] = (failure.symptom, failure.site, str(failure.error))
+        key: tuple[Any, ...] = (failure.symptom, failure.site, failure.error and _line_of(failure.error))
         if failure.blame is not None:
             key = failure.blame.key
         if key in self.failures:
@@ -219,12 +219,17 @@ def _and_others(first: str, more: int) -> str:
     return f"{first}, and on {more} other{'s' if more > 1 else ''}" if more else first
 
 
+def _line_of(error: Exception) -> str:
+    """The author's line that raised, or the error itself: on other inputs the same line may use other words."""
+    return str(raised_at(error) or error)
+
+
 def _is_certainly_legal(subject: Subject, leaves: Leaves) -> bool:
     """The edge cases of a signature are, unless the loss has sizes of its own, which they need not fit.
 
     Beside an example it is another legal value of what the example holds, in its sizes.
     """
     own_sizes = isinstance(subject.call, nn.Module) and any(True for _ in subject.call.parameters())
-    if subject.signature and not own_sizes:
+    if subject.signature and not own_sizes and not subject.assumed:
         return True
     return is_change_of_values(subject, leaves)

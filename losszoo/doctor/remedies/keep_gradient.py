@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 
-from losszoo.doctor.remedies.spelling import spelling_of
-from losszoo.doctor.remedies.substituting import Substituting
+from losszoo.doctor.remedies.one_site import OneSite
 from losszoo.doctor.remedies.writing import Remedy, Writing
 from losszoo.doctor.subject.subject import Subject, evaluate
-from losszoo.tracing.authors import place_of
-from losszoo.tracing.operations import operation
-from losszoo.tracing.tape import Record, Site, Tape
+from losszoo.tracing.tape import Record
 
 _LEFT_OUT = Remedy("tensor itself", lambda w: w.x)
 _THROUGH = Remedy("straight through", lambda w: f"({w.x} + ({_same(w)} - {w.x}).detach())")
@@ -42,20 +37,6 @@ def _same(w: Writing) -> str:
     return f"{w.callee}({w.x}{w.rest})"
 
 
-class _Spellings(Tape):
-    """How the author wrote an operation of one site."""
-
-    def __init__(self, site: Site) -> None:
-        super().__init__(everything=True)
-        self.site = site
-        self.texts: dict[str | None, None] = {}
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if operation(func) == self.site.op and place_of(self.author_frame()) == self.site.place:
-            self.texts.setdefault(spelling_of(self.author_frame(), self.site.op, func, args, kwargs or {}).text)
-        return super().__torch_function__(func, types, args, kwargs)
-
-
 def keep_gradient(subject: Subject, record: Record, leaf: int) -> tuple[str, bool | None]:
     """Words, and whether the replacement that they tell was run: the same value, and a gradient for the leaf."""
     op = record.site.op
@@ -63,14 +44,11 @@ def keep_gradient(subject: Subject, record: Record, leaf: int) -> tuple[str, boo
     advice = _SOFT if comparison else _ADVICE.get(op, _OTHER)
     if op not in _FORMS:
         return advice, None
-    spellings = _Spellings(record.site)
-    usual = evaluate(subject, subject.leaves, torch.float32, mode=spellings)
-    mode = Substituting({(op, record.site.source, text): _FORMS[op] for text in spellings.texts})
-    mended = evaluate(subject, subject.leaves, torch.float32, mode=mode)
-    words = "; then ".join(dict.fromkeys(text for text in mode.words.values() if text))
-    if usual.values is None or mended.values is None or mode.applied() is None or not words:
+    usual, mended = evaluate(subject, subject.leaves), OneSite(subject, record.site, _FORMS[op])
+    outcome = mended.evaluate(subject.leaves)
+    if usual.values is None or outcome is None or outcome.values is None:
         return advice, None
-    gradient = mended.gradients[sorted(subject.trained).index(leaf)]
+    gradient = outcome.gradients[sorted(subject.trained).index(leaf)]
     alive = gradient is not None and bool(gradient.isfinite().all() and gradient.ne(0).any())
-    same = usual.values.shape == mended.values.shape and torch.allclose(usual.values, mended.values, 1e-4, 1e-6)
-    return (words, True) if alive and same else (advice, None)
+    same = usual.values.shape == outcome.values.shape and torch.allclose(usual.values, outcome.values, 1e-4, 1e-6)
+    return (mended.words, True) if alive and same else (advice, None)

@@ -18,12 +18,11 @@ _FACTORS = (1.0, -0.7, 1.9)
 
 def look_for_untrained_networks(subject: Subject, search: Search) -> None:
     """Finds that no network among the arguments is trained by the value, on the ordinary input and on others."""
-    networks = {i: x for i, x in enumerate(subject.leaves) if isinstance(x, nn.Module)}
-    parameters: list[Tensor] = [p for network in networks.values() for p in network.parameters() if p.requires_grad]
-    if not parameters or any(_trains(subject, leaves, parameters) for leaves in _others(subject)):
+    networks = [i for i, x in enumerate(subject.leaves) if isinstance(x, nn.Module)]
+    recording = recorded(subject, subject.leaves, torch.float32) if networks else None
+    if recording is None or not _parameters(recording) or any(_trains(subject, x) for x in _others(subject)):
         return
-    recording = recorded(subject, subject.leaves, torch.float32)
-    record = _cut(recording, parameters) if recording is not None else None
+    record = _cut(recording, _parameters(recording))
     if record is None:
         return
     names = " and ".join(dict.fromkeys(_name(subject, index) for index in networks))
@@ -35,7 +34,7 @@ def look_for_untrained_networks(subject: Subject, search: Search) -> None:
     remedy = "use a smooth activation (tanh, softplus, SiLU), and create_graph=True where a derivative is trained"
     failure = Failure(
         *(subject, "ordinary input", "no-gradient", torch.float32, subject.leaves, None),
-        shows=lambda leaves: not _trains(subject, leaves, parameters),
+        shows=lambda leaves: not _trains(subject, leaves),
         said=(f"no gradient reaches {names}: {why}", remedy),
         site=record.site,
     )
@@ -47,12 +46,18 @@ def _others(subject: Subject) -> Iterator[Leaves]:
         yield [x * factor if isinstance(x, Tensor) and x.is_floating_point() else x for x in subject.leaves]
 
 
-def _trains(subject: Subject, leaves: Leaves, parameters: list[Tensor]) -> bool:
+def _parameters(recording: Recording) -> list[Tensor]:
+    """Of the networks that the call got, those that are learned."""
+    networks = [x for x in recording.given if isinstance(x, nn.Module)]
+    return [p for network in networks for p in network.parameters() if p.requires_grad]
+
+
+def _trains(subject: Subject, leaves: Leaves) -> bool:
     """Whether any parameter gets a gradient that is not 0; also where that cannot be told."""
     recording = recorded(subject, leaves, torch.float32)
     if recording is None:
         return True
-    return any(has_derivative(recording.values, parameter) for parameter in parameters)
+    return any(has_derivative(recording.values, parameter) for parameter in _parameters(recording))
 
 
 def _cut(recording: Recording, parameters: list[Tensor]) -> Record | None:

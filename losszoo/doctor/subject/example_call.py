@@ -59,7 +59,7 @@ def call_with(loss: Any, example: Example, signature: str | None) -> ExampleCall
         came = "an empty one" if made in ((), []) else f"something of type {type(made).__name__}"
         raise UsageError(f"the example must return one ordinary tuple of inputs, or a dict of them, got {came}")
     inputs = tuple(made)
-    if not _binds(loss, len(inputs)) and _binds(loss, 1):
+    if not takes(loss, len(inputs)) and takes(loss, 1):
         whole = "list" if isinstance(made, list) else "tuple"
         return ExampleCall((made,), names, remark=f"the {whole} of the example is passed as one argument")
     return ExampleCall(inputs, names)
@@ -107,7 +107,7 @@ def _of_batch(loss: Any, batch: dict[str, Any]) -> ExampleCall:
         keys = tuple(batch)
         remark = f"the example is a dict: the loss is called with {', '.join(f'{key}=' for key in keys)}"
         return ExampleCall(tuple(batch.values()), keys, keys, remark)
-    if _binds(loss, 1):
+    if takes(loss, 1):
         name = next(iter(parameters), "batch")
         return ExampleCall((batch,), (name,), remark=f"the example is a dict: it is passed as {name}")
     raise UsageError(
@@ -120,7 +120,7 @@ def _parameters(loss: Any) -> dict[str, inspect.Parameter]:
     return parameters_of(loss.forward if isinstance(loss, nn.Module) else loss)
 
 
-def _binds(loss: Any, count: int) -> bool:
+def takes(loss: Any, count: int) -> bool:
     """Whether so many arguments can be passed by place; True where that cannot be read."""
     try:
         inspect.signature(loss.forward if isinstance(loss, nn.Module) else loss).bind(*[None] * count)

@@ -74,7 +74,7 @@ def leaves_of(subject: Subject) -> list[Leaf]:
         for index, (name, tensor) in enumerate(zip(owners, subject.leaves, strict=True))
         if isinstance(tensor, Tensor) and not tensor.is_complex()
     ]
-    return [_with_classes(leaf, leaves) for leaf in leaves]
+    return [_with_classes(leaf, leaves, subject.picking) for leaf in leaves]
 
 
 def _leaf(subject: Subject, index: int, name: str, tensor: Tensor) -> Leaf:
@@ -83,6 +83,8 @@ def _leaf(subject: Subject, index: int, name: str, tensor: Tensor) -> Leaf:
         kind = _BY_CHANCE[kind]
     if subject.signature:
         kind = TABLE[subject.signature].leaf_kinds(subject.expects).get(name, kind)
+    if kind == "label" and subject.assumed and "len" in name:
+        kind = "other"  # the lengths of what was assumed fit it, and no others do
     sentinel = sentinel_of(tensor) if kind == "label" else None
     labels = tensor[tensor != sentinel] if sentinel is not None else tensor
     classes = int(labels.max()) + 1 if kind == "label" and labels.numel() else 0
@@ -189,13 +191,14 @@ def _is_class(leaf: Leaf, leaves: Sequence[Leaf]) -> bool:
     return leaf.kind == "label" and (named or any(_picks(leaf, other) for other in leaves))
 
 
-def _with_classes(leaf: Leaf, leaves: Sequence[Leaf]) -> Leaf:
+def _with_classes(leaf: Leaf, leaves: Sequence[Leaf], picking: frozenset[int] | None) -> Leaf:
     """A label's range as the scores beside it have it; scores are logits where labels pick among them."""
     if leaf.kind == "label":
         scores = [x for x in leaves if _picks(leaf, x)]
         classes = max([leaf.classes, *(x.tensor.shape[1] for x in scores)])
         return replace(leaf, classes=classes)
-    if leaf.kind == "real" and any(x.kind == "label" and _picks(x, leaf) for x in leaves):
+    labels = [x for x in leaves if x.kind == "label" and _picks(x, leaf)]
+    if leaf.kind == "real" and any(picking is None or x.index in picking for x in labels):
         return replace(leaf, logits=any(word in leaf.name.lower() for word in _SCORE_NAMES))
     return leaf
 
@@ -227,7 +230,7 @@ _CHECKS: dict[str, Any] = {
     "positive": lambda x, dim: bool((x >= 0).all()),
     "bounded": lambda x, dim: bool((x.abs() <= 1).all()),
     "probability": lambda x, dim: bool(((x >= 0) & (x <= 1)).all()),
-    "simplex": lambda x, dim: bool((x >= 0).all()) and _near(x.sum(dim), 1.0),
+    "simplex": lambda x, dim: bool(((x >= 0) & (x <= 1)).all()) and _near(x.sum(dim), 1.0),
     "log-probability": lambda x, dim: bool((x <= 0).all()),
     "unit": lambda x, dim: _near(x.norm(dim=dim), 1.0),
     "rotation": lambda x, dim: _is_orthogonal(x),

@@ -46,12 +46,18 @@ def ready(subject: Subject) -> Subject:
             f"{in_gigabytes(MOST_BYTES)}; give a smaller --example"
         )
     outcome = evaluate(subject, subject.leaves, own_dtype(subject))
-    if outcome.error is not None:
+    if outcome.error is not None and not _has_value(subject, outcome.error):
         shapes = ", ".join(f"{tuple(x.shape)}" if isinstance(x, Tensor) else repr(x) for x in subject.leaves)
         raise refused(subject.target, {shapes: outcome.error}) from outcome.error
     taken = _taken(subject)
     remarks = (*subject.remarks, taken.words) if taken.words else subject.remarks
     return with_hints(replace(subject, use=_growing(subject, use), taken=taken, remarks=remarks))
+
+
+def _has_value(subject: Subject, error: Exception) -> bool:
+    """Whether only the derivative raises: that is for the examination to tell."""
+    forward_only = evaluate(subject, subject.leaves, own_dtype(subject), gradients=False)
+    return isinstance(error, RuntimeError) and forward_only.error is None
 
 
 def _taken(subject: Subject) -> Taken:

@@ -15,7 +15,7 @@ from losszoo.common.text import in_one_line, kind_name
 from losszoo.creation import create
 from losszoo.doctor.subject.dtypes import uncompiled
 from losszoo.doctor.subject.example_call import Example, call_with
-from losszoo.doctor.subject.inference import inferred
+from losszoo.doctor.subject.inference import assumed, signature_subject
 from losszoo.doctor.subject.readiness import ready
 from losszoo.doctor.subject.subject import Subject, make_subject
 from losszoo.errors import UsageError
@@ -131,12 +131,14 @@ def _of_uncompiled(
         subject = make_subject(thing, made.inputs, made.names, *how)
         return replace(subject, remarks=(made.remark,) if made.remark else ())
     if isinstance(thing, Loss):
-        signature, expects = thing.identity.signature, thing.identity.expects
-    signature = signature or inferred(thing, label, seed)
-    rules = TABLE[signature]
-    inputs = example_inputs(signature, expects=expects or "logits", seed=seed)
-    if isinstance(thing, Loss):
-        set_sizes(thing, classes=ROWS, dim=DIM)  # no case has more labels than rows
-    else:
-        inputs = inputs[: len(rules.arguments)]
-    return make_subject(thing, inputs, rules.names, signature, expects or "logits", label, seed)
+        return _of_the_zoo(thing, label, seed)
+    if signature is not None:
+        return signature_subject(thing, signature, expects, label, seed)
+    return assumed(thing, label, expects, seed)
+
+
+def _of_the_zoo(loss: Loss, label: str, seed: int) -> Subject:
+    name, expects = loss.identity.signature, loss.identity.expects
+    inputs = example_inputs(name, expects=expects or "logits", seed=seed)
+    set_sizes(loss, classes=ROWS, dim=DIM)  # no case has more labels than rows
+    return make_subject(loss, inputs, TABLE[name].names, name, expects or "logits", label, seed)

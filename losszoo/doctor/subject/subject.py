@@ -65,10 +65,12 @@ class Subject:
         may_be_nan: leaves that the loss itself looks at for NaN.
         ignored: labels that the loss leaves out, by leaf.
         within_one: leaves that the loss uses as no larger than 1.
+        picking: leaves of whole numbers that pick among classes; None where that is not known.
         remarks: what is worth knowing of how it is called.
         effort: what every call is counted in; None counts none.
         use: what a call takes; None where it is not known, and a call counts as one.
         keywords: names of the last inputs, which are passed by name.
+        assumed: nobody has said what it is called with.
         taken: the part of its answer that is the loss; None where that is not known.
     """
 
@@ -85,11 +87,13 @@ class Subject:
     may_be_nan: frozenset[int] = frozenset()
     ignored: Mapping[int, int] = field(default_factory=dict)
     within_one: frozenset[int] = frozenset()
+    picking: frozenset[int] | None = None
     remarks: tuple[str, ...] = ()
     effort: Effort | None = None
     use: Use | None = None
     keywords: tuple[str, ...] = ()
     taken: Taken | None = None
+    assumed: bool = False
 
     def arguments(self, leaves: Sequence[Any]) -> tuple[Any, ...]:
         """The leaves in the nesting of the inputs."""
@@ -167,7 +171,7 @@ def evaluate(
     """
     try:
         with torch.enable_grad(), computing_in(subject.call, dtype) as (call, learned):
-            values, sources = forward(subject, call, leaves, dtype, mode)
+            values, sources = forward(subject, call, leaves, dtype, mode, learned)
             found = _gradients(values, [*sources, *learned]) if gradients else ()
         return Outcome(values.detach(), found)
     except Exception as error:  # whatever the author's code raises is an answer too
@@ -182,8 +186,18 @@ def forward(
     leaves: Sequence[Any],
     dtype: torch.dtype,
     mode: TorchFunctionMode | None = None,
+    learned: list[Tensor] | None = None,
 ) -> tuple[Tensor, list[Tensor]]:
-    """The values, and the tensors whose gradients are asked for; every call of the loss is made and counted here."""
+    """The values, and the tensors whose gradients are asked for; every call of the loss is made and counted here.
+
+    Args:
+        subject: whose loss.
+        call: a form of it.
+        leaves: to call it with.
+        dtype: of everything floating.
+        mode: watches or replaces operations.
+        learned: parameters of the loss, to which those of networks among the leaves are added.
+    """
     subject.spend(leaves)
     seed_torch(subject.seed)
     sources: list[Tensor] = []
@@ -191,6 +205,8 @@ def forward(
     for index, leaf in enumerate(leaves):
         if not isinstance(leaf, Tensor):
             given.append(in_dtype(leaf, dtype) if isinstance(leaf, nn.Module) else leaf)
+            if isinstance(leaf, nn.Module) and learned is not None:
+                learned += [p for p in given[-1].parameters() if p.requires_grad]
             continue
         tensor = leaf.detach().to(dtype) if leaf.is_floating_point() else leaf.detach()
         if index in subject.trained:
