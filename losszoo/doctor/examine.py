@@ -28,6 +28,7 @@ from losszoo.doctor.inputs.mutations import Tag
 from losszoo.doctor.inputs.probes import Probe, combined, edge_cases_of, ordinary, outliers, structural
 from losszoo.doctor.remedies.try_remedies import try_remedies
 from losszoo.doctor.report.examination import SYMPTOMS, Examination, Finding, Strip
+from losszoo.doctor.report.wording import unexplained_marks
 from losszoo.doctor.silent.silent_checks import CHECKS
 from losszoo.doctor.silent.written_inputs import look_for_overwritten_graph
 from losszoo.doctor.subject.dtypes import eager, quiet, short_name
@@ -141,6 +142,8 @@ def _examine(subject: Subject, dtypes: Sequence[torch.dtype], effort: Effort) ->
     except TimeUpError:
         effort.time_is_up = True  # the failures until then are diagnosed
     findings = findings_of(sorted(search.failures.values(), key=_rank), effort)
+    for remark in unexplained_marks(scale_strips, findings, [*map(short_name, wide), *map(short_name, halves)]):
+        search.notes.setdefault(remark)
     if effort.time_is_up:
         search.leave_undone(f"stopped after {effort.seconds:.3g} s, the time limit (--budget)")
     return search, findings, scale_strips
