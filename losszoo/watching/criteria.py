@@ -12,24 +12,12 @@ from torch import Tensor
 from losszoo.tracing.authors import Place
 
 # The losses of torch.nn.functional, each with its first two arguments.
-<<<<<<< HEAD
-FUNCTIONS: Mapping[str, tuple[str, str]] = dict.fromkeys(
-    (
-        *("cross_entropy", "nll_loss", "binary_cross_entropy", "binary_cross_entropy_with_logits", "mse_loss"),
-        *("l1_loss", "smooth_l1_loss", "huber_loss", "kl_div", "poisson_nll_loss", "gaussian_nll_loss"),
-        *("soft_margin_loss", "hinge_embedding_loss", "multi_margin_loss", "multilabel_margin_loss"),
-        "multilabel_soft_margin_loss",
-    ),
-    ("input", "target"),
-) | {
-=======
 _PAIRED = (
     "cross_entropy nll_loss binary_cross_entropy binary_cross_entropy_with_logits mse_loss l1_loss smooth_l1_loss "
     "huber_loss kl_div poisson_nll_loss gaussian_nll_loss soft_margin_loss hinge_embedding_loss multi_margin_loss "
     "multilabel_margin_loss multilabel_soft_margin_loss"
 )
 FUNCTIONS: Mapping[str, tuple[str, str]] = dict.fromkeys(_PAIRED.split(), ("input", "target")) | {
->>>>>>> watch
     "ctc_loss": ("log_probs", "targets"),
     "cosine_embedding_loss": ("input1", "input2"),
     "margin_ranking_loss": ("input1", "input2"),

@@ -8,6 +8,7 @@ from losszoo.doctor.diagnosis.search import Search
 from losszoo.doctor.silent.activation_twice import look_for_misuse
 from losszoo.doctor.silent.batch_softmax import look_for_softmax_over_batch
 from losszoo.doctor.silent.diluted_mean import look_for_diluted_means
+from losszoo.doctor.silent.driven_parameters import look_for_driven_parameters
 from losszoo.doctor.silent.early_mean import look_for_early_means
 from losszoo.doctor.silent.fixed_batch import look_for_fixed_batch
 from losszoo.doctor.silent.lost_pairing import look_for_lost_pairing
@@ -32,11 +33,12 @@ CHECKS: tuple[Check, ...] = (
     look_for_lost_pairing,
     look_for_misuse,
     look_for_written_inputs,
-    look_for_wrong_backward,
     look_for_unbounded,
     look_for_lost_signs,
     look_for_softmax_over_batch,
     look_for_early_means,
     look_for_diluted_means,
     look_for_fixed_batch,
+    look_for_driven_parameters,
+    look_for_wrong_backward,
 )
