@@ -13,6 +13,7 @@ from losszoo.doctor.silent.early_mean import look_for_early_means
 from losszoo.doctor.silent.fixed_batch import look_for_fixed_batch
 from losszoo.doctor.silent.gradients.lost_term import look_for_lost_terms
 from losszoo.doctor.silent.gradients.no_gradient import look_for_no_gradient
+from losszoo.doctor.silent.gradients.saturated_fusion import look_for_saturated_fusion
 from losszoo.doctor.silent.gradients.swallowed_batch import look_for_swallowed_batches
 from losszoo.doctor.silent.gradients.untrained_network import look_for_untrained_networks
 from losszoo.doctor.silent.gradients.wrong_backward import look_for_wrong_backward
@@ -32,6 +33,7 @@ CHECKS: tuple[Check, ...] = (
     look_for_swallowed_batches,
     look_for_lost_pairing,
     look_for_misuse,
+    look_for_saturated_fusion,
     look_for_written_inputs,
     look_for_unbounded,
     look_for_lost_signs,
