@@ -11,6 +11,7 @@ from losszoo.common.seeding import seed_torch
 from losszoo.common.text import in_one_line
 from losszoo.creation import create
 from losszoo.doctor.subject.dtypes import in_dtype
+from losszoo.doctor.subject.global_settings import settings_kept
 from losszoo.doctor.subject.readiness import own_dtype
 from losszoo.doctor.subject.subject import Subject, evaluate
 from losszoo.losses.loss import Loss
@@ -41,7 +42,10 @@ def facts(subject: Subject) -> list[str]:
         notes.append(
             f"{subject.target} does not run in float64 ({in_one_line(exact.error)}): what float32 loses is not told"
         )
-    written = _written(subject)
+    with settings_kept() as changed:
+        written = _written(subject)
+    if changed:
+        notes.append(f"{subject.target} changes {', '.join(changed)} for the whole program: put back after every call")
     if written:
         notes.append(f"{subject.target} writes into {', '.join(written)}: every call was given a copy")
     return notes
