@@ -35,7 +35,7 @@ from losszoo.doctor.subject.dtypes import eager, quiet, short_name
 from losszoo.doctor.subject.preliminary_notes import colder, facts
 from losszoo.doctor.subject.readiness import own_dtype
 from losszoo.doctor.subject.resolve import subjects_of
-from losszoo.doctor.subject.subject import Subject, evaluate
+from losszoo.doctor.subject.subject import Leaves, Refusal, Subject, evaluate
 from losszoo.errors import UsageError, nearest, suggest
 from losszoo.losses.introspection import name_of
 from losszoo.losses.loss import Loss
@@ -129,6 +129,8 @@ def _examine(subject: Subject, dtypes: Sequence[torch.dtype], effort: Effort) ->
     try:
         for fact in facts(subject):
             search.note(fact)
+        for refusal in subject.refusals:
+            search.add(_refused(subject, refusal))
         for dtype in wide:
             if not _search(search, subject, dtype):
                 halves, wide = {}, []
@@ -145,6 +147,17 @@ def _examine(subject: Subject, dtypes: Sequence[torch.dtype], effort: Effort) ->
     if effort.time_is_up:
         search.leave_undone(f"stopped after {effort.seconds:.3g} s, the time limit (--budget)")
     return search, findings, scale_strips
+
+
+def _refused(subject: Subject, refusal: Refusal) -> Failure:
+    """What the loss raises on the example itself."""
+    error, dtype = refusal.error, own_dtype(subject)
+
+    def shows(leaves: Leaves) -> bool:
+        return type(evaluate(subject, leaves, dtype).error) is type(error)
+
+    said = (in_one_line(error), refusal.remedy)
+    return Failure(subject, "the example", "raises", dtype, refusal.leaves, None, shows, error=error, said=said)
 
 
 def _search(search: Search, subject: Subject, dtype: torch.dtype) -> bool:
