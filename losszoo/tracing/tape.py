@@ -255,5 +255,7 @@ def _storage(tensor: Any) -> int:
 
 def _differs(one: Tensor, other: Tensor) -> bool:
     """Whether any number has changed; NaN is as it was."""
+    if one.shape != other.shape:
+        return True
     a, b = entries(one.detach()), entries(other.detach())
     return a is not None and b is not None and bool((a.ne(b) & ~(a.isnan() & b.isnan())).any())
