@@ -72,8 +72,8 @@ def examine(
         seed: of every draw.
         effort: evaluations of an ordinary loss that may be spent; a costly one counts for more, by its operations
             and the size of its tensors. The same seed and effort give the same findings on any load of the machine.
-        budget: seconds after which an examination that has not ended is broken off: without a finding it is then
-            "undecided". It is looked at between two evaluations.
+        budget: seconds of computing after which an examination that has not ended is broken off: without a finding it
+            is then "undecided". It is looked at between two evaluations.
 
     Returns:
         Verdict and findings. Size is no fault: where the true value is larger than the dtype holds, or
