@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from types import CodeType
 from typing import Any
 
 from torch import Tensor
@@ -13,6 +12,7 @@ from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack
 from losszoo.tracing.authors import Place
 from losszoo.tracing.operations import operation
 from losszoo.watching.criteria import lost_pairing
+from losszoo.watching.own_criteria import Origin, origin_of
 from losszoo.watching.script_lines import place_in, script_frame
 
 _ACTIVATIONS = ("softmax", "log_softmax", "sigmoid", "logsigmoid")
@@ -49,7 +49,7 @@ class FirstSteps(TorchFunctionMode):
         self.places: dict[Any, Place | None] = {}  # of the nodes that activations have made
         self.pairings: list[Pairing] = []
         self.terms: list[Term] = []
-        self.makers: dict[Any, CodeType] = {}  # which function made the node of a scalar
+        self.makers: dict[Any, Origin | None] = {}  # which function has made the node of a scalar
         self._shaped: dict[int, tuple[Tensor, Any]] = {}
 
     def begin(self) -> None:
@@ -76,6 +76,8 @@ class FirstSteps(TorchFunctionMode):
         result = func(*args, **(kwargs or {}))
         if self.on and isinstance(result, Tensor):
             name = operation(func)
+            if result.ndim == 0 and result.grad_fn is not None and result.grad_fn not in self.makers:
+                self.makers[result.grad_fn] = origin_of(script_frame(sys._getframe(1)))
             if name in _ACTIVATIONS and result.grad_fn is not None:
                 self.places[result.grad_fn] = place_in(sys._getframe(1))
             elif name in _SHAPING and result.ndim == 2 and result.shape[1] == 1:

@@ -10,6 +10,7 @@ from functools import partial
 from types import FrameType, FunctionType, MethodType
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from losszoo.losses.introspection import positional_names
@@ -63,6 +64,16 @@ def loss_again(frame: FrameType, line: int, through_network: bool = False, whole
     return _function(frame, chosen, statement, value, scope) if chosen is not None else None
 
 
+def ranks_wait() -> bool:
+    """Whether other processes take part in a call of the network, which one alone cannot repeat."""
+    return torch.distributed.is_available() and torch.distributed.is_initialized()
+
+
+def is_told(frame: FrameType, line: int) -> bool:
+    """Whether a line calls ``backward`` itself, so that the statements before it can be read."""
+    return _statement(frame, line) is not None
+
+
 def call_again(frame: FrameType, line: int) -> Again | None:
     """The user's own criterion that has made the loss in one call, on its arguments as they are computed again."""
     found = _statement(frame, line)
@@ -81,6 +92,8 @@ def call_again(frame: FrameType, line: int) -> Again | None:
     )
     parts = [value.func, *value.args, *(k.value for k in value.keywords)]
     if any(k.arg is None for k in value.keywords) or any(_loaded(part) & later for part in parts):
+        return None
+    if ranks_wait() and any(_is_network(part, scope) for part in (*value.args, *(k.value for k in value.keywords))):
         return None
     function, *given = (_evaluated(part, frame, scope) for part in parts)
     if not isinstance(function, FunctionType | MethodType | nn.Module):
@@ -222,7 +235,7 @@ def _acts(statement: ast.stmt) -> bool:
     return any(name in _ACTING for name in names)
 
 
-def _is_network(statement: ast.stmt, scope: dict[str, Any]) -> bool:
+def _is_network(statement: ast.AST, scope: dict[str, Any]) -> bool:
     """Whether a module with parameters is called in it."""
     for function in _called(statement):
         names = [n.id for n in ast.walk(function) if isinstance(n, ast.Name)]
@@ -242,6 +255,8 @@ def _function(
             if name not in made and isinstance(scope.get(name), Tensor):
                 free[name] = scope[name]
         made |= _stored(part) if isinstance(part, ast.stmt) else set()
+    if ranks_wait() and any(_is_network(part, scope) for part in (*chosen, value)):
+        return None
     returned = ast.copy_location(ast.Return(value), statement)
     arguments = ast.arguments([], [ast.arg(name) for name in free], None, [], [], None, [])
     body = [*chosen, returned]
