@@ -62,6 +62,7 @@ class Scene:
         calls: of criteria, since the last step.
         names: of the parameters.
         of_gradient: the loss itself was finite.
+        first_broken: the first operation of this step that gave what is not finite, where every one was looked at.
     """
 
     frame: FrameType | None
@@ -69,6 +70,7 @@ class Scene:
     calls: Sequence[Call]
     names: Mapping[str, Tensor]
     of_gradient: bool
+    first_broken: Site | None = None
 
 
 def explain(scene: Scene) -> Explained:
@@ -100,8 +102,9 @@ def _candidates(scene: Scene) -> Iterator[Again]:
         again = None
     if again is not None:
         yield again
+    sound = not any(spoilt(list(scene.names.values())))
     for whole in (False, True):
-        again = loss_again(scene.frame, scene.line, whole=whole)
+        again = loss_again(scene.frame, scene.line, whole=whole, direct=sound)
         if again is not None and again.inputs:
             yield again
 
@@ -151,6 +154,10 @@ def _before_the_loss(scene: Scene, inputs: Mapping[str, Any], loss_is_finite: bo
         return Explained("the criterion is finite on its inputs by itself", inputs=inputs)
     if known:
         return Explained("what the criterion is given is not finite already", inputs=inputs)
+    seen = scene.first_broken
+    if seen is not None:
+        cause = f"{seen.op} is the first operation of this step that gave what is not finite"
+        return Explained(cause, "look at what this line is given", site=seen, place=seen.place)
     return Explained("what has made it cannot be computed again from here: its operation is not known")
 
 

@@ -46,7 +46,9 @@ class Again:
         return dict(zip(self.names, self.inputs, strict=False))
 
 
-def loss_again(frame: FrameType, line: int, through_network: bool = False, whole: bool = False) -> Again | None:
+def loss_again(
+    frame: FrameType, line: int, through_network: bool = False, whole: bool = False, direct: bool = False
+) -> Again | None:
     """The loss that a line calls ``backward`` on; None where its statements cannot be told.
 
     Args:
@@ -54,13 +56,14 @@ def loss_again(frame: FrameType, line: int, through_network: bool = False, whole
         line: of it, with ``backward``.
         through_network: begin before the network, where its output is not finite.
         whole: take in statements that have made finite values too.
+        direct: take in the statement that makes the loss itself, though it calls the network.
     """
     found = _statement(frame, line)
     if found is None:
         return None
     before, statement, value = found
     scope = {**frame.f_globals, **frame.f_locals}
-    chosen = _slice(before, value, scope, through_network, whole)
+    chosen = _slice(before, value, scope, through_network, whole, direct)
     return _function(frame, chosen, statement, value, scope) if chosen is not None else None
 
 
@@ -183,7 +186,7 @@ def _of_backward(statement: ast.stmt, frame: FrameType) -> ast.expr | None:
 
 
 def _slice(
-    before: Sequence[ast.stmt], value: ast.expr, scope: dict[str, Any], through: bool, whole: bool
+    before: Sequence[ast.stmt], value: ast.expr, scope: dict[str, Any], through: bool, whole: bool, direct: bool
 ) -> list[ast.stmt] | None:
     """Those of the statements before that have made what is not finite, in their order."""
     wanted = {name for name in _loaded(value) if _is_wanted(scope.get(name), whole)}
@@ -192,7 +195,7 @@ def _slice(
     for statement in reversed(before):
         stored, loaded = _stored(statement), _loaded(statement)
         if stored & wanted:
-            if _is_network(statement, scope) and not through:
+            if _is_network(statement, scope) and not through and not (direct and not chosen and not later):
                 wanted -= stored
             elif _acts(statement) or any(isinstance(scope.get(name), Tensor) for name in loaded & later):
                 return None

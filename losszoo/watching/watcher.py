@@ -335,6 +335,7 @@ class Watcher:
     def _tell_broken(
         self, kind: str, of_gradient: bool, frame: FrameType | None, line: int, place: Place | None
     ) -> None:
+        broken = self.first.broken
         if self.first.on:
             self.first.end()
         scene = Scene(
@@ -343,6 +344,7 @@ class Watcher:
             [Call(*call) for call in self._calls],
             self.reached.names(self.optimizers.values()),
             of_gradient,
+            broken,
         )
         explained = explain(scene)
         first = explained.findings[0] if explained.findings else None
