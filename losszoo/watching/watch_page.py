@@ -13,7 +13,7 @@ from losszoo._version import __version__
 from losszoo.common.files import write_atomically
 from losszoo.common.html import asset, sha256, template
 from losszoo.errors import UsageError
-from losszoo.watching.words import facts, headline, place, summary
+from losszoo.watching.watch_words import facts, headline, place, summary
 
 _HERE = __name__.rpartition(".")[0]
 

@@ -23,12 +23,12 @@ from losszoo.training.guard.crash_bundle import Bundles
 from losszoo.watching.criteria import Call, misuses
 from losszoo.watching.faults import Fault, Log
 from losszoo.watching.first_steps import FirstSteps
+from losszoo.watching.loss_statements import is_told, ranks_wait
 from losszoo.watching.nonfinite import Scene, explain, write_bundle
 from losszoo.watching.optimizer_watch import OptimizerWatch, finite_norm, held_twice
 from losszoo.watching.own_criteria import keep_calls, origin_under
 from losszoo.watching.reached import Reached
 from losszoo.watching.script_lines import place_in, script_frame
-from losszoo.watching.statements import is_told, ranks_wait
 
 # So many steps, or calls of backward, are looked at closely.
 _CLOSE_STEPS, _CLOSE_BACKWARDS = 4, 40

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
-import sys
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -35,12 +34,11 @@ def watched(
 
 
 def _work(script: str, folder: str, on_nonfinite: str, arguments: list[str], answers: Any) -> None:
-    from losszoo.watching.script_child import run_here
+    from losszoo.watching.process.script_child import run_here
 
     os.chdir(folder)
     records: list[dict[str, Any]] = []
     with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
-        sys.stdin = open(os.devnull)
         settings = {"on_nonfinite": on_nonfinite, "out": str(Path(folder) / "out")}
         code = run_here(script, arguments, settings, records.append)
     answers.put((code, records))

@@ -27,6 +27,11 @@ def train(steps: int, scale: float = 1.0) -> list[torch.Tensor]:
     return [parameter.detach() for parameter in net.parameters()]
 
 
+def backward_of(x: torch.Tensor) -> None:
+    loss = torch.log(x).sum()
+    loss.backward()
+
+
 def test_a_watched_training_is_the_same_to_the_bit() -> None:
     with losszoo.watch(tell=lambda text: None) as watch:
         there = train(30)
@@ -64,9 +69,7 @@ def test_a_non_finite_loss_is_explained_and_raised() -> None:
         pytest.raises(losszoo.NonFiniteError, match=r"inf-loss at test_watch_python\.py"),
         losszoo.watch(tell=said.append),
     ):
-        x = torch.zeros(4, requires_grad=True)
-        loss = torch.log(x).sum()
-        loss.backward()
+        backward_of(torch.zeros(4, requires_grad=True))
     assert "log at test_watch_python.py" in said[0]
     assert "the logarithm of 0" in said[0]
     assert max(len(line) for line in said[0].splitlines()[:6]) <= 100

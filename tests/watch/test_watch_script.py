@@ -16,7 +16,8 @@ import torch
 net = torch.nn.Linear(3, 1)
 optimizer = torch.optim.SGD(net.parameters(), 0.05)
 for step in range(4):
-    loss = torch.log(net(torch.ones(4, 3)) * 0).sum() if step == 1 else net(torch.ones(4, 3)).sum()
+    x = torch.ones(4, 3)
+    loss = torch.log(net(x) * 0).sum() if step == 1 else net(x).sum()
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
@@ -85,7 +86,7 @@ def test_json_is_one_document_and_the_page_is_escaped(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert (document["verdict"], document["ended"], document["steps"]) == ("faulty", "stopped", 1)
     (fault,) = document["faults"]
-    assert (fault["kind"], fault["op"], fault["source"]) == ("inf-loss", "log", "script.py:6")
+    assert (fault["kind"], fault["op"], fault["source"]) == ("inf-loss", "log", "script.py:7")
     assert fault["diagnosis"][0]["paste"]
     assert Path(fault["bundle"]).parent == tmp_path / "losszoo-watch"
     page = (tmp_path / "page.html").read_text("utf-8")
@@ -117,7 +118,7 @@ def test_a_bundle_that_cannot_be_written_is_told_and_the_script_goes_on(tmp_path
 
 def test_a_bundle_holds_the_inputs_of_the_criterion(tmp_path: Path) -> None:
     loss = BROKEN.partition("loss = ")[2].partition("\n")[0]
-    text = BROKEN.replace(loss, "mine(net(torch.ones(4, 3)), torch.ones(4, 1) * (step != 1))")
+    text = BROKEN.replace(loss, "mine(net(x), torch.ones(4, 1) * (step != 1))")
     text = text.replace("net = ", "def mine(p, y):\n    return torch.log(p.abs() * y).sum()\nnet = ")
     _, records, _ = watched(write(tmp_path, text), tmp_path)
     from losszoo.training.guard.crash_bundle import read

@@ -55,7 +55,7 @@ def command(
     if html is not None and (Path(html).suffix not in (".html", ".htm") or not Path(html).absolute().parent.is_dir()):
         raise UsageError(f"html must be a file.html in a folder that exists, got {html!r}")
     wait_politely()
-    from losszoo.watching.run_script import check_script, run_script
+    from losszoo.watching.process.run_script import check_script, run_script
 
     check_script(script)
     from rich.console import Console

@@ -11,10 +11,10 @@ from rich.text import Text
 from losszoo.cli.tables.diagnosis import python_lines
 from losszoo.cli.tables.styled import hang, room_of, write
 from losszoo.common.text import counted, printable
-from losszoo.watching.words import facts, headline, place, summary
+from losszoo.watching.watch_words import facts, headline, place, summary
 
 if TYPE_CHECKING:
-    from losszoo.watching.run_script import Watched
+    from losszoo.watching.process.run_script import Watched
 
 _BAR = ("│ ", "red")
 _STYLES = {"remedy": "green", "bundle": "dim", "called": "dim"}
