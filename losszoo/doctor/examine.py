@@ -15,8 +15,9 @@ from losszoo.common.seeding import isolated
 from losszoo.common.text import in_one_line
 from losszoo.common.timeouts import TimeUpError
 from losszoo.doctor.diagnosis.accuracy import inaccuracies
-from losszoo.doctor.diagnosis.findings import bare_finding, finding_of
+from losszoo.doctor.diagnosis.findings import findings_of
 from losszoo.doctor.diagnosis.judge import symptom_of
+from losszoo.doctor.diagnosis.pushed_away import vanished_when_pushed
 from losszoo.doctor.diagnosis.scale_sweep import strips
 from losszoo.doctor.diagnosis.search import Failure, Search
 from losszoo.doctor.diagnosis.vanished_gradient import vanished
@@ -27,11 +28,14 @@ from losszoo.doctor.inputs.mutations import Tag
 from losszoo.doctor.inputs.probes import Probe, combined, edge_cases_of, ordinary, outliers, structural
 from losszoo.doctor.remedies.try_remedies import try_remedies
 from losszoo.doctor.report.examination import SYMPTOMS, Examination, Finding, Strip
+from losszoo.doctor.report.wording import unexplained_marks
 from losszoo.doctor.silent.silent_checks import CHECKS
+from losszoo.doctor.silent.written_inputs import look_for_overwritten_graph
 from losszoo.doctor.subject.dtypes import eager, quiet, short_name
 from losszoo.doctor.subject.preliminary_notes import colder, facts
-from losszoo.doctor.subject.resolve import own_dtype, subjects_of
-from losszoo.doctor.subject.subject import Subject, evaluate
+from losszoo.doctor.subject.readiness import own_dtype
+from losszoo.doctor.subject.resolve import subjects_of
+from losszoo.doctor.subject.subject import Leaves, Refusal, Subject, evaluate
 from losszoo.errors import UsageError, nearest, suggest
 from losszoo.losses.introspection import name_of
 from losszoo.losses.loss import Loss
@@ -62,7 +66,7 @@ def examine(
         loss: a name, an expression, a target ("file.py:MyLoss", "package.module:my_loss"), or any callable.
         signature: of a loss of one's own; read off its argument names when left out.
         expects: "logits", "probabilities" or "log-probabilities".
-        example: returns one ordinary tuple of inputs; then no signature is needed.
+        example: returns one ordinary tuple of inputs, or a dict of them by name; then no signature is needed.
         dtypes: that it has to be right in. What the example comes in is one of them.
         seed: of every draw.
         effort: evaluations of an ordinary loss that may be spent; a costly one counts for more, by its operations
@@ -125,32 +129,41 @@ def _examine(subject: Subject, dtypes: Sequence[torch.dtype], effort: Effort) ->
     try:
         for fact in facts(subject):
             search.note(fact)
+        for refusal in subject.refusals:
+            search.add(_refused(subject, refusal))
         for dtype in wide:
-            _search(search, subject, dtype)
+            if not _search(search, subject, dtype):
+                halves, wide = {}, []
+                break
         for dtype in halves:
             search.try_all(subject, in_half(subject), dtype, share=0.8)
             search.try_all(subject, enlarged(subject, dtype, search.note), dtype, share=0.85)
         scale_strips = strips(subject, list(dict.fromkeys([*wide, torch.float32, *_HALVES])), effort)
     except TimeUpError:
         effort.time_is_up = True  # the failures until then are diagnosed
-    findings = [_diagnosed(failure, effort) for failure in sorted(search.failures.values(), key=_rank)]
+    findings = findings_of(sorted(search.failures.values(), key=_rank), effort)
+    for remark in unexplained_marks(scale_strips, findings, [*map(short_name, wide), *map(short_name, halves)]):
+        search.notes.setdefault(remark)
     if effort.time_is_up:
         search.leave_undone(f"stopped after {effort.seconds:.3g} s, the time limit (--budget)")
     return search, findings, scale_strips
 
 
-def _diagnosed(failure: Failure, effort: Effort) -> Finding:
-    """A finding with as much of its diagnosis as the time allows."""
-    try:
-        return finding_of(failure, effort)
-    except TimeUpError:
-        effort.time_is_up = True
-        return bare_finding(failure)
+def _refused(subject: Subject, refusal: Refusal) -> Failure:
+    """What the loss raises on the example itself."""
+    error, dtype = refusal.error, own_dtype(subject)
+
+    def shows(leaves: Leaves) -> bool:
+        return type(evaluate(subject, leaves, dtype).error) is type(error)
+
+    said = (in_one_line(error), refusal.remedy)
+    return Failure(subject, "the example", "raises", dtype, refusal.leaves, None, shows, error=error, said=said)
 
 
-def _search(search: Search, subject: Subject, dtype: torch.dtype) -> None:
-    """Structural changes, the signature's edge cases, pushes, precision."""
-    search.try_all(subject, [ordinary(subject)], dtype)
+def _search(search: Search, subject: Subject, dtype: torch.dtype) -> bool:
+    """Structural changes, the signature's edge cases, pushes, precision; False where the ordinary input raises."""
+    if look_for_overwritten_graph(subject, search) or search.try_one(subject, ordinary(subject), dtype).error:
+        return False
     if dtype == torch.float32:
         for check in CHECKS:
             check(subject, search)
@@ -170,6 +183,9 @@ def _search(search: Search, subject: Subject, dtype: torch.dtype) -> None:
         if subject.signature:
             for failure in vanished(subject, search.clock):
                 search.add(failure)
+        for failure in vanished_when_pushed(subject, search.clock, search.note):
+            search.add(failure)
+    return True
 
 
 def _edge_cases(search: Search, subject: Subject, dtype: torch.dtype) -> Iterator[Probe]:

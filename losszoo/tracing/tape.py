@@ -161,12 +161,18 @@ class Tape(TorchFunctionMode):
             return  # a cast to what it is already: its maker is still the one before
         if peek_interpreter_stack() is not None:
             args, kwargs, result = (tree_map(plain, value) for value in (args, kwargs, result))
-        site, applied = Site(name, place_of(self.author_frame())), place_of(applying_frame(self.outer))
+        site, applied = self.site_here(name), place_of(applying_frame(self.outer))
         record = Record(len(self.records), site, func, tuple(args), kwargs, result, applied)
         self.records.append(record)
+        # What is only handed on, as broadcast_tensors does with tensors of one shape, was made before.
+        given = {id(x) for x in tree_leaves((args, kwargs)) if isinstance(x, Tensor)}
         for made in tree_leaves(result):
-            if isinstance(made, Tensor):
+            if isinstance(made, Tensor) and id(made) not in given:
                 self._makers[id(made)] = record.index
+
+    def site_here(self, op: str) -> Site:
+        """An operation at the author's line that runs."""
+        return Site(op, place_of(self.author_frame()))
 
     def author_frame(self) -> FrameType | None:
         """The frame of the author whose line runs."""
@@ -249,5 +255,7 @@ def _storage(tensor: Any) -> int:
 
 def _differs(one: Tensor, other: Tensor) -> bool:
     """Whether any number has changed; NaN is as it was."""
+    if one.shape != other.shape:
+        return True
     a, b = entries(one.detach()), entries(other.detach())
     return a is not None and b is not None and bool((a.ne(b) & ~(a.isnan() & b.isnan())).any())

@@ -9,7 +9,8 @@ import torch
 from sick_losses import normal
 from torch import Tensor
 
-from losszoo.doctor.diagnosis.vanished_gradient import WithoutEpsilon, is_epsilon, lost_pull, vanished, wrong_answers
+from losszoo.doctor.diagnosis.relaxed import Relaxed, is_epsilon
+from losszoo.doctor.diagnosis.vanished_gradient import lost_pull, vanished, wrong_answers
 from losszoo.doctor.effort import Effort
 from losszoo.doctor.subject.subject import Subject, evaluate, make_subject
 from losszoo.losses.signatures import TABLE
@@ -131,6 +132,6 @@ def test_what_counts_as_an_epsilon(func: object, args: tuple[object, ...], kwarg
 def test_leaving_the_epsilon_out_gives_the_mathematics() -> None:
     subject = of_signature(softmax_plus_eps, "multiclass")
     logits, targets = torch.tensor([[0.0, 50.0]]), torch.tensor([0])
-    bare = evaluate(subject, [logits, targets], torch.float64, mode=WithoutEpsilon())
+    bare = evaluate(subject, [logits, targets], torch.float64, mode=Relaxed(clamps=False))
     assert bare.total == pytest.approx(50.0, rel=1e-12)
     assert evaluate(subject, [logits, targets], torch.float64).total == pytest.approx(18.4206807, rel=1e-6)  # -log 1e-8

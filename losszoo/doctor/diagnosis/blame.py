@@ -24,7 +24,7 @@ def blame(subject: Subject, leaves: Sequence[Any], dtype: torch.dtype, tape: Tap
     """
     tape = tape or Tape()
     with torch.enable_grad(), computing_in(subject.call, dtype) as (call, learned):
-        values, sources = forward(subject, call, leaves, dtype, tape)
+        values, sources = forward(subject, call, leaves, dtype, tape, learned)
 
         def backward() -> object:
             share = torch.full_like(values, 1 / max(values.numel(), 1))

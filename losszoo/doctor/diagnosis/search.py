@@ -19,6 +19,7 @@ from losszoo.doctor.subject.dtypes import short_name
 from losszoo.doctor.subject.input_kinds import is_change_of_values
 from losszoo.doctor.subject.subject import Leaves, Outcome, Subject, evaluate
 from losszoo.errors import is_out_of_memory
+from losszoo.tracing.authors import raised_at
 from losszoo.tracing.culprit import Blame
 from losszoo.tracing.tape import Site
 
@@ -46,6 +47,7 @@ class Failure:
         error: what was raised.
         said: cause and remedy, where no number is wrong.
         site: operation and line, where no number is wrong.
+        trial: tries a remedy of its own; gives its words, and whether it cures.
         tags: of the probe.
     """
 
@@ -60,6 +62,7 @@ class Failure:
     error: Exception | None = None
     said: tuple[str, str] | None = None
     site: Site | None = None
+    trial: Callable[[], tuple[str, bool | None]] | None = None
     tags: Tags = frozenset()
 
     def fails_on(self, leaves: Leaves) -> bool:
@@ -103,6 +106,7 @@ class Search:
     _without_news: int = 0
     _beyond: int = 0
     _infinite_noted: bool = False
+    _raises: dict[tuple[Any, ...], tuple[str, int]] = field(default_factory=dict)
 
     def try_all(
         self,
@@ -155,7 +159,7 @@ class Search:
         if isinstance(error, ValueError | AssertionError | NotImplementedError):
             return
         if dtype.itemsize < 4 or not _is_certainly_legal(subject, probe.leaves):
-            self.note(f"in {short_name(dtype)} it raises {in_one_line(error)} on: {probe.label}")
+            self._note_raised(error, dtype, probe)
             return
 
         def shows(leaves: Leaves) -> bool:
@@ -169,6 +173,19 @@ class Search:
         """Say something that is worth knowing, once."""
         if len(self.notes) < _MOST_NOTES:
             self.notes.setdefault(text)
+
+    def _note_raised(self, error: Exception, dtype: torch.dtype, probe: Probe) -> None:
+        """One line for all inputs on which the same kind of error comes from the same line."""
+        key = dtype, type(error), raised_at(error)
+        if key not in self._raises:
+            first = f"in {short_name(dtype)} it raises {in_one_line(error)} on: {probe.label}"
+            self._raises[key] = first, 0
+            self.note(first)
+            return
+        first, more = self._raises[key]
+        known = _and_others(first, more)
+        self._raises[key] = first, more + 1
+        self.notes = {_and_others(first, more + 1) if text == known else text: None for text in self.notes}
 
     def leave_undone(self, why: str) -> None:
         """Not all is tried that should be; the first reason is said, before everything else."""
@@ -188,7 +205,7 @@ class Search:
 
     def add(self, failure: Failure) -> None:
         """Keep a failure, unless the same operation on the same line is to blame for one already."""
-        key: tuple[Any, ...] = (failure.symptom, failure.site, str(failure.error))
+        key: tuple[Any, ...] = (failure.symptom, failure.site, failure.error and _line_of(failure.error))
         if failure.blame is not None:
             key = failure.blame.key
         if key in self.failures:
@@ -198,12 +215,21 @@ class Search:
         self.failures[key] = failure
 
 
+def _and_others(first: str, more: int) -> str:
+    return f"{first}, and on {more} other{'s' if more > 1 else ''}" if more else first
+
+
+def _line_of(error: Exception) -> str:
+    """The author's line that raised, or the error itself: on other inputs the same line may use other words."""
+    return str(raised_at(error) or error)
+
+
 def _is_certainly_legal(subject: Subject, leaves: Leaves) -> bool:
     """The edge cases of a signature are, unless the loss has sizes of its own, which they need not fit.
 
     Beside an example it is another legal value of what the example holds, in its sizes.
     """
     own_sizes = isinstance(subject.call, nn.Module) and any(True for _ in subject.call.parameters())
-    if subject.signature and not own_sizes:
+    if subject.signature and not own_sizes and not subject.assumed:
         return True
     return is_change_of_values(subject, leaves)

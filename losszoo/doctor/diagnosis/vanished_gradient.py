@@ -4,27 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
+from losszoo.doctor.diagnosis.relaxed import EPS, Relaxed, constant, is_epsilon, tensor_of
 from losszoo.doctor.diagnosis.search import Failure, failure_by
 from losszoo.doctor.effort import Effort
 from losszoo.doctor.inputs.probes import Probe, edge_cases_of
 from losszoo.doctor.subject.subject import Leaves, Outcome, Subject, evaluate, record
 from losszoo.tracing.culprit import Blame
 from losszoo.tracing.float64_shadow import zero_by_underflow
-from losszoo.tracing.operations import operation
-from losszoo.tracing.tape import Record, Tape, plain
+from losszoo.tracing.tape import Record
 
 # Less than this share of the gradient that there should be is none.
 GONE = 1e-4
 # A true gradient below this is small by design: a bounded loss gives up hopeless samples.
 _PULLS = 1e-3
-# Constants up to here are there to save a logarithm or a quotient.
-_EPS = 1e-3
 # Of the effort.
 SHARE = 0.8
 
@@ -62,7 +59,7 @@ def lost_pull(subject: Subject, leaves: Leaves, outcome: Outcome | None = None) 
         outcome: of a mended form on these leaves; by default, of the loss itself.
     """
     narrow = outcome or evaluate(subject, leaves, torch.float32)
-    wide = evaluate(subject, leaves, torch.float64, mode=WithoutEpsilon())
+    wide = evaluate(subject, leaves, torch.float64, mode=Relaxed(clamps=False))
     if narrow.error is not None or wide.error is not None:
         return None
     true, found = _row_norms(wide), _row_norms(narrow)
@@ -76,30 +73,6 @@ def _row_norms(outcome: Outcome) -> Tensor:
     """The length of the gradient of each row: one that still pulls must not hide those that do not."""
     rows = [g.double().reshape(len(g), -1).norm(dim=1) for g in outcome.moved() if g.ndim]
     return torch.cat(rows) if rows else torch.zeros(0)
-
-
-class WithoutEpsilon(Tape):
-    """Leaves out every small constant that is added to, or bounds, a positive number."""
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if is_epsilon(func, args, kwargs or {}):
-            return next(x for x in args if isinstance(x, Tensor))
-        return super().__torch_function__(func, types, args, kwargs)
-
-
-def is_epsilon(func: Any, args: Any, kwargs: Any) -> bool:
-    """Whether an operation only keeps a number away from zero."""
-    name = operation(func)
-    if name not in ("add", "clamp", "clamp_min", "maximum"):
-        return False
-    constants = [*args[1:], *kwargs.values()] if isinstance(args[0], Tensor) else [args[0]]
-    small = [c for c in constants if isinstance(c, float) and 0 < c <= _EPS]
-    return len(small) > 0 and bool((_tensor_of(args) >= 0).all())
-
-
-def _tensor_of(args: Any) -> Tensor:
-    found: Tensor = plain(next(x for x in args if isinstance(x, Tensor))).detach()
-    return found
 
 
 def _blame(subject: Subject, leaves: Leaves) -> Blame | None:
@@ -121,6 +94,6 @@ def _blame(subject: Subject, leaves: Leaves) -> Blame | None:
 
 def _swallows(record: Record) -> bool:
     """Whether some number disappears beside the constant."""
-    numbers = [*record.args, *record.kwargs.values()]
-    constant = min(c for c in numbers if isinstance(c, float) and 0 < c <= _EPS)
-    return bool((_tensor_of(record.args) < GONE * constant).any())
+    numbers = [constant(value) for value in (*record.args, *record.kwargs.values())]
+    least = min(number for number in numbers if number is not None and 0 < number <= EPS)
+    return bool((tensor_of(record.args) < GONE * least).any())

@@ -26,6 +26,7 @@ class Tag(Enum):
         ONE_ROW: a batch of one.
         IDENTICAL_ROWS: every row is the first.
         ENLARGED: a hundred times as large, or more.
+        EXCLUDING: scores of -inf where no label of the input is.
     """
 
     EDGE = auto()
@@ -34,6 +35,7 @@ class Tag(Enum):
     ONE_ROW = auto()
     IDENTICAL_ROWS = auto()
     ENLARGED = auto()
+    EXCLUDING = auto()
 
 
 Tags = frozenset[Tag]
@@ -192,17 +194,36 @@ def _bool(leaf: Leaf) -> Iterator[Made]:
 
 
 def _label(leaf: Leaf) -> Iterator[Made]:
+    x, last = leaf.tensor, max(leaf.classes - 1, 0)
+    for label, changed in _relabelled(leaf, last):
+        yield label, changed if leaf.sentinel is None else torch.where(x == leaf.sentinel, x, changed)
+
+
+def _relabelled(leaf: Leaf, last: int) -> Iterator[tuple[str, Tensor]]:
     x = leaf.tensor
-    low = int(x.min())
+    low = int(x.min()) if leaf.sentinel is None else 0
     yield "all the same", torch.full_like(x, max(low, 0))
     if low < 0:
         yield "all ignored", torch.full_like(x, low)
-    yield "all the last class", torch.full_like(x, leaf.classes - 1)
-    yield "all different", (torch.arange(x.numel()) % max(leaf.classes, 1)).view(x.shape).to(x.dtype)
-    single = torch.full_like(x, min(1, leaf.classes - 1))
-    single.reshape(-1)[0] = 0
+    yield "all the last class", torch.full_like(x, last)
+    yield "all different", (torch.arange(x.numel()) % (last + 1)).view(x.shape).to(x.dtype)
+    single = torch.full_like(x, min(1, last))
+    first = int((x.reshape(-1) != leaf.sentinel).int().argmax()) if leaf.sentinel is not None else 0
+    single.reshape(-1)[first] = 0
     yield "with a single member of the first class", single
-    yield "of one class against a single other", (1 - single).clamp(0, max(leaf.classes - 1, 0))
+    yield "of one class against a single other", (1 - single).clamp(0, last)
+
+
+def _complex(leaf: Leaf) -> Iterator[Made]:
+    """Moderate ones: where the phase is lost, and where the size is."""
+    x = leaf.tensor
+    yield from _fill(x, 0.0, 1.0, -1.0)
+    yield from _first(x, 0.0)
+    yield from _repeats(x)
+    yield "on the unit circle", torch.polar(torch.ones_like(x.abs()), x.angle())
+    yield "real", torch.complex(x.real, torch.zeros_like(x.real))
+    yield "imaginary", torch.complex(torch.zeros_like(x.real), x.imag)
+    yield from (_times(x, size) for size in SMALL[:2])
 
 
 MAKERS: Mapping[str, Callable[[Leaf], Iterator[Made]]] = {
@@ -217,4 +238,5 @@ MAKERS: Mapping[str, Callable[[Leaf], Iterator[Made]]] = {
     "bits": _bits,
     "bool": _bool,
     "label": _label,
+    "complex": _complex,
 }

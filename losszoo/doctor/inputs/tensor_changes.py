@@ -38,6 +38,10 @@ def _declared(leaf: Leaf) -> Iterator[Made]:
         yield "all NaN, which the loss looks for", torch.full_like(x, torch.nan)
     if leaf.ignored is not None:
         yield f"all {leaf.ignored}, which the loss leaves out", torch.full_like(x, leaf.ignored)
+        if x.ndim > 1 and len(x) > 1:
+            row = x.clone()
+            row[0] = leaf.ignored
+            yield f"with a first row of {leaf.ignored}, which the loss leaves out", row
         single = torch.full_like(x, leaf.ignored)
         single.reshape(-1)[0] = x.reshape(-1)[0]
         yield f"{leaf.ignored} but for one", single
@@ -46,7 +50,9 @@ def _declared(leaf: Leaf) -> Iterator[Made]:
 def copies_of(leaf: Leaf, other: Leaf) -> Iterator[Change]:
     """One tensor as a copy of another of its shape, or as its opposite."""
     x, y = leaf.tensor, other.tensor
-    if x.shape != y.shape or leaf.index == other.index or not leaf.floating:
+    if x.shape != y.shape or leaf.index == other.index or not (leaf.floating or leaf.kind == "complex"):
+        return
+    if y.is_complex() and not x.is_complex():
         return
     opposite = 1 - y.double() if leaf.kind in ("probability", "bits", "simplex") else -y.to(x.dtype)
     nearly = Change("nearly", y.to(x.dtype) * (1 + 1e-5), frozenset({Tag.NEARLY}))
@@ -65,7 +71,8 @@ def scores_for(leaf: Leaf, labels: Leaf) -> Iterator[Change]:
         # The last class is excluded wherever it is not the answer.
         excluded = torch.zeros_like(leaf.tensor, dtype=torch.bool)
         excluded[:, -1] = hot[:, -1] == 0
-        yield Change(f"{leaf.name} -inf where excluded", leaf.tensor.masked_fill(excluded, -torch.inf))
+        masked = leaf.tensor.masked_fill(excluded, -torch.inf)
+        yield Change(f"{leaf.name} -inf where excluded", masked, frozenset({Tag.EXCLUDING}))
 
 
 def _sure(leaf: Leaf, hot: Tensor) -> Iterator[Change]:
@@ -92,5 +99,6 @@ def _one_hot(leaf: Leaf, labels: Leaf) -> Tensor | None:
     fits = labels.kind == "label" and x.ndim == y.ndim + 1 and x.shape[:1] == y.shape[:1] and x.shape[2:] == y.shape[1:]
     if not fits or labels.classes > x.shape[1]:
         return None
-    hot = torch.nn.functional.one_hot(y.clamp(min=0).long(), x.shape[1]).double()
+    known = torch.where((y >= 0) & (y < x.shape[1]), y, 0)
+    hot = torch.nn.functional.one_hot(known.long(), x.shape[1]).double()
     return hot.movedim(-1, 1)

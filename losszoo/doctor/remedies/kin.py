@@ -35,11 +35,15 @@ class Kin:
     Args:
         subject: whose.
         dtype: to be finite in.
+        fails: inputs on which the loss is wrong though finite: what it gives there need not stay.
     """
 
-    def __init__(self, subject: Subject, dtype: torch.dtype) -> None:
+    def __init__(
+        self, subject: Subject, dtype: torch.dtype, fails: Callable[[Leaves], bool] = lambda leaves: False
+    ) -> None:
         self.subject = subject
         self.dtype = dtype
+        self.fails = fails
 
     @cached_property
     def first(self) -> Known | None:
@@ -54,7 +58,7 @@ class Kin:
     def _finite(self) -> Iterator[Known]:
         for leaves in _candidates(self.subject):
             narrow = evaluate(self.subject, leaves, self.dtype)
-            if narrow.values is None or symptom_of(narrow) is not None:
+            if narrow.values is None or symptom_of(narrow) is not None or self.fails(leaves):
                 continue
             wide = evaluate(self.subject, leaves, torch.float64)
             if wide.values is not None and symptom_of(wide) is None:

@@ -13,6 +13,7 @@ from torch.utils._pytree import tree_leaves
 
 from losszoo.doctor.subject.dtypes import computing_in
 from losszoo.doctor.subject.subject import Subject, forward
+from losszoo.losses.loss import Loss
 from losszoo.tracing.tape import Record, Tape
 
 
@@ -24,31 +25,55 @@ class Hints:
         may_be_nan: leaves that the loss itself looks at for NaN.
         ignored: labels that the loss leaves out, by leaf.
         within_one: leaves that the loss uses as no larger than 1: it takes 1 - p, clamps there, or asks for an angle.
+        picking: leaves of whole numbers by which the loss picks among others.
+        targets: leaves that a loss of torch takes as its target.
     """
 
     may_be_nan: set[int] = field(default_factory=set)
     ignored: dict[int, int] = field(default_factory=dict)
     within_one: set[int] = field(default_factory=set)
+    picking: set[int] = field(default_factory=set)
+    targets: set[int] = field(default_factory=set)
 
 
 def with_hints(subject: Subject) -> Subject:
     """The subject, with what one ordinary call says of its inputs."""
     hints = Hints()
     try:
-        with computing_in(subject.call, torch.float32) as (call, _):
-            tape, received = Tape(everything=True), list[Any]()
-
-            def watched(*arguments: Any) -> Any:
-                received.extend(tree_leaves(arguments))
-                return call(*arguments)
-
-            forward(subject, watched, subject.leaves, torch.float32, tape)
+        tape, received = watched(subject)
     except Exception:  # reported elsewhere, as a loss that raises on its ordinary input
         return subject
     _learn_from(tape, received, hints)
+    _learn_picking(tape, received, hints)
     _from_parameters(subject, hints)
-    nan, one = frozenset(hints.may_be_nan), frozenset(hints.within_one)
-    return replace(subject, may_be_nan=nan, ignored=hints.ignored, within_one=one)
+    picking = None if isinstance(subject.call, Loss) else frozenset(hints.picking)
+    nan, one = frozenset(hints.may_be_nan), subject.within_one | hints.within_one
+    subject = replace(subject, trained=_without_targets(subject, hints.targets))
+    return replace(subject, may_be_nan=nan, ignored=hints.ignored, within_one=one, picking=picking)
+
+
+def _without_targets(subject: Subject, targets: set[int]) -> tuple[int, ...]:
+    """The trained leaves, without those that a loss of torch takes as targets; a user's own word counts more."""
+    said = any(isinstance(x, Tensor) and x.requires_grad for x in tree_leaves(subject.inputs))
+    left = tuple(i for i in subject.trained if i not in targets)
+    return subject.trained if said or subject.signature or not left else left
+
+
+def watched(subject: Subject) -> tuple[Tape, list[Any]]:
+    """Every operation of one ordinary call, and the leaves that the loss was called with.
+
+    Raises:
+        Exception: what the loss raises.
+    """
+    tape, received = Tape(everything=True), list[Any]()
+    with torch.enable_grad(), computing_in(subject.call, torch.float32) as (call, _):
+
+        def watch(*arguments: Any, **named: Any) -> Any:
+            received.extend(tree_leaves((arguments, *named.values())))
+            return call(*arguments, **named)
+
+        forward(subject, watch, subject.leaves, torch.float32, tape)
+    return tape, received
 
 
 def _from_parameters(subject: Subject, hints: Hints) -> None:
@@ -75,7 +100,7 @@ def _speaks_of_ignoring(called: Any) -> bool:
         text = inspect.getsource(called)
     except (OSError, TypeError):
         return False
-    return "-100" in text or "ignore_index" in text
+    return "ignore_index" in text
 
 
 # What leaves a number within or beyond 1 where it was.
@@ -83,6 +108,8 @@ _KEEPING = (
     *("reshape", "view", "flatten", "unsqueeze", "squeeze", "long", "float", "to", "double", "clone", "getitem"),
     *("gather", "transpose", "permute", "contiguous", "abs", "neg", "pow", "square", "clamp", "sqrt"),
 )
+# Their gradient is that of the prediction; of a target it may be infinite, and nobody asks for it.
+_OF_TORCH = ("cross_entropy", "nll_loss", "binary_cross_entropy", "binary_cross_entropy_with_logits", "kl_div")
 _WITHIN_ONE = ("binary_cross_entropy", "logit", "atanh", "acos", "asin", "erfinv")
 
 
@@ -96,10 +123,31 @@ def _learn_from(tape: Tape, arguments: Sequence[Any], hints: Hints) -> None:
             _learn(record, known, hints)
             if record.site.op in _KEEPING and not record.is_reversed:
                 index[id(record.result)] = known
-        if record.site.op in ("cross_entropy", "nll_loss") and kwargs.get("ignore_index", -100) != -100:
-            target = index.get(id(args[1])) if len(args) > 1 else None
-            if target is not None:
+        target = index.get(id(record.argument("target", 1))) if record.site.op in _OF_TORCH else None
+        if target is not None:
+            hints.targets.add(target)
+            if record.site.op in ("cross_entropy", "nll_loss") and kwargs.get("ignore_index", -100) != -100:
                 hints.ignored[target] = int(kwargs["ignore_index"])
+
+
+_PICKING = ("gather", "cross_entropy", "nll_loss", "getitem", "one_hot", "scatter", "index_select", "multi_margin_loss")
+
+
+def _learn_picking(tape: Tape, arguments: Sequence[Any], hints: Hints) -> None:
+    """Follow whole numbers to where they pick classes."""
+    index = {id(x): i for i, x in enumerate(arguments) if isinstance(x, Tensor) and is_whole(x)}
+    for record in tape.records:
+        operands = tree_leaves((record.args, record.kwargs))
+        known = [(place, index[id(x)]) for place, x in enumerate(operands) if id(x) in index]
+        picks = record.site.op in _PICKING
+        hints.picking |= {leaf for place, leaf in known if picks and (place > 0 or record.site.op == "one_hot")}
+        if known and isinstance(record.result, Tensor) and is_whole(record.result):
+            index[id(record.result)] = known[0][1]
+
+
+def is_whole(x: Tensor) -> bool:
+    """Whether a tensor holds whole numbers, which may be labels."""
+    return not (x.is_floating_point() or x.is_complex() or x.dtype == torch.bool)
 
 
 def _learn(record: Record, index: int, hints: Hints) -> None:

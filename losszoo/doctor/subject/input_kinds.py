@@ -8,9 +8,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_leaves
 
-from losszoo.doctor.subject.subject import Subject, is_given
+from losszoo.doctor.subject.sentinel_labels import sentinel_of
+from losszoo.doctor.subject.subject import Subject
+from losszoo.doctor.subject.trained_leaves import is_given, leaf_names
 from losszoo.losses.signatures import TABLE
 
 # So few numbers of one sign, or within [-1, 1], are chance.
@@ -20,7 +21,7 @@ _TOLERANCE = 1e-3
 
 KINDS = (
     *("real", "positive", "bounded", "probability", "simplex", "log-probability"),
-    *("unit", "rotation", "bits", "bool", "label", "other"),
+    *("unit", "rotation", "bits", "bool", "label", "complex", "other"),
 )
 
 
@@ -39,6 +40,7 @@ class Leaf:
         logits: unbounded scores, in which -inf is legal and means "excluded".
         may_be_nan: the loss itself looks at it for NaN.
         ignored: the label that the loss leaves out.
+        sentinel: whole number in the example that stands for "no label"; where it stands it stays.
     """
 
     index: int
@@ -51,6 +53,7 @@ class Leaf:
     logits: bool = False
     may_be_nan: bool = False
     ignored: int | None = None
+    sentinel: int | None = None
 
     @property
     def floating(self) -> bool:
@@ -60,18 +63,18 @@ class Leaf:
     def legal(self, tensor: Tensor) -> bool:
         """Whether a changed value is still of this kind."""
         known = tensor[~tensor.isnan()] if self.may_be_nan else tensor
-        return self.kind == "real" or _is_of(self, known)
+        return self.kind in ("real", "complex") or _is_of(self, known)
 
 
 def leaves_of(subject: Subject) -> list[Leaf]:
     """Every tensor of the ordinary input, with its kind."""
-    owners = [name for name, value in zip(subject.names, subject.inputs, strict=True) for _ in tree_leaves(value)]
+    owners = leaf_names(subject.inputs, subject.names)
     leaves = [
         _leaf(subject, index, name, tensor)
         for index, (name, tensor) in enumerate(zip(owners, subject.leaves, strict=True))
-        if isinstance(tensor, Tensor) and not tensor.is_complex()
+        if isinstance(tensor, Tensor)
     ]
-    return [_with_classes(leaf, leaves) for leaf in leaves]
+    return [_with_classes(leaf, leaves, subject.picking) for leaf in leaves]
 
 
 def _leaf(subject: Subject, index: int, name: str, tensor: Tensor) -> Leaf:
@@ -80,10 +83,14 @@ def _leaf(subject: Subject, index: int, name: str, tensor: Tensor) -> Leaf:
         kind = _BY_CHANCE[kind]
     if subject.signature:
         kind = TABLE[subject.signature].leaf_kinds(subject.expects).get(name, kind)
-    classes = int(tensor.max()) + 1 if kind == "label" and tensor.numel() else 0
+    if kind == "label" and subject.assumed and "len" in name:
+        kind = "other"  # the lengths of what was assumed fit it, and no others do
+    sentinel = sentinel_of(tensor) if kind == "label" else None
+    labels = tensor[tensor != sentinel] if sentinel is not None else tensor
+    classes = int(labels.max()) + 1 if kind == "label" and labels.numel() else 0
     given = is_given(name) or index not in subject.trained
-    may_be_nan, ignored = index in subject.may_be_nan, subject.ignored.get(index)
-    return Leaf(index, name, kind, tensor, dim, classes, given, may_be_nan=may_be_nan, ignored=ignored)
+    said: dict[str, Any] = {"may_be_nan": index in subject.may_be_nan, "ignored": subject.ignored.get(index)}
+    return Leaf(index, name, kind, tensor, dim, classes, given, sentinel=sentinel, **said)
 
 
 # Numbers that merely happen to lie within 1 may be larger elsewhere: costs, coordinates, features.
@@ -107,8 +114,11 @@ def kind_of(tensor: Tensor) -> tuple[str, int]:
     """
     if tensor.dtype == torch.bool:
         return "bool", -1
+    if tensor.is_complex():
+        return "complex", -1
     if not tensor.is_floating_point():
-        whole = tensor.numel() > 0 and bool((tensor >= -1).all()) and tensor.ndim > 0
+        known = tensor[tensor != sentinel_of(tensor)] if tensor.numel() else tensor
+        whole = tensor.numel() > 0 and bool((known >= -1).all()) and tensor.ndim > 0
         return ("label", -1) if whole else ("other", -1)
     if not tensor.numel():
         return "real", -1
@@ -183,13 +193,14 @@ def _is_class(leaf: Leaf, leaves: Sequence[Leaf]) -> bool:
     return leaf.kind == "label" and (named or any(_picks(leaf, other) for other in leaves))
 
 
-def _with_classes(leaf: Leaf, leaves: Sequence[Leaf]) -> Leaf:
+def _with_classes(leaf: Leaf, leaves: Sequence[Leaf], picking: frozenset[int] | None) -> Leaf:
     """A label's range as the scores beside it have it; scores are logits where labels pick among them."""
     if leaf.kind == "label":
         scores = [x for x in leaves if _picks(leaf, x)]
         classes = max([leaf.classes, *(x.tensor.shape[1] for x in scores)])
         return replace(leaf, classes=classes)
-    if leaf.kind == "real" and any(x.kind == "label" and _picks(x, leaf) for x in leaves):
+    labels = [x for x in leaves if x.kind == "label" and _picks(x, leaf)]
+    if leaf.kind == "real" and any(picking is None or x.index in picking for x in labels):
         return replace(leaf, logits=any(word in leaf.name.lower() for word in _SCORE_NAMES))
     return leaf
 
@@ -205,8 +216,11 @@ def _is_of(leaf: Leaf, x: Tensor) -> bool:
     if not x.numel():
         return True
     if leaf.kind == "label":
-        inside = (x >= min(0, int(leaf.tensor.min()))) & (x < max(leaf.classes, 1))
-        return bool((inside | (x == leaf.ignored)).all() if leaf.ignored is not None else inside.all())
+        low = 0 if leaf.sentinel is not None else min(0, int(leaf.tensor.min()))
+        legal = (x >= low) & (x < max(leaf.classes, 1))
+        for outside in {leaf.ignored, leaf.sentinel} - {None}:
+            legal |= x == outside
+        return bool(legal.all())
     if leaf.kind == "other":
         return bool((x == leaf.tensor).all()) if x.shape == leaf.tensor.shape else True
     return bool(_CHECKS[leaf.kind](x.double(), leaf.dim))
@@ -218,7 +232,7 @@ _CHECKS: dict[str, Any] = {
     "positive": lambda x, dim: bool((x >= 0).all()),
     "bounded": lambda x, dim: bool((x.abs() <= 1).all()),
     "probability": lambda x, dim: bool(((x >= 0) & (x <= 1)).all()),
-    "simplex": lambda x, dim: bool((x >= 0).all()) and _near(x.sum(dim), 1.0),
+    "simplex": lambda x, dim: bool(((x >= 0) & (x <= 1)).all()) and _near(x.sum(dim), 1.0),
     "log-probability": lambda x, dim: bool((x <= 0).all()),
     "unit": lambda x, dim: _near(x.norm(dim=dim), 1.0),
     "rotation": lambda x, dim: _is_orthogonal(x),

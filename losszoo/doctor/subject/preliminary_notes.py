@@ -10,8 +10,8 @@ from torch import Tensor
 from losszoo.common.seeding import seed_torch
 from losszoo.creation import create
 from losszoo.doctor.subject.dtypes import in_dtype
-from losszoo.doctor.subject.resolve import own_dtype
-from losszoo.doctor.subject.subject import Subject, as_values, evaluate
+from losszoo.doctor.subject.readiness import own_dtype
+from losszoo.doctor.subject.subject import Subject, evaluate
 from losszoo.losses.loss import Loss
 from losszoo.registry.registry import installed
 
@@ -52,7 +52,7 @@ def _written(subject: Subject) -> list[str]:
     seed_torch(subject.seed)
     try:
         with torch.no_grad():
-            as_values(in_dtype(subject.call, own_dtype(subject))(*subject.arguments(copies)))
+            subject.answer(in_dtype(subject.call, own_dtype(subject)), copies)
     except (Exception, SystemExit):  # it needs a gradient to be called
         return []
     changed = [

@@ -8,28 +8,20 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
-from torch.utils._pytree import TreeSpec, tree_flatten, tree_leaves, tree_unflatten
+from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
 
 from losszoo.common.seeding import seed_torch
-from losszoo.common.text import kind_name
 from losszoo.doctor.effort import Effort
-from losszoo.doctor.subject.dtypes import computing_in
+from losszoo.doctor.subject.answers import Taken, as_values
+from losszoo.doctor.subject.dtypes import computing_in, in_dtype
 from losszoo.doctor.subject.resource_use import Use
-from losszoo.losses.signatures import TABLE
+from losszoo.doctor.subject.trained_leaves import trained_leaves
 from losszoo.tracing.tape import Tape
 from losszoo.tracing.whole_matrix import whole_matrix
 
 Leaves = list[Any]
-
-# Names under which people pass what is not trained.
-_GIVEN = ("target", "label", "true", "truth", "mask", "weight", "reference", "teacher", "observed", "valid", "real")
-_GIVEN_WHOLE = ("y", "t", "gt", "tgt", "ys", "ref", "lengths", "event", "events", "time", "times")
-
-
-class NoValueError(TypeError):
-    """A loss gave back what has no gradient: nothing, a number, whole numbers."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +48,21 @@ class Outcome:
 
 
 @dataclass(frozen=True)
+class Refusal:
+    """A legal input of the user's that the loss has no answer to.
+
+    Args:
+        leaves: of the input.
+        error: that it raises.
+        remedy: in words.
+    """
+
+    leaves: Leaves
+    error: Exception
+    remedy: str
+
+
+@dataclass(frozen=True)
 class Subject:
     """A loss, and what it is ordinarily called with.
 
@@ -73,9 +80,14 @@ class Subject:
         may_be_nan: leaves that the loss itself looks at for NaN.
         ignored: labels that the loss leaves out, by leaf.
         within_one: leaves that the loss uses as no larger than 1.
+        picking: leaves of whole numbers that pick among classes; None where that is not known.
         remarks: what is worth knowing of how it is called.
         effort: what every call is counted in; None counts none.
         use: what a call takes; None where it is not known, and a call counts as one.
+        keywords: names of the last inputs, which are passed by name.
+        refusals: legal inputs of the user's that it raises on.
+        assumed: nobody has said what it is called with.
+        taken: the part of its answer that is the loss; None where that is not known.
     """
 
     call: Callable[..., Any]
@@ -91,15 +103,26 @@ class Subject:
     may_be_nan: frozenset[int] = frozenset()
     ignored: Mapping[int, int] = field(default_factory=dict)
     within_one: frozenset[int] = frozenset()
+    picking: frozenset[int] | None = None
     remarks: tuple[str, ...] = ()
     effort: Effort | None = None
     use: Use | None = None
+    keywords: tuple[str, ...] = ()
+    taken: Taken | None = None
+    assumed: bool = False
+    refusals: tuple[Refusal, ...] = ()
 
     def arguments(self, leaves: Sequence[Any]) -> tuple[Any, ...]:
         """The leaves in the nesting of the inputs."""
         assert self.tree is not None
         arguments: tuple[Any, ...] = tree_unflatten(list(leaves), self.tree)
         return arguments
+
+    def answer(self, call: Callable[..., Any], leaves: Sequence[Any]) -> Any:
+        """What a form of the loss gives back on these leaves."""
+        arguments = self.arguments(leaves)
+        count = len(arguments) - len(self.keywords)
+        return call(*arguments[:count], **dict(zip(self.keywords, arguments[count:], strict=True)))
 
     def with_leaves(self, leaves: Sequence[Any]) -> Subject:
         """The same loss, ordinarily called with something else."""
@@ -124,52 +147,28 @@ def make_subject(
     expects: str = "logits",
     target: str = "loss",
     seed: int = 0,
+    keywords: Sequence[str] = (),
 ) -> Subject:
     """A subject with its leaves found and its trained ones told from the given."""
     leaves, tree = tree_flatten(inputs)
-    leaves = [leaf.detach().contiguous().clone() if isinstance(leaf, Tensor) else leaf for leaf in leaves]
     labels = tuple(names[i] if i < len(names) else f"input{i}" for i in range(len(inputs)))
-    owners = [index for index, value in enumerate(inputs) for _ in tree_leaves(value)]
-    trained = _trained(tree_leaves(inputs), owners, labels, signature)
-    return Subject(call, inputs, labels, signature, expects, target, seed, trained, leaves, tree)
-
-
-def _trained(leaves: Sequence[Any], owners: Sequence[int], names: Sequence[str], signature: str) -> tuple[int, ...]:
-    """The leaves that a user would train: those that say so, else those that are not given by the data.
-
-    Args:
-        leaves: of the inputs.
-        owners: place of the input that each belongs to.
-        names: of the inputs.
-        signature: name of one that is installed, which says which are given; "" where only the names may tell.
-    """
-    floating = [i for i, x in enumerate(leaves) if isinstance(x, Tensor) and x.is_floating_point()]
-    said = [i for i in floating if leaves[i].requires_grad]
-    if said or not floating:
-        return tuple(said)
-    if signature:
-        return tuple(i for i in floating if owners[i] in TABLE[signature].trained)
-    chosen = [i for i in floating if not is_given(names[owners[i]]) and not ((leaves[i] == 0) | (leaves[i] == 1)).all()]
-    # Of two distributions the second is what the first is compared with.
-    chosen = [i for i in chosen if i == chosen[0] or not _is_distribution(leaves[i])]
-    return tuple(chosen or floating[:1])
-
-
-def _is_distribution(tensor: Tensor) -> bool:
-    """Whether it holds probabilities that sum to 1 along its last or second dimension."""
-    sums = [tensor.detach().double().sum(dim) for dim in (-1, 1) if tensor.ndim > max(dim, 0)]
-    return bool((tensor >= 0).all()) and any(bool(((s - 1).abs() < 1e-3).all()) for s in sums)
-
-
-def is_given(name: str) -> bool:
-    """Whether an argument of that name comes from the data rather than from a model."""
-    plain = name.lower()
-    return plain in _GIVEN_WHOLE or any(word in plain for word in _GIVEN)
+    trained = trained_leaves(inputs, labels, signature)
+    leaves = [leaf.detach().contiguous().clone() if isinstance(leaf, Tensor) else leaf for leaf in leaves]
+    return Subject(
+        call, inputs, labels, signature, expects, target, seed, trained, leaves, tree, keywords=tuple(keywords)
+    )
 
 
 def is_floating(leaf: Any) -> bool:
     """Whether a leaf is a floating tensor."""
     return isinstance(leaf, Tensor) and leaf.is_floating_point()
+
+
+def in_precision(tensor: Tensor, dtype: torch.dtype) -> Tensor:
+    """A floating tensor in a dtype, a complex one of two such numbers each; there is no complex half precision."""
+    if tensor.is_complex():
+        return tensor.to(torch.complex128 if dtype == torch.float64 else torch.complex64)
+    return tensor.to(dtype) if tensor.is_floating_point() else tensor
 
 
 def cast(leaves: Sequence[Any], dtype: torch.dtype) -> Leaves:
@@ -196,7 +195,7 @@ def evaluate(
     """
     try:
         with torch.enable_grad(), computing_in(subject.call, dtype) as (call, learned):
-            values, sources = forward(subject, call, leaves, dtype, mode)
+            values, sources = forward(subject, call, leaves, dtype, mode, learned)
             found = _gradients(values, [*sources, *learned]) if gradients else ()
         return Outcome(values.detach(), found)
     except Exception as error:  # whatever the author's code raises is an answer too
@@ -211,17 +210,29 @@ def forward(
     leaves: Sequence[Any],
     dtype: torch.dtype,
     mode: TorchFunctionMode | None = None,
+    learned: list[Tensor] | None = None,
 ) -> tuple[Tensor, list[Tensor]]:
-    """The values, and the tensors whose gradients are asked for; every call of the loss is made and counted here."""
+    """The values, and the tensors whose gradients are asked for; every call of the loss is made and counted here.
+
+    Args:
+        subject: whose loss.
+        call: a form of it.
+        leaves: to call it with.
+        dtype: of everything floating.
+        mode: watches or replaces operations.
+        learned: parameters of the loss, to which those of networks among the leaves are added.
+    """
     subject.spend(leaves)
     seed_torch(subject.seed)
     sources: list[Tensor] = []
     given: Leaves = []
     for index, leaf in enumerate(leaves):
         if not isinstance(leaf, Tensor):
-            given.append(leaf)
+            given.append(in_dtype(leaf, dtype) if isinstance(leaf, nn.Module) else leaf)
+            if isinstance(leaf, nn.Module) and learned is not None:
+                learned += [p for p in given[-1].parameters() if p.requires_grad]
             continue
-        tensor = leaf.detach().to(dtype) if leaf.is_floating_point() else leaf.detach()
+        tensor = in_precision(leaf.detach(), dtype)
         if index in subject.trained:
             source = tensor.clone().requires_grad_()
             sources.append(source)
@@ -229,8 +240,8 @@ def forward(
         given.append(tensor.clone() if tensor.requires_grad is False else tensor)
     # A recorder is to see every operation, not a closed form of many.
     with whole_matrix() if mode else contextlib.nullcontext(), mode or contextlib.nullcontext():
-        answer = call(*subject.arguments(given))
-    return as_values(answer), sources
+        answer = subject.answer(call, given)
+    return as_values(answer, subject.taken), sources
 
 
 def record(subject: Subject, leaves: Sequence[Any], dtype: torch.dtype) -> tuple[Tape, Tensor]:
@@ -243,23 +254,6 @@ def record(subject: Subject, leaves: Sequence[Any], dtype: torch.dtype) -> tuple
     with torch.enable_grad(), computing_in(subject.call, dtype) as (call, _):
         values, _ = forward(subject, call, leaves, dtype, tape)
     return tape, values
-
-
-def as_values(answer: Any) -> Tensor:
-    """The floating tensor that a loss gave back.
-
-    Raises:
-        NoValueError: it is something else.
-    """
-    if hasattr(answer, "values") and hasattr(answer, "counts"):
-        answer = answer.values
-    if not isinstance(answer, Tensor) or not answer.is_floating_point():
-        came = f"a tensor of {answer.dtype}" if isinstance(answer, Tensor) else kind_name(answer)
-        raise NoValueError(
-            f"a loss must return a floating tensor, got {came}: nothing can be trained with it; return the tensor that "
-            "was computed from the inputs (without .item(), float() or detach())"
-        )
-    return answer
 
 
 def _gradients(values: Tensor, sources: Sequence[Tensor]) -> tuple[Tensor | None, ...]:

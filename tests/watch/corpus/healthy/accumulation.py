@@ -1,4 +1,5 @@
 import torch
+
 model = torch.nn.Linear(8, 1)
 optimizer = torch.optim.SGD(model.parameters(), 1e-2)
 for i in range(80):

@@ -1,5 +1,6 @@
 import torch
 from torch import nn
+
 net = nn.Linear(8, 3)
 optimizer = torch.optim.SGD(net.parameters(), 0.1)
 for _ in range(20):

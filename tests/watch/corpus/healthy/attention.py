@@ -1,5 +1,6 @@
 import torch
 from torch import nn
+
 model = nn.TransformerEncoder(nn.TransformerEncoderLayer(16, 2, 32, batch_first=True), 2)
 head = nn.Linear(16, 11)
 optimizer = torch.optim.AdamW([*model.parameters(), *head.parameters()], 1e-3)

@@ -1,4 +1,5 @@
 import torch
+
 model = torch.nn.Sequential(torch.nn.Linear(8, 16), torch.nn.GELU(), torch.nn.Linear(16, 3))
 optimizer = torch.optim.AdamW(model.parameters(), 1e-3)
 for _ in range(30):

@@ -1,5 +1,6 @@
 import torch
 from torch import nn
+
 model = nn.Sequential(nn.Linear(8, 1), nn.Sigmoid())
 optimizer = torch.optim.Adam(model.parameters())
 for _ in range(20):

@@ -1,4 +1,5 @@
 import torch
+
 net = torch.nn.Linear(8, 1)
 for _ in range(30):
     x = torch.randn(16, 8)

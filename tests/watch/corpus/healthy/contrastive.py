@@ -1,8 +1,11 @@
 import torch
-from torch import nn
 import torch.nn.functional as F
+from torch import nn
+
 encoder = nn.Linear(8, 4)
 optimizer = torch.optim.Adam(encoder.parameters(), 1e-2)
+
+
 def sup_con(z, labels):
     z = F.normalize(z, dim=1)
     sim = z @ z.T / 0.1
@@ -10,6 +13,8 @@ def sup_con(z, labels):
     eye = torch.eye(len(z), dtype=torch.bool)
     log_p = sim - torch.logsumexp(sim.masked_fill(eye, -float("inf")), 1, keepdim=True)
     return -(log_p * (same & ~eye)).sum() / (same & ~eye).sum()
+
+
 for _ in range(30):
     x, labels = torch.randn(16, 8), torch.randint(0, 3, (16,))
     optimizer.zero_grad()

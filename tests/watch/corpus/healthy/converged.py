@@ -1,4 +1,5 @@
 import torch
+
 net = torch.nn.Linear(2, 1)
 optimizer = torch.optim.SGD(net.parameters(), 0.3)
 x = torch.randn(64, 2)

@@ -1,6 +1,8 @@
 import copy
+
 import torch
 from torch import nn
+
 student = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 4))
 teacher = copy.deepcopy(student).requires_grad_(False)
 optimizer = torch.optim.AdamW(student.parameters(), 1e-3)

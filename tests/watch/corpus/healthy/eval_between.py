@@ -1,5 +1,6 @@
 import torch
 from torch import nn
+
 model = nn.Sequential(nn.Linear(8, 16), nn.BatchNorm1d(16), nn.Dropout(0.2), nn.Linear(16, 1))
 optimizer = torch.optim.Adam(model.parameters())
 criterion = nn.MSELoss()

@@ -1,5 +1,6 @@
 import torch
 from torch import nn
+
 backbone, head = nn.Sequential(nn.Linear(8, 8), nn.BatchNorm1d(8), nn.ReLU()), nn.Linear(8, 2)
 for parameter in backbone.parameters():
     parameter.requires_grad_(False)

@@ -1,5 +1,6 @@
 import torch
 from torch import nn
+
 G = nn.Sequential(nn.Linear(4, 16), nn.ReLU(), nn.Linear(16, 2))
 D = nn.Sequential(nn.Linear(2, 16), nn.LeakyReLU(0.2), nn.Linear(16, 1))
 og, od = torch.optim.Adam(G.parameters(), 1e-3), torch.optim.Adam(D.parameters(), 1e-3)

@@ -1,5 +1,6 @@
 import torch
 import torch.nn.functional as F
+
 teacher, student = torch.nn.Linear(8, 4).requires_grad_(False), torch.nn.Linear(8, 4)
 optimizer = torch.optim.Adam(student.parameters())
 for _ in range(30):

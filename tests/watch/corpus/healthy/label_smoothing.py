@@ -1,5 +1,6 @@
 import torch
 from torch import nn
+
 model = nn.Linear(8, 5)
 criterion = nn.CrossEntropyLoss(label_smoothing=0.1, ignore_index=-1)
 optimizer = torch.optim.SGD(model.parameters(), 0.1, weight_decay=1e-4)

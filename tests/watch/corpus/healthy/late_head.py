@@ -1,5 +1,6 @@
 import torch
 from torch import nn
+
 trunk, first, second = nn.Linear(8, 8), nn.Linear(8, 2), nn.Linear(8, 2)
 optimizer = torch.optim.SGD([*trunk.parameters(), *first.parameters(), *second.parameters()], 0.1)
 for i in range(16):

@@ -1,5 +1,6 @@
 import torch
 import torch.nn.functional as F
+
 model = torch.nn.Linear(8, 4)
 optimizer = torch.optim.Adam(model.parameters())
 for _ in range(20):

@@ -1,6 +1,7 @@
 import torch
-from torch import nn
 import torch.nn.functional as F
+from torch import nn
+
 trunk, a, b = nn.Linear(8, 16), nn.Linear(16, 3), nn.Linear(16, 1)
 optimizer = torch.optim.Adam([*trunk.parameters(), *a.parameters(), *b.parameters()], 1e-3)
 for _ in range(30):

@@ -1,4 +1,5 @@
 import torch
+
 w = torch.randn(8, requires_grad=True)
 for _ in range(30):
     x = torch.randn(16, 8)

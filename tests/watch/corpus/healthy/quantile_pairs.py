@@ -1,4 +1,5 @@
 import torch
+
 model = torch.nn.Linear(6, 7)
 optimizer = torch.optim.SGD(model.parameters(), 0.05)
 taus = (torch.arange(7) + 0.5) / 7

@@ -1,4 +1,5 @@
 import torch
+
 model = torch.nn.Linear(8, 2)
 for _ in range(5):
     x = torch.randn(4, 8, requires_grad=True)

@@ -1,4 +1,5 @@
 import torch
+
 model = torch.nn.Linear(8, 1)
 optimizer = torch.optim.SGD(model.parameters(), 0.01)
 scaler = torch.amp.GradScaler("cpu", enabled=False)

@@ -1,9 +1,15 @@
 import torch
 import torch.nn.functional as F
+
 model = torch.nn.Linear(8, 3)
+
+
 def loss_of(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     return F.cross_entropy(a, b)
+
+
 import warnings
+
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     scripted = torch.jit.script(loss_of)

@@ -1,4 +1,5 @@
 import torch
+
 embedding, head = torch.nn.Embedding(50, 4, sparse=True), torch.nn.Linear(4, 2)
 sparse, dense = torch.optim.SparseAdam(embedding.parameters()), torch.optim.Adam(head.parameters())
 for _ in range(25):

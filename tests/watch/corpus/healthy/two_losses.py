@@ -1,5 +1,6 @@
 import torch
 from torch import nn
+
 net, a, b = nn.Linear(8, 8), nn.Linear(8, 1), nn.Linear(8, 2)
 optimizer = torch.optim.Adam([*net.parameters(), *a.parameters(), *b.parameters()])
 for _ in range(30):

@@ -1,5 +1,6 @@
 import torch
 from torch import nn
+
 model = nn.Linear(8, 3)
 criterion = nn.CrossEntropyLoss()
 optimizer = torch.optim.SGD(model.parameters(), 0.1)

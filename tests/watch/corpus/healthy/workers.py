@@ -1,8 +1,11 @@
 import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
+
 if __name__ == "__main__":
-    data = DataLoader(TensorDataset(torch.randn(64, 8), torch.randint(0, 2, (64,))), batch_size=8, num_workers=2, shuffle=True)
+    data = DataLoader(
+        TensorDataset(torch.randn(64, 8), torch.randint(0, 2, (64,))), batch_size=8, num_workers=2, shuffle=True
+    )
     model = nn.Linear(8, 2)
     optimizer = torch.optim.SGD(model.parameters(), 0.1)
     for epoch in range(2):

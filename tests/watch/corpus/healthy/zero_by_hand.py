@@ -1,4 +1,5 @@
 import torch
+
 net = torch.nn.Linear(8, 1)
 optimizer = torch.optim.SGD(net.parameters(), 0.01)
 for i in range(30):

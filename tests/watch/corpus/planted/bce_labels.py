@@ -1,6 +1,7 @@
 # fault: labels
 import torch
 from torch import nn
+
 net = nn.Linear(8, 1)
 optimizer = torch.optim.SGD(net.parameters(), 0.1)
 criterion = nn.BCEWithLogitsLoss()

@@ -1,6 +1,7 @@
 # fault: no-gradient
 import torch
 from torch import nn
+
 encoder, decoder = nn.Linear(8, 4), nn.Linear(4, 8)
 optimizer = torch.optim.Adam([*encoder.parameters(), *decoder.parameters()])
 for _ in range(8):

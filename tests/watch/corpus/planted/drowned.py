@@ -1,6 +1,7 @@
 # fault: drowned-term
 import torch
 from torch import nn
+
 net = nn.Linear(8, 3)
 optimizer = torch.optim.Adam(net.parameters(), 1e-3)
 for step in range(10):

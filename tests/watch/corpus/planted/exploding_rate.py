@@ -1,6 +1,7 @@
 # fault: nan-loss/inf-loss
 import torch
 from torch import nn
+
 net = nn.Sequential(nn.Linear(8, 32), nn.Linear(32, 1))
 optimizer = torch.optim.SGD(net.parameters(), 5.0)
 for step in range(200):

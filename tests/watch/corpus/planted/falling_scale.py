@@ -1,6 +1,7 @@
 # fault: falling-scale
 import torch
 from torch import nn
+
 net = nn.Linear(8, 1)
 optimizer = torch.optim.SGD(net.parameters(), 1e-3)
 scaler = torch.amp.GradScaler("cpu")

@@ -1,7 +1,9 @@
 # fault: held-twice
 import warnings
+
 import torch
 from torch import nn
+
 warnings.simplefilter("ignore")
 net = nn.Linear(8, 3)
 optimizer = torch.optim.SGD([*net.parameters(), net.weight], 1e-3)

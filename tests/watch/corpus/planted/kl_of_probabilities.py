@@ -1,6 +1,7 @@
 # fault: activation
 import torch
 from torch import nn
+
 student, teacher = nn.Linear(8, 4), nn.Linear(8, 4).requires_grad_(False)
 optimizer = torch.optim.SGD(student.parameters(), 0.1)
 kl = nn.KLDivLoss(reduction="batchmean")

@@ -1,5 +1,6 @@
 # fault: inf-loss
 import torch
+
 model = torch.nn.Linear(8, 3)
 optimizer = torch.optim.SGD(model.parameters(), 0.1)
 for step in range(10):

@@ -1,7 +1,9 @@
 # fault: pairing
 import warnings
+
 import torch
 from torch import nn
+
 warnings.simplefilter("ignore")
 net = nn.Linear(8, 1)
 criterion = nn.MSELoss()

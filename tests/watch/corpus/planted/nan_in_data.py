@@ -1,5 +1,6 @@
 # fault: nan-loss
 import torch
+
 model = torch.nn.Linear(8, 1)
 optimizer = torch.optim.SGD(model.parameters(), 0.01)
 data = torch.randn(40, 8)

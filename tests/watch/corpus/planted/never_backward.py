@@ -1,6 +1,7 @@
 # fault: no-backward
 import torch
 from torch import nn
+
 net = nn.Linear(8, 2)
 optimizer = torch.optim.SGD(net.parameters(), 0.1)
 for _ in range(10):

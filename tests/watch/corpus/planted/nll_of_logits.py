@@ -1,6 +1,7 @@
 # fault: activation
 import torch
 from torch import nn
+
 net = nn.Linear(8, 4)
 criterion = nn.NLLLoss()
 optimizer = torch.optim.SGD(net.parameters(), 0.1)

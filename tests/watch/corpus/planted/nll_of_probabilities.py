@@ -1,6 +1,7 @@
 # fault: activation
 import torch
 import torch.nn.functional as F
+
 net = torch.nn.Linear(8, 4)
 optimizer = torch.optim.SGD(net.parameters(), 0.1)
 for _ in range(10):

@@ -1,5 +1,6 @@
 # fault: nan-loss/inf-loss
 import torch
+
 net = torch.nn.Linear(3, 1)
 optimizer = torch.optim.Adam(net.parameters(), 0.01)
 for step in range(6):

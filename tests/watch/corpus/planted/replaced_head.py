@@ -1,6 +1,7 @@
 # fault: no-optimizer
 import torch
 from torch import nn
+
 net = nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 10))
 optimizer = torch.optim.SGD(net.parameters(), 0.01)
 net[2] = nn.Linear(8, 2)

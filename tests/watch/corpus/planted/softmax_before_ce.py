@@ -1,6 +1,7 @@
 # fault: activation
 import torch
 from torch import nn
+
 model = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 3), nn.Softmax(dim=1))
 criterion = nn.CrossEntropyLoss()
 optimizer = torch.optim.Adam(model.parameters())

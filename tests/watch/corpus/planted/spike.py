@@ -1,6 +1,7 @@
 # fault: gradient-spike
 import torch
 from torch import nn
+
 net = nn.Linear(8, 1)
 optimizer = torch.optim.SGD(net.parameters(), 1e-6)
 for step in range(60):

@@ -1,8 +1,12 @@
 # fault: unreached
 import torch
 from torch import nn
+
+
 def make():
     return nn.Linear(8, 2)
+
+
 net = make()
 optimizer = torch.optim.SGD(make().parameters(), 0.01)
 for _ in range(6):

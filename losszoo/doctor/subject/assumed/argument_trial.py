@@ -1,0 +1,224 @@
+"""A loss tried on one ordinary batch after another, until one is accepted; and what its code then says of it."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from torch import Tensor, nn
+
+from losszoo.common.text import in_one_line
+from losszoo.doctor.subject.assumed.argument_roles import role_of
+from losszoo.doctor.subject.assumed.code_use import uses
+from losszoo.doctor.subject.assumed.ordinary_batches import CLASSES, ROWS, Draw, Frame, frames
+from losszoo.doctor.subject.subject import Outcome, Subject, evaluate, make_subject
+from losszoo.losses.introspection import parameters_of
+from losszoo.tracing.finite_check import spoilt
+
+# What a model may give, in the order in which it is tried.
+_DOMAINS = ("", "probabilities", "positive", "log-probabilities", "embeddings")
+_OF_MODEL = ("prediction", "", "student", "teacher", "image")
+_MOST_ARGUMENTS = 8
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """A batch that a loss has answered.
+
+    Args:
+        subject: the loss with it.
+        draw: how it was drawn.
+    """
+
+    subject: Subject
+    draw: Draw
+
+
+@dataclass
+class Trial:
+    """One loss, its arguments, and what it has raised so far.
+
+    Args:
+        loss: is tried.
+        label: what it is called.
+        seed: of every draw.
+        roles: of its arguments.
+        keywords: those that are passed by name.
+        errors: what was raised, with the batch that raised it.
+        unusable: batches that gave a value that is not finite, or one without a gradient.
+    """
+
+    loss: Any
+    label: str
+    seed: int
+    roles: Mapping[str, str] = field(default_factory=dict)
+    keywords: tuple[str, ...] = ()
+    errors: dict[str, Exception] = field(default_factory=dict)
+    unusable: dict[str, str] = field(default_factory=dict)
+
+    def find(self) -> Accepted | None:
+        """The first batch with a finite value and a gradient, refined by what the code does with it."""
+        detached: Accepted | None = None
+        for draw in self._draws():
+            made = self.made(draw)
+            outcome = evaluate(made.subject, made.subject.leaves)
+            if outcome.error is not None:
+                self.errors.setdefault(in_one_line(outcome.error), outcome.error)
+            elif not _is_finite(outcome):
+                self.unusable.setdefault(described(made.subject), "a value that is not finite")
+            elif outcome.is_detached:
+                detached = detached or made
+            else:
+                return self._refined(made)
+        return detached
+
+    def made(self, draw: Draw) -> Accepted:
+        """The loss with a batch of that draw."""
+        draw = replace(draw)  # draws begin again
+        inputs = tuple(draw.tensor(name, role) for name, role in self.roles.items())
+        subject = make_subject(
+            self.loss, inputs, tuple(self.roles), target=self.label, seed=self.seed, keywords=self.keywords
+        )
+        bounded = [i for i, name in enumerate(self.roles) if draw.domain.get(name) == "probabilities"]
+        return Accepted(replace(subject, within_one=frozenset(bounded)), draw)
+
+    def _draws(self) -> Iterator[Draw]:
+        """In a fixed order: what a model gives, the world, what a target is, the shape of masks and weights."""
+        roles = list(self.roles.values())
+        model = [name for name, role in self.roles.items() if role in _OF_MODEL]
+        kinds = ("labels", "bits", "real", "positive", "shares", "whole") if "target" in roles else ("labels", "bits")
+        places = range(4) if any(role in ("mask", "weight", "") for role in roles) else (0,)
+        for domain in _DOMAINS if model else ("",):
+            for frame in _frames(self.loss, "image" in roles):
+                for kind in kinds if frame.classes > 1 else kinds[1:]:
+                    for place in places:
+                        said = dict.fromkeys(model, domain) if domain else {}
+                        yield Draw(frame, kind, place, self.seed, said)
+
+    def _refined(self, accepted: Accepted) -> Accepted:
+        """The same batch with probabilities, or real targets, where the code shows that it takes those."""
+        done = uses(accepted.subject)
+        by_name = {name: done.get(i, set()) for i, name in enumerate(self.roles)}
+        draw = accepted.draw
+        better = replace(draw, domain={**draw.domain, **self._domains(by_name, draw)})
+        if self._takes_real_targets(by_name, draw):
+            above = any(by_name[name] & {"logarithm", "above 0"} for name in self._targets())
+            kind = "positive" if above else "real"
+            better = replace(better, target=kind)
+        if (better.domain, better.target) == (draw.domain, draw.target):
+            return accepted
+        made = self.made(better)
+        outcome = evaluate(made.subject, made.subject.leaves)
+        return made if outcome.error is None and _is_finite(outcome) and not outcome.is_detached else accepted
+
+    def _targets(self) -> list[str]:
+        return [name for name, role in self.roles.items() if role == "target"]
+
+    def _domains(self, done: Mapping[str, set[str]], draw: Draw) -> dict[str, str]:
+        found: dict[str, str] = {}
+        of_classes = draw.target != "real" and bool({"target", "labels", "one-hot", "mask"} & set(self.roles.values()))
+        for name, role in self.roles.items():
+            domain = domain_by(done[name], of_classes) if role in _OF_MODEL else None
+            if domain:
+                found[name] = domain
+        return found
+
+    def _takes_real_targets(self, done: Mapping[str, set[str]], draw: Draw) -> bool:
+        """Whether a target is only compared with what the model gives, as it is."""
+        model = [done[name] for name, role in self.roles.items() if role in _OF_MODEL]
+        targets = [done[name] for name in self._targets()]
+        if draw.target != "bits" or not targets or not model:
+            return False
+        apart = all("difference" in words for words in (*targets, model[0]))
+        free = not any({"activated", "within one"} & words for words in (*targets, *model))
+        return apart and free
+
+
+def domain_by(words: set[str], of_classes: bool = True) -> str | None:
+    """What a model gives, by what the code does with it; None for any real number.
+
+    Args:
+        words: of :func:`uses`.
+        of_classes: labels or 0 and 1 stand beside it.
+
+    Example:
+        >>> domain_by({"within one", "logarithm"}), domain_by({"activated"}), domain_by({"product"})
+        ('probabilities', None, 'probabilities')
+    """
+    if "log-probability" in words:
+        return "log-probabilities"
+    if "within one" in words or ("logarithm" in words and of_classes):
+        return "probabilities"
+    if words & {"logarithm", "above 0"}:
+        return "positive"
+    # An overlap of what was never activated: the model has a sigmoid or a softmax at its end.
+    if "product" in words and of_classes and not words & {"activated", "difference", "geometry", "index"}:
+        return "probabilities"
+    return None
+
+
+def trial_of(loss: Any, label: str, seed: int) -> Trial:
+    """The trial of a loss, with the roles of the arguments that it needs."""
+    parameters = parameters_of(loss.forward if isinstance(loss, nn.Module) else loss)
+    places = [p for p in parameters.values() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    needed = [p.name for p in places if p.default is p.empty]
+    by_name = [p.name for p in parameters.values() if p.kind is p.KEYWORD_ONLY and p.default is p.empty]
+    if not needed and not by_name:
+        needed = [p.name for p in places if p.default is None][:2] or ["predictions", "targets"]
+    return Trial(loss, label, seed, _roles([*needed, *by_name][:_MOST_ARGUMENTS]), tuple(by_name))
+
+
+def _roles(names: list[str]) -> dict[str, str]:
+    """By name; the first without a name of the field is what a model gives, and data beside images are images."""
+    roles = {name: role_of(name) for name in names}
+    if "image" in roles.values():
+        data = ("x", "input", "inputs", "data", "target", "targets")
+        roles |= {name: "image" for name in names if name.lower() in data}
+    model = any(role in ("prediction", "logits", "probabilities", "log-probabilities") for role in roles.values())
+    if names and not roles[names[0]] and not model:
+        roles[names[0]] = "prediction"
+    if len(names) == 2 and not roles[names[1]] and roles[names[0]] in ("prediction", "logits", "probabilities"):
+        roles[names[1]] = "target"
+    return roles
+
+
+def _frames(loss: Any, of_images: bool) -> tuple[Frame, ...]:
+    """With the sizes that a loss has itself; images first where the names speak of them."""
+    sizes = {"classes": CLASSES, "width": CLASSES, "rows": ROWS}
+    called = loss.forward if isinstance(loss, nn.Module) else loss
+    parameters = dict(parameters_of(called))
+    if isinstance(loss, nn.Module):
+        parameters |= parameters_of(type(loss))
+    own = {name: p.default for name, p in parameters.items() if p.default is not inspect.Parameter.empty}
+    if isinstance(loss, nn.Module):
+        own |= {name: value for name, value in vars(loss).items() if not name.startswith("_")}
+    for name, value in own.items():
+        role = role_of(name)
+        if role in sizes and isinstance(value, int) and not isinstance(value, bool) and 1 < value <= 1024:
+            sizes[role] = value
+    found = frames(**sizes)
+    return tuple(sorted(found, key=lambda frame: "images" not in frame.name)) if of_images else found
+
+
+def described(subject: Subject) -> str:
+    """The batch in words: ``logits (8, 4), labels (8,) of 4 classes``."""
+    return ", ".join(f"{name} {_words(name, value)}" for name, value in zip(subject.names, subject.inputs, strict=True))
+
+
+def _words(name: str, value: Any) -> str:
+    if not isinstance(value, Tensor):
+        return f"a small {type(value).__name__}" if isinstance(value, nn.Module) else repr(value)
+    shape = str(tuple(value.shape))
+    if not value.is_floating_point():
+        lengths = "len" in name or not value.numel()
+        return shape if lengths else f"{shape} of {int(value.max()) + 1} classes"
+    if bool(((value == 0) | (value == 1)).all()):
+        return f"{shape} of 0 and 1"
+    within = bool(((value >= 0) & (value <= 1)).all())
+    return f"{shape} in [0, 1]" if within else f"{shape} above 0" if bool((value > 0).all()) else shape
+
+
+def _is_finite(outcome: Outcome) -> bool:
+    return not any(spoilt([outcome.values, *outcome.moved()]))
