@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 from losszoo.doctor.diagnosis.search import Search
 from losszoo.doctor.silent.activation_twice import look_for_misuse
-from losszoo.doctor.silent.batch_softmax import look_for_softmax_over_batch
-from losszoo.doctor.silent.diluted_mean import look_for_diluted_means
+from losszoo.doctor.silent.batches.batch_softmax import look_for_softmax_over_batch
+from losszoo.doctor.silent.batches.diluted_mean import look_for_diluted_means
+from losszoo.doctor.silent.batches.early_mean import look_for_early_means
+from losszoo.doctor.silent.batches.fixed_batch import look_for_fixed_batch
 from losszoo.doctor.silent.driven_parameters import look_for_driven_parameters
-from losszoo.doctor.silent.early_mean import look_for_early_means
-from losszoo.doctor.silent.fixed_batch import look_for_fixed_batch
 from losszoo.doctor.silent.lost_pairing import look_for_lost_pairing
 from losszoo.doctor.silent.lost_sign import look_for_lost_signs
 from losszoo.doctor.silent.lost_term import look_for_lost_terms
