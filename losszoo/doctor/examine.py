@@ -28,13 +28,14 @@ from losszoo.doctor.inputs.mutations import Tag
 from losszoo.doctor.inputs.probes import Probe, combined, edge_cases_of, ordinary, outliers, structural
 from losszoo.doctor.remedies.try_remedies import try_remedies
 from losszoo.doctor.report.examination import SYMPTOMS, Examination, Finding, Strip
+from losszoo.doctor.report.wording import unexplained_marks
 from losszoo.doctor.silent.silent_checks import CHECKS
 from losszoo.doctor.silent.written_inputs import look_for_overwritten_graph
 from losszoo.doctor.subject.dtypes import eager, quiet, short_name
 from losszoo.doctor.subject.preliminary_notes import colder, facts
 from losszoo.doctor.subject.readiness import own_dtype
 from losszoo.doctor.subject.resolve import subjects_of
-from losszoo.doctor.subject.subject import Subject, evaluate
+from losszoo.doctor.subject.subject import Leaves, Refusal, Subject, evaluate
 from losszoo.errors import UsageError, nearest, suggest
 from losszoo.losses.introspection import name_of
 from losszoo.losses.loss import Loss
@@ -128,6 +129,8 @@ def _examine(subject: Subject, dtypes: Sequence[torch.dtype], effort: Effort) ->
     try:
         for fact in facts(subject):
             search.note(fact)
+        for refusal in subject.refusals:
+            search.add(_refused(subject, refusal))
         for dtype in wide:
             if not _search(search, subject, dtype):
                 halves, wide = {}, []
@@ -139,9 +142,22 @@ def _examine(subject: Subject, dtypes: Sequence[torch.dtype], effort: Effort) ->
     except TimeUpError:
         effort.time_is_up = True  # the failures until then are diagnosed
     findings = findings_of(sorted(search.failures.values(), key=_rank), effort)
+    for remark in unexplained_marks(scale_strips, findings, [*map(short_name, wide), *map(short_name, halves)]):
+        search.notes.setdefault(remark)
     if effort.time_is_up:
         search.leave_undone(f"stopped after {effort.seconds:.3g} s, the time limit (--budget)")
     return search, findings, scale_strips
+
+
+def _refused(subject: Subject, refusal: Refusal) -> Failure:
+    """What the loss raises on the example itself."""
+    error, dtype = refusal.error, own_dtype(subject)
+
+    def shows(leaves: Leaves) -> bool:
+        return type(evaluate(subject, leaves, dtype).error) is type(error)
+
+    said = (in_one_line(error), refusal.remedy)
+    return Failure(subject, "the example", "raises", dtype, refusal.leaves, None, shows, error=error, said=said)
 
 
 def _search(search: Search, subject: Subject, dtype: torch.dtype) -> bool:

@@ -61,7 +61,7 @@ class FirstSteps(TorchFunctionMode):
         """Take it off, unless another one of the script stands above it."""
         stack = _get_current_function_mode_stack()  # type: ignore[no-untyped-call]
         if self.on and stack and stack[-1] is self:
-            self.__exit__(None, None, None)  # type: ignore[no-untyped-call]
+            self.__exit__(None, None, None)
             self.on = False
         return not self.on
 

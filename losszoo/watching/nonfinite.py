@@ -24,7 +24,7 @@ from losszoo.tracing.first_nonfinite import first_non_finite
 from losszoo.tracing.tape import Site
 from losszoo.training.guard.crash_bundle import Bundles, pack
 from losszoo.watching.criteria import Call
-from losszoo.watching.statements import Again, loss_again
+from losszoo.watching.module_statements import Again, call_again, loss_again
 
 # Evaluations, and seconds, that the doctor may spend on one batch.
 _EFFORT, _SECONDS = 1500, 60.0
@@ -92,7 +92,15 @@ def _candidates(scene: Scene) -> Iterator[Again]:
             function = partial(call.function, **call.kwargs) if call.kwargs else call.function
             names = [*_names(call.function), *(f"input{i}" for i in range(len(call.args)))]
             yield Again(function, call.args, tuple(names[: len(call.args)]), call.place, call.name)
-    for whole in (False, True) if scene.frame is not None else ():
+    if scene.frame is None:
+        return
+    try:
+        again = call_again(scene.frame, scene.line)
+    except (Exception, SystemExit):  # its arguments cannot be computed once more
+        again = None
+    if again is not None:
+        yield again
+    for whole in (False, True):
         again = loss_again(scene.frame, scene.line, whole=whole)
         if again is not None and again.inputs:
             yield again

@@ -39,7 +39,7 @@ def run_here(script: str, arguments: Sequence[str], settings: dict[str, str], te
     watcher = Watcher(log, Settings(settings["on_nonfinite"], Path(settings["out"]).absolute()))
     patches = Patches(watcher)
     patches.put_on()
-    code, ended = 0, "ended"
+    code, ended = 1, "raised"
     try:
         code, ended = _run(script, arguments, watcher)
     finally:
@@ -48,7 +48,7 @@ def run_here(script: str, arguments: Sequence[str], settings: dict[str, str], te
         if own:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                watcher.finish()
+                watcher.finish(ended in ("ended", "exit"))
             tell({"end": watcher.document() | {"ended": ended, "code": code}})
     return code
 
@@ -95,9 +95,12 @@ def _print_trace() -> None:
 
 def _without_ours(error: BaseException) -> Any:
     """The traceback of the script alone: frames of losszoo.watching are left out."""
-    trace, kept = error.__traceback__, []
+    trace, kept = error.__traceback__, list[types.TracebackType]()
     while trace is not None:
-        if not str(trace.tb_frame.f_globals.get("__name__")).startswith("losszoo.watching"):
+        module, name = str(trace.tb_frame.f_globals.get("__name__")), trace.tb_frame.f_code.co_name
+        if module == "torch.overrides" and name == "handle_torch_function":
+            kept.pop()  # what looks at the first steps made torch go this way round
+        elif not module.startswith("losszoo.watching"):
             kept.append(trace)
         trace = trace.tb_next
     shown = None

@@ -78,7 +78,7 @@ class Watcher:
     optimizers: dict[int, OptimizerWatch] = field(default_factory=dict)
     unscaled: tuple[Any, Any] = (None, None)
     _inside: bool = False
-    _calls: list[Call] = field(default_factory=list)
+    _calls: list[tuple[Any, ...]] = field(default_factory=list)
     _sites: dict[Any, int] = field(default_factory=dict)
     _last: tuple[FrameType | None, int] = (None, 0)
     _last_place: Place | None = None
@@ -94,21 +94,21 @@ class Watcher:
 
     def criterion(self, name: str, function: Callable[..., Any], args: Any, kwargs: Any, frame: FrameType) -> Any:
         """Call a criterion, and keep the call until the step has ended."""
-        key = frame.f_code, frame.f_lineno, name
+        own = script_frame(frame) or frame
+        place = Place(own.f_code.co_filename, own.f_lineno)
+        key = id(own.f_code), place.line, name
         count = self._sites[key] = self._sites.get(key, 0) + 1
-        place = place_in(frame)
-        call = Call(name, function, args, kwargs, place)
         if count <= _CLOSE_CALLS or not count % _RARELY:
-            self._quietly(self._look_at, call)
+            self._quietly(self._look_at, Call(name, function, args, kwargs, place))
         try:
             result = function(*args, **kwargs)
         except Exception:
-            self._quietly(self._look_at, call)
+            self._quietly(self._look_at, Call(name, function, args, kwargs, place))
             raise
         if torch.is_grad_enabled():
             if len(self._calls) >= _MOST_CALLS:
                 del self._calls[0]
-            self._calls.append(Call(name, function, args, kwargs, place, result))
+            self._calls.append((name, function, args, kwargs, place, result))
         return result
 
     def _look_at(self, call: Call) -> None:
@@ -236,7 +236,9 @@ class Watcher:
             place = place_in(sys._getframe(1))
             known = {fault.kind for fault in self.log.faults}
             for kind, cause, remedy in told:
-                if not (kind in ("unreached", "no-gradient") and known & {"detached", "no-backward", "unreached"}):
+                if kind in ("unreached", "no-gradient") and known & _NO_GRADIENT_FOLLOWS:
+                    continue
+                if True:
                     self.log.add(
                         Fault(kind, cause, remedy, place, self.steps), kind, cause[:60] * (kind == "no-gradient")
                     )
@@ -320,7 +322,13 @@ class Watcher:
     ) -> None:
         if self.first.on:
             self.first.end()
-        scene = Scene(frame, line, tuple(self._calls), self.reached.names(self.optimizers.values()), of_gradient)
+        scene = Scene(
+            frame,
+            line,
+            [Call(*call) for call in self._calls],
+            self.reached.names(self.optimizers.values()),
+            of_gradient,
+        )
         explained = explain(scene)
         first = explained.findings[0] if explained.findings else None
         op = first.op if first else explained.site.op if explained.site else None
@@ -348,23 +356,27 @@ class Watcher:
 
     # The end
 
-    def finish(self) -> None:
-        """What can be said only now."""
+    def finish(self, whole: bool = True) -> None:
+        """What can be said only now.
+
+        Args:
+            whole: the script has come to its end.
+        """
         if self.first.on:
             self.first.end()
         self.reached.end()
         kinds = {fault.kind for fault in self.log.faults}
         for watch in self.optimizers.values():
-            if not kinds & {"detached", "no-backward", "unreached", "zeroed-before-step", *_NON_FINITE}:
+            if not kinds & {"zeroed-before-step", *_NO_GRADIENT_FOLLOWS, *_NON_FINITE}:
                 for kind, cause, remedy in watch.silent(5):
-                    self.log.add(Fault(kind, cause, remedy, self._first_backward, self.steps), kind, cause[:60])
-        told = list(self.reached.in_no_optimizer(self.steps, at_end=True))
-        for kind, cause, remedy in told:
+                    self.log.add(Fault(kind, cause, remedy, self._first_backward, self.steps), kind)
+        for kind, cause, remedy in self.reached.in_no_optimizer(self.steps, at_end=True):
             self.log.add(Fault(kind, cause, remedy, self._first_backward, self.steps), kind)
-        if self.backwards >= 3 and not self.steps and self.reached.never_moved() and "detached" not in kinds:
+        told = {"detached", "falling-scale", *_NON_FINITE}
+        if self.backwards >= 3 and not self.steps and self.reached.never_moved() and not kinds & told:
             cause = f"backward was called {self.backwards} times, and the optimizer never took a step"
             self.log.add(Fault("never-steps", cause, "call optimizer.step() after backward", self._first_backward))
-        if not self.backwards and not self.graph_calls:
+        if whole and not self.backwards and not self.graph_calls and "no-backward" not in kinds:
             self.log.note("the script never calls backward in this process: there was nothing to watch")
         for note in self.reached.take_notes():
             self.log.note(note)
@@ -382,6 +394,8 @@ class Watcher:
         }
 
 
+# Where one of these was told, it is no news that parameters get no gradient.
+_NO_GRADIENT_FOLLOWS = {"detached", "no-backward", "unreached", "no-optimizer"}
 _NON_FINITE = ("nan-loss", "inf-loss", "nan-gradient", "inf-gradient")
 
 

@@ -40,6 +40,7 @@ LEAVES = [
     leaf("label", LABELS, classes=3),
     leaf("label", torch.tensor([0, -1, 1, 2]), classes=3),
     leaf("label", torch.zeros(4, dtype=torch.int64), classes=1),
+    leaf("complex", torch.complex(normal(6), normal(6).flip(0))),
 ]
 
 
@@ -60,6 +61,7 @@ MEANS: dict[str, Callable[[Tensor, Leaf], bool]] = {
     "bits": lambda x, leaf: set(x.flatten().tolist()) <= {0.0, 1.0},
     "bool": lambda x, leaf: x.dtype == torch.bool,
     "label": lambda x, leaf: min(0, int(leaf.tensor.min())) <= int(x.min()) and int(x.max()) < leaf.classes,
+    "complex": lambda x, leaf: x.is_complex() and bool(torch.isfinite(x.abs()).all()),
 }
 
 

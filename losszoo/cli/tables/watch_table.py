@@ -11,7 +11,7 @@ from rich.text import Text
 from losszoo.cli.tables.diagnosis import python_lines
 from losszoo.cli.tables.styled import hang, room_of, write
 from losszoo.common.text import counted, printable
-from losszoo.watching.words import facts, headline, place, summary
+from losszoo.watching.watch_words import facts, headline, place, summary
 
 if TYPE_CHECKING:
     from losszoo.watching.run_script import Watched

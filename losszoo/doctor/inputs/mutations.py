@@ -26,6 +26,7 @@ class Tag(Enum):
         ONE_ROW: a batch of one.
         IDENTICAL_ROWS: every row is the first.
         ENLARGED: a hundred times as large, or more.
+        EXCLUDING: scores of -inf where no label of the input is.
     """
 
     EDGE = auto()
@@ -34,6 +35,7 @@ class Tag(Enum):
     ONE_ROW = auto()
     IDENTICAL_ROWS = auto()
     ENLARGED = auto()
+    EXCLUDING = auto()
 
 
 Tags = frozenset[Tag]
@@ -212,6 +214,18 @@ def _relabelled(leaf: Leaf, last: int) -> Iterator[tuple[str, Tensor]]:
     yield "of one class against a single other", (1 - single).clamp(0, last)
 
 
+def _complex(leaf: Leaf) -> Iterator[Made]:
+    """Moderate ones: where the phase is lost, and where the size is."""
+    x = leaf.tensor
+    yield from _fill(x, 0.0, 1.0, -1.0)
+    yield from _first(x, 0.0)
+    yield from _repeats(x)
+    yield "on the unit circle", torch.polar(torch.ones_like(x.abs()), x.angle())
+    yield "real", torch.complex(x.real, torch.zeros_like(x.real))
+    yield "imaginary", torch.complex(torch.zeros_like(x.real), x.imag)
+    yield from (_times(x, size) for size in SMALL[:2])
+
+
 MAKERS: Mapping[str, Callable[[Leaf], Iterator[Made]]] = {
     "real": _real,
     "positive": _positive,
@@ -224,4 +238,5 @@ MAKERS: Mapping[str, Callable[[Leaf], Iterator[Made]]] = {
     "bits": _bits,
     "bool": _bool,
     "label": _label,
+    "complex": _complex,
 }

@@ -50,7 +50,9 @@ def _declared(leaf: Leaf) -> Iterator[Made]:
 def copies_of(leaf: Leaf, other: Leaf) -> Iterator[Change]:
     """One tensor as a copy of another of its shape, or as its opposite."""
     x, y = leaf.tensor, other.tensor
-    if x.shape != y.shape or leaf.index == other.index or not leaf.floating:
+    if x.shape != y.shape or leaf.index == other.index or not (leaf.floating or leaf.kind == "complex"):
+        return
+    if y.is_complex() and not x.is_complex():
         return
     opposite = 1 - y.double() if leaf.kind in ("probability", "bits", "simplex") else -y.to(x.dtype)
     nearly = Change("nearly", y.to(x.dtype) * (1 + 1e-5), frozenset({Tag.NEARLY}))
@@ -69,7 +71,8 @@ def scores_for(leaf: Leaf, labels: Leaf) -> Iterator[Change]:
         # The last class is excluded wherever it is not the answer.
         excluded = torch.zeros_like(leaf.tensor, dtype=torch.bool)
         excluded[:, -1] = hot[:, -1] == 0
-        yield Change(f"{leaf.name} -inf where excluded", leaf.tensor.masked_fill(excluded, -torch.inf))
+        masked = leaf.tensor.masked_fill(excluded, -torch.inf)
+        yield Change(f"{leaf.name} -inf where excluded", masked, frozenset({Tag.EXCLUDING}))
 
 
 def _sure(leaf: Leaf, hot: Tensor) -> Iterator[Change]:

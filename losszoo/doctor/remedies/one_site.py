@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from losszoo.doctor.remedies.spelling import spelling_of
-from losszoo.doctor.remedies.try_remedies import Substituting
+from losszoo.doctor.remedies.substituting import Substituting
 from losszoo.doctor.remedies.writing import Remedy
 from losszoo.doctor.subject.subject import Outcome, Subject, evaluate
 from losszoo.tracing.authors import place_of

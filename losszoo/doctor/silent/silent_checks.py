@@ -19,6 +19,7 @@ from losszoo.doctor.silent.swallowed_batch import look_for_swallowed_batches
 from losszoo.doctor.silent.unbounded import look_for_unbounded
 from losszoo.doctor.silent.untrained_network import look_for_untrained_networks
 from losszoo.doctor.silent.written_inputs import look_for_written_inputs
+from losszoo.doctor.silent.wrong_backward import look_for_wrong_backward
 from losszoo.doctor.subject.subject import Subject
 
 # A check adds failures (``search.add``) or notes (``search.note``) about a subject. It computes in float32.
@@ -39,4 +40,5 @@ CHECKS: tuple[Check, ...] = (
     look_for_diluted_means,
     look_for_fixed_batch,
     look_for_driven_parameters,
+    look_for_wrong_backward,
 )

@@ -46,7 +46,8 @@ class Pair:
         if self.kind == "bits":
             return 2 * targets.double() - 1
         count = self.predictions.tensor.shape[1]
-        return 2 * torch.nn.functional.one_hot(targets.clamp(min=0).long(), count).double().movedim(-1, 1) - 1
+        known = targets.long().clamp(0, count - 1)  # a label that stands for none, such as 255, is left out anyway
+        return 2 * torch.nn.functional.one_hot(known, count).double().movedim(-1, 1) - 1
 
     def other_targets(self, leaves: Leaves) -> list[Tensor]:
         """The targets as they are, as sizes and as probabilities: a loss is judged by what all of them show."""

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from losszoo.doctor.diagnosis.search import Failure, Search
-from losszoo.doctor.remedies.try_remedies import Key, Substituting, alike
+from losszoo.doctor.remedies.attempts import alike
+from losszoo.doctor.remedies.substituting import Key, Substituting
 from losszoo.doctor.remedies.writing import Remedy, Writing
 from losszoo.doctor.silent.two_arguments import Pair, pair_of
 from losszoo.doctor.subject.subject import Leaves, Subject, evaluate, record

@@ -21,7 +21,7 @@ _TOLERANCE = 1e-3
 
 KINDS = (
     *("real", "positive", "bounded", "probability", "simplex", "log-probability"),
-    *("unit", "rotation", "bits", "bool", "label", "other"),
+    *("unit", "rotation", "bits", "bool", "label", "complex", "other"),
 )
 
 
@@ -63,7 +63,7 @@ class Leaf:
     def legal(self, tensor: Tensor) -> bool:
         """Whether a changed value is still of this kind."""
         known = tensor[~tensor.isnan()] if self.may_be_nan else tensor
-        return self.kind == "real" or _is_of(self, known)
+        return self.kind in ("real", "complex") or _is_of(self, known)
 
 
 def leaves_of(subject: Subject) -> list[Leaf]:
@@ -72,7 +72,7 @@ def leaves_of(subject: Subject) -> list[Leaf]:
     leaves = [
         _leaf(subject, index, name, tensor)
         for index, (name, tensor) in enumerate(zip(owners, subject.leaves, strict=True))
-        if isinstance(tensor, Tensor) and not tensor.is_complex()
+        if isinstance(tensor, Tensor)
     ]
     return [_with_classes(leaf, leaves, subject.picking) for leaf in leaves]
 
@@ -114,6 +114,8 @@ def kind_of(tensor: Tensor) -> tuple[str, int]:
     """
     if tensor.dtype == torch.bool:
         return "bool", -1
+    if tensor.is_complex():
+        return "complex", -1
     if not tensor.is_floating_point():
         known = tensor[tensor != sentinel_of(tensor)] if tensor.numel() else tensor
         whole = tensor.numel() > 0 and bool((known >= -1).all()) and tensor.ndim > 0

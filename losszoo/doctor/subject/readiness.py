@@ -11,10 +11,11 @@ from torch import Tensor
 from losszoo.common.text import in_one_line
 from losszoo.doctor.inputs.probes import batch_size, select
 from losszoo.doctor.measuring import measured
-from losszoo.doctor.subject.answers import Taken, taken_of
+from losszoo.doctor.subject.answers import NoValueError, Taken, taken_of
+from losszoo.doctor.subject.difficult_example import without_ignored, without_nan
 from losszoo.doctor.subject.dtypes import computing_in
 from losszoo.doctor.subject.hints import with_hints
-from losszoo.doctor.subject.inference import refused
+from losszoo.doctor.subject.inference import asks_for_gpu, refused
 from losszoo.doctor.subject.resource_use import MOST_BYTES, Use, growth, in_gigabytes, numbers_of
 from losszoo.doctor.subject.subject import Subject, evaluate, forward
 from losszoo.errors import UsageError, is_out_of_memory
@@ -32,7 +33,7 @@ def ready(subject: Subject) -> Subject:
     Raises:
         UsageError: it raises on its ordinary input, or gives back no floating tensor.
     """
-    if not any(isinstance(leaf, Tensor) and leaf.is_floating_point() for leaf in subject.leaves):
+    if not any(isinstance(leaf, Tensor) and (leaf.is_floating_point() or leaf.is_complex()) for leaf in subject.leaves):
         raise UsageError(
             f"the ordinary input of {subject.target} must hold a floating torch tensor, got none; give --example"
         )
@@ -45,10 +46,7 @@ def ready(subject: Subject) -> Subject:
             f"the ordinary input of {subject.target} must be smaller: {took}, and the doctor may use "
             f"{in_gigabytes(MOST_BYTES)}; give a smaller --example"
         )
-    outcome = evaluate(subject, subject.leaves, own_dtype(subject))
-    if outcome.error is not None and not _has_value(subject, outcome.error):
-        shapes = ", ".join(f"{tuple(x.shape)}" if isinstance(x, Tensor) else repr(x) for x in subject.leaves)
-        raise refused(subject.target, {shapes: outcome.error}) from outcome.error
+    subject = _answering(subject)
     taken = _taken(subject)
     remarks = (*subject.remarks, taken.words) if taken.words else subject.remarks
     return with_hints(replace(subject, use=_growing(subject, use), taken=taken, remarks=remarks))
@@ -58,6 +56,27 @@ def _has_value(subject: Subject, error: Exception) -> bool:
     """Whether only the derivative raises: that is for the examination to tell."""
     forward_only = evaluate(subject, subject.leaves, own_dtype(subject), gradients=False)
     return isinstance(error, RuntimeError) and forward_only.error is None
+
+
+def _answering(subject: Subject) -> Subject:
+    """The subject with an input that it answers: its own, or that without what makes it raise.
+
+    Raises:
+        UsageError: there is none.
+    """
+    dtype = own_dtype(subject)
+    outcome = evaluate(subject, subject.leaves, dtype)
+    error = outcome.error
+    if error is None:
+        return without_nan(subject, outcome, dtype)
+    told = isinstance(error, NoValueError) or asks_for_gpu(error)
+    repaired = None if told or subject.assumed else without_ignored(subject, outcome, dtype)
+    if repaired is not None:
+        return repaired
+    if not told and _has_value(subject, error):
+        return subject  # a finding, and no reason to refuse
+    shapes = ", ".join(f"{tuple(x.shape)}" if isinstance(x, Tensor) else repr(x) for x in subject.leaves)
+    raise refused(subject.target, {shapes: error}) from error
 
 
 def _taken(subject: Subject) -> Taken:

@@ -48,6 +48,21 @@ class Outcome:
 
 
 @dataclass(frozen=True)
+class Refusal:
+    """A legal input of the user's that the loss has no answer to.
+
+    Args:
+        leaves: of the input.
+        error: that it raises.
+        remedy: in words.
+    """
+
+    leaves: Leaves
+    error: Exception
+    remedy: str
+
+
+@dataclass(frozen=True)
 class Subject:
     """A loss, and what it is ordinarily called with.
 
@@ -70,6 +85,7 @@ class Subject:
         effort: what every call is counted in; None counts none.
         use: what a call takes; None where it is not known, and a call counts as one.
         keywords: names of the last inputs, which are passed by name.
+        refusals: legal inputs of the user's that it raises on.
         assumed: nobody has said what it is called with.
         taken: the part of its answer that is the loss; None where that is not known.
     """
@@ -94,6 +110,7 @@ class Subject:
     keywords: tuple[str, ...] = ()
     taken: Taken | None = None
     assumed: bool = False
+    refusals: tuple[Refusal, ...] = ()
 
     def arguments(self, leaves: Sequence[Any]) -> tuple[Any, ...]:
         """The leaves in the nesting of the inputs."""
@@ -145,6 +162,13 @@ def make_subject(
 def is_floating(leaf: Any) -> bool:
     """Whether a leaf is a floating tensor."""
     return isinstance(leaf, Tensor) and leaf.is_floating_point()
+
+
+def in_precision(tensor: Tensor, dtype: torch.dtype) -> Tensor:
+    """A floating tensor in a dtype, a complex one of two such numbers each; there is no complex half precision."""
+    if tensor.is_complex():
+        return tensor.to(torch.complex128 if dtype == torch.float64 else torch.complex64)
+    return tensor.to(dtype) if tensor.is_floating_point() else tensor
 
 
 def cast(leaves: Sequence[Any], dtype: torch.dtype) -> Leaves:
@@ -208,7 +232,7 @@ def forward(
             if isinstance(leaf, nn.Module) and learned is not None:
                 learned += [p for p in given[-1].parameters() if p.requires_grad]
             continue
-        tensor = leaf.detach().to(dtype) if leaf.is_floating_point() else leaf.detach()
+        tensor = in_precision(leaf.detach(), dtype)
         if index in subject.trained:
             source = tensor.clone().requires_grad_()
             sources.append(source)

@@ -10,7 +10,7 @@ from torch import Tensor
 from losszoo.doctor.diagnosis.relaxed import is_of_one_input
 from losszoo.doctor.diagnosis.search import Failure, Search
 from losszoo.doctor.inputs.probes import select
-from losszoo.doctor.remedies.try_remedies import Key, Substituting
+from losszoo.doctor.remedies.substituting import Key, Substituting
 from losszoo.doctor.remedies.writing import Remedy, Writing
 from losszoo.doctor.silent.two_arguments import scores_and_labels
 from losszoo.doctor.subject.input_kinds import Leaf

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from losszoo.doctor.diagnosis.search import Failure, Search
 from losszoo.doctor.inputs.probes import batch_size, select
-from losszoo.doctor.remedies.try_remedies import Key, Substituting, alike
+from losszoo.doctor.remedies.attempts import alike
+from losszoo.doctor.remedies.substituting import Key, Substituting
 from losszoo.doctor.remedies.writing import Remedy, Writing
 from losszoo.doctor.subject.subject import Leaves, Outcome, Subject, evaluate
 from losszoo.tracing.tape import Record, Tape

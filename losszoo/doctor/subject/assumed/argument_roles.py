@@ -71,4 +71,5 @@ def role_of(name: str) -> str:
         return "prediction"
     if "weight" in plain and any(word in plain for word in ("kl", "loss", "reg")):
         return "number"
-    return next((role for role, parts in _PARTS if any(part in plain for part in parts)), "")
+    role = next((role for role, parts in _PARTS if any(part in plain for part in parts)), "")
+    return "log-scale" if role == "positive" and plain.startswith("log_") else role

@@ -32,7 +32,8 @@ _ACTIVATIONS = (
     ),
 )
 _DIFFERENCES = ("sub", "mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "pairwise_distance", "cdist", "dist")
-_LOGARITHMS = ("log", "log2", "log10", "sqrt", "xlogy", "digamma", "lgamma")
+_LOGARITHMS = ("log", "log2", "log10", "xlogy")
+_POSITIVE = ("sqrt", "rsqrt", "digamma", "lgamma", "reciprocal")
 _GEOMETRY = ("matmul", "mm", "bmm", "cosine_similarity", "norm", "einsum", "fft", "conv2d", "var", "std", "svd", "cov")
 _TINY = 1e-2
 
@@ -40,8 +41,8 @@ _TINY = 1e-2
 def uses(subject: Subject) -> dict[int, set[str]]:
     """For each tensor of the input what is done with it; nothing where the loss cannot be watched.
 
-    Words: "activated", "difference" (with another input), "logarithm", "within one", "product" (with another input),
-    "log-probability", "index", "geometry".
+    Words: "activated", "difference" (with another input), "logarithm", "above 0", "within one", "product" (with
+    another input), "log-probability", "shares", "index", "geometry".
     """
     found: dict[int, set[str]] = {i: set() for i, x in enumerate(subject.leaves) if isinstance(x, Tensor)}
     try:
@@ -80,7 +81,8 @@ def _words(record: Record, place: int, others: set[int]) -> set[str]:
     name = record.site.op
     words = {
         "activated": name in _ACTIVATIONS and place == 0,
-        "logarithm": name in _LOGARITHMS or (name == "pow" and _is_root(record)),
+        "logarithm": name in _LOGARITHMS,
+        "above 0": name in _POSITIVE or (name == "pow" and _is_root(record)) or _is_denominator(record, place),
         "difference": name in _DIFFERENCES and bool(others),
         "product": name == "mul" and bool(others),
         "log-probability": name in ("nll_loss", "kl_div") and place == 0,
@@ -91,6 +93,11 @@ def _words(record: Record, place: int, others: set[int]) -> set[str]:
         "within one": _is_within_one(record, place),
     }
     return {word for word, holds in words.items() if holds}
+
+
+def _is_denominator(record: Record, place: int) -> bool:
+    """Whether something is divided by the operand, as it is."""
+    return record.site.op == "div" and place == (0 if record.is_reversed else 1)
 
 
 def _is_root(record: Record) -> bool:

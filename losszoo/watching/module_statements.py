@@ -6,11 +6,13 @@ import ast
 import linecache
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from types import FrameType, FunctionType
+from functools import partial
+from types import FrameType, FunctionType, MethodType
 from typing import Any
 
 from torch import Tensor, nn
 
+from losszoo.losses.introspection import positional_names
 from losszoo.tracing.authors import Place
 from losszoo.tracing.finite_check import spoilt
 
@@ -59,6 +61,55 @@ def loss_again(frame: FrameType, line: int, through_network: bool = False, whole
     scope = {**frame.f_globals, **frame.f_locals}
     chosen = _slice(before, value, scope, through_network, whole)
     return _function(frame, chosen, statement, value, scope) if chosen is not None else None
+
+
+def call_again(frame: FrameType, line: int) -> Again | None:
+    """The user's own criterion that has made the loss in one call, on its arguments as they are computed again."""
+    found = _statement(frame, line)
+    if found is None:
+        return None
+    before, statement, value = found
+    scope = {**frame.f_globals, **frame.f_locals}
+    if isinstance(value, ast.Name):
+        makers = [s for s in before if value.id in _stored(s)]
+        statement = makers[-1] if makers else statement
+        value = getattr(statement, "value", value)
+    if not isinstance(value, ast.Call) or any(isinstance(a, ast.Starred) for a in value.args) or _acts_inside(value):
+        return None
+    later = (
+        {name for s in before[before.index(statement) + 1 :] for name in _stored(s)} if statement in before else set()
+    )
+    parts = [value.func, *value.args, *(k.value for k in value.keywords)]
+    if any(k.arg is None for k in value.keywords) or any(_loaded(part) & later for part in parts):
+        return None
+    function, *given = (_evaluated(part, frame, scope) for part in parts)
+    if not isinstance(function, FunctionType | MethodType | nn.Module):
+        return None
+    args, named = (
+        given[: len(value.args)],
+        dict(zip([str(k.arg) for k in value.keywords], given[len(value.args) :], strict=True)),
+    )
+    names = _argument_names(function, len(args))
+    if named:
+        return Again(partial(function, **named), tuple(args), names, Place(frame.f_code.co_filename, statement.lineno))
+    place = Place(frame.f_code.co_filename, statement.lineno)
+    return Again(function, tuple(args), names, place, ast.unparse(value.func))
+
+
+def _evaluated(part: ast.expr, frame: FrameType, scope: dict[str, Any]) -> Any:
+    return eval(compile(ast.Expression(part), frame.f_code.co_filename, "eval"), scope)  # noqa: S307
+
+
+def _acts_inside(call: ast.Call) -> bool:
+    return any(_acts(ast.Expr(part)) for part in (*call.args, *(k.value for k in call.keywords)))
+
+
+def _argument_names(function: Any, count: int) -> tuple[str, ...]:
+    try:
+        names = list(positional_names(function))
+    except (TypeError, ValueError):
+        names = []
+    return tuple((names + [f"input{i}" for i in range(len(names), count)])[:count])
 
 
 def _statement(frame: FrameType, line: int) -> tuple[list[ast.stmt], ast.stmt, ast.expr] | None:
@@ -194,7 +245,7 @@ def _function(
     returned = ast.copy_location(ast.Return(value), statement)
     arguments = ast.arguments([], [ast.arg(name) for name in free], None, [], [], None, [])
     body = [*chosen, returned]
-    function = ast.FunctionDef(_NAME, arguments, body, [], None)  # type: ignore[call-overload]
+    function = ast.FunctionDef(_NAME, arguments, body, [], None)
     module = ast.fix_missing_locations(ast.Module([ast.copy_location(function, body[0])], []))
     namespace = dict(scope)
     try:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from losszoo.common.text import in_one_line
 from losszoo.doctor.subject.assumed.argument_roles import role_of
 from losszoo.doctor.subject.assumed.code_use import uses
-from losszoo.doctor.subject.assumed.frames import CLASSES, ROWS, Draw, Frame, frames
+from losszoo.doctor.subject.assumed.ordinary_batches import CLASSES, ROWS, Draw, Frame, frames
 from losszoo.doctor.subject.subject import Outcome, Subject, evaluate, make_subject
 from losszoo.losses.introspection import parameters_of
 from losszoo.tracing.finite_check import spoilt
@@ -104,7 +104,8 @@ class Trial:
         draw = accepted.draw
         better = replace(draw, domain={**draw.domain, **self._domains(by_name, draw)})
         if self._takes_real_targets(by_name, draw):
-            kind = "positive" if any("logarithm" in by_name[n] for n in self._targets()) else "real"
+            above = any(by_name[name] & {"logarithm", "above 0"} for name in self._targets())
+            kind = "positive" if above else "real"
             better = replace(better, target=kind)
         if (better.domain, better.target) == (draw.domain, draw.target):
             return accepted
@@ -117,8 +118,9 @@ class Trial:
 
     def _domains(self, done: Mapping[str, set[str]], draw: Draw) -> dict[str, str]:
         found: dict[str, str] = {}
+        of_classes = draw.target != "real" and bool({"target", "labels", "one-hot", "mask"} & set(self.roles.values()))
         for name, role in self.roles.items():
-            domain = domain_by(done[name]) if role in _OF_MODEL else None
+            domain = domain_by(done[name], of_classes) if role in _OF_MODEL else None
             if domain:
                 found[name] = domain
         return found
@@ -134,8 +136,12 @@ class Trial:
         return apart and free
 
 
-def domain_by(words: set[str]) -> str | None:
+def domain_by(words: set[str], of_classes: bool = True) -> str | None:
     """What a model gives, by what the code does with it; None for any real number.
+
+    Args:
+        words: of :func:`uses`.
+        of_classes: labels or 0 and 1 stand beside it.
 
     Example:
         >>> domain_by({"within one", "logarithm"}), domain_by({"activated"}), domain_by({"product"})
@@ -143,10 +149,12 @@ def domain_by(words: set[str]) -> str | None:
     """
     if "log-probability" in words:
         return "log-probabilities"
-    if "within one" in words or "logarithm" in words:
+    if "within one" in words or ("logarithm" in words and of_classes):
         return "probabilities"
+    if words & {"logarithm", "above 0"}:
+        return "positive"
     # An overlap of what was never activated: the model has a sigmoid or a softmax at its end.
-    if "product" in words and not words & {"activated", "difference", "geometry", "index"}:
+    if "product" in words and of_classes and not words & {"activated", "difference", "geometry", "index"}:
         return "probabilities"
     return None
 
