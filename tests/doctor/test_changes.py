@@ -63,7 +63,6 @@ MEANS: dict[str, Callable[[Tensor, Leaf], bool]] = {
     "bool": lambda x, leaf: x.dtype == torch.bool,
     "complex": lambda x, leaf: bool(torch.isfinite(x).all()),
     "label": lambda x, leaf: min(0, int(leaf.tensor.min())) <= int(x.min()) and int(x.max()) < leaf.classes,
-    "complex": lambda x, leaf: x.is_complex() and bool(torch.isfinite(x.abs()).all()),
 }
 
 
