@@ -155,3 +155,14 @@ def test_operation_line_and_a_verified_remedy(loss: Callable[..., Tensor], input
     assert finding.verified is True
     assert finding.remedy.startswith("write ")
     assert finding.source in finding.remedy
+
+
+def test_a_bound_that_changes_a_number_which_the_dtype_holds_is_no_cure() -> None:
+    """A rate of 1e-8 times an exponential that overflows: the product is ordinary, and a bound makes it another."""
+
+    def deviance(scores: Tensor, rates: Tensor) -> Tensor:
+        return (rates * torch.exp(-scores) + scores).mean()
+
+    found = examine(deviance, normal(8), normal(8, seed=1).abs() + 0.5)
+    assert [f.op for f in found.findings] == ["exp"]
+    assert found.findings[0].verified is not True

@@ -133,10 +133,15 @@ def scaled(leaves: Sequence[Any], factor: float) -> Leaves:
     return [x * max(factor, MODERATE / size) if size > MODERATE else x for x, size in pairs]
 
 
+def largest_held(dtype: torch.dtype) -> float:
+    """The size up to which a true value is taken to fit a dtype."""
+    # In float32 a sum near the edge may overflow where its mean would not: no fault. In half precision it is one.
+    return torch.finfo(dtype).max / (2 if dtype.itemsize < 4 else 1e6)
+
+
 def _representable(truth: Outcome, narrow: Outcome, dtype: torch.dtype) -> bool:
     """Whether something that is not finite could have been: its true value fits the dtype."""
-    # In float32 a sum near the edge may overflow where its mean would not: no fault. In half precision it is one.
-    largest = torch.finfo(dtype).max / (2 if dtype.itemsize < 4 else 1e6)
+    largest = largest_held(dtype)
     pairs = [(narrow.values, truth.values)] if narrow.values is not None and truth.values is not None else []
     pairs += [
         (n, t) for n, t in zip(narrow.gradients, truth.gradients, strict=False) if n is not None and t is not None

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from losszoo.doctor.diagnosis.judge import symptom_of
+from losszoo.doctor.diagnosis.judge import largest_held, symptom_of
 from losszoo.doctor.diagnosis.search import Failure
 from losszoo.doctor.remedies.kin import Kin, Known
 from losszoo.doctor.remedies.substituting import Key, Substituting
@@ -22,8 +22,6 @@ _SAME_IN_HALF = 5e-2
 _SAME_IN_FLOAT64 = 1e-4
 # Of an ordinary value: so much is nothing beside it.
 _SLACK = 1e-2
-# So many times an ordinary value is far from every right answer.
-_FAR = 1e3
 
 
 class Manner(NamedTuple):
@@ -117,33 +115,30 @@ def cures(failure: Failure, kin: Kin, attempt: Attempt) -> bool:
         return False
     if failure.accept is not None:
         return failure.accept(attempt.outcome)
-    if attempt.manner.bounded:
-        return True
     truth = evaluate(failure.subject, failure.leaves, torch.float64)
+    found = attempt.outcome
+    if attempt.manner.bounded and truth.values is not None:
+        truth, found = _held(truth, found, failure.dtype)
     if truth.values is None or not bool(torch.isfinite(truth.values).all()):
         return True  # 0 / 0 has no true value: a convention is chosen
-    usual = abs(kin.first.wide.total) if kin.first is not None else 0.0
-    if _is_huge(truth, failure.dtype):
-        return _is_far(truth, attempt.outcome, usual)
     if symptom_of(truth) is not None:
-        truth, attempt = replace(truth, gradients=()), replace(attempt, outcome=replace(attempt.outcome, gradients=()))
-    return alike(truth, attempt.outcome, 0.1, slack=_SLACK * usual)
+        truth, found = replace(truth, gradients=()), replace(found, gradients=())
+    usual = abs(kin.first.wide.total) if kin.first is not None else 0.0
+    return alike(truth, found, 0.1, slack=_SLACK * usual)
 
 
-def _is_huge(truth: Outcome, dtype: torch.dtype) -> bool:
-    """Whether a number's square does not fit the dtype: half precision has float32 for that."""
-    largest = torch.finfo(dtype).max ** 0.5
-    return dtype.itemsize >= 4 and truth.values is not None and bool((truth.values.abs() > largest).any())
+def _held(truth: Outcome, found: Outcome, dtype: torch.dtype) -> tuple[Outcome, Outcome]:
+    """Both without the numbers that the dtype does not hold: a bound may give anything finite for them."""
 
+    def fits(x: Tensor | None) -> bool:
+        return x is None or bool((x.abs() < largest_held(dtype)).all())
 
-def _is_far(truth: Outcome, outcome: Outcome, usual: float) -> bool:
-    """Whether what is bounded instead of overflowing is still large, and of the right sign; its gradient is finite."""
-    assert truth.values is not None
-    if outcome.values is None or outcome.values.shape != truth.values.shape:
-        return False
-    true, found = truth.values.double(), outcome.values.double()
-    least = torch.minimum(true.abs() / 10, torch.full_like(true, _FAR * max(usual, 1.0)))
-    return bool(((found.sign() == true.sign()) & (found.abs() >= least)).all())
+    pairs = [(t, f) for t, f in zip(truth.gradients, found.gradients, strict=True) if fits(t)]
+    gradients, others = tuple(t for t, _ in pairs), tuple(f for _, f in pairs)
+    if fits(truth.values):
+        return replace(truth, gradients=gradients), replace(found, gradients=others)
+    nothing = torch.zeros(0, dtype=torch.float64)
+    return Outcome(nothing, gradients), Outcome(nothing, others)
 
 
 def alike(one: Outcome, other: Outcome, tolerance: float, slack: float | Sequence[float] = 0.0) -> bool:
