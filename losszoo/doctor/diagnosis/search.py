@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -12,6 +12,7 @@ from torch import nn
 from losszoo.common.text import in_one_line
 from losszoo.doctor.diagnosis.blame import blame
 from losszoo.doctor.diagnosis.judge import Verdict, judge
+from losszoo.doctor.diagnosis.refused_parameter import is_of_distributions, spoiled_parameter
 from losszoo.doctor.effort import Effort
 from losszoo.doctor.inputs.mutations import Tags
 from losszoo.doctor.inputs.probes import Probe
@@ -20,7 +21,7 @@ from losszoo.doctor.subject.input_kinds import is_change_of_values
 from losszoo.doctor.subject.subject import Leaves, Outcome, Subject, evaluate
 from losszoo.errors import is_out_of_memory
 from losszoo.tracing.authors import raised_at
-from losszoo.tracing.culprit import Blame
+from losszoo.tracing.culprit import EXPONENTIAL, Blame
 from losszoo.tracing.tape import Site
 
 # A loss that fails everywhere has told all it can.
@@ -106,6 +107,7 @@ class Search:
     _without_news: int = 0
     _beyond: int = 0
     _infinite_noted: bool = False
+    _beyond_noted: bool = False
     _raises: dict[tuple[Any, ...], tuple[str, int]] = field(default_factory=dict)
 
     def try_all(
@@ -147,6 +149,8 @@ class Search:
         elif verdict.infinite and not self._infinite_noted:
             self._infinite_noted = True
             self.note(f"the true value is infinite, which is no fault of the loss, on: {probe.label}")
+        elif verdict.beyond and not self._beyond_noted and verdict.leaves is not None:
+            self._note_beyond(subject, probe, verdict.leaves, dtype)
         elif verdict.error is not None:
             self._raised(subject, probe, verdict.error, dtype)
         return verdict
@@ -155,6 +159,9 @@ class Search:
         """A refusal in words is an answer; anything else, on input that is legal for certain, is a failure."""
         if is_out_of_memory(error):
             self.leave_undone(f"the memory ended before every input was tried: {in_one_line(error)}")
+            return
+        if isinstance(error, ValueError) and is_of_distributions(error):
+            self._spoiled(subject, probe, error, dtype)
             return
         if isinstance(error, ValueError | AssertionError | NotImplementedError):
             return
@@ -169,10 +176,40 @@ class Search:
             Failure(subject, probe.label, "raises", dtype, probe.leaves, None, shows, error=error, tags=probe.all_tags)
         )
 
+    def _spoiled(self, subject: Subject, probe: Probe, error: Exception, dtype: torch.dtype) -> None:
+        """A distribution of torch refuses a parameter that the loss has computed from ordinary numbers."""
+        told = spoiled_parameter(subject, probe.leaves, dtype)
+        if told is None or dtype.itemsize < 4:
+            return
+
+        def shows(leaves: Leaves) -> bool:
+            refused = evaluate(subject, leaves, dtype).error
+            return refused is not None and is_of_distributions(refused)
+
+        site, *said = told
+        leaves, tags = probe.leaves, probe.all_tags
+        failure = Failure(
+            subject, probe.label, "raises", dtype, leaves, None, shows, said=(said[0], said[1]), site=site
+        )
+        self.add(replace(failure, tags=tags))
+
     def note(self, text: str) -> None:
         """Say something that is worth knowing, once."""
         if len(self.notes) < _MOST_NOTES:
             self.notes.setdefault(text)
+
+    def _note_beyond(self, subject: Subject, probe: Probe, leaves: Leaves, dtype: torch.dtype) -> None:
+        """A true value that is too large, and the operation that makes it: an exponential, mostly."""
+        try:
+            culprit = blame(subject, leaves, dtype)
+        except Exception:  # a loss that cannot be recorded is told of where it fails
+            return
+        if culprit is not None and culprit.site.op in EXPONENTIAL and culprit.site.source:
+            self._beyond_noted = True
+            self.note(
+                f"the true value is larger than {short_name(dtype)} holds, which is no fault of the loss, on: "
+                f"{probe.label}; a bound on the argument of {culprit.site.op} at {culprit.site.source} keeps it finite"
+            )
 
     def _note_raised(self, error: Exception, dtype: torch.dtype, probe: Probe) -> None:
         """One line for all inputs on which the same kind of error comes from the same line."""
