@@ -94,7 +94,8 @@ def test_what_was_found_before_the_end_is_told() -> None:
         return x.detach().log().mean()
 
     found = examine(slow, uniform(6), budget=1.6)
-    assert (found.verdict, outcome(found)) == ("sick", "sick, 1 finding so far")
+    assert found.verdict == "sick"
+    assert outcome(found).endswith("so far")
     assert "detached" in found.findings[0].cause
 
 
