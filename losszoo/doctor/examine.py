@@ -170,7 +170,9 @@ def _refused(subject: Subject, refusal: Refusal) -> Failure:
 
 def _search(search: Search, subject: Subject, dtype: torch.dtype) -> bool:
     """Structural changes, the signature's edge cases, pushes, precision; False where the ordinary input raises."""
-    if look_for_overwritten_graph(subject, search) or search.try_one(subject, ordinary(subject), dtype).error:
+    if search.try_one(subject, ordinary(subject), dtype).error:
+        if look_for_overwritten_graph(subject, search):  # that says more than the error
+            search.failures = {key: failure for key, failure in search.failures.items() if failure.error is None}
         return False
     if dtype == torch.float32:
         for check in CHECKS:

@@ -39,6 +39,8 @@ def look_for_saturated_fusion(subject: Subject, search: Search) -> None:
             if said is None or not _cures(subject, mended, leaves):
                 continue
             saturated = f"{activation.site.op} saturates in float32, and {loss.site.op} bounds its logarithm"
+            if activation.site.op == "exp":
+                saturated = f"exp falls below the epsilon that {loss.site.op} adds to it"
             failure = Failure(
                 *(subject, label, "vanished-gradient", torch.float32, leaves),
                 Blame(activation, loss, "underflow", True, tape),

@@ -72,7 +72,7 @@ def _judged(slopes: Slopes) -> Judgement:
         cause = "leaves out the gradient that comes in: a weight in front of the loss, or a mean, changes nothing"
         return Judgement(cause, without_incoming=True)
     ratio = ratio_of(slopes)
-    if ratio is not None:
+    if ratio is not None and abs(ratio - 1) >= _FAR:
         flipped = abs(ratio + 1) < _SAME
         cause = (
             "gives minus the derivative of forward" if flipped else f"gives {ratio:.4g} times the derivative of forward"
