@@ -12,13 +12,17 @@ EFFORT = 15_000
 # Seconds: many times what the longest ordinary examination takes, also on a machine with much else to do.
 SECONDS = 120.0
 
+# Of the time that passes a thread computes more than this, however many others share the machine.
+_BUSY = 0.1
+
 
 @dataclass
 class Effort:
     """What has been spent of the evaluations that may be tried.
 
-    The same loss and seed spend the same on an idle machine and on a busy one: what a machine's load decides is
-    only whether the time limit, which is for emergencies, breaks the examination off.
+    The same loss and seed spend the same on an idle machine and on a busy one. The time limit is for emergencies. It
+    counts the time in which this thread computes, which other processes do not lengthen; only where nothing is
+    computed, as in a call that sleeps, the time that passes ends it.
 
     Args:
         limit: evaluations of an ordinary loss; a costly loss spends more than one for each of its own.
@@ -30,6 +34,7 @@ class Effort:
     spent: float = 0.0
     time_is_up: bool = False
     _started: float = field(default_factory=time.monotonic)
+    _computed: float = field(default_factory=time.thread_time)
 
     def spend(self, evaluations: float) -> None:
         """Count one evaluation that is about to begin.
@@ -46,5 +51,7 @@ class Effort:
         return self.spent + 1 > self.limit * share or self._late()
 
     def _late(self) -> bool:
-        self.time_is_up = self.time_is_up or time.monotonic() - self._started > self.seconds
+        passed, computed = time.monotonic() - self._started, time.thread_time() - self._computed
+        idle = passed > self.seconds and computed < _BUSY * passed
+        self.time_is_up = self.time_is_up or computed > self.seconds or idle
         return self.time_is_up

@@ -28,6 +28,7 @@ from losszoo.doctor.inputs.mutations import Tag
 from losszoo.doctor.inputs.probes import Probe, combined, edge_cases_of, ordinary, outliers, structural
 from losszoo.doctor.remedies.try_remedies import try_remedies
 from losszoo.doctor.report.examination import SYMPTOMS, Examination, Finding, Strip
+from losszoo.doctor.report.wording import unexplained_marks
 from losszoo.doctor.silent.silent_checks import CHECKS
 from losszoo.doctor.silent.written_inputs import look_for_overwritten_graph
 from losszoo.doctor.subject.dtypes import eager, quiet, short_name
@@ -71,8 +72,8 @@ def examine(
         seed: of every draw.
         effort: evaluations of an ordinary loss that may be spent; a costly one counts for more, by its operations
             and the size of its tensors. The same seed and effort give the same findings on any load of the machine.
-        budget: seconds after which an examination that has not ended is broken off: without a finding it is then
-            "undecided". It is looked at between two evaluations.
+        budget: seconds of computing after which an examination that has not ended is broken off: without a finding it
+            is then "undecided". It is looked at between two evaluations.
 
     Returns:
         Verdict and findings. Size is no fault: where the true value is larger than the dtype holds, or
@@ -144,6 +145,8 @@ def _examine(subject: Subject, dtypes: Sequence[torch.dtype], effort: Effort) ->
         effort.time_is_up = True  # the failures until then are diagnosed
         place = raised_at(ended)
     findings = findings_of(sorted(search.failures.values(), key=_rank), effort)
+    for remark in unexplained_marks(scale_strips, findings, [*map(short_name, wide), *map(short_name, halves)]):
+        search.notes.setdefault(remark)
     if effort.time_is_up:
         search.leave_undone(f"stopped after {effort.seconds:.3g} s, the time limit (--budget)" + within(place))
     return search, findings, scale_strips

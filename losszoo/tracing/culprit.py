@@ -7,13 +7,16 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from torch import Tensor
+from torch.utils._pytree import tree_leaves
 
 from losszoo.tracing.finite_check import spoilt
 from losszoo.tracing.float64_shadow import Shadow, parted, zero_by_underflow
 from losszoo.tracing.operations import FILLS, UNWRITTEN
 from losszoo.tracing.tape import Record, Site, Tape, nodes_under
 
-_EXPONENTIAL = ("exp", "expm1", "exp2", "cosh", "sinh")
+EXPONENTIAL = ("exp", "expm1", "exp2", "cosh", "sinh")
+# Of a number of entries, which somebody has computed.
+_CHOOSING = ("topk", "narrow")
 # An infinite or undefined result of these is never right for what went in, whatever the precision.
 _ARITHMETIC = ("sum", "mean", "mul", "square", "pow", "add", "matmul", "bmm", "prod", "cumsum", "norm")
 
@@ -25,8 +28,8 @@ class Blame:
     Args:
         record: the culprit.
         victim: the operation that first gave a number that is not finite, or lost its accuracy.
-        why: "singular", "overflow", "underflow", "cancellation", "rounding", "swallowed", "clamped", "saturated" or
-            "hidden".
+        why: "singular", "overflow", "underflow", "cancellation", "rounding", "swallowed", "clamped", "saturated",
+            "hidden", "empty" or "extreme".
         backward: it is the derivative that breaks.
         tape: of the call.
     """
@@ -147,8 +150,11 @@ def _in_backward(tape: Tape, values: Tensor, backward: Callable[[], object]) -> 
 def _before(blame: Blame, widened: Callable[[], Tape | None]) -> Blame:
     """Walk back to the operation whose float64 shadow parted from it."""
     victim, tape = blame.victim, blame.tape
-    if victim.site.op in _EXPONENTIAL and not _is_spoilt(victim.inputs):
+    if victim.site.op in EXPONENTIAL and not _is_spoilt(victim.inputs):
         return replace(blame, why="overflow")
+    chosen = _of_none(tape, victim)
+    if chosen is not None:
+        return replace(blame, record=chosen, why="empty")
     shadow = Shadow(tape, widened())
     for tensor in victim.inputs:
         maker = tape.maker(tensor, before=victim.index)
@@ -164,3 +170,14 @@ def _before(blame: Blame, widened: Callable[[], Tape | None]) -> Blame:
     infinite = spoilt(victim.outputs).infinite and not _is_spoilt(victim.inputs)
     overflowed = infinite and victim.site.op in _ARITHMETIC
     return replace(blame, why="overflow" if overflowed else "singular")
+
+
+def _of_none(tape: Tape, record: Record) -> Record | None:
+    """The selection by number, ``topk(0)``, that left an operation without anything; a mask may well choose nothing."""
+    while record.site.op not in _CHOOSING:
+        empty = [x for x in tree_leaves((record.args, record.kwargs)) if isinstance(x, Tensor) and not x.numel()]
+        makers = [maker for x in empty if (maker := tape.maker(x, before=record.index)) is not None]
+        if not makers:
+            return None
+        record = max(makers, key=lambda maker: maker.index)
+    return record if record.inputs and all(x.numel() for x in record.inputs) else None

@@ -64,7 +64,7 @@ def operation(func: Any) -> str:
 def standard_name(raw: str) -> str:
     """The name of the field for what Python or torch call by another."""
     plain = raw.strip("_")
-    return _NAMES.get(plain, plain)
+    return _NAMES.get(plain, plain.removeprefix("linalg_"))
 
 
 def is_in_place(func: Any) -> bool:

@@ -164,8 +164,10 @@ class Tape(TorchFunctionMode):
         site, applied = self.site_here(name), place_of(applying_frame(self.outer))
         record = Record(len(self.records), site, func, tuple(args), kwargs, result, applied)
         self.records.append(record)
+        # What is only handed on, as broadcast_tensors does with tensors of one shape, was made before.
+        given = {id(x) for x in tree_leaves((args, kwargs)) if isinstance(x, Tensor)}
         for made in tree_leaves(result):
-            if isinstance(made, Tensor):
+            if isinstance(made, Tensor) and id(made) not in given:
                 self._makers[id(made)] = record.index
 
     def site_here(self, op: str) -> Site:
@@ -253,5 +255,7 @@ def _storage(tensor: Any) -> int:
 
 def _differs(one: Tensor, other: Tensor) -> bool:
     """Whether any number has changed; NaN is as it was."""
+    if one.shape != other.shape:
+        return True
     a, b = entries(one.detach()), entries(other.detach())
     return a is not None and b is not None and bool((a.ne(b) & ~(a.isnan() & b.isnan())).any())

@@ -7,20 +7,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from losszoo.tracing.authors import Place
 
 # The losses of torch.nn.functional, each with its first two arguments.
-FUNCTIONS: Mapping[str, tuple[str, str]] = {
-    name: ("input", "target")
-    for name in (
-        *("cross_entropy", "nll_loss", "binary_cross_entropy", "binary_cross_entropy_with_logits", "mse_loss"),
-        *("l1_loss", "smooth_l1_loss", "huber_loss", "kl_div", "poisson_nll_loss", "gaussian_nll_loss"),
-        *("soft_margin_loss", "hinge_embedding_loss", "multi_margin_loss", "multilabel_margin_loss"),
-        "multilabel_soft_margin_loss",
-    )
-} | {
+_PAIRED = (
+    "cross_entropy nll_loss binary_cross_entropy binary_cross_entropy_with_logits mse_loss l1_loss smooth_l1_loss "
+    "huber_loss kl_div poisson_nll_loss gaussian_nll_loss soft_margin_loss hinge_embedding_loss multi_margin_loss "
+    "multilabel_margin_loss multilabel_soft_margin_loss"
+)
+FUNCTIONS: Mapping[str, tuple[str, str]] = dict.fromkeys(_PAIRED.split(), ("input", "target")) | {
     "ctc_loss": ("log_probs", "targets"),
     "cosine_embedding_loss": ("input1", "input2"),
     "margin_ranking_loss": ("input1", "input2"),
@@ -33,7 +30,6 @@ _ARRANGING = (
     *("Slice", "Expand", "_ReshapeCopy", "Alias", "Select", "Index"),
 )
 _ACTIVATIONS = {"Softmax": "softmax", "LogSoftmax": "log_softmax", "Sigmoid": "sigmoid", "LogSigmoid": "logsigmoid"}
-_WITH_LOGITS = "cross_entropy applies log_softmax by itself"
 
 
 @dataclass(frozen=True)
@@ -47,6 +43,7 @@ class Call:
         kwargs: likewise.
         place: the line of the script that has called it.
         result: what came out.
+        own: a function of the user.
     """
 
     name: str
@@ -55,6 +52,7 @@ class Call:
     kwargs: Mapping[str, Any]
     place: Place | None = None
     result: Any = None
+    own: bool = False
 
     def argument(self, name: str, position: int) -> Any:
         """An argument by name or by place."""
@@ -131,10 +129,9 @@ def _targets(name: str, predictions: Tensor, targets: Tensor, call: Call) -> Ite
     if name in ("cross_entropy", "nll_loss") and not targets.is_floating_point():
         ignored = call.argument("ignore_index", 4)
         yield from _classes(name, predictions, targets, -100 if ignored is None else int(ignored))
-    if name in ("binary_cross_entropy", "binary_cross_entropy_with_logits") and not (least >= 0 and most <= 1):
-        if least == least:
-            cause = f"{name} takes targets in [0, 1], and is given targets from {least:g} to {most:g}"
-            yield "labels", cause, "map the targets to 0 and 1", None
+    if name in ("binary_cross_entropy", "binary_cross_entropy_with_logits") and (least < 0 or most > 1):
+        cause = f"{name} takes targets in [0, 1], and is given targets from {least:g} to {most:g}"
+        yield "labels", cause, "map the targets to 0 and 1", None
     if name == "cross_entropy" and targets.is_floating_point() and targets.shape == predictions.shape and least < 0:
         yield "labels", f"cross_entropy takes shares >= 0 as targets, and is given {least:g}", "pass shares >= 0", None
     if name == "kl_div" and not call.argument("log_target", 5) and least < 0:
@@ -154,7 +151,7 @@ def _signs(name: str, targets: Tensor) -> Iterator[tuple[str, str, str, Any]]:
 def _classes(name: str, predictions: Tensor, targets: Tensor, ignored: int) -> Iterator[tuple[str, str, str, Any]]:
     classes = predictions.shape[1] if predictions.ndim > 1 else predictions.shape[0]
     counted = targets[targets != ignored]
-    if counted.numel() and not (0 <= int(counted.min()) and int(counted.max()) < classes):
+    if counted.numel() and not (int(counted.min()) >= 0 and int(counted.max()) < classes):
         wrong = int(counted.min()) if int(counted.min()) < 0 else int(counted.max())
         cause = f"{name} has {classes} classes, 0 to {classes - 1}, and is given the label {wrong}"
         more = f", or ignore_index={wrong}" if wrong < 0 or wrong == 255 else ""
@@ -172,7 +169,7 @@ def _pairing(name: str, predictions: Tensor, targets: Tensor) -> Iterator[tuple[
         return
     if lost_pairing(predictions.shape, targets.shape):
         shapes = f"{tuple(predictions.shape)} and {tuple(targets.shape)}"
-        together = tuple(torch.broadcast_shapes(predictions.shape, targets.shape))
+        together = (len(targets), len(targets))
         cause = f"{name} makes {together} of {shapes}: every prediction is compared with every target"
         yield "pairing", cause, "give both the same shape: predictions.squeeze(-1), or targets.unsqueeze(-1)", None
 
@@ -181,8 +178,3 @@ def lost_pairing(one: Sequence[int], other: Sequence[int]) -> bool:
     """Whether (N, 1) and (N,) meet, in one order or the other: N values each, and N x N together."""
     flat, column = sorted((tuple(one), tuple(other)), key=len)
     return len(flat) == 1 and len(column) == 2 and flat[0] > 1 and column == (flat[0], 1)
-
-
-def losses_of_torch() -> type[nn.Module]:
-    """What every criterion of torch.nn inherits."""
-    return nn.modules.loss._Loss

@@ -45,6 +45,7 @@ class OptimizerWatch:
     _consumed: Any = None  # the gradient that the last step has used
     _stale: int = 0
     _bare: int = 0
+    _told: bool = False
     _silent: dict[int, Tensor] = field(default_factory=dict)  # had no gradient, or 0 everywhere, in every step
     _norms: deque[float] = field(default_factory=lambda: deque(maxlen=_NORMS))
     _sorted: list[float] = field(default_factory=list)
@@ -111,7 +112,10 @@ class OptimizerWatch:
         self.zeroed = False
 
     def _silence(self, parameters: Sequence[Tensor]) -> Iterator[Told]:
-        silent = {id(p): p for p in parameters if p.requires_grad and (p.grad is None or _is_zero(p.grad))}
+        # The gradient of a bias may be 0 by symmetry, as where the means of two batches are compared.
+        silent = {
+            id(p): p for p in parameters if p.requires_grad and (p.grad is None or (p.ndim > 1 and _is_zero(p.grad)))
+        }
         self._silent = silent if self.steps == 1 else {key: p for key, p in self._silent.items() if key in silent}
         whole = len(self._silent) == sum(p.requires_grad for p in parameters)
         if self.steps == PATIENCE or (self.steps == 3 and whole and all(p.grad is None for p in parameters)):
@@ -119,8 +123,9 @@ class OptimizerWatch:
 
     def silent(self, fewest: int) -> Iterator[Told]:
         """Parameters without a gradient in all steps so far, where these were enough."""
-        if self.steps < fewest or not self._silent:
+        if self.steps < fewest or not self._silent or self._told:
             return
+        self._told = True
         parameters = [p for p in self.parameters() if p.requires_grad]
         names = [self.name_of(p) for p in parameters if id(p) in self._silent]
         if not names or self._bare > 1:
@@ -170,7 +175,8 @@ def finite_norm(gradients: Sequence[Tensor]) -> float:
         return 0.0
     try:
         with torch.no_grad():
-            return gradient_norm(gradients)
+            norm = float(torch.linalg.vector_norm(torch.stack(torch._foreach_norm(list(gradients)))))
+            return norm if norm < math.inf else gradient_norm(gradients)
     except (RuntimeError, NotImplementedError):  # sparse ones
         with torch.no_grad():
             return gradient_norm([g.coalesce().values() if g.is_sparse else g.to_dense() for g in gradients])

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
-from losszoo.watching.criteria import FUNCTIONS, losses_of_torch
+from losszoo.watching.criteria import FUNCTIONS
 from losszoo.watching.watcher import Watcher
 
 
@@ -39,12 +39,11 @@ class Patches:
         self._replace(torch.autograd, "backward", self._backward(torch.autograd.backward))
         self._replace(torch.autograd, "grad", self._grad(torch.autograd.grad))
         for owner in (torch.optim.Optimizer, nn.Module):
-            self._replace(owner, "zero_grad", self._zero_grad(owner.zero_grad))  # type: ignore[attr-defined]
+            self._replace(owner, "zero_grad", self._zero_grad(owner.zero_grad))
         for name in FUNCTIONS:
             original = getattr(functional, name)
             self._functions[name] = original, self._function(name, original)
             self._replace(functional, name, self._functions[name][1])
-        self._module_of_loss()
         self._scaler()
         self._replace(torch, "compile", self._before_compiling(torch.compile))
         self._replace(torch.jit, "script", self._scripted(torch.jit.script))
@@ -59,8 +58,9 @@ class Patches:
         self.watcher.active = False
         self.watcher.first.on and self.watcher.first.end()
         self.watcher.reached.end()
-        while self._undo:
-            self._undo.pop()()
+        for undo in (self._undo, self.watcher.undo):
+            while undo:
+                undo.pop()()
 
     def _in_fork(self) -> None:
         """A process that the script has forked is not watched: it has no way to tell."""
@@ -133,10 +133,6 @@ class Patches:
                 self._depth -= 1
 
         return criterion
-
-    def _module_of_loss(self) -> None:
-        """A criterion of ``torch.nn`` is called by its function, which is reported; its line is that of the module."""
-        # The function is called from torch's own forward: the frames above it lead to the script.
 
     def _scaler(self) -> None:
         from torch.amp.grad_scaler import GradScaler

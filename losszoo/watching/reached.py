@@ -104,9 +104,9 @@ class Reached:
                 found.setdefault(key if key not in found else f"{number}.{key}", parameter)
         known = {id(p) for p in found.values()}
         for watch in watches:
-            for number, parameter in enumerate(watch.parameters()):
-                if id(parameter) not in known:
-                    found[f"parameter {number} of the optimizer"] = parameter
+            for number, held in enumerate(watch.parameters()):
+                if id(held) not in known:
+                    found[f"parameter {number} of the optimizer"] = held
         return found
 
     def name_of(self, parameter: Tensor) -> str:

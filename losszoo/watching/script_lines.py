@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from types import FrameType
+from typing import Any
 
 from losszoo.tracing.authors import Place
 
 _STDLIB = os.path.dirname(os.__file__) + os.sep
 _INSTALLED = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
+_KINDS: dict[Any, str] = {}
 _CORE = __name__.partition(".")[0]
 # What Python and IPython call code that was typed.
 _TYPED = ("<stdin", "<console", "<python-input", "<ipython-input", "<doctest", "<string", "<timed")
@@ -18,7 +20,8 @@ def script_frame(frame: FrameType | None) -> FrameType | None:
     """The innermost frame of the user's own code; else of an installed package that is neither torch nor losszoo."""
     installed: FrameType | None = None
     while frame is not None:
-        kind = _kind(frame)
+        key = frame.f_code.co_filename, frame.f_globals.get("__name__")
+        kind = _KINDS.get(key) or _KINDS.setdefault(key, _kind(frame))
         if kind == "own":
             return frame
         if kind == "installed" and installed is None:

@@ -10,8 +10,8 @@ from typing import Any, Self
 from losszoo.errors import NonFiniteError, UsageError
 from losszoo.watching.faults import Log
 from losszoo.watching.patches import Patches
+from losszoo.watching.watch_words import plain_lines
 from losszoo.watching.watcher import Settings, StoppedError, Watcher
-from losszoo.watching.words import plain_lines
 
 ON_NONFINITE = ("raise", "skip", "note")
 _ACTIVE: list[Watch] = []

@@ -23,8 +23,10 @@ from losszoo.training.guard.crash_bundle import Bundles
 from losszoo.watching.criteria import Call, misuses
 from losszoo.watching.faults import Fault, Log
 from losszoo.watching.first_steps import FirstSteps
+from losszoo.watching.loss_statements import is_told, ranks_wait
 from losszoo.watching.nonfinite import Scene, explain, write_bundle
 from losszoo.watching.optimizer_watch import OptimizerWatch, finite_norm, held_twice
+from losszoo.watching.own_criteria import keep_calls, origin_under
 from losszoo.watching.reached import Reached
 from losszoo.watching.script_lines import place_in, script_frame
 
@@ -36,6 +38,7 @@ _CLOSE_CALLS, _RARELY = 3, 256
 _DROWNS = 1e5
 _FALLS = 12
 _MOST_CALLS = 16
+_MOST_KEPT = 4
 
 
 class StoppedError(BaseException):
@@ -77,8 +80,9 @@ class Watcher:
     reached: Reached = field(default_factory=Reached)
     optimizers: dict[int, OptimizerWatch] = field(default_factory=dict)
     unscaled: tuple[Any, Any] = (None, None)
+    undo: list[Callable[[], None]] = field(default_factory=list)
     _inside: bool = False
-    _calls: list[Call] = field(default_factory=list)
+    _calls: list[tuple[Any, ...]] = field(default_factory=list)
     _sites: dict[Any, int] = field(default_factory=dict)
     _last: tuple[FrameType | None, int] = (None, 0)
     _last_place: Place | None = None
@@ -94,21 +98,21 @@ class Watcher:
 
     def criterion(self, name: str, function: Callable[..., Any], args: Any, kwargs: Any, frame: FrameType) -> Any:
         """Call a criterion, and keep the call until the step has ended."""
-        key = frame.f_code, frame.f_lineno, name
+        own = script_frame(frame) or frame
+        place = Place(own.f_code.co_filename, own.f_lineno)
+        key = id(own.f_code), place.line, name
         count = self._sites[key] = self._sites.get(key, 0) + 1
-        place = place_in(frame)
-        call = Call(name, function, args, kwargs, place)
         if count <= _CLOSE_CALLS or not count % _RARELY:
-            self._quietly(self._look_at, call)
+            self._quietly(self._look_at, Call(name, function, args, kwargs, place))
         try:
             result = function(*args, **kwargs)
         except Exception:
-            self._quietly(self._look_at, call)
+            self._quietly(self._look_at, Call(name, function, args, kwargs, place))
             raise
         if torch.is_grad_enabled():
             if len(self._calls) >= _MOST_CALLS:
                 del self._calls[0]
-            self._calls.append(Call(name, function, args, kwargs, place, result))
+            self._calls.append((name, function, args, kwargs, place, result))
         return result
 
     def _look_at(self, call: Call) -> None:
@@ -167,6 +171,18 @@ class Watcher:
             self.log.add(Fault("pairing", cause, remedy, pairing.place, self.steps))
         self.first.pairings.clear()
         self._weigh_terms()
+        own, line = self._last
+        if own is None or ranks_wait() or not is_told(own, line):
+            origin = origin_under(loss.grad_fn, self.first.makers)
+            if origin is not None and len(self.undo) < _MOST_KEPT and not self.log.knows("kept", origin.function):
+                self.undo.append(keep_calls(origin, self._keep))
+
+    def _keep(self, name: str, function: Any, args: Any, kwargs: Any, frame: FrameType, result: Any) -> None:
+        """A call of the user's own criterion."""
+        if self.active and torch.is_grad_enabled():
+            if len(self._calls) >= _MOST_CALLS:
+                del self._calls[0]
+            self._calls.append((name, function, args, kwargs, place_in(frame), result, True))
 
     def _detached(self, loss: Tensor, place: Place | None) -> None:
         if not self.reached.held:
@@ -236,7 +252,9 @@ class Watcher:
             place = place_in(sys._getframe(1))
             known = {fault.kind for fault in self.log.faults}
             for kind, cause, remedy in told:
-                if not (kind in ("unreached", "no-gradient") and known & {"detached", "no-backward", "unreached"}):
+                if kind in ("unreached", "no-gradient") and known & _NO_GRADIENT_FOLLOWS:
+                    continue
+                if True:
                     self.log.add(
                         Fault(kind, cause, remedy, place, self.steps), kind, cause[:60] * (kind == "no-gradient")
                     )
@@ -309,8 +327,7 @@ class Watcher:
             self.stops += 1
             raise StoppedError(f"{kind} at {place}")
         # Ranks that wait for each other must all call backward; the gradient is dropped on all of them.
-        together = torch.distributed.is_available() and torch.distributed.is_initialized()
-        if self.settings.on_nonfinite == "skip" and not of_gradient and not together:
+        if self.settings.on_nonfinite == "skip" and not of_gradient and not ranks_wait():
             self._drop_step = True
             return False
         return True
@@ -318,9 +335,17 @@ class Watcher:
     def _tell_broken(
         self, kind: str, of_gradient: bool, frame: FrameType | None, line: int, place: Place | None
     ) -> None:
+        broken = self.first.broken
         if self.first.on:
             self.first.end()
-        scene = Scene(frame, line, tuple(self._calls), self.reached.names(self.optimizers.values()), of_gradient)
+        scene = Scene(
+            frame,
+            line,
+            [Call(*call) for call in self._calls],
+            self.reached.names(self.optimizers.values()),
+            of_gradient,
+            broken,
+        )
         explained = explain(scene)
         first = explained.findings[0] if explained.findings else None
         op = first.op if first else explained.site.op if explained.site else None
@@ -348,23 +373,27 @@ class Watcher:
 
     # The end
 
-    def finish(self) -> None:
-        """What can be said only now."""
+    def finish(self, whole: bool = True) -> None:
+        """What can be said only now.
+
+        Args:
+            whole: the script has come to its end.
+        """
         if self.first.on:
             self.first.end()
         self.reached.end()
         kinds = {fault.kind for fault in self.log.faults}
         for watch in self.optimizers.values():
-            if not kinds & {"detached", "no-backward", "unreached", "zeroed-before-step", *_NON_FINITE}:
+            if not kinds & {"zeroed-before-step", *_NO_GRADIENT_FOLLOWS, *_NON_FINITE}:
                 for kind, cause, remedy in watch.silent(5):
-                    self.log.add(Fault(kind, cause, remedy, self._first_backward, self.steps), kind, cause[:60])
-        told = list(self.reached.in_no_optimizer(self.steps, at_end=True))
-        for kind, cause, remedy in told:
+                    self.log.add(Fault(kind, cause, remedy, self._first_backward, self.steps), kind)
+        for kind, cause, remedy in self.reached.in_no_optimizer(self.steps, at_end=True):
             self.log.add(Fault(kind, cause, remedy, self._first_backward, self.steps), kind)
-        if self.backwards >= 3 and not self.steps and self.reached.never_moved() and "detached" not in kinds:
+        told = {"detached", "falling-scale", *_NON_FINITE}
+        if self.backwards >= 3 and not self.steps and self.reached.never_moved() and not kinds & told:
             cause = f"backward was called {self.backwards} times, and the optimizer never took a step"
             self.log.add(Fault("never-steps", cause, "call optimizer.step() after backward", self._first_backward))
-        if not self.backwards and not self.graph_calls:
+        if whole and not self.backwards and not self.graph_calls and "no-backward" not in kinds:
             self.log.note("the script never calls backward in this process: there was nothing to watch")
         for note in self.reached.take_notes():
             self.log.note(note)
@@ -382,6 +411,8 @@ class Watcher:
         }
 
 
+# Where one of these was told, it is no news that parameters get no gradient.
+_NO_GRADIENT_FOLLOWS = {"detached", "no-backward", "unreached", "no-optimizer"}
 _NON_FINITE = ("nan-loss", "inf-loss", "nan-gradient", "inf-gradient")
 
 

@@ -45,6 +45,27 @@ def rows(x: Tensor) -> Tensor:
     return x.sum(1).mean()
 
 
+NOWHERE = torch.zeros(6, 3)
+SYMMETRIC = REGULAR + REGULAR.mT
+
+
+def procrustes(a: Tensor, b: Tensor) -> Tensor:
+    """How far points are from others, turned as well as they can be."""
+    u, _, v = torch.linalg.svd(a.mT @ b)
+    return (a @ (u @ v) - b).square().sum()
+
+
+def first_vectors(x: Tensor) -> Tensor:
+    u, _, v = torch.linalg.svd(x)
+    return (u[:, 0] * v[0]).sum()
+
+
+def turned_back(x: Tensor) -> Tensor:
+    """Of an orthogonal matrix this is 0 wherever it points."""
+    vectors = torch.linalg.eigh(x)[1]
+    return (vectors @ vectors.mT - torch.eye(3, dtype=x.dtype)).sum()
+
+
 CURES = [
     # 200 below the largest of three logits: the loss is log(1 + 2 e^-200 ...) = 200.
     Cure(
@@ -275,5 +296,42 @@ CURES = [
         (torch.ones(70_000),),
         1.0,
         torch.float16,
+    ),
+    Cure(
+        "exp",
+        table.EXP_INSIDE,
+        lambda x, s: (x**2 / torch.exp(s) ** 2).mean() + s.mean(),
+        (normal(6), normal(6, seed=1)),
+        (NONE, torch.full((6,), -60.0)),
+        -60.0,
+    ),
+    Cure(
+        "topk",
+        table.SOME,
+        lambda x: x.topk(len(x) // 4).values.mean(),
+        (normal(8),),
+        (torch.tensor([3.0, 1.0]),),
+        3.0,
+    ),
+    Cure(
+        "ctc_loss",
+        table.NO_ALIGNMENT,
+        lambda x, t, n, m: F.ctc_loss(x.log_softmax(-1), t, n, m),
+        (normal(9, 2, 4), torch.tensor([[1, 2], [3, 1]]), torch.tensor([9, 8]), torch.tensor([2, 2])),
+        (normal(9, 2, 4), torch.tensor([[1, 1], [2, 2]]), torch.tensor([2, 2]), torch.tensor([2, 2])),
+        0.0,
+    ),
+    # The product of the factors is what the loss is least for: their derivative adds nothing.
+    Cure("svd", table.FACTORS_DETACHED, procrustes, (normal(6, 3), normal(6, 3, seed=1)), (NOWHERE, NOWHERE), 0.0),
+    Cure("svd", table.APART, first_vectors, (REGULAR,), (torch.eye(3),)),
+    Cure("eigh", table.FACTORS_DETACHED, lambda x: x.mean() + turned_back(x), (SYMMETRIC,), (torch.eye(3),), 1 / 3),
+    Cure("eigh", table.APART, lambda x: torch.linalg.eigh(x)[1].square()[0].max(), (SYMMETRIC,), (torch.eye(3),)),
+    Cure(
+        "angle",
+        table.ANGLE,
+        lambda x: torch.view_as_complex(x).angle().mean(),
+        (normal(6, 2),),
+        (torch.full((6, 2), 1e-25),),
+        math.pi / 4,
     ),
 ]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -169,7 +170,7 @@ def culprit_line(loss: Callable[..., Any]) -> str:
     """File and number of the marked line."""
     lines, first = inspect.getsourcelines(loss)
     (offset,) = [index for index, line in enumerate(lines) if line.rstrip().endswith(MARK)]
-    return f"sick_losses.py:{first + offset}"
+    return f"{Path(inspect.getfile(loss)).name}:{first + offset}"
 
 
 _UNIT = torch.nn.functional.normalize(normal(6, 3), dim=1)

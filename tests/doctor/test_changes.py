@@ -41,6 +41,7 @@ LEAVES = [
     leaf("label", LABELS, classes=3),
     leaf("label", torch.tensor([0, -1, 1, 2]), classes=3),
     leaf("label", torch.zeros(4, dtype=torch.int64), classes=1),
+    leaf("complex", torch.complex(normal(6), normal(6).flip(0))),
 ]
 
 

@@ -95,3 +95,14 @@ def test_errors_of_one_line_are_one_note() -> None:
     (raised,) = [note for note in notes if "it raises RuntimeError" in note]
     assert "one row" not in raised  # one row broadcasts
     assert raised.endswith("others")
+
+
+def test_a_value_too_large_for_the_dtype_is_a_note_with_its_operation() -> None:
+    def divergence(mean: Tensor, log_var: Tensor) -> Tensor:
+        return -0.5 * (1 + log_var - mean.square() - log_var.exp()).mean()
+
+    found = examine(divergence, normal(6, 3), normal(6, 3, seed=1), effort=1500)
+    line = divergence.__code__.co_firstlineno + 1
+    assert found.findings == ()
+    (note,) = [note for note in found.notes if "larger than float32 holds" in note]
+    assert f"the argument of exp at test_one_cause.py:{line} keeps it finite" in note

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -95,6 +96,10 @@ def plain(x: Tensor, power: int = 1) -> Tensor:
     return (x**power).sum()
 
 
+def scaled(scale: float, x: Tensor, mode: str = "mean") -> Tensor:
+    return scale * (x.mean() if mode == "mean" else x.sum())
+
+
 class MyLoss(torch.nn.Module):
     def __init__(self, power: int = 1) -> None:
         super().__init__()
@@ -111,15 +116,108 @@ class MyLoss(torch.nn.Module):
         (losszoo.create("focal", gamma=1.0), "focal(gamma=1.0)", "losszoo.create('focal(gamma=1.0)')"),
         (plain, "plain", "plain"),
         (plain, "package.module:plain", "plain"),
-        (functools.partial(plain, power=3), "folder/my_loss.py:plain(power=3)", "functools.partial(plain, power=3)"),
         (MyLoss(), "folder/my_loss.py:MyLoss", "MyLoss()"),
         (MyLoss(3), "folder/my_loss.py:MyLoss(power=3)", "MyLoss(power=3)"),
         (lambda x: x.sum(), "<lambda>", "loss"),
+        (MyLoss(3), "MyLoss", "loss"),
+        (MyLoss().forward, "forward", "loss"),
+        (functools.partial(plain, power=None, scale=object()), "partial", "loss"),
     ],
 )
 def test_how_the_loss_is_called(call: Any, target: str, callee: str) -> None:
     subject = make_subject(call, (torch.ones(1),), ("x",), target=target)
     assert call_of(subject, subject.leaves) == f"{callee}(torch.tensor([1.0]))"
+
+
+@pytest.mark.parametrize(
+    ("call", "target", "line"),
+    [
+        (functools.partial(plain, power=3), "folder/my_loss.py:plain(power=3)", "plain(torch.tensor([1.0]), power=3)"),
+        (functools.partial(plain, power=3), "partial", "plain(torch.tensor([1.0]), power=3)"),
+        (functools.partial(scaled, 0.5), "partial", "scaled(0.5, torch.tensor([1.0]))"),
+        (functools.partial(scaled, 0.5, mode="sum"), "partial", "scaled(0.5, torch.tensor([1.0]), mode='sum')"),
+        (functools.partial(plain, power=3), "folder/my_loss.py:cubic", "cubic(torch.tensor([1.0]))"),
+    ],
+)
+def test_what_is_given_beside_the_inputs(call: Any, target: str, line: str) -> None:
+    subject = make_subject(call, (torch.ones(1),), ("x",), target=target)
+    assert call_of(subject, subject.leaves) == line
+
+
+FILE = """
+import functools
+import torch
+from torch import nn
+
+
+def mean(x, weight=1.0, mode="mean"):
+    value = weight * torch.log(x.abs())
+    return value.mean() if mode == "mean" else value.sum()
+
+
+class Log(nn.Module):
+    def __init__(self, weight=1.0, mode="mean"):
+        super().__init__()
+        self.weight, self.mode = weight, mode
+
+    def forward(self, x):
+        return mean(x, self.weight, self.mode)
+
+
+class Plain:
+    def __call__(self, x):
+        return mean(x)
+
+    def method(self, x):
+        return mean(x)
+
+
+alias = Log
+instance = Log(2.0)
+other = Plain()
+total = functools.partial(mean, mode="sum")
+half = functools.partial(total, weight=0.5)
+by_lambda = lambda x: mean(x)
+compiled = torch.compile(mean)
+scripted_like = functools.partial(mean, weight=torch.tensor(2.0))
+"""
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("mean", "mean(weight=2.0)", 'mean(mode="sum")', "Log", "Log(weight=0.5)", "Log(mode=sum)", "alias"),
+        *("alias(weight=3.0)", "instance", "other", "total", "total(weight=2.0)", "half", "by_lambda", "compiled"),
+        *("scripted_like", "other.method", "Log(weight=0.25, mode=sum)"),
+    ],
+)
+def test_the_pasted_line_runs_after_the_import_of_its_target(name: str, tmp_path: Path) -> None:
+    file = tmp_path / "my_loss.py"
+    file.write_text(FILE)
+    found = losszoo.examine(f"{file}:{name}", example=lambda: (normal(6),), effort=300, budget=600.0)
+    (finding,) = found.findings
+    names: dict[str, Any] = {}
+    exec(FILE, names)
+    plain_name = name.partition("(")[0].partition(".")[0]
+    value = eval(finding.paste, {"torch": torch, plain_name: names[plain_name]})  # noqa: S307
+    assert not value.isfinite()
+
+
+@pytest.mark.parametrize(
+    "loss", [plain, functools.partial(plain, power=-1), functools.partial(functools.partial(plain, power=2), power=-1)]
+)
+def test_the_pasted_line_of_an_object_runs_too(loss: Any) -> None:
+    subject = make_subject(loss, (torch.zeros(2),), ("x",), target="partial")
+    line = call_of(subject, subject.leaves)
+    assert torch.equal(eval(line, {"torch": torch, "plain": plain}), loss(torch.zeros(2)))  # noqa: S307
+
+
+@pytest.mark.parametrize("value", [torch.nan, -torch.inf, 0.1, 1 + 2j, complex(0.0, torch.inf), torch.device("cpu")])
+def test_numbers_that_python_cannot_spell(value: Any) -> None:
+    again = eval(as_python(value), {"torch": torch})  # noqa: S307
+    assert again == value or value != value
+    complexes = torch.tensor([1 + 2j, complex(0.0, torch.nan)])
+    assert eval(as_python(complexes), {"torch": torch}).dtype == complexes.dtype  # noqa: S307
 
 
 @pytest.mark.parametrize("sick", SICK, ids=lambda sick: sick.name)

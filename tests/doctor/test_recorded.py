@@ -73,8 +73,20 @@ def test_what_is_compiled_inside_a_loss_is_not_compiled_here() -> None:
 
 
 @OF_THE_COMPILER
-def test_a_scripted_loss_says_that_its_operations_are_not_seen() -> None:
+def test_a_scripted_function_is_examined_as_it_was_written() -> None:
     found = examine(torch.jit.script(distance), normal(6), normal(6, seed=1))
+    assert any("the function that torch.jit was given is examined" in note for note in found.notes)
+    assert str(found.findings[0].source).startswith("test_recorded.py:")
+    assert found.findings[0].verified is True
+
+
+@OF_THE_COMPILER
+def test_a_scripted_module_says_that_its_operations_are_not_seen() -> None:
+    class Distance(torch.nn.Module):
+        def forward(self, predictions: Tensor, targets: Tensor) -> Tensor:
+            return (predictions - targets).square().sum().sqrt()
+
+    found = examine(torch.jit.script(Distance()), normal(6), normal(6, seed=1))
     assert any("is scripted: its operations are not seen" in note for note in found.notes)
     assert found.verdict == "sick"
 

@@ -16,11 +16,12 @@ from losszoo.doctor.diagnosis.accuracy import blame_inaccuracy, is_inaccurate
 from losszoo.doctor.diagnosis.judge import symptom_of
 from losszoo.doctor.diagnosis.search import Failure
 from losszoo.doctor.effort import Effort
-from losszoo.doctor.remedies import table
-from losszoo.doctor.remedies import try_remedies as trial
+from losszoo.doctor.remedies import proposals, table
+from losszoo.doctor.remedies.attempts import alike
 from losszoo.doctor.remedies.rewrites import REWRITES
+from losszoo.doctor.remedies.substituting import Key, Substituting
 from losszoo.doctor.remedies.table import FORMS
-from losszoo.doctor.remedies.try_remedies import Substituting, alike, try_remedies
+from losszoo.doctor.remedies.try_remedies import GENERAL, Trial, try_remedies
 from losszoo.doctor.remedies.writing import Make, Remedy
 from losszoo.doctor.subject.subject import Leaves, Outcome, Subject, evaluate
 
@@ -42,8 +43,8 @@ def alone(monkeypatch: pytest.MonkeyPatch) -> Callable[[Cure], None]:
     """Leaves nothing else to be tried."""
 
     def leave(cure: Cure) -> None:
-        monkeypatch.setattr(trial, "FORMS", {cure.op: (cure.remedy,)})
-        monkeypatch.setattr(trial, "REWRITES", {})
+        monkeypatch.setattr(proposals, "FORMS", {cure.op: (cure.remedy,)})
+        monkeypatch.setattr(proposals, "REWRITES", {})
 
     return leave
 
@@ -75,7 +76,7 @@ def test_the_words_name_the_form_of_this_logarithm(loss: Any, far: list[list[flo
     assert name in answer.text
 
 
-def places(subject: Subject, leaves: Leaves, op: str) -> list[trial.Key]:
+def places(subject: Subject, leaves: Leaves, op: str) -> list[Key]:
     """Where an operation is called."""
     watch = Substituting({})
     evaluate(subject, leaves, mode=watch, gradients=False)
@@ -155,8 +156,8 @@ def test_a_rewriting_gives_the_digits_back(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     (op, remedy) = next((op, r) for op, remedies in REWRITES.items() for r in remedies if r.name == name)
-    monkeypatch.setattr(trial, "FORMS", {})
-    monkeypatch.setattr(trial, "REWRITES", {op: (remedy,)})
+    monkeypatch.setattr(proposals, "FORMS", {})
+    monkeypatch.setattr(proposals, "REWRITES", {op: (remedy,)})
     failure = inaccurate(loss, ordinary, list(leaves))
     assert try_remedies(failure, Effort()).verified is True
 
@@ -175,8 +176,8 @@ def only(monkeypatch: pytest.MonkeyPatch) -> Callable[[Make], None]:
     """One form of a logarithm, and nothing else, to be tried."""
 
     def leave(make: Make) -> None:
-        monkeypatch.setattr(trial, "FORMS", wrong(make))
-        monkeypatch.setattr(trial, "REWRITES", {})
+        monkeypatch.setattr(proposals, "FORMS", wrong(make))
+        monkeypatch.setattr(proposals, "REWRITES", {})
 
     return leave
 
@@ -208,13 +209,13 @@ def test_a_remedy_that_does_not_cure_is_said_not_to(make: Make, only: Callable[[
 def test_a_remedy_that_changes_ordinary_values_is_not_spoken_of(make: Make, only: Callable[[Make], None]) -> None:
     only(make)
     answer = try_remedies(failure_of(lambda p: -torch.log(p).mean(), (uniform(6),), (NONE,)), Effort())
-    assert answer == trial.Trial(trial.GENERAL, None)
+    assert answer == Trial(GENERAL, None)
 
 
 def test_a_remedy_that_is_finite_and_wrong_there_is_not_verified(monkeypatch: pytest.MonkeyPatch) -> None:
     """The true value at logits 0, 300, 0 is 300, by float64 too; that of the clamp is 86."""
-    monkeypatch.setattr(trial, "FORMS", wrong(table.LOG_ABOVE_TINY.make))
-    monkeypatch.setattr(trial, "REWRITES", {})
+    monkeypatch.setattr(proposals, "FORMS", wrong(table.LOG_ABOVE_TINY.make))
+    monkeypatch.setattr(proposals, "REWRITES", {})
 
     def loss(x: Tensor) -> Tensor:
         return -torch.log(x.softmax(1)[:, 0]).mean()
@@ -228,7 +229,7 @@ def test_a_remedy_that_is_finite_and_wrong_there_is_not_verified(monkeypatch: py
 def test_what_does_not_apply_is_not_tried(make: Make, only: Callable[[Make], None]) -> None:
     only(make)
     answer = try_remedies(failure_of(lambda p: -torch.log(p).mean(), (uniform(6),), (NONE,)), Effort())
-    assert (answer.verified, answer.text) == (None, trial.GENERAL)
+    assert (answer.verified, answer.text) == (None, GENERAL)
 
 
 def test_a_form_that_is_not_made_on_ordinary_inputs_is_not_verified(only: Callable[[Make], None]) -> None:
@@ -241,7 +242,7 @@ def test_a_form_that_is_not_made_on_ordinary_inputs_is_not_verified(only: Callab
 def test_without_a_culprit_there_is_advice_only() -> None:
     failure = SICK[0].failure()
     nobody = Failure(failure.subject, "", failure.symptom, failure.dtype, failure.leaves, None)
-    assert try_remedies(nobody, Effort()) == trial.Trial(trial.GENERAL, None)
+    assert try_remedies(nobody, Effort()) == Trial(GENERAL, None)
 
 
 def test_without_time_nothing_is_claimed() -> None:

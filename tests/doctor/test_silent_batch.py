@@ -15,10 +15,10 @@ from healthy_silent import HEALTHY
 from silent_check import failures_of
 from torch import Tensor, nn
 
-from losszoo.doctor.silent.batch_softmax import look_for_softmax_over_batch
-from losszoo.doctor.silent.diluted_mean import look_for_diluted_means
-from losszoo.doctor.silent.early_mean import look_for_early_means
-from losszoo.doctor.silent.fixed_batch import look_for_fixed_batch
+from losszoo.doctor.silent.batches.batch_softmax import look_for_softmax_over_batch
+from losszoo.doctor.silent.batches.diluted_mean import look_for_diluted_means
+from losszoo.doctor.silent.batches.early_mean import look_for_early_means
+from losszoo.doctor.silent.batches.fixed_batch import look_for_fixed_batch
 
 Loss = Callable[..., Tensor]
 CHECKS = (look_for_softmax_over_batch, look_for_early_means, look_for_diluted_means, look_for_fixed_batch)
@@ -64,7 +64,7 @@ def test_a_softmax_over_the_batch(loss: Loss, inputs: Inputs, op: str) -> None:
 
 def test_over_the_classes_it_is_cross_entropy() -> None:
     found = examine(log_softmax_first, *_PICK(), effort=FEW).findings[0]
-    assert "torch.log_softmax(logits, dim=1)" in found.remedy
+    assert "log_softmax(logits, dim=1)" in found.remedy
     logits, targets = _PICK()
     mended = F.nll_loss(torch.log_softmax(logits, dim=1), targets)
     assert float(mended) == pytest.approx(float(F.cross_entropy(logits, targets)))

@@ -122,13 +122,13 @@ def test_a_derivative_that_raises_for_another_reason_is_told_too() -> None:
 
 def test_a_write_does_not_hide_an_inaccuracy_before_it() -> None:
     def overwritten(x: Tensor) -> Tensor:
-        bend = 1 - torch.cos(x)
-        value = (bend * 3.0).mean()
-        bend.fill_(0.0)
+        rest = 1 - torch.sigmoid(x)
+        value = -torch.log(rest * 1.0).mean()
+        rest.fill_(1.0)
         return value
 
-    (finding,) = told(overwritten, X, symptom="inaccurate", effort=3000)
-    assert finding.source == line_of(overwritten, "bend = 1")
+    (finding,) = told(overwritten, X, symptom="inf-loss", effort=3000)
+    assert finding.source == line_of(overwritten, "rest = 1")
 
 
 # Healthy.

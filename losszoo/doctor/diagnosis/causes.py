@@ -7,7 +7,7 @@ from torch import Tensor
 
 from losszoo.doctor.diagnosis.relaxed import bounds_of, constant
 from losszoo.doctor.subject.dtypes import short_name
-from losszoo.tracing.culprit import Blame
+from losszoo.tracing.culprit import EXPONENTIAL, Blame
 from losszoo.tracing.tape import Record
 
 _AT_ZERO = {
@@ -50,6 +50,8 @@ def _singular(blame: Blame) -> str:
     op = record.site.op
     if blame.backward:
         return _slope(record)
+    if op == "ctc_loss":
+        return _alignment(record)
     if op == "div":
         return _quotient(record)
     if op in _AT_ZERO:
@@ -68,9 +70,50 @@ def _slope(record: Record) -> str:
         return f"an argument of {op} is infinite and its gradient is 0: 0 * inf is NaN"
     numbers = [x.detach().abs() for x in record.inputs if x.numel()]
     least = min((float(x.min()) for x in numbers), default=0.0)
+    if op in EXPONENTIAL and any(bool(x.isinf().any()) for x in record.outputs):
+        largest = max((float(x.max()) for x in numbers), default=0.0)
+        return (
+            f"{op} overflows: its largest argument is {largest:.6g}; what follows hides the infinity from the value (a "
+            f"clamp, a where, a minimum), and in the derivative it meets a gradient of 0: 0 * inf is NaN"
+        )
+    if op in _VECTORS:
+        return _equal_spectrum(record)
     if op in ("log", "log2", "log10", "div", "sqrt", "pow", "reciprocal", "rsqrt") and 0 < least < 1e-20:
         return f"the gradient of {op} overflows: its smallest argument is {least:.3g}"
     return _SLOPES.get(op, f"the derivative of {op} is not finite there")
+
+
+def _equal_spectrum(record: Record) -> str:
+    """Vectors of equal singular values or eigenvalues are free to turn: they have no derivative."""
+    name, gap = _VECTORS[record.site.op], "the squares of its singular values"
+    values = [x.detach() for x in record.outputs if not x.is_complex()]
+    spectrum = min(values, key=lambda x: x.ndim)
+    rows = spectrum.reshape(-1, spectrum.shape[-1])
+    gaps = (rows[:, 1:] - rows[:, :-1]).abs().amin(1) if rows.shape[-1] > 1 else rows.abs().amin(1)
+    told = ", ".join(f"{value:.4g}" for value in rows[int(gaps.argmin())].tolist()[:6])
+    gap = gap if name == "singular vectors" else "its eigenvalues"
+    return f"the gradient of the {name} divides by the differences of {gap}, and two are equal or nearly so: {told}"
+
+
+def _alignment(record: Record) -> str:
+    """The connectionist temporal classification has no path where there are fewer frames than labels."""
+    frames, labels = (torch.as_tensor(record.argument(*which)).reshape(-1) for which in _LENGTHS)
+    if len(frames) != len(labels) or not bool((labels >= frames).any()):
+        return (
+            "some target has no alignment with its frames (two equal labels need a blank between): its loss is infinite"
+        )
+    index = int((labels - frames).argmax())
+    return (
+        f"a target of {int(labels[index])} labels does not fit into {int(frames[index])} frames (two equal labels need "
+        "one more, for the blank between): no alignment exists, and the loss is infinite"
+    )
+
+
+def _empty(blame: Blame) -> str:
+    record, victim = blame.record, blame.victim
+    there = "" if victim is record else f", and {victim.site.op} at {victim.site.source} of nothing is NaN"
+    count = max((x.numel() for x in record.inputs), default=0)
+    return f"{record.site.op} chooses none of {count} number{'' if count == 1 else 's'}{there}"
 
 
 def _quotient(record: Record) -> str:
@@ -140,6 +183,19 @@ def _hidden(blame: Blame) -> str:
     )
 
 
+def _extreme(blame: Blame) -> str:
+    record, victim = blame.record, blame.victim
+    (given, *_), (made, *_) = record.inputs, record.outputs
+    low, high = (f"{float(x):.3g}" for x in given.detach().aminmax())
+    least, most = (f"{float(x):.3g}" for x in made.detach().aminmax())
+    where = f"{low}" if low == high else f"{low} to {high}"
+    numbers = f"{least}" if least == most else f"{least} to {most}"
+    return (
+        f"{record.site.op} of {where} is {numbers}, and what {victim.site.op} at {victim.site.source} gets of it does "
+        f"not fit {_dtype_of(record)}"
+    )
+
+
 def _swallowed(blame: Blame) -> str:
     constant = _constant(blame.record)
     said = f"the constant {constant:g}" if constant is not None else "the constant"
@@ -177,6 +233,8 @@ def _dtype_of(record: Record) -> str:
     return short_name(record.outputs[0].dtype)
 
 
+_VECTORS = {"svd": "singular vectors", "eigh": "eigenvectors"}
+_LENGTHS = (("input_lengths", 2), ("target_lengths", 3))
 _SENTENCES = {
     "singular": _singular,
     "overflow": _overflow,
@@ -185,6 +243,8 @@ _SENTENCES = {
     "rounding": _rounding,
     "swallowed": _swallowed,
     "hidden": _hidden,
+    "empty": _empty,
+    "extreme": _extreme,
     "clamped": _clamped,
     "saturated": _saturated,
 }

@@ -23,7 +23,7 @@ from losszoo.tracing.tape import Site
 _MOST_OTHERS = 3
 
 
-@dataclass
+@dataclass(eq=False)
 class Cause:
     """Failures that the same replacement ends: the most telling one, what was tried for it, and the others."""
 
@@ -42,7 +42,7 @@ def findings_of(failures: Sequence[Failure], clock: Effort) -> list[Finding]:
     causes: list[Cause] = []
     for failure in failures:
         try:
-            known = next((cause for cause in causes if _is_same(cause.trial, failure)), None)
+            known = next((cause for cause in causes if _is_same(cause, failure, True)), None)
             if known is None:
                 causes.append(Cause(failure, _trial_of(failure, clock)))
             else:
@@ -66,31 +66,41 @@ def _trial_of(failure: Failure, clock: Effort) -> Trial:
     return try_remedies(failure, clock)
 
 
-def _is_same(trial: Trial, failure: Failure) -> bool:
-    """Whether the remedy of one failure ends another; one that is told by what was said of it has its own."""
-    return trial.covers is not None and failure.said is None and trial.covers(failure)
+def _is_same(cause: Cause, failure: Failure, truly: bool) -> bool:
+    """Whether the remedy of one failure ends another."""
+    covers = cause.trial.covers
+    return covers is not None and _may_join(cause, failure) and covers(failure, truly)
+
+
+def _may_join(cause: Cause, failure: Failure) -> bool:
+    """What was said of a failure is its own, and so is a cancellation: a guard behind it does not bring digits back."""
+    own = failure.blame.why if failure.blame else ""
+    return failure.said is None and (own != "cancellation" or own == getattr(cause.failure.blame, "why", ""))
 
 
 def _joined(causes: Sequence[Cause], clock: Effort) -> list[Cause]:
-    """A cause without a cure goes to the one that has one for it, or for which the same was tried in vain."""
-    kept = list(causes)
+    """Those of which the same was tried are one; one without a cure goes to where another's makes it finite."""
+    kept: list[Cause] = []
     for cause in causes:
-        if cause.trial.verified or cause.failure.said is not None:
-            continue
-        try:
-            home = next((other for other in kept if other is not cause and _takes(other, cause)), None)
-        except TimeUpError:
-            clock.time_is_up = True
-            return kept
-        if home is not None:
+        home = next((other for other in kept if _is_alike(other, cause)), None)
+        if home is None:
+            kept.append(cause)
+        else:
             home.others += [cause.failure, *cause.others]
-            kept = [other for other in kept if other is not cause]
+    try:
+        for cause in [cause for cause in kept if not cause.trial.verified]:
+            home = next((other for other in kept if _is_same(other, cause.failure, False)), None)
+            if home is not None:
+                home.others += [cause.failure, *cause.others]
+                kept.remove(cause)
+    except TimeUpError:
+        clock.time_is_up = True
     return kept
 
 
-def _takes(home: Cause, cause: Cause) -> bool:
-    in_vain = home.trial.verified is False and home.trial == cause.trial
-    return in_vain or _is_same(home.trial, cause.failure)
+def _is_alike(one: Cause, other: Cause) -> bool:
+    tried = [(cause.trial.text, cause.trial.verified) for cause in (one, other)]
+    return tried[0] == tried[1] and tried[0][1] is not None and _may_join(one, other.failure)
 
 
 def _told(cause: Cause, clock: Effort) -> Finding:
@@ -104,11 +114,13 @@ def _told(cause: Cause, clock: Effort) -> Finding:
 
 def _finding(cause: Cause, clock: Effort) -> Finding:
     failure, trial = cause.failure, cause.trial
+    if trial.root is not None and failure.blame is not None and trial.root.site != failure.blame.site:
+        failure = replace(failure, blame=replace(failure.blame, record=trial.root, why="extreme"))
     finding = bare_finding(failure)
     if failure.error is not None:
         place = raised_at(failure.error)
         finding = replace(finding, source=str(place) if place else None)
-    leaves = smallest(failure, clock, trial.cures)
+    leaves = smallest(cause.failure, clock, trial.cures)
     if failure.error is None:
         leaves = cast(leaves, failure.dtype)
     return replace(

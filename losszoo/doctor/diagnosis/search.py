@@ -21,7 +21,7 @@ from losszoo.doctor.subject.input_kinds import is_change_of_values
 from losszoo.doctor.subject.subject import Leaves, Outcome, Subject, evaluate
 from losszoo.errors import is_out_of_memory
 from losszoo.tracing.authors import raised_at
-from losszoo.tracing.culprit import Blame
+from losszoo.tracing.culprit import EXPONENTIAL, Blame
 from losszoo.tracing.tape import Site
 
 # A loss that fails everywhere has told all it can.
@@ -107,6 +107,7 @@ class Search:
     _without_news: int = 0
     _beyond: int = 0
     _infinite_noted: bool = False
+    _beyond_noted: bool = False
     _raises: dict[tuple[Any, ...], tuple[str, int]] = field(default_factory=dict)
 
     def try_all(
@@ -148,6 +149,8 @@ class Search:
         elif verdict.infinite and not self._infinite_noted:
             self._infinite_noted = True
             self.note(f"the true value is infinite, which is no fault of the loss, on: {probe.label}")
+        elif verdict.beyond and not self._beyond_noted and verdict.leaves is not None:
+            self._note_beyond(subject, probe, verdict.leaves, dtype)
         elif verdict.error is not None:
             self._raised(subject, probe, verdict.error, dtype)
         return verdict
@@ -194,6 +197,19 @@ class Search:
         """Say something that is worth knowing, once."""
         if len(self.notes) < _MOST_NOTES:
             self.notes.setdefault(text)
+
+    def _note_beyond(self, subject: Subject, probe: Probe, leaves: Leaves, dtype: torch.dtype) -> None:
+        """A true value that is too large, and the operation that makes it: an exponential, mostly."""
+        try:
+            culprit = blame(subject, leaves, dtype)
+        except Exception:  # a loss that cannot be recorded is told of where it fails
+            return
+        if culprit is not None and culprit.site.op in EXPONENTIAL and culprit.site.source:
+            self._beyond_noted = True
+            self.note(
+                f"the true value is larger than {short_name(dtype)} holds, which is no fault of the loss, on: "
+                f"{probe.label}; a bound on the argument of {culprit.site.op} at {culprit.site.source} keeps it finite"
+            )
 
     def _note_raised(self, error: Exception, dtype: torch.dtype, probe: Probe) -> None:
         """One line for all inputs on which the same kind of error comes from the same line."""

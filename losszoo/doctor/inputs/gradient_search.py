@@ -54,6 +54,16 @@ def _to_equal(first: int, second: int) -> Distance:
     return distance
 
 
+def _to_equal_values(position: int) -> Distance:
+    """Two singular values or eigenvalues that are neighbours."""
+
+    def distance(record: Record) -> Tensor | None:
+        values = record.result[position] if isinstance(record.result, tuple) else None
+        return values.diff().abs() if isinstance(values, Tensor) and values.shape[-1] > 1 else None
+
+    return distance
+
+
 _DISTANCES: dict[str, Distance] = {
     **dict.fromkeys(("log", "log2", "log10", "sqrt", "rsqrt", "reciprocal", "pow", "norm"), _to_zero(0)),
     **dict.fromkeys(("acos", "asin", "atanh", "acosh"), _to_one),
@@ -61,6 +71,8 @@ _DISTANCES: dict[str, Distance] = {
     "exp": _to_overflow,
     "sub": _to_equal(0, 1),
     "where": _to_equal(1, 2),
+    "svd": _to_equal_values(1),
+    "eigh": _to_equal_values(0),
 }
 
 

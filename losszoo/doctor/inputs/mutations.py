@@ -26,6 +26,7 @@ class Tag(Enum):
         ONE_ROW: a batch of one.
         IDENTICAL_ROWS: every row is the first.
         ENLARGED: a hundred times as large, or more.
+        EXCLUDING: scores of -inf where no label of the input is.
     """
 
     EDGE = auto()
@@ -34,6 +35,7 @@ class Tag(Enum):
     ONE_ROW = auto()
     IDENTICAL_ROWS = auto()
     ENLARGED = auto()
+    EXCLUDING = auto()
 
 
 Tags = frozenset[Tag]

@@ -167,7 +167,8 @@ def outliers(subject: Subject) -> Iterator[Probe]:
     real = [leaf for leaf in leaves if leaf.kind == "real" and leaf.tensor.numel() > 1]
     present = {x.index: torch.ones_like(x.tensor) for x in leaves if x.kind in ("bits", "bool")}
     for leaf in filter(lambda leaf: is_separable(subject, leaf), real):
-        if any(leaf.tensor.shape == other.tensor.shape for other in real if other is not leaf):
+        # Of two it is a residual. Of three, as in a triplet, it is an embedding: none has a size of 1e20.
+        if sum(leaf.tensor.shape == other.tensor.shape for other in real) == 2:
             far = leaf.tensor.clone()
             far.reshape(-1)[0] = 1e20
             yield changed(subject, f"{leaf.name} with an outlier of 1e20", {**present, leaf.index: far})
@@ -194,11 +195,17 @@ def is_separable(subject: Subject, leaf: Leaf) -> bool:
 def _pairs(subject: Subject, edits: Sequence[_Edit]) -> Iterator[Probe]:
     """Two changes of different tensors at once; two huge ones occur in no training."""
     edits = [edit for edit in edits if not edit.tensor.is_floating_point() or _largest(edit.tensor) <= _LARGEST]
-    pairs = [(a, b) for a, b in itertools.combinations(edits, 2) if a.index != b.index]
+    pairs = [(a, b) for a, b in itertools.combinations(edits, 2) if a.index != b.index and not _contradict(a, b)]
     if len(pairs) > _MOST_PAIRS:
         # Spread over all changes rather than over those of the first tensors.
         pairs = random.Random(subject.seed).sample(pairs, _MOST_PAIRS)
     yield from (_apply(subject, a, b) for a, b in pairs)
+
+
+def _contradict(first: _Edit, second: _Edit) -> bool:
+    """Whether one changes labels, and the other excludes what was no label before: an excluded class is none."""
+    whole = [edit for edit in (first, second) if not edit.tensor.is_floating_point()]
+    return bool(whole) and any(Tag.EXCLUDING in edit.tags for edit in (first, second))
 
 
 def _largest(x: Tensor) -> float:

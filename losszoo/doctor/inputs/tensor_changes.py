@@ -71,7 +71,8 @@ def scores_for(leaf: Leaf, labels: Leaf) -> Iterator[Change]:
         # The last class is excluded wherever it is not the answer.
         excluded = torch.zeros_like(leaf.tensor, dtype=torch.bool)
         excluded[:, -1] = hot[:, -1] == 0
-        yield Change(f"{leaf.name} -inf where excluded", leaf.tensor.masked_fill(excluded, -torch.inf))
+        masked = leaf.tensor.masked_fill(excluded, -torch.inf)
+        yield Change(f"{leaf.name} -inf where excluded", masked, frozenset({Tag.EXCLUDING}))
 
 
 def _sure(leaf: Leaf, hot: Tensor) -> Iterator[Change]:

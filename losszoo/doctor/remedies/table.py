@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+from losszoo.doctor.remedies.forms.calls import apart, at_least_one, no_alignment, total_of_kept
+from losszoo.doctor.remedies.forms.moments import deviation, dim_of, mean_or_zero, norm_scaled, variance
 from losszoo.doctor.remedies.logspace import logarithm, quotient
 from losszoo.doctor.remedies.writing import Make, Remedy, Writing, written
 
@@ -53,54 +55,11 @@ def _softplus(w: Writing) -> str | None:
     return f"torch.nn.functional.softplus({w.operand(maker, 0)})" if maker and maker.site.op == "exp" else None
 
 
-def _dim(w: Writing) -> int | None:
-    dim = w.record.argument("dim", 1)
-    return dim if isinstance(dim, int) and not isinstance(dim, bool) else None
-
-
-def _norm_scaled(w: Writing) -> str | None:
-    """Squares of numbers near 1 neither underflow nor overflow; of nothing but zeros the norm is a tiny number."""
-    dim = w.record.argument("dim", 2)
-    if not isinstance(dim, int | None):
-        return None
-    keep = w.record.argument("keepdim", 3)
-    along = "" if dim is None else f"{dim}, keepdim=True"
-    top = w.let(f"{w.x}.detach().abs().amax({along}).clamp(min=4 * torch.finfo({w.x}.dtype).tiny)", "m")
-    outside = top if dim is None or keep else f"{top}.squeeze({dim})"
-    return f"{outside} * {w.callee}({w.x} / {top}{w.rest})"
-
-
-def _number(w: Writing) -> str | None:
-    """How many numbers a statistic is taken over."""
-    if "dim" not in w.record.kwargs and len(w.record.args) == 1:
-        return f"{w.x}.numel()"
-    dim = _dim(w)
-    return None if dim is None else f"{w.x}.shape[{dim}]"
-
-
-def _variance(w: Writing) -> str | None:
-    count = _number(w)
-    if count is None or w.record.kwargs.get("correction", 1) != 1 or "unbiased" in w.record.kwargs:
-        return None
-    rest = w.rest_of(w.record, without=("correction",)).removeprefix(", ")
-    return f"{w.x}.var({rest}{', ' if rest else ''}correction=int({count} > 1))"
-
-
-def _deviation(w: Writing) -> str | None:
-    variance = _variance(w)
-    return None if variance is None else f"torch.sqrt({variance} + torch.finfo({w.x}.dtype).eps ** 2)"
-
-
-def _mean_or_zero(w: Writing) -> str | None:
-    count = _number(w)
-    return None if count is None else f"{w.x}.sum({w.rest.removeprefix(', ')}) / max({count}, 1)"
-
-
 def _dead_rows(value: str) -> Make:
     """A row without any finite entry has this value."""
 
     def make(w: Writing) -> str | None:
-        dim = _dim(w)
+        dim = dim_of(w)
         if dim is None:
             return None
         dead = w.let(f"({w.x} == -torch.inf).all({dim}, keepdim=True)", "dead")
@@ -171,20 +130,6 @@ def _on(w: Writing, positions: Sequence[int], method: str) -> str:
     return written(w.record, [*changed, *([named] if named else [])])
 
 
-def _total_of_kept(w: Writing) -> str | None:
-    """Of torch's own losses: a mean over nothing is 0."""
-    x, targets = w.x, w.y
-    if w.record.kwargs.get("reduction", "mean") != "mean" or w.record.args[1].is_floating_point():
-        return None
-    ignored = w.record.kwargs.get("ignore_index", -100)
-    rest = w.rest_of(w.record, 2, without=("reduction", "label_smoothing", "ignore_index"))
-    kept = "" if ignored == -100 else f", ignore_index={ignored}"
-    smooth = w.record.kwargs.get("label_smoothing", 0.0)
-    smoothed = f", label_smoothing={smooth}" if smooth else ""
-    total = f"{w.callee}({x}, {targets}{rest}{kept}{smoothed}, reduction='sum')"
-    return f"{total} / ({targets} != {ignored}).sum().clamp(min=1)"
-
-
 LOG_SPACE = Remedy("log space", logarithm)
 LOG_CLAMPED = Remedy("log clamped", _of_x("{op}({x}.clamp(min=torch.finfo({x}.dtype).eps))"))
 # Small, yet with a reciprocal that the dtype holds.
@@ -203,7 +148,7 @@ ROOT_OR_ZERO = Remedy("root or zero", _of_x("torch.where({x} > 0, torch.sqrt(tor
 ROOT_PLUS_EPS = Remedy("root plus eps", _of_x("torch.sqrt({x}.clamp(min=0) + torch.finfo({x}.dtype).eps ** 2)"))
 POWER_OR_ZERO = Remedy("power or zero", _of_x("torch.where({x} > 0, {op}(torch.where({x} > 0, {x}, 1){rest}), 0)"))
 POSITIVE = Remedy("positive", _of_x("{op}({x}.clamp(min=torch.finfo({x}.dtype).eps){rest})"))
-NORM_SCALED = Remedy("norm scaled", _norm_scaled)
+NORM_SCALED = Remedy("norm scaled", norm_scaled)
 EXP_SHIFTED = Remedy("exp shifted", _of_x("torch.exp({x} - {x}.amax(-1, keepdim=True))"))
 EXP_SHIFTED_BY_ALL = Remedy("exp shifted by all", _of_x("torch.exp({x} - {x}.max())"))
 # At the root of the largest number, so that a product of two still fits: e^88.7 in float32, e^11 in float16.
@@ -213,9 +158,9 @@ INSIDE = Remedy(
     "inside", _of_x("{op}({x}.clamp(-1 + 4 * torch.finfo({x}.dtype).eps, 1 - 4 * torch.finfo({x}.dtype).eps))")
 )
 ABOVE_ONE = Remedy("above one", _of_x("{op}({x}.clamp(min=1 + 4 * torch.finfo({x}.dtype).eps))"))
-DEVIATION = Remedy("deviation", _deviation)
-VARIANCE = Remedy("variance", _variance)
-MEAN_OR_ZERO = Remedy("mean or zero", _mean_or_zero)
+DEVIATION = Remedy("deviation", deviation)
+VARIANCE = Remedy("variance", variance)
+MEAN_OR_ZERO = Remedy("mean or zero", mean_or_zero)
 DEAD_ROWS = Remedy("dead rows", _dead_rows("0"))
 EMPTY_SUMS = Remedy("empty sums", _dead_rows("-torch.inf"))
 LEFT_IS_ZERO = Remedy("left factor zero", _without("a"))
@@ -224,7 +169,16 @@ INFINITY_KEPT = Remedy("infinity kept", _infinity_kept)
 DIFFERENCE = Remedy("difference of infinities", _difference)
 XLOGY = Remedy("xlogy clamped", lambda w: f"torch.xlogy({w.x}, {w.y}.clamp(min=4 * torch.finfo({w.y}.dtype).tiny))")
 JITTER = Remedy("jitter", _of_x("{op}({x} + 1e-6 * {x}.abs().amax() * torch.eye({x}.shape[-1], dtype={x}.dtype))"))
-TOTAL_OF_KEPT = Remedy("total of kept", _total_of_kept)
+SOME = Remedy("at least one", at_least_one)
+NO_ALIGNMENT = Remedy("zero infinity", no_alignment)
+# Where the loss is least for the rotation that these vectors make, no gradient goes through them.
+FACTORS_DETACHED = Remedy("factors detached", _of_x("{op}({x}.detach(){rest})"))
+APART = Remedy("singular values apart", apart)
+# The angle of a number of length 1: the square of a tiny length underflows.
+ANGLE = Remedy("angle", _of_x("torch.angle({x} / {x}.detach().abs().clamp(min=torch.finfo({x}.dtype).tiny))"))
+# A standard deviation or a rate between e^-20 and e^20; the square of neither leaves float32.
+EXP_INSIDE = Remedy("exp inside", _of_x("{op}({x}.clamp(-20, 20))"))
+TOTAL_OF_KEPT = Remedy("total of kept", total_of_kept)
 # Not both where one will do: a NaN of the network's own is not to be hidden.
 WITHOUT_NAN = (
     Remedy("second without NaN", _without_nan(1)),
@@ -245,7 +199,7 @@ FORMS: dict[str, tuple[Remedy, ...]] = {
     "sqrt": (ROOT_OR_ZERO, ROOT_PLUS_EPS),
     "pow": (POWER_OR_ZERO, POSITIVE),
     "norm": (NORM_SCALED,),
-    "exp": (EXP_SHIFTED, EXP_SHIFTED_BY_ALL, *_BOUNDED),
+    "exp": (EXP_SHIFTED, EXP_SHIFTED_BY_ALL, *_BOUNDED, EXP_INSIDE),
     **dict.fromkeys(("exp2", "expm1", "cosh", "sinh"), _BOUNDED),
     **dict.fromkeys(("acos", "asin", "atanh"), (INSIDE,)),
     "acosh": (ABOVE_ONE,),
@@ -258,5 +212,9 @@ FORMS: dict[str, tuple[Remedy, ...]] = {
     "sub": (DIFFERENCE,),
     "xlogy": (XLOGY,),
     **dict.fromkeys(("logdet", "slogdet"), (JITTER,)),
+    **dict.fromkeys(("svd", "eigh"), (FACTORS_DETACHED, APART)),
+    "topk": (SOME,),
+    "ctc_loss": (NO_ALIGNMENT,),
+    "angle": (ANGLE,),
     **dict.fromkeys(("cross_entropy", "nll_loss"), (TOTAL_OF_KEPT,)),
 }

@@ -21,7 +21,15 @@ from losszoo.tracing.tape import Record
 LONGEST = 400
 _SLOT = re.compile(r"\b_(\d+)_\b")
 # Arguments of torch's own that say nothing when they are so.
-_DEFAULTS = {"p": ("fro", 2), "keepdim": (False,), "_stacklevel": (2, 3), "inplace": (False,), "ord": (2,)}
+_DEFAULTS = {
+    "p": ("fro", 2),
+    "keepdim": (False,),
+    "_stacklevel": (2, 3),
+    "inplace": (False,),
+    "reduction": ("mean",),
+    "ord": (2,),
+    "blank": (0,),
+}
 _SIGNS = {"add": "+", "sub": "-", "mul": "*", "div": "/", "pow": "**", "matmul": "@"}
 
 
@@ -140,6 +148,12 @@ class Writing:
         """The code with its parts, in slots: the same text is the same computation."""
         return "; ".join([*(f"{slot} = {part}" for slot, part in self._lets.items()), code])
 
+    @property
+    def is_pasteable(self) -> bool:
+        """Whether the operation stands in the author's line, and every value of the code has a text there."""
+        known = all(slot in self._shown or slot in self._lets for slot in self._values)
+        return self.spelling.text is not None and known
+
     def words(self, code: str) -> str | None:
         """What to write instead of what, and where; None where it would be too long to be an advice."""
         names: dict[str, str] = {}
@@ -199,9 +213,9 @@ def _callee(record: Record) -> str:
     for home, prefix in (("torch.linalg", "linalg_"), ("torch.special", "special_")):
         if raw.startswith(prefix):
             return f"{home}.{raw.removeprefix(prefix)}"
-    if getattr(torch.nn.functional, raw, None) is record.func:  # torch.kl_div is another function of that name
-        return f"torch.nn.functional.{raw}"
-    for home, module in (("torch", torch), ("torch.nn.functional", torch.nn.functional)):
+    homes = (("torch", torch), ("torch.nn.functional", torch.nn.functional))
+    # Of two by one name the one that was called: they may take other arguments.
+    for home, module in (*(pair for pair in homes if getattr(pair[1], raw, None) is record.func), *homes):
         if hasattr(module, raw):
             return f"{home}.{raw}"
     return f"torch.Tensor.{raw}"

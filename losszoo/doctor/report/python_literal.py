@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils._pytree import tree_map
 
+from losszoo.doctor.report.callee import callee_of
 from losszoo.doctor.subject.subject import Leaves, Subject
-from losszoo.losses.loss import Loss
 
+_WIDE = (torch.float64, torch.complex128)
 _DEFAULT = (torch.float32, torch.int64, torch.bool)
 _MOST = 20_000
 
@@ -31,6 +31,10 @@ def as_python(value: Any) -> str:
     if isinstance(value, list | tuple):
         inner = ", ".join(map(as_python, value))
         return f"[{inner}]" if isinstance(value, list) else f"({inner}{',' if len(value) == 1 else ''})"
+    if isinstance(value, float | complex):
+        return _number(value, wide=True)
+    if isinstance(value, torch.device):
+        return f"torch.device({str(value)!r})"
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{key!r}: {as_python(item)}" for key, item in value.items()) + "}"
     return repr(value)
@@ -52,7 +56,7 @@ def _tensor(x: Tensor) -> str:
         return f"{_tensor(x[:period])}.repeat({times})"
     if x.numel() > _MOST:
         return f"torch.empty({shape}{dtype})"
-    return f"torch.tensor({_nested(x.tolist(), x.dtype == torch.float64)}{dtype})"
+    return f"torch.tensor({_nested(x.tolist(), x.dtype in _WIDE)}{dtype})"
 
 
 def _period(x: Tensor) -> int:
@@ -71,6 +75,8 @@ def _nested(values: Any, wide: bool) -> str:
 
 def _number(value: Any, wide: bool = False) -> str:
     """As short as float32 (or float64, where it is wide) allows; infinities and NaN by a name that torch has."""
+    if isinstance(value, complex):
+        return f"complex({_number(value.real, wide)}, {_number(value.imag, wide)})"
     if isinstance(value, float) and value != value:
         return "torch.nan"
     if isinstance(value, float) and value in (float("inf"), float("-inf")):
@@ -95,38 +101,19 @@ def inputs_of(subject: Subject, leaves: Leaves) -> dict[str, str]:
 
 
 def call_of(subject: Subject, leaves: Leaves) -> str:
-    """One line that calls the loss."""
+    """One line that calls the loss: it runs once the target's name is imported."""
     values = [as_python(value) for value in _arguments(subject, leaves)]
     places = len(values) - len(subject.keywords)
     named = [f"{name}={value}" for name, value in zip(subject.keywords, values[places:], strict=True)]
-    arguments = ", ".join([*values[:places], *named])
+    callee = callee_of(subject.call, subject.target)
+    later = [f"{key}={text}" for key, text in callee.named.items() if key not in subject.keywords]
+    arguments = ", ".join([*callee.placed, *values[:places], *named, *later])
     large = [x for x in leaves if isinstance(x, Tensor) and x.numel() > _MOST]
     remark = "  # more numbers than fit a line are left empty" if "torch.empty" in arguments and large else ""
     part = subject.taken.code if subject.taken else ""
-    return f"{_callee(subject)}({arguments}){part}{remark}"
+    return f"{callee.text}({arguments}){part}{remark}"
 
 
 def _arguments(subject: Subject, leaves: Leaves) -> Sequence[Any]:
     detached = tree_map(lambda x: x.detach() if isinstance(x, Tensor) else x, list(leaves))
     return subject.arguments(detached)
-
-
-def _callee(subject: Subject) -> str:
-    """How the loss is called in Python: made by name, or by the name and arguments it has in its file."""
-    call, target = subject.call, subject.target
-    if isinstance(call, Loss):
-        return f"losszoo.create({target!r})"
-    if isinstance(call, functools.partial):
-        given = ", ".join(f"{key}={value!r}" for key, value in call.keywords.items())
-        return f"functools.partial({_own_name(target)}, {given})"
-    name = _own_name(target)
-    kind = type(call).__name__
-    made = isinstance(call, nn.Module) and name == kind
-    if made:
-        return f"{name}{target.rpartition(name)[2] or '()'}" if ":" in target else "loss"
-    return name if name.isidentifier() else "loss"
-
-
-def _own_name(target: str) -> str:
-    """``MyLoss`` of ``file.py:MyLoss(k=3)``."""
-    return target.rpartition(":")[2].partition("(")[0]

@@ -124,6 +124,30 @@ def nowhere(strip: Strip) -> bool:
     return strip.limit is not None and strip.limit < strip.scales[0]
 
 
+def unexplained_marks(strips: Iterable[Strip], findings: Iterable[Finding], examined: Iterable[str]) -> Iterator[str]:
+    """A sentence for each strip that has a mark where there is no finding.
+
+    Args:
+        strips: of an examination.
+        findings: of it.
+        examined: the dtypes in which faults were looked for.
+    """
+    told, examined = {finding.dtype for finding in findings}, set(examined)
+    for strip in strips:
+        marked = {
+            scale: state
+            for scale, state in zip(strip.scales, strip.states, strict=True)
+            if state not in ("finite", "beyond")
+        }
+        if marked and strip.dtype not in told:
+            ends = dict.fromkeys(number(scale) for scale in (min(marked), max(marked)))
+            why = "training meets no such sizes" if strip.dtype in examined else f"{strip.dtype} was not asked for"
+            yield (
+                f"the strip of {strip.dtype} shows {STATES[worst(list(marked.values()))].words!r} at {strip.what} = "
+                f"{' to '.join(ends)}, which is no finding: {why}"
+            )
+
+
 def number(value: float) -> str:
     """Three digits, powers without padding.
 

@@ -110,8 +110,11 @@ def eager() -> Iterator[None]:
 
 
 def uncompiled(call: Any) -> Any:
-    """The original of what ``torch.compile`` has made; anything else as it is."""
-    for name in ("_orig_mod", "_torchdynamo_orig_callable"):
+    """The original of what ``torch.compile`` or ``torch.jit.script`` has made; anything else as it is.
+
+    A scripted module has forgotten its own.
+    """
+    for name in ("_orig_mod", "_torchdynamo_orig_callable", "_torchdynamo_inline"):
         original = getattr(call, name, None)
         if callable(original):
             return original

@@ -113,7 +113,9 @@ def _subject(
 ) -> Subject:
     original, remarks = uncompiled(thing), list[str]()
     if original is not thing:
-        remarks.append(f"{label} is compiled: the function that torch.compile was given is examined")
+        scripted = isinstance(thing, torch.jit.ScriptFunction)
+        how, maker = ("scripted", "torch.jit") if scripted else ("compiled", "torch.compile")
+        remarks.append(f"{label} is {how}: the function that {maker} was given is examined")
     elif isinstance(thing, torch.jit.ScriptFunction | torch.jit.ScriptModule):
         remarks.append(f"{label} is scripted: its operations are not seen; examine what torch.jit.script was given")
     subject = _of_uncompiled(original, label, signature, expects, example, seed)

@@ -1,0 +1,174 @@
+"""What becomes of a loss with some of its operations in another form: cured, and unchanged where it was right."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from losszoo.doctor.diagnosis.judge import symptom_of
+from losszoo.doctor.diagnosis.search import Failure
+from losszoo.doctor.remedies.kin import Kin, Known
+from losszoo.doctor.remedies.substituting import Key, Substituting
+from losszoo.doctor.remedies.writing import Remedy
+from losszoo.doctor.subject.subject import Leaves, Outcome, evaluate
+
+# Of the values and gradients of ordinary inputs: the last digits of float32, more of half precision, none of float64.
+_SAME = 1e-3
+_SAME_IN_HALF = 5e-2
+_SAME_IN_FLOAT64 = 1e-4
+# Of an ordinary value: so much is nothing beside it.
+_SLACK = 1e-2
+# So many times an ordinary value is far from every right answer.
+_FAR = 1e3
+
+
+class Manner(NamedTuple):
+    """What counts as a cure.
+
+    Args:
+        pasteable: only code that stands as it is in the author's own lines.
+        bounded: the argument of an exponential is bounded, so that what does not fit the dtype never occurs; of such
+            numbers there is no true value to come back to, and a finite one is enough.
+    """
+
+    pasteable: bool = False
+    bounded: bool = False
+
+
+ANY = Manner()
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """Some forms on the failing input: the code that was run, its words, and what came of it."""
+
+    remedies: dict[Key, Remedy]
+    codes: dict[Key, str]
+    words: dict[Key, str]
+    outcome: Outcome
+    manner: Manner
+
+    @property
+    def text(self) -> str:
+        """The words of all, line by line; what stands around another replacement comes before it."""
+        lines = list(dict.fromkeys(source for _, source, _ in self.remedies))
+        keys = sorted(self.remedies, key=lambda key: (lines.index(key[1]), -len(key[2] or "")))
+        return "; then ".join(dict.fromkeys(self.words[key] for key in keys))
+
+
+def attempt_of(failure: Failure, remedies: dict[Key, Remedy], manner: Manner = ANY) -> Attempt | None:
+    """What becomes of the failing input; None where the forms have nothing to replace there, or no short words.
+
+    Args:
+        failure: to be cured.
+        remedies: a form for each operation.
+        manner: what is taken.
+    """
+    mode = Substituting(remedies)
+    outcome = evaluate(failure.subject, failure.leaves, failure.dtype, mode=mode)
+    codes = mode.applied()
+    words = {key: text for key, text in mode.words.items() if text is not None}
+    if outcome.error is not None or codes is None or words.keys() != remedies.keys():
+        return None
+    if manner.pasteable and not mode.pasteable:
+        return None
+    return Attempt(remedies, codes, words, outcome, manner)
+
+
+def unchanged_on(ordinary: Sequence[Known | None], failure: Failure, attempt: Attempt) -> bool:
+    """Whether value and gradient of ordinary inputs stay; not where there is none."""
+    return all(known is not None and _unchanged(failure, known, attempt) for known in ordinary)
+
+
+def _unchanged(failure: Failure, known: Known, attempt: Attempt) -> bool:
+    """Whether an ordinary input gives what it gave, by the same code, in the failure's dtype and in float64."""
+    after = _with(failure, known.leaves, failure.dtype, attempt)
+    same = _SAME if failure.dtype.itemsize >= 4 else _SAME_IN_HALF
+    # Where the loss as it is has lost digits, the truth is what it must give.
+    noise = _noise(failure, known)
+    if after is None or not any(alike(before, after, same, noise) for before in (known.narrow, known.wide)):
+        return False
+    wide = _with(failure, known.leaves, torch.float64, attempt)
+    return wide is not None and alike(known.wide, wide, _SAME_IN_FLOAT64)
+
+
+def _noise(failure: Failure, known: Known) -> list[float]:
+    """Last digits: none of a value; of a gradient those of the value over the size of the input."""
+    digits = 8 * torch.finfo(failure.dtype).eps * abs(known.wide.total)
+    trained = [known.leaves[index].double() for index in failure.subject.trained]
+    sizes = [float(x.square().mean().sqrt()) if x.numel() else 1.0 for x in trained]
+    return [0.0, *(digits / max(size, torch.finfo(failure.dtype).tiny) for size in sizes)]
+
+
+def _with(failure: Failure, leaves: Leaves, dtype: torch.dtype, attempt: Attempt) -> Outcome | None:
+    """What the mended loss gives; None where the code of the attempt was not what was run."""
+    mode = Substituting(attempt.remedies)
+    outcome = evaluate(failure.subject, leaves, dtype, mode=mode)
+    return outcome if outcome.error is None and mode.applied() == attempt.codes else None
+
+
+def cures(failure: Failure, kin: Kin, attempt: Attempt) -> bool:
+    """Whether the failing input gives finite numbers now, and the true ones, where float64 knows them."""
+    if symptom_of(attempt.outcome) is not None:
+        return False
+    if failure.accept is not None:
+        return failure.accept(attempt.outcome)
+    if attempt.manner.bounded:
+        return True
+    truth = evaluate(failure.subject, failure.leaves, torch.float64)
+    if truth.values is None or not bool(torch.isfinite(truth.values).all()):
+        return True  # 0 / 0 has no true value: a convention is chosen
+    usual = abs(kin.first.wide.total) if kin.first is not None else 0.0
+    if _is_huge(truth, failure.dtype):
+        return _is_far(truth, attempt.outcome, usual)
+    if symptom_of(truth) is not None:
+        truth, attempt = replace(truth, gradients=()), replace(attempt, outcome=replace(attempt.outcome, gradients=()))
+    return alike(truth, attempt.outcome, 0.1, slack=_SLACK * usual)
+
+
+def _is_huge(truth: Outcome, dtype: torch.dtype) -> bool:
+    """Whether a number's square does not fit the dtype: half precision has float32 for that."""
+    largest = torch.finfo(dtype).max ** 0.5
+    return dtype.itemsize >= 4 and truth.values is not None and bool((truth.values.abs() > largest).any())
+
+
+def _is_far(truth: Outcome, outcome: Outcome, usual: float) -> bool:
+    """Whether what is bounded instead of overflowing is still large, and of the right sign; its gradient is finite."""
+    assert truth.values is not None
+    if outcome.values is None or outcome.values.shape != truth.values.shape:
+        return False
+    true, found = truth.values.double(), outcome.values.double()
+    least = torch.minimum(true.abs() / 10, torch.full_like(true, _FAR * max(usual, 1.0)))
+    return bool(((found.sign() == true.sign()) & (found.abs() >= least)).all())
+
+
+def alike(one: Outcome, other: Outcome, tolerance: float, slack: float | Sequence[float] = 0.0) -> bool:
+    """Whether two outcomes are the same up to a relative difference, or up to a small slack for each number.
+
+    Args:
+        one: outcome.
+        other: outcome.
+        tolerance: of the norm of the values, and of that of each gradient.
+        slack: for all numbers, or for the values and each gradient in turn.
+    """
+    if one.values is None or other.values is None:
+        return False
+    pairs: list[tuple[Tensor | None, Tensor | None]] = [(one.values, other.values)]
+    pairs += list(zip(one.gradients, other.gradients, strict=True))
+    room = [slack] * len(pairs) if isinstance(slack, float) else [*slack, *[0.0] * (len(pairs) - len(slack))]
+    return all(_close(a, b, tolerance, more) for (a, b), more in zip(pairs, room, strict=True))
+
+
+def _close(a: Tensor | None, b: Tensor | None, tolerance: float, slack: float) -> bool:
+    if a is None or b is None:  # a gradient that is not there is one of 0
+        return all(bool((x == 0).all()) for x in (a, b) if x is not None)
+    if a.shape != b.shape or not bool(torch.isfinite(a).all() and torch.isfinite(b).all()):
+        return False
+    a, b = a.double(), b.double()
+    # What cancels to 0 in one form leaves the last digits in another.
+    room = slack * a.numel() ** 0.5 + 1e-7
+    return bool(((a - b).norm() <= tolerance * torch.maximum(a.norm(), b.norm()) + room).all())

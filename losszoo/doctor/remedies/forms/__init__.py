@@ -1,0 +1,1 @@
+"""How forms of the table are written that take more than a line."""

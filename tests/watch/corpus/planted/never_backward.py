@@ -1,0 +1,10 @@
+# fault: no-backward
+import torch
+from torch import nn
+
+net = nn.Linear(8, 2)
+optimizer = torch.optim.SGD(net.parameters(), 0.1)
+for _ in range(10):
+    optimizer.zero_grad()
+    loss = nn.functional.cross_entropy(net(torch.randn(8, 8)), torch.randint(0, 2, (8,)))
+    optimizer.step()  # here
