@@ -37,6 +37,11 @@ class Widened(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.dtype = dtype
         self.narrower = NARROWER[dtype]
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Nothing is compiled here, and only to say so torch would load its compiler, which takes a second."""
+        return False
+
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         says_dtype, written = _schema_of(func)
         kwargs = kwargs or {}

@@ -59,12 +59,11 @@ def test_a_loss_that_raises_on_any_labels_is_refused() -> None:
         examined(strict, LOGITS, labels(-100))
 
 
-@pytest.mark.parametrize("value", [torch.nan, torch.inf])
-def test_an_example_with_a_number_that_is_not_finite_is_examined_around(value: float) -> None:
+def test_an_example_with_a_nan_is_examined_around() -> None:
     def mse(predictions: Tensor, targets: Tensor) -> Tensor:
         return (predictions - targets).square().mean()
 
-    targets = torch.tensor([1.0, value, 0.5])
+    targets = torch.tensor([1.0, torch.nan, 0.5])
     found = examined(mse, torch.tensor([0.1, 0.2, 0.3]), targets)
     assert not found.findings
     assert "the example holds NaN or infinity in targets: it is examined with 0 in their place" in found.notes

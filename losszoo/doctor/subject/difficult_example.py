@@ -38,8 +38,8 @@ def without_ignored(subject: Subject, outcome: Outcome, dtype: torch.dtype) -> S
 
 def without_nan(subject: Subject, outcome: Outcome, dtype: torch.dtype) -> Subject:
     """The subject with zeros for the NaN and infinity that its example holds, where they come out of the loss."""
-    if outcome.error is not None or not any(spoilt([outcome.values, *outcome.moved()])):
-        return subject
+    if outcome.error is not None or not spoilt([outcome.values, *outcome.moved()]).nan:
+        return subject  # an infinity of an infinite input is the true value
     may_be = with_hints(subject).may_be_nan
     bad = [i for i, x in enumerate(subject.leaves) if i not in may_be and _is_spoilt(x)]
     if not bad:
