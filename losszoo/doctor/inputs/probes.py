@@ -42,9 +42,9 @@ class Probe:
 
 def _is_far(leaf: object) -> bool:
     """Whether a tensor holds a number other than 0 that is tiny or huge."""
-    if not isinstance(leaf, Tensor) or not leaf.is_floating_point():
+    if not isinstance(leaf, Tensor) or not (leaf.is_floating_point() or leaf.is_complex()):
         return False
-    size = leaf.detach().double().abs()
+    size = leaf.detach().abs().double()
     # A little less than 1e20, which float32 rounds.
     return bool((((size > 0) & (size < 1e-18)) | ((size > 9e19) & size.isfinite())).any())
 
