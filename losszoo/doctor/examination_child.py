@@ -10,10 +10,11 @@ from typing import Any
 from losszoo.common.process_memory import bound_data
 from losszoo.common.text import in_one_line, kind_name
 from losszoo.common.timeouts import TimeUpError, alarm
-from losszoo.doctor.examine import examine
+from losszoo.doctor.examine import examine, within
 from losszoo.doctor.report.examination import Examination, undecided
 from losszoo.errors import LosszooError, UsageError
 from losszoo.registry.import_target import resolve
+from losszoo.tracing.authors import raised_at
 
 # Bytes beyond the start. What is tried is chosen to hold half of it; this is for what cannot be foreseen.
 MEMORY = 1_800_000_000
@@ -37,8 +38,9 @@ def examination(request: Mapping[str, Any]) -> Iterator[Examination]:
             example = example_of(request["example"])
             options["budget"] = max(budget - (time.monotonic() - began), budget / 100)
             found = examine(target, example=example, **options)
-    except TimeUpError:
-        found = undecided(target, f"{late(budget)}, before one ordinary call had returned", budget)
+    except TimeUpError as ended:
+        said = f"{late(budget)}, before one ordinary call had returned{within(raised_at(ended))}"
+        found = undecided(target, said, budget)
     except LosszooError:
         raise
     except Exception as error:

@@ -41,6 +41,7 @@ from losszoo.losses.introspection import name_of
 from losszoo.losses.loss import Loss
 from losszoo.registry.compatibility import own_names
 from losszoo.registry.specs import EXPECTS
+from losszoo.tracing.authors import Place, raised_at
 
 DTYPES = ("float32", "bfloat16", "float16", "float64")
 _HALVES = (torch.bfloat16, torch.float16)
@@ -126,6 +127,7 @@ def _examine(subject: Subject, dtypes: Sequence[torch.dtype], effort: Effort) ->
     wide = [dtype for dtype in dtypes if dtype not in _HALVES]
     halves = dict.fromkeys(dtype for dtype in (own_dtype(subject), *dtypes) if dtype in _HALVES)
     scale_strips: list[Strip] = []
+    place: Place | None = None
     try:
         for fact in facts(subject):
             search.note(fact)
@@ -139,14 +141,20 @@ def _examine(subject: Subject, dtypes: Sequence[torch.dtype], effort: Effort) ->
             search.try_all(subject, in_half(subject), dtype, share=0.8)
             search.try_all(subject, enlarged(subject, dtype, search.note), dtype, share=0.85)
         scale_strips = strips(subject, list(dict.fromkeys([*wide, torch.float32, *_HALVES])), effort)
-    except TimeUpError:
+    except TimeUpError as ended:
         effort.time_is_up = True  # the failures until then are diagnosed
+        place = raised_at(ended)
     findings = findings_of(sorted(search.failures.values(), key=_rank), effort)
     for remark in unexplained_marks(scale_strips, findings, [*map(short_name, wide), *map(short_name, halves)]):
         search.notes.setdefault(remark)
     if effort.time_is_up:
-        search.leave_undone(f"stopped after {effort.seconds:.3g} s, the time limit (--budget)")
+        search.leave_undone(f"stopped after {effort.seconds:.3g} s, the time limit (--budget)" + within(place))
     return search, findings, scale_strips
+
+
+def within(place: Place | None) -> str:
+    """Where a call was when the time was up; nothing between two calls."""
+    return f", within {place}: {place.text}" if place is not None else ""
 
 
 def _refused(subject: Subject, refusal: Refusal) -> Failure:

@@ -43,6 +43,7 @@ class Call:
         kwargs: likewise.
         place: the line of the script that has called it.
         result: what came out.
+        own: a function of the user.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Call:
     kwargs: Mapping[str, Any]
     place: Place | None = None
     result: Any = None
+    own: bool = False
 
     def argument(self, name: str, position: int) -> Any:
         """An argument by name or by place."""

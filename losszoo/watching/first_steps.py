@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from types import CodeType
 from typing import Any
 
 from torch import Tensor
 from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack
 
 from losszoo.tracing.authors import Place
-from losszoo.tracing.operations import operation
+from losszoo.tracing.finite_check import spoilt
+from losszoo.tracing.operations import FILLS, UNWRITTEN, operation
+from losszoo.tracing.tape import Site
 from losszoo.watching.criteria import lost_pairing
+from losszoo.watching.own_criteria import Origin, origin_of
 from losszoo.watching.script_lines import place_in, script_frame
 
 _ACTIVATIONS = ("softmax", "log_softmax", "sigmoid", "logsigmoid")
@@ -49,7 +51,8 @@ class FirstSteps(TorchFunctionMode):
         self.places: dict[Any, Place | None] = {}  # of the nodes that activations have made
         self.pairings: list[Pairing] = []
         self.terms: list[Term] = []
-        self.makers: dict[Any, CodeType] = {}  # which function made the node of a scalar
+        self.makers: dict[Any, Origin | None] = {}  # which function has made the node of a scalar
+        self.broken: Site | None = None  # the first operation of this step that gave what is not finite
         self._shaped: dict[int, tuple[Tensor, Any]] = {}
 
     def begin(self) -> None:
@@ -71,11 +74,18 @@ class FirstSteps(TorchFunctionMode):
         self.makers.clear()
         self._shaped.clear()
         self.terms.clear()
+        self.broken = None
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
         if self.on and isinstance(result, Tensor):
             name = operation(func)
+            if self.broken is None and name not in (*FILLS, *UNWRITTEN) and result.is_floating_point():
+                after = spoilt(result)
+                if any(after) and spoilt((args, kwargs)).breaks(after):
+                    self.broken = Site(name, place_in(sys._getframe(1)))
+            if result.ndim == 0 and result.grad_fn is not None and result.grad_fn not in self.makers:
+                self.makers[result.grad_fn] = origin_of(script_frame(sys._getframe(1)))
             if name in _ACTIVATIONS and result.grad_fn is not None:
                 self.places[result.grad_fn] = place_in(sys._getframe(1))
             elif name in _SHAPING and result.ndim == 2 and result.shape[1] == 1:

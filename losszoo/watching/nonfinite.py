@@ -24,7 +24,7 @@ from losszoo.tracing.first_nonfinite import first_non_finite
 from losszoo.tracing.tape import Site
 from losszoo.training.guard.crash_bundle import Bundles, pack
 from losszoo.watching.criteria import Call
-from losszoo.watching.module_statements import Again, call_again, loss_again
+from losszoo.watching.loss_statements import Again, call_again, loss_again, ranks_wait
 
 # Evaluations, and seconds, that the doctor may spend on one batch.
 _EFFORT, _SECONDS = 1500, 60.0
@@ -62,6 +62,7 @@ class Scene:
         calls: of criteria, since the last step.
         names: of the parameters.
         of_gradient: the loss itself was finite.
+        first_broken: the first operation of this step that gave what is not finite, where every one was looked at.
     """
 
     frame: FrameType | None
@@ -69,6 +70,7 @@ class Scene:
     calls: Sequence[Call]
     names: Mapping[str, Tensor]
     of_gradient: bool
+    first_broken: Site | None = None
 
 
 def explain(scene: Scene) -> Explained:
@@ -82,12 +84,12 @@ def explain(scene: Scene) -> Explained:
                 first = findings[0]
                 return Explained(first.cause, first.remedy, findings, place=again.place, inputs=again.named())
         inputs = candidates[0].named() if candidates else {}
-        return _before_the_loss(scene, inputs, bool(finite))
+        return _before_the_loss(scene, inputs, bool(finite), bool(candidates))
 
 
 def _candidates(scene: Scene) -> Iterator[Again]:
     """Criteria that can be called again, the innermost first."""
-    for call in reversed(scene.calls):
+    for call in scene.calls:  # what a function calls stands before it
         if scene.of_gradient or any(spoilt(call.result)):
             function = partial(call.function, **call.kwargs) if call.kwargs else call.function
             names = [*_names(call.function), *(f"input{i}" for i in range(len(call.args)))]
@@ -100,8 +102,9 @@ def _candidates(scene: Scene) -> Iterator[Again]:
         again = None
     if again is not None:
         yield again
+    sound = not any(spoilt(list(scene.names.values())))
     for whole in (False, True):
-        again = loss_again(scene.frame, scene.line, whole=whole)
+        again = loss_again(scene.frame, scene.line, whole=whole, direct=sound)
         if again is not None and again.inputs:
             yield again
 
@@ -126,12 +129,14 @@ def _leaf(value: Any) -> Any:
     return value.detach().clone().requires_grad_(value.requires_grad) if isinstance(value, Tensor) else value
 
 
-def _before_the_loss(scene: Scene, inputs: Mapping[str, Any], loss_is_finite: bool) -> Explained:
+def _before_the_loss(scene: Scene, inputs: Mapping[str, Any], loss_is_finite: bool, known: bool) -> Explained:
     site, module = _in_network(scene)
     if site is not None:
         within = f" in {module}" if module else ""
         what = f"the derivative of {site.op}" if scene.of_gradient else site.op
-        cause = f"the network makes it, before the loss: {what}{within} is the first that is not finite"
+        cause = f"{what}{within} is the first that is not finite"
+        if module:
+            cause = f"the network makes it, before the loss: {cause}"
         return Explained(cause, "look at what this line is given", site=site, place=site.place, inputs=inputs)
     broken = [name for name, parameter in scene.names.items() if any(spoilt(parameter))]
     if broken:
@@ -143,15 +148,28 @@ def _before_the_loss(scene: Scene, inputs: Mapping[str, Any], loss_is_finite: bo
     if batch is not None:
         cause = f"the batch itself is not finite: {batch[0]} of shape {batch[1]} holds {batch[2]}"
         return Explained(cause, "look for it where the data are read: torch.isfinite(x).all()", inputs=inputs)
+    if ranks_wait() and scene.of_gradient:
+        return Explained("it comes from the network, or from another rank, whose loss is not finite", inputs=inputs)
     if loss_is_finite:
         return Explained("the criterion is finite on its inputs by itself", inputs=inputs)
-    return Explained("what the criterion is given is not finite already", inputs=inputs)
+    if known:
+        return Explained("what the criterion is given is not finite already", inputs=inputs)
+    seen = scene.first_broken
+    if seen is not None:
+        cause = f"{seen.op} is the first operation of this step that gave what is not finite"
+        return Explained(cause, "look at what this line is given", site=seen, place=seen.place)
+    return Explained("what has made it cannot be computed again from here: its operation is not known")
 
 
 def _in_network(scene: Scene) -> tuple[Site | None, str]:
     """The operation of the network that first gave what is not finite, and its module."""
     own = scene.frame
     again = loss_again(own, scene.line, through_network=True, whole=scene.of_gradient) if own is not None else None
+    kept = [call for call in scene.calls if call.own]
+    if ranks_wait():
+        return None, ""
+    if kept and (again is None or not again.inputs):
+        again = Again(partial(kept[-1].function, **kept[-1].kwargs), kept[-1].args, ())
     if again is None:
         return None, ""
     first: list[str] = []
@@ -166,14 +184,14 @@ def _in_network(scene: Scene) -> tuple[Site | None, str]:
         return loss.sum() if isinstance(loss, Tensor) else loss
 
     handle = nn.modules.module.register_module_forward_hook(note)
-    kept = {id(p): (p, p.grad) for p in scene.names.values()}
+    gradients = {id(p): (p, p.grad) for p in scene.names.values()}
     try:
         site = first_non_finite(step)
     except (Exception, SystemExit):  # the step cannot be repeated from here
         site = None
     finally:
         handle.remove()
-        for parameter, gradient in kept.values():
+        for parameter, gradient in gradients.values():
             parameter.grad = gradient
     return site, first[0] if first else ""
 

@@ -58,8 +58,9 @@ class Patches:
         self.watcher.active = False
         self.watcher.first.on and self.watcher.first.end()
         self.watcher.reached.end()
-        while self._undo:
-            self._undo.pop()()
+        for undo in (self._undo, self.watcher.undo):
+            while undo:
+                undo.pop()()
 
     def _in_fork(self) -> None:
         """A process that the script has forked is not watched: it has no way to tell."""

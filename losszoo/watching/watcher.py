@@ -23,8 +23,10 @@ from losszoo.training.guard.crash_bundle import Bundles
 from losszoo.watching.criteria import Call, misuses
 from losszoo.watching.faults import Fault, Log
 from losszoo.watching.first_steps import FirstSteps
+from losszoo.watching.loss_statements import is_told, ranks_wait
 from losszoo.watching.nonfinite import Scene, explain, write_bundle
 from losszoo.watching.optimizer_watch import OptimizerWatch, finite_norm, held_twice
+from losszoo.watching.own_criteria import keep_calls, origin_under
 from losszoo.watching.reached import Reached
 from losszoo.watching.script_lines import place_in, script_frame
 
@@ -36,6 +38,7 @@ _CLOSE_CALLS, _RARELY = 3, 256
 _DROWNS = 1e5
 _FALLS = 12
 _MOST_CALLS = 16
+_MOST_KEPT = 4
 
 
 class StoppedError(BaseException):
@@ -77,6 +80,7 @@ class Watcher:
     reached: Reached = field(default_factory=Reached)
     optimizers: dict[int, OptimizerWatch] = field(default_factory=dict)
     unscaled: tuple[Any, Any] = (None, None)
+    undo: list[Callable[[], None]] = field(default_factory=list)
     _inside: bool = False
     _calls: list[tuple[Any, ...]] = field(default_factory=list)
     _sites: dict[Any, int] = field(default_factory=dict)
@@ -167,6 +171,18 @@ class Watcher:
             self.log.add(Fault("pairing", cause, remedy, pairing.place, self.steps))
         self.first.pairings.clear()
         self._weigh_terms()
+        own, line = self._last
+        if own is None or ranks_wait() or not is_told(own, line):
+            origin = origin_under(loss.grad_fn, self.first.makers)
+            if origin is not None and len(self.undo) < _MOST_KEPT and not self.log.knows("kept", origin.function):
+                self.undo.append(keep_calls(origin, self._keep))
+
+    def _keep(self, name: str, function: Any, args: Any, kwargs: Any, frame: FrameType, result: Any) -> None:
+        """A call of the user's own criterion."""
+        if self.active and torch.is_grad_enabled():
+            if len(self._calls) >= _MOST_CALLS:
+                del self._calls[0]
+            self._calls.append((name, function, args, kwargs, place_in(frame), result, True))
 
     def _detached(self, loss: Tensor, place: Place | None) -> None:
         if not self.reached.held:
@@ -311,8 +327,7 @@ class Watcher:
             self.stops += 1
             raise StoppedError(f"{kind} at {place}")
         # Ranks that wait for each other must all call backward; the gradient is dropped on all of them.
-        together = torch.distributed.is_available() and torch.distributed.is_initialized()
-        if self.settings.on_nonfinite == "skip" and not of_gradient and not together:
+        if self.settings.on_nonfinite == "skip" and not of_gradient and not ranks_wait():
             self._drop_step = True
             return False
         return True
@@ -320,6 +335,7 @@ class Watcher:
     def _tell_broken(
         self, kind: str, of_gradient: bool, frame: FrameType | None, line: int, place: Place | None
     ) -> None:
+        broken = self.first.broken
         if self.first.on:
             self.first.end()
         scene = Scene(
@@ -328,6 +344,7 @@ class Watcher:
             [Call(*call) for call in self._calls],
             self.reached.names(self.optimizers.values()),
             of_gradient,
+            broken,
         )
         explained = explain(scene)
         first = explained.findings[0] if explained.findings else None

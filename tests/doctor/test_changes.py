@@ -37,6 +37,7 @@ LEAVES = [
     leaf("rotation", torch.eye(2).expand(4, 2, 2)),
     leaf("bits", (normal(6) > 0).float()),
     leaf("bool", normal(6) > 0),
+    leaf("complex", torch.complex(normal(6, 3), normal(6, 3, seed=1))),
     leaf("label", LABELS, classes=3),
     leaf("label", torch.tensor([0, -1, 1, 2]), classes=3),
     leaf("label", torch.zeros(4, dtype=torch.int64), classes=1),
@@ -60,8 +61,8 @@ MEANS: dict[str, Callable[[Tensor, Leaf], bool]] = {
     "rotation": lambda x, leaf: near_one((x @ x.mT).diagonal(dim1=-2, dim2=-1)),
     "bits": lambda x, leaf: set(x.flatten().tolist()) <= {0.0, 1.0},
     "bool": lambda x, leaf: x.dtype == torch.bool,
+    "complex": lambda x, leaf: bool(torch.isfinite(x).all()),
     "label": lambda x, leaf: min(0, int(leaf.tensor.min())) <= int(x.min()) and int(x.max()) < leaf.classes,
-    "complex": lambda x, leaf: x.is_complex() and bool(torch.isfinite(x.abs()).all()),
 }
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from collection.case import Inputs, binary, classes, normal
+from collection.case import Inputs, binary, classes, normal, uniform
 from examining import examine
 from healthy_silent import VANISHING
 from torch import Tensor
@@ -121,6 +121,7 @@ def contrast_with_eps(scores: Tensor, wanted: Tensor) -> Tensor:
     [
         (plus_eps, _PICK, "add"),
         (folded, _PICK, "add"),
+        (plus_eps, lambda: (uniform(8, 5), classes(8, 5)), "add"),
         (eps_in_a_tensor, _PICK, "maximum"),
         (clamped_both_ways, _BITS, "clamp"),
         (below_one, _BITS, "clamp"),

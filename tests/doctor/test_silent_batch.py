@@ -15,10 +15,10 @@ from healthy_silent import HEALTHY
 from silent_check import failures_of
 from torch import Tensor, nn
 
-from losszoo.doctor.silent.batch_softmax import look_for_softmax_over_batch
-from losszoo.doctor.silent.diluted_mean import look_for_diluted_means
-from losszoo.doctor.silent.early_mean import look_for_early_means
-from losszoo.doctor.silent.fixed_batch import look_for_fixed_batch
+from losszoo.doctor.silent.batches.batch_softmax import look_for_softmax_over_batch
+from losszoo.doctor.silent.batches.diluted_mean import look_for_diluted_means
+from losszoo.doctor.silent.batches.early_mean import look_for_early_means
+from losszoo.doctor.silent.batches.fixed_batch import look_for_fixed_batch
 
 Loss = Callable[..., Tensor]
 CHECKS = (look_for_softmax_over_batch, look_for_early_means, look_for_diluted_means, look_for_fixed_batch)

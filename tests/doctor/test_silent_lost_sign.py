@@ -12,7 +12,7 @@ from healthy_silent import FLOORS, UNBOUNDED, VANISHING
 from silent_check import failures_of
 from torch import Tensor
 
-from losszoo.doctor.silent.lost_sign import look_for_lost_signs
+from losszoo.doctor.silent.answers.lost_sign import look_for_lost_signs
 
 Loss = Callable[..., Tensor]
 

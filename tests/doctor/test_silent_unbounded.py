@@ -14,7 +14,7 @@ from healthy_silent import UNBOUNDED
 from silent_check import failures_of
 from torch import Tensor
 
-from losszoo.doctor.silent.unbounded import look_for_unbounded
+from losszoo.doctor.silent.answers.unbounded import look_for_unbounded
 
 Loss = Callable[..., Tensor]
 

@@ -9,7 +9,7 @@ import click
 
 from losszoo.cli.shared_options import command as make_command
 from losszoo.cli.shared_options import exit_with, print_json
-from losszoo.cli.threads import is_first, wait_politely
+from losszoo.cli.threads import is_first, is_of_several, wait_politely
 from losszoo.errors import UsageError
 
 ON_NONFINITE = ("raise", "skip", "note")
@@ -50,11 +50,12 @@ def command(
 
     Exit codes: that of the script, 128 + n where signal n ended it, unless it is 0; then 1 where something was found,
     else 0; 2: there is no such script, or wrong usage. A script that is stopped ends with 1.
+    Under torchrun it is always that of the script.
     """
     if html is not None and (Path(html).suffix not in (".html", ".htm") or not Path(html).absolute().parent.is_dir()):
         raise UsageError(f"html must be a file.html in a folder that exists, got {html!r}")
     wait_politely()
-    from losszoo.watching.run_script import check_script, run_script
+    from losszoo.watching.process.run_script import check_script, run_script
 
     check_script(script)
     from rich.console import Console
@@ -80,4 +81,5 @@ def command(
 
             write_page(watched.to_dict(), html)
             click.echo(f"page: {html}", err=True)
-    exit_with(watched.exit_code)
+    # Under torchrun a process that ends with 1 would end the others, which may still be at work.
+    exit_with(watched.code if is_of_several() else watched.exit_code)

@@ -14,7 +14,7 @@ from losszoo.common.text import counted, printable
 from losszoo.watching.watch_words import facts, headline, place, summary
 
 if TYPE_CHECKING:
-    from losszoo.watching.run_script import Watched
+    from losszoo.watching.process.run_script import Watched
 
 _BAR = ("│ ", "red")
 _STYLES = {"remedy": "green", "bundle": "dim", "called": "dim"}
@@ -24,7 +24,8 @@ def show_now(record: Mapping[str, Any], console: Console) -> None:
     """A fault or a note at the moment in which it is found; a bar tells it from the script's own output."""
     room = room_of(console)
     if "note" in record:
-        write(hang(Text.assemble(("│ ", "yellow"), ("note: ", "yellow")), printable(record["note"]), room), console)
+        said = hang(Text("note: ", style="yellow"), printable(record["note"]), None if room is None else room - 2)
+        write((Text.assemble(("│ ", "yellow"), line) for line in said), console)
         return
     inner = None if room is None else room - 2
     lines = (Text.assemble(_BAR, line) for line in fault_lines(record["fault"], inner))

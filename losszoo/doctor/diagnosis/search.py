@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -12,6 +12,7 @@ from torch import nn
 from losszoo.common.text import in_one_line
 from losszoo.doctor.diagnosis.blame import blame
 from losszoo.doctor.diagnosis.judge import Verdict, judge
+from losszoo.doctor.diagnosis.refused_parameter import is_of_distributions, spoiled_parameter
 from losszoo.doctor.effort import Effort
 from losszoo.doctor.inputs.mutations import Tags
 from losszoo.doctor.inputs.probes import Probe
@@ -159,6 +160,9 @@ class Search:
         if is_out_of_memory(error):
             self.leave_undone(f"the memory ended before every input was tried: {in_one_line(error)}")
             return
+        if isinstance(error, ValueError) and is_of_distributions(error):
+            self._spoiled(subject, probe, error, dtype)
+            return
         if isinstance(error, ValueError | AssertionError | NotImplementedError):
             return
         if dtype.itemsize < 4 or not _is_certainly_legal(subject, probe.leaves):
@@ -171,6 +175,23 @@ class Search:
         self.add(
             Failure(subject, probe.label, "raises", dtype, probe.leaves, None, shows, error=error, tags=probe.all_tags)
         )
+
+    def _spoiled(self, subject: Subject, probe: Probe, error: Exception, dtype: torch.dtype) -> None:
+        """A distribution of torch refuses a parameter that the loss has computed from ordinary numbers."""
+        told = spoiled_parameter(subject, probe.leaves, dtype)
+        if told is None or dtype.itemsize < 4:
+            return
+
+        def shows(leaves: Leaves) -> bool:
+            refused = evaluate(subject, leaves, dtype).error
+            return refused is not None and is_of_distributions(refused)
+
+        site, *said = told
+        leaves, tags = probe.leaves, probe.all_tags
+        failure = Failure(
+            subject, probe.label, "raises", dtype, leaves, None, shows, said=(said[0], said[1]), site=site
+        )
+        self.add(replace(failure, tags=tags))
 
     def note(self, text: str) -> None:
         """Say something that is worth knowing, once."""

@@ -215,7 +215,7 @@ def _relabelled(leaf: Leaf, last: int) -> Iterator[tuple[str, Tensor]]:
 
 
 def _complex(leaf: Leaf) -> Iterator[Made]:
-    """Where the phase is lost, and where the size is."""
+    """Where the phase is lost, where the size is, and where its square underflows."""
     x = leaf.tensor
     yield from _fill(x, 0.0, 1.0, -1.0)
     yield from _first(x, 0.0)
@@ -223,7 +223,6 @@ def _complex(leaf: Leaf) -> Iterator[Made]:
     yield "on the unit circle", torch.polar(torch.ones_like(x.abs()), x.angle())
     yield "real", torch.complex(x.real, torch.zeros_like(x.real))
     yield "imaginary", torch.complex(torch.zeros_like(x.real), x.imag)
-    # The angle of a number whose square underflows has no gradient that is finite.
     yield from (_times(x, size) for size in SMALL)
 
 

@@ -41,16 +41,23 @@ def pushed_answers(subject: Subject) -> Iterator[Push]:
     slopes = dict(zip(subject.trained, zip(before.gradients, narrow.gradients, strict=True), strict=False))
     for leaf in leaves_of(subject):
         slope, rounded = slopes.get(leaf.index, (None, None))
-        if slope is None or rounded is None or leaf.kind != "real" or not _moves(slope, rounded):
+        if slope is None or rounded is None or leaf.kind not in ("real", "positive") or not _moves(slope, rounded):
             continue
         usual = float(slope.abs()[slope != 0].mean())
         for way, sign in (("against descent", 1.0), ("along descent", -1.0)):
             for size in SIZES:
                 for extent, direction in _directions(slope):
-                    step = sign * size * direction
+                    step = _legal(leaf, sign * size * direction)
+                    if not bool(step.any()):
+                        continue
                     label = f"{leaf.name} pushed {way} by {size:g}, {extent}"
                     moved = changed(subject, label, {leaf.index: leaf.tensor.double() + step})
                     yield Push(moved, leaf, step, usual)
+
+
+def _legal(leaf: Leaf, step: Tensor) -> Tensor:
+    """Nothing that is positive is made negative."""
+    return step.clamp(min=0) if leaf.kind == "positive" else step
 
 
 def _moves(slope: Tensor, rounded: Tensor) -> bool:

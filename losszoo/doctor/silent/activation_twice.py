@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from losszoo.doctor.diagnosis.search import Failure, Search
-from losszoo.doctor.remedies.right_input import Trial, try_right_input
+from losszoo.doctor.remedies.one_line.right_input import Trial, try_right_input
 from losszoo.doctor.silent.recorded_call import Recording, recorded, tensors
 from losszoo.doctor.subject.input_kinds import kind_of
 from losszoo.doctor.subject.subject import Subject

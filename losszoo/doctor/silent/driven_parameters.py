@@ -17,8 +17,12 @@ from losszoo.doctor.subject.subject import Leaves, Subject, evaluate
 from losszoo.losses.loss import Loss
 from losszoo.tracing.tape import Record, Tape
 
+# Of the effort.
+_SHARE = 0.05
 _RATE = 0.1
 _STEPS = 60
+# Descent has ended where no step is longer.
+_STILL = 1e-4
 # A network inside a loss is no number that it learns.
 _MOST_NUMBERS = 4096
 _DOMAINS = ("log", "log2", "log10", "log1p", "sqrt", "rsqrt", "pow", "lgamma", "digamma", "xlogy")
@@ -44,8 +48,9 @@ def look_for_driven_parameters(subject: Subject, search: Search) -> None:
     learned = [p for p in call.parameters() if p.requires_grad] if isinstance(call, nn.Module) else []
     if isinstance(call, Loss) or not learned or sum(p.numel() for p in learned) > _MOST_NUMBERS:
         return
+    enough = search.clock.spent + _SHARE * search.clock.limit
     for label, leaves in _errors(subject):
-        driven = _descend(subject, label, leaves)
+        driven = _descend(subject, label, leaves) if search.clock.spent + _STEPS < enough else None
         failure = _failure(subject, driven) if driven is not None else None
         if failure is not None:
             search.add(failure)
@@ -81,6 +86,8 @@ def _descend(subject: Subject, label: str, leaves: Leaves) -> _Driven | None:
         if symptom_of(outcome) is not None:
             return _Driven(moving, leaves, label, step) if step else None
         gradients = outcome.gradients[len(subject.trained) :]
+        if all(gradient is None or bool((gradient.abs() < _STILL).all()) for gradient in gradients):
+            return None
         with torch.no_grad():
             for parameter, gradient in zip(learned, gradients, strict=True):
                 if gradient is not None:

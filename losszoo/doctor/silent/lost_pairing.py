@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from losszoo.doctor.diagnosis.search import Failure, Search
-from losszoo.doctor.remedies.pair_up import pair_up, rolled_rows, surplus_dim
+from losszoo.doctor.remedies.one_line.pair_up import pair_up, rolled_rows, surplus_dim
 from losszoo.doctor.silent.recorded_call import Recording, differs, recorded, tensors
 from losszoo.doctor.subject.subject import Leaves, Subject, evaluate
 from losszoo.tracing.tape import Record

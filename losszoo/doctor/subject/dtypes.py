@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import functools
 import os
 import sys
+import types
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -37,8 +39,13 @@ def computing_in(loss: Callable[..., Any], dtype: torch.dtype) -> Iterator[tuple
 
 
 def in_dtype(call: Callable[..., Any], dtype: torch.dtype) -> Callable[..., Any]:
-    """A module with parameters or buffers of that dtype; anything else, and a loss that casts by itself, as it is."""
-    if not isinstance(call, nn.Module) or isinstance(call, SumLoss):
+    """A module with parameters or buffers of that dtype; anything else, and a loss that casts by itself, as it is.
+
+    The modules that a function holds, in a partial, as its own object or in a closure, are copied like a loss.
+    """
+    if not isinstance(call, nn.Module):
+        return _function_in_dtype(call, dtype)
+    if isinstance(call, SumLoss):
         return call
     state = [*call.parameters(), *call.buffers()]
     casts_itself = isinstance(call, Loss) and dtype.itemsize < 4
@@ -46,6 +53,37 @@ def in_dtype(call: Callable[..., Any], dtype: torch.dtype) -> Callable[..., Any]
         return call
     # A copy for every call: what a module remembers of one input must not spoil the next, nor the user's own.
     return copy.deepcopy(call).to(dtype)
+
+
+def _function_in_dtype(call: Callable[..., Any], dtype: torch.dtype) -> Callable[..., Any]:
+    """A function with copies of the modules that it holds; one that holds none as it is."""
+
+    def copied(value: Any) -> Any:
+        return in_dtype(value, dtype) if isinstance(value, nn.Module) else value
+
+    if type(call) is functools.partial:
+        given = [copied(value) for value in call.args]
+        return functools.partial(in_dtype(call.func, dtype), *given, **{k: copied(v) for k, v in call.keywords.items()})
+    if isinstance(call, types.MethodType) and isinstance(call.__self__, nn.Module):
+        return types.MethodType(call.__func__, copied(call.__self__))
+    cells = getattr(call, "__closure__", None) or ()
+    held = [cell.cell_contents if _is_filled(cell) else None for cell in cells]
+    if not isinstance(call, types.FunctionType) or not any(isinstance(value, nn.Module) for value in held):
+        return call
+    own = tuple(
+        types.CellType(copied(value)) if isinstance(value, nn.Module) else cell
+        for cell, value in zip(cells, held, strict=True)
+    )
+    made = types.FunctionType(call.__code__, call.__globals__, call.__name__, call.__defaults__, own)
+    made.__kwdefaults__ = call.__kwdefaults__
+    return made
+
+
+def _is_filled(cell: types.CellType) -> bool:
+    try:
+        return cell.cell_contents is not cell
+    except ValueError:  # named later
+        return False
 
 
 def short_name(dtype: torch.dtype) -> str:

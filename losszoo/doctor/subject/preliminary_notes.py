@@ -8,8 +8,10 @@ import torch
 from torch import Tensor
 
 from losszoo.common.seeding import seed_torch
+from losszoo.common.text import in_one_line
 from losszoo.creation import create
 from losszoo.doctor.subject.dtypes import in_dtype
+from losszoo.doctor.subject.global_settings import settings_kept
 from losszoo.doctor.subject.readiness import own_dtype
 from losszoo.doctor.subject.subject import Subject, evaluate
 from losszoo.losses.loss import Loss
@@ -35,7 +37,15 @@ def facts(subject: Subject) -> list[str]:
     other = evaluate(replace(subject, seed=subject.seed + 1), subject.leaves, gradients=False)
     if first.values is not None and other.values is not None and not _same(first.values, other.values):
         notes.append(f"{subject.target} draws random numbers: every call was seeded with {subject.seed}")
-    written = _written(subject)
+    exact = evaluate(subject, subject.leaves, torch.float64, gradients=False)
+    if exact.error is not None and first.error is None:
+        notes.append(
+            f"{subject.target} does not run in float64 ({in_one_line(exact.error)}): what float32 loses is not told"
+        )
+    with settings_kept() as changed:
+        written = _written(subject)
+    if changed:
+        notes.append(f"{subject.target} changes {', '.join(changed)} for the whole program: put back after every call")
     if written:
         notes.append(f"{subject.target} writes into {', '.join(written)}: every call was given a copy")
     return notes

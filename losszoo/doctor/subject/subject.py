@@ -16,6 +16,7 @@ from losszoo.common.seeding import seed_torch
 from losszoo.doctor.effort import Effort
 from losszoo.doctor.subject.answers import Taken, as_values
 from losszoo.doctor.subject.dtypes import computing_in, in_dtype
+from losszoo.doctor.subject.global_settings import settings_kept
 from losszoo.doctor.subject.resource_use import Use
 from losszoo.doctor.subject.trained_leaves import trained_leaves
 from losszoo.tracing.tape import Tape
@@ -239,7 +240,7 @@ def forward(
             tensor = source.clone()  # as from a network: no leaf, so a loss may write into it
         given.append(tensor.clone() if tensor.requires_grad is False else tensor)
     # A recorder is to see every operation, not a closed form of many.
-    with whole_matrix() if mode else contextlib.nullcontext(), mode or contextlib.nullcontext():
+    with settings_kept(), whole_matrix() if mode else contextlib.nullcontext(), mode or contextlib.nullcontext():
         answer = subject.answer(call, given)
     return as_values(answer, subject.taken), sources
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from losszoo.doctor.diagnosis.search import Failure, Search
-from losszoo.doctor.silent.lost_gradient import NUMBERS, has_derivative, why_lost
+from losszoo.doctor.silent.gradients.lost_gradient import NUMBERS, has_derivative, why_lost
 from losszoo.doctor.silent.recorded_call import Recording, recorded, tensors
 from losszoo.doctor.subject.subject import Leaves, Subject
 from losszoo.tracing.tape import Record

@@ -14,7 +14,7 @@ from losszoo.doctor.diagnosis.search import Failure, Search
 from losszoo.doctor.remedies.attempts import alike
 from losszoo.doctor.remedies.substituting import Key, Substituting
 from losszoo.doctor.remedies.writing import Remedy, Writing
-from losszoo.doctor.silent.two_arguments import Pair, pair_of
+from losszoo.doctor.silent.answers.two_arguments import Pair, pair_of
 from losszoo.doctor.subject.subject import Leaves, Subject, evaluate, record
 from losszoo.tracing.tape import Site
 

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from losszoo.doctor.diagnosis.search import Failure, Search
-from losszoo.doctor.remedies.right_backward import ADVICE, right_backward
-from losszoo.doctor.silent.custom_function import Slopes, exchanged, functions_of, slopes_of
+from losszoo.doctor.remedies.one_line.right_backward import ADVICE, right_backward
+from losszoo.doctor.silent.gradients.custom_function import Slopes, exchanged, functions_of, slopes_of
 from losszoo.doctor.silent.recorded_call import recorded
 from losszoo.doctor.subject.subject import Subject
 from losszoo.tracing.authors import Place

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from losszoo.doctor.remedies.one_site import OneSite
+from losszoo.doctor.remedies.one_line.one_site import OneSite
 from losszoo.doctor.remedies.writing import Remedy, Writing, written
 from losszoo.doctor.subject.subject import Leaves, Subject
 from losszoo.tracing.tape import Site

@@ -10,6 +10,7 @@ from functools import partial
 from types import FrameType, FunctionType, MethodType
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from losszoo.losses.introspection import positional_names
@@ -45,7 +46,9 @@ class Again:
         return dict(zip(self.names, self.inputs, strict=False))
 
 
-def loss_again(frame: FrameType, line: int, through_network: bool = False, whole: bool = False) -> Again | None:
+def loss_again(
+    frame: FrameType, line: int, through_network: bool = False, whole: bool = False, direct: bool = False
+) -> Again | None:
     """The loss that a line calls ``backward`` on; None where its statements cannot be told.
 
     Args:
@@ -53,14 +56,25 @@ def loss_again(frame: FrameType, line: int, through_network: bool = False, whole
         line: of it, with ``backward``.
         through_network: begin before the network, where its output is not finite.
         whole: take in statements that have made finite values too.
+        direct: take in the statement that makes the loss itself, though it calls the network.
     """
     found = _statement(frame, line)
     if found is None:
         return None
     before, statement, value = found
     scope = {**frame.f_globals, **frame.f_locals}
-    chosen = _slice(before, value, scope, through_network, whole)
+    chosen = _slice(before, value, scope, through_network, whole, direct)
     return _function(frame, chosen, statement, value, scope) if chosen is not None else None
+
+
+def ranks_wait() -> bool:
+    """Whether other processes take part in a call of the network, which one alone cannot repeat."""
+    return torch.distributed.is_available() and torch.distributed.is_initialized()
+
+
+def is_told(frame: FrameType, line: int) -> bool:
+    """Whether a line calls ``backward`` itself, so that the statements before it can be read."""
+    return _statement(frame, line) is not None
 
 
 def call_again(frame: FrameType, line: int) -> Again | None:
@@ -81,6 +95,8 @@ def call_again(frame: FrameType, line: int) -> Again | None:
     )
     parts = [value.func, *value.args, *(k.value for k in value.keywords)]
     if any(k.arg is None for k in value.keywords) or any(_loaded(part) & later for part in parts):
+        return None
+    if ranks_wait() and any(_is_network(part, scope) for part in (*value.args, *(k.value for k in value.keywords))):
         return None
     function, *given = (_evaluated(part, frame, scope) for part in parts)
     if not isinstance(function, FunctionType | MethodType | nn.Module):
@@ -170,7 +186,7 @@ def _of_backward(statement: ast.stmt, frame: FrameType) -> ast.expr | None:
 
 
 def _slice(
-    before: Sequence[ast.stmt], value: ast.expr, scope: dict[str, Any], through: bool, whole: bool
+    before: Sequence[ast.stmt], value: ast.expr, scope: dict[str, Any], through: bool, whole: bool, direct: bool
 ) -> list[ast.stmt] | None:
     """Those of the statements before that have made what is not finite, in their order."""
     wanted = {name for name in _loaded(value) if _is_wanted(scope.get(name), whole)}
@@ -179,7 +195,7 @@ def _slice(
     for statement in reversed(before):
         stored, loaded = _stored(statement), _loaded(statement)
         if stored & wanted:
-            if _is_network(statement, scope) and not through:
+            if _is_network(statement, scope) and not through and not (direct and not chosen and not later):
                 wanted -= stored
             elif _acts(statement) or any(isinstance(scope.get(name), Tensor) for name in loaded & later):
                 return None
@@ -222,7 +238,7 @@ def _acts(statement: ast.stmt) -> bool:
     return any(name in _ACTING for name in names)
 
 
-def _is_network(statement: ast.stmt, scope: dict[str, Any]) -> bool:
+def _is_network(statement: ast.AST, scope: dict[str, Any]) -> bool:
     """Whether a module with parameters is called in it."""
     for function in _called(statement):
         names = [n.id for n in ast.walk(function) if isinstance(n, ast.Name)]
@@ -242,6 +258,8 @@ def _function(
             if name not in made and isinstance(scope.get(name), Tensor):
                 free[name] = scope[name]
         made |= _stored(part) if isinstance(part, ast.stmt) else set()
+    if ranks_wait() and any(_is_network(part, scope) for part in (*chosen, value)):
+        return None
     returned = ast.copy_location(ast.Return(value), statement)
     arguments = ast.arguments([], [ast.arg(name) for name in free], None, [], [], None, [])
     body = [*chosen, returned]

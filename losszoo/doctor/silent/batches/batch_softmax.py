@@ -12,7 +12,7 @@ from losszoo.doctor.diagnosis.search import Failure, Search
 from losszoo.doctor.inputs.probes import select
 from losszoo.doctor.remedies.substituting import Key, Substituting
 from losszoo.doctor.remedies.writing import Remedy, Writing
-from losszoo.doctor.silent.two_arguments import scores_and_labels
+from losszoo.doctor.silent.answers.two_arguments import scores_and_labels
 from losszoo.doctor.subject.input_kinds import Leaf
 from losszoo.doctor.subject.subject import Leaves, Outcome, Subject, evaluate
 from losszoo.tracing.tape import Record

@@ -16,7 +16,7 @@ from typing import Any
 
 from losszoo.errors import UsageError
 
-_CODE = "import sys; from losszoo.watching.script_child import main; main()"
+_CODE = "import sys; from losszoo.watching.process.script_child import main; main()"
 _FORWARDED = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2) if sys.platform != "win32" else ()
 _BAD = 1
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from losszoo.doctor.remedies.one_site import OneSite
+from losszoo.doctor.remedies.one_line.one_site import OneSite
 from losszoo.doctor.remedies.writing import Remedy, Writing
 from losszoo.doctor.subject.subject import Subject, evaluate
 from losszoo.tracing.tape import Record

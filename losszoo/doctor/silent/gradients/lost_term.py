@@ -7,9 +7,9 @@ from functools import partial
 import torch
 
 from losszoo.doctor.diagnosis.search import Failure, Search
-from losszoo.doctor.remedies.keep_gradient import keep_gradient
-from losszoo.doctor.silent.lost_gradient import DETACHING, NUMBERS, cuts_of, why_lost
-from losszoo.doctor.silent.no_gradient import trains_another
+from losszoo.doctor.remedies.one_line.keep_gradient import keep_gradient
+from losszoo.doctor.silent.gradients.lost_gradient import DETACHING, NUMBERS, cuts_of, why_lost
+from losszoo.doctor.silent.gradients.no_gradient import trains_another
 from losszoo.doctor.silent.recorded_call import Recording, differs, moves, recorded, with_moved
 from losszoo.doctor.subject.input_kinds import Leaf, leaves_of
 from losszoo.doctor.subject.subject import Leaves, Subject, evaluate

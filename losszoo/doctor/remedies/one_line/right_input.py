@@ -6,7 +6,7 @@ from typing import Literal
 
 import torch
 
-from losszoo.doctor.remedies.one_site import OneSite
+from losszoo.doctor.remedies.one_line.one_site import OneSite
 from losszoo.doctor.remedies.writing import Remedy, Writing
 from losszoo.doctor.subject.subject import Leaves, Outcome, Subject, evaluate
 from losszoo.tracing.tape import Site

@@ -1,0 +1,1 @@
+"""Forms that are tried at one operation on one line, where no number is wrong."""

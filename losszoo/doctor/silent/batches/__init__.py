@@ -1,0 +1,1 @@
+"""Losses that mix the rows of a batch by mistake: told by trials of other batches."""

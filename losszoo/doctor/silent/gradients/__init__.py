@@ -1,0 +1,1 @@
+"""Gradients that do not arrive, or are not the derivative of the value."""

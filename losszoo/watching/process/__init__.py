@@ -1,0 +1,1 @@
+"""A script in a process of its own, and what that process tells."""
