@@ -11,8 +11,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from losszoo.doctor.remedies.logspace import RULES as TABLE
-from losszoo.doctor.remedies.logspace import log_of
+from losszoo.doctor.remedies.forms.logspace import RULES as TABLE
+from losszoo.doctor.remedies.forms.logspace import log_of
 from losszoo.doctor.remedies.spelling import SpelledTape, Spelling
 from losszoo.doctor.remedies.writing import Writing
 from losszoo.tracing.tape import Record, Site

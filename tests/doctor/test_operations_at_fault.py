@@ -116,6 +116,11 @@ def powers(a: Tensor, b: Tensor) -> Tensor:
     return 1 - (agreement**0.3).mean()  # culprit
 
 
+def phases(predicted: Tensor, clean: Tensor) -> Tensor:
+    turned = torch.angle(predicted) - torch.angle(clean)  # culprit
+    return turned.abs().mean()
+
+
 def spectrum_weight(images: Tensor, targets: Tensor) -> Tensor:
     size = torch.fft.fft2(images - targets).abs()
     weight = size / size.amax((-2, -1), keepdim=True)  # culprit
@@ -144,8 +149,68 @@ CASES: list[tuple[Callable[..., Tensor], tuple[Tensor, ...], str]] = [
     (mean_of_pairs, (normal(6), LABELS), "mean"),
     (mean_of_active, (normal(6, 3), normal(6, 3, seed=1), normal(6, 3, seed=2)), "div"),
     (powers, (normal(6, 4), normal(6, 4) + 0.1 * normal(6, 4, seed=1)), "pow"),
+    (phases, (torch.complex(normal(6), normal(6, seed=1)), torch.complex(normal(6, seed=2), normal(6))), "angle"),
     (spectrum_weight, (uniform(2, 4, 4), uniform(2, 4, 4, seed=1)), "div"),
 ]
+
+
+def magnitudes(predicted: Tensor, clean: Tensor) -> Tensor:
+    return (predicted.abs() - clean.abs()).square().mean()
+
+
+def complex_error(predicted: Tensor, clean: Tensor) -> Tensor:
+    return (predicted - clean).abs().square().mean() + (predicted.real - clean.real).abs().mean()
+
+
+def bounded_ratio(logprobs: Tensor, old_logprobs: Tensor, advantages: Tensor) -> Tensor:
+    ratio = (logprobs - old_logprobs).clamp(-20, 20).exp()
+    return -torch.min(ratio * advantages, ratio.clamp(0.8, 1.2) * advantages).mean()
+
+
+def at_least_one(errors: Tensor) -> Tensor:
+    return errors.square().topk(max(1, len(errors) // 4)).values.mean()
+
+
+def patient(logits: Tensor, targets: Tensor, frames: Tensor, lengths: Tensor) -> Tensor:
+    logp = logits.log_softmax(-1).transpose(0, 1)
+    return F.ctc_loss(logp, targets, frames, lengths, zero_infinity=True)
+
+
+def nuclear(a: Tensor) -> Tensor:
+    return torch.linalg.svd(a)[1].sum()
+
+
+def aligned_without_gradient(points: Tensor, targets: Tensor) -> Tensor:
+    u, _, v = torch.linalg.svd((points.mT @ targets).detach())
+    return (points @ (u @ v) - targets).square().mean()
+
+
+def largest_eigenvalue(a: Tensor) -> Tensor:
+    return torch.linalg.eigvalsh(a.mT @ a).sum()
+
+
+def bounded_policy(mean: Tensor, log_std: Tensor) -> Tensor:
+    return -Normal(mean, F.softplus(log_std) + 1e-3, validate_args=False).log_prob(ACTIONS).mean()
+
+
+COMPLEX = (torch.complex(normal(6), normal(6, seed=1)), torch.complex(normal(6, seed=2), normal(6, seed=3)))
+HEALTHY: list[tuple[Callable[..., Tensor], tuple[Tensor, ...]]] = [
+    (magnitudes, COMPLEX),
+    (complex_error, COMPLEX),
+    (bounded_ratio, (LOGPROBS + 0.1 * normal(6, 4), LOGPROBS, normal(6, 4, seed=1))),
+    (at_least_one, (normal(8),)),
+    (patient, SPEECH),
+    (nuclear, (normal(6, 3),)),
+    (aligned_without_gradient, (normal(6, 3), normal(6, 3, seed=1))),
+    (largest_eigenvalue, (normal(6, 3),)),
+    (bounded_policy, (normal(6, 2), normal(6, 2, seed=1))),
+]
+
+
+@pytest.mark.parametrize(("loss", "inputs"), [pytest.param(*case, id=case[0].__name__) for case in HEALTHY])
+def test_the_mended_forms_are_left_alone(loss: Callable[..., Tensor], inputs: tuple[Tensor, ...]) -> None:
+    numbers = ("nan-loss", "inf-loss", "nan-gradient", "inf-gradient")
+    assert [f for f in examine(loss, *inputs, effort=1500).findings if f.symptom in numbers] == []
 
 
 @pytest.mark.parametrize(("loss", "inputs", "op"), [pytest.param(*case, id=case[0].__name__) for case in CASES])

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from losszoo.doctor.remedies.logspace import is_one, operands
+from losszoo.doctor.remedies.forms.logspace import is_one, operands
 from losszoo.doctor.remedies.writing import Remedy, Writing
 from losszoo.tracing.tape import Record
 

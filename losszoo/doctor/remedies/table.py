@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from losszoo.doctor.remedies.forms.calls import apart, at_least_one, no_alignment, total_of_kept
+from losszoo.doctor.remedies.forms.logspace import logarithm, quotient
 from losszoo.doctor.remedies.forms.moments import deviation, dim_of, mean_or_zero, norm_scaled, variance
-from losszoo.doctor.remedies.logspace import logarithm, quotient
 from losszoo.doctor.remedies.writing import Make, Remedy, Writing, written
 
 
