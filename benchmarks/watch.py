@@ -17,7 +17,7 @@ from torch import nn
 
 import losszoo
 
-WARM, STEPS, ROUNDS = 30, 40, 25
+WARM, STEPS, ROUNDS = 24, 40, 15
 
 
 def mlp() -> tuple[nn.Module, Callable[[nn.Module], torch.Tensor]]:

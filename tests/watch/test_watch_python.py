@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -63,11 +64,11 @@ def test_everything_of_torch_is_put_back() -> None:
     assert seams() == before
 
 
-def test_a_non_finite_loss_is_explained_and_raised() -> None:
+def test_a_non_finite_loss_is_explained_and_raised(tmp_path: Path) -> None:
     said: list[str] = []
     with (
         pytest.raises(losszoo.NonFiniteError, match=r"inf-loss at test_watch_python\.py"),
-        losszoo.watch(tell=said.append),
+        losszoo.watch(tell=said.append, out=tmp_path),
     ):
         backward_of(torch.zeros(4, requires_grad=True))
     assert "log at test_watch_python.py" in said[0]
