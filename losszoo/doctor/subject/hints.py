@@ -50,6 +50,8 @@ def with_hints(subject: Subject) -> Subject:
     picking = None if isinstance(subject.call, Loss) else frozenset(hints.picking)
     nan, one = frozenset(hints.may_be_nan), subject.within_one | hints.within_one
     subject = replace(subject, trained=_without_targets(subject, hints.targets))
+    normalized = None if isinstance(subject.call, Loss) else _normalized(tape, received)
+    subject = replace(subject, normalized=normalized)
     return replace(subject, may_be_nan=nan, ignored=hints.ignored, within_one=one, picking=picking)
 
 
@@ -129,6 +131,23 @@ def _learn_from(tape: Tape, arguments: Sequence[Any], hints: Hints) -> None:
             hints.targets.add(target)
             if record.site.op in ("cross_entropy", "nll_loss") and kwargs.get("ignore_index", -100) != -100:
                 hints.ignored[target] = int(kwargs["ignore_index"])
+
+
+_NORMALIZING = ("softmax", "log_softmax", "logsumexp", "cross_entropy")
+
+
+def _normalized(tape: Tape, arguments: Sequence[Any]) -> frozenset[int]:
+    """The leaves from which such an operation gets its input, directly or through others."""
+    owners = {id(leaf): {i} for i, leaf in enumerate(arguments) if isinstance(leaf, Tensor)}
+    found = set[int]()
+    for record in tape.records:
+        operands = [x for x in tree_leaves((record.args, record.kwargs)) if isinstance(x, Tensor)]
+        made = set[int]().union(*(owners.get(id(x), ()) for x in operands))
+        if record.site.op in _NORMALIZING:
+            found |= owners.get(id(record.argument("input", 0)), set())
+        if isinstance(record.result, Tensor):
+            owners[id(record.result)] = made | owners.get(id(record.result), set())
+    return frozenset(found)
 
 
 def _compared_with(tape: Tape, arguments: Sequence[Any]) -> set[int]:
