@@ -36,6 +36,37 @@ def made_by_new(anchors: Tensor, others: Tensor) -> Tensor:
     return F.relu(wanted - far).mean()
 
 
+def distillation(out_s: Tensor, out_t: Tensor) -> Tensor:
+    """No gradient belongs to the teacher."""
+    return F.kl_div(F.log_softmax(out_s / 3, 1), F.softmax(out_t / 3, 1), reduction="batchmean")
+
+
+def distillation_of_any_names(ours: Tensor, theirs: Tensor) -> Tensor:
+    return F.kl_div(F.log_softmax(ours / 3, 1), F.softmax(theirs / 3, 1), reduction="batchmean")
+
+
+def soft_cross_entropy(ours: Tensor, theirs: Tensor) -> Tensor:
+    return -(F.softmax(theirs, 1) * F.log_softmax(ours, 1)).sum(1).mean()
+
+
+def scaled_by_history(history: Tensor, forecast: Tensor, future: Tensor) -> Tensor:
+    """The gradient of the forecast is right where the history is constant."""
+    scale = 1 / history.diff(dim=1).abs().mean(1, keepdim=True)
+    scale = torch.where(scale.isinf(), 0.0, scale)
+    return ((forecast - future.detach()).abs() * scale).mean()
+
+
+def exponential_deviance(eta: Tensor, duration: Tensor) -> Tensor:
+    """Overflows only where durations are tiny and predictions far too small at once."""
+    return (eta + duration * torch.exp(-eta)).mean()
+
+
+def one_against_all(logits: Tensor, labels: Tensor) -> Tensor:
+    """A sigmoid of each class: no class is excluded by -inf."""
+    hot = F.one_hot(labels, 4).float()
+    return F.binary_cross_entropy_with_logits(logits, hot) + 0.01 * logits.square().clamp(max=100).mean()
+
+
 TRIPLET = normal(8, 4), normal(8, 4, seed=1), normal(8, 4, seed=2)
 
 
@@ -46,6 +77,12 @@ TRIPLET = normal(8, 4), normal(8, 4, seed=1), normal(8, 4, seed=2)
         (F.triplet_margin_loss, TRIPLET),
         (crammer_singer, (normal(8, 4), LABELS)),
         (made_by_new, TRIPLET[:2]),
+        (one_against_all, (normal(8, 4), LABELS)),
+        (distillation, TRIPLET[:2]),
+        (distillation_of_any_names, TRIPLET[:2]),
+        (soft_cross_entropy, TRIPLET[:2]),
+        (scaled_by_history, TRIPLET),
+        (exponential_deviance, (normal(8), normal(8, seed=1).abs() + 0.5)),
     ],
 )
 def test_a_loss_that_is_used_everywhere_is_healthy(loss: Callable[..., Any], inputs: tuple[Tensor, ...]) -> None:

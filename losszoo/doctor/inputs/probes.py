@@ -24,6 +24,8 @@ from losszoo.losses.signatures.signature import EdgeCase
 _MOST_PAIRS = 1500
 # Of the numbers in a pair of changes.
 _LARGEST = 500.0
+# No training meets a tensor as large as the first beside another as small as the second.
+_HUGE, _TINY = 50.0, 1e-3
 
 
 @dataclass(frozen=True)
@@ -195,11 +197,24 @@ def is_separable(subject: Subject, leaf: Leaf) -> bool:
 def _pairs(subject: Subject, edits: Sequence[_Edit]) -> Iterator[Probe]:
     """Two changes of different tensors at once; two huge ones occur in no training."""
     edits = [edit for edit in edits if not edit.tensor.is_floating_point() or _largest(edit.tensor) <= _LARGEST]
-    pairs = [(a, b) for a, b in itertools.combinations(edits, 2) if a.index != b.index and not _contradict(a, b)]
+    pairs = [(a, b) for a, b in itertools.combinations(edits, 2) if a.index != b.index and _go_together(a, b)]
     if len(pairs) > _MOST_PAIRS:
         # Spread over all changes rather than over those of the first tensors.
         pairs = random.Random(subject.seed).sample(pairs, _MOST_PAIRS)
     yield from (_apply(subject, a, b) for a, b in pairs)
+
+
+def _go_together(first: _Edit, second: _Edit) -> bool:
+    return not _contradict(first, second) and not _are_extremes(first, second)
+
+
+def _are_extremes(first: _Edit, second: _Edit) -> bool:
+    """Whether one is huge and the other tiny; a 0 is an answer unless it only closes the domain."""
+    if not (first.tensor.is_floating_point() and second.tensor.is_floating_point()):
+        return False
+    small, large = sorted((first, second), key=lambda edit: _largest(edit.tensor))
+    tiny = 0 < _largest(small.tensor) < _TINY or Tag.EDGE in small.tags
+    return tiny and _largest(large.tensor) > _HUGE
 
 
 def _contradict(first: _Edit, second: _Edit) -> bool:

@@ -58,6 +58,8 @@ def copies_of(leaf: Leaf, other: Leaf) -> Iterator[Change]:
     nearly = Change("nearly", y.to(x.dtype) * (1 + 1e-5), frozenset({Tag.NEARLY}))
     for label, tensor, tags in (Change("equal to", y), Change("the opposite of", opposite), nearly):
         if leaf.legal(tensor):
+            if leaf.kind == "positive" and bool((tensor == 0).any()):
+                tags |= {Tag.EDGE}
             yield Change(f"{leaf.name} {label} {other.name}", tensor.to(x.dtype), tags)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -45,10 +45,13 @@ def with_hints(subject: Subject) -> Subject:
         return subject
     _learn_from(tape, received, hints)
     _learn_picking(tape, received, hints)
+    hints.targets |= _compared_with(tape, received)
     _from_parameters(subject, hints)
     picking = None if isinstance(subject.call, Loss) else frozenset(hints.picking)
     nan, one = frozenset(hints.may_be_nan), subject.within_one | hints.within_one
     subject = replace(subject, trained=_without_targets(subject, hints.targets))
+    normalized = None if isinstance(subject.call, Loss) else _normalized(tape, received)
+    subject = replace(subject, normalized=normalized)
     return replace(subject, may_be_nan=nan, ignored=hints.ignored, within_one=one, picking=picking)
 
 
@@ -128,6 +131,57 @@ def _learn_from(tape: Tape, arguments: Sequence[Any], hints: Hints) -> None:
             hints.targets.add(target)
             if record.site.op in ("cross_entropy", "nll_loss") and kwargs.get("ignore_index", -100) != -100:
                 hints.ignored[target] = int(kwargs["ignore_index"])
+
+
+_NORMALIZING = ("softmax", "log_softmax", "logsumexp", "cross_entropy")
+
+
+def _normalized(tape: Tape, arguments: Sequence[Any]) -> frozenset[int]:
+    """The leaves from which such an operation gets its input, directly or through others."""
+    owners = {id(leaf): {i} for i, leaf in enumerate(arguments) if isinstance(leaf, Tensor)}
+    found = set[int]()
+    for record in tape.records:
+        operands = [x for x in tree_leaves((record.args, record.kwargs)) if isinstance(x, Tensor)]
+        made = set[int]().union(*(owners.get(id(x), ()) for x in operands))
+        if record.site.op in _NORMALIZING:
+            found |= owners.get(id(record.argument("input", 0)), set())
+        if isinstance(record.result, Tensor):
+            owners[id(record.result)] = made | owners.get(id(record.result), set())
+    return frozenset(found)
+
+
+def _compared_with(tape: Tape, arguments: Sequence[Any]) -> set[int]:
+    """The leaves that reach the loss only as targets, or through a softmax that weighs log-probabilities."""
+    owners = {id(leaf): {i} for i, leaf in enumerate(arguments) if isinstance(leaf, Tensor)}
+    makers: dict[int, str] = {}
+    targets, consumed, results = set[int](), set[int](), dict[int, set[int]]()
+    for record in tape.records:
+        operands = [x for x in tree_leaves((record.args, record.kwargs)) if isinstance(x, Tensor)]
+        target = _target_of(record, operands, owners, makers)
+        found = set[int]().union(*(owners.get(id(x), ()) for x in operands if x is not target))
+        if target is not None:
+            targets |= owners.get(id(target), set())
+        consumed |= {id(x) for x in operands if x is not record.result}
+        if isinstance(record.result, Tensor):
+            makers[id(record.result)] = record.site.op
+            owners[id(record.result)] = results[id(record.result)] = found | owners.get(id(record.result), set())
+    reaching = (found for made, found in results.items() if made not in consumed)
+    return targets.difference(*reaching)
+
+
+def _target_of(
+    record: Record, operands: Sequence[Tensor], owners: Mapping[int, set[int]], makers: Mapping[int, str]
+) -> Tensor | None:
+    """What an operation compares its other operand with, where the two come from different leaves."""
+    if record.site.op == "kl_div":
+        target = record.argument("target", 1)
+        return target if isinstance(target, Tensor) else None
+    if record.site.op == "mul" and len(operands) == 2:
+        for weight, other in (operands, operands[::-1]):
+            apart = not owners.get(id(weight), set()) & owners.get(id(other), set())
+            if apart and makers.get(id(weight)) == "softmax" and makers.get(id(other)) == "log_softmax":
+                return weight
+    return None
 
 
 _PICKING = ("gather", "cross_entropy", "nll_loss", "getitem", "one_hot", "scatter", "index_select", "multi_margin_loss")

@@ -74,7 +74,10 @@ def leaves_of(subject: Subject) -> list[Leaf]:
         for index, (name, tensor) in enumerate(zip(owners, subject.leaves, strict=True))
         if isinstance(tensor, Tensor)
     ]
-    return [_with_classes(leaf, leaves, subject.picking) for leaf in leaves]
+    leaves = [_with_classes(leaf, leaves, subject.picking) for leaf in leaves]
+    # A sigmoid of each score excludes none.
+    normalized = subject.normalized
+    return [replace(x, logits=x.logits and (normalized is None or x.index in normalized)) for x in leaves]
 
 
 def _leaf(subject: Subject, index: int, name: str, tensor: Tensor) -> Leaf:

@@ -82,6 +82,7 @@ class Subject:
         ignored: labels that the loss leaves out, by leaf.
         within_one: leaves that the loss uses as no larger than 1.
         picking: leaves of whole numbers that pick among classes; None where that is not known.
+        normalized: leaves that a softmax or a logsumexp goes over; None where that is not known.
         remarks: what is worth knowing of how it is called.
         effort: what every call is counted in; None counts none.
         use: what a call takes; None where it is not known, and a call counts as one.
@@ -105,6 +106,7 @@ class Subject:
     ignored: Mapping[int, int] = field(default_factory=dict)
     within_one: frozenset[int] = frozenset()
     picking: frozenset[int] | None = None
+    normalized: frozenset[int] | None = None
     remarks: tuple[str, ...] = ()
     effort: Effort | None = None
     use: Use | None = None

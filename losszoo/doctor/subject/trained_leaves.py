@@ -15,7 +15,7 @@ from losszoo.losses.signatures import TABLE
 # Names under which people pass what is not trained, whatever else the name says.
 _DATA = (
     *("target", "label", "truth", "true", "reference", "teacher", "annotation", "groundtruth", "frozen", "momentum"),
-    *("duration", "relevance", "advantage", "reward"),
+    *("duration", "relevance", "advantage", "reward", "insample", "history"),
 )
 _DATA_WORDS = (
     *("gt", "ref", "old", "tgt", "ema", "actual", "expected", "clean", "rel", "grade", "grades", "counts"),
@@ -47,7 +47,8 @@ def trained_leaves(inputs: Sequence[Any], names: Sequence[str], signature: str) 
         owners = [index for index, value in enumerate(inputs) for _ in tree_leaves(value)]
         return tuple(i for i in floating if owners[i] in TABLE[signature].trained)
     words = leaf_names(inputs, names)
-    chosen = [i for i in floating if not is_given(words[i]) and not _is_bits(leaves[i])]
+    chosen = [i for i in floating if not is_given(words[i]) and not _is_teacher(words[i], words)]
+    chosen = [i for i in chosen if not _is_bits(leaves[i])]
     chosen = [i for i in chosen if not _are_grades(leaves[i])] or chosen
     # Of two distributions the second is what the first is compared with.
     chosen = [i for i in chosen if i == chosen[0] or not _is_distribution(leaves[i])]
@@ -82,6 +83,11 @@ def is_given(name: str) -> bool:
     if plain in _DATA_WHOLE or any(word in plain for word in _DATA) or any(word in _DATA_WORDS for word in words):
         return True
     return not any(word in plain for word in _MODEL) and any(word in plain for word in _MOSTLY_DATA)
+
+
+def _is_teacher(name: str, names: Sequence[str]) -> bool:
+    """Whether it is the ``_t`` beside an ``_s`` of the same name: a teacher's and its student's."""
+    return name.endswith("_t") and f"{name[:-2]}_s" in names
 
 
 def _is_bits(x: Tensor) -> bool:
