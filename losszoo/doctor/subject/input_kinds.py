@@ -74,7 +74,9 @@ def leaves_of(subject: Subject) -> list[Leaf]:
         for index, (name, tensor) in enumerate(zip(owners, subject.leaves, strict=True))
         if isinstance(tensor, Tensor)
     ]
-    return [_with_classes(leaf, leaves, subject.picking) for leaf in leaves]
+    leaves = [_with_classes(leaf, leaves, subject.picking) for leaf in leaves]
+    infinite = subject.may_be_infinite
+    return [replace(x, logits=True) if x.index in infinite and x.kind == "real" else x for x in leaves]
 
 
 def _leaf(subject: Subject, index: int, name: str, tensor: Tensor) -> Leaf:
