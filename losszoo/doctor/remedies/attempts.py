@@ -134,7 +134,8 @@ def _last_digits(failure: Failure, truth: Outcome) -> list[float]:
     step = 4 * torch.finfo(failure.dtype).eps
     leaves = [*failure.leaves]
     for index in failure.subject.trained:
-        x = leaves[index].double()
+        x = leaves[index]
+        x = x.to(torch.complex128) if x.is_complex() else x.double()
         # Towards 0, by more and less: a probability stays one, and not all differences stay as they are.
         uneven = torch.arange(x.numel(), dtype=torch.float64).cos().square().reshape(x.shape)
         leaves[index] = x * (1 - step * uneven)
@@ -150,7 +151,7 @@ def _moved(a: Tensor | None, b: Tensor | None) -> float:
     """The mean square difference's root; none where one has no number."""
     if a is None or b is None or a.shape != b.shape or not a.numel():
         return 0.0
-    distance = float((a - b).square().mean().sqrt())
+    distance = float((a - b).abs().square().mean().sqrt())
     return distance if math.isfinite(distance) else 0.0
 
 
