@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from examining import examine
 from sick_losses import normal, subject_of
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -108,3 +109,44 @@ def test_labels_that_are_compared_with_each_other_hide_none() -> None:
         return torch.tensor([0.5, -0.3, 0.1]), torch.tensor([3, 1, 2])
 
     assert losszoo.examine(risk_set, example=example).verdict == "healthy"
+
+
+def without_infinities(student: Tensor, teacher: Tensor, labels: Tensor) -> Tensor:
+    excluded = student.isinf() | teacher.isinf()
+    parts = student.softmax(1) * (student.log_softmax(1) - teacher.log_softmax(1))
+    return (parts.masked_fill(excluded, 0.0).sum(1) * (labels != -100)).mean()
+
+
+def where_it_is_finite(student: Tensor, teacher: Tensor, labels: Tensor) -> Tensor:
+    parts = student.softmax(1) * (student.log_softmax(1) - teacher.log_softmax(1))
+    return (torch.where(~torch.isneginf(student), parts, 0.0).sum(1) * (labels != -100)).mean()
+
+
+def refuses_infinities(student: Tensor, teacher: Tensor, labels: Tensor) -> Tensor:
+    if student.isinf().any():
+        raise ValueError("infinite scores")
+    parts = student.softmax(1) * (student.log_softmax(1) - teacher.log_softmax(1))
+    return (parts.sum(1) * (labels != -100)).mean()
+
+
+def filled_before(student: Tensor, teacher: Tensor, labels: Tensor) -> Tensor:
+    logs = student.log_softmax(1)
+    logs = logs.masked_fill(student.isinf(), 0.0)
+    return (
+        logs.exp() * (logs - teacher.log_softmax(1)).masked_fill(student.isinf(), 0.0) * (labels != -100)[:, None]
+    ).mean()
+
+
+DISTILLED = (normal(6, 5), normal(6, 5, seed=1), LABELS)
+
+
+@pytest.mark.parametrize("loss", [without_infinities, where_it_is_finite])
+def test_who_fills_infinities_gets_them(loss: Loss) -> None:
+    """The value is finite, and the gradient that is 0 at the filled places meets log 0."""
+    found = examine(loss, *DISTILLED, effort=1500).findings
+    assert "nan-gradient" in [f.symptom for f in found]
+
+
+@pytest.mark.parametrize("loss", [refuses_infinities, filled_before])
+def test_who_refuses_infinities_or_fills_them_in_time_is_healthy(loss: Loss) -> None:
+    assert not examine(loss, *DISTILLED, effort=1500).findings

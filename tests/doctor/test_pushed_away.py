@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from collection.case import Inputs, binary, classes, normal, uniform
 from examining import examine
 from healthy_silent import VANISHING
+from silently import line_of
 from torch import Tensor
 
 from losszoo.doctor.diagnosis.pushed_away import vanished_when_pushed
@@ -175,3 +176,17 @@ def pushed(loss: Loss, inputs: Inputs) -> tuple[list[Any], list[str]]:
     notes: list[str] = []
     ((_, subject),) = subjects_of(loss, None, None, inputs, 0)
     return list(vanished_when_pushed(subject, Effort(), notes.append)), notes
+
+
+def test_an_epsilon_beside_a_large_number_is_not_blamed_for_another() -> None:
+    """The sum up to all classes is 1 or more, and what is left of it may be 0: only the second epsilon swallows."""
+
+    def survival(scores: Tensor, durations: Tensor) -> Tensor:
+        sums = (scores - scores.amax(1, keepdim=True).detach()).exp().cumsum(1)
+        whole = torch.log(sums[:, -1].relu() + 1e-7)
+        rest = (sums[:, -1] - sums.gather(1, durations[:, None])[:, 0]).relu()
+        return (whole - torch.log(rest + 1e-7)).mean()
+
+    lines = {f.source for f in examine(survival, normal(8, 5), classes(8, 4), effort=SOME).findings}
+    assert line_of(survival, "rest + 1e-7") in lines
+    assert line_of(survival, "whole =") not in lines

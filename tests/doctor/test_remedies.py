@@ -225,6 +225,28 @@ def test_a_remedy_that_is_finite_and_wrong_there_is_not_verified(monkeypatch: py
     assert try_remedies(far, Effort()).verified is False
 
 
+def test_one_wrong_row_among_many_right_ones_is_no_cure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The true loss of the first row is 180 and the clamp gives 86: 0.6 % of the mean of 200 rows of 80."""
+    monkeypatch.setattr(proposals, "FORMS", wrong(table.LOG_ABOVE_TINY.make))
+    monkeypatch.setattr(proposals, "REWRITES", {})
+
+    def loss(x: Tensor) -> Tensor:
+        return -torch.log(x.softmax(1)[:, 0]).mean()
+
+    failure = failure_of(loss, (normal(6, 3),), (torch.tensor([[0.0, 200.0, 0.0]]),))
+    rows = torch.tensor([[0.0, 180.0, 0.0]] + 200 * [[0.0, 80.0, 0.0]])
+    far = Failure(failure.subject, "", "inf-loss", failure.dtype, [rows], failure.blame)
+    assert try_remedies(far, Effort()).verified is False
+
+
+def test_what_cancels_in_the_truth_too_does_not_refuse_a_cure() -> None:
+    """The true value is log 2, a difference of two numbers of 3e6 whose last digit is 0.25."""
+    failure = failure_of(
+        lambda x: (torch.log(x.exp().sum(1)) - x[:, 0]).mean(), (normal(6, 2),), (torch.full((6, 2), 3e6),)
+    )
+    assert try_remedies(failure, Effort()).verified is True
+
+
 @pytest.mark.parametrize("make", [lambda w: None, lambda w: "1 / 0"])
 def test_what_does_not_apply_is_not_tried(make: Make, only: Callable[[Make], None]) -> None:
     only(make)

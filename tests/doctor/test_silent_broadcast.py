@@ -107,7 +107,63 @@ def test_beside_a_term_that_is_paired_it_is_a_note() -> None:
     assert "all pairs of two inputs" in noted(half, COLUMN, ROW)
 
 
+def masks_of_a_column(scores: Tensor, labels: Tensor) -> Tensor:
+    column = labels.unsqueeze(1)
+    positive = (column == 1).to(scores.dtype) * (1 - scores.sigmoid()).square()
+    negative = (column == 0).to(scores.dtype) * scores.sigmoid().square()
+    return -(positive * F.logsigmoid(scores) + negative * F.logsigmoid(-scores)).mean()
+
+
+def column_of_bits(scores: Tensor, labels: Tensor) -> Tensor:
+    error = labels[:, None] * F.softplus(-scores)
+    return error.sum() / len(scores)
+
+
+def one_minus_column(scores: Tensor, labels: Tensor) -> Tensor:
+    away = (1 - labels.view(-1, 1)) * F.softplus(scores)
+    return away.sum(1).mean()
+
+
+@pytest.mark.parametrize(
+    ("loss", "labels", "line"),
+    [
+        (masks_of_a_column, classes(8, 2), "positive ="),
+        (column_of_bits, binary(8), "error ="),
+        (one_minus_column, binary(8), "away ="),
+    ],
+)
+def test_a_column_of_labels_that_meets_a_row_of_scores(loss: Callable[..., Any], labels: Tensor, line: str) -> None:
+    (finding,) = told(loss, ROW, labels, symptom="broadcast")
+    assert (finding.op, finding.source) == ("mul", line_of(loss, line))
+    assert "makes (8, 8) of (8, 1) and (8,)" in finding.cause
+
+
 # Healthy.
+def pairs_by_bits(scores: Tensor, labels: Tensor) -> Tensor:
+    both = labels[:, None] * (1 - labels)
+    return (both * F.softplus(scores - scores[:, None])).sum() / both.sum()
+
+
+def signed_pairs(scores: Tensor, labels: Tensor) -> Tensor:
+    return F.softplus(-(2 * labels[:, None] - 1) * scores).mean()
+
+
+def gated_maximum(scores: Tensor, labels: Tensor) -> Tensor:
+    return (labels[:, None] * scores).logsumexp(1).mean()
+
+
+def paired_columns(scores: Tensor, labels: Tensor) -> Tensor:
+    return (labels[:, None] * F.softplus(-scores[:, None])).mean()
+
+
+def weight_times_pairs(scores: Tensor, labels: Tensor) -> Tensor:
+    return (labels[:, None] * scores * (scores[:, None] - scores).abs()).mean()
+
+
+def outer_of_scores(first: Tensor, second: Tensor) -> Tensor:
+    return (first[:, None] * second).mean()
+
+
 def quantiles(predictions: Tensor, targets: Tensor) -> Tensor:
     q = torch.linspace(0.1, 0.9, predictions.shape[1], dtype=predictions.dtype)
     error = targets[:, None] - predictions
@@ -216,6 +272,12 @@ CONTROLS: list[tuple[Callable[..., Any], tuple[Any, ...]]] = [
     (own_pairs, (COLUMN,)),
     (wasserstein, (ROW, normal(8))),
     (reshaped, (ROW, normal(8))),
+    (pairs_by_bits, (ROW, binary(8))),
+    (signed_pairs, (ROW, binary(8))),
+    (gated_maximum, (ROW, binary(8))),
+    (paired_columns, (ROW, binary(8))),
+    (weight_times_pairs, (ROW, binary(8))),
+    (outer_of_scores, (ROW, normal(8))),
     (squared, (normal(1, 1), normal(1))),
     (squared, (COLUMN, torch.tensor(0.5))),
 ]

@@ -22,6 +22,8 @@ from losszoo.tracing.tape import Record, Tape
 _PULLS = 1e-2
 # Less than this share of the true gradient is left by an epsilon; the rest is lost to saturation.
 _MOST = 0.5
+# Without the bound that takes it there is so much more gradient; of a number beside which it is nothing, the same.
+_MORE = 2.0
 # Bounds from here on keep exp and its kin finite: no ordinary number comes near them.
 _FAR = 10.0
 # An epsilon inside a logarithm makes a loss some times as large as it is ordinarily, not a hundred times.
@@ -108,7 +110,8 @@ def _explained(subject: Subject, push: Push, mode: Relaxed, note: Callable[[str]
         truth = _Truth(frozenset([key]))
         outcome, _ = truth.of(subject, push.probe.leaves)
         made = next((r for r in tape.records if (r.site.op, r.site.source) == key), None)
-        if made is None or not bool(_lost(subject, push, outcome).any()):
+        more = _back(subject, push, outcome) > _MORE * _back(subject, push, bare)
+        if made is None or not bool((_lost(subject, push, outcome) & more).any()):
             continue
         if why == "swallowed" and _is_loud(subject, push):
             continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -124,7 +125,34 @@ def cures(failure: Failure, kin: Kin, attempt: Attempt) -> bool:
     if symptom_of(truth) is not None:
         truth, found = replace(truth, gradients=()), replace(found, gradients=())
     usual = abs(kin.first.wide.total) if kin.first is not None else 0.0
-    return alike(truth, found, 0.1, slack=_SLACK * usual)
+    same = _SAME if failure.dtype.itemsize >= 4 else _SAME_IN_HALF
+    return alike(truth, found, same, slack=[_SLACK * usual + digits for digits in _last_digits(failure, truth)])
+
+
+def _last_digits(failure: Failure, truth: Outcome) -> list[float]:
+    """How far the true numbers move where the last digit of the inputs does: what cancels leaves no more of them."""
+    step = 4 * torch.finfo(failure.dtype).eps
+    leaves = [*failure.leaves]
+    for index in failure.subject.trained:
+        x = leaves[index]
+        x = x.to(torch.complex128) if x.is_complex() else x.double()
+        # Towards 0, by more and less: a probability stays one, and not all differences stay as they are.
+        uneven = torch.arange(x.numel(), dtype=torch.float64).cos().square().reshape(x.shape)
+        leaves[index] = x * (1 - step * uneven)
+    moved = evaluate(failure.subject, leaves, torch.float64)
+    if moved.values is None:
+        return [0.0] * (1 + len(truth.gradients))
+    pairs = [(moved.values, truth.values), *zip(moved.gradients, truth.gradients, strict=False)]
+    rest = [0.0] * (1 + len(truth.gradients) - len(pairs))
+    return [_moved(a, b) for a, b in pairs] + rest
+
+
+def _moved(a: Tensor | None, b: Tensor | None) -> float:
+    """The mean square difference's root; none where one has no number."""
+    if a is None or b is None or a.shape != b.shape or not a.numel():
+        return 0.0
+    distance = float((a - b).abs().square().mean().sqrt())
+    return distance if math.isfinite(distance) else 0.0
 
 
 def _held(truth: Outcome, found: Outcome, dtype: torch.dtype) -> tuple[Outcome, Outcome]:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from losszoo.doctor.diagnosis.search import Failure, Search
 from losszoo.doctor.remedies.one_line.pair_up import pair_up, rolled_rows, surplus_dim
+from losszoo.doctor.silent.averaged_pairs import has_only_averages
 from losszoo.doctor.silent.recorded_call import Recording, differs, recorded, tensors
 from losszoo.doctor.subject.subject import Leaves, Subject, evaluate
 from losszoo.tracing.tape import Record
@@ -32,6 +33,9 @@ def look_for_lost_pairing(subject: Subject, search: Search) -> None:
         if (pair := _all_pairs(record)) is None:
             continue
         origins = [_origin(recording, x, record) for x in pair]
+        if None in origins and has_only_averages(subject, recording, record, pair):
+            search.add(_of_averages(subject, record))
+            return
         if None in origins or not all(origins) or (origins[0] or set()) & (origins[1] or set()):
             continue
         _tell(subject, search, recording, record, pair, origins[1] or set())
@@ -109,6 +113,22 @@ def _tell(
         trial=partial(pair_up, subject, record.site, longer is record.args[0], others),
     )
     search.add(failure)
+
+
+def _of_averages(subject: Subject, record: Record) -> Failure:
+    """Without a trial: there may be several such products, and one line mends them all, where the shape is made."""
+    first, second = (tuple(x.shape) for x in record.args[:2])
+    cause = (
+        f"mul makes {tuple(record.result.shape)} of {first} and {second}: each is multiplied with all, and only the "
+        "averages of the two count"
+    )
+    said = (cause, "give both one shape: leave out what makes the column, or make one of the other too")
+    return Failure(
+        *(subject, "ordinary input", "broadcast", torch.float32, subject.leaves, None),
+        shows=lambda leaves: _is_seen(leaves, subject) and all(map(torch.equal, leaves, subject.leaves)),
+        said=said,
+        site=record.site,
+    )
 
 
 def _is_seen(leaves: Leaves, subject: Subject) -> bool:

@@ -23,6 +23,7 @@ class Hints:
 
     Args:
         may_be_nan: leaves that the loss itself looks at for NaN.
+        may_be_infinite: leaves whose infinities the loss itself looks for and replaces something there.
         ignored: labels that the loss leaves out, by leaf.
         within_one: leaves that the loss uses as no larger than 1: it takes 1 - p, clamps there, or asks for an angle.
         picking: leaves of whole numbers by which the loss picks among others.
@@ -30,6 +31,7 @@ class Hints:
     """
 
     may_be_nan: set[int] = field(default_factory=set)
+    may_be_infinite: set[int] = field(default_factory=set)
     ignored: dict[int, int] = field(default_factory=dict)
     within_one: set[int] = field(default_factory=set)
     picking: set[int] = field(default_factory=set)
@@ -46,12 +48,14 @@ def with_hints(subject: Subject) -> Subject:
     _learn_from(tape, received, hints)
     _learn_picking(tape, received, hints)
     hints.targets |= _compared_with(tape, received)
+    _learn_infinite(tape, received, hints)
     _from_parameters(subject, hints)
     picking = None if isinstance(subject.call, Loss) else frozenset(hints.picking)
     nan, one = frozenset(hints.may_be_nan), subject.within_one | hints.within_one
     subject = replace(subject, trained=_without_targets(subject, hints.targets))
     normalized = None if isinstance(subject.call, Loss) else _normalized(tape, received)
     subject = replace(subject, normalized=normalized)
+    subject = replace(subject, may_be_infinite=frozenset(hints.may_be_infinite))
     return replace(subject, may_be_nan=nan, ignored=hints.ignored, within_one=one, picking=picking)
 
 
@@ -197,6 +201,24 @@ def _learn_picking(tape: Tape, arguments: Sequence[Any], hints: Hints) -> None:
         hints.picking |= {leaf for place, leaf in known if picks and (place > 0 or record.site.op == "one_hot")}
         if known and isinstance(record.result, Tensor) and is_whole(record.result):
             index[id(record.result)] = known[0][1]
+
+
+def _learn_infinite(tape: Tape, arguments: Sequence[Any], hints: Hints) -> None:
+    """Follow masks of infinities to where they are filled; who only asks whether there is one expects none."""
+    index = {id(x): {i} for i, x in enumerate(arguments) if isinstance(x, Tensor)}
+    masks: dict[int, set[int]] = {}
+    for record in tape.records:
+        operands = [x for x in tree_leaves((record.args, record.kwargs)) if isinstance(x, Tensor)]
+        if record.site.op in ("isinf", "isneginf"):
+            masks[id(record.result)] = index.get(id(operands[0]), set())
+            continue
+        of = set[int]().union(*(masks.get(id(x), set()) for x in operands))
+        if record.site.op in ("masked_fill", "where"):
+            hints.may_be_infinite |= of
+        elif of and isinstance(record.result, Tensor) and record.result.shape == operands[0].shape:
+            masks[id(record.result)] = of
+        elif record.site.op in _KEEPING and operands:
+            index[id(record.result)] = index.get(id(operands[0]), set())
 
 
 def is_whole(x: Tensor) -> bool:

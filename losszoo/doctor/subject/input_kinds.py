@@ -75,9 +75,10 @@ def leaves_of(subject: Subject) -> list[Leaf]:
         if isinstance(tensor, Tensor)
     ]
     leaves = [_with_classes(leaf, leaves, subject.picking) for leaf in leaves]
-    # A sigmoid of each score excludes none.
-    normalized = subject.normalized
-    return [replace(x, logits=x.logits and (normalized is None or x.index in normalized)) for x in leaves]
+    # A sigmoid of each score excludes none, unless the loss itself looks for infinities.
+    normalized, infinite = subject.normalized, subject.may_be_infinite
+    leaves = [replace(x, logits=x.logits and (normalized is None or x.index in normalized)) for x in leaves]
+    return [replace(x, logits=True) if x.index in infinite and x.kind == "real" else x for x in leaves]
 
 
 def _leaf(subject: Subject, index: int, name: str, tensor: Tensor) -> Leaf:

@@ -79,6 +79,7 @@ class Subject:
         leaves: the tensors and plain values of the inputs.
         tree: their nesting.
         may_be_nan: leaves that the loss itself looks at for NaN.
+        may_be_infinite: leaves whose infinities the loss itself fills.
         ignored: labels that the loss leaves out, by leaf.
         within_one: leaves that the loss uses as no larger than 1.
         picking: leaves of whole numbers that pick among classes; None where that is not known.
@@ -103,6 +104,7 @@ class Subject:
     leaves: Leaves = field(default_factory=list)
     tree: TreeSpec | None = None
     may_be_nan: frozenset[int] = frozenset()
+    may_be_infinite: frozenset[int] = frozenset()
     ignored: Mapping[int, int] = field(default_factory=dict)
     within_one: frozenset[int] = frozenset()
     picking: frozenset[int] | None = None
