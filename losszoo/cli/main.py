@@ -103,7 +103,7 @@ def main() -> None:
     losszoo predict RUN_DIR new.csv               new rows by the model of a run
     losszoo report comparisons                    many runs on one page
     losszoo doctor my_loss.py:MyLoss              where it breaks, and a remedy
-    losszoo watch train.py                        what is wrong in a training script
+    losszoo watch train.py                        what is wrong in its training
     losszoo bench nca --sizes 1024,8192           time and memory beside its peers
 
     Exit codes: 0 fine; 1 the answer is bad (a run was stopped by its guard or interrupted, a loss is sick); 2 there is

@@ -85,7 +85,7 @@ def test_a_loss_of_maps_is_not_blamed_for_labels(wrapped: bool) -> None:
 def test_a_true_infinity_is_a_note() -> None:
     found = losszoo.examine(
         lambda logits, targets: nn.functional.cross_entropy(logits, targets),
-        example=lambda: (normal(6, 3), LABELS),
+        example=lambda: (normal(6, 3).index_put((torch.tensor(0), torch.tensor(2)), torch.tensor(-torch.inf)), LABELS),
         budget=LONG,
     )
     assert found.findings == ()

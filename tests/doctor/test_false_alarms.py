@@ -51,3 +51,11 @@ TRIPLET = normal(8, 4), normal(8, 4, seed=1), normal(8, 4, seed=2)
 def test_a_loss_that_is_used_everywhere_is_healthy(loss: Callable[..., Any], inputs: tuple[Tensor, ...]) -> None:
     found = examine(loss, *inputs)
     assert (found.verdict, found.findings) == ("healthy", ())
+
+
+def test_logits_that_exclude_classes_are_scaled_without_them() -> None:
+    """The mean and the largest size of logits that hold -inf are those of the others."""
+    logits = normal(8, 4).index_put((torch.arange(4), torch.tensor([1, 2, 3, 0])), torch.tensor(-torch.inf))
+    found = examine(F.cross_entropy, logits, LABELS)
+    assert (found.verdict, found.findings) == ("healthy", ())
+    assert found.range["float32"] > 1e4

@@ -38,7 +38,7 @@ class _Script(click.Command):
 def command(
     script: str, arguments: tuple[str, ...], on_nonfinite: str, out: str, html: str | None, as_json: bool
 ) -> None:
-    """Run a training script unchanged, and say what is wrong in it while it runs.
+    """Run a training script, and say what is wrong in its training.
 
     Options of losszoo stand before SCRIPT; what follows it is for the script. Where a loss or a gradient is not finite,
     the doctor diagnoses that loss on that batch: operation, line, smallest input, remedy.

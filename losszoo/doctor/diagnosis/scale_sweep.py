@@ -122,9 +122,10 @@ def _strip(subject: Subject, swept: _Swept, dtype: torch.dtype, clock: Effort) -
 
 
 def at_scale(subject: Subject, leaves: Sequence[Leaf], scale: float) -> Leaves:
-    """The ordinary input with its largest number made that large."""
+    """The ordinary input with its largest finite number made that large; -inf, which excludes, stays."""
     scaled = list(subject.leaves)
-    top = max(float(leaf.tensor.abs().max()) if leaf.tensor.numel() else 0.0 for leaf in leaves) or 1.0
+    sizes = [leaf.tensor[leaf.tensor.isfinite()].abs() for leaf in leaves]
+    top = max((float(size.max()) for size in sizes if size.numel()), default=0.0) or 1.0
     for leaf in leaves:
         # In float64, so that a large scale does not overflow on the way to a smaller number.
         scaled[leaf.index] = (leaf.tensor.double() * (scale / top)).to(torch.float64)

@@ -59,7 +59,9 @@ def _repeats(x: Tensor) -> Iterator[Made]:
         yield Change("with identical rows", x[:1].expand_as(x).clone(), frozenset({Tag.IDENTICAL_ROWS}))
         yield "with a duplicated row", torch.cat([x[:1], x[:1], x[2:]])
     if x.ndim > 1:
-        yield "constant along its last dimension", x[..., :1].expand_as(x).clone()
+        first = x[..., :1].expand_as(x)
+        # What is excluded by -inf stays so, and nothing else is: a row of -inf alone is no row of scores.
+        yield "constant along its last dimension", torch.where(x.isfinite() & first.isfinite(), first, x)
 
 
 def _times(x: Tensor, size: float) -> Change:
@@ -89,7 +91,8 @@ def _real(leaf: Leaf) -> Iterator[Made]:
     yield from _fill(x, 0.0, 1.0, -1.0)
     yield from _repeats(x)
     yield from _first(x, 0.0)
-    yield "constant", torch.full_like(x, float(x.double().mean()))
+    finite = x[x.isfinite()].double()
+    yield "constant", torch.where(x.isfinite(), float(finite.mean()) if len(finite) else 0.0, x)
     yield "rounded", x.round()
     for size in LARGE:
         yield f"all {size:g}", torch.full_like(x, size)

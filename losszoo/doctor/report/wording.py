@@ -125,27 +125,36 @@ def nowhere(strip: Strip) -> bool:
 
 
 def unexplained_marks(strips: Iterable[Strip], findings: Iterable[Finding], examined: Iterable[str]) -> Iterator[str]:
-    """A sentence for each strip that has a mark where there is no finding.
+    """A sentence for each strip that has a mark where there is no finding; one for the dtypes that were not asked for.
 
     Args:
         strips: of an examination.
         findings: of it.
         examined: the dtypes in which faults were looked for.
     """
-    told, examined = {finding.dtype for finding in findings}, set(examined)
+    told, examined = {finding.dtype for finding in findings}, dict.fromkeys(examined)
+    others: dict[str, None] = {}
     for strip in strips:
-        marked = {
-            scale: state
-            for scale, state in zip(strip.scales, strip.states, strict=True)
-            if state not in ("finite", "beyond")
-        }
-        if marked and strip.dtype not in told:
-            ends = dict.fromkeys(number(scale) for scale in (min(marked), max(marked)))
-            why = "training meets no such sizes" if strip.dtype in examined else f"{strip.dtype} was not asked for"
-            yield (
-                f"the strip of {strip.dtype} shows {STATES[worst(list(marked.values()))].words!r} at {strip.what} = "
-                f"{' to '.join(ends)}, which is no finding: {why}"
-            )
+        marked = _marks(strip)
+        if not marked or strip.dtype in told:
+            continue
+        if strip.dtype not in examined:
+            others[strip.dtype] = None
+            continue
+        ends = dict.fromkeys(number(scale) for scale in (min(marked), max(marked)))
+        yield (
+            f"the strip of {strip.dtype} shows {STATES[worst(list(marked.values()))].words!r} at {strip.what} = "
+            f"{' to '.join(ends)}, which is no finding: training meets no such sizes"
+        )
+    if others:
+        asked = " and ".join(examined)
+        yield f"marks of {' and '.join(others)} are no findings: faults were looked for in {asked} only"
+
+
+def _marks(strip: Strip) -> dict[float, str]:
+    """The states by scale that are not as they should be."""
+    pairs = zip(strip.scales, strip.states, strict=True)
+    return {scale: state for scale, state in pairs if state not in ("finite", "beyond")}
 
 
 def number(value: float) -> str:

@@ -93,7 +93,9 @@ def _are_grades(x: Tensor) -> bool:
     if x.is_complex() or not x.numel() or not bool(torch.isfinite(x).all()):
         return False
     different = len(torch.unique(x))
-    return bool((x == x.round()).all()) and float(x.abs().max()) <= _LARGEST_GRADE and 1 < different < max(x.numel(), 3)
+    legal = bool((x >= 0).all() or (x.abs() == 1).all())
+    whole = legal and bool((x == x.round()).all())
+    return whole and float(x.max()) <= _LARGEST_GRADE and 1 < different < max(x.numel(), 3)
 
 
 def _is_distribution(tensor: Tensor) -> bool:
