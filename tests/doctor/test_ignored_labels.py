@@ -183,3 +183,28 @@ def test_healthy_losses_with_ignored_labels_stay_healthy(loss: Loss, example: An
 )
 def test_the_number_that_stands_for_no_label(labels: list[int], sentinel: int | None) -> None:
     assert sentinel_of(torch.tensor(labels)) == sentinel
+
+
+class KeptElsewhere(nn.Module):
+    """The ignored label is an argument of the constructor, and compared with a detached copy of the labels."""
+
+    def __init__(self, ignore_index: int = -100, least: int = 0) -> None:
+        super().__init__()
+        self.left_out, self.least = ignore_index, least
+
+    def forward(self, logits: Tensor, label: Tensor) -> Tensor:
+        label = label.detach().clone()
+        gone = label == self.left_out
+        rows = -logits.log_softmax(1).gather(1, label.masked_fill(gone, 0)[:, None])[:, 0]
+        return rows.masked_fill(gone, 0).sum() / gone.logical_not().sum().clamp(min=self.least)
+
+
+@pytest.mark.parametrize(("least", "sick"), [(0, True), (1, False)])
+def test_an_ignored_label_of_the_constructor_is_tried(least: int, sick: bool) -> None:
+    def example() -> tuple[Tensor, Tensor]:
+        torch.manual_seed(0)
+        return torch.randn(8, 5), torch.arange(8) % 5
+
+    found = losszoo.examine(KeptElsewhere(least=least), example=example, effort=2500, budget=600.0)
+    assert any("-100" in finding.code or "-100" in finding.probe for finding in found.findings) is sick
+    assert bool(found.findings) is sick

@@ -303,3 +303,59 @@ def test_arguments_by_name_only_are_passed_by_name() -> None:
     found = examined(loss)
     assert any("scores (8, 4), labels (8,) of 4 classes" in note for note in found.notes)
     assert not found.findings
+
+
+# What only an error tells -------------------------------------------------------------------------------------------
+
+
+class Weighted(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("shares", torch.linspace(1, 2, 11))
+
+    def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
+        return F.cross_entropy(logits, labels, weight=self.shares)
+
+
+def six_columns(x: Tensor, target: Tensor) -> Tensor:
+    hot = F.one_hot(target, 6).to(x.dtype)
+    return F.binary_cross_entropy_with_logits(x, hot)
+
+
+def policy(logits: Tensor, moves: Tensor, advantages: Tensor) -> Tensor:
+    picked = logits.log_softmax(-1).gather(-1, moves.unsqueeze(-1)).squeeze(-1)
+    return -(picked * advantages).mean()
+
+
+def only_where(pred: Tensor, target: Tensor, mask: Tensor) -> Tensor:
+    return torch.where(mask, (pred - target).abs(), torch.zeros_like(pred)).mean()
+
+
+def q_learning(q: Tensor, next_q: Tensor, moves: Tensor, rewards: Tensor, done: Tensor) -> Tensor:
+    wanted = rewards + 0.9 * (1 - done) * next_q.amax(1)
+    return F.smooth_l1_loss(q.gather(1, moves[:, None])[:, 0], wanted.detach())
+
+
+@pytest.mark.parametrize(
+    ("loss", "said"),
+    [
+        (q_learning, "next_q (8, 4), moves (8,) of 4 classes, rewards (8,), done (8,) of 0 and 1"),
+        (Weighted, "logits (8, 11), labels (8,) of 8 classes"),
+        (six_columns, "x (8, 6), target (8,) of 6 classes"),
+        (policy, "moves (8,) of 4 classes, advantages (8,)"),
+        (only_where, "mask (8, 4) of true and false"),
+    ],
+)
+def test_what_an_error_asks_for_is_tried(loss: Any, said: str) -> None:
+    found = examined(loss)
+    assert any(said in note for note in found.notes)
+    assert not found.findings
+
+
+def test_a_fixed_number_of_classes_hides_no_fault() -> None:
+    def entropy_of_five(logits: Tensor, labels: Tensor) -> Tensor:
+        weight = torch.tensor([1.0, 2.0, 1.0, 3.0, 1.0], dtype=logits.dtype)
+        hot = F.one_hot(labels, 5).to(logits.dtype)
+        return -(weight * hot * torch.log(logits.softmax(1))).sum(1).mean()
+
+    assert "softmax" in {finding.op for finding in examined(entropy_of_five).findings}

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
 from losszoo.doctor.subject.dtypes import computing_in
 from losszoo.doctor.subject.subject import Subject, forward
+from losszoo.losses.introspection import parameters_of
 from losszoo.losses.loss import Loss
 from losszoo.tracing.tape import Record, Tape
 
@@ -92,6 +93,8 @@ def _from_parameters(subject: Subject, hints: Hints) -> None:
         return
     default = parameters["ignore_index"].default if "ignore_index" in parameters else None
     value = getattr(subject.call, "ignore_index", default)
+    if value is None:
+        value = _kept_under_another_name(subject.call)
     # torch's own default is no statement of the author's.
     if value is None and _speaks_of_ignoring(called):
         value = -100
@@ -99,6 +102,14 @@ def _from_parameters(subject: Subject, hints: Hints) -> None:
         for index, leaf in enumerate(subject.leaves):
             if isinstance(leaf, Tensor) and not leaf.is_floating_point():
                 hints.ignored.setdefault(index, value)
+
+
+def _kept_under_another_name(call: Any) -> int | None:
+    """The default of the ``ignore_index`` that an object is made with, where one of its attributes holds it."""
+    made_with = parameters_of(type(call)) if isinstance(call, nn.Module) else {}
+    default = made_with["ignore_index"].default if "ignore_index" in made_with else None
+    held = [value for value in vars(call).values() if isinstance(value, int)] if made_with else []
+    return default if isinstance(default, int) and default in held else None
 
 
 def _speaks_of_ignoring(called: Any) -> bool:

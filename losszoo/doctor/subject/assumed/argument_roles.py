@@ -25,6 +25,7 @@ _WHOLE: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("model", ("model", "net", "network", "critic", "discriminator", "netd", "module", "func", "fn")),
     ("lengths", ("lengths", "lens", "seq_lens", "seq_lengths", "input_lengths", "target_lengths", "length")),
     ("event", ("event", "events", "status", "observed", "censored", "censor", "is_event", "e")),
+    ("event", ("done", "dones", "terminal", "terminated")),
     ("time", ("time", "times", "duration", "durations", "survtime")),
     ("prediction", ("x", "x_hat", "yhat")),
     ("similarity", ("sim", "sims", "similarity", "sim_matrix", "similarities", "scores_matrix", "logits_per_image")),

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from losszoo.common.text import in_one_line
 from losszoo.doctor.subject.assumed.argument_roles import role_of
 from losszoo.doctor.subject.assumed.code_use import uses
 from losszoo.doctor.subject.assumed.ordinary_batches import CLASSES, ROWS, Draw, Frame, frames
+from losszoo.doctor.subject.assumed.told_by_errors import CLASS_COUNTS, other_roles
 from losszoo.doctor.subject.subject import Outcome, Subject, evaluate, make_subject
 from losszoo.losses.introspection import parameters_of
 from losszoo.tracing.finite_check import spoilt
@@ -60,8 +62,24 @@ class Trial:
 
     def find(self) -> Accepted | None:
         """The first batch with a finite value and a gradient, refined by what the code does with it."""
+        found = self._first(self._draws(_frames(self.loss, "image" in self.roles.values())))
+        if found is None:
+            found = self._first(self._draws(_of_other_classes()))
+        if found is None:
+            found = self._with_other_roles()
+        return found
+
+    def _with_other_roles(self) -> Accepted | None:
+        for roles in other_roles(self.roles, tuple(self.errors)):
+            other = replace(self, roles=roles, errors={}, unusable={})
+            found = other._first(other._draws(_frames(self.loss, False)))
+            if found is not None:
+                return found
+        return None
+
+    def _first(self, draws: Iterator[Draw]) -> Accepted | None:
         detached: Accepted | None = None
-        for draw in self._draws():
+        for draw in draws:
             made = self.made(draw)
             outcome = evaluate(made.subject, made.subject.leaves)
             if outcome.error is not None:
@@ -84,14 +102,14 @@ class Trial:
         bounded = [i for i, name in enumerate(self.roles) if draw.domain.get(name) == "probabilities"]
         return Accepted(replace(subject, within_one=frozenset(bounded)), draw)
 
-    def _draws(self) -> Iterator[Draw]:
+    def _draws(self, worlds: Sequence[Frame]) -> Iterator[Draw]:
         """In a fixed order: what a model gives, the world, what a target is, the shape of masks and weights."""
         roles = list(self.roles.values())
         model = [name for name, role in self.roles.items() if role in _OF_MODEL]
         kinds = ("labels", "bits", "real", "positive", "shares", "whole") if "target" in roles else ("labels", "bits")
-        places = range(4) if any(role in ("mask", "weight", "") for role in roles) else (0,)
+        places = range(4) if any(role in ("mask", "flags", "weight", "") for role in roles) else (0,)
         for domain in _DOMAINS if model else ("",):
-            for frame in _frames(self.loss, "image" in roles):
+            for frame in worlds:
                 for kind in kinds if frame.classes > 1 else kinds[1:]:
                     for place in places:
                         said = dict.fromkeys(model, domain) if domain else {}
@@ -202,6 +220,11 @@ def _frames(loss: Any, of_images: bool) -> tuple[Frame, ...]:
     return tuple(sorted(found, key=lambda frame: "images" not in frame.name)) if of_images else found
 
 
+def _of_other_classes() -> tuple[Frame, ...]:
+    """Rows and maps of every small number of classes."""
+    return tuple(f for count in CLASS_COUNTS for f in frames(classes=count) if f.name in ("rows", "maps"))
+
+
 def described(subject: Subject) -> str:
     """The batch in words: ``logits (8, 4), labels (8,) of 4 classes``."""
     return ", ".join(f"{name} {_words(name, value)}" for name, value in zip(subject.names, subject.inputs, strict=True))
@@ -211,6 +234,8 @@ def _words(name: str, value: Any) -> str:
     if not isinstance(value, Tensor):
         return f"a small {type(value).__name__}" if isinstance(value, nn.Module) else repr(value)
     shape = str(tuple(value.shape))
+    if value.dtype == torch.bool:
+        return f"{shape} of true and false"
     if not value.is_floating_point():
         lengths = "len" in name or not value.numel()
         return shape if lengths else f"{shape} of {int(value.max()) + 1} classes"

@@ -68,6 +68,7 @@ class Draw:
             "one-hot": lambda: self.one_hot(),
             "target": self.targets,
             "mask": lambda: self.bits(*self.shape()),
+            "flags": lambda: self.bits(*self.shape()).bool(),
             "weight": lambda: 0.5 + self.uniform(*self.shape()),
             "embeddings": lambda: self.normal(self.frame.full[0], self.frame.width),
             "positive": lambda: 0.5 + self.uniform(*self.frame.full),
