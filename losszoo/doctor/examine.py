@@ -29,6 +29,7 @@ from losszoo.doctor.inputs.probes import Probe, combined, edge_cases_of, ordinar
 from losszoo.doctor.remedies.try_remedies import try_remedies
 from losszoo.doctor.report.examination import SYMPTOMS, Examination, Finding, Strip
 from losszoo.doctor.report.wording import unexplained_marks
+from losszoo.doctor.silent.gradients.missing_derivative import look_for_missing_derivative
 from losszoo.doctor.silent.silent_checks import CHECKS
 from losszoo.doctor.silent.written_inputs import look_for_overwritten_graph
 from losszoo.doctor.subject.dtypes import eager, quiet, short_name
@@ -171,7 +172,8 @@ def _refused(subject: Subject, refusal: Refusal) -> Failure:
 def _search(search: Search, subject: Subject, dtype: torch.dtype) -> bool:
     """Structural changes, the signature's edge cases, pushes, precision; False where the ordinary input raises."""
     if search.try_one(subject, ordinary(subject), dtype).error:
-        if look_for_overwritten_graph(subject, search):  # that says more than the error
+        if look_for_overwritten_graph(subject, search) or look_for_missing_derivative(subject, search):
+            # That says more than the error.
             search.failures = {key: failure for key, failure in search.failures.items() if failure.error is None}
         return False
     if dtype == torch.float32:

@@ -254,10 +254,9 @@ class Watcher:
             for kind, cause, remedy in told:
                 if kind in ("unreached", "no-gradient") and known & _NO_GRADIENT_FOLLOWS:
                     continue
-                if True:
-                    self.log.add(
-                        Fault(kind, cause, remedy, place, self.steps), kind, cause[:60] * (kind == "no-gradient")
-                    )
+                # Each parameter without a gradient is told once; of the others each kind.
+                which = cause[:60] if kind == "no-gradient" else ""
+                self.log.add(Fault(kind, cause, remedy, place, self.steps), kind, which)
         if not math.isfinite(norm) or self._drop_step:
             if not self._drop_step:
                 kind = "nan-gradient" if math.isnan(norm) else "inf-gradient"

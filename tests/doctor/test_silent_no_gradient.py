@@ -211,6 +211,17 @@ def test_a_network_that_its_curvature_does_not_train() -> None:
     assert not told(Curvature(), network(nn.Tanh()), points, symptom="no-gradient")
 
 
+def test_an_operation_without_a_derivative_is_named() -> None:
+    def step(predictions: Tensor, targets: Tensor) -> Tensor:
+        over = torch.heaviside(predictions, torch.tensor(0.5))
+        return (over - targets).abs().mean()
+
+    (finding,) = told(step, X, Y, symptom="raises")
+    assert (finding.op, finding.source) == ("heaviside", line_of(step, "torch.heaviside"))
+    assert "has no derivative" in finding.cause
+    assert finding.verified is None
+
+
 # Healthy.
 def straight_through(logits: Tensor, targets: Tensor) -> Tensor:
     hard = logits + (torch.round(logits) - logits).detach()
