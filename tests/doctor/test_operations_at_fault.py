@@ -231,3 +231,18 @@ def test_a_bound_that_changes_a_number_which_the_dtype_holds_is_no_cure() -> Non
     found = examine(deviance, normal(8), (normal(8, seed=1).abs() + 0.5) * 1e-8)
     assert [f.op for f in found.findings] == ["exp"]
     assert found.findings[0].verified is not True
+
+
+def test_labels_that_keep_the_dim_of_the_classes_are_labels() -> None:
+    """Maps of (N, 1, H, W), as segmentation keeps them: a power of 0 breaks where every pixel is right for sure."""
+
+    def focal_overlap(logits: Tensor, labels: Tensor) -> Tensor:
+        hot = F.one_hot(labels[:, 0], logits.shape[1]).movedim(-1, 1).to(logits.dtype)
+        shares = logits.softmax(1)
+        both, all_of_them = (shares * hot).sum((2, 3)), (shares + hot).sum((2, 3))
+        return (1 - (2 * both + 1e-5) / (all_of_them + 1e-5)).pow(0.75).mean()  # culprit
+
+    labels = torch.arange(2 * 16).reshape(2, 1, 4, 4) % 3
+    finding = examine(focal_overlap, normal(2, 3, 4, 4), labels).findings[0]
+    assert (finding.symptom, finding.op, finding.probe) == ("nan-gradient", "pow", "logits right by 20")
+    assert finding.verified is True

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from losszoo.doctor.inputs.mutations import LARGE, MAKERS, Change, Made, Tag
-from losszoo.doctor.subject.input_kinds import Leaf
+from losszoo.doctor.subject.input_kinds import Leaf, labels_beside
 
 
 def changes_of(leaf: Leaf) -> Iterator[Change]:
@@ -98,9 +98,9 @@ def _one_hot(leaf: Leaf, labels: Leaf) -> Tensor | None:
         return y.double()
     if labels.kind == "label" and labels.classes == 2 and x.shape == y.shape:
         return y.clamp(0, 1).double()
-    fits = labels.kind == "label" and x.ndim == y.ndim + 1 and x.shape[:1] == y.shape[:1] and x.shape[2:] == y.shape[1:]
-    if not fits or labels.classes > x.shape[1]:
+    picked = labels_beside(x, y) if labels.kind == "label" else None
+    if picked is None or labels.classes > x.shape[1]:
         return None
-    known = torch.where((y >= 0) & (y < x.shape[1]), y, 0)
+    known = torch.where((picked >= 0) & (picked < x.shape[1]), picked, 0)
     hot = torch.nn.functional.one_hot(known.long(), x.shape[1]).double()
     return hot.movedim(-1, 1)

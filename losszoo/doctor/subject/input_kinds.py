@@ -211,9 +211,17 @@ def _with_classes(leaf: Leaf, leaves: Sequence[Leaf], picking: frozenset[int] | 
 
 def _picks(label: Leaf, scores: Leaf) -> bool:
     """Whether labels index the second dim of the scores."""
-    x, y = scores.tensor, label.tensor
-    fits = scores.floating and x.ndim == y.ndim + 1 and x.shape[:1] == y.shape[:1] and x.shape[2:] == y.shape[1:]
+    x = scores.tensor
+    fits = scores.floating and labels_beside(x, label.tensor) is not None
     return fits and x.shape[1] >= label.classes and x.shape[1] > 1
+
+
+def labels_beside(scores: Tensor, labels: Tensor) -> Tensor | None:
+    """One label for each row or pixel of the scores, also where they keep a dim of 1 for the classes; else None."""
+    if labels.ndim == scores.ndim >= 2 and labels.shape[1] == 1 < scores.shape[1]:
+        labels = labels[:, 0]
+    fits = scores.ndim == labels.ndim + 1 and scores.shape[:1] == labels.shape[:1]
+    return labels if fits and scores.shape[2:] == labels.shape[1:] else None
 
 
 def _is_of(leaf: Leaf, x: Tensor) -> bool:
