@@ -68,6 +68,7 @@ def watch(
         The watch; a context manager. ``stop()`` ends it.
 
     Example:
+        >>> import losszoo, torch
         >>> layer = torch.nn.Linear(2, 1)
         >>> optimizer = torch.optim.SGD(layer.parameters(), lr=0.1)
         >>> with losszoo.watch(tell=lambda text: None) as watched:

@@ -1,4 +1,4 @@
-"""Whole numbers among labels that stand for \"no label\"."""
+"""Whole numbers among labels that stand for "no label"."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ def sentinel_of(labels: Tensor) -> int | None:
     """The number among labels that stands for "no label"; None where there is none.
 
     Example:
+        >>> import torch
         >>> sentinel_of(torch.tensor([0, 3, -100])), sentinel_of(torch.tensor([0, 3, 254, 255]))
         (-100, None)
     """
