@@ -36,8 +36,9 @@ class Finding:
         remedy: what cures it: code to write instead of the operation, with the author's names; else a sentence.
         input: the smallest input found, one line of Python for each argument by its name.
         verified: the remedy's code was run in place of the operation, and value and gradient were right on this input
-            and unchanged on ordinary ones, where it was run too; False: it changes nothing on ordinary ones and does
-            not cure this one; None: there is no code to try.
+            and unchanged on ordinary ones, where it was run too; of a fault that no number shows, the evidence of the
+            cause was gone; False: it changes nothing on ordinary ones and does not cure this one; None: there is no
+            code to try.
         paste: one line of Python that calls the loss on that input.
         code: text of the source line.
     """

@@ -74,12 +74,7 @@ def look_for_diluted_means(subject: Subject, search: Search) -> None:
     if not _is_near(refilled.total, here.total) or not _is_near(longer.total, here.total / 2):
         return
     made = next((r for r in reversed(tape.records) if _is_over_all(r, padded)), None)
-    count = int(padded.mask.tensor.bool().sum())
-    cause = (
-        f"the mean divides by all {padded.mask.tensor.numel()} positions, of which {padded.mask.name} keeps {count}: "
-        f"the loss is {here.total:.4g}, and with as much padding again {longer.total:.4g}, though what is kept is the "
-        "same, so a sample counts less the longer the others of its batch are"
-    )
+    cause = _cause(padded, here.total, longer.total)
     remedy = f"divide the sum by {padded.mask.name}.sum()"
     if not _is_lengths(padded.mask.tensor):
         search.note(f"{cause}; where that is not meant, {remedy}")
@@ -98,6 +93,15 @@ def look_for_diluted_means(subject: Subject, search: Search) -> None:
             site=made.site if made is not None else None,
             trial=partial(_tried, subject, padded, key) if key is not None else None,
         )
+    )
+
+
+def _cause(padded: _Padded, here: float, longer: float) -> str:
+    mask = padded.mask
+    return (
+        f"the mean divides by all {mask.tensor.numel()} positions, of which {mask.name} keeps "
+        f"{int(mask.tensor.bool().sum())}: the loss is {here:.4g}, and with as much padding again {longer:.4g}, though "
+        "what is kept is the same, so a sample counts less the longer the others of its batch are"
     )
 
 

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from losszoo.common.text import in_one_line
 from losszoo.doctor.subject.assumed.argument_roles import role_of
 from losszoo.doctor.subject.assumed.code_use import uses
+from losszoo.doctor.subject.assumed.further_trials import CLASS_COUNTS, other_roles
 from losszoo.doctor.subject.assumed.ordinary_batches import CLASSES, ROWS, Draw, Frame, frames
-from losszoo.doctor.subject.assumed.told_by_errors import CLASS_COUNTS, other_roles
 from losszoo.doctor.subject.subject import Outcome, Subject, evaluate, make_subject
 from losszoo.losses.introspection import parameters_of
 from losszoo.tracing.finite_check import spoilt
@@ -70,7 +70,7 @@ class Trial:
         return found
 
     def _with_other_roles(self) -> Accepted | None:
-        for roles in other_roles(self.roles, tuple(self.errors)):
+        for roles in other_roles(self.roles):
             other = replace(self, roles=roles, errors={}, unusable={})
             found = other._first(other._draws(_frames(self.loss, False)))
             if found is not None:
