@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from runs import Run
+from training_runs import Run
 
 import losszoo
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from runs import Run, history
 from torch import Tensor, nn
+from training_runs import Run, history
 
 import losszoo
 from losszoo import RunResult, UsageError

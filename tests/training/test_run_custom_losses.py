@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from runs import Run, history
 from torch import Tensor, nn
+from training_runs import Run, history
 
 import losszoo
 from losszoo import UsageError

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from runs import Run, history
 from tiny import Tiny, labelled, table
+from training_runs import Run, history
 
 import losszoo
 from losszoo import UsageError
