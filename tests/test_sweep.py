@@ -46,6 +46,7 @@ SMALL = [
     ("triplet", "digits-rare"),
     ("info-nce", "digits-views"),
     ("kto", "breast-cancer"),
+    ("bpr", "digits"),
     ("modern-nca", "breast-cancer"),
     ("modern-nca", "diabetes"),
     ("bce + 1e-4*elastic-net", "breast-cancer"),

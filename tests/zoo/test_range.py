@@ -148,6 +148,10 @@ def preference(source: Source, expects: str, count: int) -> Batch:
     return chosen, rejected.clamp(max=-1e-30) if expects == "log-probabilities" else rejected
 
 
+def negatives(source: Source, expects: str, count: int) -> Batch:
+    return source.numbers(count), source.numbers(count, source.random.choice((1, 2, 5)))
+
+
 def feedback(source: Source, expects: str, count: int) -> Batch:
     return source.numbers(count), source.bits(count)
 
@@ -156,7 +160,7 @@ MAKERS: Mapping[str, Callable[[Source, str, int], Batch]] = {
     make.__name__: make
     for make in (
         *(binary, multiclass, regression, segmentation, embedding, pair, triplet, views, neighbors, penalty),
-        *(preference, feedback),
+        *(preference, feedback, negatives),
     )
 }
 
