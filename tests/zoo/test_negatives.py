@@ -52,8 +52,8 @@ def test_log_q_makes_the_sum_that_over_the_whole_catalogue():
     total = 0.0
     for first in range(3):
         for second in range(3):
-            drawn = torch.tensor([[scores[first], scores[second]]])
-            log_q = torch.tensor([[math.log(q[first]), math.log(q[second])]])
+            drawn = torch.tensor([[scores[first], scores[second]]], dtype=torch.float64)
+            log_q = torch.tensor([[math.log(q[first]), math.log(q[second])]], dtype=torch.float64)
             value = loss(positive, drawn, log_q=log_q).item()
             total += q[first] * q[second] * (math.exp(value) - 1)  # e^value - 1 is the sum over the positive's own 1
     assert total == pytest.approx(np.exp(scores).sum(), rel=1e-12)
