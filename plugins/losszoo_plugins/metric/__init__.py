@@ -10,5 +10,5 @@ from losszoo import LossSpec, hookimpl, losses_in
 @hookimpl
 def losszoo_losses() -> Iterable[LossSpec]:
     """The losses of this family."""
-    files = ("pairs", "cosines", "triplets", "mining", "softmax", "views", "similarities")
+    files = ("pairs", "cosines", "triplets", "mining", "softmax", "views", "similarities", "lifted", "ranked", "margin")
     return losses_in(*(f"{__name__}.{file}" for file in files))
