@@ -402,7 +402,7 @@ def test_a_file_names_any_of_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert ask("info", "mine.py:lazy")["classes"] == {"low": 30, "middle": 30, "high": 30}
 
 
-def test_a_label_that_is_no_whole_number_is_refused_when_it_comes() -> None:
+def test_a_label_that_is_no_whole_number_is_refused_when_it_comes(tmp_path: Path) -> None:
     class Changing(torch.utils.data.Dataset[Any]):
         reads = 0
 
@@ -416,4 +416,4 @@ def test_a_label_that_is_no_whole_number_is_refused_when_it_comes() -> None:
     rows = Changing()
     task = losszoo.Task.from_datasets(rows, Changing(), Changing())
     with pytest.raises(losszoo.DataError, match=r"labels must be whole numbers from 0 to 1, got [01].5"):
-        losszoo.run("cross-entropy", task, epochs=9)
+        losszoo.run("cross-entropy", task, epochs=9, out=tmp_path)

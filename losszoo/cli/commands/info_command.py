@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import asdict
 from typing import Any
 
 import click
@@ -12,6 +13,7 @@ from losszoo.cli.commands import list_command, tasks_command
 from losszoo.cli.completion import all_names
 from losszoo.cli.shared_options import columns, hanging, print_json, warn_of_failures, width
 from losszoo.cli.shared_options import command as make_command
+from losszoo.cli.tables.measured_rows import measured_row
 from losszoo.cli.tables.table_page import page
 from losszoo.cli.task_options import given_tasks, task_options
 from losszoo.cli.threads import wait_politely
@@ -22,10 +24,13 @@ from losszoo.registry.from_source.static_class import first_line
 from losszoo.registry.params import Param
 from losszoo.registry.registry import Registry, in_a_file, installed
 from losszoo.registry.specs import LossSpec, TaskSpec
+from losszoo.tasks.measured import measured_losses, measured_on
 from losszoo.tasks.metric_choice import fitting_metrics
 
 # Text is read more easily in lines no longer than this.
 _WIDEST = 100
+# So many measured losses stand on the page of a task; --json has all.
+_BEST = 5
 
 
 @make_command("info")
@@ -51,11 +56,14 @@ def command(name: str, as_json: bool, **of_table: Any) -> None:
     if registry.own_name(name) in registry.losses:
         loss = registry.loss(name)
         fits, inputs = tasks_for(registry, loss.signature), _inputs(registry, loss)
-        document = {**list_command.describe(registry, loss), "inputs": inputs, "fits": fits}
+        measured = [asdict(result) for result in measured_on(registry, loss.name)]
+        document = {**list_command.describe(registry, loss), "inputs": inputs, "fits": fits, "measured": measured}
         print_json(document) if as_json else click.echo(loss_page(registry, loss))
     elif name in registry.tasks:
         task = registry.tasks[name]
-        print_json(tasks_command.describe(registry, task)) if as_json else click.echo(task_page(registry, task))
+        measured = [asdict(result) for result in measured_losses(registry, task)]
+        document = {**tasks_command.describe(registry, task), "measured": measured}
+        print_json(document) if as_json else click.echo(task_page(registry, task))
     elif name in registry.signatures or name in registry.kinds:
         raise UnknownNameError(_no_card(registry, name))
     else:
@@ -130,6 +138,10 @@ def loss_page(registry: Registry, spec: LossSpec) -> str:
         name_width = max(len(param.name) for param in spec.params)
         parts += _heading("Parameters")
         parts += [line for param in spec.params for line in _param(param, name_width)]
+    results = list(measured_on(registry, spec.name))
+    if results:
+        parts += _heading("Measured, with defaults and the recipe of each task")
+        parts += columns([measured_row(result, result.task, result.metric) for result in results])
     return "\n".join([*parts, *_heading("Reference"), *_wrapped("  ", spec.reference)])
 
 
@@ -190,6 +202,10 @@ def task_page(registry: Registry, spec: TaskSpec) -> str:
         ("from", str(registry.origin("task", spec.name))),
     ]
     parts = [*_title(spec), "", *_facts(facts), *_published(spec)]
+    results = measured_losses(registry, spec)
+    if results:
+        parts += _heading(f"Measured test {spec.metric}: the best of {len(results)} losses, with their defaults")
+        parts += columns([measured_row(result, result.expression) for result in results[:_BEST]])
     return "\n".join([*parts, *_heading("Reference"), *_wrapped("  ", spec.reference or "none given")])
 
 
