@@ -275,7 +275,7 @@ def _check_one_of(name: str, value: str | None, allowed: tuple[str, ...]) -> Non
 
 
 def _construct(function: type, identity: LossInfo) -> Any:
-    beside = options_beside(TABLE[identity.signature], function)
+    beside = (*options_beside(TABLE[identity.signature], function), *_options_of_rows(function))
     try:
         made = function(**{name: value for name, value in identity.params.items() if name not in beside})
     except TypeError as error:
@@ -307,14 +307,19 @@ def _check_keywords(function: Callable[..., Any], identity: LossInfo) -> None:
     parameters = parameters_of(function)
     if not parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
         return
-    contract = getattr(function, "__losszoo_row__", None)
-    row = ["similarity", "symmetric"] if contract else []
-    row += ["temperature", "learned_temperature"] if contract and contract.temperature is not None else []
     own = [name for name in parameters if name not in positional_names(function)]
-    known = [*own, *row, *options_beside(TABLE[identity.signature], function)]
+    known = [*own, *_options_of_rows(function), *options_beside(TABLE[identity.signature], function)]
     for name in identity.params:
         if name not in known:
             raise UsageError(f"{identity.name} has no parameter {name!r}: {suggest(name, known)}", argument=name)
+
+
+def _options_of_rows(function: Callable[..., Any]) -> tuple[str, ...]:
+    """What a row function over pairs has beside its own parameters."""
+    contract = getattr(function, "__losszoo_row__", None)
+    if contract is None:
+        return ()
+    return ("similarity", "symmetric", *(("temperature", "learned_temperature") if contract.temperature else ()))
 
 
 def _names(spec: LossSpec) -> str:

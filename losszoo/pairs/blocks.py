@@ -44,6 +44,8 @@ class Worker(ABC):
 
     def __init__(self, row: Row, pair_labels: PairLabels, geometry: Geometry) -> None:
         self.row, self.pair_labels, self.geometry = row, pair_labels, geometry
+        # Added up over the blocks: the gradients of what the row function itself learns.
+        self.by_learned = [torch.zeros_like(x) for x in row.learned]
 
     def blocks(self, size: int) -> Iterator[tuple[slice, Masks | None]]:
         """Blocks of at most ``size`` rows, and what the work wants to know of each."""
@@ -79,7 +81,10 @@ class WholeRows(Worker):
             unreduced = whole_rows(self.row, self.pair_labels, block, leaf, positive, negative, valid)
         if coefficients is None:
             return Worked(keep(unreduced, valid))
-        gradients = _gradients(unreduced.values, [leaf], torch.where(valid, coefficients, 0.0))[0]
+        inputs = [leaf, *self.row.learned]
+        gradients, *more = _gradients(unreduced.values, inputs, torch.where(valid, coefficients, 0.0))
+        for total, part in zip(self.by_learned, more, strict=True):
+            total += part
         # Subnormal numbers make a matrix product ten times slower.
         gradients = hardshrink(gradients, torch.finfo(gradients.dtype).tiny)
         if distances:

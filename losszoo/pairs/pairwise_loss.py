@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from torch import Tensor
+from torch import Tensor, nn
 
 from losszoo.common.text import some_of
 from losszoo.errors import UsageError
@@ -35,6 +35,8 @@ from losszoo.pairs.temperature import Likeness, bounded_temperature, log_tempera
 from losszoo.pairs.two_way import mutual
 from losszoo.tracing.whole_matrix import WHOLE, whole_matrix_wanted
 
+# What every row function has, and is not called with.
+OF_ROWS = ("similarity", "temperature", "learned_temperature", "symmetric")
 # Whose candidates come from other processes.
 SHARED = ("gather", "ring")
 UNTRACED: dict[str, Callable[..., Unreduced]] = {}
@@ -96,6 +98,9 @@ class PairwiseLoss(Loss):
                 f"got {identity.signature!r}"
             )
         _check_relation(identity, relation)
+        if isinstance(identity.params.get("temperature"), nn.Parameter):
+            # It is learned itself, in place of the exponential of another one.
+            identity = replace(identity, params={"learned_temperature": False, **identity.params})
         super().__init__(function, identity, policy, validate)
         if self._learns_temperature:
             self.register_parameter("log_temperature", log_temperature(self.identity.name, self._temperature))
@@ -107,7 +112,7 @@ class PairwiseLoss(Loss):
         contract = contract_of(self.function)
         own: dict[str, Any] = {"similarity": contract.similarity}
         if contract.temperature is not None:
-            own |= {"temperature": contract.temperature, "learned_temperature": False}
+            own |= {"temperature": contract.temperature, "learned_temperature": contract.learned_temperature}
         own |= {"symmetric": contract.symmetric} if self._rules.two_ways else {}
         return {**super()._known_parameters(identity), **own}
 
@@ -115,12 +120,17 @@ class PairwiseLoss(Loss):
         contract = contract_of(self.function)
         _check_row_params(identity, contract)
         super()._adopt(identity)
-        self._similarity: str = self._params.pop("similarity", contract.similarity)
-        self._temperature: float = self._params.pop("temperature", contract.temperature or 1.0)
-        self._learns_temperature = self._params.pop("learned_temperature", False)
-        self._symmetric: bool = self._params.pop("symmetric", contract.symmetric) and self._rules.two_ways
+        params, two_ways = identity.params, self._rules.two_ways
+        self._similarity: str = params.get("similarity", contract.similarity)
+        self._temperature: float = params.get("temperature", contract.temperature or 1.0)
+        self._learns_temperature = params.get("learned_temperature", contract.learned_temperature)
+        self._both_views = contract.both_views and two_ways
+        self._symmetric: bool = params.get("symmetric", contract.symmetric) and two_ways and not self._both_views
         self._context = replace(self._context, any_labels=self._any_labels)
         self._prepare_rows()
+
+    def _own(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: x for name, x in super()._own(params).items() if name not in OF_ROWS}
 
     def _prepare_rows(self) -> None:
         """The row function as it is called where labels are whole numbers, and where they are floating ones."""
@@ -244,7 +254,9 @@ class PairwiseLoss(Loss):
         columns = rows if columns is None else columns
         twice = self.streaming.dense or transformed()
         hides_columns = self._rules.rows_interact
-        return dense(rows, columns, job, mask, twice=twice, symmetric=self._symmetric, hides_columns=hides_columns)
+        mask = mask.repeat(2) if mask is not None and self._both_views else mask
+        found = dense(rows, columns, job, mask, twice=twice, symmetric=self._symmetric, hides_columns=hides_columns)
+        return mean_of_views(found) if self._both_views else found
 
     def _values_with(self, older: OlderRows, inputs: Inputs, mask: Tensor | None) -> Unreduced:
         """The whole matrix with the older rows as columns, without the rows and candidates that are left out."""
@@ -296,6 +308,11 @@ class PairwiseLoss(Loss):
         return in_place(found, kept, elements)
 
     def _streamed(self, inputs: Inputs, weight: Tensor | None, older: OlderRows | None) -> Unreduced:
+        if not self._both_views:
+            return self._streamed_rows(inputs, weight, older)
+        return mean_of_views(self._streamed_rows(inputs, None if weight is None else weight.repeat(2), older))
+
+    def _streamed_rows(self, inputs: Inputs, weight: Tensor | None, older: OlderRows | None) -> Unreduced:
         rows, columns, pair_labels, likeness = self._prepared(inputs, older)
         row, way = self._rows[pair_labels.row_labels.is_floating_point()], self._streaming
         if way.compile and not row.softmax:
@@ -395,6 +412,8 @@ class PairwiseLoss(Loss):
         rows, row_labels, columns, column_labels, own = self._rules.pairs(inputs)
         if columns is None or column_labels is None:
             return rows, None, PairLabels(row_labels, row_labels, diagonal=True, relation=self._relation)
+        if self._both_views:
+            return _both_views(rows, row_labels, columns, column_labels)
         return rows, columns, PairLabels(row_labels, column_labels, own, relation=self._relation)
 
 
@@ -402,6 +421,26 @@ def in_place(found: Unreduced, kept: Tensor, elements: torch.Size) -> Unreduced:
     """Values and counts of the rows that were kept, at their places among all; the others are 0."""
     counts = torch.ones_like(found.values) if found.counts is None else found.counts
     return Unreduced(*(x.new_zeros(elements).index_copy(0, kept, x) for x in (found.values, counts)))
+
+
+def _both_views(
+    queries: Tensor, row_labels: Tensor, keys: Tensor, key_labels: Tensor
+) -> tuple[Tensor, Tensor | None, PairLabels]:
+    """Queries and their keys as rows, each other's candidates; further keys are candidates only."""
+    count = 2 * queries.shape[0]
+    columns, labels = torch.cat([queries, keys]), torch.cat([row_labels, key_labels])
+    if columns.shape[0] == count:
+        return columns, None, PairLabels(labels, labels, diagonal=True)
+    own = torch.arange(count, device=columns.device)
+    return columns[:count], columns, PairLabels(labels[:count], labels, own)
+
+
+def mean_of_views(found: Unreduced) -> Unreduced:
+    """The mean of a query's value and its key's, from all those of queries and then of keys, or from their sum."""
+    values, counts = found.values, torch.ones_like(found.values) if found.counts is None else found.counts
+    if values.ndim == 0:
+        return Unreduced(values / 2, counts / 2)
+    return Unreduced(values.view(2, -1).mean(0), counts.view(2, -1).mean(0))
 
 
 def _check_relation(identity: LossInfo, relation: Relation | None) -> None:

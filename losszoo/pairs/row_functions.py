@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from losszoo.errors import UsageError
 from losszoo.losses.introspection import parameters_of
@@ -36,6 +37,8 @@ class RowContract:
         numbers: the row function for labels that are floating numbers.
         symmetric: the default of a loss over views that offers the mean of both directions.
         labels: arguments of the row function that are labels.
+        learned_temperature: the default of ``learned_temperature``.
+        both_views: whether, of two views, the other rows of the own view are candidates too.
     """
 
     similarity: str = "euclidean"
@@ -45,6 +48,8 @@ class RowContract:
     numbers: Callable[..., Any] | None = None
     symmetric: bool = False
     labels: tuple[str, ...] = ()
+    learned_temperature: bool = False
+    both_views: bool = False
 
 
 def contract_of(function: Callable[..., Any]) -> RowContract:
@@ -54,7 +59,7 @@ def contract_of(function: Callable[..., Any]) -> RowContract:
 
 
 def _labels_asked_by(function: Callable[..., Any]) -> tuple[str, ...]:
-    asked = parameters_of(function)
+    asked = parameters_of(getattr(function, "forward", function) if inspect.isclass(function) else function)
     return tuple(name for name in LABELS if name in asked)
 
 
@@ -76,6 +81,12 @@ class Row:
     softmax: bool = False
     extras: tuple[str, ...] = field(default=())
 
+    @property
+    def learned(self) -> tuple[Tensor, ...]:
+        """What a row function that is a module learns."""
+        function = self.function
+        return tuple(x for x in function.parameters() if x.requires_grad) if isinstance(function, nn.Module) else ()
+
 
 def pairwise(
     *,
@@ -84,6 +95,8 @@ def pairwise(
     needs: tuple[str, ...] = ("positive",),
     temperature_search: tuple[float, float] | None = None,
     symmetric: bool | None = None,
+    learned_temperature: bool = False,
+    both_views: bool = False,
 ) -> Callable[[F], F]:
     r"""Declare a pure row function as a loss over pairs.
 
@@ -92,7 +105,8 @@ def pairwise(
     It returns one value per row. Rows that lack what ``needs`` names take no part; the function sees such a row
     with every pair both positive and negative, so it need not handle emptiness, and its result there is dropped.
     It is called with some of the rows at a time, so a row must not look at another one; where it has arguments
-    ``row_labels`` and ``column_labels`` it is given the labels too.
+    ``row_labels`` and ``column_labels`` it is given the labels too. An ``nn.Module`` class whose ``forward`` is such a
+    function learns its parameters; their gradient is streamed with that of the rows.
 
     Args:
         similarity: the default; the user may choose another one.
@@ -100,6 +114,9 @@ def pairwise(
         needs: which of "positive", "negative" and "candidate" (either) a row must have at least one of.
         temperature_search: (low, high) that a tuner explores.
         symmetric: the default of ``symmetric``, the mean of both directions, for a loss over views that offers it.
+        learned_temperature: the default of ``learned_temperature``: whether the temperature is learned.
+        both_views: for a loss over views: the other rows of the own view are negatives too, and the keys are rows as
+            well; the value of a query is the mean of its own and its key's.
 
     Raises:
         UsageError: an unknown similarity, temperature or need.
@@ -111,7 +128,11 @@ def pairwise(
         >>> closest.__losszoo_row__.similarity
         'dot'
     """
-    contract = _checked(similarity, temperature, needs, symmetric)
+    contract = replace(
+        _checked(similarity, temperature, needs, symmetric),
+        learned_temperature=learned_temperature,
+        both_views=both_views,
+    )
 
     def mark(function: F) -> F:
         function.__losszoo_row__ = replace(contract, labels=_labels_asked_by(function))  # type: ignore[attr-defined]
@@ -128,6 +149,8 @@ def softmax_row(
     numbers: Callable[..., Any] | None = None,
     temperature_search: tuple[float, float] | None = None,
     symmetric: bool | None = None,
+    learned_temperature: bool = False,
+    both_views: bool = False,
 ) -> Callable[[Callable[..., Tensor]], Callable[..., Tensor]]:
     r"""Declare a loss over pairs that sees of its row no more than two numbers of the softmax.
 
@@ -147,6 +170,9 @@ def softmax_row(
         numbers: row function (see :func:`pairwise`) that takes over where the labels are floating numbers.
         temperature_search: (low, high) that a tuner explores.
         symmetric: the default of ``symmetric``, the mean of both directions, for a loss over views that offers it.
+        learned_temperature: the default of ``learned_temperature``: whether the temperature is learned.
+        both_views: for a loss over views: the other rows of the own view are negatives too, and the keys are rows as
+            well; the value of a query is the mean of its own and its key's.
 
     Raises:
         UsageError: an unknown similarity, temperature or need.
@@ -159,7 +185,11 @@ def softmax_row(
         >>> share(torch.zeros(1, 2), torch.tensor([[True, False]]), torch.tensor([[False, True]]))
         tensor([0.6931])
     """
-    contract = _checked(similarity, temperature, needs, symmetric)
+    contract = replace(
+        _checked(similarity, temperature, needs, symmetric),
+        learned_temperature=learned_temperature,
+        both_views=both_views,
+    )
 
     def mark(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
         spreads = wants_spread(function)

@@ -38,12 +38,16 @@ class Job:
 
 @dataclass(frozen=True)
 class Streamed:
-    """What a pass over all blocks gives: values and counts of each row, and the gradients that were wanted."""
+    """What a pass over all blocks gives: values and counts of each row, and the gradients that were wanted.
+
+    Those of the rows, of the columns, and of what the row function itself learns.
+    """
 
     values: Tensor
     counts: Tensor
     by_row: Tensor | None = None
     by_column: Tensor | None = None
+    by_learned: tuple[Tensor, ...] = ()
 
 
 def total(rows: Tensor, columns: Tensor | None, job: Job, weight: Tensor | None) -> Unreduced:
@@ -58,17 +62,18 @@ def total(rows: Tensor, columns: Tensor | None, job: Job, weight: Tensor | None)
         weight: (N,) factors of the rows, 0 being absence; None is 1 for each.
     """
     factors = rows.new_ones(rows.shape[0]) if weight is None else weight
-    given = rows, columns, factors
+    given, learned = (rows, columns, factors), job.row.learned
     if not torch.is_grad_enabled():
         # A Function is told that its inputs want a gradient even where nobody can ask for it.
         given = rows.detach(), None if columns is None else columns.detach(), factors.detach()
-    value, counts = _Total.apply(*given, job)  # type: ignore[no-untyped-call]
+        learned = ()
+    value, counts = _Total.apply(*given, job, *learned)  # type: ignore[no-untyped-call]
     return Unreduced(value, (counts * factors).sum())
 
 
 def each(rows: Tensor, columns: Tensor | None, job: Job) -> Unreduced:
     """The value and count of every row. Their gradient takes a second pass, as the factors are not known before."""
-    values, counts = _Each.apply(rows, columns, job)  # type: ignore[no-untyped-call]
+    values, counts = _Each.apply(rows, columns, job, *job.row.learned)  # type: ignore[no-untyped-call]
     return Unreduced(values, counts)
 
 
@@ -77,20 +82,22 @@ def run(rows: Tensor, columns: Tensor | None, job: Job, factors: Tensor | None, 
     pair_labels = job.pair_labels
     x = ordered(rows, pair_labels.row_order)
     y = x if columns is None else ordered(columns, pair_labels.column_order)
-    factors = None if factors is None or not any(wanted) else ordered(factors, pair_labels.row_order)
+    wants = any(wanted) or bool(job.row.learned)
+    factors = None if factors is None or not wants else ordered(factors, pair_labels.row_order)
     prepared = geometry(x, y, job.similarity, job.temperature, wanted)
     prepared.start()
-    values, counts = _blocks(prepared, job, factors)
+    values, counts, by_learned = _blocks(prepared, job, factors)
     by_row, by_column = prepared.gradients() if any(wanted) else (None, None)
     return Streamed(
         back(values, pair_labels.row_order),
         back(counts, pair_labels.row_order),
         None if by_row is None else back(by_row, pair_labels.row_order),
         None if by_column is None else back(by_column, pair_labels.column_order),
+        by_learned,
     )
 
 
-def _blocks(prepared: Geometry, job: Job, factors: Tensor | None) -> tuple[Tensor, Tensor]:
+def _blocks(prepared: Geometry, job: Job, factors: Tensor | None) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
     rows, columns = job.pair_labels.shape
     size = max(1, min(job.block_rows, rows))
     buffer = prepared.rows.new_empty(size, columns)
@@ -107,44 +114,52 @@ def _blocks(prepared: Geometry, job: Job, factors: Tensor | None) -> tuple[Tenso
         unreduced, gradients, nearest = work(block, masks, scores, None if factors is None else factors[block])
         values[block] = unreduced.values.detach()
         counts[block] = 1.0 if unreduced.counts is None else unreduced.counts
-        if gradients is not None:
+        if gradients is not None and any(prepared.wanted):
             prepared.accumulate_grad(block, scores, gradients, nearest)
-    return values, counts
+    return values, counts, tuple(work.by_learned)
 
 
 class _Total(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, rows: Tensor, columns: Tensor | None, factors: Tensor, job: Job) -> tuple[Tensor, Tensor]:
+    def forward(
+        ctx: Any, rows: Tensor, columns: Tensor | None, factors: Tensor, job: Job, *learned: Tensor
+    ) -> tuple[Tensor, Tensor]:
         wanted = wanted_of(ctx, columns)
         done = run(rows, columns, job, factors, wanted)
         # Weight 0 is absence: an infinite value there is dropped, not made NaN.
         kept = torch.where((factors == 0) & ~done.values.isfinite(), 0.0, done.values)
-        ctx.save_for_backward(rows, columns, done.by_row, done.by_column, kept if ctx.needs_input_grad[2] else None)
+        kept_for_weight = kept if ctx.needs_input_grad[2] else None
+        by_learned = done.by_learned if learned else ()
+        ctx.save_for_backward(rows, columns, done.by_row, done.by_column, kept_for_weight, *by_learned)
         ctx.mark_non_differentiable(done.counts)
         return (kept * factors).sum(), done.counts
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
         rows, columns, *gradients = ctx.saved_tensors
-        return *(once(None if x is None else x * grad, grad, rows, columns) for x in gradients), None
+        first, learned = gradients[:3], gradients[3:]
+        found = [once(None if x is None else x * grad, grad, rows, columns) for x in first]
+        return *found, None, *(once(x * grad, grad, rows, columns) for x in learned)
 
 
 class _Each(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, rows: Tensor, columns: Tensor | None, job: Job) -> tuple[Tensor, Tensor]:
+    def forward(ctx: Any, rows: Tensor, columns: Tensor | None, job: Job, *learned: Tensor) -> tuple[Tensor, Tensor]:
         done = run(rows, columns, job, None, (False, False))
         ctx.save_for_backward(rows, columns)
-        ctx.job = job
+        ctx.job, ctx.learns = job, bool(learned)
         ctx.mark_non_differentiable(done.counts)
         return done.values, done.counts
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+    def backward(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
         rows, columns = ctx.saved_tensors
         wanted = wanted_of(ctx, columns)
         with torch.no_grad(), full_precision((grad,)):
             done = run(rows, columns, ctx.job, grad, wanted)
-        return once(done.by_row, grad, rows, columns), once(done.by_column, grad, rows, columns), None
+        learned = done.by_learned if ctx.learns else ()
+        by_row, by_column, *by_learned = (once(x, grad, rows, columns) for x in (done.by_row, done.by_column, *learned))
+        return by_row, by_column, None, *by_learned
 
 
 def once(gradient: Tensor | None, *causes: Tensor | None) -> Tensor | None:

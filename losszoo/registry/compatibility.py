@@ -41,8 +41,9 @@ def check_params(spec: LossSpec, arguments: Mapping[str, Any], owner: str) -> No
 
 
 def _learned_temperature(spec: LossSpec) -> Param | None:
-    if spec.param("similarity") is None or spec.param("temperature") is None:
-        return spec.param(LEARNED_TEMPERATURE)
+    announced = spec.param(LEARNED_TEMPERATURE)
+    if announced or spec.param("similarity") is None or spec.param("temperature") is None:
+        return announced
     return Param(name=LEARNED_TEMPERATURE, type="bool", default=False)
 
 

@@ -21,7 +21,7 @@ from losszoo.losses.signatures.example_inputs import example_inputs
 
 NAMES = [spec.name for spec in losszoo.list_losses()]
 # They learn, so they are objects.
-LEARNING = ("linear-cross-entropy", "uncertainty")
+LEARNING = ("clip", "linear-cross-entropy", "margin", "siglip", "uncertainty")
 X, T = torch.tensor([0.3, -2.0, 1.5]), torch.tensor([1.0, 0.0, 1.0])
 LOGITS, LABELS = torch.tensor([[2.0, 0.0, 1.0], [0.0, 3.0, -1.0]]), torch.tensor([0, 2])
 
@@ -52,7 +52,7 @@ def test_options_of_the_call_and_of_the_loss() -> None:
     assert zoo.topk_softmax(LOGITS, LABELS, k=1).isfinite()
     with pytest.raises(losszoo.UsageError, match="k must be a whole number"):
         zoo.topk_softmax(LOGITS, LABELS, k=True)
-    assert losszoo.functional.ntxent is zoo.info_nce
+    assert losszoo.functional.infonce is zoo.info_nce
 
 
 @pytest.mark.parametrize(

@@ -84,6 +84,14 @@ CASES: dict[str, Case] = {
     "further keys, symmetric": Case("info-nce", {"symmetric": True}, views=True, further=True, masked=True),
     "further keys, none": Case("info-nce", {"symmetric": True}, views=True, further=True, reduction="none"),
     "further keys, a bank": Case("info-nce", {"symmetric": True}, views=True, further=True, bank=True, split="empty"),
+    "both views": Case("nt-xent", views=True, further=True, weighted=True),
+    "both views, an empty rank": Case("nt-xent", views=True, split="empty", masked=True),
+    "both views, none": Case("nt-xent", views=True, reduction="none"),
+    "both views, a bank": Case("nt-xent", views=True, bank=True),
+    "a learned temperature": Case("clip", views=True, masked=True),
+    "a row function that learns": Case("siglip", {"bias": -1.0}, views=True, weighted=True),
+    "a row function that learns, symmetric": Case("siglip", {"symmetric": True}, views=True, split="empty"),
+    "a row function that learns, none": Case("siglip", {"bias": 1.0}, views=True, reduction="none", masked=True),
     "triplet-all": Case("triplet-all"),
     "triplet-all, float32": Case("triplet-all", dtype=torch.float32),
     "triplet-batch-hard": Case("triplet-batch-hard"),
@@ -135,17 +143,22 @@ def errors_of(case: Case, way: str) -> dict[str, float]:
     start = sum(counts[: dist.get_rank()])
     mine = {key: value[start : start + counts[dist.get_rank()]] for key, value in whole.items()}
     network, replica = network_of(case.dtype), network_of(case.dtype)
-    expected, expected_count = step(case, network, whole, "local")
-    value, count = step(case, DistributedDataParallel(replica), mine, way)
+    expected, expected_count, expected_learned = step(case, network, whole, "local")
+    value, count, learned = step(case, DistributedDataParallel(replica), mine, way)
+    # What DistributedDataParallel would do, were the loss inside.
+    dist.all_reduce(learned)
+    learned /= dist.get_world_size()
     if case.reduction == "none":
         # One process takes the mean over ranks of what they make of their values, as averaging their gradients does.
         for parameter in network.parameters():
             parameter.grad /= dist.get_world_size()
+        expected_learned /= dist.get_world_size()
         expected = expected[start : start + counts[dist.get_rank()]]
     return {
         "value": apart(value, expected),
         "count": apart(count, expected_count),
         "gradient": apart(slopes_of(replica), slopes_of(network)),
+        "learned": apart(learned, expected_learned),
     }
 
 
@@ -175,10 +188,10 @@ def network_of(dtype: torch.dtype) -> nn.Module:
     return nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 5)).to(dtype)
 
 
-def step(case: Case, network: nn.Module, batch: Batch, way: str) -> tuple[Tensor, Tensor]:
-    """Value and count of one batch; the gradients are left on the network."""
+def step(case: Case, network: nn.Module, batch: Batch, way: str) -> tuple[Tensor, Tensor, Tensor]:
+    """Value and count of one batch, and the gradient of what the loss learns; the others are left on the network."""
     streaming = losszoo.Streaming(ranks=way)
-    loss = losszoo.create(case.loss, reduction=case.reduction, streaming=streaming, **case.params)
+    loss = losszoo.create(case.loss, reduction=case.reduction, streaming=streaming, **case.params).to(case.dtype)
     how = {key: batch[key] for key in ("weight", "mask") if key in batch}
     rows = batch["inputs"].shape[0]
     if case.bank:
@@ -192,7 +205,8 @@ def step(case: Case, network: nn.Module, batch: Batch, way: str) -> tuple[Tensor
     inputs = (out[:rows], out[rows:]) if case.views else (out, batch["labels"])
     value = loss(*inputs, **how)
     value.sum().backward()
-    return value.detach(), loss.count(*inputs, **how)
+    learned = [parameter.grad for parameter in loss.parameters()]
+    return value.detach(), loss.count(*inputs, **how), torch.cat([*learned, out.new_zeros(1)])
 
 
 def said_by(call: Callable[[], Any]) -> str:

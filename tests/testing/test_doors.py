@@ -100,6 +100,7 @@ def test_a_module_with_sizes_and_draws_of_its_own_passes() -> None:
         (testing.check_announced_parameters, sound, "it is in no registry"),
         (testing.check_shrinking, "uncertainty", "it is no penalty on parameters"),
         (testing.check_learning, "smoothness", "it has no targets to learn"),
+        (testing.check_gradcheck, "circle", "a part of it has no gradient by definition"),
         (testing.check_weight_two, "nca", "its value for a sample depends on the others"),
     ],
 )

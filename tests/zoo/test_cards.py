@@ -141,4 +141,4 @@ def test_clip_is_the_symmetric_form() -> None:
     logits = functional.normalize(first) @ functional.normalize(second).T / 0.07
     own = torch.arange(5)
     expected = (functional.cross_entropy(logits, own) + functional.cross_entropy(logits.T, own)) / 2
-    torch.testing.assert_close(create("clip", symmetric=True, temperature=0.07)(first, second), expected)
+    torch.testing.assert_close(create("info-nce", symmetric=True, temperature=0.07)(first, second), expected)

@@ -67,10 +67,10 @@ class Agreement:
         ranks, which DistributedDataParallel takes, is the gradient of the one value that all of them got.
         """
         if self.separate:
-            values = Unreduced(*_Each.apply(rows, columns, job, self))  # type: ignore[no-untyped-call]
+            values = Unreduced(*_Each.apply(rows, columns, job, self, *job.row.learned))  # type: ignore[no-untyped-call]
             return values if weight is None else scale(values, weight)
         factors = rows.new_ones(rows.shape[0]) if weight is None else weight
-        return Unreduced(*_Total.apply(rows, columns, factors, job, self))  # type: ignore[no-untyped-call]
+        return Unreduced(*_Total.apply(rows, columns, factors, job, self, *job.row.learned))  # type: ignore[no-untyped-call]
 
     def run(
         self, rows: Tensor, columns: Tensor | None, job: Job, factors: Tensor | None, wanted: tuple[bool, bool]
@@ -116,12 +116,18 @@ class _Total(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, rows: Tensor, columns: Tensor | None, factors: Tensor, job: Job, agreement: Agreement
+        ctx: Any,
+        rows: Tensor,
+        columns: Tensor | None,
+        factors: Tensor,
+        job: Job,
+        agreement: Agreement,
+        *learned: Tensor,
     ) -> tuple[Tensor, ...]:
         done = agreement.run(rows, columns, job, factors, wanted_of(ctx, columns))
         # Weight 0 is absence: an infinite value there is dropped, not made NaN.
         kept = torch.where(factors != 0, done.values, 0.0)
-        ctx.save_for_backward(rows, columns, done.by_row, done.by_column)
+        ctx.save_for_backward(rows, columns, done.by_row, done.by_column, *(done.by_learned if learned else ()))
         ctx.size = agreement.world.size
         value, count = agreement.world.summed((kept * factors).sum(), (done.counts * factors).sum())
         ctx.mark_non_differentiable(count)
@@ -130,8 +136,10 @@ class _Total(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
         rows, columns, *gradients = ctx.saved_tensors
-        by_row, by_column = (once(None if x is None else x * (grad * ctx.size), grad, rows, columns) for x in gradients)
-        return by_row, by_column, None, None, None
+        by_row, by_column, *learned = (
+            once(None if x is None else x * (grad * ctx.size), grad, rows, columns) for x in gradients
+        )
+        return by_row, by_column, None, None, None, *learned
 
 
 class _Each(torch.autograd.Function):
@@ -139,11 +147,11 @@ class _Each(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, rows: Tensor, columns: Tensor | None, job: Job, agreement: Agreement
+        ctx: Any, rows: Tensor, columns: Tensor | None, job: Job, agreement: Agreement, *learned: Tensor
     ) -> tuple[Tensor, Tensor]:
         done = agreement.run(rows, columns, job, None, (False, False))
         ctx.save_for_backward(rows, columns)
-        ctx.job, ctx.agreement = job, agreement
+        ctx.job, ctx.agreement, ctx.learns = job, agreement, bool(learned)
         ctx.mark_non_differentiable(done.counts)
         return done.values, done.counts
 
@@ -152,5 +160,6 @@ class _Each(torch.autograd.Function):
         rows, columns = ctx.saved_tensors
         with torch.no_grad(), full_precision((grad,)):
             done = ctx.agreement.run(rows, columns, ctx.job, grad, wanted_of(ctx, columns))
-        by_row, by_column = (once(x, grad, rows, columns) for x in (done.by_row, done.by_column))
-        return by_row, by_column, None, None
+        learned = done.by_learned if ctx.learns else ()
+        by_row, by_column, *learned = (once(x, grad, rows, columns) for x in (done.by_row, done.by_column, *learned))
+        return by_row, by_column, None, None, *learned

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from losszoo.pairs import streaming
-from losszoo.pairs.blocks import SoftmaxRows, WholeRows
+from losszoo.pairs.blocks import SoftmaxRows, WholeRows, Worker
 from losszoo.pairs.distributed.collectives import World, starts
 from losszoo.pairs.kernels import Geometry, geometry
 from losszoo.pairs.streamed import Job, Streamed
@@ -81,7 +81,8 @@ def passed_around(
         gradients = passing.worked(block, scores, factors if plan.backwards else None)
         if plan.backwards:
             passing.accumulate_grad(block, scores, gradients)
-    return Streamed(passing.values, passing.counts, passing.by_row, passing.by_column), passing.failure
+    learned = tuple(passing.by_learned)
+    return Streamed(passing.values, passing.counts, passing.by_row, passing.by_column, learned), passing.failure
 
 
 def rows_of_a_journey(like: Tensor) -> int:
@@ -108,6 +109,7 @@ class _Ring:
         self.facts = self._geometry(self.rows[:0], self.columns[:0])
         self.values, self.counts = self.rows.new_zeros(2, self.rows.shape[0]).unbind()
         self.by_row, self.by_column = torch.zeros_like(self.rows), torch.zeros_like(self.columns)
+        self.by_learned = [torch.zeros_like(x) for x in self.job.row.learned]
 
     def filled(self, block: slice) -> Tensor:
         """(rows, M): the scores of a block of rows to the columns of all ranks."""
@@ -158,10 +160,11 @@ class _Ring:
 
     def _work(self, there: slice, scores: Tensor, gradients: Tensor, factors: Tensor | None) -> None:
         row, pair_labels, facts = self.job.row, self.job.pair_labels, self.facts
-        if row.softmax:
-            found, given, _ = SoftmaxRows(row, pair_labels, facts, gradients)(there, None, scores, factors)
-        else:
-            found, given, _ = WholeRows(row, pair_labels, facts)(there, None, scores, factors)
+        work: Worker
+        work = SoftmaxRows(row, pair_labels, facts, gradients) if row.softmax else WholeRows(row, pair_labels, facts)
+        found, given, _ = work(there, None, scores, factors)
+        for total, part in zip(self.by_learned, work.by_learned, strict=True):
+            total += part
         self.values[there] = found.values.detach()
         self.counts[there] = 1.0 if found.counts is None else found.counts
         if given is not None and given.data_ptr() != gradients.data_ptr():

@@ -41,6 +41,7 @@ TYPES = {
 
 _SIMILARITY = "how alike two rows are; of a distance the negative"
 _TEMPERATURE = "what the similarities are divided by"
+_LEARNED, _IS_LEARNED = "learned_temperature", "whether the temperature is learned, as exp(log_temperature)"
 _SYMMETRIC = "the mean of both directions, first to second and second to first"
 
 
@@ -308,9 +309,10 @@ def _row_params(module: _Module, decorator: ast.Call, doc: Docstring) -> Iterato
     said = {
         str(keyword.arg): _literal(module, keyword.value, f"{keyword.arg} of @{last_name(decorator)}")
         for keyword in decorator.keywords
-        if keyword.arg in ("similarity", "temperature", "temperature_search", "symmetric")
+        if keyword.arg in ("similarity", "temperature", "temperature_search", "symmetric", _LEARNED)
     }
-    words = {"similarity": _SIMILARITY, "temperature": _TEMPERATURE, "symmetric": _SYMMETRIC, **doc.arguments}
+    words = {"similarity": _SIMILARITY, "temperature": _TEMPERATURE, "symmetric": _SYMMETRIC, _LEARNED: _IS_LEARNED}
+    words |= doc.arguments
     yield Param(
         name="similarity",
         type="str",
@@ -329,6 +331,8 @@ def _row_params(module: _Module, decorator: ast.Call, doc: Docstring) -> Iterato
             search=said.get("temperature_search"),
             summary=words["temperature"],
         )
+    if said.get(_LEARNED):
+        yield Param(name=_LEARNED, type="bool", default=True, summary=words[_LEARNED])
     if said.get("symmetric") is not None:
         yield Param(name="symmetric", type="bool", default=said["symmetric"], summary=words["symmetric"])
 

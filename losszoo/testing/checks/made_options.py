@@ -53,7 +53,8 @@ def keywords_of(spec: LossSpec) -> dict[str, Any]:
     if row is not None:
         keywords["similarity"] = row.similarity
         keywords |= {} if row.temperature is None else {"temperature": row.temperature}
-        keywords |= {"symmetric": False} if rules.two_ways else {}
+        keywords |= {"learned_temperature": True} if row.learned_temperature else {}
+        keywords |= {"symmetric": row.symmetric} if rules.two_ways and not row.both_views else {}
     return keywords
 
 

@@ -10,4 +10,5 @@ from losszoo import LossSpec, hookimpl, losses_in
 @hookimpl
 def losszoo_losses() -> Iterable[LossSpec]:
     """The losses of this family."""
-    return losses_in(f"{__name__}.pairs", f"{__name__}.triplets", f"{__name__}.mining", f"{__name__}.softmax")
+    files = ("pairs", "cosines", "triplets", "mining", "softmax", "views", "similarities", "lifted", "ranked", "margin")
+    return losses_in(*(f"{__name__}.{file}" for file in files))

@@ -13,10 +13,6 @@ from losszoo_plugins.pairs import negative_log_share
     tags=("metric", "contrastive", "self-supervised"),
     aliases=(
         "infonce",
-        "nt-xent",
-        "ntxent",
-        "simclr",
-        "clip",
         "mnr",
         "multiple-negatives-ranking",
         "in-batch-negatives",
@@ -31,9 +27,9 @@ def info_nce(odds: Tensor) -> Tensor:
     For self-supervised training on two views of the same samples, and for pairs of two kinds such as image and text.
     More keys make the task harder, so large batches help, and so do further keys that belong to no query, such as hard
     negatives or the queue of momentum contrast, which leaves out the keys of the other queries; here they stay
-    negatives. With ``symmetric=true`` it is the loss of CLIP; with ``temperature=0.05`` multiple negatives ranking,
-    whose scale is 20. NT-Xent, the loss of SimCLR, sets each view against the other view and against the rest of its
-    own one; here the keys are the other view alone.
+    negatives. With ``symmetric=true`` and a learned temperature it is ``clip``; with ``temperature=0.05`` multiple
+    negatives ranking, whose scale is 20. ``nt-xent``, the loss of SimCLR, sets each view against the other view and
+    against the rest of its own one; here the keys are the other view alone.
 
     Args:
         queries: (N, D) embeddings.

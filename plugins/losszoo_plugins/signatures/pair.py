@@ -13,7 +13,7 @@ from losszoo_plugins.signatures import _shared
 
 
 class Pair(Signature):
-    """Two embeddings (N, D) each, and how much they belong together: (N,) in [0, 1]."""
+    """Two embeddings (N, D) each, and how much they belong together: (N,) in [0, 1], or -1 in place of 0."""
 
     name = "pair"
     arguments = ("first", "second", "same")
@@ -34,12 +34,14 @@ class Pair(Signature):
         if not isinstance(same, Tensor) or same.shape != first.shape[:1]:
             raise checks.BrokenRule("same", f"have shape {tuple(first.shape[:1])}", checks.shape_of(same))
         second = checks.same_rows("first", first, "second", inputs[1])
-        return first, second, checks.real("same", same).to(first.dtype)
+        same = checks.real("same", same).to(first.dtype)
+        # As in torch.nn, where a pair that does not belong together is marked -1.
+        return first, second, torch.where(same == -1, 0.0, same)
 
     def check_values(self, inputs: tuple[Any, ...], context: checks.CheckContext) -> None:
         same = inputs[2]
         if not checks.within(same, 0, 1):
-            checks.require((same >= 0) & (same <= 1), "same", "be in [0, 1]", same)
+            checks.require((same >= 0) & (same <= 1), "same", "be in [0, 1], or -1 in place of 0", same)
 
     def example(self, source: Source) -> tuple[Any, ...]:
         return _shared.embedded(source), _shared.embedded(source), source.bits(source.rows)
@@ -54,6 +56,7 @@ class Pair(Signature):
             every = torch.full_like(same, value)
             yield EdgeCase(f"identical pairs, every same {value:g}", (first, first.clone(), every))
         yield EdgeCase("every same 0.5", (first, second, torch.full_like(same, 0.5)))
+        yield EdgeCase("same 1 or -1", (first, second, 2 * same - 1))
 
     def illegal_values(self, inputs: tuple[Any, ...], expects: str) -> Iterator[tuple[str, str, tuple[Any, ...]]]:
         yield from _shared.wrong_numbers(inputs, "same", 2, (("a 2", 2.0),))
