@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -50,7 +49,7 @@ class _Truth:
 
 
 def vanished_when_pushed(
-    subject: Subject, clock: Effort, note: Callable[[str], None], known: Collection[Any] = ()
+    subject: Subject, clock: Effort, note: Callable[[str], None], known: Collection[Key] = ()
 ) -> Iterator[Failure]:
     """Every pushed answer that is wrong and that nothing pulls back, as far as the effort allows.
 
@@ -66,14 +65,14 @@ def vanished_when_pushed(
         return
     every = _Truth(None, clamps_undone(tape))
     start, _ = every.of(subject, subject.leaves)
-    blamed = set[Any](known)
+    blamed = set(known)
     for push in pushed_answers(subject):
         if clock.over(SHARE) or start.error is not None:
             return
         truth, mode = every.of(subject, push.probe.leaves)
         if not _is_worse(start, truth) or not bool(_lost(subject, push, truth).any()):
             continue
-        failure = _explained(subject, push, every, mode, note)
+        failure = _explained(subject, push, every, mode, note, known)
         if failure is not None and failure.blame is not None and failure.blame.key not in blamed:
             blamed.add(failure.blame.key)
             yield failure
@@ -107,7 +106,7 @@ def _gradient(subject: Subject, index: int, outcome: Outcome) -> Tensor | None:
 
 
 def _explained(
-    subject: Subject, push: Push, every: _Truth, mode: Relaxed, note: Callable[[str], None]
+    subject: Subject, push: Push, every: _Truth, mode: Relaxed, note: Callable[[str], None], known: Collection[Key]
 ) -> Failure | None:
     """What takes the gradient: the fewest bounds without which it is there, or else the unit that saturates."""
     tape, _ = record(subject, push.probe.leaves, torch.float32)
@@ -126,7 +125,8 @@ def _explained(
         if why == "swallowed" and _is_loud(subject, push):
             continue
         if why == "clamped" and not _is_near(made) and not keys <= every.undone:
-            note(_said_of_clamp(push, made))
+            if not keys <= set(known):
+                note(_said_of_clamp(push, made))
             return None
         return _failure(subject, push, Blame(made, _user(tape, made), why, True, tape), truth)
     return None
