@@ -13,6 +13,7 @@ from losszoo.doctor.silent.batches.batch_softmax import look_for_softmax_over_ba
 from losszoo.doctor.silent.batches.diluted_mean import look_for_diluted_means
 from losszoo.doctor.silent.batches.early_mean import look_for_early_means
 from losszoo.doctor.silent.batches.fixed_batch import look_for_fixed_batch
+from losszoo.doctor.silent.driven_exponential import look_for_driven_exponentials
 from losszoo.doctor.silent.driven_parameters import look_for_driven_parameters
 from losszoo.doctor.silent.gradients.dead_rectifier import look_for_dead_rectifiers
 from losszoo.doctor.silent.gradients.lost_term import look_for_lost_terms
@@ -45,6 +46,7 @@ CHECKS: tuple[Check, ...] = (
     look_for_diluted_means,
     look_for_fixed_batch,
     look_for_driven_parameters,
+    look_for_driven_exponentials,
     look_for_dead_rectifiers,
     look_for_wrong_backward,
 )
