@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import linecache
 import os
+import re
 import sys
 import traceback
 from pathlib import Path
@@ -20,6 +21,7 @@ _WATCHING = (f"{_CORE}.tracing", f"{_CORE}.doctor")
 # Of Python itself, such as functools, whose lines only hand on; packages may be installed in a folder below.
 _STDLIB = os.path.dirname(os.__file__) + os.sep
 _INSTALLED = tuple(os.path.join(_STDLIB, name) + os.sep for name in ("site-packages", "dist-packages"))
+_DUMPED = re.compile(r'^ +File "(.*)", line (\d+) in ', re.MULTILINE)
 _APPLY = getattr(Function.apply, "__func__", Function.apply).__code__
 
 
@@ -72,6 +74,13 @@ def raised_at(error: BaseException) -> Place | None:
     """The author's line from which an error came; None where it came from the core."""
     frames = [(frame, line) for frame, line in traceback.walk_tb(error.__traceback__) if _is_authors(frame)]
     return Place(frames[-1][0].f_code.co_filename, frames[-1][1]) if frames else None
+
+
+def innermost_written(dump: str) -> Place | None:
+    """The innermost line of an author in what :mod:`faulthandler` has written; None where there is none."""
+    places = [Place(path, int(line)) for path, line in _DUMPED.findall(dump)]
+    others = tuple(os.path.dirname(sys.modules[name].__file__ or "") + os.sep for name in (_CORE, "torch"))
+    return next((place for place in places if _is_written(place.path) and not place.path.startswith(others)), None)
 
 
 def _innermost(frame: FrameType | None, outer: FrameType | None) -> FrameType | None:
