@@ -27,6 +27,7 @@ BESIDE = {
     "segmentation": ("dice", "smoothness"),
     "embedding": ("nca-stable", "triplet-batch-hard"),
     "views": ("info-nce", "info-nce(temperature=0.5)"),
+    "preference": ("bradley-terry", "ipo"),
 }
 # Of each signature one loss, on a task that trains in a second.
 SMALL = [
@@ -44,6 +45,8 @@ SMALL = [
     ("contrastive", "breast-cancer"),
     ("triplet", "digits-rare"),
     ("info-nce", "digits-views"),
+    ("kto", "breast-cancer"),
+    ("bpr", "digits"),
     ("modern-nca", "breast-cancer"),
     ("modern-nca", "diabetes"),
     ("bce + 1e-4*elastic-net", "breast-cancer"),

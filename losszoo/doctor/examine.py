@@ -195,7 +195,7 @@ def _search(search: Search, subject: Subject, dtype: torch.dtype) -> bool:
         if subject.signature:
             for failure in vanished(subject, search.clock):
                 search.add(failure)
-        for failure in vanished_when_pushed(subject, search.clock, search.note):
+        for failure in vanished_when_pushed(subject, search.clock, search.note, search.blamed):
             search.add(failure)
     return True
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from losszoo.errors import NotApplicableError, UsageError
-from losszoo.losses.arguments import BrokenRule, Inputs, as_mask, check_tensors, real, within
+from losszoo.losses.arguments import BrokenRule, Inputs, as_mask, check_tensors, real, shape_of, within
 from losszoo.losses.configured_loss import ConfiguredLoss, LossInfo
 from losszoo.losses.introspection import options_beside, parameters_of
 from losszoo.losses.learned import as_numbers, check_learnable
@@ -89,7 +89,9 @@ class Loss(ConfiguredLoss):
         self._converts = self._rules.converts
         # Whether the other rows of a batch are the candidates of a row.
         self._over_pairs = self._rules.rows_interact
-        self._takes_mask = "mask" in parameters_of(function.forward if isinstance(function, nn.Module) else function)
+        taken = parameters_of(function.forward if isinstance(function, nn.Module) else function)
+        self._takes_mask = "mask" in taken
+        self._unused = [name for name in self._rules.optional if name not in taken and not self._rules.converts]
         self._wide: bool = getattr(function, "__losszoo_wide__", False)
         self._finish: Callable[[Tensor], Tensor] | None = getattr(function, "__losszoo_finish__", None)
         self._sizes = None
@@ -250,6 +252,8 @@ class Loss(ConfiguredLoss):
         required, extra = len(self._rules.arguments), {}
         if len(inputs) > required:
             extra = {n: x for n, x in zip(self._rules.optional, inputs[required:], strict=True) if x is not None}
+            for name in filter(extra.__contains__, self._unused):
+                raise BrokenRule(name, "be left out, as this loss does not use it", shape_of(extra[name]))
         if mask is not None and self._takes_mask:
             extra["mask"] = mask
         if isinstance(self.function, nn.Module):

@@ -118,7 +118,7 @@ def check_example(signature: Signature) -> None:
             for place in signature.trained:
                 _check_trained(signature.names[place], inputs[place], source.get("dtype", torch.float32))
             for place in signature.per_sample if not signature.on_parameters else ():
-                if isinstance(inputs[place], Tensor):
+                if place < len(inputs) and isinstance(inputs[place], Tensor):
                     came, name = f"{tuple(inputs[place].shape)}", signature.names[place]
                     alike = inputs[place].shape[:1] == (source["rows"],)
                     advice = "draw source.rows of them, or name it in shared"

@@ -74,6 +74,20 @@ SPECS = (
         tags=("tabular", "download"),
     ),
     TaskSpec(
+        name="abalone-older",
+        target="losszoo_tasks.abalone:AbaloneOlder",
+        kind="preference",
+        summary="Which of two abalones has more rings, from sex and 7 measurements.",
+        metric="pair_accuracy",
+        published=(
+            ("weight of the shell", 0.7860, None, _MEASURED),
+            ("ridge regression", 0.8095, None, f"{_MEASURED}, scikit-learn"),
+            ("gradient boosting", 0.8173, None, f"{_MEASURED}, scikit-learn"),
+        ),
+        reference=_ABALONE,
+        tags=("tabular", "download"),
+    ),
+    TaskSpec(
         name="digits",
         target="losszoo_tasks.digits:Digits",
         kind="multiclass",

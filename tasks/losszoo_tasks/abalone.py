@@ -146,3 +146,7 @@ class AbaloneAge(Abalone):
 
     def targets(self, rings: Array) -> Array:
         return rings.astype(np.float32)
+
+
+class AbaloneOlder(AbaloneAge):
+    """Which of two abalones is older: the rings are grades, of which only the order is learned."""

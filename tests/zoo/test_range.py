@@ -142,9 +142,26 @@ def penalty(source: Source, expects: str, count: int) -> Batch:
     return ([source.numbers(count, 2), source.numbers(count)],)
 
 
+def preference(source: Source, expects: str, count: int) -> Batch:
+    chosen, rejected = predictions(source, expects, count), predictions(source, expects, count)
+    # The odds of a certain answer are infinite, and refused.
+    return chosen, rejected.clamp(max=-1e-30) if expects == "log-probabilities" else rejected
+
+
+def negatives(source: Source, expects: str, count: int) -> Batch:
+    return source.numbers(count), source.numbers(count, source.random.choice((1, 2, 5)))
+
+
+def feedback(source: Source, expects: str, count: int) -> Batch:
+    return source.numbers(count), source.bits(count)
+
+
 MAKERS: Mapping[str, Callable[[Source, str, int], Batch]] = {
     make.__name__: make
-    for make in (binary, multiclass, regression, segmentation, embedding, pair, triplet, views, neighbors, penalty)
+    for make in (
+        *(binary, multiclass, regression, segmentation, embedding, pair, triplet, views, neighbors, penalty),
+        *(preference, feedback, negatives),
+    )
 }
 
 

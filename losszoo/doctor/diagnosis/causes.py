@@ -5,15 +5,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from losszoo.doctor.diagnosis.relaxed import bounds_of, constant
+from losszoo.doctor.diagnosis.relaxed import bounds_of, constant, epsilon_beside_one
 from losszoo.doctor.subject.dtypes import short_name
 from losszoo.tracing.culprit import EXPONENTIAL, Blame
 from losszoo.tracing.tape import Record
 
 _AT_ZERO = {
-    "log": "the logarithm of 0",
-    "log2": "the logarithm of 0",
-    "log10": "the logarithm of 0",
+    **dict.fromkeys(("log", "log2", "log10"), "the logarithm of 0"),
     "reciprocal": "1 over 0",
     "rsqrt": "1 over the root of 0",
 }
@@ -197,8 +195,10 @@ def _extreme(blame: Blame) -> str:
 
 
 def _swallowed(blame: Blame) -> str:
-    constant = _constant(blame.record)
+    record = blame.record
+    constant, folded = _constant(record), epsilon_beside_one(record.func, record.args, record.kwargs)
     said = f"the constant {constant:g}" if constant is not None else "the constant"
+    said = said if folded is None else f"{folded:g} in the constant {constant:.9g}"
     return (
         f"{said} is far larger than the number that it is to protect: value and gradient no longer depend on it, so a "
         "wrong answer is not corrected"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from losszoo.doctor.diagnosis.relaxed import Key, Relaxed, bounds_of
 from losszoo.doctor.diagnosis.search import Failure, failure_by
+from losszoo.doctor.diagnosis.undone_clamps import FAR, clamps_undone
 from losszoo.doctor.diagnosis.vanished_gradient import GONE, SHARE
 from losszoo.doctor.effort import Effort
 from losszoo.doctor.inputs.wrong_answers import Push, pushed_answers
@@ -24,8 +25,6 @@ _PULLS = 1e-2
 _MOST = 0.5
 # Without the bound that takes it there is so much more gradient; of a number beside which it is nothing, the same.
 _MORE = 2.0
-# Bounds from here on keep exp and its kin finite: no ordinary number comes near them.
-_FAR = 10.0
 # An epsilon inside a logarithm makes a loss some times as large as it is ordinarily, not a hundred times.
 _LOUD = 100.0
 _WITH_LOGARITHM = ("log", "log2", "log10", "log1p", "binary_cross_entropy")
@@ -38,33 +37,42 @@ class _Truth:
 
     Args:
         relaxes: the operations that are passed over; None is all of them.
+        undone: clamps of anything that are passed over too.
     """
 
     relaxes: frozenset[Key] | None
+    undone: frozenset[Key] = frozenset()
 
     def of(self, subject: Subject, leaves: Leaves) -> tuple[Outcome, Relaxed]:
-        mode = Relaxed(self.relaxes)
+        mode = Relaxed(self.relaxes, more=self.undone)
         return evaluate(subject, leaves, torch.float64, mode=mode), mode
 
 
-def vanished_when_pushed(subject: Subject, clock: Effort, note: Callable[[str], None]) -> Iterator[Failure]:
+def vanished_when_pushed(
+    subject: Subject, clock: Effort, note: Callable[[str], None], known: Collection[Key] = ()
+) -> Iterator[Failure]:
     """Every pushed answer that is wrong and that nothing pulls back, as far as the effort allows.
 
     Args:
         subject: whose loss.
         clock: the effort that may be spent.
         note: takes what may be meant so.
+        known: operations and lines of which more is said already.
     """
-    every = _Truth(None)
+    try:
+        tape, _ = record(subject, subject.leaves, torch.float32)
+    except Exception:  # told where the loss is evaluated
+        return
+    every = _Truth(None, clamps_undone(tape))
     start, _ = every.of(subject, subject.leaves)
-    blamed = set[Key]()
+    blamed = set(known)
     for push in pushed_answers(subject):
         if clock.over(SHARE) or start.error is not None:
             return
         truth, mode = every.of(subject, push.probe.leaves)
         if not _is_worse(start, truth) or not bool(_lost(subject, push, truth).any()):
             continue
-        failure = _explained(subject, push, mode, note)
+        failure = _explained(subject, push, every, mode, note, known)
         if failure is not None and failure.blame is not None and failure.blame.key not in blamed:
             blamed.add(failure.blame.key)
             yield failure
@@ -97,29 +105,58 @@ def _gradient(subject: Subject, index: int, outcome: Outcome) -> Tensor | None:
     return None if gradient is None else gradient.double()
 
 
-def _explained(subject: Subject, push: Push, mode: Relaxed, note: Callable[[str], None]) -> Failure | None:
-    """What takes the gradient: the one bound without which it is there, or else the unit that saturates."""
+def _explained(
+    subject: Subject, push: Push, every: _Truth, mode: Relaxed, note: Callable[[str], None], known: Collection[Key]
+) -> Failure | None:
+    """What takes the gradient: the fewest bounds without which it is there, or else the unit that saturates."""
     tape, _ = record(subject, push.probe.leaves, torch.float32)
-    everything, plain = _Truth(None), _Truth(frozenset())
-    full, bare = (truth.of(subject, push.probe.leaves)[0] for truth in (everything, plain))
+    plain = _Truth(frozenset())
+    full, bare = (truth.of(subject, push.probe.leaves)[0] for truth in (every, plain))
     lost = _lost(subject, push, full)
     kept = _lost(subject, push, bare) & (_back(subject, push, bare) > _MOST * _back(subject, push, full))
     if bool((lost & kept).any()):
         return _failure(subject, push, _saturated(tape), plain)
-    for key, why in mode.relaxed.items():
-        truth = _Truth(frozenset([key]))
-        outcome, _ = truth.of(subject, push.probe.leaves)
-        made = next((r for r in tape.records if (r.site.op, r.site.source) == key), None)
-        more = _back(subject, push, outcome) > _MORE * _back(subject, push, bare)
-        if made is None or not bool((_lost(subject, push, outcome) & more).any()):
+    for keys in _sets(subject, push, every, mode, bare):
+        truth = replace(every, relaxes=keys)
+        why = mode.relaxed[next(iter(keys))]
+        made = _of_answer(tape, keys)
+        if made is None or not _restores(subject, push, truth, bare):
             continue
         if why == "swallowed" and _is_loud(subject, push):
             continue
-        if why == "clamped" and not _is_near(made):
-            note(_said_of_clamp(push, made))
+        if why == "clamped" and not _is_near(made) and not keys <= every.undone:
+            if not keys <= set(known):
+                note(_said_of_clamp(push, made))
             return None
         return _failure(subject, push, Blame(made, _user(tape, made), why, True, tape), truth)
     return None
+
+
+def _restores(subject: Subject, push: Push, truth: _Truth, bare: Outcome) -> bool:
+    """Whether there is a gradient back without some bounds, and a multiple of what there is with all of them."""
+    outcome, _ = truth.of(subject, push.probe.leaves)
+    more = _back(subject, push, outcome) > _MORE * _back(subject, push, bare)
+    return bool((_lost(subject, push, outcome) & more).any())
+
+
+def _sets(subject: Subject, push: Push, every: _Truth, mode: Relaxed, bare: Outcome) -> Iterator[frozenset[Key]]:
+    """Each bound alone; then the fewest epsilons that only together take the gradient."""
+    yield from (frozenset([key]) for key in mode.relaxed)
+    together = frozenset(key for key, why in mode.relaxed.items() if why == "swallowed")
+    if len(together) < 2 or not _restores(subject, push, replace(every, relaxes=together), bare):
+        return
+    for key in sorted(together, key=str):
+        fewer = together - {key}
+        if fewer and _restores(subject, push, replace(every, relaxes=fewer), bare):
+            together = fewer
+    yield together
+
+
+def _of_answer(tape: Tape, keys: frozenset[Key]) -> Record | None:
+    """The last of some bounds that what is trained goes through: that of a label is none of the answer's."""
+    made = [r for r in tape.records if (r.site.op, r.site.source) in keys]
+    through = [r for r in made if any(x.requires_grad for x in r.inputs)]
+    return next(iter((through or made)[::-1] if len(keys) > 1 else made), None)
 
 
 def _is_loud(subject: Subject, push: Push) -> bool:
@@ -159,7 +196,7 @@ def _is_full(made: Record) -> bool:
 def _is_near(made: Record) -> bool:
     """Whether a clamp cuts off numbers that occur in training; of a bound of 0 alone it is a rectifier."""
     ends = [end for end in bounds_of(made) if end is not None]
-    return bool(ends) and ends != [0.0] and min(abs(end) for end in ends) < _FAR
+    return bool(ends) and ends != [0.0] and min(abs(end) for end in ends) < FAR
 
 
 def _said_of_clamp(push: Push, made: Record) -> str:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from losszoo.tracing.authors import place_of
-from losszoo.tracing.operations import operation
+from losszoo.tracing.operations import is_reversed, operation
 from losszoo.tracing.tape import Record, Site, Tape, plain
 
 # Constants up to here are there to save a logarithm or a quotient.
@@ -31,32 +32,43 @@ class Relaxed(Tape):
     Args:
         only: these operations alone; None relaxes every one.
         clamps: relax clamps of an input too, and not only epsilons.
+        more: clamps of anything, which are relaxed too.
     """
 
-    def __init__(self, only: Collection[Key] | None = None, clamps: bool = True) -> None:
+    def __init__(
+        self, only: Collection[Key] | None = None, clamps: bool = True, more: Collection[Key] = frozenset()
+    ) -> None:
         super().__init__()
         self.only = only
         self.clamps = clamps
+        self.more = more
         self.relaxed: dict[Key, str] = {}
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        why = self._why(func, args, kwargs or {})
+        kwargs = kwargs or {}
+        why = self._why(func, args, kwargs)
         if why:
             key = operation(func), Site("", place_of(self.author_frame())).source
             if self.only is None or key in self.only:
                 self.relaxed.setdefault(key, why)
-                return next(x for x in args if isinstance(x, Tensor))
+                if epsilon_beside_one(func, args, kwargs) is None:
+                    return next(x for x in args if isinstance(x, Tensor))
+                func, args, kwargs = torch.rsub, (args[0 if is_reversed(func) else 1], 1.0), {}
         return super().__torch_function__(func, types, args, kwargs)
 
     def _why(self, func: Any, args: Any, kwargs: Any) -> str:
         """What kind of bound this is: "swallowed" by an epsilon, "clamped", or none."""
         if not args:
             return ""
-        if is_epsilon(func, args, kwargs) or is_below_one(func, args, kwargs):
+        beside_one = epsilon_beside_one(func, args, kwargs) is not None
+        if beside_one or is_epsilon(func, args, kwargs) or is_below_one(func, args, kwargs):
             return "swallowed"
         name = operation(func)
-        bounded = self.clamps and name in CLAMPS and isinstance(args[0], Tensor)
-        return "clamped" if bounded and is_of_one_input(self, args[0]) else ""
+        if not (self.clamps and name in CLAMPS and isinstance(args[0], Tensor)):
+            return ""
+        if self.more and (name, Site("", place_of(self.author_frame())).source) in self.more:
+            return "clamped"
+        return "clamped" if is_of_one_input(self, args[0]) else ""
 
 
 def is_epsilon(func: Any, args: Any, kwargs: Any) -> bool:
@@ -68,6 +80,21 @@ def is_epsilon(func: Any, args: Any, kwargs: Any) -> bool:
     small = [c for c in constants if (number := constant(c)) is not None and 0 < number <= EPS]
     x = tensor_of(args) if small else None
     return x is not None and x.is_floating_point() and bool((x >= 0).all())
+
+
+def epsilon_beside_one(func: Any, args: Any, kwargs: Any) -> float | None:
+    """The epsilon that is folded into the 1 of ``1 + epsilon - p``, where p is within [0, 1]; else None.
+
+    Python adds the two numbers before torch sees them. A sum of probabilities may be rounded to a little more than 1.
+    """
+    if operation(func) != "sub" or len(args) != 2 or kwargs:
+        return None
+    one, p = args[::-1] if is_reversed(func) else args
+    number = constant(one)
+    if number is None or not 1 < number <= 1 + EPS or not isinstance(p, Tensor) or not p.is_floating_point():
+        return None
+    x = plain(p).detach()
+    return number - 1 if bool(((x >= 0) & (x < number)).all()) else None
 
 
 def is_below_one(func: Any, args: Any, kwargs: Any) -> bool:

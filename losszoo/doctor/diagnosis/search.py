@@ -110,6 +110,12 @@ class Search:
     _beyond_noted: bool = False
     _raises: dict[tuple[Any, ...], tuple[str, int]] = field(default_factory=dict)
 
+    @property
+    def blamed(self) -> set[tuple[str, str | None]]:
+        """Operations and lines of which something is said already."""
+        sites = [failure.blame.site if failure.blame else failure.site for failure in self.failures.values()]
+        return {(site.op, site.source) for site in sites if site is not None}
+
     def try_all(
         self,
         subject: Subject,

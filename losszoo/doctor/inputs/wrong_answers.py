@@ -13,7 +13,8 @@ from losszoo.doctor.subject.input_kinds import Leaf, leaves_of
 from losszoo.doctor.subject.subject import Subject, evaluate
 
 _ROUNDING = 1e-2
-SIZES = (20.0, 100.0, 300.0)
+# At 20 a probability is still larger than most epsilons; beyond 36 float64 has no digits left for 1 - p.
+SIZES = (20.0, 30.0, 100.0, 300.0)
 
 
 @dataclass(frozen=True)

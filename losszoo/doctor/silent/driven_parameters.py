@@ -44,9 +44,7 @@ class _Driven:
 
 def look_for_driven_parameters(subject: Subject, search: Search) -> None:
     """Ordinary descent on the loss's own parameters, until a number is NaN."""
-    call = subject.call
-    learned = [p for p in call.parameters() if p.requires_grad] if isinstance(call, nn.Module) else []
-    if isinstance(call, Loss) or not learned or sum(p.numel() for p in learned) > _MOST_NUMBERS:
+    if not learned_numbers(subject):
         return
     enough = search.clock.spent + _SHARE * search.clock.limit
     for label, leaves in _errors(subject):
@@ -55,6 +53,13 @@ def look_for_driven_parameters(subject: Subject, search: Search) -> None:
         if failure is not None:
             search.add(failure)
             return
+
+
+def learned_numbers(subject: Subject) -> list[nn.Parameter]:
+    """The parameters that a loss of the user's own learns, where they are no network."""
+    call = subject.call
+    learned = [p for p in call.parameters() if p.requires_grad] if isinstance(call, nn.Module) else []
+    return [] if isinstance(call, Loss) or sum(p.numel() for p in learned) > _MOST_NUMBERS else learned
 
 
 def _errors(subject: Subject) -> Iterator[tuple[str, Leaves]]:
@@ -104,7 +109,7 @@ def _failure(subject: Subject, driven: _Driven) -> Failure | None:
     if symptom is None or culprit is None or culprit.record.site.op not in _DOMAINS:
         return None
     x = culprit.record.inputs[0]
-    found = _parameter_of(driven.subject.call, culprit.tape, x) if bool((x <= 0).any()) else None
+    found = parameter_of(driven.subject.call, culprit.tape, x) if bool((x <= 0).any()) else None
     if found is None:
         return None
     name, was, now = _moved(subject, driven, found)
@@ -132,7 +137,7 @@ def _failure(subject: Subject, driven: _Driven) -> Failure | None:
     )
 
 
-def _parameter_of(call: object, tape: Tape, x: Tensor) -> str | None:
+def parameter_of(call: object, tape: Tape, x: Tensor) -> str | None:
     """The name of the parameter that a tensor is, or is a part of."""
     record: Record | None = tape.maker(x)
     while record is not None:

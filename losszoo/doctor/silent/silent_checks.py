@@ -6,13 +6,16 @@ from collections.abc import Callable
 
 from losszoo.doctor.diagnosis.search import Search
 from losszoo.doctor.silent.activation_twice import look_for_misuse
+from losszoo.doctor.silent.answers.flat_answer import look_for_flat_answers
 from losszoo.doctor.silent.answers.lost_sign import look_for_lost_signs
 from losszoo.doctor.silent.answers.unbounded import look_for_unbounded
 from losszoo.doctor.silent.batches.batch_softmax import look_for_softmax_over_batch
 from losszoo.doctor.silent.batches.diluted_mean import look_for_diluted_means
 from losszoo.doctor.silent.batches.early_mean import look_for_early_means
 from losszoo.doctor.silent.batches.fixed_batch import look_for_fixed_batch
+from losszoo.doctor.silent.driven_exponential import look_for_driven_exponentials
 from losszoo.doctor.silent.driven_parameters import look_for_driven_parameters
+from losszoo.doctor.silent.gradients.dead_rectifier import look_for_dead_rectifiers
 from losszoo.doctor.silent.gradients.lost_term import look_for_lost_terms
 from losszoo.doctor.silent.gradients.no_gradient import look_for_no_gradient
 from losszoo.doctor.silent.gradients.saturated_fusion import look_for_saturated_fusion
@@ -36,11 +39,14 @@ CHECKS: tuple[Check, ...] = (
     look_for_saturated_fusion,
     look_for_written_inputs,
     look_for_unbounded,
+    look_for_flat_answers,
     look_for_lost_signs,
     look_for_softmax_over_batch,
     look_for_early_means,
     look_for_diluted_means,
     look_for_fixed_batch,
     look_for_driven_parameters,
+    look_for_driven_exponentials,
+    look_for_dead_rectifiers,
     look_for_wrong_backward,
 )

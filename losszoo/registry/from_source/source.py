@@ -203,11 +203,18 @@ def _literal(module: _Module, node: ast.expr, what: str) -> Any:
 def _params(module: _Module, node: Marked, doc: Docstring) -> Iterator[Param]:
     """The function's own, then those that a row function has by its decorator."""
     for argument, default in _keyword_arguments(node):
-        if argument.arg not in _GIVEN:
+        if argument.arg not in _GIVEN and not _is_input(module, argument):
             yield _param(module, argument, default, doc.arguments.get(argument.arg, ""))
     for decorator in node.decorator_list:
         if isinstance(decorator, ast.Call) and last_name(decorator) in _ROWS:
             yield from _row_params(module, decorator, doc)
+
+
+def _is_input(module: _Module, argument: ast.arg) -> bool:
+    """Whether it is an input that may be left out, ``Tensor | None``: no parameter is a tensor."""
+    return argument.annotation is not None and {"Tensor", "None"} == {
+        "None" if _is_none(member) else last_name(member) for member in _members(module, argument.annotation)
+    }
 
 
 def _keyword_arguments(node: Marked) -> Iterator[tuple[ast.arg, ast.expr | None]]:

@@ -1,0 +1,19 @@
+"""One right candidate against several that were drawn: recommenders and knowledge graphs. No import of torch here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from losszoo import LossSpec, hookimpl, losses_in
+
+
+@hookimpl
+def losszoo_signatures() -> Iterable[str]:
+    """The one signature of this family."""
+    return (f"{__name__}.signature:Negatives",)
+
+
+@hookimpl
+def losszoo_losses() -> Iterable[LossSpec]:
+    """The losses of this family."""
+    return losses_in(f"{__name__}.losses")
