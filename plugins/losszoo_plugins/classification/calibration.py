@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Annotated
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 from torch.nn.functional import log_softmax
 
 from losszoo import Range, loss, wide
 from losszoo_plugins.closed_form import expm1
 
-from .labels import pick, read
+from .labels import all_but, pick, read
 
 
 @loss(
@@ -48,7 +47,7 @@ def brier(logits: Tensor, targets: Tensor) -> Tensor:
     log_p = log_softmax(labels.logits, -1)
     if labels.targets.is_floating_point():
         return (log_p.exp() - labels.targets).square().sum(-1)
-    own = F.one_hot(labels.targets, log_p.shape[-1]).bool()
+    own = ~all_but(labels.targets.unsqueeze(-1), log_p.shape[-1])
     # p - 1 from the logarithm: of a probability near 1 the difference has no digits.
     return torch.where(own, expm1(log_p), log_p.exp()).square().sum(-1)
 

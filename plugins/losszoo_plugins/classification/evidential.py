@@ -10,7 +10,7 @@ from torch import Tensor
 
 from losszoo import Range, loss
 
-from .labels import read
+from .labels import all_but, read
 
 
 @loss(
@@ -54,8 +54,9 @@ def evidential(
         https://arxiv.org/abs/1806.01768.
     """
     labels = read(logits, targets)
-    soft = labels.targets.is_floating_point()
-    q = labels.targets if soft else F.one_hot(labels.targets, labels.logits.shape[-1]).to(logits.dtype)
+    q = labels.targets
+    if not q.is_floating_point():
+        q = (~all_but(q.unsqueeze(-1), labels.logits.shape[-1])).to(logits.dtype)
     evidence = F.softplus(labels.logits)
     alpha = 1 + evidence
     total = alpha.sum(-1, keepdim=True)

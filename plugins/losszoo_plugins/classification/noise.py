@@ -137,7 +137,7 @@ def forward_correction(
     # log of a mixture: the logarithms are added before anything is summed. A class that cannot become the label is
     # ruled out by -inf, which a sum of exponentials takes without a NaN as long as one term is finite.
     terms = log_softmax(labels.logits, -1).unsqueeze(-1) + log_t
-    possible = terms > -torch.inf
+    possible = terms != -torch.inf
     log_mixture = torch.logsumexp(torch.where(possible, terms, torch.finfo(terms.dtype).min), -2)
     return pick(torch.where(possible.any(-2), -log_mixture, torch.inf), labels)
 
