@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -27,6 +28,7 @@ from losszoo.doctor.inputs.half_precision import enlarged, in_half
 from losszoo.doctor.inputs.mutations import Tag
 from losszoo.doctor.inputs.probes import Probe, combined, edge_cases_of, ordinary, outliers, structural
 from losszoo.doctor.journal import journal
+from losszoo.doctor.remedies.one_line.masked_one_hot import masked_one_hot
 from losszoo.doctor.remedies.try_remedies import try_remedies
 from losszoo.doctor.report.examination import SYMPTOMS, Examination, Finding, Strip
 from losszoo.doctor.report.wording import unexplained_marks
@@ -170,7 +172,8 @@ def _refused(subject: Subject, refusal: Refusal) -> Failure:
         return type(evaluate(subject, leaves, dtype).error) is type(error)
 
     said = (in_one_line(error), refusal.remedy)
-    return Failure(subject, "the example", "raises", dtype, refusal.leaves, None, shows, error=error, said=said)
+    failure = Failure(subject, "the example", "raises", dtype, refusal.leaves, None, shows, error=error, said=said)
+    return replace(failure, trial=partial(masked_one_hot, subject, refusal))
 
 
 def _search(search: Search, subject: Subject, dtype: torch.dtype) -> bool:

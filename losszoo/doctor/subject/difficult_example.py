@@ -29,7 +29,7 @@ def without_ignored(subject: Subject, outcome: Outcome, dtype: torch.dtype) -> S
                 f"replace the ignored labels first, {name}.masked_fill({name} == {sentinel}, 0), and leave their "
                 f"places out with a mask, {name} != {sentinel}"
             )
-            refusal = Refusal(list(subject.leaves), outcome.error, remedy)
+            refusal = Refusal(list(subject.leaves), outcome.error, remedy, sentinel)
             said = f"the loss raises for the label {sentinel} of the example: it is examined with 0 in its place"
             repaired = subject.with_leaves(leaves)
             return replace(repaired, refusals=(refusal,), remarks=(*subject.remarks, said))

@@ -56,11 +56,13 @@ class Refusal:
         leaves: of the input.
         error: that it raises.
         remedy: in words.
+        sentinel: the label that it has no answer to, if it is one.
     """
 
     leaves: Leaves
     error: Exception
     remedy: str
+    sentinel: int | None = None
 
 
 @dataclass(frozen=True)
