@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from losszoo.common.text import in_one_line
 from losszoo.common.timeouts import TimeUpError
 from losszoo.doctor.diagnosis.causes import cause_of
-from losszoo.doctor.diagnosis.search import Failure
+from losszoo.doctor.diagnosis.failure import Failure
 from losszoo.doctor.diagnosis.shrink import smallest
 from losszoo.doctor.effort import Effort
 from losszoo.doctor.remedies.try_remedies import Trial, try_remedies

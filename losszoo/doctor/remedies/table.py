@@ -9,7 +9,8 @@ from torch import Tensor
 from losszoo.doctor.remedies.forms.calls import apart, at_least_one, no_alignment, total_of_kept
 from losszoo.doctor.remedies.forms.logspace import logarithm, quotient
 from losszoo.doctor.remedies.forms.moments import deviation, dim_of, mean_or_zero, norm_scaled, variance
-from losszoo.doctor.remedies.writing import Make, Remedy, Writing, written
+from losszoo.doctor.remedies.source_text import written
+from losszoo.doctor.remedies.writing import Make, Remedy, Writing
 
 
 def _of_x(code: str) -> Make:

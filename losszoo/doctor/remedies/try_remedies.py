@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from losszoo.doctor.diagnosis.blame import blame
+from losszoo.doctor.diagnosis.failure import Failure
 from losszoo.doctor.diagnosis.judge import symptom_of
-from losszoo.doctor.diagnosis.search import Failure
 from losszoo.doctor.effort import Effort
 from losszoo.doctor.remedies.attempts import ANY, Attempt, Manner, attempt_of, cures, unchanged_on
 from losszoo.doctor.remedies.kin import Kin

@@ -9,9 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from losszoo.doctor.subject.answers import Outcome, Refusal
 from losszoo.doctor.subject.hints import is_whole, with_hints
 from losszoo.doctor.subject.sentinel_labels import sentinel_of
-from losszoo.doctor.subject.subject import Outcome, Refusal, Subject, evaluate
+from losszoo.doctor.subject.subject import Subject, evaluate
 from losszoo.tracing.finite_check import spoilt
 
 

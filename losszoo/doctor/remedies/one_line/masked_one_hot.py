@@ -11,7 +11,8 @@ from losszoo.doctor.diagnosis.judge import symptom_of
 from losszoo.doctor.remedies.attempts import alike
 from losszoo.doctor.remedies.one_line.one_site import OneSite
 from losszoo.doctor.remedies.writing import Remedy, Writing
-from losszoo.doctor.subject.subject import Refusal, Subject, evaluate
+from losszoo.doctor.subject.answers import Refusal
+from losszoo.doctor.subject.subject import Subject, evaluate
 from losszoo.tracing.authors import raised_at
 from losszoo.tracing.tape import Site
 

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
-from losszoo.doctor.diagnosis.search import Failure, Search
+from losszoo.doctor.diagnosis.failure import Failure
+from losszoo.doctor.diagnosis.search import Search
 from losszoo.doctor.remedies.one_line.keep_gradient import step_behind
 from losszoo.doctor.subject.subject import Leaves, Subject, evaluate, record
 from losszoo.tracing.tape import Site
