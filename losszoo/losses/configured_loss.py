@@ -13,7 +13,7 @@ from losszoo.losses.arguments import BrokenRule, CheckContext
 from losszoo.losses.introspection import parameters_of
 from losszoo.losses.learned import scalar
 from losszoo.losses.parameters import attributes_of, defaults_of, refuse_misspelt, remake, set_attribute
-from losszoo.losses.reducers import Reducer, reducer_of
+from losszoo.losses.reducing.reducers import Reducer, reducer_of
 from losszoo.losses.reduction import Policy
 from losszoo.losses.signatures.signature import Signature
 from losszoo.losses.sums.sum_loss import Summable

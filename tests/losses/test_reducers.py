@@ -12,7 +12,7 @@ from torch.nn import functional
 
 import losszoo
 from losszoo import UsageError
-from losszoo.losses.reducers import REDUCERS, SHARE
+from losszoo.losses.reducing.reducers import REDUCERS, SHARE
 from losszoo.losses.sums.words import REDUCERS as NAMES
 from losszoo.registry.compatibility import OF_EVERY_LOSS
 
