@@ -167,6 +167,8 @@ def test_miners_go_with_views_banks_masks_and_learned_temperatures() -> None:
     mask = torch.arange(15) % 3 > 0
     loss = losszoo.create("circle(miner=hard)")
     torch.testing.assert_close(loss(points, LABELS, mask=mask), loss(points[mask], LABELS[mask]))
+    for text in ("0.5*circle(miner=hard) + nca-stable", "uncertainty(circle(miner=hard), nca-stable)"):
+        assert losszoo.create(text)(points, LABELS).isfinite()
     loss.miner = "all"
     torch.testing.assert_close(loss(points, LABELS), losszoo.create("circle")(points, LABELS))
 
