@@ -26,6 +26,7 @@ LEARNING = (
     "center",
     "clip",
     "cosface",
+    "dino",
     "linear-cross-entropy",
     "margin",
     "proxy-anchor",

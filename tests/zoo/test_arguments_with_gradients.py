@@ -18,7 +18,7 @@ from losszoo.losses.sums.data_sizes import set_sizes
 
 SPECS = {spec.name: spec for spec in losszoo.list_losses(plugin="losszoo") if spec.signature != "penalty"}
 # One value is made of all samples, which have no weights then.
-OVER_BATCH = ("cosent", "proxy-anchor")
+OVER_BATCH = ("barlow-twins", "cosent", "proxy-anchor", "vicreg")
 # They hold rows of each class, so labels are class indices, not multi-hot.
 OF_CLASSES = (
     *("arcface", "center", "cosface", "linear-cross-entropy", "proxy-anchor", "proxy-nca"),
@@ -34,6 +34,7 @@ BLIND = {"smoothness": 1}
 def made(spec: LossSpec, **options: Any) -> Any:
     torch.manual_seed(0)
     loss = losszoo.create(spec.name, validate=False, **options)
+    loss.train("stateful" not in spec.tags)  # whose calls in training move its state
     set_sizes(loss, classes=3, dim=4)
     return loss.double()
 
