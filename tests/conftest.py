@@ -49,7 +49,7 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Every way in which the engine works through the pairs, on data however small: what ``streaming`` is to be."""
     from losszoo.pairs import streaming
 
-    small = streaming.Tuning(few=0, few_rows=0, cpu_rows=3, block_pairs=0)
+    small = streaming.Tuning(few=0, few_rows=0, few_both=0, cpu_rows=3, block_pairs=0)
     tuning = {
         "blocks": small,
         "sorted blocks": replace(small, sort_from=0, class_rows=1),

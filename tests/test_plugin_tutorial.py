@@ -87,8 +87,8 @@ CASES = [
     Case("losses.tukey_biweight", "regression", with_zeros),
     Case("losses.generalized_cross_entropy", "multiclass", with_labels),
     Case("losses.generalized_cross_entropy", "multiclass", with_probabilities, {"q": 1e-3}),
-    Case("rows.multi_similarity", "embedding", with_labels),
-    Case("rows.multi_similarity", "embedding", with_labels, {"similarity": "euclidean"}),
+    Case("rows.pull_and_push", "embedding", with_labels),
+    Case("rows.pull_and_push", "embedding", with_labels, {"similarity": "euclidean"}),
     Case("learned.LaplaceNLL", "regression", with_zeros, {"scale": 2.0}),
     Case("maps.soft_jaccard", "segmentation", as_maps),
 ]

@@ -28,6 +28,7 @@ BESIDE = {
     "embedding": ("nca-stable", "triplet-batch-hard"),
     "views": ("info-nce", "info-nce(temperature=0.5)"),
     "preference": ("bradley-terry", "ipo"),
+    "counts": ("poisson-nll", "tweedie"),
 }
 # Of each signature one loss, on a task that trains in a second.
 SMALL = [
@@ -47,6 +48,7 @@ SMALL = [
     ("info-nce", "digits-views"),
     ("kto", "breast-cancer"),
     ("bpr", "digits"),
+    ("cosine-distance", "breast-cancer-worst"),
     ("modern-nca", "breast-cancer"),
     ("modern-nca", "diabetes"),
     ("bce + 1e-4*elastic-net", "breast-cancer"),

@@ -10,9 +10,12 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import IO, Any, Self
+
+from losszoo.common.timeouts import BUSY, is_over
 
 # Seconds after a time limit, in which the process tells what it has found before it is ended.
 GRACE = 3.0
@@ -47,12 +50,19 @@ class ChildProcess:
         what: runs there, in the words of an EndedError.
         environment: of the process; None for that of the parent.
         keep_stderr: for :attr:`EndedError.last_line`; else it is the parent's.
+        computing: a time limit counts what the process computes, as :func:`losszoo.common.timeouts.is_over`; one that
+            is late is asked for its lines by SIGUSR2 first.
     """
 
     def __init__(
-        self, what: str = "loss", environment: Mapping[str, str] | None = None, keep_stderr: bool = False
+        self,
+        what: str = "loss",
+        environment: Mapping[str, str] | None = None,
+        keep_stderr: bool = False,
+        computing: bool = False,
     ) -> None:
         self.what, self.environment, self.keep_stderr = what, environment, keep_stderr
+        self.computing = computing
         self._process: subprocess.Popen[bytes] | None = None
         self._answers: queue.Queue[Any] = queue.Queue()
         self._noise: list[bytes] = []
@@ -84,7 +94,7 @@ class ChildProcess:
     def answer(self, seconds: float | None, grace: float = GRACE) -> Any:
         """The next answer of the same job, as :meth:`ask`."""
         try:
-            answer = self._answers.get(timeout=None if seconds is None else seconds + grace)
+            answer = self._next(None if seconds is None else seconds + grace)
         except queue.Empty:
             self.close()
             late = f"stopped after {seconds:g} s, the time limit (--budget), within a call that does not return"
@@ -99,6 +109,27 @@ class ChildProcess:
         if isinstance(answer, BaseException):
             raise answer
         return answer
+
+    def _next(self, seconds: float | None) -> Any:
+        """The next answer, waited for as long as it may take.
+
+        Raises:
+            queue.Empty: it takes longer.
+        """
+        process = self._process
+        if seconds is None or not self.computing or process is None:
+            return self._answers.get(timeout=seconds)
+        began, before = time.monotonic(), computed_by(process.pid) or 0.0
+        while True:
+            with contextlib.suppress(queue.Empty):
+                return self._answers.get(timeout=_POLL)
+            passed, computed = time.monotonic() - began, computed_by(process.pid)
+            # Where it is not known, it is only known to be more than a tenth of what passes.
+            if passed > seconds / BUSY if computed is None else is_over(passed, computed - before, seconds):
+                if hasattr(signal, "SIGUSR2"):
+                    process.send_signal(signal.SIGUSR2)
+                    time.sleep(_POLL)  # to write them
+                raise queue.Empty
 
     def _start(self, module: str) -> None:
         if self._process is not None:
@@ -232,6 +263,17 @@ def ask_in_parallel(
     for future in served:
         future.result()
     return answers
+
+
+def computed_by(pid: int) -> float | None:
+    """Seconds that the first thread of a process has computed; None where the system does not tell."""
+    try:
+        with open(f"/proc/{pid}/task/{pid}/stat") as file:
+            # Behind the name in brackets; fields 14 and 15, in ticks.
+            fields = file.read().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _read(process: subprocess.Popen[bytes], answers: queue.Queue[Any], what: str) -> None:

@@ -6,7 +6,9 @@ import contextlib
 import faulthandler
 import signal
 import threading
+import time
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import IO, Any
@@ -21,9 +23,50 @@ class TimeUpError(BaseException):
     """The time limit is over; no ``except Exception`` of a loss or of a trial catches it."""
 
 
+# Of the time that passes a thread computes more than this, however many others share the machine.
+BUSY = 0.1
+# Seconds between two looks at what was computed.
+_LOOK = 0.2
+
+
+def is_over(passed: float, computed: float, seconds: float) -> bool:
+    """Whether so many seconds were computed; where next to nothing is, as in a call that sleeps, whether they passed.
+
+    On a machine with much else to do computing takes up to ten times as long, and not longer.
+    """
+    return computed > seconds or (passed > seconds and computed < BUSY * passed)
+
+
+@dataclass
+class Allowance:
+    """Seconds that this thread may compute, from now on.
+
+    Args:
+        seconds: as of :func:`is_over`.
+    """
+
+    seconds: float
+    _started: float = field(default_factory=lambda: time.monotonic())
+    _computed: float = field(default_factory=lambda: time.thread_time())
+
+    @property
+    def is_over(self) -> bool:
+        """Whether none are left."""
+        return is_over(time.monotonic() - self._started, self.computed, self.seconds)
+
+    @property
+    def computed(self) -> float:
+        """Seconds that were computed."""
+        return time.thread_time() - self._computed
+
+
 @contextlib.contextmanager
-def alarm(seconds: float) -> Iterator[None]:
+def alarm(seconds: float, computed: bool = False) -> Iterator[None]:
     """Raise in running Python code when the time is up; code in C ends with the process.
+
+    Args:
+        seconds: that may pass.
+        computed: they are counted as by :class:`Allowance`.
 
     Raises:
         TimeUpError: it was broken off, also where a file was being imported, which would take that for its error.
@@ -32,15 +75,18 @@ def alarm(seconds: float) -> Iterator[None]:
         yield
         return
 
-    rung = False
+    rung, allowance = False, Allowance(seconds)
 
     def ring(number: int, frame: Any) -> None:
         nonlocal rung
+        if computed and not allowance.is_over:
+            return
         rung = True
+        signal.setitimer(signal.ITIMER_REAL, 0)
         raise TimeUpError
 
     before = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    signal.setitimer(signal.ITIMER_REAL, *((min(_LOOK, seconds), _LOOK) if computed else (seconds,)))
     try:
         yield
     except Exception:

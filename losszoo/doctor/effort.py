@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field
 
-from losszoo.common.timeouts import TimeUpError
+from losszoo.common.timeouts import Allowance, TimeUpError
 
 # Evaluations of an ordinary loss. Most examinations end by themselves at a few thousand.
 EFFORT = 15_000
 # Seconds: many times what the longest ordinary examination takes, also on a machine with much else to do.
 SECONDS = 120.0
-
-# Of the time that passes a thread computes more than this, however many others share the machine.
-_BUSY = 0.1
 
 
 @dataclass
@@ -33,8 +29,10 @@ class Effort:
     seconds: float = SECONDS
     spent: float = 0.0
     time_is_up: bool = False
-    _started: float = field(default_factory=time.monotonic)
-    _computed: float = field(default_factory=time.thread_time)
+    _allowance: Allowance = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._allowance = Allowance(self.seconds)
 
     def spend(self, evaluations: float) -> None:
         """Count one evaluation that is about to begin.
@@ -51,7 +49,5 @@ class Effort:
         return self.spent + 1 > self.limit * share or self._late()
 
     def _late(self) -> bool:
-        passed, computed = time.monotonic() - self._started, time.thread_time() - self._computed
-        idle = passed > self.seconds and computed < _BUSY * passed
-        self.time_is_up = self.time_is_up or computed > self.seconds or idle
+        self.time_is_up = self.time_is_up or self._allowance.is_over
         return self.time_is_up

@@ -9,8 +9,9 @@ from typing import Any
 
 from losszoo.common.process_memory import bound_data
 from losszoo.common.text import in_one_line, kind_name
-from losszoo.common.timeouts import TimeUpError, alarm
+from losszoo.common.timeouts import Allowance, TimeUpError, alarm
 from losszoo.doctor.examine import examine, within
+from losszoo.doctor.journal import keeping
 from losszoo.doctor.report.examination import Examination, undecided
 from losszoo.errors import LosszooError, UsageError
 from losszoo.registry.import_target import resolve
@@ -24,7 +25,7 @@ def examination(request: Mapping[str, Any]) -> Iterator[Examination]:
     """The examination that was asked for.
 
     Args:
-        request: "target", "example" (a target, or None) and "options" of :func:`losszoo.examine`.
+        request: "target", "example" (a target, or None), "options" of :func:`losszoo.examine`, and "journal", a folder.
 
     Raises:
         LosszooError: what ``losszoo.examine`` raises.
@@ -34,9 +35,10 @@ def examination(request: Mapping[str, Any]) -> Iterator[Examination]:
     budget = options["budget"]
     bound_data(MEMORY)
     try:
-        with alarm(budget):
+        with keeping(request["journal"]), alarm(budget, computed=True):
+            allowance = Allowance(budget)
             example = example_of(request["example"])
-            options["budget"] = max(budget - (time.monotonic() - began), budget / 100)
+            options["budget"] = max(budget - allowance.computed, budget / 100)
             found = examine(target, example=example, **options)
     except TimeUpError as ended:
         said = f"{late(budget)}, before one ordinary call had returned{within(raised_at(ended))}"

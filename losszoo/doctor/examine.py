@@ -15,7 +15,7 @@ from losszoo.common.seeding import isolated
 from losszoo.common.text import in_one_line
 from losszoo.common.timeouts import TimeUpError
 from losszoo.doctor.diagnosis.accuracy import inaccuracies
-from losszoo.doctor.diagnosis.findings import findings_of
+from losszoo.doctor.diagnosis.findings import bare_finding, findings_of
 from losszoo.doctor.diagnosis.judge import symptom_of
 from losszoo.doctor.diagnosis.pushed_away import vanished_when_pushed
 from losszoo.doctor.diagnosis.scale_sweep import strips
@@ -26,6 +26,7 @@ from losszoo.doctor.inputs.gradient_search import pushes
 from losszoo.doctor.inputs.half_precision import enlarged, in_half
 from losszoo.doctor.inputs.mutations import Tag
 from losszoo.doctor.inputs.probes import Probe, combined, edge_cases_of, ordinary, outliers, structural
+from losszoo.doctor.journal import journal
 from losszoo.doctor.remedies.try_remedies import try_remedies
 from losszoo.doctor.report.examination import SYMPTOMS, Examination, Finding, Strip
 from losszoo.doctor.report.wording import unexplained_marks
@@ -124,7 +125,8 @@ Part = tuple[Search, list[Finding], list[Strip]]
 def _examine(subject: Subject, dtypes: Sequence[torch.dtype], effort: Effort) -> Part:
     """One loss: search, then diagnose the failures."""
     subject = replace(subject, effort=effort)
-    search = Search(effort)
+    kept = journal()
+    search = Search(effort, lambda failure: kept.found(_rank(failure), lambda: bare_finding(failure)), kept.trying)
     wide = [dtype for dtype in dtypes if dtype not in _HALVES]
     halves = dict.fromkeys(dtype for dtype in (own_dtype(subject), *dtypes) if dtype in _HALVES)
     scale_strips: list[Strip] = []
@@ -141,10 +143,12 @@ def _examine(subject: Subject, dtypes: Sequence[torch.dtype], effort: Effort) ->
         for dtype in halves:
             search.try_all(subject, in_half(subject), dtype, share=0.8)
             search.try_all(subject, enlarged(subject, dtype, search.note), dtype, share=0.85)
+        search.trying("while scales of the input were tried")
         scale_strips = strips(subject, list(dict.fromkeys([*wide, torch.float32, *_HALVES])), effort)
     except TimeUpError as ended:
         effort.time_is_up = True  # the failures until then are diagnosed
         place = raised_at(ended)
+    search.trying("while smaller inputs and remedies of what was found were tried")
     findings = findings_of(sorted(search.failures.values(), key=_rank), effort)
     for remark in unexplained_marks(scale_strips, findings, [*map(short_name, wide), *map(short_name, halves)]):
         search.notes.setdefault(remark)
@@ -178,6 +182,7 @@ def _search(search: Search, subject: Subject, dtype: torch.dtype) -> bool:
         return False
     if dtype == torch.float32:
         for check in CHECKS:
+            search.trying(f"while this was looked for: {(check.__doc__ or '').strip()}")
             check(subject, search)
     search.try_all(subject, structural(subject), dtype, share=0.5)
     search.try_all(subject, combined(subject), dtype, share=0.5, needed=False)

@@ -58,6 +58,8 @@ def pairwise_logits(rows: Tensor, columns: Tensor, similarity: str = "euclidean"
 def _logits(rows: Tensor, columns: Tensor, similarity: str, temperature: float) -> Tensor:
     """The same, to be differentiated once where it is no cosine."""
     if similarity == "dot":
+        if _surely_small(rows, columns, temperature):
+            return (rows / temperature) @ columns.T
         products: Tensor = _Dot.apply(rows, columns, temperature)  # type: ignore[no-untyped-call]
         return products
     if similarity == "cosine":
@@ -164,6 +166,16 @@ def _bounded(rows: Tensor, columns: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     scale = torch.exp2(torch.log2(grown * shrunk).round()).clamp(max=root / 16)
     bounded = rows / scale
     return bounded, bounded if columns is rows else columns / scale, scale
+
+
+def _surely_small(rows: Tensor, columns: Tensor, temperature: float) -> bool:
+    """Whether no product can come near the knee, so that it needs no look; on the CPU, where the look is cheap."""
+    if rows.numel() == 0 or columns.numel() == 0 or rows.device.type != "cpu" or traced():
+        return False
+    first = float(rows.detach().abs().amax())
+    second = first if columns is rows else float(columns.detach().abs().amax())
+    root = _knee(rows.dtype) ** 0.5
+    return bool(max(first, second, 1 / temperature) < root and first * second * rows.shape[1] / temperature < root)
 
 
 def _knee(dtype: torch.dtype) -> float:

@@ -20,12 +20,18 @@ from losszoo.pairs.streamed import Job, once
 from losszoo.pairs.streaming import MEBIBYTE, SOFTMAX_NUMBERS, Streaming
 
 
-def are_few(rows: Tensor, columns: int, streaming: Streaming, *, softmax: bool) -> bool:
-    """Whether the memory is there to hold all pairs at once, and none of them is worth repeating."""
+def are_few(rows: Tensor, columns: int, streaming: Streaming, *, softmax: bool, both: bool = False) -> bool:
+    """Whether the memory is there to hold all pairs at once, and none of them is worth repeating.
+
+    Both directions of two views share one matrix, so more of it is worth keeping.
+    """
     pairs, tuning = rows.shape[0] * columns, options.TUNING
     if not softmax:
         return pairs <= tuning.few_rows
-    return pairs <= tuning.few and pairs * rows.dtype.itemsize * SOFTMAX_NUMBERS <= streaming.memory * MEBIBYTE
+    return (
+        pairs <= (tuning.few_both if both else tuning.few)
+        and pairs * rows.dtype.itemsize * SOFTMAX_NUMBERS <= streaming.memory * MEBIBYTE
+    )
 
 
 def at_once(rows: Tensor, columns: Tensor | None, job: Job) -> Unreduced:

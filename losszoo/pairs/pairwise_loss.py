@@ -32,7 +32,7 @@ from losszoo.pairs.pair_labels import PairLabels, Relation
 from losszoo.pairs.row_functions import Row, RowContract, compiled, contract_of, row_of
 from losszoo.pairs.streaming import Streaming
 from losszoo.pairs.temperature import Likeness, bounded_temperature, log_temperature, tempered
-from losszoo.pairs.two_way import mutual
+from losszoo.pairs.two_way import mutual, mutual_at_once
 from losszoo.tracing.whole_matrix import WHOLE, whole_matrix_wanted
 
 # What every row function has, and is not called with.
@@ -328,7 +328,8 @@ class PairwiseLoss(Loss):
         job = streamed.Job(row, pair_labels, likeness.similarity, likeness.temperature, size)
         if columns is None or not self._symmetric:
             return self._one_way(rows, columns, job, weight, few)
-        both = mutual(rows, columns, job)
+        kept = are_few(rows, columns.shape[0], way, softmax=True, both=True)
+        both = mutual_at_once(rows, columns, job) if kept else mutual(rows, columns, job)
         if both is not None:
             return both if weight is None else scale(both, weight)
         there, own = self._one_way(rows, columns, job, weight, few), columns[: rows.shape[0]]

@@ -32,6 +32,7 @@ class Tuning:
         cpu_rows: rows of a block on the CPU: enough for a matrix product at full speed, few enough for the cache.
         other_rows: rows of a block elsewhere.
         block_pairs: a smaller block is not worth the calls.
+        few_both: as ``few``, of a softmax over the rows and over the columns.
     """
 
     few: int = 1 << 19
@@ -41,6 +42,7 @@ class Tuning:
     cpu_rows: int = 64
     other_rows: int = 4096
     block_pairs: int = 1 << 19
+    few_both: int = 1 << 22
 
 
 TUNING = Tuning()

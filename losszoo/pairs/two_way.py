@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import hardshrink
 
 from losszoo.losses.numerics import full_precision
 from losszoo.losses.reduction import keep
@@ -37,6 +38,23 @@ def mutual(queries: Tensor, keys: Tensor, job: Job) -> Unreduced | None:
     if cosine_bound(job.temperature) is None or not ordinary(queries, keys, job.similarity, job.temperature):
         return None
     found = _Odds.apply(queries, keys, job.temperature, job.block_rows)  # type: ignore[no-untyped-call]
+    there, back = (_answered(odds, job) for odds in found)
+    return halfway(there, back)
+
+
+def mutual_at_once(queries: Tensor, keys: Tensor, job: Job) -> Unreduced | None:
+    """The same of so few pairs that the whole matrix is kept, for dot products and any temperature.
+
+    One product for the values, and two for the gradient.
+
+    Returns:
+        None where the loss needs more than the odds, or a row has no other.
+    """
+    if not job.row.softmax or job.row.extras or job.similarity not in ("cosine", "dot") or queries.shape[0] < 2:
+        return None
+    if not ordinary(queries, keys, job.similarity, job.temperature):
+        return None
+    found = _FewOdds.apply(queries, keys, job.temperature, job.similarity == "cosine")  # type: ignore[no-untyped-call]
     there, back = (_answered(odds, job) for odds in found)
     return halfway(there, back)
 
@@ -77,6 +95,38 @@ class _Odds(torch.autograd.Function):
                 terms.mul_(torch.add(by_row[block], by_column, out=factors[: terms.shape[0]]))
                 terms[:, block].diagonal().copy_(own[block])
                 geometry.accumulate_grad(block, terms, terms)
+            found = geometry.gradients()
+        by_query, by_key = (once(gradient, there, back, queries, keys) for gradient in found)
+        return by_query, by_key, None, None
+
+
+class _FewOdds(torch.autograd.Function):
+    """Both odds of every pair of views, from one matrix that is kept as the two softmaxes of it."""
+
+    @staticmethod
+    def forward(ctx: Any, queries: Tensor, keys: Tensor, temperature: float, cosine: bool) -> tuple[Tensor, Tensor]:
+        geometry = Products(queries, keys, wanted_of(ctx, keys), temperature, cosine)
+        count = queries.shape[0]
+        scores = geometry.scores(slice(0, count), queries.new_empty(count, keys.shape[0]))
+        own = scores.diagonal().clone()
+        scores.fill_diagonal_(-torch.inf)
+        rows, columns = scores.logsumexp(1), scores[:, :count].logsumexp(0)
+        ctx.save_for_backward(queries, keys, scores, rows, columns)
+        ctx.geometry = geometry
+        return rows - own, columns - own
+
+    @staticmethod
+    def backward(ctx: Any, there: Tensor, back: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
+        queries, keys, scores, rows, columns = ctx.saved_tensors
+        geometry, count = ctx.geometry, queries.shape[0]
+        with torch.no_grad(), full_precision((there,)):
+            gradients = torch.sub(scores, rows.unsqueeze(1)).exp_().mul_(there.unsqueeze(1))
+            gradients[:, :count].addcmul_((scores[:, :count] - columns).exp_(), back.unsqueeze(0))
+            gradients.diagonal().copy_(-(there + back))
+            # Subnormal numbers make a matrix product ten times slower.
+            gradients = hardshrink(gradients, torch.finfo(gradients.dtype).tiny)
+            geometry.start()
+            geometry.accumulate_grad(slice(0, count), gradients, gradients)
             found = geometry.gradients()
         by_query, by_key = (once(gradient, there, back, queries, keys) for gradient in found)
         return by_query, by_key, None, None

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import linecache
 import os
+import re
 import sys
 import traceback
 from pathlib import Path
-from types import FrameType
+from types import CodeType, FrameType
 from typing import NamedTuple
 
 from torch.autograd import Function
@@ -20,6 +22,7 @@ _WATCHING = (f"{_CORE}.tracing", f"{_CORE}.doctor")
 # Of Python itself, such as functools, whose lines only hand on; packages may be installed in a folder below.
 _STDLIB = os.path.dirname(os.__file__) + os.sep
 _INSTALLED = tuple(os.path.join(_STDLIB, name) + os.sep for name in ("site-packages", "dist-packages"))
+_DUMPED = re.compile(r'^ +File "(.*)", line (\d+) in ', re.MULTILINE)
 _APPLY = getattr(Function.apply, "__func__", Function.apply).__code__
 
 
@@ -74,13 +77,20 @@ def raised_at(error: BaseException) -> Place | None:
     return Place(frames[-1][0].f_code.co_filename, frames[-1][1]) if frames else None
 
 
+def innermost_written(dump: str) -> Place | None:
+    """The innermost line of an author in what :mod:`faulthandler` has written; None where there is none."""
+    places = [Place(path, int(line)) for path, line in _DUMPED.findall(dump)]
+    others = tuple(os.path.dirname(sys.modules[name].__file__ or "") + os.sep for name in (_CORE, "torch"))
+    return next((place for place in places if _is_written(place.path) and not place.path.startswith(others)), None)
+
+
 def _innermost(frame: FrameType | None, outer: FrameType | None) -> FrameType | None:
     core: FrameType | None = None
     while frame is not None and frame is not outer:
         if _is_authors(frame):
             return frame
-        if _is_of(frame, _CORE) and not _is_of(frame, *_WATCHING):
-            core = core or frame
+        if core is None and _is_computing(frame.f_globals.get("__name__", "")):
+            core = frame
         frame = frame.f_back
     return core
 
@@ -94,14 +104,31 @@ _JOINING: set[type] = set()
 
 
 def _is_authors(frame: FrameType) -> bool:
-    if type(frame.f_locals.get("self")) in _JOINING:
+    if not _is_of_author(frame.f_globals.get("__name__", ""), frame.f_code.co_filename):
         return False
-    return not _is_of(frame, _CORE, "torch") and _is_written(frame.f_code.co_filename)
+    # A look at the variables of a frame copies them all.
+    return not (_JOINING and _has_self(frame.f_code)) or type(frame.f_locals.get("self")) not in _JOINING
 
 
-def _is_of(frame: FrameType, *packages: str) -> bool:
-    module = f"{frame.f_globals.get('__name__', '')}."
-    return any(module.startswith(f"{package}.") for package in packages)
+# A frame is looked at for each operation, and there are few modules.
+@functools.lru_cache(maxsize=4096)
+def _is_of_author(module: str, path: str) -> bool:
+    return not _is_of(module, _CORE, "torch") and _is_written(path)
+
+
+@functools.lru_cache(maxsize=4096)
+def _is_computing(module: str) -> bool:
+    """Whether a module of the core computes, and does not only look on."""
+    return _is_of(module, _CORE) and not _is_of(module, *_WATCHING)
+
+
+@functools.lru_cache(maxsize=4096)
+def _has_self(code: CodeType) -> bool:
+    return "self" in (*code.co_varnames, *code.co_cellvars, *code.co_freevars)
+
+
+def _is_of(module: str, *packages: str) -> bool:
+    return any(f"{module}.".startswith(f"{package}.") for package in packages)
 
 
 def _is_written(path: str) -> bool:

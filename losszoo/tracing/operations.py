@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -61,6 +62,7 @@ def operation(func: Any) -> str:
     return standard_name(raw)
 
 
+@functools.lru_cache(maxsize=4096)
 def standard_name(raw: str) -> str:
     """The name of the field for what Python or torch call by another."""
     plain = raw.strip("_")

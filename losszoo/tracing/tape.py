@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from types import FrameType
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch._C._functorch import get_unwrapped, is_functorch_wrapped_tensor, peek_interpreter_stack
 from torch.autograd.function import BackwardCFunction
@@ -165,9 +166,9 @@ class Tape(TorchFunctionMode):
         record = Record(len(self.records), site, func, tuple(args), kwargs, result, applied)
         self.records.append(record)
         # What is only handed on, as broadcast_tensors does with tensors of one shape, was made before.
-        given = {id(x) for x in tree_leaves((args, kwargs)) if isinstance(x, Tensor)}
-        for made in tree_leaves(result):
-            if isinstance(made, Tensor) and id(made) not in given:
+        given = {id(x) for x in tensors_in((args, kwargs))}
+        for made in tensors_in(result):
+            if id(made) not in given:
                 self._makers[id(made)] = record.index
 
     def site_here(self, op: str) -> Site:
@@ -216,7 +217,27 @@ def plain(value: Any) -> Any:
 
 def floating(values: Any) -> list[Tensor]:
     """The floating tensors in there."""
-    return [x for x in tree_leaves(values) if isinstance(x, Tensor) and (x.is_floating_point() or x.is_complex())]
+    return [x for x in tensors_in(values) if x.is_floating_point() or x.is_complex()]
+
+
+def tensors_in(values: Any) -> list[Tensor]:
+    """Every tensor in there; what an operation takes and gives is mostly plain, and then needs no general walk."""
+    found: list[Tensor] = []
+    _gather(values, found)
+    return found
+
+
+def _gather(value: Any, found: list[Tensor]) -> None:
+    if isinstance(value, Tensor):
+        found.append(value)
+    elif isinstance(value, tuple | list):
+        for item in value:
+            _gather(item, found)
+    elif type(value) is dict:
+        for item in value.values():
+            _gather(item, found)
+    elif value is not None and not isinstance(value, int | float | str | torch.dtype | torch.device):
+        found += [x for x in tree_leaves(value) if isinstance(x, Tensor)]
 
 
 def nodes_under(root: Any, known: Container[Any] = ()) -> list[Any]:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
+_PLAIN = (int, float, bool, str, type(None))
 _HALF = (torch.float16, torch.bfloat16)
 NARROWER: Mapping[torch.dtype, tuple[torch.dtype, ...]] = {
     torch.float32: _HALF,
@@ -59,11 +60,13 @@ class Widened(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def _widened(self, value: Any) -> Any:
         """:meth:`wide` of all that an operation takes or gives: values, and lists, tuples and a dict of them."""
         kind = type(value)
+        if kind is Tensor:  # mostly, and mostly wide
+            return value.to(self.dtype) if value.dtype in self.narrower else value
         if kind is tuple or kind is list:
             return kind([self._widened(item) for item in value])
         if kind is dict:
-            return {name: self._widened(item) for name, item in value.items()}
-        return self.wide(value)
+            return {name: self._widened(item) for name, item in value.items()} if value else value
+        return value if kind in _PLAIN else self.wide(value)
 
     def _is_narrow(self, value: Any) -> bool:
         return isinstance(value, Tensor) and value.dtype in self.narrower

@@ -25,7 +25,7 @@ def negative_log_share(odds: Tensor) -> Tensor:
         >>> negative_log_share(torch.tensor([0.0, 80.0]))
         tensor([ 0.6931, 80.0000])
     """
-    return softplus(odds)
+    return -torch.nn.functional.logsigmoid(-odds)
 
 
 def directions(rows: Tensor) -> Tensor:
@@ -57,12 +57,13 @@ def directions(rows: Tensor) -> Tensor:
 
 
 def softplus(x: Tensor) -> Tensor:
-    r"""Softplus to the last digit; torch's own leaves out :math:`e^{-x}` from 20 on. 0, with no gradient, at -inf.
+    r"""Softplus to the last digit; by default torch leaves out :math:`e^{-x}` from 20 on. 0, with no gradient, at -inf.
 
     .. math:: \log(1 + e^x)
 
     Example:
         >>> softplus(torch.tensor([-torch.inf, 0.0, 1e4]))
-        tensor([-0.0000e+00,  6.9315e-01,  1.0000e+04])
+        tensor([0.0000e+00, 6.9315e-01, 1.0000e+04])
     """
-    return -torch.nn.functional.logsigmoid(-x)
+    # e^-40 is less than half of the last digit of 40 in float64.
+    return torch.nn.functional.softplus(x, threshold=40)

@@ -74,6 +74,16 @@ SPECS = (
         tags=("tabular", "download"),
     ),
     TaskSpec(
+        name="abalone-rings",
+        target="losszoo_tasks.abalone:AbaloneRings",
+        kind="counts",
+        summary="Number of rings of 4,177 abalones, as a count, from sex and 7 measurements.",
+        metric="poisson_deviance",
+        direction="min",
+        reference=_ABALONE,
+        tags=("tabular", "download"),
+    ),
+    TaskSpec(
         name="abalone-older",
         target="losszoo_tasks.abalone:AbaloneOlder",
         kind="preference",

@@ -150,3 +150,7 @@ class AbaloneAge(Abalone):
 
 class AbaloneOlder(AbaloneAge):
     """Which of two abalones is older: the rings are grades, of which only the order is learned."""
+
+
+class AbaloneRings(AbaloneAge):
+    """The number of rings as a count, whose spread grows with it."""

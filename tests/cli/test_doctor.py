@@ -301,5 +301,5 @@ def test_a_loss_that_ends_its_process_does_not_end_those_after_it(tmp_path: Path
     specs = [deadly, *(spec for spec in list_losses() if spec.name == "mae")]
     first, second = examine_all.examine_all(specs, {**FEW, "effort": 3000}, 1).losses
     assert (first.verdict, first.expected) == ("undecided", False)
-    assert first.remark == "the loss has ended the process that it ran in, with exit code 3"
+    assert first.remark == "the loss has ended the process that it ran in, with exit code 3, at ends.py:2"
     assert second.verdict == "healthy"

@@ -65,6 +65,44 @@ def test_a_finding_from_before_the_hang_is_told(tmp_path: Path) -> None:
     assert "detached" in document["findings"][0]["cause"]
 
 
+ROOT_AT_ZERO = "if {crash}\nreturn x.sqrt().sum()"
+
+
+@pytest.mark.parametrize(
+    ("crash", "how"),
+    [
+        (
+            "len(x) == 2 and bool((x == 1).all()): os._exit(3)",
+            "the loss has ended the process that it ran in, with exit code 3",
+        ),
+        ("len(x) == 2 and bool((x == 1).all()): os.abort()", "was ended by SIGABRT"),
+        ("len(x) == 2 and bool((x == 1).all()): ctypes.string_at(0)", "was ended by SIGSEGV"),
+    ],
+)
+def test_what_was_found_before_a_crash_is_kept_and_the_crash_told(tmp_path: Path, crash: str, how: str) -> None:
+    """The root breaks at 0, which is tried first."""
+    code, document, _ = doctor(tmp_path, f"import ctypes\n{ROOT_AT_ZERO.format(crash=crash)}")
+    assert (code, document["verdict"], document["complete"]) == (1, "sick", False)
+    assert [(f["symptom"], f["op"], f["source"]) for f in document["findings"]] == [
+        ("inf-gradient", "sqrt", "own.py:18")
+    ]
+    assert document["findings"][0]["input"]
+    said = document["notes"][0]
+    assert how in said
+    assert ", at own.py:17, on: two rows, x all 1" in said
+
+
+def test_a_crash_without_a_finding_is_told_with_what_was_tried(tmp_path: Path) -> None:
+    code, document, _ = doctor(tmp_path, f"if len(x) == 2 and bool((x == 1).all()): os._exit(7)\n{QUIET}")
+    assert (code, document["verdict"], document["findings"]) == (1, "undecided", [])
+    assert "with exit code 7, at own.py:16, on: two rows, x all 1" in document["notes"][0]
+
+
+def test_the_line_of_a_loop_in_c_is_told(tmp_path: Path) -> None:
+    _, document, _ = doctor(tmp_path, f"if calls > 20: {IN_C}\n{QUIET}", "--budget", "2")
+    assert "within a call that does not return, at own.py:16" in document["notes"][0]
+
+
 def test_memory_that_no_counting_foresees_is_bounded(tmp_path: Path) -> None:
     """A hundred gigabytes from below torch: the process is refused them, and nothing is said of the loss."""
     body = f"if calls > 20: bytearray(10**11)\n{QUIET}"

@@ -22,7 +22,7 @@ def clocks(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
 def at(clocks: dict[str, float], passed: float, computed: float) -> bool:
     """Whether a limit of 100 s is over then."""
     clocks.update(passed=0.0, computed=0.0)
-    effort = Effort(seconds=100.0, _started=0.0, _computed=0.0)
+    effort = Effort(seconds=100.0)
     clocks.update(passed=passed, computed=computed)
     return effort.over()
 
@@ -43,7 +43,7 @@ def test_when_the_time_is_up(clocks: dict[str, float], passed: float, computed: 
 
 
 def test_a_call_after_the_end_is_refused(clocks: dict[str, float]) -> None:
-    effort = Effort(seconds=100.0, _started=0.0, _computed=0.0)
+    effort = Effort(seconds=100.0)
     clocks.update(passed=200.0, computed=150.0)
     with pytest.raises(TimeUpError):
         effort.spend(1.0)

@@ -29,7 +29,7 @@ SPLITS = {
     4: {"even": [6, 6, 6, 6], "uneven": [9, 2, 1, 12], "empty": [0, 13, 0, 11]},
 }
 # So that the few rows of a test make many blocks, and many rounds of the ring.
-SMALL = options.Tuning(few=0, few_rows=0, sort_from=0, class_rows=1, cpu_rows=2, block_pairs=0)
+SMALL = options.Tuning(few=0, few_rows=0, few_both=0, sort_from=0, class_rows=1, cpu_rows=2, block_pairs=0)
 
 
 @losszoo.pairwise(similarity="euclidean")

@@ -73,7 +73,7 @@ def test_rows_of_a_block_fill_the_budget() -> None:
 
 
 def test_a_small_budget_changes_no_result(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(streaming, "TUNING", streaming.Tuning(few=0, few_rows=0, block_pairs=0))
+    monkeypatch.setattr(streaming, "TUNING", streaming.Tuning(few=0, few_rows=0, few_both=0, block_pairs=0))
     rows, labels = drawn(200), torch.arange(200) % 3
     for name in ("nca-stable", "triplet-batch-hard"):
         wide, narrow = (losszoo.create(name, streaming=Streaming(memory=x))(rows, labels) for x in (256, 0.04))

@@ -121,9 +121,7 @@ def test_names_that_torch_has_are_the_same_as_the_card_says() -> None:
     """torch's own functions."""
     e = torch.tensor([-3.0, -0.2, 0.0, 0.4, 5.0])
     zero = torch.zeros(5)
-    torch.testing.assert_close(
-        create("smooth-l1", delta=0.5)(e, zero) / 0.5, functional.smooth_l1_loss(e, zero, beta=0.5)
-    )
+    torch.testing.assert_close(create("huber", delta=0.5)(e, zero) / 0.5, functional.smooth_l1_loss(e, zero, beta=0.5))
     signs = torch.tensor([1.0, -1.0, 1.0, -1.0, 1.0])
     torch.testing.assert_close(create("soft-margin")(e, (signs + 1) / 2), functional.soft_margin_loss(e, signs))
     z, y = torch.randn(4, 3, generator=torch.Generator().manual_seed(1)), torch.tensor([0, 2, 1, 1])

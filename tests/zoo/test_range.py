@@ -148,6 +148,15 @@ def preference(source: Source, expects: str, count: int) -> Batch:
     return chosen, rejected.clamp(max=-1e-30) if expects == "log-probabilities" else rejected
 
 
+def counts(source: Source, expects: str, count: int) -> Batch:
+    """Logarithms of rates that float32 can hold beside counts."""
+    return source.numbers(count).clamp(-40, 40), source.labels(count, 9).double() + 1
+
+
+def vectors(source: Source, expects: str, count: int) -> Batch:
+    return tuple(several(source, count, 2))
+
+
 def negatives(source: Source, expects: str, count: int) -> Batch:
     return source.numbers(count), source.numbers(count, source.random.choice((1, 2, 5)))
 
@@ -160,7 +169,7 @@ MAKERS: Mapping[str, Callable[[Source, str, int], Batch]] = {
     make.__name__: make
     for make in (
         *(binary, multiclass, regression, segmentation, embedding, pair, triplet, views, neighbors, penalty),
-        *(preference, feedback, negatives),
+        *(preference, feedback, negatives, counts, vectors),
     )
 }
 
@@ -179,13 +188,14 @@ def parameter(source: Source, param: Param, classes: int) -> Any:
     ends = [end for end, closed in zip((low, high), ("[" in param.bounds, "]" in param.bounds), strict=True) if closed]
     ends = [end for end in ends if math.isfinite(end)]
     if param.type == "int":
-        return source.random.randint(max(int(low), 1), 6)
+        return source.random.randint(max(int(low), 1), int(min(high, 6)))
     if ends and source.random.random() < 0.3:
         inside = source.random.choice(ends)
     elif math.isfinite(high) and math.isfinite(low):
         inside = source.random.uniform(low + 1e-3 * (high - low), high - 1e-3 * (high - low))
     else:
-        inside = max(low, 0.0) + 10 ** source.random.uniform(-2, 2)
+        size = 10 ** source.random.uniform(-2, 2)
+        inside = high - size if math.isfinite(high) else max(low, 0.0) + size
     if param.type == "floats":
         # Weights that are all 0 are refused.
         factors = (1e-3, 1.0, 1e3) if inside else (1.0,)

@@ -11,7 +11,7 @@ from losszoo import Range
 
 @losszoo.loss(signature="embedding", tags=("metric-learning",))
 @losszoo.pairwise(similarity="cosine", temperature=None, needs=("positive", "negative"))
-def multi_similarity(
+def pull_and_push(
     logits: Tensor,
     positive: Tensor,
     negative: Tensor,

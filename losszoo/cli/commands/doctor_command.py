@@ -63,7 +63,7 @@ _OF_ALL = ("plugin", "jobs")
     default=SECONDS,
     show_default=True,
     metavar="SECONDS",
-    help="Time limit for each loss; only for emergencies.",
+    help="Seconds of computing for each loss; at most ten times as many pass. Only for emergencies.",
 )
 @click.option("--plugin", help="With --all: only losses of this distribution or entry point.")
 @click.option("--jobs", type=click.IntRange(min=1), help=f"With --all: processes; {_JOBS} by default.")

@@ -97,9 +97,13 @@ class Search:
 
     Args:
         clock: the effort that may be spent.
+        told: called with each new failure.
+        trying: called with each probe before it is tried, in words.
     """
 
     clock: Effort
+    told: Callable[[Failure], None] = lambda failure: None
+    trying: Callable[[str], None] = lambda label: None
     failures: dict[tuple[Any, ...], Failure] = field(default_factory=dict)
     notes: dict[str, None] = field(default_factory=dict)
     probes: int = 0
@@ -148,7 +152,9 @@ class Search:
     def try_one(self, subject: Subject, probe: Probe, dtype: torch.dtype, only: str = "") -> Verdict:
         """Judge one probe."""
         self.probes += 1
+        self.trying(f"on: {probe.label}")
         verdict = judge(subject, probe.leaves, dtype, look_into_size=self._beyond < _ENOUGH)
+        self.trying(f"after: {probe.label}")
         self._beyond += verdict.beyond
         if verdict.sick and str(verdict.symptom).startswith(only):
             self._add(subject, probe, verdict, dtype)
@@ -256,6 +262,7 @@ class Search:
             return
         self._without_news = 0
         self.failures[key] = failure
+        self.told(failure)
 
 
 def _and_others(first: str, more: int) -> str:

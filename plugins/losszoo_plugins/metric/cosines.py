@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor
 
-from losszoo import OverBatch, Range, loss, masked_logsumexp
+from losszoo import OverBatch, Range, differentiable_again, loss, masked_logsumexp
+from losszoo_plugins.closed_form import only_plain
 from losszoo_plugins.pairs import directions, softplus
 
 
@@ -48,10 +49,7 @@ def cosine_embedding(
         Chopra, Hadsell, LeCun, "Learning a Similarity Metric Discriminatively, with Application to Face Verification",
         CVPR 2005, https://doi.org/10.1109/CVPR.2005.202.
     """
-    x, y, same = directions(first), directions(second), same.to(first.dtype)
-    # Of a zero row the half square of the other is not 1 yet.
-    missing = 1 - 0.5 * ((x.detach() != 0).any(-1).to(x.dtype) + (y.detach() != 0).any(-1).to(x.dtype))
-    apart = 0.5 * (x - y).square().sum(-1) + missing
+    apart, same = one_minus_cosine(first, second), same.to(first.dtype)
     return same * apart + (1 - same) * (1 - margin - apart).relu()
 
 
@@ -104,3 +102,52 @@ def cosent(
     terms = cosines.logcumsumexp(0)[(below - 1).clamp(min=0)] - cosines
     # Of no ranked pair the sum is 0: its logarithm is -inf, and its softplus 0.
     return OverBatch(softplus(masked_logsumexp(terms, ranked)).unsqueeze(0), ranked.any().unsqueeze(0).to(terms.dtype))
+
+
+def one_minus_cosine(first: Tensor, second: Tensor) -> Tensor:
+    """Of corresponding rows: half the squared distance of their directions, and 1 where one is zero."""
+    if only_plain() or first.numel() == 0:
+        return _plain(first, second)
+    values: Tensor = _Apart.apply(first, second)  # type: ignore[no-untyped-call]
+    return differentiable_again(values, _plain, first, second)
+
+
+def _plain(first: Tensor, second: Tensor) -> Tensor:
+    x, y = directions(first), directions(second)
+    # Of a zero row the half square of the other is not 1 yet.
+    missing = 1 - 0.5 * ((x.detach() != 0).any(-1).to(x.dtype) + (y.detach() != 0).any(-1).to(x.dtype))
+    return 0.5 * (x - y).square().sum(-1) + missing
+
+
+class _Apart(torch.autograd.Function):
+    """The same with its gradient in closed form: (cos x - y) / |a| of the directions, which are formed once."""
+
+    @staticmethod
+    def forward(ctx: Any, first: Tensor, second: Tensor) -> Tensor:
+        x, length = _direction(first)
+        y, other = _direction(second)
+        there = 0.5 * (length < torch.inf).to(x.dtype) + 0.5 * (other < torch.inf).to(x.dtype)
+        apart: Tensor = 0.5 * torch.linalg.vector_norm(x - y, dim=-1, keepdim=True).square() + (1 - there)
+        ctx.save_for_backward(x, y, length, other, apart)
+        return apart.squeeze(-1)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        x, y, length, other, apart = ctx.saved_tensors
+        cosine, grad = 1 - apart, grad.unsqueeze(-1)
+        by_first = (x * cosine).sub_(y).mul_(grad / length) if ctx.needs_input_grad[0] else None
+        by_second = (y * cosine).sub_(x).mul_(grad / other) if ctx.needs_input_grad[1] else None
+        return by_first, by_second
+
+
+def _direction(rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Rows over their length, and the length, infinite for a zero row, so that a gradient over it is 0."""
+    length = torch.linalg.vector_norm(rows, dim=-1, keepdim=True)
+    least, most = torch.finfo(rows.dtype).tiny ** 0.4, torch.finfo(rows.dtype).max ** 0.4
+    if rows.is_cpu and bool((length > least).all()) and bool((length < most).all()):
+        return rows / length, length
+    units = directions(rows)
+    largest = rows.abs().amax(-1, keepdim=True)
+    zero = largest == 0
+    length = largest * torch.linalg.vector_norm(rows / torch.where(zero, 1.0, largest), dim=-1, keepdim=True)
+    return units, torch.where(zero, torch.inf, length)

@@ -38,7 +38,8 @@ class Margin(nn.Module):
         many as have a loss.
 
     Raises:
-        UsageError: fewer classes than one; from the call, per class, where classes are not known or a label does not fit them.
+        UsageError: fewer classes than one; from the call, per class, where classes are not known, or a label does not
+            fit them.
 
     Example:
         >>> import losszoo

@@ -140,8 +140,10 @@ class SigLIP(nn.Module):
 
     def forward(self, logits: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
         shifted = logits + self.shift.to(logits.dtype)
-        costs = softplus(torch.where(positive, -shifted, shifted))
-        return torch.where(positive | negative, costs, 0.0).sum(1)
+        # Of two views a row has one positive. What is no negative is infinitely far away, and costs nothing.
+        own = positive.to(torch.uint8).argmax(1, keepdim=True)
+        near = softplus(-shifted.gather(1, own)).squeeze(1)
+        return near + softplus(torch.where(negative, shifted, -torch.inf)).sum(1)
 
 
 @loss(signature="views", tags=("metric", "contrastive"), aliases=("npairs", "n-pair", "multiclass-n-pair"))

@@ -45,7 +45,7 @@ def mae(predictions: Tensor, targets: Tensor) -> Tensor:
     return (predictions - targets).abs()
 
 
-@loss(signature="regression", tags=("robust",), aliases=("smooth-l1", "huber-loss"))
+@loss(signature="regression", tags=("robust",), aliases=("huber-loss",))
 @wide
 def huber(
     predictions: Tensor,
@@ -59,8 +59,7 @@ def huber(
               \delta (|e| - \tfrac12 \delta) & |e| > \delta \end{cases}, \quad e = p - t
 
     For regression with some outliers: as efficient as the squared error on the rest, and no gradient exceeds
-    ``delta``. Note the factor: inside it is half of ``mse``. The smooth L1 loss of torch, with its beta, is this
-    divided by ``delta``: the same at 1.
+    ``delta``. Note the factor: inside it is half of ``mse``. ``smooth-l1`` is this divided by ``delta``.
 
     Args:
         predictions: any shape.

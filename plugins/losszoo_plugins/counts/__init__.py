@@ -1,0 +1,25 @@
+"""Counts, and amounts that are 0 or positive: Poisson and Tweedie losses. Nothing here imports torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from losszoo import LossSpec, hookimpl, losses_in
+
+
+@hookimpl
+def losszoo_signatures() -> Iterable[str]:
+    """The one signature of this family."""
+    return (f"{__name__}.signature:Counts",)
+
+
+@hookimpl
+def losszoo_kinds() -> Iterable[str]:
+    """Tasks whose targets are counts."""
+    return (f"{__name__}.kind:CountsTask",)
+
+
+@hookimpl
+def losszoo_losses() -> Iterable[LossSpec]:
+    """The losses of this family."""
+    return losses_in(f"{__name__}.losses")
