@@ -225,7 +225,8 @@ def lost(spec: LossSpec, seed: int, sizes: Sequence[int] = SIZES) -> tuple[int, 
         params["tasks"] = len(batch[0])
     torch.manual_seed(0)
     loss = losszoo.create(spec.name, **params)
-    set_sizes(loss, classes=4, dim=batch[0].shape[1] if spec.signature == "embedding" else 1)
+    loss.train("stateful" not in spec.tags)  # whose calls in training move its state
+    set_sizes(loss, classes=4, dim=batch[0].shape[1] if spec.signature in ("embedding", "views") else 1)
     narrow = to(batch, torch.float32)
     value, gradients = value_and_gradients(loss, narrow, spec.signature)
     # The same numbers, as float32 holds them.
