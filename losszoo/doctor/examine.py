@@ -16,6 +16,7 @@ from losszoo.common.text import in_one_line
 from losszoo.common.timeouts import TimeUpError
 from losszoo.doctor.diagnosis.accuracy import inaccuracies
 from losszoo.doctor.diagnosis.findings import bare_finding, findings_of
+from losszoo.doctor.diagnosis.in_every_reading import keep_what_every_reading_shows
 from losszoo.doctor.diagnosis.judge import symptom_of
 from losszoo.doctor.diagnosis.pushed_away import vanished_when_pushed
 from losszoo.doctor.diagnosis.scale_sweep import strips
@@ -140,6 +141,7 @@ def _examine(subject: Subject, dtypes: Sequence[torch.dtype], effort: Effort) ->
             if not _search(search, subject, dtype):
                 halves, wide = {}, []
                 break
+        keep_what_every_reading_shows(subject, search, lambda other, reading: _search(other, reading, torch.float32))
         for dtype in halves:
             search.try_all(subject, in_half(subject), dtype, share=0.8)
             search.try_all(subject, enlarged(subject, dtype, search.note), dtype, share=0.85)
@@ -211,7 +213,9 @@ def _edge_cases(search: Search, subject: Subject, dtype: torch.dtype) -> Iterato
         leaves = tree_leaves(case.inputs)
         if len(leaves) < len(subject.leaves):
             continue
-        probe = Probe(case.label, leaves[: len(subject.leaves)])
+        # Where only names tell the signature, nobody says that classes are excluded.
+        unasked = subject.inferred and any(isinstance(x, Tensor) and bool(x.isneginf().any()) for x in leaves)
+        probe = Probe(case.label, leaves[: len(subject.leaves)], frozenset({Tag.UNASKED} if unasked else ()))
         if not any(x.numel() for x in leaves if isinstance(x, Tensor)) and not isinstance(subject.call, Loss):
             _note_empty(search, subject, probe, dtype)
         else:
