@@ -10,4 +10,4 @@ from losszoo import LossSpec, hookimpl, losses_in
 @hookimpl
 def losszoo_losses() -> Iterable[LossSpec]:
     """The losses of this family."""
-    return losses_in(f"{__name__}.smooth", f"{__name__}.overlap")
+    return losses_in(*(f"{__name__}.{file}" for file in ("smooth", "overlap", "regions", "lovasz", "shape")))
