@@ -89,3 +89,67 @@ def test_samples_of_another_width_are_refused() -> None:
         create("mmd")(FIRST, SECOND[:, :2])
     with pytest.raises(UsageError, match="second must have shape"):
         create("mmd")(FIRST, SECOND[:0])
+
+
+SINES = torch.arange(18, dtype=torch.float64).mul(1.7).sin().view(6, 3)
+COSINES = torch.arange(12, dtype=torch.float64).mul(0.9).cos().view(4, 3) + 0.5
+
+
+@pytest.mark.parametrize(
+    ("blur", "iterations", "expected", "tolerance"),
+    # POT 0.9.7: the plans of ot.sinkhorn(method="sinkhorn_log", reg=blur**2, stopThr=1e-14), cost plus entropy.
+    [
+        (2.0, 50, 0.42766572929723246, 1e-9),
+        (0.5, 500, 0.8862757574532742, 1e-9),
+        (0.5, 50, 0.8862757574532742, 1e-6),
+        (0.2, 500, 0.9689059206722235, 1e-6),
+    ],
+)
+def test_sinkhorn_is_that_of_pot(blur: float, iterations: int, expected: float, tolerance: float) -> None:
+    loss = create("sinkhorn", blur=blur, iterations=iterations)
+    assert loss(SINES, COSINES).item() == pytest.approx(expected, rel=tolerance)
+    assert loss(SINES.float(), COSINES.float()).item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_gradient_of_sinkhorn_is_that_of_finite_differences() -> None:
+    loss = create("sinkhorn", blur=0.5, iterations=300)
+    torch.autograd.gradcheck(loss, (SINES.clone().requires_grad_(), COSINES.clone().requires_grad_()), atol=1e-7)
+
+
+def test_sinkhorn_of_points_is_half_the_squared_distance_whatever_the_blur() -> None:
+    for blur in (0.01, 1.0, 100.0):
+        for size in (1e-4, 1.0, 1e4, 1e18):
+            first, second = torch.zeros(1, 2, requires_grad=True), torch.tensor([[3.0, 4.0]]) * size
+            value = create("sinkhorn", blur=blur)(first, second)
+            value.backward()
+            assert value.item() == pytest.approx(12.5 * size**2, rel=1e-5)
+            torch.testing.assert_close(first.grad, -second, rtol=1e-5, atol=0)
+
+
+def test_sinkhorn_of_equal_samples_is_zero_and_single_equal_points_do_not_fail() -> None:
+    """geomloss fails on two single equal points (its issue 74), as their diameter is 0."""
+    for rows in (SINES, SINES[:1], torch.ones(5, 3, dtype=torch.float64)):
+        first = rows.clone().requires_grad_()
+        value = create("sinkhorn")(first, rows.flip(0))
+        value.backward()
+        assert abs(value.item()) < 1e-12
+        assert first.grad.abs().max() < 1e-9
+
+
+def test_sinkhorn_beyond_float32_is_infinite_not_nan() -> None:
+    first = (SINES * 1e25).float().requires_grad_()
+    value = create("sinkhorn")(first, COSINES.float())
+    value.backward()
+    assert value.isposinf()
+    assert not first.grad.isnan().any()
+
+
+def test_masked_rows_take_no_part_in_sinkhorn() -> None:
+    there = torch.arange(6) % 2 == 0
+    rows = torch.where(there[:, None], SINES, torch.nan).requires_grad_()
+    loss = create("sinkhorn", blur=0.5)
+    value = loss(rows, COSINES, mask=there)
+    torch.testing.assert_close(value, loss(SINES[there], COSINES))
+    value.backward()
+    assert not rows.grad[~there].any()
+    assert loss(SINES, COSINES, mask=torch.zeros(6, dtype=torch.bool)).item() == 0

@@ -16,4 +16,4 @@ def losszoo_signatures() -> Iterable[str]:
 @hookimpl
 def losszoo_losses() -> Iterable[LossSpec]:
     """The losses of this family."""
-    return losses_in(f"{__name__}.kernels")
+    return losses_in(f"{__name__}.kernels", f"{__name__}.transport")
