@@ -18,7 +18,7 @@ from losszoo.losses.sums.data_sizes import set_sizes
 
 SPECS = {spec.name: spec for spec in losszoo.list_losses(plugin="losszoo") if spec.signature != "penalty"}
 # One value is made of all samples, which have no weights then.
-OVER_BATCH = ("barlow-twins", "cosent", "proxy-anchor", "vicreg")
+OVER_BATCH = ("barlow-twins", "cosent", "mmd", "proxy-anchor", "sinkhorn", "vicreg")
 # They hold rows of each class, so labels are class indices, not multi-hot.
 OF_CLASSES = (
     *("arcface", "center", "cosface", "linear-cross-entropy", "proxy-anchor", "proxy-nca"),
@@ -27,8 +27,8 @@ OF_CLASSES = (
 by_name = pytest.mark.parametrize("name", [name for name in SPECS if name not in OVER_BATCH])
 DIFFERENTIATED = [name for name, spec in SPECS.items() if "detached-weights" not in spec.tags]
 pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit.script.*:DeprecationWarning")
-# They see the predictions alone, so that targets have no gradient but 0.
-BLIND = {"smoothness": 1}
+# They see the predictions alone, or take the others for constant, so that those have no gradient but 0.
+BLIND = {"smoothness": 1, "knowledge-distillation": 1, "decoupled-kd": 1}
 
 
 def made(spec: LossSpec, **options: Any) -> Any:

@@ -161,6 +161,26 @@ def negatives(source: Source, expects: str, count: int) -> Batch:
     return source.numbers(count), source.numbers(count, source.random.choice((1, 2, 5)))
 
 
+def latent(source: Source, expects: str, count: int) -> Batch:
+    """Log-variances whose exponential float32 can hold."""
+    mean, log_variance = several(source, count, 2)
+    return mean, log_variance.clamp(-1e4, 80)
+
+
+def samples(source: Source, expects: str, count: int) -> Batch:
+    first, second = several(source, count, 2)
+    return first, torch.cat([second, source.numbers(2, second.shape[1])])
+
+
+def distillation(source: Source, expects: str, count: int) -> Batch:
+    classes = source.random.choice((1, 2, 5))
+    return source.numbers(count, classes), source.numbers(count, classes)
+
+
+def divergence(source: Source, expects: str, count: int) -> Batch:
+    return predictions(source, expects, count), source.uniform(count)
+
+
 def feedback(source: Source, expects: str, count: int) -> Batch:
     return source.numbers(count), source.bits(count)
 
@@ -169,7 +189,7 @@ MAKERS: Mapping[str, Callable[[Source, str, int], Batch]] = {
     make.__name__: make
     for make in (
         *(binary, multiclass, regression, segmentation, embedding, pair, triplet, views, neighbors, penalty),
-        *(preference, feedback, negatives, counts, vectors),
+        *(preference, feedback, negatives, counts, vectors, latent, samples, distillation, divergence),
     )
 }
 
