@@ -32,6 +32,7 @@ from losszoo.losses.signatures import TABLE
 from losszoo.losses.sums.idle import refuse_idle
 from losszoo.losses.sums.leaves import leaves as single_losses
 from losszoo.losses.sums.sum_loss import SumLoss, Term
+from losszoo.losses.sums.words import OF_ALL, OF_MINING
 from losszoo.pairs.pair_labels import Relation
 from losszoo.pairs.pairwise_loss import PairwiseLoss
 from losszoo.pairs.streaming import Streaming
@@ -275,7 +276,8 @@ def _check_one_of(name: str, value: str | None, allowed: tuple[str, ...]) -> Non
 
 
 def _construct(function: type, identity: LossInfo) -> Any:
-    beside = (*options_beside(TABLE[identity.signature], function), *_options_of_rows(function))
+    of_all = [name for name in OF_ALL if name not in parameters_of(function)]
+    beside = (*options_beside(TABLE[identity.signature], function), *_options_of_rows(function), *of_all)
     try:
         made = function(**{name: value for name, value in identity.params.items() if name not in beside})
     except TypeError as error:
@@ -308,7 +310,7 @@ def _check_keywords(function: Callable[..., Any], identity: LossInfo) -> None:
     if not parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
         return
     own = [name for name in parameters if name not in positional_names(function)]
-    known = [*own, *_options_of_rows(function), *options_beside(TABLE[identity.signature], function)]
+    known = [*own, *OF_ALL, *_options_of_rows(function), *options_beside(TABLE[identity.signature], function)]
     for name in identity.params:
         if name not in known:
             raise UsageError(f"{identity.name} has no parameter {name!r}: {suggest(name, known)}", argument=name)
@@ -319,7 +321,12 @@ def _options_of_rows(function: Callable[..., Any]) -> tuple[str, ...]:
     contract = getattr(function, "__losszoo_row__", None)
     if contract is None:
         return ()
-    return ("similarity", "symmetric", *(("temperature", "learned_temperature") if contract.temperature else ()))
+    return (
+        "similarity",
+        "symmetric",
+        *OF_MINING,
+        *(("temperature", "learned_temperature") if contract.temperature else ()),
+    )
 
 
 def _names(spec: LossSpec) -> str:

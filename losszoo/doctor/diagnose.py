@@ -13,9 +13,9 @@ from torch.utils._pytree import tree_leaves
 from losszoo.common.seeding import isolated
 from losszoo.common.timeouts import TimeUpError
 from losszoo.doctor.diagnosis.blame import blame
+from losszoo.doctor.diagnosis.failure import Failure
 from losszoo.doctor.diagnosis.findings import bare_finding, finding_of
 from losszoo.doctor.diagnosis.judge import symptom_of
-from losszoo.doctor.diagnosis.search import Failure
 from losszoo.doctor.effort import EFFORT, SECONDS, Effort
 from losszoo.doctor.report.examination import Finding
 from losszoo.doctor.subject.dtypes import quiet

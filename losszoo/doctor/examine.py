@@ -3,45 +3,46 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor
-from torch.utils._pytree import tree_leaves
 
 from losszoo.common.seeding import isolated
 from losszoo.common.text import in_one_line
 from losszoo.common.timeouts import TimeUpError
 from losszoo.doctor.diagnosis.accuracy import inaccuracies
+from losszoo.doctor.diagnosis.edge_probes import edge_probes
+from losszoo.doctor.diagnosis.failure import Failure
 from losszoo.doctor.diagnosis.findings import bare_finding, findings_of
-from losszoo.doctor.diagnosis.in_every_reading import keep_what_every_reading_shows
-from losszoo.doctor.diagnosis.judge import symptom_of
 from losszoo.doctor.diagnosis.pushed_away import vanished_when_pushed
 from losszoo.doctor.diagnosis.scale_sweep import strips
-from losszoo.doctor.diagnosis.search import Failure, Search
+from losszoo.doctor.diagnosis.search import Search
 from losszoo.doctor.diagnosis.vanished_gradient import vanished
 from losszoo.doctor.effort import EFFORT, SECONDS, Effort
+from losszoo.doctor.in_every_reading import keep_what_every_reading_shows
 from losszoo.doctor.inputs.gradient_search import pushes
 from losszoo.doctor.inputs.half_precision import enlarged, in_half
 from losszoo.doctor.inputs.mutations import Tag
-from losszoo.doctor.inputs.probes import Probe, combined, edge_cases_of, ordinary, outliers, structural
+from losszoo.doctor.inputs.probes import combined, ordinary, outliers, structural
 from losszoo.doctor.journal import journal
+from losszoo.doctor.remedies.one_line.masked_one_hot import masked_one_hot
 from losszoo.doctor.remedies.try_remedies import try_remedies
 from losszoo.doctor.report.examination import SYMPTOMS, Examination, Finding, Strip
 from losszoo.doctor.report.wording import unexplained_marks
 from losszoo.doctor.silent.gradients.missing_derivative import look_for_missing_derivative
 from losszoo.doctor.silent.silent_checks import CHECKS
 from losszoo.doctor.silent.written_inputs import look_for_overwritten_graph
+from losszoo.doctor.subject.answers import Refusal
 from losszoo.doctor.subject.dtypes import eager, quiet, short_name
 from losszoo.doctor.subject.preliminary_notes import colder, facts
 from losszoo.doctor.subject.readiness import own_dtype
 from losszoo.doctor.subject.resolve import subjects_of
-from losszoo.doctor.subject.subject import Leaves, Refusal, Subject, evaluate
+from losszoo.doctor.subject.subject import Leaves, Subject, evaluate
 from losszoo.errors import UsageError, nearest, suggest
 from losszoo.losses.introspection import name_of
-from losszoo.losses.loss import Loss
 from losszoo.registry.compatibility import own_names
 from losszoo.registry.specs import EXPECTS
 from losszoo.tracing.authors import Place, raised_at
@@ -172,7 +173,8 @@ def _refused(subject: Subject, refusal: Refusal) -> Failure:
         return type(evaluate(subject, leaves, dtype).error) is type(error)
 
     said = (in_one_line(error), refusal.remedy)
-    return Failure(subject, "the example", "raises", dtype, refusal.leaves, None, shows, error=error, said=said)
+    failure = Failure(subject, "the example", "raises", dtype, refusal.leaves, None, shows, error=error, said=said)
+    return replace(failure, trial=partial(masked_one_hot, subject, refusal))
 
 
 def _search(search: Search, subject: Subject, dtype: torch.dtype) -> bool:
@@ -189,9 +191,9 @@ def _search(search: Search, subject: Subject, dtype: torch.dtype) -> bool:
     search.try_all(subject, structural(subject), dtype, share=0.5)
     search.try_all(subject, combined(subject), dtype, share=0.5, needed=False)
     if subject.signature:
-        search.try_all(subject, _edge_cases(search, subject, dtype), dtype, share=0.6)
+        search.try_all(subject, edge_probes(search, subject, dtype), dtype, share=0.6)
         for variant in colder(subject):
-            search.try_all(variant, _edge_cases(search, variant, dtype), dtype, share=0.65)
+            search.try_all(variant, edge_probes(search, variant, dtype), dtype, share=0.65)
     search.try_all(subject, pushes(subject, search.clock), dtype, share=0.7)
     search.try_all(subject, outliers(subject), dtype, share=0.7, only="nan")
     if dtype == torch.float32:
@@ -205,29 +207,6 @@ def _search(search: Search, subject: Subject, dtype: torch.dtype) -> bool:
         for failure in vanished_when_pushed(subject, search.clock, search.note, search.blamed):
             search.add(failure)
     return True
-
-
-def _edge_cases(search: Search, subject: Subject, dtype: torch.dtype) -> Iterator[Probe]:
-    """Those of the signature; what an empty batch gives is a policy, which only the zoo's losses promise."""
-    for case in edge_cases_of(subject):
-        leaves = tree_leaves(case.inputs)
-        if len(leaves) < len(subject.leaves):
-            continue
-        # Where only names tell the signature, nobody says that classes are excluded.
-        unasked = subject.inferred and any(isinstance(x, Tensor) and bool(x.isneginf().any()) for x in leaves)
-        probe = Probe(case.label, leaves[: len(subject.leaves)], frozenset({Tag.UNASKED} if unasked else ()))
-        if not any(x.numel() for x in leaves if isinstance(x, Tensor)) and not isinstance(subject.call, Loss):
-            _note_empty(search, subject, probe, dtype)
-        else:
-            yield probe
-
-
-def _note_empty(search: Search, subject: Subject, probe: Probe, dtype: torch.dtype) -> None:
-    outcome = evaluate(subject, probe.leaves, dtype)
-    if outcome.error is not None:
-        search.note(f"an empty batch raises {in_one_line(outcome.error)}")
-    elif symptom_of(outcome) is not None:
-        search.note(f"an empty batch gives {outcome.values if outcome.values is None else outcome.values.tolist()}")
 
 
 def _rank(failure: Failure) -> tuple[int, int]:

@@ -10,12 +10,15 @@ from torch import Tensor, nn
 
 from losszoo.errors import UsageError, usage_error_like
 from losszoo.losses.arguments import BrokenRule, CheckContext
+from losszoo.losses.introspection import parameters_of
 from losszoo.losses.learned import scalar
 from losszoo.losses.parameters import attributes_of, defaults_of, refuse_misspelt, remake, set_attribute
+from losszoo.losses.reducing.reducers import Reducer, reducer_of
 from losszoo.losses.reduction import Policy
 from losszoo.losses.signatures.signature import Signature
 from losszoo.losses.sums.sum_loss import Summable
 from losszoo.losses.sums.training_clock import as_count
+from losszoo.losses.sums.words import OF_ALL
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,8 @@ class ConfiguredLoss(Summable):
         _set_on_function: tuple[str, ...]
         # Names of the parameters that are learned, each a parameter of this module.
         _learned: tuple[str, ...]
+        # Which values count in the reduction; None: all.
+        _reducer: Reducer | None
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
         """Also a state whose names still begin with ``core.``, as the function was once called."""
@@ -101,6 +106,7 @@ class ConfiguredLoss(Summable):
         except (BrokenRule, ValueError) as error:
             raise identity.named(error) from error
         self.identity = identity
+        self._reducer = reducer_of({name: x for name, x in identity.params.items() if self._is_of_all(name)})
         called = identity.made_by is None and not isinstance(self.function, nn.Module)
         self._params = self._own(identity.params) if called else {}
         if called and self._asks_for_counts(identity):
@@ -161,7 +167,11 @@ class ConfiguredLoss(Summable):
 
     def _own(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """Those that the function is called or made with."""
-        return {name: value for name, value in params.items() if name not in self._beside}
+        return {name: x for name, x in params.items() if name not in self._beside and not self._is_of_all(name)}
+
+    def _is_of_all(self, name: str) -> bool:
+        """Whether a parameter is one of every loss, that the function does not have itself."""
+        return name in OF_ALL and name not in parameters_of(self.identity.made_by or self.function)
 
     def __getattr__(self, name: str) -> Any:
         """A parameter of the loss; of a module that is called, what stands there."""

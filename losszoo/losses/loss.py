@@ -221,6 +221,8 @@ class Loss(ConfiguredLoss):
                     changes += x._version
             if changes:
                 raise changed_in_place()
+        if self._reducer is not None and (unreduced.values.ndim == 0 or isinstance(unreduced, OverBatch)):
+            raise UsageError("reducer must be left out, as a value of this loss is made of all samples")
         if unreduced.values.ndim == 0:
             if self._rules.is_empty(inputs):
                 # One number made of nothing, such as a mean over no sample, is left to the policy.
@@ -241,6 +243,8 @@ class Loss(ConfiguredLoss):
                 unreduced = self._of_everything(unreduced, present, inputs)
             else:
                 unreduced = kept(unreduced, mask)
+        if self._reducer is not None:
+            unreduced = self._reducer(unreduced, inputs, mask)
         if factor is not None:
             shape = unreduced.values.shape
             count = None if count is None else at_values(count, shape, elements)
@@ -351,6 +355,8 @@ class Loss(ConfiguredLoss):
     def adds_up(self, *inputs: Any) -> bool:
         """Whether the values of parts of a batch add up to that of the whole, given its ``denominator``."""
         if self.policy.reduction != "mean" or self._finish is not None:
+            return False
+        if self._reducer is not None and not self._reducer.adds_up:
             return False
         with torch.no_grad(), full_precision(inputs):
             unreduced = self._unreduced(inputs, {}, None, None)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from losszoo.common.text import kind_name
 from losszoo.errors import UsageError
 from losszoo.losses.introspection import parameters_of, positional_names
+from losszoo.losses.sums.words import OF_ALL, OF_MINING
 
 # What torch keeps in a module for itself.
 _TORCHS = frozenset(vars(nn.Module()))
@@ -25,7 +26,7 @@ _MISSING = object()
 _OF_A_CALL = ("weight", "mask", "denominator")
 # What other losses have, or all have where they are made.
 _OF_OTHERS = ("similarity", "temperature", "symmetric", "streaming", "relation")
-_OF_MAKING = ("expects",)
+_OF_MAKING = ("expects", *OF_ALL, *OF_MINING)
 
 
 def defaults_of(function: Callable[..., Any], *, of_class: bool) -> dict[str, Any]:

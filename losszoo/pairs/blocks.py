@@ -62,10 +62,14 @@ def whole_rows(
     """The function's answer on whole rows; one that takes no part sees every pair as both positive and negative."""
     if logits.numel() == 0:
         return Unreduced(logits.sum(1))
+    if row.miner is not None:
+        positive, negative = row.miner(logits, positive, negative)
+        valid = valid & taking_part(row, positive.any(1), negative.any(1))
     lacking = ~valid.unsqueeze(1)
     labels = {"row_labels": pair_labels.row_labels[block], "column_labels": pair_labels.column_labels}
     extras = {name: labels[name] for name in row.extras}
-    return answer(row, logits, positive | lacking, negative | lacking, **extras)
+    found = answer(row, logits, positive | lacking, negative | lacking, **extras)
+    return found if row.miner is None else keep(found, valid)
 
 
 class WholeRows(Worker):

@@ -20,6 +20,7 @@ from losszoo.losses.older_rows import OlderRows
 from losszoo.losses.reduction import Policy, expand, scale
 from losszoo.losses.signatures import TABLE
 from losszoo.losses.similarity import check_similarity
+from losszoo.losses.sums.words import OF_MINING
 from losszoo.losses.traced import traced, transformed
 from losszoo.losses.unreduced import Unreduced
 from losszoo.pairs import streamed
@@ -28,6 +29,7 @@ from losszoo.pairs.distributed import distributed_call
 from losszoo.pairs.distributed.collectives import World, world
 from losszoo.pairs.distributed.gather import Agreement
 from losszoo.pairs.few_pairs import are_few, at_once
+from losszoo.pairs.miners import MINERS, Miner
 from losszoo.pairs.pair_labels import PairLabels, Relation
 from losszoo.pairs.row_functions import Row, RowContract, compiled, contract_of, row_of
 from losszoo.pairs.streaming import Streaming
@@ -36,7 +38,7 @@ from losszoo.pairs.two_way import mutual, mutual_at_once
 from losszoo.tracing.whole_matrix import WHOLE, whole_matrix_wanted
 
 # What every row function has, and is not called with.
-OF_ROWS = ("similarity", "temperature", "learned_temperature", "symmetric")
+OF_ROWS = ("similarity", "temperature", "learned_temperature", "symmetric", *OF_MINING)
 # Whose candidates come from other processes.
 SHARED = ("gather", "ring")
 UNTRACED: dict[str, Callable[..., Unreduced]] = {}
@@ -124,6 +126,7 @@ class PairwiseLoss(Loss):
         self._similarity: str = params.get("similarity", contract.similarity)
         self._temperature: float = params.get("temperature", contract.temperature or 1.0)
         self._learns_temperature = params.get("learned_temperature", contract.learned_temperature)
+        self._miner, self._miner_margin = params.get("miner", "all"), params.get("miner_margin", 0.1)
         self._both_views = contract.both_views and two_ways
         self._symmetric: bool = params.get("symmetric", contract.symmetric) and two_ways and not self._both_views
         self._context = replace(self._context, any_labels=self._any_labels)
@@ -135,10 +138,21 @@ class PairwiseLoss(Loss):
     def _prepare_rows(self) -> None:
         """The row function as it is called where labels are whole numbers, and where they are floating ones."""
         contract = contract_of(self.function)
+        mines = self._miner != "all"
         self._rows, self._whole_rows = (
-            [row_of(self.function, contract, self._params, numbers=numbers, whole=whole) for numbers in (False, True)]
+            [
+                row_of(self.function, contract, self._params, numbers=numbers, whole=whole or mines)
+                for numbers in (False, True)
+            ]
             for whole in (False, True)
         )
+
+    def _mining(self, row: Row, rows: Tensor) -> Row:
+        """The row function with the miner, which is told of the similarity."""
+        if self._miner == "all":
+            return row
+        temperature = self._temperature_now()
+        return replace(row, miner=Miner(self._miner, self._miner_margin, self._similarity, temperature, rows.shape[1]))
 
     def _set_parameter(self, name: str, value: Any) -> None:
         if name == "learned_temperature" or (name == "temperature" and self._learns_temperature):
@@ -247,7 +261,7 @@ class PairwiseLoss(Loss):
     def _values(self, inputs: Inputs, mask: Tensor | None, older: OlderRows | None = None) -> Unreduced:
         """The whole matrix at once, by plain operations."""
         rows, columns, pair_labels, likeness = self._prepared(inputs, older)
-        row = self._whole_rows[pair_labels.row_labels.is_floating_point()]
+        row = self._mining(self._whole_rows[pair_labels.row_labels.is_floating_point()], rows)
         if self._learned:
             row = replace(row, params={**row.params, **self._learned_of_rows()})
         job = streamed.Job(row, pair_labels, likeness.similarity, likeness.temperature, rows.shape[0])
@@ -299,13 +313,22 @@ class PairwiseLoss(Loss):
             weight = expand(weight, elements, "weight").to(inputs[0].dtype)
             weight = self._checked_weight(weight, None if mask is None else ~mask)
         if mask is None:
-            return self._streamed(inputs, weight, older)
+            return self._chosen(inputs, weight, older)
         # What is left out is not there: neither as a row nor as a candidate.
         kept = mask.nonzero().squeeze(1)
-        found = self._streamed(self._rules.rows_of(inputs, kept), None if weight is None else weight[kept], older)
+        found = self._chosen(self._rules.rows_of(inputs, kept), None if weight is None else weight[kept], older)
         if self.policy.reduction != "none":
             return found
         return in_place(found, kept, elements)
+
+    def _chosen(self, inputs: Inputs, weight: Tensor | None, older: OlderRows | None) -> Unreduced:
+        """Values that a reducer chooses among are those of each row, and weighed after it."""
+        if self._reducer is None:
+            return self._streamed(inputs, weight, older)
+        if distributed_call.current_call() is not None:
+            raise UsageError("reducer must be left out where candidates come from all ranks, got one")
+        found = self._reducer(self._streamed(inputs, None, older), inputs)
+        return found if weight is None else scale(found, weight)
 
     def _streamed(self, inputs: Inputs, weight: Tensor | None, older: OlderRows | None) -> Unreduced:
         if not self._both_views:
@@ -314,7 +337,7 @@ class PairwiseLoss(Loss):
 
     def _streamed_rows(self, inputs: Inputs, weight: Tensor | None, older: OlderRows | None) -> Unreduced:
         rows, columns, pair_labels, likeness = self._prepared(inputs, older)
-        row, way = self._rows[pair_labels.row_labels.is_floating_point()], self._streaming
+        row, way = self._mining(self._rows[pair_labels.row_labels.is_floating_point()], rows), self._streaming
         if way.compile and not row.softmax:
             row = replace(row, function=compiled(row.function))
         if way.ranks in SHARED:
@@ -379,7 +402,7 @@ class PairwiseLoss(Loss):
             return unreduced if weight is None else scale(unreduced, weight)
         if job.row.softmax:
             job = replace(job, pair_labels=job.pair_labels.sorted())
-        if self.policy.reduction != "none":
+        if self.policy.reduction != "none" and self._reducer is None:
             return streamed.total(rows, columns, job, weight)
         values = streamed.each(rows, columns, job)
         return values if weight is None else scale(values, weight)
@@ -458,6 +481,11 @@ def _check_row_params(identity: LossInfo, contract: RowContract) -> None:
         check_similarity(params.get("similarity", contract.similarity), params.get("temperature", 1.0))
     except UsageError as error:
         raise UsageError(f"{name}: {error}") from None
+    miner, margin = params.get("miner", "all"), params.get("miner_margin", 0.1)
+    if miner != "all" and not callable(miner) and miner not in MINERS:
+        raise UsageError(f"{name}: miner must be one of all, {', '.join(MINERS)}, or a function, got {miner!r}")
+    if not margin >= 0:
+        raise UsageError(f"{name}: miner_margin must be in [0, inf), got {margin!r}")
     if "symmetric" in params and not TABLE[identity.signature].two_ways:
         two = " or ".join(one for one, rules in TABLE.items() if rules.two_ways)
         raise UsageError(f"{name}: symmetric must go with {two}, got {identity.signature}")

@@ -73,6 +73,7 @@ class Row:
         needs: which pairs a row cannot do without.
         softmax: whether it is a function of the odds (and the spread).
         extras: which of ``row_labels`` and ``column_labels`` it asks for, or "spread".
+        miner: chooses among the pairs; None: all take part.
     """
 
     function: Callable[..., Any]
@@ -80,6 +81,7 @@ class Row:
     needs: tuple[str, ...]
     softmax: bool = False
     extras: tuple[str, ...] = field(default=())
+    miner: Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]] | None = None
 
     @property
     def learned(self) -> tuple[Tensor, ...]:

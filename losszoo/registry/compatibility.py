@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from losszoo.common.text import shown
 from losszoo.errors import UnknownNameError, UsageError, suggest
 from losszoo.losses.sums.idle import refuse_idle
+from losszoo.losses.sums.words import MINERS, REDUCERS
 from losszoo.registry.expressions import Call, Weighted, parse
 from losszoo.registry.params import Param
 from losszoo.registry.registry import Registry, installed
@@ -19,8 +20,17 @@ L = TypeVar("L")
 COMBINER = "combiner"
 # The tag of a loss that does not look at the targets: a term of a sum.
 REGULARIZER = "regularizer"
-# Every loss over pairs that has a temperature takes it: the core divides by the temperature, and so can learn it.
+# What the core does for every loss over pairs: it divides by the temperature, so it can learn it; it chooses the pairs.
 LEARNED_TEMPERATURE = "learned_temperature"
+OF_PAIRS = {
+    "miner": Param(name="miner", type="str", default="all", choices=MINERS),
+    "miner_margin": Param(name="miner_margin", default=0.1, range=(0.0, float("inf")), bounds="[)"),
+}
+# What it does for every loss: it reduces the values.
+OF_EVERY_LOSS = {
+    "reducer": Param(name="reducer", type="str", default="all", choices=REDUCERS),
+    "reducer_share": Param(name="reducer_share", default=0.3, range=(0.0, 1.0), bounds="(]"),
+}
 
 
 def check_params(spec: LossSpec, arguments: Mapping[str, Any], owner: str) -> None:
@@ -30,7 +40,9 @@ def check_params(spec: LossSpec, arguments: Mapping[str, Any], owner: str) -> No
         UsageError: names the loss, its owner, the rule and the value.
     """
     for name, value in arguments.items():
-        param = _learned_temperature(spec) if name == LEARNED_TEMPERATURE else spec.param(name)
+        param = spec.param(name) or _beside(spec, name)
+        if name == "miner" and callable(value) and param is not None:
+            continue
         if param is None:
             near = suggest(name, [p.name for p in spec.params]) if spec.params else "it takes none"
             raise UsageError(f"{spec.name} has no parameter {name!r}: {near} (a loss of {owner})", argument=name)
@@ -40,11 +52,13 @@ def check_params(spec: LossSpec, arguments: Mapping[str, Any], owner: str) -> No
             raise UsageError(rule, argument=name)
 
 
-def _learned_temperature(spec: LossSpec) -> Param | None:
-    announced = spec.param(LEARNED_TEMPERATURE)
-    if announced or spec.param("similarity") is None or spec.param("temperature") is None:
-        return announced
-    return Param(name=LEARNED_TEMPERATURE, type="bool", default=False)
+def _beside(spec: LossSpec, name: str) -> Param | None:
+    """What the core does for a loss that does not announce it."""
+    if spec.param("similarity") is None:
+        return OF_EVERY_LOSS.get(name)
+    if name == LEARNED_TEMPERATURE and spec.param("temperature") is not None:
+        return Param(name=LEARNED_TEMPERATURE, type="bool", default=False)
+    return OF_PAIRS.get(name) or OF_EVERY_LOSS.get(name)
 
 
 def tasks_for(registry: Registry, signature: str) -> list[str]:

@@ -63,8 +63,9 @@ class Subject:
         return self.spec.tags if self.spec else ()
 
     def make(self, reduction: str = "mean", empty: str = "zero", **params: Any) -> Loss:
-        """The loss anew, always with the same parameters."""
-        return _make(self.target, {**self.options, **params}, reduction, empty)
+        """The loss anew, always with the same parameters; in evaluation where calls in training move its state."""
+        made = _make(self.target, {**self.options, **params}, reduction, empty)
+        return made.eval() if "stateful" in self.tags else made
 
     def batch(self, rows: int = 6, seed: int = 0, dtype: torch.dtype = torch.float32) -> Batch:
         """An ordinary batch of 3 classes, or of 4 dimensions."""

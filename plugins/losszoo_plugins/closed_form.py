@@ -42,3 +42,9 @@ def gradient(formula: Callable[[Tensor], Tensor], x: Tensor, outer: Tensor) -> T
         outer: gradient of what came after, shape of the values.
     """
     return torch.autograd.grad(formula(x), x, outer, create_graph=True)[0]
+
+
+def expm1(y: Tensor) -> Tensor:
+    """exp(y) - 1. torch's derivative of its own is the value plus 1, which cancels where exp(y) is small."""
+    small = y < -0.5
+    return torch.where(small, torch.exp(y) - 1, torch.expm1(torch.where(small, 0.0, y)))

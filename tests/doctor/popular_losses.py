@@ -11,7 +11,7 @@ from sick_losses import failure_of, normal, uniform
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from losszoo.doctor.diagnosis.search import Failure
+from losszoo.doctor.diagnosis.failure import Failure
 
 LABELS = torch.tensor([0, 1, 2, 0, 1, 2, 0, 1])
 BITS = torch.tensor([1.0, 0.0, 0.0, 1.0, 1.0, 0.0, 1.0, 0.0])

@@ -16,8 +16,8 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
 from losszoo.doctor.diagnosis.blame import blame
+from losszoo.doctor.diagnosis.failure import Failure
 from losszoo.doctor.diagnosis.judge import judge
-from losszoo.doctor.diagnosis.search import Failure
 from losszoo.doctor.subject.hints import with_hints
 from losszoo.doctor.subject.subject import Leaves, Subject, make_subject
 from losszoo.losses.introspection import positional_names

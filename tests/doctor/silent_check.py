@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from losszoo.doctor.diagnosis.search import Failure, Search
+from losszoo.doctor.diagnosis.failure import Failure
+from losszoo.doctor.diagnosis.search import Search
 from losszoo.doctor.effort import Effort
 from losszoo.doctor.subject.resolve import subjects_of
 from losszoo.doctor.subject.subject import Subject

@@ -15,7 +15,7 @@ from torch import Tensor
 import losszoo
 from losszoo.doctor.diagnosis.blame import blame
 from losszoo.doctor.diagnosis.causes import cause_of
-from losszoo.doctor.diagnosis.search import Failure
+from losszoo.doctor.diagnosis.failure import Failure
 from losszoo.registry.import_target import resolve
 
 # torch warns of the deviation of one sample.

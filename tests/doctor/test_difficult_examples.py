@@ -42,8 +42,18 @@ def test_a_loss_that_raises_for_an_ignored_label_of_its_example_is_sick(loss: ob
     finding = found.findings[0]
     assert (finding.symptom, finding.probe) == ("raises", "the example")
     assert str(finding.source).startswith("test_difficult_examples.py:")
-    assert f"labels.masked_fill(labels == {ignored}, 0)" in finding.remedy
+    assert f"labels != {ignored}" in finding.remedy
+    assert finding.verified is (True if loss is by_one_hot else None)
     assert any(f"raises for the label {ignored} of the example" in note for note in found.notes)
+
+
+def test_the_one_hot_form_that_is_told_gives_an_answer_and_nothing_hot_there() -> None:
+    remedy = examined(by_one_hot, LOGITS, labels(255)).findings[0].remedy
+    code, where = remedy.removeprefix("write ").split(" instead of ")[0], "labels != 255"
+    assert remedy.endswith(f"known = {where}")
+    given = labels(255)
+    hot = eval(code, {"torch": torch, "labels": given, "known": given != 255})  # noqa: S307
+    assert hot.sum(1).tolist() == [1, 1, 0, 1, 1, 1]
 
 
 def test_without_that_label_it_is_healthy() -> None:

@@ -11,7 +11,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from losszoo.doctor.diagnosis.judge import Verdict, judge, scaled, smallest_failing, symptom_of
-from losszoo.doctor.subject.subject import Outcome, evaluate
+from losszoo.doctor.subject.answers import Outcome
+from losszoo.doctor.subject.subject import evaluate
 
 LABELS = torch.tensor([0, 1, 2, 0, 1, 2])
 

@@ -106,3 +106,16 @@ def test_a_value_too_large_for_the_dtype_is_a_note_with_its_operation() -> None:
     assert found.findings == ()
     (note,) = [note for note in found.notes if "larger than float32 holds" in note]
     assert f"the argument of exp at test_one_cause.py:{line} keeps it finite" in note
+
+
+def test_a_quotient_that_only_a_guard_mends_is_named_itself() -> None:
+    """The sigmoid underflows before, and of a map without foreground it could be 0 as well."""
+
+    def soft_dice(logits: Tensor, targets: Tensor) -> Tensor:
+        p = logits.sigmoid().flatten(1)
+        overlap = 2 * (p * targets.flatten(1)).sum(-1)
+        return (1 - overlap / (p.sum(-1) + targets.flatten(1).sum(-1))).mean()
+
+    found = examine(soft_dice, normal(3, 6), (uniform(3, 6) > 0.5).float()).findings[0]
+    assert (found.op, found.verified) == ("div", True)
+    assert "sigmoid underflows" in found.cause

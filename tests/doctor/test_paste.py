@@ -17,7 +17,8 @@ from losszoo.doctor.diagnosis.findings import finding_of
 from losszoo.doctor.diagnosis.judge import symptom_of
 from losszoo.doctor.effort import Effort
 from losszoo.doctor.report.python_literal import as_python, call_of, inputs_of
-from losszoo.doctor.subject.subject import Outcome, make_subject
+from losszoo.doctor.subject.answers import Outcome
+from losszoo.doctor.subject.subject import make_subject
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 

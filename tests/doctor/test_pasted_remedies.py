@@ -22,12 +22,13 @@ from two_faults import TWO_FAULTS
 import losszoo
 from losszoo.doctor.diagnosis.accuracy import blame_inaccuracy, is_inaccurate
 from losszoo.doctor.diagnosis.blame import blame
+from losszoo.doctor.diagnosis.failure import Failure
 from losszoo.doctor.diagnosis.judge import judge, symptom_of
-from losszoo.doctor.diagnosis.search import Failure
 from losszoo.doctor.effort import Effort
 from losszoo.doctor.remedies.try_remedies import try_remedies
+from losszoo.doctor.subject.answers import Outcome
 from losszoo.doctor.subject.resolve import subjects_of
-from losszoo.doctor.subject.subject import Outcome, Subject, evaluate
+from losszoo.doctor.subject.subject import Subject, evaluate
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 

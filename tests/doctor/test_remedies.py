@@ -13,8 +13,8 @@ from sick_losses import SICK, failure_of, normal, subject_of, uniform
 from torch import Tensor
 
 from losszoo.doctor.diagnosis.accuracy import blame_inaccuracy, is_inaccurate
+from losszoo.doctor.diagnosis.failure import Failure
 from losszoo.doctor.diagnosis.judge import symptom_of
-from losszoo.doctor.diagnosis.search import Failure
 from losszoo.doctor.effort import Effort
 from losszoo.doctor.remedies import proposals, table
 from losszoo.doctor.remedies.attempts import alike
@@ -23,7 +23,8 @@ from losszoo.doctor.remedies.substituting import Key, Substituting
 from losszoo.doctor.remedies.table import FORMS
 from losszoo.doctor.remedies.try_remedies import GENERAL, Trial, try_remedies
 from losszoo.doctor.remedies.writing import Make, Remedy
-from losszoo.doctor.subject.subject import Leaves, Outcome, Subject, evaluate
+from losszoo.doctor.subject.answers import Outcome
+from losszoo.doctor.subject.subject import Leaves, Subject, evaluate
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 

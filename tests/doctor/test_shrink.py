@@ -9,7 +9,7 @@ import torch
 from sick_losses import SICK, Sick, failure_of, log_of_softmax, normal, root_of_squares, subject_of, uniform
 from torch import Tensor
 
-from losszoo.doctor.diagnosis.search import Failure
+from losszoo.doctor.diagnosis.failure import Failure
 from losszoo.doctor.diagnosis.shrink import smallest
 from losszoo.doctor.effort import Effort
 from losszoo.doctor.subject.input_kinds import leaves_of

@@ -219,6 +219,41 @@ def test_an_operation_without_a_derivative_is_named() -> None:
     (finding,) = told(step, X, Y, symptom="raises")
     assert (finding.op, finding.source) == ("heaviside", line_of(step, "torch.heaviside"))
     assert "has no derivative" in finding.cause
+    assert finding.verified is True
+    assert "torch.sigmoid(predictions)" in finding.remedy
+
+
+def mean_index(logits: Tensor, targets: Tensor) -> Tensor:
+    return (logits.argmax(1).float() - targets.sum(1)).abs().mean()
+
+
+def share_above(logits: Tensor, targets: Tensor) -> Tensor:
+    return ((logits > 0.2).float() - targets).square().mean()
+
+
+def share_below(logits: Tensor, targets: Tensor) -> Tensor:
+    return ((logits < targets).float().mean() - 0.3).square()
+
+
+@pytest.mark.parametrize(
+    ("loss", "op", "soft"),
+    [
+        (mean_index, "argmax", "torch.softmax(logits, 1).movedim(1, -1)"),
+        (share_above, "gt", "torch.sigmoid(logits - 0.2)"),
+        (share_below, "lt", "torch.sigmoid(targets - logits)"),
+    ],
+)
+def test_a_step_keeps_its_value_and_gets_a_gradient(loss: Callable[..., Tensor], op: str, soft: str) -> None:
+    finding = next(found for found in told(loss, X, Y, symptom="no-gradient") if found.op == op)
+    assert finding.verified is True
+    assert soft in finding.remedy
+
+
+def test_a_truth_value_that_is_used_as_one_has_no_verified_step() -> None:
+    def chosen(logits: Tensor, targets: Tensor) -> Tensor:
+        return (targets * ((logits > 0.2) & (logits < 2)).float()).mean()
+
+    (finding,) = told(chosen, X, Y, symptom="no-gradient")
     assert finding.verified is None
 
 

@@ -21,7 +21,22 @@ from losszoo.losses.signatures.example_inputs import example_inputs
 
 NAMES = [spec.name for spec in losszoo.list_losses()]
 # They learn, so they are objects.
-LEARNING = ("clip", "linear-cross-entropy", "margin", "siglip", "uncertainty")
+LEARNING = (
+    "arcface",
+    "center",
+    "clip",
+    "cosface",
+    "dino",
+    "linear-cross-entropy",
+    "margin",
+    "proxy-anchor",
+    "proxy-nca",
+    "siglip",
+    "soft-triple",
+    "sphereface",
+    "sub-center-arcface",
+    "uncertainty",
+)
 X, T = torch.tensor([0.3, -2.0, 1.5]), torch.tensor([1.0, 0.0, 1.0])
 LOGITS, LABELS = torch.tensor([[2.0, 0.0, 1.0], [0.0, 3.0, -1.0]]), torch.tensor([0, 2])
 

@@ -138,7 +138,7 @@ BAD_CALLS = [
     ("nca", (LOGITS, LABELS.float()), {}, r"labels must be an integer tensor"),
     ("nca", (LOGITS[:, 0], LABELS), {}, r"embeddings must have shape \(N, D\)"),
     ("nca", (LOGITS, torch.full((4, 2), 0.5)), {}, r"labels must be 0 or 1 where they are multi-hot"),
-    ("contrastive", (LOGITS, LOGITS, LABELS), {}, r"same must be in \[0, 1\], got 2"),
+    ("contrastive", (LOGITS, LOGITS, LABELS), {}, r"same must be in \[0, 1\], or -1 in place of 0, got 2"),
     ("contrastive", (LOGITS, LOGITS[:3], LABELS), {}, r"second must have the shape of first"),
     ("contrastive", (LOGITS, LOGITS, LABELS[:2]), {}, r"same must have shape \(4,\)"),
     ("triplet", (LOGITS, LOGITS, LOGITS[:2]), {}, r"negatives must have the shape of anchors"),

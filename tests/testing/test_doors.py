@@ -282,3 +282,8 @@ def test_a_rule_can_be_called_on_a_loss_by_itself() -> None:
         testing.check_deepcopy(testing.subject_of(Locked, signature="regression"))
     with pytest.raises(testing.ConformanceError, match="check_nan_under_mask"):
         testing.check_nan_under_mask(Bare())
+
+
+def test_a_loss_whose_calls_move_its_state_is_looked_at_in_evaluation() -> None:
+    assert not testing.subject_of("dino").make().training
+    assert testing.subject_of("sup-con").make().training

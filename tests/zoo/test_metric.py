@@ -305,3 +305,33 @@ def test_specs_name_what_exists() -> None:
         defaults = {param.name: param.default for param in spec.params}
         assert defaults.get("similarity") == getattr(contract, "similarity", None)
         assert defaults.get("temperature") == getattr(contract, "temperature", None)
+
+
+@pytest.mark.parametrize("margin", [1e-6, 0.3, 2.0])
+def test_swapped_triplets_are_those_of_torch(margin: float) -> None:
+    generator = torch.Generator().manual_seed(0)
+    triple = [torch.randn(20, 5, generator=generator, dtype=torch.float64) for _ in range(3)]
+    expected = torch.nn.TripletMarginLoss(margin=margin, eps=0.0, swap=True, reduction="none")(*triple)
+    torch.testing.assert_close(triplet(*triple, margin=margin, swap=True), expected)
+    assert not torch.equal(triplet(*triple, margin=margin), expected)
+
+
+@pytest.mark.parametrize("swap", [False, True])
+def test_triplets_by_other_distances_are_those_of_torch(swap: bool) -> None:
+    """torch's loss with a distance function, and its own cosine."""
+    generator = torch.Generator().manual_seed(1)
+    triple = [torch.randn(20, 5, generator=generator, dtype=torch.float64) for _ in range(3)]
+    ways: dict[str, Callable[..., Tensor]] = {
+        "cosine": lambda a, b: 1 - torch.cosine_similarity(a, b, eps=0.0),
+        "squared-euclidean": lambda a, b: (a - b).square().sum(1),
+        "dot": lambda a, b: -(a * b).sum(1),
+        "euclidean": lambda a, b: (a - b).norm(dim=1),
+    }
+    for similarity, way in ways.items():
+        peer = torch.nn.TripletMarginWithDistanceLoss(distance_function=way, swap=swap, reduction="none")
+        found = triplet(*triple, similarity=similarity, swap=swap)  # type: ignore[arg-type]
+        torch.testing.assert_close(found, peer(*triple))
+        same = torch.arange(20) % 2
+        d = way(*triple[:2])
+        expected = torch.where(same == 1, d**2, (1 - d).relu() ** 2) / 2
+        torch.testing.assert_close(contrastive(*triple[:2], same, similarity=similarity), expected)  # type: ignore[arg-type]

@@ -131,7 +131,7 @@ def test_cosine_embedding_is_called_as_torch_and_gives_the_same(margin: float, d
             value_and_gradient(torch_loss, first, second, target_),
             strict=True,
         ):
-            torch.testing.assert_close(found, expected, rtol=1e-6 if dtype == F64 else 1e-5, atol=1e-6)
+            torch.testing.assert_close(found, expected, **CLOSE[dtype])
     torch.testing.assert_close(ours(first, second, target), ours(first, second, target == 1), rtol=0, atol=0)
 
 

@@ -10,14 +10,15 @@ import torch
 from torch import Tensor
 
 from losszoo.doctor.diagnosis.blame import in_float64
+from losszoo.doctor.diagnosis.failure import Failure, failure_by
 from losszoo.doctor.diagnosis.judge import symptom_of
-from losszoo.doctor.diagnosis.search import Failure, failure_by
 from losszoo.doctor.effort import Effort
 from losszoo.doctor.inputs.mutations import Tag
 from losszoo.doctor.inputs.probes import Probe, changed, ordinary
 from losszoo.doctor.inputs.tensor_changes import changes_of, copies_of
+from losszoo.doctor.subject.answers import Outcome
 from losszoo.doctor.subject.input_kinds import leaves_of
-from losszoo.doctor.subject.subject import Leaves, Outcome, Subject, cast, evaluate, is_floating, record
+from losszoo.doctor.subject.subject import Leaves, Subject, cast, evaluate, is_floating, record
 from losszoo.tracing.culprit import Blame
 from losszoo.tracing.float64_shadow import Shadow
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from losszoo.common.text import in_one_line
 from losszoo.common.timeouts import TimeUpError
 from losszoo.doctor.diagnosis.causes import cause_of
-from losszoo.doctor.diagnosis.search import Failure
+from losszoo.doctor.diagnosis.failure import Failure
 from losszoo.doctor.diagnosis.shrink import smallest
 from losszoo.doctor.effort import Effort
 from losszoo.doctor.remedies.try_remedies import Trial, try_remedies
@@ -59,10 +59,10 @@ def finding_of(failure: Failure, clock: Effort) -> Finding:
 
 
 def _trial_of(failure: Failure, clock: Effort) -> Trial:
-    if failure.error is not None:
-        return Trial("give an answer for this input, or refuse it with a ValueError that says why", None)
     if failure.trial is not None:
         return Trial(*failure.trial())
+    if failure.error is not None:
+        return Trial("give an answer for this input, or refuse it with a ValueError that says why", None)
     return try_remedies(failure, clock)
 
 
@@ -117,6 +117,10 @@ def _finding(cause: Cause, clock: Effort) -> Finding:
     if trial.root is not None and failure.blame is not None and trial.root.site != failure.blame.site:
         failure = replace(failure, blame=replace(failure.blame, record=trial.root, why="extreme"))
     finding = bare_finding(failure)
+    if trial.guarded is not None and trial.guarded.site.source:
+        # The words stay those of both operations.
+        site = trial.guarded.site
+        finding = replace(finding, op=site.op, source=site.source, code=site.code)
     if failure.error is not None:
         place = raised_at(failure.error)
         finding = replace(finding, source=str(place) if place else None)

@@ -8,7 +8,8 @@ from typing import Any
 
 import torch
 
-from losszoo.doctor.subject.subject import Leaves, Outcome, Subject, cast, evaluate, is_floating
+from losszoo.doctor.subject.answers import Outcome
+from losszoo.doctor.subject.subject import Leaves, Subject, cast, evaluate, is_floating
 from losszoo.tracing.finite_check import spoilt
 
 # Inputs up to here are ordinary in size: whatever breaks on them breaks by its structure.

@@ -9,13 +9,14 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from losszoo.doctor.diagnosis.failure import Failure, failure_by
 from losszoo.doctor.diagnosis.relaxed import Key, Relaxed, bounds_of
-from losszoo.doctor.diagnosis.search import Failure, failure_by
 from losszoo.doctor.diagnosis.undone_clamps import FAR, clamps_undone
 from losszoo.doctor.diagnosis.vanished_gradient import GONE, SHARE
 from losszoo.doctor.effort import Effort
 from losszoo.doctor.inputs.wrong_answers import Push, pushed_answers
-from losszoo.doctor.subject.subject import Leaves, Outcome, Subject, evaluate, record
+from losszoo.doctor.subject.answers import Outcome
+from losszoo.doctor.subject.subject import Leaves, Subject, evaluate, record
 from losszoo.tracing.culprit import Blame
 from losszoo.tracing.tape import Record, Tape
 

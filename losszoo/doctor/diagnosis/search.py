@@ -11,19 +11,19 @@ from torch import nn
 
 from losszoo.common.text import in_one_line
 from losszoo.doctor.diagnosis.blame import blame
+from losszoo.doctor.diagnosis.failure import Failure
 from losszoo.doctor.diagnosis.judge import Verdict, judge
 from losszoo.doctor.diagnosis.refused_parameter import is_of_distributions, spoiled_parameter
 from losszoo.doctor.effort import Effort
-from losszoo.doctor.inputs.mutations import Tag, Tags
+from losszoo.doctor.inputs.mutations import Tag
 from losszoo.doctor.inputs.probes import Probe
 from losszoo.doctor.report.wording import SYMPTOMS
 from losszoo.doctor.subject.dtypes import short_name
 from losszoo.doctor.subject.input_kinds import is_change_of_values
-from losszoo.doctor.subject.subject import Leaves, Outcome, Subject, evaluate
+from losszoo.doctor.subject.subject import Leaves, Subject, evaluate
 from losszoo.errors import is_out_of_memory
 from losszoo.tracing.authors import raised_at
-from losszoo.tracing.culprit import EXPONENTIAL, Blame
-from losszoo.tracing.tape import Site
+from losszoo.tracing.culprit import EXPONENTIAL
 
 # A loss that fails everywhere has told all it can.
 _MOST_FAILURES = 8
@@ -31,65 +31,6 @@ _WITHOUT_NEWS = 60
 # Once so many large inputs have had a true value beyond the dtype, the next ones are taken to have it too.
 _ENOUGH = 20
 _MOST_NOTES = 8
-
-
-@dataclass(frozen=True)
-class Failure:
-    """One way to fail.
-
-    Args:
-        subject: whose.
-        probe: the first that shows it, in words.
-        symptom: of the examination's list.
-        dtype: it fails in.
-        leaves: the failing input.
-        blame: the operation at fault.
-        shows: whether other leaves fail in the same way; by default, whether they show the same symptom.
-        accept: whether an outcome is a cure; by default, whether it is finite and near the truth.
-        error: what was raised.
-        said: cause and remedy, where no number is wrong.
-        site: operation and line, where no number is wrong.
-        trial: tries a remedy of its own; gives its words, and whether it cures.
-        tags: of the probe.
-    """
-
-    subject: Subject
-    probe: str
-    symptom: str
-    dtype: torch.dtype
-    leaves: Leaves
-    blame: Blame | None
-    shows: Callable[[Leaves], bool] | None = None
-    accept: Callable[[Outcome], bool] | None = None
-    error: Exception | None = None
-    said: tuple[str, str] | None = None
-    site: Site | None = None
-    trial: Callable[[], tuple[str, bool | None]] | None = None
-    tags: Tags = frozenset()
-
-    def fails_on(self, leaves: Leaves) -> bool:
-        """Whether these leaves show it too."""
-        if self.shows is not None:
-            return self.shows(leaves)
-        verdict = judge(self.subject, leaves, self.dtype)
-        return verdict.sick and verdict.symptom == self.symptom
-
-
-def failure_by(
-    fails: Callable[..., bool], subject: Subject, probe: Probe, symptom: str, culprit: Blame | None
-) -> Failure:
-    """A failure in float32 with a measure of its own: ``fails(leaves)``, and ``fails(leaves, outcome)`` once mended."""
-    return Failure(
-        subject,
-        probe.label,
-        symptom,
-        torch.float32,
-        probe.leaves,
-        culprit,
-        shows=fails,
-        accept=lambda outcome: not fails(probe.leaves, outcome),
-        tags=probe.all_tags,
-    )
 
 
 @dataclass

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from losszoo.doctor.diagnosis.blame import blame
-from losszoo.doctor.diagnosis.search import Failure
+from losszoo.doctor.diagnosis.failure import Failure
 from losszoo.doctor.effort import Effort
 from losszoo.doctor.inputs.probes import batch_size, common_size, rows_at
 from losszoo.doctor.subject.input_kinds import Leaf, leaves_of

@@ -9,11 +9,12 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
+from losszoo.doctor.diagnosis.failure import Failure, failure_by
 from losszoo.doctor.diagnosis.relaxed import EPS, Relaxed, constant, is_epsilon, tensor_of
-from losszoo.doctor.diagnosis.search import Failure, failure_by
 from losszoo.doctor.effort import Effort
 from losszoo.doctor.inputs.probes import Probe, edge_cases_of
-from losszoo.doctor.subject.subject import Leaves, Outcome, Subject, evaluate, record
+from losszoo.doctor.subject.answers import Outcome
+from losszoo.doctor.subject.subject import Leaves, Subject, evaluate, record
 from losszoo.tracing.culprit import Blame
 from losszoo.tracing.float64_shadow import zero_by_underflow
 from losszoo.tracing.tape import Record

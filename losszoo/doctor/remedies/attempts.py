@@ -10,12 +10,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from losszoo.doctor.diagnosis.failure import Failure
 from losszoo.doctor.diagnosis.judge import largest_held, symptom_of
-from losszoo.doctor.diagnosis.search import Failure
 from losszoo.doctor.remedies.kin import Kin, Known
 from losszoo.doctor.remedies.substituting import Key, Substituting
 from losszoo.doctor.remedies.writing import Remedy
-from losszoo.doctor.subject.subject import Leaves, Outcome, evaluate
+from losszoo.doctor.subject.answers import Outcome
+from losszoo.doctor.subject.subject import Leaves, evaluate
 
 # Of the values and gradients of ordinary inputs: the last digits of float32, more of half precision, none of float64.
 _SAME = 1e-3

@@ -11,8 +11,9 @@ from torch import Tensor
 
 from losszoo.doctor.diagnosis.judge import symptom_of
 from losszoo.doctor.inputs.probes import batch_size, select
+from losszoo.doctor.subject.answers import Outcome
 from losszoo.doctor.subject.input_kinds import Leaf, leaves_of
-from losszoo.doctor.subject.subject import Leaves, Outcome, Subject, evaluate
+from losszoo.doctor.subject.subject import Leaves, Subject, evaluate
 
 _MOST = 6
 # Factors of what may have any size: a clamp that only large numbers pass shows at the small ones.

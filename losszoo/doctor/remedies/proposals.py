@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from losszoo.doctor.diagnosis.search import Failure
+from losszoo.doctor.diagnosis.failure import Failure
 from losszoo.doctor.remedies.rewrites import REWRITES
 from losszoo.doctor.remedies.spelling import SpelledTape
 from losszoo.doctor.remedies.substituting import Key

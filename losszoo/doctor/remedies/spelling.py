@@ -25,6 +25,8 @@ _SIGNS: dict[type[ast.operator], str] = {
     ast.MatMult: "matmul",
 }
 
+_COMPARED: dict[type[ast.cmpop], str] = {ast.Gt: "gt", ast.GtE: "ge", ast.Lt: "lt", ast.LtE: "le"}
+
 
 @dataclass(frozen=True)
 class Spelling:
@@ -140,6 +142,8 @@ def _operands(frame: FrameType, node: ast.expr, name: str) -> tuple[list[ast.exp
     """The arguments in the source, where the expression is that very operation; else none."""
     if isinstance(node, ast.BinOp) and _SIGNS.get(type(node.op)) == name:
         return [node.left, node.right], {}
+    if isinstance(node, ast.Compare) and len(node.ops) == 1 and _COMPARED.get(type(node.ops[0])) == name:
+        return [node.left, node.comparators[0]], {}
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub) and name == "neg":
         return [node.operand], {}
     if isinstance(node, ast.Subscript) and name == "getitem":

@@ -9,7 +9,8 @@ from torch import Tensor
 from losszoo.doctor.remedies.forms.calls import apart, at_least_one, no_alignment, total_of_kept
 from losszoo.doctor.remedies.forms.logspace import logarithm, quotient
 from losszoo.doctor.remedies.forms.moments import deviation, dim_of, mean_or_zero, norm_scaled, variance
-from losszoo.doctor.remedies.writing import Make, Remedy, Writing, written
+from losszoo.doctor.remedies.source_text import written
+from losszoo.doctor.remedies.writing import Make, Remedy, Writing
 
 
 def _of_x(code: str) -> Make:
@@ -189,12 +190,13 @@ WITHOUT_NAN = (
 GRADIENT_KEPT = Remedy("gradient kept", _of_x("{x} + ({op}({x}{rest}) - {x}).detach()"))
 IN_FLOAT32 = Remedy("in float32", _in_float32)
 
+QUOTIENT_GUARDS = (COUNT, QUOTIENT_CLAMPED, QUOTIENT_OR_ZERO, QUOTIENT_PLUS_EPS)
 _LOG = (LOG_SPACE, LOG_CLAMPED, LOG_ABOVE_TINY, LOG_SKIPPED)
 _BOUNDED = (EXP_BOUNDED, EXP_BOUNDED_IN_HALF)
 FORMS: dict[str, tuple[Remedy, ...]] = {
     **dict.fromkeys(("log", "log2", "log10"), _LOG),
     "log1p": (SOFTPLUS, LOG1P_INSIDE),
-    "div": (SOFTMAX, COUNT, QUOTIENT_CLAMPED, QUOTIENT_OR_ZERO, QUOTIENT_PLUS_EPS),
+    "div": (SOFTMAX, *QUOTIENT_GUARDS),
     **dict.fromkeys(("reciprocal", "rsqrt", "lgamma", "digamma"), (POSITIVE,)),
     "sqrt": (ROOT_OR_ZERO, ROOT_PLUS_EPS),
     "pow": (POWER_OR_ZERO, POSITIVE),

@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from losszoo.doctor.diagnosis.blame import blame
+from losszoo.doctor.diagnosis.failure import Failure
 from losszoo.doctor.diagnosis.judge import symptom_of
-from losszoo.doctor.diagnosis.search import Failure
 from losszoo.doctor.effort import Effort
 from losszoo.doctor.remedies.attempts import ANY, Attempt, Manner, attempt_of, cures, unchanged_on
 from losszoo.doctor.remedies.kin import Kin
 from losszoo.doctor.remedies.proposals import proposals
 from losszoo.doctor.remedies.substituting import Substituting
+from losszoo.doctor.remedies.table import QUOTIENT_GUARDS
 from losszoo.doctor.subject.subject import Leaves, evaluate
 from losszoo.tracing.culprit import Blame
 from losszoo.tracing.tape import Record
@@ -36,6 +37,7 @@ class Trial:
         covers: whether the same code cures another failure of the loss, so that both have one cause, or merely makes
             its numbers finite; None likewise.
         root: the exponential whose bounded argument cures it: the cause, where another operation shows it.
+        guarded: the quotient whose guard alone cures it, where another operation underflows before.
     """
 
     text: str
@@ -43,6 +45,7 @@ class Trial:
     cures: Callable[[Leaves], bool] | None = None
     covers: Callable[[Failure, bool], bool] | None = None
     root: Record | None = None
+    guarded: Record | None = None
 
 
 def try_remedies(failure: Failure, clock: Effort) -> Trial:
@@ -94,7 +97,15 @@ def _verified(failure: Failure, blamed: Blame, kin: Kin, cure: Attempt) -> Trial
     if cure.manner.bounded:
         sites = [(op, source) for op, source, _ in cure.remedies]
         root = next((r for r in blamed.tape.records if (r.site.op, r.site.source) in sites), None)
-    return Trial(cure.text, True, also, partial(_covers, failure, kin, cure), root)
+    guarded = blamed.victim if blamed.why == "underflow" and _is_guard(blamed.victim, cure) else None
+    return Trial(cure.text, True, also, partial(_covers, failure, kin, cure), root, guarded)
+
+
+def _is_guard(victim: Record, cure: Attempt) -> bool:
+    """Whether it is the quotient alone that is mended, and kept as a quotient: 0 / 0 has no better form."""
+    sites = {(op, source) for op, source, _ in cure.remedies}
+    guards = all(remedy in QUOTIENT_GUARDS for remedy in cure.remedies.values())
+    return sites == {(victim.site.op, victim.site.source)} and guards
 
 
 def _cure(failure: Failure, kin: Kin, attempt: Attempt, clock: Effort) -> Attempt | None:

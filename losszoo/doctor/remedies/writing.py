@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import functools
 import math
 import re
@@ -14,6 +13,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from losszoo.doctor.remedies.source_text import (
+    as_index,
+    callee,
+    elsewhere,
+    in_its_place,
+    is_plain,
+    is_short,
+    unparsed,
+    written,
+)
 from losszoo.doctor.remedies.spelling import SpelledTape, Spelling, names_in
 from losszoo.tracing.tape import Record
 
@@ -30,7 +39,6 @@ _DEFAULTS = {
     "ord": (2,),
     "blank": (0,),
 }
-_SIGNS = {"add": "+", "sub": "-", "mul": "*", "div": "/", "pow": "**", "matmul": "@"}
 
 
 class Writing:
@@ -78,7 +86,7 @@ class Writing:
     @property
     def callee(self) -> str:
         """The operation as a function."""
-        return _callee(self.record)
+        return callee(self.record)
 
     def rest_of(self, record: Record, skip: int = 1, without: tuple[str, ...] = ()) -> str:
         """The arguments of an operation after the first ones, each behind a comma."""
@@ -105,7 +113,7 @@ class Writing:
         """What a tensor is indexed with."""
         values = record.args[1] if isinstance(record.args[1], tuple) else (record.args[1],)
         texts = [
-            self._slot(value, record, 1 + i, "index") if isinstance(value, Tensor) else _as_index(value)
+            self._slot(value, record, 1 + i, "index") if isinstance(value, Tensor) else as_index(value)
             for i, value in enumerate(values)
         ]
         return None if any(text is None for text in texts) else ", ".join(map(str, texts))
@@ -115,13 +123,13 @@ class Writing:
         text = spelling.of(position)
         if text is not None and not (self.frame is not None and spelling.stands_in(self.frame, text)):
             text = None
-        if _is_plain(value) and text in (None, repr(value)):
+        if is_plain(value) and text in (None, repr(value)):
             return repr(value)
         # The same tensor is the same slot; equal numbers may mean different things.
         key = id(value) if isinstance(value, Tensor) else (record.index, position)
         slot = self._slots.setdefault(key, f"_{len(self._values)}_")
         self._values[slot] = value
-        self._hints.setdefault(slot, (hint, _elsewhere(record, spelling.of(position))))
+        self._hints.setdefault(slot, (hint, elsewhere(record, spelling.of(position))))
         if text is not None:
             self._shown.setdefault(slot, text)
         return slot
@@ -158,7 +166,7 @@ class Writing:
         """What to write instead of what, and where; None where it would be too long to be an advice."""
         names: dict[str, str] = {}
         show = functools.partial(self._show, names, _SLOT.findall(self.text(code)))
-        main = _plain(_SLOT.sub(show, code))
+        main = unparsed(_SLOT.sub(show, code))
         instead = self.spelling.text or written(
             self.record, [self._name_of(value, names) for value in self.record.args]
         )
@@ -166,14 +174,14 @@ class Writing:
         while len(where) < len(names):  # a definition may need another one
             where.append(self._definition(*list(names.items())[len(where)], show))
         at = f" at {self.record.site.source}" if self.record.site.source else ""
-        advice = f"write {_in_its_place(main, self.spelling.text)} instead of {instead}{at}"
+        advice = f"write {in_its_place(main, self.spelling.text)} instead of {instead}{at}"
         advice += f", where {', '.join(where)}" if where else ""
         return advice if len(advice) <= LONGEST else None
 
     def _show(self, names: dict[str, str], uses: list[str], match: re.Match[str]) -> str:
         """A slot as the author wrote it, or a name that is defined behind the code."""
         slot, shown = match[0], self._shown.get(match[0])
-        if shown is not None and (uses.count(match[1]) == 1 or _is_short(shown)):
+        if shown is not None and (uses.count(match[1]) == 1 or is_short(shown)):
             return f"({shown})"
         if slot not in names:
             hint, taken = self._hints[slot][0], {*names.values(), *self._authors_names()}
@@ -182,7 +190,7 @@ class Writing:
 
     def _definition(self, slot: str, name: str, show: Callable[[re.Match[str]], str]) -> str:
         if slot in self._lets:
-            return f"{name} = {_plain(_SLOT.sub(show, self._lets[slot]))}"
+            return f"{name} = {unparsed(_SLOT.sub(show, self._lets[slot]))}"
         return f"{name} = {self._shown[slot]}" if slot in self._shown else f"{name} is {self._hints[slot][1]}"
 
     def _authors_names(self) -> set[str]:
@@ -194,76 +202,9 @@ class Writing:
         return names.get(slot or "", self._shown.get(slot or "", "x")) if isinstance(value, Tensor) else repr(value)
 
 
-def written(record: Record, operands: list[str]) -> str:
-    """An operation on other operands, as Python.
-
-    Args:
-        record: the operation.
-        operands: texts of its positional arguments.
-    """
-    sign = _SIGNS.get(record.site.op)
-    if sign is not None and len(operands) == 2:
-        a, b = operands[::-1] if record.is_reversed else operands
-        return f"{a} {sign} {b}"
-    return f"{_callee(record)}({', '.join(operands)})"
-
-
-def _callee(record: Record) -> str:
-    raw = getattr(record.func, "__name__", "").strip("_")
-    for home, prefix in (("torch.linalg", "linalg_"), ("torch.special", "special_")):
-        if raw.startswith(prefix):
-            return f"{home}.{raw.removeprefix(prefix)}"
-    homes = (("torch", torch), ("torch.nn.functional", torch.nn.functional))
-    # Of two by one name the one that was called: they may take other arguments.
-    for home, module in (*(pair for pair in homes if getattr(pair[1], raw, None) is record.func), *homes):
-        if hasattr(module, raw):
-            return f"{home}.{raw}"
-    return f"torch.Tensor.{raw}"
-
-
 def _run(code: str, names: dict[str, Any]) -> Any:
     # The code is made of the table's templates; what the author wrote is bound to names and never run.
     return eval(code, names)  # noqa: S307
-
-
-def _is_plain(value: Any) -> bool:
-    if isinstance(value, tuple | list):
-        return all(map(_is_plain, value))
-    return value is None or isinstance(value, bool | int | float | str)
-
-
-def _is_short(text: str) -> bool:
-    """Whether it may stand there more than once."""
-    return isinstance(ast.parse(text, mode="eval").body, ast.Name | ast.Attribute | ast.Constant)
-
-
-def _plain(text: str) -> str:
-    return ast.unparse(ast.parse(text, mode="eval").body)
-
-
-def _as_index(value: Any) -> str | None:
-    if isinstance(value, slice):
-        ends = (value.start, value.stop, value.step)
-        if not all(end is None or isinstance(end, int) for end in ends):
-            return None
-        return ":".join("" if end is None else repr(end) for end in ends[: 3 if value.step is not None else 2])
-    return "..." if value is ... else repr(value) if value is None or isinstance(value, int) else None
-
-
-def _elsewhere(record: Record, text: str | None) -> str:
-    """Where an operand is that has no name at the line."""
-    at = f" at {record.site.source}" if record.site.source else ""
-    return f"{text}{at}" if text else f"what {record.site.op} gets{at}"
-
-
-def _in_its_place(code: str, text: str | None) -> str:
-    """In brackets, where what stands around it could take it apart."""
-    node = ast.parse(code, mode="eval").body
-    if isinstance(node, ast.Name | ast.Attribute | ast.Constant | ast.Call | ast.Subscript):
-        return code
-    there = ast.parse(f"({text})", mode="eval").body if text else node
-    alike = isinstance(node, ast.BinOp) and isinstance(there, ast.BinOp) and type(node.op) is type(there.op)
-    return code if alike else f"({code})"
 
 
 Make = Callable[[Writing], str | None]

@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from losszoo.doctor.diagnosis.search import Failure, Search
+from losszoo.doctor.diagnosis.failure import Failure
+from losszoo.doctor.diagnosis.search import Search
 from losszoo.doctor.remedies.one_line.right_input import Trial, try_right_input
 from losszoo.doctor.silent.recorded_call import Recording, recorded, tensors
 from losszoo.doctor.subject.input_kinds import kind_of

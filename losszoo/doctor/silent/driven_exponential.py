@@ -9,14 +9,16 @@ from dataclasses import dataclass, replace
 import torch
 from torch import nn
 
+from losszoo.doctor.diagnosis.failure import Failure
 from losszoo.doctor.diagnosis.judge import symptom_of
-from losszoo.doctor.diagnosis.search import Failure, Search
+from losszoo.doctor.diagnosis.search import Search
 from losszoo.doctor.remedies.attempts import alike
 from losszoo.doctor.remedies.one_line.one_site import OneSite
 from losszoo.doctor.remedies.table import LOG_SPACE
 from losszoo.doctor.silent.driven_parameters import learned_numbers, parameter_of
+from losszoo.doctor.subject.answers import Outcome
 from losszoo.doctor.subject.input_kinds import leaves_of
-from losszoo.doctor.subject.subject import Leaves, Outcome, Subject, evaluate, record
+from losszoo.doctor.subject.subject import Leaves, Subject, evaluate, record
 from losszoo.tracing.tape import Record, Tape
 
 # exp of the last one overflows in float32.

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from losszoo.doctor.diagnosis.blame import blame
+from losszoo.doctor.diagnosis.failure import Failure
 from losszoo.doctor.diagnosis.judge import MODERATE, symptom_of
-from losszoo.doctor.diagnosis.search import Failure, Search
+from losszoo.doctor.diagnosis.search import Search
 from losszoo.doctor.subject.input_kinds import leaves_of
 from losszoo.doctor.subject.subject import Leaves, Subject, evaluate
 from losszoo.losses.loss import Loss

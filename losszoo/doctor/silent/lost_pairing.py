@@ -7,7 +7,8 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from losszoo.doctor.diagnosis.search import Failure, Search
+from losszoo.doctor.diagnosis.failure import Failure
+from losszoo.doctor.diagnosis.search import Search
 from losszoo.doctor.remedies.one_line.pair_up import pair_up, rolled_rows, surplus_dim
 from losszoo.doctor.silent.averaged_pairs import has_only_averages
 from losszoo.doctor.silent.recorded_call import Recording, differs, recorded, tensors

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves, tree_map
 
+from losszoo.doctor.subject.answers import Outcome
 from losszoo.doctor.subject.dtypes import computing_in
-from losszoo.doctor.subject.subject import Leaves, Outcome, Subject, evaluate, forward
+from losszoo.doctor.subject.subject import Leaves, Subject, evaluate, forward
 from losszoo.tracing.tape import Record, Site, Tape, plain
 
 # No operation is asked for more derivatives than this.

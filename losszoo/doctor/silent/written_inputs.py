@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves, tree_map
 
-from losszoo.doctor.diagnosis.search import Failure, Search
+from losszoo.doctor.diagnosis.failure import Failure
+from losszoo.doctor.diagnosis.search import Search
 from losszoo.doctor.remedies.one_line.out_of_place import out_of_place
 from losszoo.doctor.subject.dtypes import computing_in
 from losszoo.doctor.subject.subject import Leaves, Subject, evaluate, forward

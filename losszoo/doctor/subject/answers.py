@@ -1,4 +1,4 @@
-"""Which tensor of an answer is the loss: the answer itself, or a part of a tuple, a dict or an object."""
+"""What a call of a loss gives, and which part of its answer is the loss: of a tuple, a dict or an object too."""
 
 from __future__ import annotations
 
@@ -176,3 +176,43 @@ def _shape(answer: Any) -> str:
 
 def _is_floating(x: Any) -> bool:
     return isinstance(x, Tensor) and x.is_floating_point()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One call: the values, the gradient of each leaf that is trained, or what was raised."""
+
+    values: Tensor | None = None
+    gradients: tuple[Tensor | None, ...] = ()
+    error: Exception | None = None
+
+    @property
+    def is_detached(self) -> bool:
+        """Whether there is a value, and no gradient of anything."""
+        return self.values is not None and self.values.numel() > 0 and not any(True for _ in self.moved())
+
+    @property
+    def total(self) -> float:
+        """Mean of the values, as a number."""
+        return float("nan") if self.values is None or not self.values.numel() else self.values.double().mean().item()
+
+    def moved(self) -> Iterator[Tensor]:
+        """The gradients that there are."""
+        return (gradient for gradient in self.gradients if gradient is not None)
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A legal input of the user's that the loss has no answer to.
+
+    Args:
+        leaves: of the input.
+        error: that it raises.
+        remedy: in words.
+        sentinel: the label that it has no answer to, if it is one.
+    """
+
+    leaves: list[Any]
+    error: Exception
+    remedy: str
+    sentinel: int | None = None

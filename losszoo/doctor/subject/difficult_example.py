@@ -9,9 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from losszoo.doctor.subject.answers import Outcome, Refusal
 from losszoo.doctor.subject.hints import is_whole, with_hints
 from losszoo.doctor.subject.sentinel_labels import sentinel_of
-from losszoo.doctor.subject.subject import Outcome, Refusal, Subject, evaluate
+from losszoo.doctor.subject.subject import Subject, evaluate
 from losszoo.tracing.finite_check import spoilt
 
 
@@ -29,7 +30,7 @@ def without_ignored(subject: Subject, outcome: Outcome, dtype: torch.dtype) -> S
                 f"replace the ignored labels first, {name}.masked_fill({name} == {sentinel}, 0), and leave their "
                 f"places out with a mask, {name} != {sentinel}"
             )
-            refusal = Refusal(list(subject.leaves), outcome.error, remedy)
+            refusal = Refusal(list(subject.leaves), outcome.error, remedy, sentinel)
             said = f"the loss raises for the label {sentinel} of the example: it is examined with 0 in its place"
             repaired = subject.with_leaves(leaves)
             return replace(repaired, refusals=(refusal,), remarks=(*subject.remarks, said))

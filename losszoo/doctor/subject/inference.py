@@ -10,12 +10,12 @@ from typing import Any
 from torch import Tensor
 
 from losszoo.common.text import in_one_line
-from losszoo.doctor.subject.answers import NoValueError
+from losszoo.doctor.subject.answers import NoValueError, Outcome
 from losszoo.doctor.subject.assumed.argument_trial import Trial, described, domain_by, trial_of
 from losszoo.doctor.subject.assumed.code_use import uses
 from losszoo.doctor.subject.example_call import takes
 from losszoo.doctor.subject.hints import is_whole
-from losszoo.doctor.subject.subject import Outcome, Subject, evaluate, make_subject
+from losszoo.doctor.subject.subject import Subject, evaluate, make_subject
 from losszoo.errors import UsageError
 from losszoo.losses.introspection import fitting_signatures, infer_signature
 from losszoo.losses.signatures import TABLE

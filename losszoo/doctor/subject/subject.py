@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,7 +15,7 @@ from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
 from losszoo.common.seeding import seed_torch
 from losszoo.doctor.effort import Effort
 from losszoo.doctor.inputs.held_tensors import as_tree
-from losszoo.doctor.subject.answers import Taken, as_values
+from losszoo.doctor.subject.answers import Outcome, Refusal, Taken, as_values
 from losszoo.doctor.subject.dtypes import computing_in, in_dtype
 from losszoo.doctor.subject.global_settings import settings_kept
 from losszoo.doctor.subject.resource_use import Use
@@ -24,44 +24,6 @@ from losszoo.tracing.tape import Tape
 from losszoo.tracing.whole_matrix import whole_matrix
 
 Leaves = list[Any]
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """One call: the values, the gradient of each leaf that is trained, or what was raised."""
-
-    values: Tensor | None = None
-    gradients: tuple[Tensor | None, ...] = ()
-    error: Exception | None = None
-
-    @property
-    def is_detached(self) -> bool:
-        """Whether there is a value, and no gradient of anything."""
-        return self.values is not None and self.values.numel() > 0 and not any(True for _ in self.moved())
-
-    @property
-    def total(self) -> float:
-        """Mean of the values, as a number."""
-        return float("nan") if self.values is None or not self.values.numel() else self.values.double().mean().item()
-
-    def moved(self) -> Iterator[Tensor]:
-        """The gradients that there are."""
-        return (gradient for gradient in self.gradients if gradient is not None)
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """A legal input of the user's that the loss has no answer to.
-
-    Args:
-        leaves: of the input.
-        error: that it raises.
-        remedy: in words.
-    """
-
-    leaves: Leaves
-    error: Exception
-    remedy: str
 
 
 @dataclass(frozen=True)

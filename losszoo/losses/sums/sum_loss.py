@@ -131,11 +131,16 @@ class SumLoss(Summable):
             it says ``leaves_out_empty = True``, an empty tensor stands for a term that a batch leaves out.
     """
 
+    # TorchScript would read it at run time.
+    if TYPE_CHECKING:
+        combiner: nn.Module | None
+
     def __init__(self, terms: Sequence[Term], combiner: nn.Module | None = None) -> None:
         super().__init__()
         self._terms = _with_unique_labels(terms)
         self.losses = nn.ModuleList(term.loss for term in self._terms)
-        self.combiner = combiner
+        # Past the check of misspelt parameters: the miner of a term is nearly its name.
+        super().__setattr__("combiner", combiner)  # type: ignore[arg-type]
         self.clock = Clock()
 
     def __setattr__(self, name: str, value: Any) -> None:

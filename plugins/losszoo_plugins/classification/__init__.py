@@ -10,11 +10,8 @@ from losszoo import LossSpec, hookimpl, losses_in
 @hookimpl
 def losszoo_losses() -> Iterable[LossSpec]:
     """The losses of this family."""
-    return losses_in(
-        f"{__name__}.binary",
-        f"{__name__}.cross_entropy",
-        f"{__name__}.linear",
-        f"{__name__}.sparse",
-        f"{__name__}.margin",
-        f"{__name__}.focal",
+    files = (
+        *("binary", "cross_entropy", "linear", "sparse", "margin", "focal"),
+        *("noise", "calibration", "longtail", "ordered", "imbalanced", "evidential"),
     )
+    return losses_in(*(f"{__name__}.{file}" for file in files))

@@ -11,4 +11,5 @@ from losszoo import LossSpec, hookimpl, losses_in
 def losszoo_losses() -> Iterable[LossSpec]:
     """The losses of this family."""
     files = ("pairs", "cosines", "triplets", "mining", "softmax", "views", "similarities", "lifted", "ranked", "margin")
-    return losses_in(*(f"{__name__}.{file}" for file in files))
+    learned = ("heads", "sphere", "proxies")
+    return losses_in(*(f"{__name__}.{file}" for file in (*files, *learned)))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import torch
 from torch import Tensor
 
 from losszoo import Range, loss, safe_sqrt, wide
+from losszoo_plugins.metric.cosines import one_minus_cosine
 
 
 def distance(first: Tensor, second: Tensor) -> Tensor:
@@ -36,6 +37,16 @@ def distance(first: Tensor, second: Tensor) -> Tensor:
     return scale * safe_sqrt((scaled * scaled).sum(1))
 
 
+def apart(first: Tensor, second: Tensor, similarity: str) -> Tensor:
+    """(N,): how far corresponding rows are apart: minus their similarity, and one minus it where it is a cosine."""
+    if similarity == "cosine":
+        return one_minus_cosine(first, second)
+    if similarity == "dot":
+        return -(first * second).sum(1)
+    d = distance(first, second)
+    return d if similarity == "euclidean" else d * d
+
+
 @loss(
     signature="pair",
     tags=("metric", "pairwise-ranking", "siamese"),
@@ -48,6 +59,7 @@ def contrastive(
     same: Tensor,
     *,
     margin: Annotated[float, Range(0, None, bounds="()", search=(0.05, 2))] = 1.0,
+    similarity: Literal["euclidean", "squared-euclidean", "cosine", "dot"] = "euclidean",
 ) -> Tensor:
     r"""Squared distance of a positive pair, squared hinge of the distance of a negative pair.
 
@@ -62,6 +74,7 @@ def contrastive(
         second: (N, D) embeddings.
         same: (N,), s: 1 (True) where a pair belongs together, 0 where not; a degree between where it is graded.
         margin: m, the distance from which on a pair that does not belong together costs nothing.
+        similarity: minus the distance d; that of a cosine is one minus it, of a dot product minus it.
 
     Returns:
         (N,), >= 0.
@@ -75,7 +88,7 @@ def contrastive(
         Hadsell, Chopra, LeCun, "Dimensionality Reduction by Learning an Invariant Mapping", CVPR 2006,
         https://doi.org/10.1109/CVPR.2006.100.
     """
-    d, same = distance(first, second), same.to(first.dtype)
+    d, same = apart(first, second, similarity), same.to(first.dtype)
     # A square that has no weight is that of 0: d^2 may overflow where only the hinge counts, and 0 * inf is NaN.
-    together, apart = torch.where(same > 0, d, 0.0), torch.where(same < 1, (margin - d).relu(), 0.0)
-    return 0.5 * same * together * together + 0.5 * (1 - same) * apart * apart
+    together, beyond = torch.where(same > 0, d, 0.0), torch.where(same < 1, (margin - d).relu(), 0.0)
+    return 0.5 * same * together * together + 0.5 * (1 - same) * beyond * beyond

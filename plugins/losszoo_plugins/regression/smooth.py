@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from losszoo import Range, loss, wide
+from losszoo_plugins.closed_form import expm1
 
 # Below it, alpha / 2 times a logarithm no longer has all digits in float32, and the limit at 0 is exact.
 _LOGARITHMIC = 1e-20
@@ -141,18 +142,12 @@ def adaptive_robust(
     log, far = _log_one_plus_square(error / math.sqrt(width))
     if abs(alpha) < _LOGARITHMIC:
         return 0.5 * width * log
-    value = width / alpha * _expm1(0.5 * alpha * log)
+    value = width / alpha * expm1(0.5 * alpha * log)
     if alpha <= 1:
         return value
     # Towards 2 the width vanishes and the logarithm grows: its error is multiplied by width / 2 here, and not by 1.
     outer = torch.where(far, error, 1.0)
     return torch.where(far, ((outer.square() + width) * torch.exp(-0.5 * width * log) - width) / alpha, value)
-
-
-def _expm1(y: Tensor) -> Tensor:
-    """exp(y) - 1. torch's derivative of expm1 is the value plus 1, which cancels where exp(y) is small."""
-    small = y < -0.5
-    return torch.where(small, torch.exp(y) - 1, torch.expm1(torch.where(small, 0.0, y)))
 
 
 def _log_one_plus_square(x: Tensor) -> tuple[Tensor, Tensor]:

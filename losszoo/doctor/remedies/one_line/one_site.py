@@ -10,7 +10,8 @@ import torch
 from losszoo.doctor.remedies.spelling import spelling_of
 from losszoo.doctor.remedies.substituting import Substituting
 from losszoo.doctor.remedies.writing import Remedy
-from losszoo.doctor.subject.subject import Outcome, Subject, evaluate
+from losszoo.doctor.subject.answers import Outcome
+from losszoo.doctor.subject.subject import Subject, evaluate
 from losszoo.tracing.authors import place_of
 from losszoo.tracing.operations import operation
 from losszoo.tracing.tape import Site, Tape

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from losszoo.doctor.remedies.one_line.one_site import OneSite
-from losszoo.doctor.remedies.writing import Remedy, Writing, written
+from losszoo.doctor.remedies.source_text import written
+from losszoo.doctor.remedies.writing import Remedy, Writing
 from losszoo.doctor.subject.subject import Leaves, Subject
 from losszoo.tracing.tape import Site
 

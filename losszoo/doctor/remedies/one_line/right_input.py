@@ -8,7 +8,8 @@ import torch
 
 from losszoo.doctor.remedies.one_line.one_site import OneSite
 from losszoo.doctor.remedies.writing import Remedy, Writing
-from losszoo.doctor.subject.subject import Leaves, Outcome, Subject, evaluate
+from losszoo.doctor.subject.answers import Outcome
+from losszoo.doctor.subject.subject import Leaves, Subject, evaluate
 from losszoo.tracing.tape import Site
 
 Trial = Literal["drop", "logarithm", "rate", "log target", "no log"]

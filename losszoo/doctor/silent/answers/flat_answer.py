@@ -8,7 +8,8 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from losszoo.doctor.diagnosis.search import Failure, Search
+from losszoo.doctor.diagnosis.failure import Failure
+from losszoo.doctor.diagnosis.search import Search
 from losszoo.doctor.silent.answers.two_arguments import Pair, pair_of
 from losszoo.doctor.subject.subject import Leaves, Subject, evaluate, record
 from losszoo.tracing.tape import Record, Site

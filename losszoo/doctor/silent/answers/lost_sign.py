@@ -9,8 +9,9 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from losszoo.doctor.diagnosis.failure import Failure
 from losszoo.doctor.diagnosis.relaxed import EPS, constant
-from losszoo.doctor.diagnosis.search import Failure, Search
+from losszoo.doctor.diagnosis.search import Search
 from losszoo.doctor.remedies.attempts import alike
 from losszoo.doctor.remedies.substituting import Key, Substituting
 from losszoo.doctor.remedies.writing import Remedy, Writing

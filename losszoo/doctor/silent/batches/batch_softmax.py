@@ -7,14 +7,16 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from losszoo.doctor.diagnosis.failure import Failure
 from losszoo.doctor.diagnosis.relaxed import is_of_one_input
-from losszoo.doctor.diagnosis.search import Failure, Search
+from losszoo.doctor.diagnosis.search import Search
 from losszoo.doctor.inputs.probes import select
 from losszoo.doctor.remedies.substituting import Key, Substituting
 from losszoo.doctor.remedies.writing import Remedy, Writing
 from losszoo.doctor.silent.answers.two_arguments import scores_and_labels
+from losszoo.doctor.subject.answers import Outcome
 from losszoo.doctor.subject.input_kinds import Leaf
-from losszoo.doctor.subject.subject import Leaves, Outcome, Subject, evaluate
+from losszoo.doctor.subject.subject import Leaves, Subject, evaluate
 from losszoo.tracing.tape import Record
 
 _SOFTMAX = ("softmax", "log_softmax")

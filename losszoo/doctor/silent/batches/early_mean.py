@@ -10,12 +10,14 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from losszoo.doctor.diagnosis.search import Failure, Search
+from losszoo.doctor.diagnosis.failure import Failure
+from losszoo.doctor.diagnosis.search import Search
 from losszoo.doctor.inputs.probes import batch_size, select
 from losszoo.doctor.remedies.attempts import alike
 from losszoo.doctor.remedies.substituting import Key, Substituting
 from losszoo.doctor.remedies.writing import Remedy, Writing
-from losszoo.doctor.subject.subject import Leaves, Outcome, Subject, evaluate
+from losszoo.doctor.subject.answers import Outcome
+from losszoo.doctor.subject.subject import Leaves, Subject, evaluate
 from losszoo.tracing.tape import Record, Tape
 
 # Minus the logarithm of a probability: exp(-x) is the probability again, of one sample and of no mean.

@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from losszoo.doctor.diagnosis.failure import Failure
 from losszoo.doctor.diagnosis.relaxed import CLAMPS, bounds_of, is_of_one_input
-from losszoo.doctor.diagnosis.search import Failure, Search
+from losszoo.doctor.diagnosis.search import Search
 from losszoo.doctor.silent.recorded_call import recorded
 from losszoo.doctor.subject.input_kinds import Leaf, leaves_of
 from losszoo.doctor.subject.subject import Leaves, Subject, evaluate

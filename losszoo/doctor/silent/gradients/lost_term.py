@@ -6,7 +6,8 @@ from functools import partial
 
 import torch
 
-from losszoo.doctor.diagnosis.search import Failure, Search
+from losszoo.doctor.diagnosis.failure import Failure
+from losszoo.doctor.diagnosis.search import Search
 from losszoo.doctor.remedies.one_line.keep_gradient import keep_gradient
 from losszoo.doctor.silent.gradients.lost_gradient import DETACHING, NUMBERS, cuts_of, why_lost
 from losszoo.doctor.silent.gradients.no_gradient import trains_another

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
-from losszoo.doctor.diagnosis.search import Failure, Search
+from losszoo.doctor.diagnosis.failure import Failure
+from losszoo.doctor.diagnosis.search import Search
+from losszoo.doctor.remedies.one_line.keep_gradient import step_behind
 from losszoo.doctor.subject.subject import Leaves, Subject, evaluate, record
 from losszoo.tracing.tape import Site
 
@@ -29,6 +33,7 @@ def look_for_missing_derivative(subject: Subject, search: Search) -> bool:
         *(subject, "ordinary input", "raises", torch.float32, subject.leaves, None, shows),
         said=(cause, remedy),
         site=site,
+        trial=partial(step_behind, subject, site, remedy),
     )
     search.add(failure)
     return True

@@ -10,13 +10,15 @@ import torch
 from torch import Tensor
 
 from losszoo.common.timeouts import TimeUpError
-from losszoo.doctor.diagnosis.search import Failure, Search
+from losszoo.doctor.diagnosis.failure import Failure
+from losszoo.doctor.diagnosis.search import Search
 from losszoo.doctor.inputs.tensor_changes import changes_of
 from losszoo.doctor.remedies.one_line.keep_gradient import keep_gradient
 from losszoo.doctor.silent.gradients.lost_gradient import cuts_of, why_lost
 from losszoo.doctor.silent.recorded_call import Recording, differs, moves, recorded, with_moved
+from losszoo.doctor.subject.answers import Outcome
 from losszoo.doctor.subject.input_kinds import Leaf, leaves_of
-from losszoo.doctor.subject.subject import Leaves, Outcome, Subject, evaluate
+from losszoo.doctor.subject.subject import Leaves, Subject, evaluate
 from losszoo.tracing.tape import Record, nodes_under
 
 _MOST_CHANGES = 16

@@ -8,10 +8,12 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from losszoo.doctor.diagnosis.search import Failure, Search
+from losszoo.doctor.diagnosis.failure import Failure
+from losszoo.doctor.diagnosis.search import Search
 from losszoo.doctor.remedies.one_line.fused_form import activation_before, fused_form
 from losszoo.doctor.remedies.one_line.one_site import OneSite
-from losszoo.doctor.subject.subject import Leaves, Outcome, Subject, evaluate, record
+from losszoo.doctor.subject.answers import Outcome
+from losszoo.doctor.subject.subject import Leaves, Subject, evaluate, record
 from losszoo.tracing.culprit import Blame
 
 # The activation gets so much: float32 rounds a sigmoid to 1 from 17 on.

@@ -8,9 +8,11 @@ import torch
 
 from losszoo.doctor.diagnosis.blame import in_float64
 from losszoo.doctor.diagnosis.causes import cause_of
+from losszoo.doctor.diagnosis.failure import Failure
 from losszoo.doctor.diagnosis.judge import symptom_of
-from losszoo.doctor.diagnosis.search import Failure, Search
-from losszoo.doctor.subject.subject import Leaves, Outcome, Subject, evaluate, record
+from losszoo.doctor.diagnosis.search import Search
+from losszoo.doctor.subject.answers import Outcome
+from losszoo.doctor.subject.subject import Leaves, Subject, evaluate, record
 from losszoo.tracing.culprit import Blame, culprit, is_broken
 
 _FACTORS = (30.0, -30.0, 100.0, -100.0, 300.0, -300.0)

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from losszoo.doctor.diagnosis.search import Failure, Search
+from losszoo.doctor.diagnosis.failure import Failure
+from losszoo.doctor.diagnosis.search import Search
 from losszoo.doctor.silent.gradients.lost_gradient import NUMBERS, has_derivative, why_lost
 from losszoo.doctor.silent.recorded_call import Recording, recorded, tensors
 from losszoo.doctor.subject.subject import Leaves, Subject

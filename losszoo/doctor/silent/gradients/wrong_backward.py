@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from losszoo.doctor.diagnosis.search import Failure, Search
+from losszoo.doctor.diagnosis.failure import Failure
+from losszoo.doctor.diagnosis.search import Search
 from losszoo.doctor.remedies.one_line.right_backward import ADVICE, right_backward
 from losszoo.doctor.silent.gradients.custom_function import Slopes, exchanged, functions_of, slopes_of
 from losszoo.doctor.silent.recorded_call import recorded

@@ -13,12 +13,13 @@ from torch import Tensor, nn
 from losszoo.common.foreign_code import foreign_code
 from losszoo.common.text import in_one_line
 from losszoo.doctor.inputs.held_tensors import fields_of, is_held
+from losszoo.doctor.subject.answers import Outcome
 from losszoo.doctor.subject.assumed.argument_roles import role_of
 from losszoo.doctor.subject.assumed.asked_fields import Asked
 from losszoo.doctor.subject.assumed.code_use import uses
 from losszoo.doctor.subject.assumed.further_trials import CLASS_COUNTS, other_roles
 from losszoo.doctor.subject.assumed.ordinary_batches import CLASSES, ROWS, Draw, Frame, frames
-from losszoo.doctor.subject.subject import Outcome, Subject, evaluate, make_subject
+from losszoo.doctor.subject.subject import Subject, evaluate, make_subject
 from losszoo.losses.introspection import parameters_of
 from losszoo.tracing.finite_check import spoilt
 

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from losszoo.common.timeouts import TimeUpError
-from losszoo.doctor.diagnosis.search import Failure, Search
+from losszoo.doctor.diagnosis.failure import Failure
+from losszoo.doctor.diagnosis.search import Search
 from losszoo.doctor.effort import Effort
 from losszoo.doctor.inputs.mutations import Tag
 from losszoo.doctor.report.wording import SYMPTOMS

@@ -1,0 +1,1 @@
+"""Which of the unreduced values count."""
