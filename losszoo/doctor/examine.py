@@ -17,12 +17,12 @@ from losszoo.doctor.diagnosis.accuracy import inaccuracies
 from losszoo.doctor.diagnosis.edge_probes import edge_probes
 from losszoo.doctor.diagnosis.failure import Failure
 from losszoo.doctor.diagnosis.findings import bare_finding, findings_of
-from losszoo.doctor.diagnosis.in_every_reading import keep_what_every_reading_shows
 from losszoo.doctor.diagnosis.pushed_away import vanished_when_pushed
 from losszoo.doctor.diagnosis.scale_sweep import strips
 from losszoo.doctor.diagnosis.search import Search
 from losszoo.doctor.diagnosis.vanished_gradient import vanished
 from losszoo.doctor.effort import EFFORT, SECONDS, Effort
+from losszoo.doctor.in_every_reading import keep_what_every_reading_shows
 from losszoo.doctor.inputs.gradient_search import pushes
 from losszoo.doctor.inputs.half_precision import enlarged, in_half
 from losszoo.doctor.inputs.mutations import Tag

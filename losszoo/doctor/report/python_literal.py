@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_map
 
+from losszoo.doctor.inputs.held_tensors import fields_of, is_held
 from losszoo.doctor.report.callee import callee_of
 from losszoo.doctor.subject.subject import Leaves, Subject
 
@@ -28,6 +29,11 @@ def as_python(value: Any) -> str:
     """
     if isinstance(value, Tensor):
         return _tensor(value)
+    if is_held(value) or (isinstance(value, tuple) and hasattr(value, "_fields")):
+        fields = fields_of(value) if is_held(value) else value._asdict()
+        name = type(value).__name__
+        inner = ", ".join(f"{key}={as_python(item)}" for key, item in fields.items())
+        return f"{'types.' if name == 'SimpleNamespace' else ''}{name}({inner})"
     if isinstance(value, list | tuple):
         inner = ", ".join(map(as_python, value))
         return f"[{inner}]" if isinstance(value, list) else f"({inner}{',' if len(value) == 1 else ''})"

@@ -14,6 +14,7 @@ from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
 
 from losszoo.common.seeding import seed_torch
 from losszoo.doctor.effort import Effort
+from losszoo.doctor.inputs.held_tensors import as_tree
 from losszoo.doctor.subject.answers import Outcome, Refusal, Taken, as_values
 from losszoo.doctor.subject.dtypes import computing_in, in_dtype
 from losszoo.doctor.subject.global_settings import settings_kept
@@ -119,6 +120,7 @@ def make_subject(
     keywords: Sequence[str] = (),
 ) -> Subject:
     """A subject with its leaves found and its trained ones told from the given."""
+    inputs = tuple(map(as_tree, inputs))
     leaves, tree = tree_flatten(inputs)
     labels = tuple(names[i] if i < len(names) else f"input{i}" for i in range(len(inputs)))
     trained = trained_leaves(inputs, labels, signature)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
+from losszoo.doctor.inputs.held_tensors import fields_of, is_held
 from losszoo.losses.signatures import TABLE
 
 # Names under which people pass what is not trained, whatever else the name says.
@@ -66,6 +67,10 @@ def leaf_names(inputs: Sequence[Any], names: Sequence[str]) -> list[str]:
 def _names_in(value: Any, name: str) -> list[str]:
     if isinstance(value, Mapping) and len(tree_leaves(value)) == sum(len(tree_leaves(x)) for x in value.values()):
         return [found for key, inner in value.items() for found in _names_in(inner, str(key))]
+    if is_held(value):
+        return [found for key, inner in fields_of(value).items() for found in _names_in(inner, f"{name}.{key}")]
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return [found for key in value._fields for found in _names_in(getattr(value, key), f"{name}.{key}")]
     if isinstance(value, list | tuple):
         return [found for inner in value for found in _names_in(inner, name)]
     return [name] * len(tree_leaves(value))

@@ -10,9 +10,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from losszoo.common.foreign_code import foreign_code
 from losszoo.common.text import in_one_line
+from losszoo.doctor.inputs.held_tensors import fields_of, is_held
 from losszoo.doctor.subject.answers import Outcome
 from losszoo.doctor.subject.assumed.argument_roles import role_of
+from losszoo.doctor.subject.assumed.asked_fields import Asked
 from losszoo.doctor.subject.assumed.code_use import uses
 from losszoo.doctor.subject.assumed.further_trials import CLASS_COUNTS, other_roles
 from losszoo.doctor.subject.assumed.ordinary_batches import CLASSES, ROWS, Draw, Frame, frames
@@ -82,6 +85,8 @@ class Trial:
         detached: Accepted | None = None
         for draw in draws:
             made = self.made(draw)
+            if made is None:
+                continue
             outcome = evaluate(made.subject, made.subject.leaves)
             if outcome.error is not None:
                 self.errors.setdefault(in_one_line(outcome.error), outcome.error)
@@ -93,21 +98,41 @@ class Trial:
                 return self._refined(made)
         return detached
 
-    def made(self, draw: Draw) -> Accepted:
-        """The loss with a batch of that draw."""
+    def made(self, draw: Draw) -> Accepted | None:
+        """The loss with a batch of that draw; None where it asks for nothing that can be made."""
         draw = replace(draw)  # draws begin again
-        inputs = tuple(draw.tensor(name, role) for name, role in self.roles.items())
+        inputs = tuple(
+            Asked(draw) if role == "fields" else draw.tensor(name, role) for name, role in self.roles.items()
+        )
+        if "fields" in self.roles.values():
+            inputs = self._asked(inputs)
+        if any(value is None for value in inputs):
+            return None
         subject = make_subject(
             self.loss, inputs, tuple(self.roles), target=self.label, seed=self.seed, keywords=self.keywords
         )
         bounded = [i for i, name in enumerate(self.roles) if draw.domain.get(name) == "probabilities"]
         return Accepted(replace(subject, within_one=frozenset(bounded)), draw)
 
+    def _asked(self, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The inputs with what a call has asked for; the call may fail later, for another reason."""
+        count = len(inputs) - len(self.keywords)
+        try:
+            with foreign_code(), torch.enable_grad():
+                self.loss(*inputs[:count], **dict(zip(self.keywords, inputs[count:], strict=True)))
+        except (Exception, SystemExit) as error:
+            self.errors.setdefault(in_one_line(error), RuntimeError(in_one_line(error)))
+        return tuple(value.made() if isinstance(value, Asked) else value for value in inputs)
+
     def _draws(self, worlds: Sequence[Frame]) -> Iterator[Draw]:
         """In a fixed order: what a model gives, the world, what a target is, the shape of masks and weights."""
         roles = list(self.roles.values())
         model = [name for name, role in self.roles.items() if role in _OF_MODEL]
-        kinds = ("labels", "bits", "real", "positive", "shares", "whole") if "target" in roles else ("labels", "bits")
+        kinds = (
+            ("labels", "bits", "real", "positive", "shares", "whole")
+            if {"target", "fields"} & {*roles}
+            else ("labels", "bits")
+        )
         places = range(4) if any(role in ("mask", "flags", "weight", "") for role in roles) else (0,)
         for domain in _DOMAINS if model else ("",):
             for frame in worlds:
@@ -129,6 +154,8 @@ class Trial:
         if (better.domain, better.target) == (draw.domain, draw.target):
             return accepted
         made = self.made(better)
+        if made is None:
+            return accepted
         outcome = evaluate(made.subject, made.subject.leaves)
         return made if outcome.error is None and _is_finite(outcome) and not outcome.is_detached else accepted
 
@@ -232,6 +259,12 @@ def described(subject: Subject) -> str:
 
 
 def _words(name: str, value: Any) -> str:
+    if is_held(value):
+        return f"with {', '.join(f'.{key} {_words(key, inner)}' for key, inner in fields_of(value).items())}"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key} {_words(key, inner)}" for key, inner in value.items()) + "}"
+    if isinstance(value, list):
+        return f"[{', '.join(_words(name, inner) for inner in value)}]"
     if not isinstance(value, Tensor):
         return f"a small {type(value).__name__}" if isinstance(value, nn.Module) else repr(value)
     shape = str(tuple(value.shape))

@@ -17,7 +17,7 @@ _KEEPING = (
     *("gather", "transpose", "permute", "contiguous", "clamp", "expand", "movedim", "squeeze_", "select", "cat"),
     *("clamp_min", "detach", "type_as", "split", "chunk", "unbind", "stack", "masked_select", "index_select", "narrow"),
 )
-_ACTIVATIONS = (
+ACTIVATIONS = (
     *("sigmoid", "softmax", "log_softmax", "logsigmoid", "softplus", "tanh", "relu", "exp", "normalize", "erf"),
     *("cross_entropy", "binary_cross_entropy_with_logits", "soft_margin_loss", "multi_margin_loss", "logsumexp"),
     *(
@@ -67,7 +67,7 @@ def _follow(tape: Tape, received: Sequence[Any], found: dict[int, set[str]]) -> 
         for place, leaf in met:
             found[leaf] |= _words(record, place, {other for _, other in met} - {leaf})
         operand = next((scaled[id(x)] for x in tensors if id(x) in scaled), None)
-        if operand is not None and record.site.op in _ACTIVATIONS and id(tensors[0]) in scaled:
+        if operand is not None and record.site.op in ACTIVATIONS and id(tensors[0]) in scaled:
             found[operand].add("activated")
         if operand is not None and len(tensors) == 1 and (_keeps(record) or record.site.op in _SCALING):
             scaled[id(record.result)] = operand
@@ -88,7 +88,7 @@ def _words(record: Record, place: int, others: set[int]) -> set[str]:
     """What one operation says of the operand at a place."""
     name = record.site.op
     words = {
-        "activated": name in _ACTIVATIONS and place == 0,
+        "activated": name in ACTIVATIONS and place == 0,
         "logarithm": name in _LOGARITHMS,
         "above 0": name in _POSITIVE or (name == "pow" and _is_root(record)) or _is_denominator(record, place),
         "difference": name in _DIFFERENCES and bool(others),

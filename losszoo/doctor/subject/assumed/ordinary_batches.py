@@ -64,7 +64,12 @@ class Draw:
             "width": lambda: self.frame.width,
             "rows": lambda: self.frame.full[0],
             "device": lambda: "cpu",
-            "labels": self.labels,
+            "labels": lambda: self.one_hot() if self.target == "bits" and self.frame.classes > 1 else self.labels(),
+            "several": lambda: functional.normalize(self.normal(self.frame.full[0], 3, self.frame.width), dim=-1),
+            "two numbers": lambda: [0.1 + self.uniform() for _ in range(2)],
+            "three numbers": lambda: [0.1 + self.uniform() for _ in range(3)],
+            "two tensors": lambda: [self.normal(*self.frame.full) for _ in range(2)],
+            "three tensors": lambda: [self.normal(*self.frame.full) for _ in range(3)],
             "one-hot": lambda: self.one_hot(),
             "target": self.targets,
             "mask": lambda: self.bits(*self.shape()),
@@ -105,11 +110,11 @@ class Draw:
 
     def normal(self, *shape: int) -> Tensor:
         """Standard normal numbers."""
-        return torch.randn(*shape, generator=self.generator)
+        return torch.randn(shape, generator=self.generator)
 
     def uniform(self, *shape: int) -> Tensor:
         """Numbers in [0, 1)."""
-        return torch.rand(*shape, generator=self.generator)
+        return torch.rand(shape, generator=self.generator)
 
     def bits(self, *shape: int) -> Tensor:
         """Zeros and ones, both of them in every batch."""

@@ -9,16 +9,22 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_leaves
 
+from losszoo.doctor.subject.assumed.argument_roles import role_of
 from losszoo.doctor.subject.assumed.argument_trial import Accepted, trial_of
-from losszoo.doctor.subject.assumed.code_use import uses
+from losszoo.doctor.subject.assumed.code_use import ACTIVATIONS, uses
 from losszoo.doctor.subject.assumed.ordinary_batches import Draw, frames
-from losszoo.doctor.subject.hints import is_whole
+from losszoo.doctor.subject.hints import is_whole, watched
 from losszoo.doctor.subject.subject import Subject, evaluate
+from losszoo.doctor.subject.trained_leaves import leaf_names
 from losszoo.tracing.finite_check import spoilt
 
 # Each costs a search.
 _MOST_OF_VALUES, _MOST_OF_SHAPES = 4, 3
+
+# Roles of which 0 and 1 are the only reading.
+_OF_BITS = ("mask", "labels", "one-hot", "event", "flags")
 
 Remade = Callable[[Tensor, torch.Generator], Tensor]
 
@@ -34,16 +40,42 @@ _OF_DATA: tuple[tuple[str, Remade], ...] = (
 )
 
 
-def readings_of_values(subject: Subject) -> Iterator[Subject]:
-    """The same shapes with other ranges, as far as the code leaves them open and the loss accepts them."""
+def readings_of_values(subject: Subject, bounded: bool) -> Iterator[Subject]:
+    """The same shapes with other ranges, as far as the code leaves them open and the loss accepts them.
+
+    Args:
+        subject: with a batch that was assumed.
+        bounded: what a model gives may be probabilities.
+    """
     done = uses(subject)
     floating = [i for i, x in enumerate(subject.leaves) if isinstance(x, Tensor) and x.is_floating_point()]
-    open_ones = [i for i in floating if not done.get(i, set()) & {"activated", "geometry", "log-probability"}]
+    closed = {i for i, words in done.items() if words & {"activated", "geometry", "log-probability"}}
+    open_ones = [i for i in floating if i not in closed | _scores(subject)]
     model = [i for i in open_ones if i in subject.trained and bool((subject.leaves[i] < 0).any())]
+    names = leaf_names(subject.inputs, subject.names)
     data = [i for i in open_ones if i not in subject.trained and subject.leaves[i].numel() > 1]
-    made = itertools.product(_OF_MODEL if model else _OF_MODEL[1:], _OF_DATA if data else _OF_DATA[-1:])
+    data = [i for i in data if role_of(names[i]) not in _OF_BITS]
+    made = itertools.product(_OF_MODEL if model and bounded else _OF_MODEL[1:], _OF_DATA if data else _OF_DATA[-1:])
     others = (_remade(subject, model, data, of_model, of_data) for of_model, of_data in made)
     yield from itertools.islice((other for other in others if other is not None), _MOST_OF_VALUES)
+
+
+def _scores(subject: Subject) -> set[int]:
+    """The leaves of which something goes into an exponential: they may have any size, as scores do."""
+    try:
+        tape, received = watched(subject)
+    except Exception:  # readings are of losses that were called before
+        return set()
+    owners = {id(leaf): {i} for i, leaf in enumerate(received) if isinstance(leaf, Tensor)}
+    found = set[int]()
+    for record in tape.records:
+        operands = [x for x in tree_leaves((record.args, record.kwargs)) if isinstance(x, Tensor)]
+        made = set[int]().union(*(owners.get(id(x), set()) for x in operands))
+        if record.site.op in ACTIVATIONS and operands:
+            found |= owners.get(id(operands[0]), set()) & set(subject.trained)
+        if isinstance(record.result, Tensor):
+            owners[id(record.result)] = made | owners.get(id(record.result), set())
+    return found
 
 
 def _remade(
@@ -82,12 +114,15 @@ def readings_of_shapes(subject: Subject) -> Iterator[Subject]:
     yield from itertools.islice(found, _MOST_OF_SHAPES)
 
 
-def _first(subject: Subject, made: Callable[[Draw], Accepted], frame: Any) -> Subject | None:
+def _first(subject: Subject, made: Callable[[Draw], Accepted | None], frame: Any) -> Subject | None:
     """The first batch of a frame that is of the same kinds and of another shape; a dim of 1 holds less than others."""
-    if 1 in frame.full or len(frame.full) == 1:
+    if 1 in frame.full or len(frame.full) == 1 or frame.name.startswith("speech"):
         return None
     for kind, place in itertools.product(("labels", "bits", "real", "positive", "whole"), (0, 1)):
-        other = made(Draw(frame, kind, place, subject.seed)).subject
+        accepted = made(Draw(frame, kind, place, subject.seed))
+        if accepted is None:
+            continue
+        other = accepted.subject
         if len(other.leaves) != len(subject.leaves) or _shapes(other) == _shapes(subject):
             continue
         alike = _dtypes(other) == _dtypes(subject) and _kinds(other.leaves) == _kinds(subject.leaves)
@@ -101,7 +136,8 @@ def _shapes(subject: Subject) -> list[Any]:
 
 
 def _dtypes(subject: Subject) -> list[Any]:
-    return [is_whole(x) if isinstance(x, Tensor) else type(x) for x in subject.leaves]
+    first = next(x for x in subject.leaves if isinstance(x, Tensor))
+    return [(is_whole(x), x.ndim - first.ndim) if isinstance(x, Tensor) else type(x) for x in subject.leaves]
 
 
 def _is_accepted(subject: Subject) -> bool:

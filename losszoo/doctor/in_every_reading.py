@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
+
+import torch
+from torch import Tensor
 
 from losszoo.common.timeouts import TimeUpError
 from losszoo.doctor.diagnosis.failure import Failure
 from losszoo.doctor.diagnosis.search import Search
 from losszoo.doctor.effort import Effort
+from losszoo.doctor.inputs.mutations import Tag
 from losszoo.doctor.report.wording import SYMPTOMS
 from losszoo.doctor.subject.assumed.argument_trial import described
 from losszoo.doctor.subject.assumed.other_readings import readings_of_shapes, readings_of_values
@@ -18,6 +22,8 @@ from losszoo.doctor.subject.subject import Subject
 from losszoo.errors import UsageError
 from losszoo.tracing.authors import raised_at
 
+_ORDINARY = 10.0
+_WITH_A_DOMAIN = ("sqrt", "rsqrt", "log", "log2", "log10", "log1p", "pow", "acos", "asin", "atanh", "logit", "xlogy")
 # Of the effort of an examination.
 _SHARE = 0.3
 
@@ -39,9 +45,9 @@ def keep_what_every_reading_shows(subject: Subject, search: Search, look: Look) 
     """
     if not subject.assumed:
         return
-    for reading, of_shapes in _readings(subject):
-        kept = {key: x for key, x in search.failures.items() if not of_shapes or _is_of_numbers(x)}
-        kept = {key: x for key, x in kept.items() if _place(x)}
+    bounded = any(_leaves_a_domain(failure) for failure in search.failures.values())
+    for reading in (*readings_of_values(subject, bounded), *readings_of_shapes(subject)):
+        kept = {key: x for key, x in search.failures.items() if _may_depend(x, reading) and _place(x)}
         if not kept:
             continue
         missing = _not_shown(kept, reading, look, search.clock)
@@ -50,14 +56,43 @@ def keep_what_every_reading_shows(subject: Subject, search: Search, look: Look) 
             search.note(_said(failure, subject, reading))
 
 
-def _readings(subject: Subject) -> Iterator[tuple[Subject, bool]]:
-    yield from ((reading, False) for reading in readings_of_values(subject))
-    yield from ((reading, True) for reading in readings_of_shapes(subject))
+def _may_depend(failure: Failure, reading: Subject) -> bool:
+    """Whether a failure may come from what was assumed, and not be in another reading."""
+    if _has_other_shapes(failure.subject, reading) and failure.symptom == "broadcast":
+        return True
+    if not _is_of_numbers(failure):
+        return False
+    bounded = reading.within_one != failure.subject.within_one
+    return bounded or _has_other_shapes(failure.subject, reading) or _keeps_the_data(failure)
 
 
 def _is_of_numbers(failure: Failure) -> bool:
-    """Whether a number shows it: what two shapes do to each other depends on them by its nature."""
-    return failure.said is None
+    """Whether a number shows it that is not finite: other faults have evidence of their own."""
+    shown = failure.symptom.startswith(("nan", "inf")) or failure.symptom == "raises"
+    return shown and failure.said is None and Tag.EXCLUDING not in failure.tags
+
+
+def _has_other_shapes(subject: Subject, reading: Subject) -> bool:
+    pairs = zip(subject.leaves, reading.leaves, strict=True)
+    return any(isinstance(a, Tensor) and a.shape != b.shape for a, b in pairs)
+
+
+def _keeps_the_data(failure: Failure) -> bool:
+    """Whether what comes from the data is still what was assumed: a changed one is legal in its own right."""
+    subject = failure.subject
+    pairs = enumerate(zip(subject.leaves, failure.leaves, strict=True))
+    given = [(a, b) for i, (a, b) in pairs if i not in subject.trained and isinstance(a, Tensor)]
+    return all(a.shape == b.shape and torch.equal(a, b.to(a.dtype)) for a, b in given)
+
+
+def _leaves_a_domain(failure: Failure) -> bool:
+    """Whether numbers of ordinary size are outside what an operation takes: then the input may be bounded."""
+    ordinary = all(_largest(x) <= _ORDINARY for x in failure.leaves)
+    return ordinary and failure.blame is not None and failure.blame.site.op in _WITH_A_DOMAIN
+
+
+def _largest(x: object) -> float:
+    return float(x.abs().max()) if isinstance(x, Tensor) and x.is_floating_point() and x.numel() else 0.0
 
 
 def _not_shown(kept: Kept, reading: Subject, look: Look, clock: Effort) -> Kept:
