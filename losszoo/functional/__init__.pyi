@@ -8,6 +8,183 @@ from torch import Tensor
 from losszoo.losses.declare import Floats
 from losszoo.pairs.streaming import Streaming
 
+def adaptive_robust(
+    predictions: Tensor,
+    targets: Tensor,
+    *,
+    alpha: float = 1.0,
+    c: float = 1.0,
+    reduction: Literal["mean", "sum", "none"] = "mean",
+    empty: Literal["zero", "nan", "raise"] = "zero",
+    validate: bool | None = None,
+    weight: Tensor | None = None,
+    mask: Tensor | None = None,
+    denominator: float | Tensor | None = None,
+) -> Tensor:
+    r"""Barron's family: one number goes from the squared error to losses that forget outliers.
+
+    .. math:: \ell = \frac{|\alpha - 2|}{\alpha} \left( \Bigl( \frac{(e / c)^2}{|\alpha - 2|} + 1 \Bigr)^{\alpha /
+        2} - 1 \right), \quad e = p - t
+
+    For choosing by a search how robust a regression is to be. alpha of 2 is half the squared error, 1 is
+    Charbonnier's, 0 Cauchy's, -2 Geman and McClure's; from -1e9 down it is Welsch's. Below 0 the loss is bounded,
+    so the gradient fades on a far outlier, which is what such a loss is for; at Welsch's, $e = 14 c$ has none that
+    float32 can hold. Both limits, at 0 and at 2, are the formula's own: kornia's Cauchy and Geman-McClure losses
+    give inf and NaN in float32 at an error of 1e20, where the true values are 91.4 and 2.
+
+    Args:
+        predictions, targets: of the signature regression.
+        alpha: shape; the smaller, the less an outlier counts. Legal: (-inf, 2].
+        c: scale, the error at which the loss bends, in the unit of the target. Legal: (0, inf).
+        reduction: "mean", "sum" or "none".
+        empty: what a reduction over nothing gives: "zero", "nan" or "raise".
+        validate: look at the numbers of the inputs too; None does so on the CPU.
+        weight: >= 0, one number per value or per sample; a mean divides by their sum.
+        mask: boolean, or integers of 0 and 1; False takes no part.
+        denominator: replaces the count that a mean divides by.
+
+    Returns:
+        One number; with reduction="none" the values.
+
+    Reference:
+        Barron, "A General and Adaptive Robust Loss Function", CVPR 2019, https://arxiv.org/abs/1701.03077
+    """
+
+def arcface(
+    embeddings: Tensor,
+    labels: Tensor,
+    *,
+    scale: float = 64.0,
+    margin: float = 0.5,
+    classes: int | None = None,
+    dim: int | None = None,
+    reduction: Literal["mean", "sum", "none"] = "mean",
+    empty: Literal["zero", "nan", "raise"] = "zero",
+    validate: bool | None = None,
+    weight: Tensor | None = None,
+    mask: Tensor | None = None,
+    denominator: float | Tensor | None = None,
+) -> NoReturn:
+    r"""Softmax of cosines to learned class rows, with a margin added to the angle of the own class.
+
+    .. math:: \ell = -\log \frac{e^{s \cos(\theta_y + m)}}{e^{s \cos(\theta_y + m)} + \sum_{c \ne y} e^{s
+        \cos\theta_c}}
+
+    For faces and other retrieval with many classes and clean labels: no mining, and the margin is one arc
+    everywhere. With wrong labels or several looks of a class take sub-center-arcface. A large margin from the start
+    may not converge; lower it, or the scale. Beyond $\theta_y = \pi - m$ the sum would pass $\pi$ and the cosine
+    rise again, so there it is $\cos\theta_y - m \sin m$, as in its authors' code: it keeps falling, with a step
+    down at the seam. The angle comes from the chords of the two directions, not from an arc cosine. So at an angle
+    of exactly 0 or $\pi$ the gradient is finite: that of the own class is 0 there, as no direction is better than
+    another. pytorch-metric-learning 2.9 has NaN for all of it. It holds the learned rows: give the optimiser its
+    parameters() too, in a run with recipe.loss_lr a rate of their own.
+
+    Args:
+        embeddings, labels: of the signature embedding.
+        scale: s, of the cosines; the larger, the harder the softmax. Legal: (0, inf).
+        margin: m, in radians. Legal: [0, 1.5708).
+        classes: number of classes; none takes it from the data of a run.
+        dim: D, width of the embeddings; none takes it from the model of a run.
+        reduction: "mean", "sum" or "none".
+        empty: what a reduction over nothing gives: "zero", "nan" or "raise".
+        validate: look at the numbers of the inputs too; None does so on the CPU.
+        weight: >= 0, one number per value or per sample; a mean divides by their sum.
+        mask: boolean, or integers of 0 and 1; False takes no part.
+        denominator: replaces the count that a mean divides by.
+
+    Returns:
+        One number; with reduction="none" the values.
+
+    Reference:
+        Deng, Guo, Xue, Zafeiriou, "ArcFace: Additive Angular Margin Loss for Deep Face Recognition", CVPR 2019,
+        https://arxiv.org/abs/1801.07698
+    """
+
+def asymmetric(
+    predictions: Tensor,
+    targets: Tensor,
+    *,
+    gamma_neg: float = 4.0,
+    gamma_pos: float = 1.0,
+    clip: float = 0.05,
+    reduction: Literal["mean", "sum", "none"] = "mean",
+    empty: Literal["zero", "nan", "raise"] = "zero",
+    validate: bool | None = None,
+    weight: Tensor | None = None,
+    mask: Tensor | None = None,
+    denominator: float | Tensor | None = None,
+) -> Tensor:
+    r"""Focal loss with other exponents for positives and negatives; negatives below a probability count nothing.
+
+    .. math:: \ell = -t \, (1 - p)^{\gamma_+} \log p - (1 - t) \, p_m^{\gamma_-} \log (1 - p_m), \quad p_m = \max(p
+        - m, 0)
+
+    For many labels of which few are present. With a clip m above 0 the loss of a negative is at most -log m, and
+    its gradient fades where it is surely wrong, as such a label may be missing from the data; with clip=0 it does
+    not. A positive keeps its whole gradient: timm, which clamps the logarithm, has exactly 0 at a logit of -100. At
+    equal exponents and clip 0 it is focal.
+
+    Args:
+        predictions, targets: of the signature binary.
+        gamma_neg: focusing parameter of negatives. Legal: [0, inf).
+        gamma_pos: focusing parameter of positives. Legal: [0, inf).
+        clip: m, what is taken from the probability of a negative. Legal: [0, 1).
+        reduction: "mean", "sum" or "none".
+        empty: what a reduction over nothing gives: "zero", "nan" or "raise".
+        validate: look at the numbers of the inputs too; None does so on the CPU.
+        weight: >= 0, one number per value or per sample; a mean divides by their sum.
+        mask: boolean, or integers of 0 and 1; False takes no part.
+        denominator: replaces the count that a mean divides by.
+
+    Returns:
+        One number; with reduction="none" the values.
+
+    Reference:
+        Ben-Baruch, Ridnik, Zamir, Noy, Friedman, Protter, Zelnik-Manor, "Asymmetric Loss For Multi-Label
+        Classification", ICCV 2021, https://arxiv.org/abs/2009.14119
+    """
+
+def barlow_twins(
+    queries: Tensor,
+    keys: Tensor,
+    *,
+    weight_off: float = 0.005,
+    reduction: Literal["mean", "sum", "none"] = "mean",
+    empty: Literal["zero", "nan", "raise"] = "zero",
+    validate: bool | None = None,
+    weight: Tensor | None = None,
+    mask: Tensor | None = None,
+    denominator: float | Tensor | None = None,
+) -> Tensor:
+    r"""Each column agrees with itself in the other view, and with no other column.
+
+    .. math:: \ell = \sum_i (1 - C_{ii})^2 + w \sum_{i \ne j} C_{ij}^2, \quad C_{ij} = \operatorname{corr}(q_{\cdot
+        i}, k_{\cdot j})
+
+    For self-supervised training without negatives, with wide embeddings and batches well beyond a hundred rows. C
+    is the correlation itself, of columns that are centred and divided by their length. Others divide by the root of
+    the variance plus 1e-5: in lightly 1.6 two equal views of columns with a deviation of 0.01 cost 0.008 per
+    column, and not 0. A column without variance has a correlation of 0 to everything, so it costs 1, without a
+    gradient.
+
+    Args:
+        queries, keys: of the signature views.
+        weight_off: w, of the correlations of different columns. Legal: [0, inf).
+        reduction: "mean", "sum" or "none".
+        empty: what a reduction over nothing gives: "zero", "nan" or "raise".
+        validate: look at the numbers of the inputs too; None does so on the CPU.
+        weight: >= 0, one number per value or per sample; a mean divides by their sum.
+        mask: boolean, or integers of 0 and 1; False takes no part.
+        denominator: replaces the count that a mean divides by.
+
+    Returns:
+        One number; with reduction="none" the values.
+
+    Reference:
+        Zbontar, Jing, Misra, LeCun, Deny, "Barlow Twins: Self-Supervised Learning via Redundancy Reduction", ICML 2021,
+        https://arxiv.org/abs/2103.03230
+    """
+
 def bce(
     predictions: Tensor,
     targets: Tensor,
@@ -82,15 +259,452 @@ def bce_probabilities(
         https://doi.org/10.1111/j.2517-6161.1952.tb00104.x
     """
 
+def bi_tempered(
+    logits: Tensor,
+    targets: Tensor,
+    *,
+    t1: float = 0.8,
+    t2: float = 1.2,
+    class_weight: Floats | None = None,
+    ignore_index: int = -100,
+    reduction: Literal["mean", "sum", "none"] = "mean",
+    empty: Literal["zero", "nan", "raise"] = "zero",
+    validate: bool | None = None,
+    weight: Tensor | None = None,
+    mask: Tensor | None = None,
+    denominator: float | Tensor | None = None,
+) -> Tensor:
+    r"""Cross-entropy with two temperatures: one bounds the loss, the other gives the softmax a heavy tail.
+
+    .. math:: \ell = -\log_{t_1} p_y - \frac{1 - \sum_c p_c^{2 - t_1}}{2 - t_1}, \quad p_c = \exp_{t_2}(z_c -
+        \lambda(z)), \quad \sum_c p_c = 1
+
+    For wrong labels: with t1 < 1 an outlier far from the boundary costs at most 1/(1 - t1), with t2 > 1 one near
+    the boundary pulls less. At t2 = 1 the probabilities are a softmax; at t1 towards 1 the loss is cross-entropy.
+    The normalisation is found by bisection, for logits of any size; the fixed point of the authors' code does not
+    converge for large ones. For probabilities as targets it differs from the paper by a term of the targets alone.
+
+    Args:
+        logits, targets: of the signature multiclass.
+        t1: of the logarithm; the smaller, the sooner the loss levels off. Legal: [0, 1).
+        t2: of the softmax; the larger, the heavier its tail. Legal: [1, inf).
+        class_weight: how many times a label of each class counts; none counts all alike. A mean over labels divides by
+            their weights, one over probabilities by their number, as in torch. Legal: [0, inf).
+        ignore_index: label that takes no part in value, gradient or mean; of labels only, probabilities have none.
+        reduction: "mean", "sum" or "none".
+        empty: what a reduction over nothing gives: "zero", "nan" or "raise".
+        validate: look at the numbers of the inputs too; None does so on the CPU.
+        weight: >= 0, one number per value or per sample; a mean divides by their sum.
+        mask: boolean, or integers of 0 and 1; False takes no part.
+        denominator: replaces the count that a mean divides by.
+
+    Returns:
+        One number; with reduction="none" the values.
+
+    Reference:
+        Amid, Warmuth, Anil, Koren, "Robust Bi-Tempered Logistic Loss Based on Bregman Divergences", NeurIPS 2019,
+        https://arxiv.org/abs/1906.03361
+    """
+
+def bpr(
+    positive: Tensor,
+    negatives: Tensor,
+    accidental: Tensor | None = None,
+    log_q: Tensor | None = None,
+    *,
+    reduction: Literal["mean", "sum", "none"] = "mean",
+    empty: Literal["zero", "nan", "raise"] = "zero",
+    validate: bool | None = None,
+    weight: Tensor | None = None,
+    mask: Tensor | None = None,
+    denominator: float | Tensor | None = None,
+) -> Tensor:
+    r"""Bayesian personalised ranking: the positive beats each drawn negative.
+
+    .. math:: \ell = -\frac{1}{M} \sum_j \log \sigma(s^+ - s^-_j)
+
+    For recommenders that learn from clicks, where what was not clicked is only less liked. Each negative counts
+    alike; where most are easy, self-adversarial or sampled-softmax look at the hard ones.
+
+    Args:
+        positive, negatives, accidental, log_q: of the signature negatives.
+        reduction: "mean", "sum" or "none".
+        empty: what a reduction over nothing gives: "zero", "nan" or "raise".
+        validate: look at the numbers of the inputs too; None does so on the CPU.
+        weight: >= 0, one number per value or per sample; a mean divides by their sum.
+        mask: boolean, or integers of 0 and 1; False takes no part.
+        denominator: replaces the count that a mean divides by.
+
+    Returns:
+        One number; with reduction="none" the values.
+
+    Reference:
+        Rendle, Freudenthaler, Gantner, Schmidt-Thieme, "BPR: Bayesian Personalized Ranking from Implicit Feedback", UAI
+        2009, https://arxiv.org/abs/1205.2618
+    """
+
+def bradley_terry(
+    chosen: Tensor,
+    rejected: Tensor,
+    reference_chosen: Tensor | None = None,
+    reference_rejected: Tensor | None = None,
+    chosen_lengths: Tensor | None = None,
+    rejected_lengths: Tensor | None = None,
+    *,
+    margin: float = 0.0,
+    center: float = 0.0,
+    reduction: Literal["mean", "sum", "none"] = "mean",
+    empty: Literal["zero", "nan", "raise"] = "zero",
+    validate: bool | None = None,
+    weight: Tensor | None = None,
+    mask: Tensor | None = None,
+    denominator: float | Tensor | None = None,
+) -> Tensor:
+    r"""Negative log-likelihood of the Bradley-Terry model: the chosen answer wins by the difference of the rewards.
+
+    .. math:: \ell = -\log \sigma(r_w - r_l - m) + c \, (r_w + r_l)^2
+
+    For reward models, and for any score that is learned from comparisons. Only differences count, so rewards are
+    known up to a constant; center keeps them near 0.
+
+    Args:
+        chosen, rejected, reference_chosen, reference_rejected, chosen_lengths, rejected_lengths: of the signature
+            preference.
+        margin: by how much the better must lead. Legal: [0, inf).
+        center: weight of the squared sum of the two rewards. Legal: [0, inf).
+        reduction: "mean", "sum" or "none".
+        empty: what a reduction over nothing gives: "zero", "nan" or "raise".
+        validate: look at the numbers of the inputs too; None does so on the CPU.
+        weight: >= 0, one number per value or per sample; a mean divides by their sum.
+        mask: boolean, or integers of 0 and 1; False takes no part.
+        denominator: replaces the count that a mean divides by.
+
+    Returns:
+        One number; with reduction="none" the values.
+
+    Reference:
+        Bradley, Terry, "Rank Analysis of Incomplete Block Designs: I. The Method of Paired Comparisons", Biometrika
+        1952, https://doi.org/10.2307/2334029
+    """
+
+def brier(
+    logits: Tensor,
+    targets: Tensor,
+    *,
+    class_weight: Floats | None = None,
+    ignore_index: int = -100,
+    reduction: Literal["mean", "sum", "none"] = "mean",
+    empty: Literal["zero", "nan", "raise"] = "zero",
+    validate: bool | None = None,
+    weight: Tensor | None = None,
+    mask: Tensor | None = None,
+    denominator: float | Tensor | None = None,
+) -> Tensor:
+    r"""Brier score: squared distance between the predicted probabilities and the label.
+
+    .. math:: \ell = \sum_c (p_c - q_c)^2, \quad p = \operatorname{softmax}(z)
+
+    For calibrated probabilities, and for wrong labels, as it is proper and bounded. On a surely wrong row the
+    gradient fades with the probability of the label, so training starts more slowly than with cross-entropy. For
+    two classes it is twice what scikit-learn's brier_score_loss gives by default.
+
+    Args:
+        logits, targets: of the signature multiclass.
+        class_weight: how many times a label of each class counts; none counts all alike. A mean over labels divides by
+            their weights, one over probabilities by their number, as in torch. Legal: [0, inf).
+        ignore_index: label that takes no part in value, gradient or mean; of labels only, probabilities have none.
+        reduction: "mean", "sum" or "none".
+        empty: what a reduction over nothing gives: "zero", "nan" or "raise".
+        validate: look at the numbers of the inputs too; None does so on the CPU.
+        weight: >= 0, one number per value or per sample; a mean divides by their sum.
+        mask: boolean, or integers of 0 and 1; False takes no part.
+        denominator: replaces the count that a mean divides by.
+
+    Returns:
+        One number; with reduction="none" the values.
+
+    Reference:
+        Brier, "Verification of Forecasts Expressed in Terms of Probability", Monthly Weather Review 1950,
+        https://doi.org/10.1175/1520-0493(1950)078<0001:VOFEIT>2.0.CO;2
+    """
+
+def center(
+    embeddings: Tensor,
+    labels: Tensor,
+    *,
+    classes: int | None = None,
+    dim: int | None = None,
+    reduction: Literal["mean", "sum", "none"] = "mean",
+    empty: Literal["zero", "nan", "raise"] = "zero",
+    validate: bool | None = None,
+    weight: Tensor | None = None,
+    mask: Tensor | None = None,
+    denominator: float | Tensor | None = None,
+) -> NoReturn:
+    r"""Half the squared distance of an embedding to the learned centre of its class.
+
+    .. math:: \ell = \tfrac12 \lVert x - c_y \rVert^2
+
+    Beside a loss that keeps classes apart, such as linear-cross-entropy + 0.01*center: alone it is 0 where all
+    embeddings and centres are one point. The centres need a faster rate than the model, 0.5 in the paper: in a run
+    recipe.loss_lr, elsewhere losszoo.parameter_groups. The authors move a centre by the mean over the rows of its
+    class plus one; here it follows its gradient, as every parameter.
+
+    Args:
+        embeddings, labels: of the signature embedding.
+        classes: number of classes; none takes it from the data of a run.
+        dim: D, width of the embeddings; none takes it from the model of a run.
+        reduction: "mean", "sum" or "none".
+        empty: what a reduction over nothing gives: "zero", "nan" or "raise".
+        validate: look at the numbers of the inputs too; None does so on the CPU.
+        weight: >= 0, one number per value or per sample; a mean divides by their sum.
+        mask: boolean, or integers of 0 and 1; False takes no part.
+        denominator: replaces the count that a mean divides by.
+
+    Returns:
+        One number; with reduction="none" the values.
+
+    Reference:
+        Wen, Zhang, Li, Qiao, "A Discriminative Feature Learning Approach for Deep Face Recognition", ECCV 2016,
+        https://doi.org/10.1007/978-3-319-46478-7_31
+    """
+
+def charbonnier(
+    predictions: Tensor,
+    targets: Tensor,
+    *,
+    delta: float = 1.0,
+    reduction: Literal["mean", "sum", "none"] = "mean",
+    empty: Literal["zero", "nan", "raise"] = "zero",
+    validate: bool | None = None,
+    weight: Tensor | None = None,
+    mask: Tensor | None = None,
+    denominator: float | Tensor | None = None,
+) -> Tensor:
+    r"""Pseudo-Huber loss: squared near 0 and linear far away, smooth in between.
+
+    .. math:: \ell = \delta^2 \Bigl(\sqrt{1 + (e / \delta)^2} - 1\Bigr), \quad e = p - t
+
+    For outliers, with an optimiser that uses curvature; in image restoration, for sharper results than the squared
+    error. Near 0 it is $e^2 / 2$, far away $\delta |e|$. Others write $\sqrt{e^2 + \epsilon^2}$: with $\delta =
+    \epsilon$ that is this divided by delta, plus epsilon.
+
+    Args:
+        predictions, targets: of the signature regression.
+        delta: error at which the loss bends, in the unit of the target. Legal: (0, inf).
+        reduction: "mean", "sum" or "none".
+        empty: what a reduction over nothing gives: "zero", "nan" or "raise".
+        validate: look at the numbers of the inputs too; None does so on the CPU.
+        weight: >= 0, one number per value or per sample; a mean divides by their sum.
+        mask: boolean, or integers of 0 and 1; False takes no part.
+        denominator: replaces the count that a mean divides by.
+
+    Returns:
+        One number; with reduction="none" the values.
+
+    Reference:
+        Charbonnier, Blanc-Feraud, Aubert, Barlaud, "Deterministic edge-preserving regularization in computed imaging",
+        IEEE Transactions on Image Processing 1997, https://doi.org/10.1109/83.551699
+    """
+
+def circle(
+    embeddings: Tensor,
+    labels: Tensor,
+    *,
+    margin: float = 0.4,
+    gamma: float = 80.0,
+    similarity: Literal["euclidean", "squared-euclidean", "cosine", "dot"] = "cosine",
+    reduction: Literal["mean", "sum", "none"] = "mean",
+    empty: Literal["zero", "nan", "raise"] = "zero",
+    validate: bool | None = None,
+    streaming: Streaming | None = None,
+    relation: Callable[..., Any] | None = None,
+    weight: Tensor | None = None,
+    mask: Tensor | None = None,
+    denominator: float | Tensor | None = None,
+) -> Tensor:
+    r"""Similarities with a pace of their own: what is far from its optimum is pulled most.
+
+    .. math:: \ell_i = \log\Bigl(1 + \sum_n e^{\gamma [s_{in} + m]_+ (s_{in} - m)} \sum_p e^{\gamma [1 + m -
+        s_{ip}]_+ (1 - m - s_{ip})}\Bigr)
+
+    For retrieval and faces. The two factors in brackets are weights: as in the paper they have no gradient of their
+    own, so the gradient is not the derivative of the value, and a gradient check must fail. Made for cosines, of
+    which 1 is the optimum of positives and 0 that of negatives. The authors take a margin of 0.25 and a gamma of
+    256 for faces, 128 for persons.
+
+    Args:
+        embeddings, labels: of the signature embedding.
+        margin: m, how far from their optima similarities are let be. Legal: (0, 1).
+        gamma: what the similarities are multiplied by. Legal: (0, inf).
+        similarity: s, of two rows; the optima are those of cosines.
+        reduction: "mean", "sum" or "none".
+        empty: what a reduction over nothing gives: "zero", "nan" or "raise".
+        validate: look at the numbers of the inputs too; None does so on the CPU.
+        streaming: how the pairs are worked through.
+        relation: who is positive to whom, instead of equal labels.
+        weight: >= 0, one number per value or per sample; a mean divides by their sum.
+        mask: boolean, or integers of 0 and 1; False takes no part.
+        denominator: replaces the count that a mean divides by.
+
+    Returns:
+        One number; with reduction="none" the values.
+
+    Reference:
+        Sun, Cheng, Zhang, Zhang, Zheng, Wang, Wei, "Circle Loss: A Unified Perspective of Pair Similarity
+        Optimization", CVPR 2020, https://arxiv.org/abs/2002.10857
+    """
+
+def cldice(
+    logits: Tensor,
+    targets: Tensor,
+    *,
+    iterations: int = 3,
+    smooth: float = 1.0,
+    class_weight: Floats | None = None,
+    ignore_index: int = -100,
+    reduction: Literal["mean", "sum", "none"] = "mean",
+    empty: Literal["zero", "nan", "raise"] = "zero",
+    validate: bool | None = None,
+    weight: Tensor | None = None,
+    mask: Tensor | None = None,
+    denominator: float | Tensor | None = None,
+) -> Tensor:
+    r"""Centreline Dice: whether the skeleton of each region lies within the other, so that thin lines stay connected.
+
+    .. math:: \ell = 1 - \frac{2 \, T_p T_s}{T_p + T_s}, \quad T_p = \frac{\sum_i s(p)_i t_i + s}{\sum_i s(p)_i +
+        s}, \; T_s = \frac{\sum_i s(t)_i p_i + s}{\sum_i s(t)_i + s}
+
+    For vessels, roads and nerves, beside dice: a gap of one pixel costs Dice nothing and this one a lot. The soft
+    skeleton is made by repeated erosion and opening; iterations is at least half the width of the thickest line. It
+    takes logits: MONAI's takes activated maps, and is silently wrong on logits.
+
+    Args:
+        logits, targets: of the signature segmentation.
+        iterations: of the skeleton. Legal: [1, inf).
+        smooth: s, pixels added. Legal: (0, inf).
+        class_weight: how many times the maps of each class (channel) count; none counts all alike. A mean divides by
+            the weights. Legal: [0, inf).
+        ignore_index: label whose pixels take no part in value, gradient or mean; of labels only, maps have none.
+        reduction: "mean", "sum" or "none".
+        empty: what a reduction over nothing gives: "zero", "nan" or "raise".
+        validate: look at the numbers of the inputs too; None does so on the CPU.
+        weight: >= 0, one number per value or per sample; a mean divides by their sum.
+        mask: boolean, or integers of 0 and 1; False takes no part.
+        denominator: replaces the count that a mean divides by.
+
+    Returns:
+        One number; with reduction="none" the values.
+
+    Reference:
+        Shit, Paetzold, Sekuboyina, Ezhov, Unger, Zhylka, Pluim, Bauer, Menze, "clDice - a Novel Topology-Preserving
+        Loss Function for Tubular Structure Segmentation", CVPR 2021, https://arxiv.org/abs/2003.07311
+    """
+
+def clip(
+    queries: Tensor,
+    keys: Tensor,
+    *,
+    similarity: Literal["euclidean", "squared-euclidean", "cosine", "dot"] = "cosine",
+    temperature: float = 0.07,
+    learned_temperature: bool = True,
+    symmetric: bool = True,
+    reduction: Literal["mean", "sum", "none"] = "mean",
+    empty: Literal["zero", "nan", "raise"] = "zero",
+    validate: bool | None = None,
+    streaming: Streaming | None = None,
+    relation: Callable[..., Any] | None = None,
+    weight: Tensor | None = None,
+    mask: Tensor | None = None,
+    denominator: float | Tensor | None = None,
+) -> Tensor:
+    r"""Cross-entropy of the right text of each image and of the right image of each text, with a learned scale: CLIP.
+
+    .. math:: \ell_i = -\tfrac12 \log \frac{e^{t s_{ii}}}{\sum_j e^{t s_{ij}}} - \tfrac12 \log \frac{e^{t
+        s_{ii}}}{\sum_j e^{t s_{ji}}}, \quad t = 1/\tau \le 100
+
+    For pairs of two kinds, such as image and text. It is info-nce in both directions, and its temperature is
+    learned: the parameter log_temperature starts at the logarithm of 0.07, a scale of 14.3, and is held at 0.01
+    from below, as an unbounded scale diverges. Give the optimiser its parameters() too, without weight decay.
+
+    Args:
+        queries, keys: of the signature views.
+        similarity: s, of a query to a key; a distance is its negative.
+        temperature: what the similarities are divided by, at the start where it is learned; 1 over the scale. Legal:
+            (0, inf).
+        learned_temperature: whether the temperature is learned. Legal: true|false.
+        symmetric: mean of queries to keys, and of keys to queries. Legal: true|false.
+        reduction: "mean", "sum" or "none".
+        empty: what a reduction over nothing gives: "zero", "nan" or "raise".
+        validate: look at the numbers of the inputs too; None does so on the CPU.
+        streaming: how the pairs are worked through.
+        relation: who is positive to whom, instead of equal labels.
+        weight: >= 0, one number per value or per sample; a mean divides by their sum.
+        mask: boolean, or integers of 0 and 1; False takes no part.
+        denominator: replaces the count that a mean divides by.
+
+    Returns:
+        One number; with reduction="none" the values.
+
+    Reference:
+        Radford, Kim, Hallacy, Ramesh, Goh, Agarwal, Sastry, Askell, Mishkin, Clark, Krueger, Sutskever, "Learning
+        Transferable Visual Models From Natural Language Supervision", ICML 2021, https://arxiv.org/abs/2103.00020
+    """
+
+def confidence_penalty(
+    logits: Tensor,
+    targets: Tensor,
+    *,
+    beta: float = 0.1,
+    class_weight: Floats | None = None,
+    ignore_index: int = -100,
+    reduction: Literal["mean", "sum", "none"] = "mean",
+    empty: Literal["zero", "nan", "raise"] = "zero",
+    validate: bool | None = None,
+    weight: Tensor | None = None,
+    mask: Tensor | None = None,
+    denominator: float | Tensor | None = None,
+) -> Tensor:
+    r"""Cross-entropy minus a share of the entropy of the prediction: being sure costs something.
+
+    .. math:: \ell = -\log p_y + \beta \sum_c p_c \log p_c, \quad p = \operatorname{softmax}(z)
+
+    For overconfident models. Label smoothing pulls all classes towards each other, this one only the sure rows. It
+    may be negative, down to about -beta log C.
+
+    Args:
+        logits, targets: of the signature multiclass.
+        beta: weight of the entropy; 0 is cross-entropy. Legal: [0, inf).
+        class_weight: how many times a label of each class counts; none counts all alike. A mean over labels divides by
+            their weights, one over probabilities by their number, as in torch. Legal: [0, inf).
+        ignore_index: label that takes no part in value, gradient or mean; of labels only, probabilities have none.
+        reduction: "mean", "sum" or "none".
+        empty: what a reduction over nothing gives: "zero", "nan" or "raise".
+        validate: look at the numbers of the inputs too; None does so on the CPU.
+        weight: >= 0, one number per value or per sample; a mean divides by their sum.
+        mask: boolean, or integers of 0 and 1; False takes no part.
+        denominator: replaces the count that a mean divides by.
+
+    Returns:
+        One number; with reduction="none" the values.
+
+    Reference:
+        Pereyra, Tucker, Chorowski, Kaiser, Hinton, "Regularizing Neural Networks by Penalizing Confident Output
+        Distributions", ICLR 2017 workshop, https://arxiv.org/abs/1701.06548
+    """
+
 def contrastive(
     first: Tensor,
     second: Tensor,
     same: Tensor,
     *,
     margin: float = 1.0,
+    similarity: Literal["euclidean", "squared-euclidean", "cosine", "dot"] = "euclidean",
     reduction: Literal["mean", "sum", "none"] = "mean",
     empty: Literal["zero", "nan", "raise"] = "zero",
     validate: bool | None = None,
+    streaming: Streaming | None = None,
+    relation: Callable[..., Any] | None = None,
     weight: Tensor | None = None,
     mask: Tensor | None = None,
     denominator: float | Tensor | None = None,
@@ -106,6 +720,49 @@ def contrastive(
     Args:
         first, second, same: of the signature pair.
         margin: m, the distance from which on a pair that does not belong together costs nothing. Legal: (0, inf).
+        similarity: minus the distance d; that of a cosine is one minus it, of a dot product minus it.
+        reduction: "mean", "sum" or "none".
+        empty: what a reduction over nothing gives: "zero", "nan" or "raise".
+        validate: look at the numbers of the inputs too; None does so on the CPU.
+        streaming: how the pairs are worked through.
+        relation: who is positive to whom, instead of equal labels.
+        weight: >= 0, one number per value or per sample; a mean divides by their sum.
+        mask: boolean, or integers of 0 and 1; False takes no part.
+        denominator: replaces the count that a mean divides by.
+
+    Returns:
+        One number; with reduction="none" the values.
+
+    Reference:
+        Hadsell, Chopra, LeCun, "Dimensionality Reduction by Learning an Invariant Mapping", CVPR 2006,
+        https://doi.org/10.1109/CVPR.2006.100
+    """
+
+def cosent(
+    first: Tensor,
+    second: Tensor,
+    same: Tensor,
+    *,
+    scale: float = 20.0,
+    reduction: Literal["mean", "sum", "none"] = "mean",
+    empty: Literal["zero", "nan", "raise"] = "zero",
+    validate: bool | None = None,
+    weight: Tensor | None = None,
+    mask: Tensor | None = None,
+    denominator: float | Tensor | None = None,
+) -> Tensor:
+    r"""Cosines in the order of their grades: each pair of a higher grade above each of a lower one.
+
+    .. math:: \ell = \log\Bigl(1 + \sum_{y_i > y_j} e^{\lambda (c_j - c_i)}\Bigr), \quad c_i = \cos(a_i, b_i)
+
+    For graded similarities, such as those of sentences, where the order is known and the cosine itself is not.
+    Grades lie in [0, 1]: divide stars of five by five. Two pairs of one grade say nothing to each other. The sum
+    over all pairs of pairs is read off a running sum in the order of the grades, so time grows with N log N and
+    memory with N; in sentence-transformers, where it comes from, with the square of N.
+
+    Args:
+        first, second, same: of the signature pair.
+        scale: what the cosines are multiplied by; 1 over a temperature. Legal: (0, inf).
         reduction: "mean", "sum" or "none".
         empty: what a reduction over nothing gives: "zero", "nan" or "raise".
         validate: look at the numbers of the inputs too; None does so on the CPU.
@@ -117,8 +774,129 @@ def contrastive(
         One number; with reduction="none" the values.
 
     Reference:
-        Hadsell, Chopra, LeCun, "Dimensionality Reduction by Learning an Invariant Mapping", CVPR 2006,
-        https://doi.org/10.1109/CVPR.2006.100
+        Su, "CoSENT: A More Efficient Sentence Vector Scheme than Sentence-BERT", 2022, https://kexue.fm/archives/8847
+    """
+
+def cosface(
+    embeddings: Tensor,
+    labels: Tensor,
+    *,
+    scale: float = 64.0,
+    margin: float = 0.35,
+    classes: int | None = None,
+    dim: int | None = None,
+    reduction: Literal["mean", "sum", "none"] = "mean",
+    empty: Literal["zero", "nan", "raise"] = "zero",
+    validate: bool | None = None,
+    weight: Tensor | None = None,
+    mask: Tensor | None = None,
+    denominator: float | Tensor | None = None,
+) -> NoReturn:
+    r"""Softmax of cosines to learned class rows, with a margin taken off the cosine of the own class.
+
+    .. math:: \ell = -\log \frac{e^{s (\cos\theta_y - m)}}{e^{s (\cos\theta_y - m)} + \sum_{c \ne y} e^{s
+        \cos\theta_c}}
+
+    As arcface, and easier to train: the margin needs no angle, and falls at every angle alike. The pull fades near
+    an angle of 0 and of $\pi$, where a cosine is flat. It holds the learned rows: give the optimiser its
+    parameters() too, in a run with recipe.loss_lr a rate of their own.
+
+    Args:
+        embeddings, labels: of the signature embedding.
+        scale: s, of the cosines; the larger, the harder the softmax. Legal: (0, inf).
+        margin: m, taken off the cosine of the own class. Legal: [0, 2].
+        classes: number of classes; none takes it from the data of a run.
+        dim: D, width of the embeddings; none takes it from the model of a run.
+        reduction: "mean", "sum" or "none".
+        empty: what a reduction over nothing gives: "zero", "nan" or "raise".
+        validate: look at the numbers of the inputs too; None does so on the CPU.
+        weight: >= 0, one number per value or per sample; a mean divides by their sum.
+        mask: boolean, or integers of 0 and 1; False takes no part.
+        denominator: replaces the count that a mean divides by.
+
+    Returns:
+        One number; with reduction="none" the values.
+
+    Reference:
+        Wang, Wang, Zhou, Ji, Gong, Zhou, Li, Liu, "CosFace: Large Margin Cosine Loss for Deep Face Recognition", CVPR
+        2018, https://arxiv.org/abs/1801.09414
+    """
+
+def cosine_distance(
+    predictions: Tensor,
+    targets: Tensor,
+    *,
+    reduction: Literal["mean", "sum", "none"] = "mean",
+    empty: Literal["zero", "nan", "raise"] = "zero",
+    validate: bool | None = None,
+    weight: Tensor | None = None,
+    mask: Tensor | None = None,
+    denominator: float | Tensor | None = None,
+) -> Tensor:
+    r"""One minus the cosine of the angle between prediction and target, over the last dimension.
+
+    .. math:: \ell = 1 - \frac{\langle p, t \rangle}{\lVert p \rVert \, \lVert t \rVert}
+
+    For targets of which only the direction counts: embeddings of a teacher, normals, word vectors. A zero row has
+    no direction: it costs 1, and its gradient is 0, as is that of the exactly opposite direction. The value is half
+    the squared distance of the two directions, which keeps its digits where 1 minus a cosine cancels.
+
+    Args:
+        predictions, targets: of the signature vectors.
+        reduction: "mean", "sum" or "none".
+        empty: what a reduction over nothing gives: "zero", "nan" or "raise".
+        validate: look at the numbers of the inputs too; None does so on the CPU.
+        weight: >= 0, one number per value or per sample; a mean divides by their sum.
+        mask: boolean, or integers of 0 and 1; False takes no part.
+        denominator: replaces the count that a mean divides by.
+
+    Returns:
+        One number; with reduction="none" the values.
+
+    Reference:
+        Barz, Denzler, "Deep Learning on Small Datasets without Pre-Training using Cosine Loss", WACV 2020,
+        https://arxiv.org/abs/1901.09054
+    """
+
+def cosine_embedding(
+    first: Tensor,
+    second: Tensor,
+    same: Tensor,
+    *,
+    margin: float = 0.0,
+    reduction: Literal["mean", "sum", "none"] = "mean",
+    empty: Literal["zero", "nan", "raise"] = "zero",
+    validate: bool | None = None,
+    weight: Tensor | None = None,
+    mask: Tensor | None = None,
+    denominator: float | Tensor | None = None,
+) -> Tensor:
+    r"""One minus the cosine of a positive pair, hinge of the cosine of a negative pair.
+
+    .. math:: \ell = y \, (1 - \cos(a, b)) + (1 - y) \max(0, \cos(a, b) - m)
+
+    For siamese training with labels of pairs only, where the length of an embedding says nothing. It is called as
+    in torch.nn: loss(first, second, target) with a target of 1 or -1. A zero row has a cosine of 0 to everything,
+    and no direction to move to, so its gradient is 0. One minus the cosine of two rows that are nearly parallel is
+    half the squared distance of their directions, which keeps its digits: torch 2.13 gives 0 in float32 for two
+    rows that are an angle of 1e-4 apart, instead of 5.0e-9.
+
+    Args:
+        first, second, same: of the signature pair.
+        margin: m, the cosine up to which a pair that does not belong together costs nothing. Legal: [-1, 1].
+        reduction: "mean", "sum" or "none".
+        empty: what a reduction over nothing gives: "zero", "nan" or "raise".
+        validate: look at the numbers of the inputs too; None does so on the CPU.
+        weight: >= 0, one number per value or per sample; a mean divides by their sum.
+        mask: boolean, or integers of 0 and 1; False takes no part.
+        denominator: replaces the count that a mean divides by.
+
+    Returns:
+        One number; with reduction="none" the values.
+
+    Reference:
+        Chopra, Hadsell, LeCun, "Learning a Similarity Metric Discriminatively, with Application to Face Verification",
+        CVPR 2005, https://doi.org/10.1109/CVPR.2005.202
     """
 
 def cross_entropy(
@@ -207,6 +985,97 @@ def custom_mse(
         Development 2022, https://doi.org/10.5194/gmd-15-5481-2022
     """
 
+def dcl(
+    queries: Tensor,
+    keys: Tensor,
+    *,
+    similarity: Literal["euclidean", "squared-euclidean", "cosine", "dot"] = "cosine",
+    temperature: float = 0.1,
+    reduction: Literal["mean", "sum", "none"] = "mean",
+    empty: Literal["zero", "nan", "raise"] = "zero",
+    validate: bool | None = None,
+    streaming: Streaming | None = None,
+    relation: Callable[..., Any] | None = None,
+    weight: Tensor | None = None,
+    mask: Tensor | None = None,
+    denominator: float | Tensor | None = None,
+) -> Tensor:
+    r"""NT-Xent without the positive in the denominator: it pulls as hard when the other view is near already.
+
+    .. math:: \ell_i = -\tfrac12 \sum_{a \in \{q_i, k_i\}} \log \frac{e^{s_{q_i k_i}/\tau}}{\sum_{b \notin \{q_i,
+        k_i\}} e^{s_{ab}/\tau}}
+
+    For self-supervised training with small batches, where the pull of nt-xent fades as soon as the positive is
+    nearer than the few negatives. It has no lower bound: a cosine of 1 to the positive and -1 to all negatives
+    gives -2 / tau + log(2N - 2). A batch of one row has no negatives, and does not count; lightly 1.6 gives
+    -infinity.
+
+    Args:
+        queries, keys: of the signature views.
+        similarity: s, of two rows; a distance is its negative.
+        temperature: what the similarities are divided by: the lower, the more the hard negatives count. Legal: (0,
+            inf).
+        reduction: "mean", "sum" or "none".
+        empty: what a reduction over nothing gives: "zero", "nan" or "raise".
+        validate: look at the numbers of the inputs too; None does so on the CPU.
+        streaming: how the pairs are worked through.
+        relation: who is positive to whom, instead of equal labels.
+        weight: >= 0, one number per value or per sample; a mean divides by their sum.
+        mask: boolean, or integers of 0 and 1; False takes no part.
+        denominator: replaces the count that a mean divides by.
+
+    Returns:
+        One number; with reduction="none" the values.
+
+    Reference:
+        Yeh, Hong, Hsu, Liu, Chen, LeCun, "Decoupled Contrastive Learning", ECCV 2022, https://arxiv.org/abs/2110.06848
+    """
+
+def decoupled_kd(
+    student: Tensor,
+    teacher: Tensor,
+    labels: Tensor | None = None,
+    *,
+    alpha: float = 1.0,
+    beta: float = 8.0,
+    temperature: float = 4.0,
+    reduction: Literal["mean", "sum", "none"] = "mean",
+    empty: Literal["zero", "nan", "raise"] = "zero",
+    validate: bool | None = None,
+    weight: Tensor | None = None,
+    mask: Tensor | None = None,
+    denominator: float | Tensor | None = None,
+) -> Tensor:
+    r"""Distillation in two parts with a weight each: how sure of the own class, and the shares of the other classes.
+
+    .. math:: \ell = T^2 \bigl[\alpha \operatorname{KL}(b^t \Vert b^s) + \beta \operatorname{KL}(\hat q^t \Vert \hat
+        q^s)\bigr]
+
+    b are the two probabilities of the own class and of all others together, $\hat q$ the shares of the others among
+    themselves. In knowledge-distillation the second part has the weight $1 - q_y$: a sure teacher teaches nothing
+    of the others. Here that weight is given. The authors' code masks the own class by subtracting 1000 from its
+    logit, and takes logarithms of probabilities that round to 0; here both parts are made of log-sum-exps. With one
+    class there are no others, and the value is 0.
+
+    Args:
+        student, teacher, labels: of the signature distillation.
+        alpha: of the part of the own class. Legal: [0, inf).
+        beta: of the part of the others. Legal: [0, inf).
+        temperature: T. Legal: (0, inf).
+        reduction: "mean", "sum" or "none".
+        empty: what a reduction over nothing gives: "zero", "nan" or "raise".
+        validate: look at the numbers of the inputs too; None does so on the CPU.
+        weight: >= 0, one number per value or per sample; a mean divides by their sum.
+        mask: boolean, or integers of 0 and 1; False takes no part.
+        denominator: replaces the count that a mean divides by.
+
+    Returns:
+        One number; with reduction="none" the values.
+
+    Reference:
+        Zhao, Cui, Song, Qiu, Liang, "Decoupled Knowledge Distillation", CVPR 2022, https://arxiv.org/abs/2203.08679
+    """
+
 def dice(
     logits: Tensor,
     targets: Tensor,
@@ -265,6 +1134,105 @@ def dice(
         2017, https://arxiv.org/abs/1707.03237
     """
 
+def dino(
+    queries: Tensor,
+    keys: Tensor,
+    *,
+    student_temperature: float = 0.1,
+    teacher_temperature: float = 0.04,
+    momentum: float = 0.9,
+    dim: int | None = None,
+    reduction: Literal["mean", "sum", "none"] = "mean",
+    empty: Literal["zero", "nan", "raise"] = "zero",
+    validate: bool | None = None,
+    weight: Tensor | None = None,
+    mask: Tensor | None = None,
+    denominator: float | Tensor | None = None,
+) -> NoReturn:
+    r"""Cross-entropy of the student's softmax against a sharpened and centred one of a teacher.
+
+    .. math:: \ell_i = -\sum_d t_{id} \log s_{id}, \quad s = \operatorname{softmax}(q / \tau_s), \quad t =
+        \operatorname{softmax}\bigl((k - c) / \tau_t\bigr)
+
+    For self-supervised training with a teacher that is a moving average of the student, and sees the other view:
+    queries are the student's outputs, keys the teacher's, which get no gradient. The centre c keeps one column from
+    winning everywhere, the low temperature keeps all from being alike. The centre moves after each batch in
+    training, $c \leftarrow m c + (1 - m) \bar k$: a batch is judged by the centre of those before it. It is the
+    buffer center, saved and resumed with the loss; in evaluation, without gradients, and under a transform it
+    stays. Both directions are the mean of two calls. With several processes in a loop of your own, give each the
+    teacher's outputs of all of them, or average the buffer.
+
+    Args:
+        queries, keys: of the signature views.
+        student_temperature: of the student's softmax. Legal: (0, inf).
+        teacher_temperature: of the teacher's softmax; the lower, the sharper. Legal: (0, inf).
+        momentum: m, how much of the centre stays in each step. Legal: [0, 1].
+        dim: D, width of the outputs; none takes it from the model of a run, or from the first batch.
+        reduction: "mean", "sum" or "none".
+        empty: what a reduction over nothing gives: "zero", "nan" or "raise".
+        validate: look at the numbers of the inputs too; None does so on the CPU.
+        weight: >= 0, one number per value or per sample; a mean divides by their sum.
+        mask: boolean, or integers of 0 and 1; False takes no part.
+        denominator: replaces the count that a mean divides by.
+
+    Returns:
+        One number; with reduction="none" the values.
+
+    Reference:
+        Caron, Touvron, Misra, Jegou, Mairal, Bojanowski, Joulin, "Emerging Properties in Self-Supervised Vision
+        Transformers", ICCV 2021, https://arxiv.org/abs/2104.14294
+    """
+
+def dpo(
+    chosen: Tensor,
+    rejected: Tensor,
+    reference_chosen: Tensor | None = None,
+    reference_rejected: Tensor | None = None,
+    chosen_lengths: Tensor | None = None,
+    rejected_lengths: Tensor | None = None,
+    *,
+    beta: float = 0.1,
+    label_smoothing: float = 0.0,
+    robust: bool = False,
+    reduction: Literal["mean", "sum", "none"] = "mean",
+    empty: Literal["zero", "nan", "raise"] = "zero",
+    validate: bool | None = None,
+    weight: Tensor | None = None,
+    mask: Tensor | None = None,
+    denominator: float | Tensor | None = None,
+) -> Tensor:
+    r"""Direct preference optimisation: the policy gains on the reference more for the chosen answer.
+
+    .. math:: \ell = -(1 - \epsilon) \log \sigma(\beta \Delta) - \epsilon \log \sigma(-\beta \Delta), \quad \Delta =
+        \log \frac{\pi(y_w)}{\pi_{ref}(y_w)} - \log \frac{\pi(y_l)}{\pi_{ref}(y_l)}
+
+    For language models that learn from comparisons without a reward model. Log-probabilities are sums over the
+    tokens of an answer; with lengths they become means. With robust, the second term is subtracted and all is
+    divided by 1 - 2 epsilon, which makes the loss unbiased where a share epsilon of the comparisons is wrong; it is
+    then unbounded below.
+
+    Args:
+        chosen, rejected, reference_chosen, reference_rejected, chosen_lengths, rejected_lengths: of the signature
+            preference.
+        beta: strength of the reference. Legal: (0, inf).
+        label_smoothing: share of comparisons that are wrong. Legal: [0, 0.5).
+        robust: correct for that share instead of smoothing. Legal: true|false.
+        reduction: "mean", "sum" or "none".
+        empty: what a reduction over nothing gives: "zero", "nan" or "raise".
+        validate: look at the numbers of the inputs too; None does so on the CPU.
+        weight: >= 0, one number per value or per sample; a mean divides by their sum.
+        mask: boolean, or integers of 0 and 1; False takes no part.
+        denominator: replaces the count that a mean divides by.
+
+    Returns:
+        One number; with reduction="none" the values.
+
+    Reference:
+        Rafailov, Sharma, Mitchell, Ermon, Manning, Finn, "Direct Preference Optimization: Your Language Model is
+        Secretly a Reward Model", NeurIPS 2023, https://arxiv.org/abs/2305.18290; robust: Chowdhury, Kini, Natarajan,
+        "Provably Robust DPO: Aligning Language Models with Noisy Feedback", ICML 2024, https://arxiv.org/abs/2403.00409
+    """
+
 def elastic_net(
     parameters: Tensor | Iterable[Tensor],
     *,
@@ -299,6 +1267,52 @@ def elastic_net(
     Reference:
         Zou, Hastie, "Regularization and Variable Selection via the Elastic Net", Journal of the Royal Statistical
         Society B 2005, https://doi.org/10.1111/j.1467-9868.2005.00503.x
+    """
+
+def emd(
+    logits: Tensor,
+    targets: Tensor,
+    *,
+    power: float = 2.0,
+    root: bool = False,
+    class_weight: Floats | None = None,
+    ignore_index: int = -100,
+    reduction: Literal["mean", "sum", "none"] = "mean",
+    empty: Literal["zero", "nan", "raise"] = "zero",
+    validate: bool | None = None,
+    weight: Tensor | None = None,
+    mask: Tensor | None = None,
+    denominator: float | Tensor | None = None,
+) -> Tensor:
+    r"""Distance between the distribution functions of prediction and label: a near class costs less than a far one.
+
+    .. math:: \ell = \sum_k |P_k - Q_k|^r, \quad P_k = \sum_{c \le k} \operatorname{softmax}(z)_c
+
+    For ordered classes: grades, stars, age groups. At r = 2 it is the ranked probability score, which is proper; at
+    1 the least work to move one distribution into the other, in steps between classes. With root the mean over the
+    classes is taken and then the r-th root, as in NIMA. It is bounded, so the gradient fades on a surely wrong row.
+
+    Args:
+        logits, targets: of the signature multiclass.
+        power: r. Legal: [1, inf).
+        root: NIMA's form. Legal: true|false.
+        class_weight: how many times a label of each class counts; none counts all alike. A mean over labels divides by
+            their weights, one over probabilities by their number, as in torch. Legal: [0, inf).
+        ignore_index: label that takes no part in value, gradient or mean; of labels only, probabilities have none.
+        reduction: "mean", "sum" or "none".
+        empty: what a reduction over nothing gives: "zero", "nan" or "raise".
+        validate: look at the numbers of the inputs too; None does so on the CPU.
+        weight: >= 0, one number per value or per sample; a mean divides by their sum.
+        mask: boolean, or integers of 0 and 1; False takes no part.
+        denominator: replaces the count that a mean divides by.
+
+    Returns:
+        One number; with reduction="none" the values.
+
+    Reference:
+        Hou, Yu, Samaras, "Squared Earth Mover's Distance-based Loss for Training Deep Neural Networks", 2016,
+        https://arxiv.org/abs/1611.05916; Talebi, Milanfar, "NIMA: Neural Image Assessment", IEEE Transactions on Image
+        Processing 2018, https://arxiv.org/abs/1709.05424
     """
 
 def entmax(
@@ -345,6 +1359,92 @@ def entmax(
         Peters, Niculae, Martins, "Sparse Sequence-to-Sequence Models", ACL 2019, https://arxiv.org/abs/1905.05702
     """
 
+def epsilon_insensitive(
+    predictions: Tensor,
+    targets: Tensor,
+    *,
+    epsilon: float = 0.1,
+    power: int = 1,
+    reduction: Literal["mean", "sum", "none"] = "mean",
+    empty: Literal["zero", "nan", "raise"] = "zero",
+    validate: bool | None = None,
+    weight: Tensor | None = None,
+    mask: Tensor | None = None,
+    denominator: float | Tensor | None = None,
+) -> Tensor:
+    r"""Loss of support vector regression: errors up to epsilon cost nothing.
+
+    .. math:: \ell = \max(0, |p - t| - \epsilon)^k
+
+    For targets that are known up to a tolerance. Within it there is no gradient, so predictions stay where they
+    are.
+
+    Args:
+        predictions, targets: of the signature regression.
+        epsilon: tolerance, in the unit of the target. Legal: [0, inf).
+        power: k; 1 predicts a median, 2 a mean. Legal: [1, 2].
+        reduction: "mean", "sum" or "none".
+        empty: what a reduction over nothing gives: "zero", "nan" or "raise".
+        validate: look at the numbers of the inputs too; None does so on the CPU.
+        weight: >= 0, one number per value or per sample; a mean divides by their sum.
+        mask: boolean, or integers of 0 and 1; False takes no part.
+        denominator: replaces the count that a mean divides by.
+
+    Returns:
+        One number; with reduction="none" the values.
+
+    Reference:
+        Drucker, Burges, Kaufman, Smola, Vapnik, "Support Vector Regression Machines", NIPS 1996
+    """
+
+def evidential(
+    logits: Tensor,
+    targets: Tensor,
+    *,
+    form: Literal["mse", "log", "digamma"] = "mse",
+    kl_weight: float = 0.1,
+    class_weight: Floats | None = None,
+    ignore_index: int = -100,
+    reduction: Literal["mean", "sum", "none"] = "mean",
+    empty: Literal["zero", "nan", "raise"] = "zero",
+    validate: bool | None = None,
+    weight: Tensor | None = None,
+    mask: Tensor | None = None,
+    denominator: float | Tensor | None = None,
+) -> Tensor:
+    r"""Evidence for each class, and doubt where there is none: a Dirichlet distribution over the probabilities.
+
+    .. math:: \ell = \sum_c (q_c - \alpha_c / S)^2 + \frac{\alpha_c (S - \alpha_c)}{S^2 (S + 1)} + \lambda \,
+        KL(\operatorname{Dir}(\tilde \alpha) \,\|\, \operatorname{Dir}(1)), \quad \alpha = 1 +
+        \operatorname{softplus}(z), \; S = \sum_c \alpha_c, \; \tilde \alpha = q + (1 - q) \alpha
+
+    For a model that says how sure it is in one pass: C / S is its doubt. The squared form is above; with form="log"
+    the first part is $\sum_c q_c (\log S - \log \alpha_c)$, with "digamma" the same of $\psi$. The divergence takes
+    evidence from wrong classes; raise its weight slowly from 0, or all evidence goes. Predictions are those of the
+    logits, in the same order as the evidence.
+
+    Args:
+        logits, targets: of the signature multiclass.
+        form: of the first part.
+        kl_weight: lambda. Legal: [0, inf).
+        class_weight: how many times a label of each class counts; none counts all alike. A mean over labels divides by
+            their weights, one over probabilities by their number, as in torch. Legal: [0, inf).
+        ignore_index: label that takes no part in value, gradient or mean; of labels only, probabilities have none.
+        reduction: "mean", "sum" or "none".
+        empty: what a reduction over nothing gives: "zero", "nan" or "raise".
+        validate: look at the numbers of the inputs too; None does so on the CPU.
+        weight: >= 0, one number per value or per sample; a mean divides by their sum.
+        mask: boolean, or integers of 0 and 1; False takes no part.
+        denominator: replaces the count that a mean divides by.
+
+    Returns:
+        One number; with reduction="none" the values.
+
+    Reference:
+        Sensoy, Kaplan, Kandemir, "Evidential Deep Learning to Quantify Classification Uncertainty", NeurIPS 2018,
+        https://arxiv.org/abs/1806.01768
+    """
+
 def focal(
     predictions: Tensor,
     targets: Tensor,
@@ -384,6 +1484,138 @@ def focal(
     Reference:
         Lin, Goyal, Girshick, He, Dollar, "Focal Loss for Dense Object Detection", ICCV 2017,
         https://arxiv.org/abs/1708.02002
+    """
+
+def forward_correction(
+    logits: Tensor,
+    targets: Tensor,
+    *,
+    noise: float = 0.1,
+    matrix: Floats | None = None,
+    class_weight: Floats | None = None,
+    ignore_index: int = -100,
+    reduction: Literal["mean", "sum", "none"] = "mean",
+    empty: Literal["zero", "nan", "raise"] = "zero",
+    validate: bool | None = None,
+    weight: Tensor | None = None,
+    mask: Tensor | None = None,
+    denominator: float | Tensor | None = None,
+) -> Tensor:
+    r"""Cross-entropy of the labels as they were recorded, of which it is known how often each class becomes another.
+
+    .. math:: \ell = -\log \sum_c T_{cy} \, p_c, \quad p = \operatorname{softmax}(z)
+
+    For wrong labels with a known confusion: the softmax then learns the true classes. Without a matrix a share
+    noise of the labels of each class is wrong, spread evenly over the others.
+
+    Args:
+        logits, targets: of the signature multiclass.
+        noise: share of the labels that are wrong. Legal: [0, 1).
+        matrix: T, (C, C), or its rows one after the other: in row c the probabilities of each label where c is true. It
+            takes the place of noise. Legal: [0, 1].
+        class_weight: how many times a label of each class counts; none counts all alike. A mean over labels divides by
+            their weights, one over probabilities by their number, as in torch. Legal: [0, inf).
+        ignore_index: label that takes no part in value, gradient or mean; of labels only, probabilities have none.
+        reduction: "mean", "sum" or "none".
+        empty: what a reduction over nothing gives: "zero", "nan" or "raise".
+        validate: look at the numbers of the inputs too; None does so on the CPU.
+        weight: >= 0, one number per value or per sample; a mean divides by their sum.
+        mask: boolean, or integers of 0 and 1; False takes no part.
+        denominator: replaces the count that a mean divides by.
+
+    Returns:
+        One number; with reduction="none" the values.
+
+    Reference:
+        Patrini, Rozza, Menon, Nock, Qu, "Making Deep Neural Networks Robust to Label Noise: A Loss Correction
+        Approach", CVPR 2017, https://arxiv.org/abs/1609.03683
+    """
+
+def generalized_cross_entropy(
+    logits: Tensor,
+    targets: Tensor,
+    *,
+    q: float = 0.7,
+    class_weight: Floats | None = None,
+    ignore_index: int = -100,
+    reduction: Literal["mean", "sum", "none"] = "mean",
+    empty: Literal["zero", "nan", "raise"] = "zero",
+    validate: bool | None = None,
+    weight: Tensor | None = None,
+    mask: Tensor | None = None,
+    denominator: float | Tensor | None = None,
+) -> Tensor:
+    r"""Between cross-entropy and the absolute error: a label that looks wrong counts less.
+
+    .. math:: \ell = \frac{1 - p_y^q}{q}, \quad p = \operatorname{softmax}(z)
+
+    For wrong labels. Towards q = 0 it is cross-entropy, at 1 the probability of the other classes. It is at most
+    1/q, so the gradient of a label that the model finds impossible fades, which is what protects from wrong labels
+    and slows the start of training: with many classes take a smaller q.
+
+    Args:
+        logits, targets: of the signature multiclass.
+        q: 0 is excluded and is cross-entropy; 1 the most robust. Legal: (0, 1].
+        class_weight: how many times a label of each class counts; none counts all alike. A mean over labels divides by
+            their weights, one over probabilities by their number, as in torch. Legal: [0, inf).
+        ignore_index: label that takes no part in value, gradient or mean; of labels only, probabilities have none.
+        reduction: "mean", "sum" or "none".
+        empty: what a reduction over nothing gives: "zero", "nan" or "raise".
+        validate: look at the numbers of the inputs too; None does so on the CPU.
+        weight: >= 0, one number per value or per sample; a mean divides by their sum.
+        mask: boolean, or integers of 0 and 1; False takes no part.
+        denominator: replaces the count that a mean divides by.
+
+    Returns:
+        One number; with reduction="none" the values.
+
+    Reference:
+        Zhang, Sabuncu, "Generalized Cross Entropy Loss for Training Deep Neural Networks with Noisy Labels", NeurIPS
+        2018, https://arxiv.org/abs/1805.07836
+    """
+
+def generalized_dice(
+    logits: Tensor,
+    targets: Tensor,
+    *,
+    weighting: Literal["square", "simple", "uniform"] = "square",
+    smooth: float = 1.0,
+    class_weight: Floats | None = None,
+    ignore_index: int = -100,
+    reduction: Literal["mean", "sum", "none"] = "mean",
+    empty: Literal["zero", "nan", "raise"] = "zero",
+    validate: bool | None = None,
+    weight: Tensor | None = None,
+    mask: Tensor | None = None,
+    denominator: float | Tensor | None = None,
+) -> Tensor:
+    r"""Dice loss of a whole image in which each class counts by the inverse of its true size.
+
+    .. math:: \ell = 1 - \frac{2 \sum_c w_c I_c + s}{\sum_c w_c (P_c + T_c) + s}, \quad w_c \propto T_c^{-2}
+
+    For classes of very different sizes in one image. The weights are scaled so that the largest is 1, which makes
+    the smoothing that of pixels of the smallest class. A class that is absent has the largest weight of those
+    present, as in MONAI, and 1 where all are absent.
+
+    Args:
+        logits, targets: of the signature segmentation.
+        weighting: by the inverse of the "square" of the size, of the size itself ("simple"), or "uniform".
+        smooth: s, pixels added to overlap and sizes. Legal: [0, inf).
+        class_weight: a further factor of each class (channel). Legal: [0, inf).
+        ignore_index: label whose pixels take no part in value, gradient or mean; of labels only, maps have none.
+        reduction: "mean", "sum" or "none".
+        empty: what a reduction over nothing gives: "zero", "nan" or "raise".
+        validate: look at the numbers of the inputs too; None does so on the CPU.
+        weight: >= 0, one number per value or per sample; a mean divides by their sum.
+        mask: boolean, or integers of 0 and 1; False takes no part.
+        denominator: replaces the count that a mean divides by.
+
+    Returns:
+        One number; with reduction="none" the values.
+
+    Reference:
+        Sudre, Li, Vercauteren, Ourselin, Cardoso, "Generalised Dice Overlap as a Deep Learning Loss Function for Highly
+        Unbalanced Segmentations", DLMIA 2017, https://arxiv.org/abs/1707.03237
     """
 
 def hinge(
@@ -439,8 +1671,7 @@ def huber(
         \end{cases}, \quad e = p - t
 
     For regression with some outliers: as efficient as the squared error on the rest, and no gradient exceeds delta.
-    Note the factor: inside it is half of mse. The smooth L1 loss of torch, with its beta, is this divided by delta:
-    the same at 1.
+    Note the factor: inside it is half of mse. smooth-l1 is this divided by delta.
 
     Args:
         predictions, targets: of the signature regression.
@@ -483,9 +1714,9 @@ def info_nce(
     For self-supervised training on two views of the same samples, and for pairs of two kinds such as image and
     text. More keys make the task harder, so large batches help, and so do further keys that belong to no query,
     such as hard negatives or the queue of momentum contrast, which leaves out the keys of the other queries; here
-    they stay negatives. With symmetric=true it is the loss of CLIP; with temperature=0.05 multiple negatives
-    ranking, whose scale is 20. NT-Xent, the loss of SimCLR, sets each view against the other view and against the
-    rest of its own one; here the keys are the other view alone.
+    they stay negatives. With symmetric=true and a learned temperature it is clip; with temperature=0.05 multiple
+    negatives ranking, whose scale is 20. nt-xent, the loss of SimCLR, sets each view against the other view and
+    against the rest of its own one; here the keys are the other view alone.
 
     Args:
         queries, keys: of the signature views.
@@ -508,6 +1739,304 @@ def info_nce(
     Reference:
         van den Oord, Li, Vinyals, "Representation Learning with Contrastive Predictive Coding", 2018,
         https://arxiv.org/abs/1807.03748
+    """
+
+def ipo(
+    chosen: Tensor,
+    rejected: Tensor,
+    reference_chosen: Tensor | None = None,
+    reference_rejected: Tensor | None = None,
+    chosen_lengths: Tensor | None = None,
+    rejected_lengths: Tensor | None = None,
+    *,
+    tau: float = 0.1,
+    reduction: Literal["mean", "sum", "none"] = "mean",
+    empty: Literal["zero", "nan", "raise"] = "zero",
+    validate: bool | None = None,
+    weight: Tensor | None = None,
+    mask: Tensor | None = None,
+    denominator: float | Tensor | None = None,
+) -> Tensor:
+    r"""Identity preference optimisation: the chosen answer leads by 1/(2 tau), and by no more.
+
+    .. math:: \ell = \Bigl(\Delta - \frac{1}{2 \tau}\Bigr)^2
+
+    For comparisons that are all alike certain, on which DPO drives the difference to infinity. The lead is meant
+    per token: pass the lengths, or means.
+
+    Args:
+        chosen, rejected, reference_chosen, reference_rejected, chosen_lengths, rejected_lengths: of the signature
+            preference.
+        tau: strength of the reference; the lead that is asked for is 1/(2 tau). Legal: (0, inf).
+        reduction: "mean", "sum" or "none".
+        empty: what a reduction over nothing gives: "zero", "nan" or "raise".
+        validate: look at the numbers of the inputs too; None does so on the CPU.
+        weight: >= 0, one number per value or per sample; a mean divides by their sum.
+        mask: boolean, or integers of 0 and 1; False takes no part.
+        denominator: replaces the count that a mean divides by.
+
+    Returns:
+        One number; with reduction="none" the values.
+
+    Reference:
+        Azar, Rowland, Piot, Guo, Calandriello, Valko, Munos, "A General Theoretical Paradigm to Understand Learning
+        from Human Preferences", AISTATS 2024, https://arxiv.org/abs/2310.12036
+    """
+
+def jaccard(
+    logits: Tensor,
+    targets: Tensor,
+    *,
+    power: float = 1.0,
+    smooth: float = 1.0,
+    over: Literal["map", "image", "batch"] = "map",
+    class_weight: Floats | None = None,
+    ignore_index: int = -100,
+    reduction: Literal["mean", "sum", "none"] = "mean",
+    empty: Literal["zero", "nan", "raise"] = "zero",
+    validate: bool | None = None,
+    weight: Tensor | None = None,
+    mask: Tensor | None = None,
+    denominator: float | Tensor | None = None,
+) -> Tensor:
+    r"""One minus the soft Jaccard index, the intersection over the union, of each map.
+
+    .. math:: \ell = \Bigl(1 - \frac{I + s}{U + s}\Bigr)^{k}, \quad I = \sum_i p_i t_i, \; U = \sum_i p_i + \sum_i
+        t_i - I
+
+    For segmentation that is judged by the mean intersection over union. It ranks maps as the Dice loss does and
+    punishes bad ones more. An empty map with smooth=0 costs 1 whatever is predicted; with smoothing the loss falls
+    to 0 with the predicted region. smp gives 0 and no gradient for an empty map of an invented region.
+
+    Args:
+        logits, targets: of the signature segmentation.
+        power: k, exponent of the loss. Legal: (0, inf).
+        smooth: s, pixels added to intersection and union. Legal: [0, inf).
+        over: what the sums run over: each "map" (a class of an image), each "image", or each class over the "batch".
+        class_weight: how many times the maps of each class (channel) count. Legal: [0, inf).
+        ignore_index: label whose pixels take no part in value, gradient or mean; of labels only, maps have none.
+        reduction: "mean", "sum" or "none".
+        empty: what a reduction over nothing gives: "zero", "nan" or "raise".
+        validate: look at the numbers of the inputs too; None does so on the CPU.
+        weight: >= 0, one number per value or per sample; a mean divides by their sum.
+        mask: boolean, or integers of 0 and 1; False takes no part.
+        denominator: replaces the count that a mean divides by.
+
+    Returns:
+        One number; with reduction="none" the values.
+
+    Reference:
+        Rahman, Wang, "Optimizing Intersection-Over-Union in Deep Neural Networks for Image Segmentation", ISVC 2016,
+        https://doi.org/10.1007/978-3-319-50835-1_22
+    """
+
+def kl_div(
+    log_probabilities: Tensor,
+    targets: Tensor,
+    *,
+    direction: Literal["forward", "reverse", "jensen-shannon"] = "forward",
+    share: float = 0.5,
+    log_target: bool = False,
+    reduction: Literal["mean", "sum", "none"] = "mean",
+    empty: Literal["zero", "nan", "raise"] = "zero",
+    validate: bool | None = None,
+    weight: Tensor | None = None,
+    mask: Tensor | None = None,
+    denominator: float | Tensor | None = None,
+) -> Tensor:
+    r"""Terms of the Kullback-Leibler divergence of a wanted distribution from a predicted one.
+
+    .. math:: \ell = q (\log q - x), \quad x = \log p
+
+    It is called as torch.nn.KLDivLoss: log-probabilities first, then probabilities, one value per element. So its
+    mean is over all elements, as torch's default, and smaller than the divergence by the number of classes: take
+    reduction="sum" and divide by the rows, or knowledge-distillation on logits, which is a divergence per row.
+    "forward" covers all that the targets do; "reverse" keeps to what they do, $p (\log p - \log q)$;
+    "jensen-shannon" is bounded, of the mixture $m = \beta q + (1 - \beta) p$, and is $\beta q (\log q - \log m) +
+    (1 - \beta) p (\log p - \log m)$. An element that the targets never show costs nothing whatever is predicted:
+    torch 2.13 gives NaN at a target of 0 beside a log-probability of -infinity.
+
+    Args:
+        log_probabilities, targets: of the signature divergence.
+        direction: "forward", "reverse" or "jensen-shannon".
+        share: beta, the share of the targets in the mixture of "jensen-shannon". Legal: (0, 1).
+        log_target: whether targets are logarithms. Legal: true|false.
+        reduction: "mean", "sum" or "none".
+        empty: what a reduction over nothing gives: "zero", "nan" or "raise".
+        validate: look at the numbers of the inputs too; None does so on the CPU.
+        weight: >= 0, one number per value or per sample; a mean divides by their sum.
+        mask: boolean, or integers of 0 and 1; False takes no part.
+        denominator: replaces the count that a mean divides by.
+
+    Returns:
+        One number; with reduction="none" the values.
+
+    Reference:
+        Kullback, Leibler, "On Information and Sufficiency", Annals of Mathematical Statistics 1951,
+        https://doi.org/10.1214/aoms/1177729694; Agarwal et al., "On-Policy Distillation of Language Models", ICLR 2024,
+        https://arxiv.org/abs/2306.13649
+    """
+
+def kl_standard_normal(
+    mean: Tensor,
+    log_variance: Tensor,
+    *,
+    free_bits: float = 0.0,
+    reduction: Literal["mean", "sum", "none"] = "mean",
+    empty: Literal["zero", "nan", "raise"] = "zero",
+    validate: bool | None = None,
+    weight: Tensor | None = None,
+    mask: Tensor | None = None,
+    denominator: float | Tensor | None = None,
+) -> Tensor:
+    r"""Divergence of a normal distribution with independent columns from the standard normal one.
+
+    .. math:: \ell = \tfrac12 \sum_d \bigl(\mu_d^2 + e^{s_d} - 1 - s_d\bigr), \quad s = \log \sigma^2
+
+    The term of a variational autoencoder beside its reconstruction, and of an information bottleneck; the beta of a
+    beta-VAE is its weight in a sum, mse + 0.5*kl-standard-normal. It is a sum over columns and a mean over rows:
+    beside a reconstruction that is a mean over pixels it weighs far more than in the paper. Near 0 the exponential
+    cancels against 1 + s: there its series stands, so a log-variance of 1e-4 keeps its digits, where float32
+    otherwise gives 0. Beyond a log-variance of 88 the value leaves float32.
+
+    Args:
+        mean, log_variance: of the signature latent.
+        free_bits: a column below so many nats, of one row, costs as many and has no gradient. Others compare the mean
+            over the batch. Legal: [0, inf).
+        reduction: "mean", "sum" or "none".
+        empty: what a reduction over nothing gives: "zero", "nan" or "raise".
+        validate: look at the numbers of the inputs too; None does so on the CPU.
+        weight: >= 0, one number per value or per sample; a mean divides by their sum.
+        mask: boolean, or integers of 0 and 1; False takes no part.
+        denominator: replaces the count that a mean divides by.
+
+    Returns:
+        One number; with reduction="none" the values.
+
+    Reference:
+        Kingma, Welling, "Auto-Encoding Variational Bayes", ICLR 2014, https://arxiv.org/abs/1312.6114
+    """
+
+def knowledge_distillation(
+    student: Tensor,
+    teacher: Tensor,
+    labels: Tensor | None = None,
+    *,
+    temperature: float = 4.0,
+    reduction: Literal["mean", "sum", "none"] = "mean",
+    empty: Literal["zero", "nan", "raise"] = "zero",
+    validate: bool | None = None,
+    weight: Tensor | None = None,
+    mask: Tensor | None = None,
+    denominator: float | Tensor | None = None,
+) -> Tensor:
+    r"""Divergence of the teacher's softened probabilities from the student's, times the temperature squared.
+
+    .. math:: \ell = T^2 \sum_c q_c \log \frac{q_c}{p_c}, \quad q = \operatorname{softmax}(t / T), \quad p =
+        \operatorname{softmax}(s / T)
+
+    For training a small model on the answers of a large one, beside the labels: 0.9*knowledge-distillation and a
+    tenth of cross-entropy in Hinton's paper. The gradient of the softened divergence shrinks with the square of the
+    temperature; the factor undoes that, so the weight of the term keeps its meaning. It is a divergence of each
+    row; torch's kl_div with its default mean divides by the classes too. The teacher gets no gradient.
+
+    Args:
+        student, teacher, labels: of the signature distillation.
+        temperature: T; the higher, the more the small probabilities of the teacher count. Legal: (0, inf).
+        reduction: "mean", "sum" or "none".
+        empty: what a reduction over nothing gives: "zero", "nan" or "raise".
+        validate: look at the numbers of the inputs too; None does so on the CPU.
+        weight: >= 0, one number per value or per sample; a mean divides by their sum.
+        mask: boolean, or integers of 0 and 1; False takes no part.
+        denominator: replaces the count that a mean divides by.
+
+    Returns:
+        One number; with reduction="none" the values.
+
+    Reference:
+        Hinton, Vinyals, Dean, "Distilling the Knowledge in a Neural Network", 2015, https://arxiv.org/abs/1503.02531
+    """
+
+def koleo(
+    embeddings: Tensor,
+    labels: Tensor,
+    *,
+    eps: float = 1e-08,
+    reduction: Literal["mean", "sum", "none"] = "mean",
+    empty: Literal["zero", "nan", "raise"] = "zero",
+    validate: bool | None = None,
+    weight: Tensor | None = None,
+    mask: Tensor | None = None,
+    denominator: float | Tensor | None = None,
+) -> Tensor:
+    r"""Minus the logarithm of the distance to the nearest other row: directions spread evenly over the sphere.
+
+    .. math:: \ell_i = -\log\Bigl(\min_{j \ne i} \Bigl\lVert \frac{x_i}{\lVert x_i \rVert} - \frac{x_j}{\lVert x_j
+        \rVert} \Bigr\rVert + \epsilon\Bigr)
+
+    A term beside another loss, such as nt-xent or dino, against collapse; an estimate of the entropy of the
+    embeddings, up to constants. No label is looked at: any of the right shape will do. Duplicates cost 18.4 each,
+    and have no direction to move apart, so their gradient is 0. The distance is that of the two rows themselves,
+    found by exact distances: a cosine of nearly 1 has no digits of it.
+
+    Args:
+        embeddings, labels: of the signature embedding.
+        eps: added to the distance, > 0. Legal: (0, inf).
+        reduction: "mean", "sum" or "none".
+        empty: what a reduction over nothing gives: "zero", "nan" or "raise".
+        validate: look at the numbers of the inputs too; None does so on the CPU.
+        weight: >= 0, one number per value or per sample; a mean divides by their sum.
+        mask: boolean, or integers of 0 and 1; False takes no part.
+        denominator: replaces the count that a mean divides by.
+
+    Returns:
+        One number; with reduction="none" the values.
+
+    Reference:
+        Sablayrolles, Douze, Schmid, Jegou, "Spreading Vectors for Similarity Search", ICLR 2019,
+        https://arxiv.org/abs/1806.03198
+    """
+
+def kto(
+    log_ratios: Tensor,
+    desirable: Tensor,
+    *,
+    beta: float = 0.1,
+    desirable_weight: float = 1.0,
+    undesirable_weight: float = 1.0,
+    reduction: Literal["mean", "sum", "none"] = "mean",
+    empty: Literal["zero", "nan", "raise"] = "zero",
+    validate: bool | None = None,
+    weight: Tensor | None = None,
+    mask: Tensor | None = None,
+    denominator: float | Tensor | None = None,
+) -> Tensor:
+    r"""Kahneman-Tversky optimisation: desirable answers above a baseline, the others below it.
+
+    .. math:: \ell_i = w_i \, \sigma(\mp \beta (r_i - z)), \quad z = \max(0, \operatorname{mean} r)
+
+    For language models where each answer has a thumbs up or down instead of a rival. The upper sign is that of a
+    desirable answer. The baseline has no gradient. The loss is bounded, so the gradient fades on an answer that is
+    far on the wrong side.
+
+    Args:
+        log_ratios, desirable: of the signature feedback.
+        beta: strength of the reference. Legal: (0, inf).
+        desirable_weight: of the desirable answers. Legal: [0, inf).
+        undesirable_weight: of the others. Legal: [0, inf).
+        reduction: "mean", "sum" or "none".
+        empty: what a reduction over nothing gives: "zero", "nan" or "raise".
+        validate: look at the numbers of the inputs too; None does so on the CPU.
+        weight: >= 0, one number per value or per sample; a mean divides by their sum.
+        mask: boolean, or integers of 0 and 1; False takes no part.
+        denominator: replaces the count that a mean divides by.
+
+    Returns:
+        One number; with reduction="none" the values.
+
+    Reference:
+        Ethayarajh, Xu, Muennighoff, Jurafsky, Kiela, "KTO: Model Alignment as Prospect Theoretic Optimization", ICML
+        2024, https://arxiv.org/abs/2402.01306
     """
 
 def l1(
@@ -577,6 +2106,101 @@ def l2(
     Reference:
         Hoerl, Kennard, "Ridge Regression: Biased Estimation for Nonorthogonal Problems", Technometrics 1970,
         https://doi.org/10.1080/00401706.1970.10488634
+    """
+
+def ldam(
+    logits: Tensor,
+    targets: Tensor,
+    *,
+    class_counts: Floats | None = None,
+    max_margin: float = 0.5,
+    scale: float = 30.0,
+    class_weight: Floats | None = None,
+    ignore_index: int = -100,
+    reduction: Literal["mean", "sum", "none"] = "mean",
+    empty: Literal["zero", "nan", "raise"] = "zero",
+    validate: bool | None = None,
+    weight: Tensor | None = None,
+    mask: Tensor | None = None,
+    denominator: float | Tensor | None = None,
+) -> Tensor:
+    r"""Cross-entropy with a margin that is larger for rarer classes.
+
+    .. math:: \ell = -\log \operatorname{softmax}\bigl(s (z - m_y e_y)\bigr)_y, \quad m_c = M \,
+        \frac{n_c^{-1/4}}{\max_k n_k^{-1/4}}
+
+    For a long tail of rare classes. The logits are cosines in the paper, from normalised features and weights;
+    plain logits are legal, and the scale is then 1. The largest margin is that of the rarest class, as in the
+    authors' code. A run tells the counts of its training rows; without counts all classes have the largest margin.
+
+    Args:
+        logits, targets: of the signature multiclass.
+        class_counts: n, rows of each class, above 0, in any unit. Legal: (0, inf).
+        max_margin: M, the margin of the rarest class. Legal: [0, inf).
+        scale: s, what cosines are multiplied by. Legal: (0, inf).
+        class_weight: how many times a label of each class counts; none counts all alike. A mean over labels divides by
+            their weights, one over probabilities by their number, as in torch. Legal: [0, inf).
+        ignore_index: label that takes no part in value, gradient or mean; of labels only, probabilities have none.
+        reduction: "mean", "sum" or "none".
+        empty: what a reduction over nothing gives: "zero", "nan" or "raise".
+        validate: look at the numbers of the inputs too; None does so on the CPU.
+        weight: >= 0, one number per value or per sample; a mean divides by their sum.
+        mask: boolean, or integers of 0 and 1; False takes no part.
+        denominator: replaces the count that a mean divides by.
+
+    Returns:
+        One number; with reduction="none" the values.
+
+    Reference:
+        Cao, Wei, Gaidon, Arechiga, Ma, "Learning Imbalanced Datasets with Label-Distribution-Aware Margin Loss",
+        NeurIPS 2019, https://arxiv.org/abs/1906.07413
+    """
+
+def lifted_structure(
+    embeddings: Tensor,
+    labels: Tensor,
+    *,
+    margin: float = 1.0,
+    similarity: Literal["euclidean", "squared-euclidean", "cosine", "dot"] = "euclidean",
+    reduction: Literal["mean", "sum", "none"] = "mean",
+    empty: Literal["zero", "nan", "raise"] = "zero",
+    validate: bool | None = None,
+    streaming: Streaming | None = None,
+    relation: Callable[..., Any] | None = None,
+    weight: Tensor | None = None,
+    mask: Tensor | None = None,
+    denominator: float | Tensor | None = None,
+) -> Tensor:
+    r"""Each positive pair lifted against all negatives of both ends: the squared hinge of a soft maximum.
+
+    .. math:: \ell_i = \tfrac12 \sum_{j \in P_i} \max\Bigl(0,\; d_{ij} + \log\bigl(\sum_{n \in N_i} e^{m - d_{in}} +
+        \sum_{n \in N_j} e^{m - d_{jn}}\bigr)\Bigr)^2
+
+    For retrieval with a few samples of a class in each batch: every positive pair sees the negatives of both of its
+    rows, not one of them. Distances grow with the width of the embedding, so divide rows by their length or choose
+    the margin by them; pytorch-metric-learning divides by the length unless told otherwise. The sums of
+    exponentials are taken in log space: at distances of 100 a plain one is 0, and its logarithm infinite. The
+    log-sum-exp of each row is computed first, and the pairs then, each for some rows at a time.
+
+    Args:
+        embeddings, labels: of the signature embedding.
+        margin: m, how much further the negatives have to be. Legal: [0, inf).
+        similarity: minus the distance d; cosine and dot are taken for minus a distance.
+        reduction: "mean", "sum" or "none".
+        empty: what a reduction over nothing gives: "zero", "nan" or "raise".
+        validate: look at the numbers of the inputs too; None does so on the CPU.
+        streaming: how the pairs are worked through.
+        relation: who is positive to whom, instead of equal labels.
+        weight: >= 0, one number per value or per sample; a mean divides by their sum.
+        mask: boolean, or integers of 0 and 1; False takes no part.
+        denominator: replaces the count that a mean divides by.
+
+    Returns:
+        One number; with reduction="none" the values.
+
+    Reference:
+        Song, Xiang, Jegelka, Savarese, "Deep Metric Learning via Lifted Structured Feature Embedding", CVPR 2016,
+        https://arxiv.org/abs/1511.06452
     """
 
 def linear_cross_entropy(
@@ -662,6 +2286,139 @@ def log_cosh(
         https://arxiv.org/abs/2208.04564
     """
 
+def logit_adjusted(
+    logits: Tensor,
+    targets: Tensor,
+    *,
+    class_counts: Floats | None = None,
+    tau: float = 1.0,
+    class_weight: Floats | None = None,
+    ignore_index: int = -100,
+    reduction: Literal["mean", "sum", "none"] = "mean",
+    empty: Literal["zero", "nan", "raise"] = "zero",
+    validate: bool | None = None,
+    weight: Tensor | None = None,
+    mask: Tensor | None = None,
+    denominator: float | Tensor | None = None,
+) -> Tensor:
+    r"""Cross-entropy of logits to which the logarithms of the classes' shares are added.
+
+    .. math:: \ell = -\log \operatorname{softmax}(z + \tau \log \pi)_y, \quad \pi_c = n_c / \sum_k n_k
+
+    For a long tail of rare classes, where the balanced accuracy counts: the plain logits then predict as if all
+    classes were alike, so nothing is added when predicting. At tau = 1 it is the balanced softmax. A run tells the
+    counts of its training rows; without counts all classes are alike, and it is cross-entropy.
+
+    Args:
+        logits, targets: of the signature multiclass.
+        class_counts: n, rows of each class, above 0, in any unit. Legal: (0, inf).
+        tau: strength; 0 is cross-entropy. Legal: [0, inf).
+        class_weight: how many times a label of each class counts; none counts all alike. A mean over labels divides by
+            their weights, one over probabilities by their number, as in torch. Legal: [0, inf).
+        ignore_index: label that takes no part in value, gradient or mean; of labels only, probabilities have none.
+        reduction: "mean", "sum" or "none".
+        empty: what a reduction over nothing gives: "zero", "nan" or "raise".
+        validate: look at the numbers of the inputs too; None does so on the CPU.
+        weight: >= 0, one number per value or per sample; a mean divides by their sum.
+        mask: boolean, or integers of 0 and 1; False takes no part.
+        denominator: replaces the count that a mean divides by.
+
+    Returns:
+        One number; with reduction="none" the values.
+
+    Reference:
+        Menon, Jayasumana, Rawat, Jain, Veit, Kumar, "Long-Tail Learning via Logit Adjustment", ICLR 2021,
+        https://arxiv.org/abs/2007.07314; Ren, Yu, Sheng, Ma, Zhao, Yi, Li, "Balanced Meta-Softmax for Long-Tailed
+        Visual Recognition", NeurIPS 2020, https://arxiv.org/abs/2007.10740
+    """
+
+def lovasz_hinge(
+    logits: Tensor,
+    targets: Tensor,
+    *,
+    per_map: bool = True,
+    class_weight: Floats | None = None,
+    ignore_index: int = -100,
+    reduction: Literal["mean", "sum", "none"] = "mean",
+    empty: Literal["zero", "nan", "raise"] = "zero",
+    validate: bool | None = None,
+    weight: Tensor | None = None,
+    mask: Tensor | None = None,
+    denominator: float | Tensor | None = None,
+) -> Tensor:
+    r"""Lovász hinge: the Jaccard loss of hinge errors, sorted from the worst.
+
+    .. math:: \ell = \sum_i \max(0, m_{\pi(i)}) \, g_i, \quad m_i = 1 - (2 t_i - 1) x_i, \; g_i = \Delta_J(\{\pi(1)
+        .. \pi(i)\}) - \Delta_J(\{\pi(1) .. \pi(i - 1)\})
+
+    For the intersection over union of regions. It is the tightest convex function above the Jaccard loss of the
+    signs, and like a hinge it has no gradient once all pixels are right by 1. Of an empty map it is the largest of
+    the hinge errors, so the most confident invented pixel is pulled down until its logit is below -1.
+
+    Args:
+        logits, targets: of the signature segmentation.
+        per_map: sort each map by itself, or each class over the whole batch. Legal: true|false.
+        class_weight: how many times the maps of each class (channel) count. Legal: [0, inf).
+        ignore_index: label whose pixels take no part in value, gradient or mean; of labels only, maps have none.
+        reduction: "mean", "sum" or "none".
+        empty: what a reduction over nothing gives: "zero", "nan" or "raise".
+        validate: look at the numbers of the inputs too; None does so on the CPU.
+        weight: >= 0, one number per value or per sample; a mean divides by their sum.
+        mask: boolean, or integers of 0 and 1; False takes no part.
+        denominator: replaces the count that a mean divides by.
+
+    Returns:
+        One number; with reduction="none" the values.
+
+    Reference:
+        Berman, Rannen Triki, Blaschko, "The Lovasz-Softmax Loss: A Tractable Surrogate for the Optimization of the
+        Intersection-Over-Union Measure in Neural Networks", CVPR 2018, https://arxiv.org/abs/1705.08790
+    """
+
+def lovasz_softmax(
+    logits: Tensor,
+    targets: Tensor,
+    *,
+    classes: Literal["present", "all"] = "present",
+    per_map: bool = True,
+    class_weight: Floats | None = None,
+    ignore_index: int = -100,
+    reduction: Literal["mean", "sum", "none"] = "mean",
+    empty: Literal["zero", "nan", "raise"] = "zero",
+    validate: bool | None = None,
+    weight: Tensor | None = None,
+    mask: Tensor | None = None,
+    denominator: float | Tensor | None = None,
+) -> Tensor:
+    r"""Lovász-softmax: the Jaccard loss of the errors of the class probabilities, sorted from the worst.
+
+    .. math:: \ell_c = \sum_i m_{\pi(i)} \, g_i, \quad m_i = |1[y_i = c] - p_{ic}|
+
+    For the mean intersection over union of classes, after a start with cross-entropy or beside it: alone it may
+    stay at one half. Classes without a pixel count nothing; with classes="all" each is pushed down by its largest
+    probability, on which training often collapses. Of maps p is the sigmoid.
+
+    Args:
+        logits, targets: of the signature segmentation.
+        classes: that count: "present" in the map, or "all".
+        per_map: sort each map by itself, or each class over the whole batch. Legal: true|false.
+        class_weight: how many times the maps of each class (channel) count. Legal: [0, inf).
+        ignore_index: label whose pixels take no part in value, gradient or mean; of labels only, maps have none.
+        reduction: "mean", "sum" or "none".
+        empty: what a reduction over nothing gives: "zero", "nan" or "raise".
+        validate: look at the numbers of the inputs too; None does so on the CPU.
+        weight: >= 0, one number per value or per sample; a mean divides by their sum.
+        mask: boolean, or integers of 0 and 1; False takes no part.
+        denominator: replaces the count that a mean divides by.
+
+    Returns:
+        One number; with reduction="none" the values.
+
+    Reference:
+        Berman, Rannen Triki, Blaschko, "The Lovasz-Softmax Loss: A Tractable Surrogate for the Optimization of the
+        Intersection-Over-Union Measure in Neural Networks", CVPR 2018, https://arxiv.org/abs/1705.08790
+    """
+
 def mae(
     predictions: Tensor,
     targets: Tensor,
@@ -695,6 +2452,143 @@ def mae(
     Reference:
         Willmott, Matsuura, "Advantages of the mean absolute error (MAE) over the root mean square error (RMSE) in
         assessing average model performance", Climate Research 2005, https://doi.org/10.3354/cr030079
+    """
+
+def mape(
+    predictions: Tensor,
+    targets: Tensor,
+    *,
+    floor: float = 1e-08,
+    reduction: Literal["mean", "sum", "none"] = "mean",
+    empty: Literal["zero", "nan", "raise"] = "zero",
+    validate: bool | None = None,
+    weight: Tensor | None = None,
+    mask: Tensor | None = None,
+    denominator: float | Tensor | None = None,
+) -> Tensor:
+    r"""Absolute error as a share of the target.
+
+    .. math:: \ell = \frac{|p - t|}{\max(|t|, f)}
+
+    For positive targets whose relative error counts. A target near 0 drowns all others: raise floor to the least
+    target that is meant. Predictions that are too small cost at most 1, so the loss favours them. A share, not per
+    cent; the floor is 1e-7 in keras and 2.2e-16 in scikit-learn.
+
+    Args:
+        predictions, targets: of the signature regression.
+        floor: the least that is divided by, in the unit of the target. Legal: (0, inf).
+        reduction: "mean", "sum" or "none".
+        empty: what a reduction over nothing gives: "zero", "nan" or "raise".
+        validate: look at the numbers of the inputs too; None does so on the CPU.
+        weight: >= 0, one number per value or per sample; a mean divides by their sum.
+        mask: boolean, or integers of 0 and 1; False takes no part.
+        denominator: replaces the count that a mean divides by.
+
+    Returns:
+        One number; with reduction="none" the values.
+
+    Reference:
+        de Myttenaere, Golden, Le Grand, Rossi, "Mean Absolute Percentage Error for regression models", Neurocomputing
+        2016, https://arxiv.org/abs/1605.02541
+    """
+
+def margin(
+    embeddings: Tensor,
+    labels: Tensor,
+    *,
+    margin: float = 0.2,
+    beta: float = 1.2,
+    learned: bool = True,
+    per_class: bool = False,
+    classes: int | None = None,
+    similarity: Literal["euclidean", "squared-euclidean", "cosine", "dot"] = "euclidean",
+    reduction: Literal["mean", "sum", "none"] = "mean",
+    empty: Literal["zero", "nan", "raise"] = "zero",
+    validate: bool | None = None,
+    streaming: Streaming | None = None,
+    relation: Callable[..., Any] | None = None,
+    weight: Tensor | None = None,
+    mask: Tensor | None = None,
+    denominator: float | Tensor | None = None,
+) -> NoReturn:
+    r"""Positives within a boundary, negatives beyond it, each by a margin; where the boundary lies is learned.
+
+    .. math:: \ell_i = \sum_{p} \max(0, \alpha + d_{ip} - \beta) + \sum_{n} \max(0, \alpha + \beta - d_{in})
+
+    For retrieval. Unlike contrastive it does not ask positives to come to a point, and unlike triplets it needs no
+    third row. The boundary is one number, or one of each class, for classes of different width. All pairs of the
+    batch count, and the mean is over the terms above 0. As most negatives are far, its authors draw them by their
+    distance: without that the positives of a trained embedding outweigh them. Made for rows of length 1, whose
+    distances are at most 2. pytorch-metric-learning goes through triplets, so it counts a pair once for each third
+    row; on pairs it is the same. Give the optimiser its parameters() too, without weight decay.
+
+    Args:
+        embeddings, labels: of the signature embedding.
+        margin: alpha, how far from the boundary a pair costs nothing. Legal: [0, inf).
+        beta: the boundary at the start. Legal: (-inf, inf).
+        learned: whether the boundary is learned. Legal: true|false.
+        per_class: whether each class has its own. Legal: true|false.
+        classes: number of classes; none takes it from the data of a run.
+        similarity: minus the distance d; cosine and dot are taken for minus a distance.
+        reduction: "mean", "sum" or "none".
+        empty: what a reduction over nothing gives: "zero", "nan" or "raise".
+        validate: look at the numbers of the inputs too; None does so on the CPU.
+        streaming: how the pairs are worked through.
+        relation: who is positive to whom, instead of equal labels.
+        weight: >= 0, one number per value or per sample; a mean divides by their sum.
+        mask: boolean, or integers of 0 and 1; False takes no part.
+        denominator: replaces the count that a mean divides by.
+
+    Returns:
+        One number; with reduction="none" the values.
+
+    Reference:
+        Wu, Manmatha, Smola, Kraehenbuehl, "Sampling Matters in Deep Embedding Learning", ICCV 2017,
+        https://arxiv.org/abs/1706.07567
+    """
+
+def mmd(
+    first: Tensor,
+    second: Tensor,
+    *,
+    kernel: Literal["gaussian", "laplace", "energy"] = "gaussian",
+    bandwidths: Floats = 1.0,
+    unbiased: bool = False,
+    reduction: Literal["mean", "sum", "none"] = "mean",
+    empty: Literal["zero", "nan", "raise"] = "zero",
+    validate: bool | None = None,
+    weight: Tensor | None = None,
+    mask: Tensor | None = None,
+    denominator: float | Tensor | None = None,
+) -> Tensor:
+    r"""Squared maximum mean discrepancy: how much nearer rows are to their own sample than to the other.
+
+    .. math:: \ell = \overline{k(x, x')} + \overline{k(y, y')} - 2\,\overline{k(x, y)}, \quad k(x, y) = \sum_b
+        e^{-\lVert x - y \rVert^2 / 2 b^2}
+
+    For two domains whose features are to have one distribution, and for generators. The bandwidth has to fit the
+    distances: far beyond it the kernel is 0 and so is the gradient, so take several, such as (0.5, 1, 2, 4), or the
+    "energy" kernel, minus the distance, which has none. "laplace" is $e^{-\lVert x - y \rVert / b}$. It is computed
+    from 1 - k, so that samples that nearly agree keep their digits. geomloss gives half of this number.
+
+    Args:
+        first, second: of the signature samples.
+        kernel: "gaussian", "laplace" or "energy".
+        bandwidths: b, one or several, whose kernels are summed; "energy" has none. Legal: (0, inf).
+        unbiased: leave out the pairs of a row with itself; the value may then be below 0. Legal: true|false.
+        reduction: "mean", "sum" or "none".
+        empty: what a reduction over nothing gives: "zero", "nan" or "raise".
+        validate: look at the numbers of the inputs too; None does so on the CPU.
+        weight: >= 0, one number per value or per sample; a mean divides by their sum.
+        mask: boolean, or integers of 0 and 1; False takes no part.
+        denominator: replaces the count that a mean divides by.
+
+    Returns:
+        One number; with reduction="none" the values.
+
+    Reference:
+        Gretton, Borgwardt, Rasch, Schoelkopf, Smola, "A Kernel Two-Sample Test", JMLR 2012,
+        https://jmlr.org/papers/v13/gretton12a.html
     """
 
 def modern_nca(
@@ -782,6 +2676,94 @@ def mse(
         Model Development 2022, https://doi.org/10.5194/gmd-15-5481-2022
     """
 
+def msle(
+    predictions: Tensor,
+    targets: Tensor,
+    *,
+    reduction: Literal["mean", "sum", "none"] = "mean",
+    empty: Literal["zero", "nan", "raise"] = "zero",
+    validate: bool | None = None,
+    weight: Tensor | None = None,
+    mask: Tensor | None = None,
+    denominator: float | Tensor | None = None,
+) -> Tensor:
+    r"""Squared difference of the logarithms of 1 + p and 1 + t: relative errors of numbers from 0 on.
+
+    .. math:: \ell = \bigl(\log(1 + p) - \log(1 + t)\bigr)^2
+
+    For counts, prices and other targets from 0 on that span several powers of ten. A prediction of half the target
+    costs more than one of twice the target. Below -0.99 the logarithm goes on as its tangent, so that a network
+    that predicts -5 is led back: scikit-learn refuses such a prediction, keras cuts it at 0, where it has no
+    gradient.
+
+    Args:
+        predictions, targets: of the signature regression.
+        reduction: "mean", "sum" or "none".
+        empty: what a reduction over nothing gives: "zero", "nan" or "raise".
+        validate: look at the numbers of the inputs too; None does so on the CPU.
+        weight: >= 0, one number per value or per sample; a mean divides by their sum.
+        mask: boolean, or integers of 0 and 1; False takes no part.
+        denominator: replaces the count that a mean divides by.
+
+    Returns:
+        One number; with reduction="none" the values.
+
+    Reference:
+        Tofallis, "A Better Measure of Relative Prediction Accuracy for Model Selection and Model Estimation", Journal
+        of the Operational Research Society 2015, https://doi.org/10.1057/jors.2014.103
+    """
+
+def multi_similarity(
+    embeddings: Tensor,
+    labels: Tensor,
+    *,
+    alpha: float = 2.0,
+    beta: float = 50.0,
+    base: float = 0.5,
+    similarity: Literal["euclidean", "squared-euclidean", "cosine", "dot"] = "cosine",
+    reduction: Literal["mean", "sum", "none"] = "mean",
+    empty: Literal["zero", "nan", "raise"] = "zero",
+    validate: bool | None = None,
+    streaming: Streaming | None = None,
+    relation: Callable[..., Any] | None = None,
+    weight: Tensor | None = None,
+    mask: Tensor | None = None,
+    denominator: float | Tensor | None = None,
+) -> Tensor:
+    r"""Pulls the positives of a row and pushes its negatives, the hardest of either most.
+
+    .. math:: \ell_i = \tfrac{1}{\alpha} \log\bigl(1 + \sum_{p} e^{-\alpha (s_{ip} - b)}\bigr) + \tfrac{1}{\beta}
+        \log\bigl(1 + \sum_{n} e^{\beta (s_{in} - b)}\bigr)
+
+    For retrieval with several samples of a class in each batch. Every pair counts, as the two sums weigh them: the
+    authors leave out the easy ones before, by a miner with a margin of 0.1. A row without positives still pushes
+    its negatives, and one without negatives still pulls, as in pytorch-metric-learning; with the miner of the
+    authors such a row has no loss. At 1e20 times the embeddings pytorch-metric-learning 2.9 gives a gradient of 0,
+    as the squares of their length overflow.
+
+    Args:
+        embeddings, labels: of the signature embedding.
+        alpha: how much the least similar positive counts before the others. Legal: (0, inf).
+        beta: how much the most similar negative counts before the others. Legal: (0, inf).
+        base: b, the similarity that parts the two. Legal: (-inf, inf).
+        similarity: s, of two rows; a distance is its negative.
+        reduction: "mean", "sum" or "none".
+        empty: what a reduction over nothing gives: "zero", "nan" or "raise".
+        validate: look at the numbers of the inputs too; None does so on the CPU.
+        streaming: how the pairs are worked through.
+        relation: who is positive to whom, instead of equal labels.
+        weight: >= 0, one number per value or per sample; a mean divides by their sum.
+        mask: boolean, or integers of 0 and 1; False takes no part.
+        denominator: replaces the count that a mean divides by.
+
+    Returns:
+        One number; with reduction="none" the values.
+
+    Reference:
+        Wang, Han, Huang, Dong, Scott, "Multi-Similarity Loss with General Pair Weighting for Deep Metric Learning",
+        CVPR 2019, https://arxiv.org/abs/1904.06627
+    """
+
 def multiclass_hinge(
     logits: Tensor,
     targets: Tensor,
@@ -822,6 +2804,47 @@ def multiclass_hinge(
     Reference:
         Crammer, Singer, "On the Algorithmic Implementation of Multiclass Kernel-based Vector Machines", JMLR 2001,
         https://www.jmlr.org/papers/v2/crammer01a.html
+    """
+
+def n_pairs(
+    queries: Tensor,
+    keys: Tensor,
+    *,
+    l2_reg: float = 0.0,
+    reduction: Literal["mean", "sum", "none"] = "mean",
+    empty: Literal["zero", "nan", "raise"] = "zero",
+    validate: bool | None = None,
+    weight: Tensor | None = None,
+    mask: Tensor | None = None,
+    denominator: float | Tensor | None = None,
+) -> Tensor:
+    r"""Cross-entropy of the own positive among those of the other pairs, by dot products.
+
+    .. math:: \ell_i = \log \Bigl(1 + \sum_{j \ne i} e^{a_i^T p_j - a_i^T p_i}\Bigr) + \tfrac{\lambda}{4}
+        \bigl(\lVert a_i \rVert^2 + \lVert p_i \rVert^2\bigr)
+
+    For N pairs of N different classes. Dot products have no scale of their own, so lengths grow; the regulariser
+    holds them. The factor of a quarter is that of TensorFlow's. Without regulariser it is info-nce(similarity=dot,
+    temperature=1), which also takes candidates from other processes and memory banks. pytorch-metric-learning draws
+    the pairs from labels, and divides rows by their length unless told otherwise; here the data has the pairs, and
+    a row its length.
+
+    Args:
+        queries, keys: of the signature views.
+        l2_reg: lambda, of the squared lengths. Legal: [0, inf).
+        reduction: "mean", "sum" or "none".
+        empty: what a reduction over nothing gives: "zero", "nan" or "raise".
+        validate: look at the numbers of the inputs too; None does so on the CPU.
+        weight: >= 0, one number per value or per sample; a mean divides by their sum.
+        mask: boolean, or integers of 0 and 1; False takes no part.
+        denominator: replaces the count that a mean divides by.
+
+    Returns:
+        One number; with reduction="none" the values.
+
+    Reference:
+        Sohn, "Improved Deep Metric Learning with Multi-class N-pair Loss Objective", NeurIPS 2016,
+        https://papers.nips.cc/paper/6200-improved-deep-metric-learning-with-multi-class-n-pair-loss-objective
     """
 
 def nca(
@@ -1056,6 +3079,46 @@ def nca_stable(
         https://papers.nips.cc/paper/2566-neighbourhood-components-analysis
     """
 
+def negative_cosine(
+    queries: Tensor,
+    keys: Tensor,
+    *,
+    detach: bool = True,
+    reduction: Literal["mean", "sum", "none"] = "mean",
+    empty: Literal["zero", "nan", "raise"] = "zero",
+    validate: bool | None = None,
+    weight: Tensor | None = None,
+    mask: Tensor | None = None,
+    denominator: float | Tensor | None = None,
+) -> Tensor:
+    r"""Minus the cosine of a prediction and of the other view, whose gradient is stopped.
+
+    .. math:: \ell_i = -\cos\bigl(q_i, \operatorname{stop}(k_i)\bigr)
+
+    For SimSiam and BYOL, without negatives: queries are what a predictor makes of one view, keys the projection of
+    the other, by the same network or by its slow copy. Without predictor and stopped gradient everything collapses
+    to one point. Both papers take both ways, of the two views a and b: the mean of loss(predict(a), b) and
+    loss(predict(b), a). BYOL's 2 - 2 cos has twice the gradient. A zero row has a cosine of 0, and no gradient;
+    rows of any length have one, while lightly 1.6 gives 0 at rows times 1e20.
+
+    Args:
+        queries, keys: of the signature views.
+        detach: whether keys are taken for constant. Legal: true|false.
+        reduction: "mean", "sum" or "none".
+        empty: what a reduction over nothing gives: "zero", "nan" or "raise".
+        validate: look at the numbers of the inputs too; None does so on the CPU.
+        weight: >= 0, one number per value or per sample; a mean divides by their sum.
+        mask: boolean, or integers of 0 and 1; False takes no part.
+        denominator: replaces the count that a mean divides by.
+
+    Returns:
+        One number; with reduction="none" the values.
+
+    Reference:
+        Chen, He, "Exploring Simple Siamese Representation Learning", CVPR 2021, https://arxiv.org/abs/2011.10566; Grill
+        et al., "Bootstrap Your Own Latent", NeurIPS 2020, https://arxiv.org/abs/2006.07733
+    """
+
 def nll(
     logits: Tensor,
     targets: Tensor,
@@ -1093,6 +3156,308 @@ def nll(
     Reference:
         Fisher, "On the Mathematical Foundations of Theoretical Statistics", Philosophical Transactions of the Royal
         Society A 1922, https://doi.org/10.1098/rsta.1922.0009
+    """
+
+def nt_xent(
+    queries: Tensor,
+    keys: Tensor,
+    *,
+    similarity: Literal["euclidean", "squared-euclidean", "cosine", "dot"] = "cosine",
+    temperature: float = 0.5,
+    reduction: Literal["mean", "sum", "none"] = "mean",
+    empty: Literal["zero", "nan", "raise"] = "zero",
+    validate: bool | None = None,
+    streaming: Streaming | None = None,
+    relation: Callable[..., Any] | None = None,
+    weight: Tensor | None = None,
+    mask: Tensor | None = None,
+    denominator: float | Tensor | None = None,
+) -> Tensor:
+    r"""Cross-entropy of the other view of each row among all other rows of both views: SimCLR.
+
+    .. math:: \ell_i = -\tfrac12 \sum_{a \in \{q_i, k_i\}} \log \frac{e^{s_{q_i k_i}/\tau}}{\sum_{b \ne a}
+        e^{s_{ab}/\tau}}
+
+    For self-supervised training on two augmentations of the same samples. Both views are rows, and each has 2N - 2
+    negatives: those of the other view, as in info-nce, and those of its own. A log-sum-exp, so a low temperature
+    loses nothing; pytorch-metric-learning 2.9 adds 1.2e-38 to the share, so its loss ends at 87.3, without a
+    gradient.
+
+    Args:
+        queries, keys: of the signature views.
+        similarity: s, of two rows; a distance is its negative.
+        temperature: what the similarities are divided by: the lower, the more the hard negatives count. Legal: (0,
+            inf).
+        reduction: "mean", "sum" or "none".
+        empty: what a reduction over nothing gives: "zero", "nan" or "raise".
+        validate: look at the numbers of the inputs too; None does so on the CPU.
+        streaming: how the pairs are worked through.
+        relation: who is positive to whom, instead of equal labels.
+        weight: >= 0, one number per value or per sample; a mean divides by their sum.
+        mask: boolean, or integers of 0 and 1; False takes no part.
+        denominator: replaces the count that a mean divides by.
+
+    Returns:
+        One number; with reduction="none" the values.
+
+    Reference:
+        Chen, Kornblith, Norouzi, Hinton, "A Simple Framework for Contrastive Learning of Visual Representations", ICML
+        2020, https://arxiv.org/abs/2002.05709
+    """
+
+def orpo(
+    chosen: Tensor,
+    rejected: Tensor,
+    reference_chosen: Tensor | None = None,
+    reference_rejected: Tensor | None = None,
+    chosen_lengths: Tensor | None = None,
+    rejected_lengths: Tensor | None = None,
+    *,
+    class_weight: float = 0.1,
+    reduction: Literal["mean", "sum", "none"] = "mean",
+    empty: Literal["zero", "nan", "raise"] = "zero",
+    validate: bool | None = None,
+    weight: Tensor | None = None,
+    mask: Tensor | None = None,
+    denominator: float | Tensor | None = None,
+) -> Tensor:
+    r"""Odds-ratio preference optimisation: likelihood of the chosen answer, and odds above those of the rejected.
+
+    .. math:: \ell = -\bar\ell_w + \lambda \log\Bigl(1 + \frac{o_l}{o_w}\Bigr), \quad o = \frac{e^{\bar\ell}}{1 -
+        e^{\bar\ell}}
+
+    For fine-tuning and preferences in one step, without a reference model. Where the chosen answer is certain,
+    TRL's log(1 - exp(x)) is infinite and its gradient NaN; here value and gradient are their limits.
+
+    Args:
+        chosen, rejected, reference_chosen, reference_rejected, chosen_lengths, rejected_lengths: of the signature
+            preference.
+        class_weight: of the term of the odds. Legal: [0, inf).
+        reduction: "mean", "sum" or "none".
+        empty: what a reduction over nothing gives: "zero", "nan" or "raise".
+        validate: look at the numbers of the inputs too; None does so on the CPU.
+        weight: >= 0, one number per value or per sample; a mean divides by their sum.
+        mask: boolean, or integers of 0 and 1; False takes no part.
+        denominator: replaces the count that a mean divides by.
+
+    Returns:
+        One number; with reduction="none" the values.
+
+    Reference:
+        Hong, Lee, Thorne, "ORPO: Monolithic Preference Optimization without Reference Model", EMNLP 2024,
+        https://arxiv.org/abs/2403.07691
+    """
+
+def poisson_nll(
+    predictions: Tensor,
+    targets: Tensor,
+    *,
+    log_input: bool = True,
+    full: bool = False,
+    reduction: Literal["mean", "sum", "none"] = "mean",
+    empty: Literal["zero", "nan", "raise"] = "zero",
+    validate: bool | None = None,
+    weight: Tensor | None = None,
+    mask: Tensor | None = None,
+    denominator: float | Tensor | None = None,
+) -> Tensor:
+    r"""Negative log-likelihood of the Poisson distribution, of the logarithm of its rate.
+
+    .. math:: \ell = e^z - t z \; (+ \log t!)
+
+    For counts. The network gives the logarithm z of the rate, which may be any number; with log_input=False it
+    gives the rate p itself, and the loss is $p - t \log p$. Nothing is added to the rate, as torch adds its eps;
+    below 1e-12 the logarithm goes on as its tangent, which leads a rate of 0 or less back. With full the factorial
+    is exact, where torch has Stirling's series, and 0 for counts up to 1. Beyond z = 88.7 the true value leaves
+    float32.
+
+    Args:
+        predictions, targets: of the signature counts.
+        log_input: whether predictions are logarithms. Legal: true|false.
+        full: whether the term of the targets alone is added; it has no gradient. Legal: true|false.
+        reduction: "mean", "sum" or "none".
+        empty: what a reduction over nothing gives: "zero", "nan" or "raise".
+        validate: look at the numbers of the inputs too; None does so on the CPU.
+        weight: >= 0, one number per value or per sample; a mean divides by their sum.
+        mask: boolean, or integers of 0 and 1; False takes no part.
+        denominator: replaces the count that a mean divides by.
+
+    Returns:
+        One number; with reduction="none" the values.
+
+    Reference:
+        Nelder, Wedderburn, "Generalized Linear Models", Journal of the Royal Statistical Society A 1972,
+        https://doi.org/10.2307/2344614
+    """
+
+def poly_1(
+    logits: Tensor,
+    targets: Tensor,
+    *,
+    epsilon: float = 1.0,
+    class_weight: Floats | None = None,
+    ignore_index: int = -100,
+    reduction: Literal["mean", "sum", "none"] = "mean",
+    empty: Literal["zero", "nan", "raise"] = "zero",
+    validate: bool | None = None,
+    weight: Tensor | None = None,
+    mask: Tensor | None = None,
+    denominator: float | Tensor | None = None,
+) -> Tensor:
+    r"""Cross-entropy with another weight on the first term of its series.
+
+    .. math:: \ell = -\log p_y + \epsilon \, (1 - p_y), \quad p = \operatorname{softmax}(z)
+
+    For tuning cross-entropy by one number: above 0 the rows that are nearly right count more, below 0 less.
+
+    Args:
+        logits, targets: of the signature multiclass.
+        epsilon: added to the coefficient of 1 - p; 0 is cross-entropy. Legal: [-1, inf).
+        class_weight: how many times a label of each class counts; none counts all alike. A mean over labels divides by
+            their weights, one over probabilities by their number, as in torch. Legal: [0, inf).
+        ignore_index: label that takes no part in value, gradient or mean; of labels only, probabilities have none.
+        reduction: "mean", "sum" or "none".
+        empty: what a reduction over nothing gives: "zero", "nan" or "raise".
+        validate: look at the numbers of the inputs too; None does so on the CPU.
+        weight: >= 0, one number per value or per sample; a mean divides by their sum.
+        mask: boolean, or integers of 0 and 1; False takes no part.
+        denominator: replaces the count that a mean divides by.
+
+    Returns:
+        One number; with reduction="none" the values.
+
+    Reference:
+        Leng, Tan, Liu, Cubuk, Shi, Cheng, Anguelov, "PolyLoss: A Polynomial Expansion Perspective of Classification
+        Loss Functions", ICLR 2022, https://arxiv.org/abs/2204.12511
+    """
+
+def proxy_anchor(
+    embeddings: Tensor,
+    labels: Tensor,
+    *,
+    margin: float = 0.1,
+    alpha: float = 32.0,
+    classes: int | None = None,
+    dim: int | None = None,
+    reduction: Literal["mean", "sum", "none"] = "mean",
+    empty: Literal["zero", "nan", "raise"] = "zero",
+    validate: bool | None = None,
+    weight: Tensor | None = None,
+    mask: Tensor | None = None,
+    denominator: float | Tensor | None = None,
+) -> NoReturn:
+    r"""Each learned proxy of a class pulls its hardest positives and pushes its hardest negatives in the batch.
+
+    .. math:: \ell = \frac{1}{|P^+|} \sum_{p \in P^+} \log\Bigl(1 + \sum_{y_i = p} e^{-\alpha (s_{ip} -
+        \delta)}\Bigr) + \frac{1}{|P|} \sum_{p} \log\Bigl(1 + \sum_{y_i \ne p} e^{\alpha (s_{ip} + \delta)}\Bigr)
+
+    For retrieval with more classes than a batch holds: as quick to train as other proxies, and the rows of a batch
+    still count against each other. The first mean is over the proxies that have a positive, the second over all.
+    The value is one of the whole batch. Give the optimiser its parameters() too: the authors use a rate a hundred
+    times that of the model (recipe.loss_lr).
+
+    Args:
+        embeddings, labels: of the signature embedding.
+        margin: delta, of the cosine s. Legal: (-inf, inf).
+        alpha: how much the hardest rows outweigh the others. Legal: (0, inf).
+        classes: number of classes; none takes it from the data of a run.
+        dim: D, width of the embeddings; none takes it from the model of a run.
+        reduction: "mean", "sum" or "none".
+        empty: what a reduction over nothing gives: "zero", "nan" or "raise".
+        validate: look at the numbers of the inputs too; None does so on the CPU.
+        weight: >= 0, one number per value or per sample; a mean divides by their sum.
+        mask: boolean, or integers of 0 and 1; False takes no part.
+        denominator: replaces the count that a mean divides by.
+
+    Returns:
+        One number; with reduction="none" the values.
+
+    Reference:
+        Kim, Kim, Cho, Kwak, "Proxy Anchor Loss for Deep Metric Learning", CVPR 2020, https://arxiv.org/abs/2003.13911
+    """
+
+def proxy_nca(
+    embeddings: Tensor,
+    labels: Tensor,
+    *,
+    scale: float = 3.0,
+    paper: bool = False,
+    classes: int | None = None,
+    dim: int | None = None,
+    reduction: Literal["mean", "sum", "none"] = "mean",
+    empty: Literal["zero", "nan", "raise"] = "zero",
+    validate: bool | None = None,
+    weight: Tensor | None = None,
+    mask: Tensor | None = None,
+    denominator: float | Tensor | None = None,
+) -> NoReturn:
+    r"""Softmax of squared distances to learned proxies of the classes, all of unit length.
+
+    .. math:: \ell = -\log \frac{e^{-s d^2(x, p_y)}}{\sum_{c} e^{-s d^2(x, p_c)}}
+
+    For retrieval: neighbourhood components with one point for each class in place of the other rows, so it needs no
+    positives in the batch. The own proxy stands in the denominator, as in ProxyNCA++ and pytorch-metric-learning;
+    the first paper leaves it out (paper=true), after which the loss has no lower bound. As a squared distance of
+    unit vectors is 2 - 2 cos, it is a softmax of 2 s cos. Give the optimiser its parameters() too, in a run with
+    recipe.loss_lr a rate of their own.
+
+    Args:
+        embeddings, labels: of the signature embedding.
+        scale: s, of the squared distances; 1 over a temperature. Legal: (0, inf).
+        paper: leave the own proxy out of the denominator. Legal: true|false.
+        classes: number of classes; none takes it from the data of a run.
+        dim: D, width of the embeddings; none takes it from the model of a run.
+        reduction: "mean", "sum" or "none".
+        empty: what a reduction over nothing gives: "zero", "nan" or "raise".
+        validate: look at the numbers of the inputs too; None does so on the CPU.
+        weight: >= 0, one number per value or per sample; a mean divides by their sum.
+        mask: boolean, or integers of 0 and 1; False takes no part.
+        denominator: replaces the count that a mean divides by.
+
+    Returns:
+        One number; with reduction="none" the values.
+
+    Reference:
+        Movshovitz-Attias, Toshev, Leung, Ioffe, Singh, "No Fuss Distance Metric Learning using Proxies", ICCV 2017,
+        https://arxiv.org/abs/1703.07464; Teh, DeVries, Taylor, "ProxyNCA++", ECCV 2020,
+        https://arxiv.org/abs/2004.01113
+    """
+
+def quality_focal(
+    predictions: Tensor,
+    targets: Tensor,
+    *,
+    beta: float = 2.0,
+    reduction: Literal["mean", "sum", "none"] = "mean",
+    empty: Literal["zero", "nan", "raise"] = "zero",
+    validate: bool | None = None,
+    weight: Tensor | None = None,
+    mask: Tensor | None = None,
+    denominator: float | Tensor | None = None,
+) -> Tensor:
+    r"""Cross-entropy towards a quality between 0 and 1, with less weight where the prediction is near it.
+
+    .. math:: \ell = |t - \sigma(x)|^{\beta} \bigl(-t \log \sigma(x) - (1 - t) \log \sigma(-x)\bigr)
+
+    For detectors whose score is to be the overlap with the true box: one number for class and quality. Below beta=1
+    the derivative at the target would be infinite.
+
+    Args:
+        predictions, targets: of the signature binary.
+        beta: focusing parameter. Legal: [1, inf).
+        reduction: "mean", "sum" or "none".
+        empty: what a reduction over nothing gives: "zero", "nan" or "raise".
+        validate: look at the numbers of the inputs too; None does so on the CPU.
+        weight: >= 0, one number per value or per sample; a mean divides by their sum.
+        mask: boolean, or integers of 0 and 1; False takes no part.
+        denominator: replaces the count that a mean divides by.
+
+    Returns:
+        One number; with reduction="none" the values.
+
+    Reference:
+        Li, Wang, Wu, Chen, Hu, Li, Tang, Yang, "Generalized Focal Loss: Learning Qualified and Distributed Bounding
+        Boxes for Dense Object Detection", NeurIPS 2020, https://arxiv.org/abs/2006.04388
     """
 
 def quantile(
@@ -1167,6 +3532,342 @@ def rmse(
     Reference:
         Chai, Draxler, "Root mean square error (RMSE) or mean absolute error (MAE)? Arguments against avoiding RMSE in
         the literature", Geoscientific Model Development 2014, https://doi.org/10.5194/gmd-7-1247-2014
+    """
+
+def sampled_softmax(
+    positive: Tensor,
+    negatives: Tensor,
+    accidental: Tensor | None = None,
+    log_q: Tensor | None = None,
+    *,
+    reduction: Literal["mean", "sum", "none"] = "mean",
+    empty: Literal["zero", "nan", "raise"] = "zero",
+    validate: bool | None = None,
+    weight: Tensor | None = None,
+    mask: Tensor | None = None,
+    denominator: float | Tensor | None = None,
+) -> Tensor:
+    r"""Cross-entropy of the positive among itself and the drawn negatives, corrected for how they were drawn.
+
+    .. math:: \ell = -s^+ + \log\Bigl(e^{s^+} + \sum_j e^{s^-_j - \log(M q_j)}\Bigr)
+
+    For catalogues of millions, where a softmax over all is too dear. With log_q, a popular candidate that is drawn
+    often counts less, and the sum estimates that over the whole catalogue. Without it, the drawn candidates are the
+    whole catalogue: plain cross-entropy, as in-batch losses have it, which is biased against popular candidates.
+
+    Args:
+        positive, negatives, accidental, log_q: of the signature negatives.
+        reduction: "mean", "sum" or "none".
+        empty: what a reduction over nothing gives: "zero", "nan" or "raise".
+        validate: look at the numbers of the inputs too; None does so on the CPU.
+        weight: >= 0, one number per value or per sample; a mean divides by their sum.
+        mask: boolean, or integers of 0 and 1; False takes no part.
+        denominator: replaces the count that a mean divides by.
+
+    Returns:
+        One number; with reduction="none" the values.
+
+    Reference:
+        Bengio, Senecal, "Adaptive Importance Sampling to Accelerate Training of a Neural Probabilistic Language Model",
+        IEEE Transactions on Neural Networks 2008, https://doi.org/10.1109/TNN.2007.912312
+    """
+
+def self_adversarial(
+    positive: Tensor,
+    negatives: Tensor,
+    accidental: Tensor | None = None,
+    log_q: Tensor | None = None,
+    *,
+    margin: float = 9.0,
+    temperature: float = 1.0,
+    reduction: Literal["mean", "sum", "none"] = "mean",
+    empty: Literal["zero", "nan", "raise"] = "zero",
+    validate: bool | None = None,
+    weight: Tensor | None = None,
+    mask: Tensor | None = None,
+    denominator: float | Tensor | None = None,
+) -> Tensor:
+    r"""Negative sampling in which the model's own scores say how much each negative counts.
+
+    .. math:: \ell = -\log \sigma(\gamma + s^+) - \sum_j w_j \log \sigma(-\gamma - s^-_j), \quad w =
+        \operatorname{softmax}(\alpha s^-)
+
+    For embeddings of knowledge graphs, where scores are minus a distance and most negatives are easy. The weights
+    have no gradient. The authors' code halves the value; this is the paper's.
+
+    Args:
+        positive, negatives, accidental, log_q: of the signature negatives.
+        margin: gamma, the distance up to which a triple is held to be true. Legal: [0, inf).
+        temperature: alpha, sharpness of the weights; 0 weighs all negatives alike. Legal: [0, inf).
+        reduction: "mean", "sum" or "none".
+        empty: what a reduction over nothing gives: "zero", "nan" or "raise".
+        validate: look at the numbers of the inputs too; None does so on the CPU.
+        weight: >= 0, one number per value or per sample; a mean divides by their sum.
+        mask: boolean, or integers of 0 and 1; False takes no part.
+        denominator: replaces the count that a mean divides by.
+
+    Returns:
+        One number; with reduction="none" the values.
+
+    Reference:
+        Sun, Deng, Nie, Tang, "RotatE: Knowledge Graph Embedding by Relational Rotation in Complex Space", ICLR 2019,
+        https://arxiv.org/abs/1902.10197
+    """
+
+def siglip(
+    queries: Tensor,
+    keys: Tensor,
+    *,
+    bias: float = -10.0,
+    similarity: Literal["euclidean", "squared-euclidean", "cosine", "dot"] = "cosine",
+    temperature: float = 0.1,
+    learned_temperature: bool = True,
+    symmetric: bool = False,
+    reduction: Literal["mean", "sum", "none"] = "mean",
+    empty: Literal["zero", "nan", "raise"] = "zero",
+    validate: bool | None = None,
+    streaming: Streaming | None = None,
+    relation: Callable[..., Any] | None = None,
+    weight: Tensor | None = None,
+    mask: Tensor | None = None,
+    denominator: float | Tensor | None = None,
+) -> NoReturn:
+    r"""Each pair of a query and a key by itself: whether they belong together, with a learned scale and bias: SigLIP.
+
+    .. math:: \ell_i = -\sum_j \log \sigma\bigl(y_{ij} (t s_{ij} + b)\bigr), \quad y_{ii} = 1, \; y_{ij} = -1
+
+    For pairs of two kinds, such as image and text. No softmax, so a pair does not need the other pairs, and small
+    batches serve. The value of a query is a sum over all keys, and the mean divides by N, not by N squared, as its
+    authors do. The scale t is 1 over the learned temperature, at most 100; the bias begins at -10, so that the many
+    negatives of the first steps cost little. Give the optimiser its parameters() too, without weight decay.
+
+    Args:
+        queries, keys: of the signature views.
+        bias: b at the start. Legal: (-inf, inf).
+        similarity: s, of a query to a key; a distance is its negative.
+        temperature: 1/t, at the start where it is learned. Legal: (0, inf).
+        learned_temperature: whether the temperature is learned. Legal: true|false.
+        symmetric: mean of queries to keys, and of keys to queries; of as many of both, the mean over N is the same.
+            Legal: true|false.
+        reduction: "mean", "sum" or "none".
+        empty: what a reduction over nothing gives: "zero", "nan" or "raise".
+        validate: look at the numbers of the inputs too; None does so on the CPU.
+        streaming: how the pairs are worked through.
+        relation: who is positive to whom, instead of equal labels.
+        weight: >= 0, one number per value or per sample; a mean divides by their sum.
+        mask: boolean, or integers of 0 and 1; False takes no part.
+        denominator: replaces the count that a mean divides by.
+
+    Returns:
+        One number; with reduction="none" the values.
+
+    Reference:
+        Zhai, Mustafa, Kolesnikov, Beyer, "Sigmoid Loss for Language Image Pre-Training", ICCV 2023,
+        https://arxiv.org/abs/2303.15343
+    """
+
+def simpo(
+    chosen: Tensor,
+    rejected: Tensor,
+    reference_chosen: Tensor | None = None,
+    reference_rejected: Tensor | None = None,
+    chosen_lengths: Tensor | None = None,
+    rejected_lengths: Tensor | None = None,
+    *,
+    beta: float = 2.0,
+    gamma: float = 1.0,
+    reduction: Literal["mean", "sum", "none"] = "mean",
+    empty: Literal["zero", "nan", "raise"] = "zero",
+    validate: bool | None = None,
+    weight: Tensor | None = None,
+    mask: Tensor | None = None,
+    denominator: float | Tensor | None = None,
+) -> Tensor:
+    r"""Simple preference optimisation: mean log-probabilities instead of a reference model, and a margin.
+
+    .. math:: \ell = -\log \sigma(\beta (\bar\ell_w - \bar\ell_l) - \gamma)
+
+    For language models that learn from comparisons, where a reference model costs too much. The mean over the
+    tokens keeps long answers from winning by their length.
+
+    Args:
+        chosen, rejected, reference_chosen, reference_rejected, chosen_lengths, rejected_lengths: of the signature
+            preference.
+        beta: scale of the difference. Legal: (0, inf).
+        gamma: by how much the scaled difference must lead. Legal: [0, inf).
+        reduction: "mean", "sum" or "none".
+        empty: what a reduction over nothing gives: "zero", "nan" or "raise".
+        validate: look at the numbers of the inputs too; None does so on the CPU.
+        weight: >= 0, one number per value or per sample; a mean divides by their sum.
+        mask: boolean, or integers of 0 and 1; False takes no part.
+        denominator: replaces the count that a mean divides by.
+
+    Returns:
+        One number; with reduction="none" the values.
+
+    Reference:
+        Meng, Xia, Chen, "SimPO: Simple Preference Optimization with a Reference-Free Reward", NeurIPS 2024,
+        https://arxiv.org/abs/2405.14734
+    """
+
+def sinkhorn(
+    first: Tensor,
+    second: Tensor,
+    *,
+    blur: float = 0.05,
+    iterations: int = 50,
+    reduction: Literal["mean", "sum", "none"] = "mean",
+    empty: Literal["zero", "nan", "raise"] = "zero",
+    validate: bool | None = None,
+    weight: Tensor | None = None,
+    mask: Tensor | None = None,
+    denominator: float | Tensor | None = None,
+) -> Tensor:
+    r"""Debiased entropic cost of moving one sample to the other: 0 where they agree, whatever the blur.
+
+    .. math:: \ell = \operatorname{OT}_\epsilon(x, y) - \tfrac12 \operatorname{OT}_\epsilon(x, x) - \tfrac12
+        \operatorname{OT}_\epsilon(y, y), \quad c = \tfrac12 \lVert x - y \rVert^2, \; \epsilon = b^2
+
+    For two samples that are to be one distribution, also where they do not overlap, which mmd does not see. Between
+    the transport itself (blur to 0) and the distance of the means (blur to infinity). The potentials are iterated
+    in the logarithms, in float64, with an entropy that falls from the diameter to the blur, then iterations times
+    at the blur. A blur that is small beside the distances of neighbouring rows needs more; before they have
+    converged the value is too small, and may be below 0. The gradient is that at the fixed point, where the
+    potentials do not count: no graph goes through the iterations. It cannot be differentiated a second time. Time
+    grows with N M.
+
+    Args:
+        first, second: of the signature samples.
+        blur: b, in units of the rows: details below it are not seen. Legal: (0, inf).
+        iterations: at the blur itself. Legal: [1, inf).
+        reduction: "mean", "sum" or "none".
+        empty: what a reduction over nothing gives: "zero", "nan" or "raise".
+        validate: look at the numbers of the inputs too; None does so on the CPU.
+        weight: >= 0, one number per value or per sample; a mean divides by their sum.
+        mask: boolean, or integers of 0 and 1; False takes no part.
+        denominator: replaces the count that a mean divides by.
+
+    Returns:
+        One number; with reduction="none" the values.
+
+    Reference:
+        Feydy, Sejourne, Vialard, Amari, Trouve, Peyre, "Interpolating between Optimal Transport and MMD using Sinkhorn
+        Divergences", AISTATS 2019, https://arxiv.org/abs/1810.08278
+    """
+
+def smape(
+    predictions: Tensor,
+    targets: Tensor,
+    *,
+    reduction: Literal["mean", "sum", "none"] = "mean",
+    empty: Literal["zero", "nan", "raise"] = "zero",
+    validate: bool | None = None,
+    weight: Tensor | None = None,
+    mask: Tensor | None = None,
+    denominator: float | Tensor | None = None,
+) -> Tensor:
+    r"""Absolute error as a share of the mean size of prediction and target.
+
+    .. math:: \ell = \frac{2 |p - t|}{|p| + |t|}
+
+    For forecasts of positive numbers, some of them 0. It is at most 2, and it is 2 for every prediction of the
+    wrong sign: the gradient is 0 there, so start with predictions of the right sign, or use mape with a floor.
+    Where both are 0 the value is 0. A share, not per cent.
+
+    Args:
+        predictions, targets: of the signature regression.
+        reduction: "mean", "sum" or "none".
+        empty: what a reduction over nothing gives: "zero", "nan" or "raise".
+        validate: look at the numbers of the inputs too; None does so on the CPU.
+        weight: >= 0, one number per value or per sample; a mean divides by their sum.
+        mask: boolean, or integers of 0 and 1; False takes no part.
+        denominator: replaces the count that a mean divides by.
+
+    Returns:
+        One number; with reduction="none" the values.
+
+    Reference:
+        Makridakis, "Accuracy measures: theoretical and practical concerns", International Journal of Forecasting 1993,
+        https://doi.org/10.1016/0169-2070(93)90079-3
+    """
+
+def smooth_ap(
+    embeddings: Tensor,
+    labels: Tensor,
+    *,
+    temperature: float = 0.01,
+    reduction: Literal["mean", "sum", "none"] = "mean",
+    empty: Literal["zero", "nan", "raise"] = "zero",
+    validate: bool | None = None,
+    weight: Tensor | None = None,
+    mask: Tensor | None = None,
+    denominator: float | Tensor | None = None,
+) -> Tensor:
+    r"""One minus the average precision of the others, ranked by their cosine, with a sigmoid in place of each step.
+
+    .. math:: \ell_i = 1 - \frac{1}{|P_i|} \sum_{p \in P_i} \frac{1 + \sum_{j \in P_i \setminus p} \sigma_{jp}} {1 +
+        \sum_{j \ne p} \sigma_{jp}}, \quad \sigma_{jp} = \sigma\Bigl(\frac{s_{ij} - s_{ip}}{\tau}\Bigr)
+
+    For retrieval that is judged by average precision, with several samples of a class in each batch. The query is
+    one of its own positives, at a cosine of 1, as its authors count. It is bounded, and a sigmoid is flat: a
+    positive that is far behind the negatives, by many temperatures, gets no gradient. Begin with a higher
+    temperature, or with another loss. pytorch-metric-learning 2.9 gives this number only where there are as many
+    classes as rows of a class: it forms the groups by the wrong one of the two, and needs equal classes in a row.
+    Here neither is needed, and time and memory grow with the positives of a row, not with all of its pairs.
+
+    Args:
+        embeddings, labels: of the signature embedding.
+        temperature: tau, the width of a step. Legal: (0, inf).
+        reduction: "mean", "sum" or "none".
+        empty: what a reduction over nothing gives: "zero", "nan" or "raise".
+        validate: look at the numbers of the inputs too; None does so on the CPU.
+        weight: >= 0, one number per value or per sample; a mean divides by their sum.
+        mask: boolean, or integers of 0 and 1; False takes no part.
+        denominator: replaces the count that a mean divides by.
+
+    Returns:
+        One number; with reduction="none" the values.
+
+    Reference:
+        Brown, Xie, Kalogeiton, Zisserman, "Smooth-AP: Smoothing the Path Towards Large-Scale Image Retrieval", ECCV
+        2020, https://arxiv.org/abs/2007.12163
+    """
+
+def smooth_l1(
+    predictions: Tensor,
+    targets: Tensor,
+    *,
+    beta: float = 1.0,
+    reduction: Literal["mean", "sum", "none"] = "mean",
+    empty: Literal["zero", "nan", "raise"] = "zero",
+    validate: bool | None = None,
+    weight: Tensor | None = None,
+    mask: Tensor | None = None,
+    denominator: float | Tensor | None = None,
+) -> Tensor:
+    r"""Absolute error with a rounded tip: squared within beta, and a gradient of 1 beyond it.
+
+    .. math:: \ell = \begin{cases} e^2 / (2 \beta) & |e| < \beta \\ |e| - \beta / 2 & |e| \ge \beta \end{cases},
+        \quad e = p - t
+
+    For boxes and other regression with outliers. It is huber divided by its delta, so the gradient far away does
+    not depend on beta. At beta=0 it is the absolute error.
+
+    Args:
+        predictions, targets: of the signature regression.
+        beta: error up to which the loss is squared, in the unit of the target. Legal: [0, inf).
+        reduction: "mean", "sum" or "none".
+        empty: what a reduction over nothing gives: "zero", "nan" or "raise".
+        validate: look at the numbers of the inputs too; None does so on the CPU.
+        weight: >= 0, one number per value or per sample; a mean divides by their sum.
+        mask: boolean, or integers of 0 and 1; False takes no part.
+        denominator: replaces the count that a mean divides by.
+
+    Returns:
+        One number; with reduction="none" the values.
+
+    Reference:
+        Girshick, "Fast R-CNN", ICCV 2015, https://arxiv.org/abs/1504.08083
     """
 
 def smooth_segmentation(
@@ -1261,6 +3962,59 @@ def smoothness(
     Reference:
         Rudin, Osher, Fatemi, "Nonlinear Total Variation Based Noise Removal Algorithms", Physica D 1992,
         https://doi.org/10.1016/0167-2789(92)90242-F
+    """
+
+def soft_triple(
+    embeddings: Tensor,
+    labels: Tensor,
+    *,
+    centers: int = 10,
+    scale: float = 20.0,
+    gamma: float = 0.1,
+    margin: float = 0.01,
+    reg_weight: float = 0.0,
+    classes: int | None = None,
+    dim: int | None = None,
+    reduction: Literal["mean", "sum", "none"] = "mean",
+    empty: Literal["zero", "nan", "raise"] = "zero",
+    validate: bool | None = None,
+    weight: Tensor | None = None,
+    mask: Tensor | None = None,
+    denominator: float | Tensor | None = None,
+) -> NoReturn:
+    r"""Softmax over classes of several learned centres, each class as near as a soft choice of its centres.
+
+    .. math:: \ell = -\log \frac{e^{\lambda (S_y - \delta)}}{e^{\lambda (S_y - \delta)} + \sum_{c \ne y} e^{\lambda
+        S_c}}, \quad S_c = \sum_k \frac{e^{s_{ck} / \gamma}}{\sum_l e^{s_{cl} / \gamma}} \, s_{ck}
+
+    For classes of several looks, such as a product from all sides, without triplets. s are cosines. As a softmax
+    weighs the centres, all of a class learn, unlike the nearest alone in sub-center-arcface. With reg_weight the
+    mean distance between the centres of a class is added, so that those that are not needed fall together. It is no
+    term of pytorch-metric-learning's; the authors' code takes a root there whose gradient is not finite at equal
+    centres, and adds 1e-5 below it. Here that gradient is 0. Give the optimiser its parameters() too.
+
+    Args:
+        embeddings, labels: of the signature embedding.
+        centers: of each class, >= 1. Legal: [1, inf).
+        scale: lambda, of the similarity of a class. Legal: (0, inf).
+        gamma: temperature of the choice among the centres of a class. Legal: (0, inf).
+        margin: delta, taken off the similarity of the own class. Legal: [0, 2].
+        reg_weight: tau, of the mean distance between the centres of a class. Legal: [0, inf).
+        classes: number of classes; none takes it from the data of a run.
+        dim: D, width of the embeddings; none takes it from the model of a run.
+        reduction: "mean", "sum" or "none".
+        empty: what a reduction over nothing gives: "zero", "nan" or "raise".
+        validate: look at the numbers of the inputs too; None does so on the CPU.
+        weight: >= 0, one number per value or per sample; a mean divides by their sum.
+        mask: boolean, or integers of 0 and 1; False takes no part.
+        denominator: replaces the count that a mean divides by.
+
+    Returns:
+        One number; with reduction="none" the values.
+
+    Reference:
+        Qian, Shang, Sun, Hu, Li, Jin, "SoftTriple Loss: Deep Metric Learning Without Triplet Sampling", ICCV 2019,
+        https://arxiv.org/abs/1909.05235
     """
 
 def softmax_focal(
@@ -1387,6 +4141,51 @@ def sparsemax(
         ICML 2016, https://arxiv.org/abs/1602.02068
     """
 
+def sphereface(
+    embeddings: Tensor,
+    labels: Tensor,
+    *,
+    margin: int = 4,
+    classes: int | None = None,
+    dim: int | None = None,
+    reduction: Literal["mean", "sum", "none"] = "mean",
+    empty: Literal["zero", "nan", "raise"] = "zero",
+    validate: bool | None = None,
+    weight: Tensor | None = None,
+    mask: Tensor | None = None,
+    denominator: float | Tensor | None = None,
+) -> NoReturn:
+    r"""Softmax over projections on learned class directions, with the angle of the own class multiplied.
+
+    .. math:: \ell = -\log \frac{e^{r \psi(\theta_y)}}{e^{r \psi(\theta_y)} + \sum_{c \ne y} e^{r \cos\theta_c}},
+        \quad \psi(\theta) = (-1)^k \cos(m\theta) - 2k, \quad k = \lfloor m\theta / \pi \rfloor
+
+    r is the length of the embedding. The first of the margins on angles; arcface and cosface are easier to train,
+    as this margin is wide from the start and vanishes for classes that are near each other. Its authors mix it with
+    the plain softmax at first, which here is a sum with a schedule. The angle comes from the chords of the two
+    directions, not from a polynomial of the cosine, so it keeps its digits near 0 and $\pi$. An embedding of length
+    0 has no angle, and is pushed by the other classes only. Give the optimiser its parameters() too.
+
+    Args:
+        embeddings, labels: of the signature embedding.
+        margin: m, a whole number; 1 is a softmax of the projections. Legal: [1, inf).
+        classes: number of classes; none takes it from the data of a run.
+        dim: D, width of the embeddings; none takes it from the model of a run.
+        reduction: "mean", "sum" or "none".
+        empty: what a reduction over nothing gives: "zero", "nan" or "raise".
+        validate: look at the numbers of the inputs too; None does so on the CPU.
+        weight: >= 0, one number per value or per sample; a mean divides by their sum.
+        mask: boolean, or integers of 0 and 1; False takes no part.
+        denominator: replaces the count that a mean divides by.
+
+    Returns:
+        One number; with reduction="none" the values.
+
+    Reference:
+        Liu, Wen, Yu, Li, Raj, Song, "SphereFace: Deep Hypersphere Embedding for Face Recognition", CVPR 2017,
+        https://arxiv.org/abs/1704.08063
+    """
+
 def squared_hinge(
     predictions: Tensor,
     targets: Tensor,
@@ -1421,6 +4220,53 @@ def squared_hinge(
     Reference:
         Chang, Hsieh, Lin, "Coordinate Descent Method for Large-scale L2-loss Linear Support Vector Machines", JMLR
         2008, https://www.jmlr.org/papers/v9/chang08a.html
+    """
+
+def sub_center_arcface(
+    embeddings: Tensor,
+    labels: Tensor,
+    *,
+    scale: float = 64.0,
+    margin: float = 0.5,
+    centers: int = 3,
+    classes: int | None = None,
+    dim: int | None = None,
+    reduction: Literal["mean", "sum", "none"] = "mean",
+    empty: Literal["zero", "nan", "raise"] = "zero",
+    validate: bool | None = None,
+    weight: Tensor | None = None,
+    mask: Tensor | None = None,
+    denominator: float | Tensor | None = None,
+) -> NoReturn:
+    r"""ArcFace with several learned rows of each class, of which the nearest counts.
+
+    .. math:: \ell = -\log \frac{e^{s \cos(\theta_y + m)}}{e^{s \cos(\theta_y + m)} + \sum_{c \ne y} e^{s
+        \cos\theta_c}} , \quad \theta_c = \min_k \theta_{ck}
+
+    For wrong labels and classes of several looks: what does not fit gathers at a row of its own. With clean labels
+    one row, arcface, keeps the classes tighter. Where two rows of a class are equally near, each has half of the
+    gradient. Everything else is as in arcface: the seam beyond $\pi - m$, and the gradient at an angle of 0.
+
+    Args:
+        embeddings, labels: of the signature embedding.
+        scale: s, of the cosines. Legal: (0, inf).
+        margin: m, in radians. Legal: [0, 1.5708).
+        centers: rows of each class, >= 1. Legal: [1, inf).
+        classes: number of classes; none takes it from the data of a run.
+        dim: D, width of the embeddings; none takes it from the model of a run.
+        reduction: "mean", "sum" or "none".
+        empty: what a reduction over nothing gives: "zero", "nan" or "raise".
+        validate: look at the numbers of the inputs too; None does so on the CPU.
+        weight: >= 0, one number per value or per sample; a mean divides by their sum.
+        mask: boolean, or integers of 0 and 1; False takes no part.
+        denominator: replaces the count that a mean divides by.
+
+    Returns:
+        One number; with reduction="none" the values.
+
+    Reference:
+        Deng, Guo, Liu, Gong, Zafeiriou, "Sub-center ArcFace: Boosting Face Recognition by Large-Scale Noisy Web Faces",
+        ECCV 2020, https://doi.org/10.1007/978-3-030-58621-8_43
     """
 
 def sup_con(
@@ -1467,6 +4313,53 @@ def sup_con(
     Reference:
         Khosla, Teterwak, Wang, Sarna, Tian, Isola, Maschinot, Liu, Krishnan, "Supervised Contrastive Learning", NeurIPS
         2020, https://arxiv.org/abs/2004.11362
+    """
+
+def symmetric_cross_entropy(
+    logits: Tensor,
+    targets: Tensor,
+    *,
+    alpha: float = 0.1,
+    beta: float = 1.0,
+    log_zero: float = -4.0,
+    class_weight: Floats | None = None,
+    ignore_index: int = -100,
+    reduction: Literal["mean", "sum", "none"] = "mean",
+    empty: Literal["zero", "nan", "raise"] = "zero",
+    validate: bool | None = None,
+    weight: Tensor | None = None,
+    mask: Tensor | None = None,
+    denominator: float | Tensor | None = None,
+) -> Tensor:
+    r"""Cross-entropy in both directions: the reverse one is bounded and forgives wrong labels.
+
+    .. math:: \ell = -\alpha \log p_y - \beta A (1 - p_y), \quad p = \operatorname{softmax}(z)
+
+    For wrong labels, where a bounded loss alone learns too slowly. A stands for the logarithm of 0 in the reverse
+    cross-entropy, whose label probabilities are 0 and 1. Other code clamps p, and where it does the gradient of a
+    label that looks impossible is exactly 0; here it is that of the formula.
+
+    Args:
+        logits, targets: of the signature multiclass.
+        alpha: weight of cross-entropy. Legal: [0, inf).
+        beta: weight of the reverse cross-entropy. Legal: [0, inf).
+        log_zero: A, below 0. Legal: (-inf, 0).
+        class_weight: how many times a label of each class counts; none counts all alike. A mean over labels divides by
+            their weights, one over probabilities by their number, as in torch. Legal: [0, inf).
+        ignore_index: label that takes no part in value, gradient or mean; of labels only, probabilities have none.
+        reduction: "mean", "sum" or "none".
+        empty: what a reduction over nothing gives: "zero", "nan" or "raise".
+        validate: look at the numbers of the inputs too; None does so on the CPU.
+        weight: >= 0, one number per value or per sample; a mean divides by their sum.
+        mask: boolean, or integers of 0 and 1; False takes no part.
+        denominator: replaces the count that a mean divides by.
+
+    Returns:
+        One number; with reduction="none" the values.
+
+    Reference:
+        Wang, Ma, Chen, Luo, Yi, Bailey, "Symmetric Cross Entropy for Robust Learning with Noisy Labels", ICCV 2019,
+        https://arxiv.org/abs/1908.06112
     """
 
 def topk_softmax(
@@ -1517,9 +4410,13 @@ def triplet(
     negatives: Tensor,
     *,
     margin: float = 1.0,
+    similarity: Literal["euclidean", "squared-euclidean", "cosine", "dot"] = "euclidean",
+    swap: bool = False,
     reduction: Literal["mean", "sum", "none"] = "mean",
     empty: Literal["zero", "nan", "raise"] = "zero",
     validate: bool | None = None,
+    streaming: Streaming | None = None,
+    relation: Callable[..., Any] | None = None,
     weight: Tensor | None = None,
     mask: Tensor | None = None,
     denominator: float | Tensor | None = None,
@@ -1528,15 +4425,21 @@ def triplet(
 
     .. math:: \ell = \max(0,\; \|a - p\| - \|a - n\| + m)
 
-    On the Euclidean distance, which is not squared. For triplets that the data loader draws. With labels, the
-    losses that mine triplets in the batch (such as triplet-batch-hard) use each embedding many times.
+    On the Euclidean distance, which is not squared, unless another similarity is chosen. For triplets that the data
+    loader draws. With labels, the losses that mine triplets in the batch (such as triplet-batch-hard) use each
+    embedding many times.
 
     Args:
         anchors, positives, negatives: of the signature triplet.
         margin: how much further the negative has to be. Legal: [0, inf).
+        similarity: minus the distance; that of a cosine is one minus it, of a dot product minus it.
+        swap: whether the negative may be compared with the positive, where it is nearer to that than to the anchor.
+            Legal: true|false.
         reduction: "mean", "sum" or "none".
         empty: what a reduction over nothing gives: "zero", "nan" or "raise".
         validate: look at the numbers of the inputs too; None does so on the CPU.
+        streaming: how the pairs are worked through.
+        relation: who is positive to whom, instead of equal labels.
         weight: >= 0, one number per value or per sample; a mean divides by their sum.
         mask: boolean, or integers of 0 and 1; False takes no part.
         denominator: replaces the count that a mean divides by.
@@ -1684,6 +4587,133 @@ def triplet_semi_hard(
         https://arxiv.org/abs/1503.03832
     """
 
+def tukey_biweight(
+    predictions: Tensor,
+    targets: Tensor,
+    *,
+    c: float = 4.685,
+    reduction: Literal["mean", "sum", "none"] = "mean",
+    empty: Literal["zero", "nan", "raise"] = "zero",
+    validate: bool | None = None,
+    weight: Tensor | None = None,
+    mask: Tensor | None = None,
+    denominator: float | Tensor | None = None,
+) -> Tensor:
+    r"""Tukey's biweight: an error beyond c is an outlier, counts the same at any distance and has no gradient.
+
+    .. math:: \ell = \frac{c^2}{6} \Bigl(1 - \bigl(1 - \min(1, e^2 / c^2)\bigr)^3\Bigr), \quad e = p - t
+
+    For data with gross errors, from a start that is nearly right: a prediction farther than c from its target never
+    moves. Near 0 it is half the squared error. The default has 95 % of the efficiency of the mean where the noise
+    is normal with a standard deviation of 1.
+
+    Args:
+        predictions, targets: of the signature regression.
+        c: error beyond which the gradient is 0, in the unit of the target. Legal: (0, inf).
+        reduction: "mean", "sum" or "none".
+        empty: what a reduction over nothing gives: "zero", "nan" or "raise".
+        validate: look at the numbers of the inputs too; None does so on the CPU.
+        weight: >= 0, one number per value or per sample; a mean divides by their sum.
+        mask: boolean, or integers of 0 and 1; False takes no part.
+        denominator: replaces the count that a mean divides by.
+
+    Returns:
+        One number; with reduction="none" the values.
+
+    Reference:
+        Beaton, Tukey, "The Fitting of Power Series, Meaning Polynomials, Illustrated on Band-Spectroscopic Data",
+        Technometrics 1974, https://doi.org/10.2307/1267936
+    """
+
+def tversky(
+    logits: Tensor,
+    targets: Tensor,
+    *,
+    alpha: float = 0.5,
+    beta: float = 0.5,
+    gamma: float = 1.0,
+    smooth: float = 1.0,
+    over: Literal["map", "image", "batch"] = "map",
+    class_weight: Floats | None = None,
+    ignore_index: int = -100,
+    reduction: Literal["mean", "sum", "none"] = "mean",
+    empty: Literal["zero", "nan", "raise"] = "zero",
+    validate: bool | None = None,
+    weight: Tensor | None = None,
+    mask: Tensor | None = None,
+    denominator: float | Tensor | None = None,
+) -> Tensor:
+    r"""Soft Tversky loss: the Dice loss with a price of its own for invented and for missed pixels.
+
+    .. math:: \ell = \Bigl(1 - \frac{TP + s}{TP + \alpha FP + \beta FN + s}\Bigr)^{\gamma}
+
+    For small objects of which none may be missed: raise beta. At 1/2 and 1/2 it is the Dice loss with half the
+    smoothing, at 1 and 1 Jaccard's. With gamma it is the focal Tversky loss: below 1 maps that are nearly right
+    count more. An empty map with smooth=0 costs 1 and has no gradient, as with dice; MONAI gives NaN there.
+
+    Args:
+        logits, targets: of the signature segmentation.
+        alpha: price of an invented pixel. Legal: (0, inf).
+        beta: price of a missed pixel. Legal: (0, inf).
+        gamma: exponent. Legal: (0, inf).
+        smooth: s, pixels added; above 0 an empty map can be predicted right. Legal: [0, inf).
+        over: what the sums run over: each "map" (a class of an image), each "image", or each class over the "batch".
+        class_weight: how many times the maps of each class (channel) count. Legal: [0, inf).
+        ignore_index: label whose pixels take no part in value, gradient or mean; of labels only, maps have none.
+        reduction: "mean", "sum" or "none".
+        empty: what a reduction over nothing gives: "zero", "nan" or "raise".
+        validate: look at the numbers of the inputs too; None does so on the CPU.
+        weight: >= 0, one number per value or per sample; a mean divides by their sum.
+        mask: boolean, or integers of 0 and 1; False takes no part.
+        denominator: replaces the count that a mean divides by.
+
+    Returns:
+        One number; with reduction="none" the values.
+
+    Reference:
+        Salehi, Erdogmus, Gholipour, "Tversky Loss Function for Image Segmentation Using 3D Fully Convolutional Deep
+        Networks", MLMI 2017, https://arxiv.org/abs/1706.05721; Abraham, Khan, "A Novel Focal Tversky Loss Function with
+        Improved Attention U-Net for Lesion Segmentation", ISBI 2019, https://arxiv.org/abs/1810.07842
+    """
+
+def tweedie(
+    predictions: Tensor,
+    targets: Tensor,
+    *,
+    power: float = 1.5,
+    reduction: Literal["mean", "sum", "none"] = "mean",
+    empty: Literal["zero", "nan", "raise"] = "zero",
+    validate: bool | None = None,
+    weight: Tensor | None = None,
+    mask: Tensor | None = None,
+    denominator: float | Tensor | None = None,
+) -> Tensor:
+    r"""Half the Tweedie deviance of the logarithm of a mean: amounts that are often 0 and otherwise spread widely.
+
+    .. math:: \ell = \frac{t^{2-p}}{(1-p)(2-p)} - \frac{t \, e^{z(1-p)}}{1-p} + \frac{e^{z(2-p)}}{2-p}
+
+    For insurance claims, rainfall and sales. The network gives the logarithm z of the mean. A power of 1 is
+    Poisson's deviance and 2 the gamma distribution's; both are the limits of the formula, and near them it is
+    computed without its quotients. The constant term is there, as in scikit-learn, so an exact fit costs 0.
+
+    Args:
+        predictions, targets: of the signature counts.
+        power: p, of the mean in the variance. Legal: [1, 2].
+        reduction: "mean", "sum" or "none".
+        empty: what a reduction over nothing gives: "zero", "nan" or "raise".
+        validate: look at the numbers of the inputs too; None does so on the CPU.
+        weight: >= 0, one number per value or per sample; a mean divides by their sum.
+        mask: boolean, or integers of 0 and 1; False takes no part.
+        denominator: replaces the count that a mean divides by.
+
+    Returns:
+        One number; with reduction="none" the values.
+
+    Reference:
+        Jorgensen, "Exponential Dispersion Models", Journal of the Royal Statistical Society B 1987,
+        https://doi.org/10.1111/j.2517-6161.1987.tb01685.x
+    """
+
 def uncertainty(
     parameters: Tensor | Iterable[Tensor],
     *,
@@ -1726,6 +4756,54 @@ def uncertainty(
     Reference:
         Kendall, Gal, Cipolla, "Multi-Task Learning Using Uncertainty to Weigh Losses for Scene Geometry and Semantics",
         CVPR 2018, https://arxiv.org/abs/1705.07115
+    """
+
+def vicreg(
+    queries: Tensor,
+    keys: Tensor,
+    *,
+    invariance: float = 25.0,
+    variance: float = 25.0,
+    covariance: float = 1.0,
+    eps: float = 0.0001,
+    reduction: Literal["mean", "sum", "none"] = "mean",
+    empty: Literal["zero", "nan", "raise"] = "zero",
+    validate: bool | None = None,
+    weight: Tensor | None = None,
+    mask: Tensor | None = None,
+    denominator: float | Tensor | None = None,
+) -> Tensor:
+    r"""Views are near each other, columns vary, and no two columns vary together.
+
+    .. math:: \ell = \frac{\lambda}{N D} \lVert q - k \rVert^2 + \sum_{z \in \{q, k\}} \Bigl[ \frac{\mu}{2 D} \sum_j
+        \max\bigl(0, 1 - \sqrt{\operatorname{var} z_j + \epsilon}\bigr) + \frac{\nu}{D} \sum_{i \ne j}
+        \operatorname{cov}(z_i, z_j)^2 \Bigr]
+
+    For self-supervised training without negatives, where the two views may come from different networks: each is
+    kept from collapse by itself. The variance is that of N - 1. The variance term is halved and the covariance is
+    not, as in lightly and pytorch-metric-learning. The covariance grows with the fourth power of the embeddings:
+    beyond about 1e9 it leaves float32, where the value is infinite, never NaN (lightly 1.6: NaN, value and
+    gradient, from 1e20 on).
+
+    Args:
+        queries, keys: of the signature views.
+        invariance: lambda, of the squared distance of the two views. Legal: [0, inf).
+        variance: mu, of the hinge on the standard deviation of each column. Legal: [0, inf).
+        covariance: nu, of the squared covariance of different columns. Legal: [0, inf).
+        eps: added to the variance, > 0: at a variance of 0 the root has no derivative. Legal: (0, inf).
+        reduction: "mean", "sum" or "none".
+        empty: what a reduction over nothing gives: "zero", "nan" or "raise".
+        validate: look at the numbers of the inputs too; None does so on the CPU.
+        weight: >= 0, one number per value or per sample; a mean divides by their sum.
+        mask: boolean, or integers of 0 and 1; False takes no part.
+        denominator: replaces the count that a mean divides by.
+
+    Returns:
+        One number; with reduction="none" the values.
+
+    Reference:
+        Bardes, Ponce, LeCun, "VICReg: Variance-Invariance-Covariance Regularization for Self-Supervised Learning", ICLR
+        2022, https://arxiv.org/abs/2105.04906
     """
 
 def weston_watkins(

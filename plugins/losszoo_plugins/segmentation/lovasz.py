@@ -14,7 +14,14 @@ from losszoo_plugins.signatures._shared import class_weights, of_channels
 
 
 @loss(signature="segmentation", tags=("overlap", "margin", "per-map"), aliases=("lovasz", "binary-lovasz"))
-def lovasz_hinge(logits: Tensor, targets: Tensor, *, per_map: bool = True, mask: Tensor | None = None) -> Unreduced:
+def lovasz_hinge(
+    logits: Tensor,
+    targets: Tensor,
+    *,
+    per_map: bool = True,
+    weight: Annotated[Floats | None, Range(0, None)] = None,
+    mask: Tensor | None = None,
+) -> Unreduced:
     r"""Lovász hinge: the Jaccard loss of hinge errors, sorted from the worst.
 
     .. math:: \ell = \sum_i \max(0, m_{\pi(i)}) \, g_i, \quad m_i = 1 - (2 t_i - 1) x_i, \;
