@@ -27,13 +27,8 @@ OF_CLASSES = (
 by_name = pytest.mark.parametrize("name", [name for name in SPECS if name not in OVER_BATCH])
 DIFFERENTIATED = [name for name, spec in SPECS.items() if "detached-weights" not in spec.tags]
 pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit.script.*:DeprecationWarning")
-<<<<<<< HEAD
-# They see the predictions alone, or take the others for constant, so that those have no gradient but 0.
-BLIND = {"smoothness": 1, "knowledge-distillation": 1, "decoupled-kd": 1}
-=======
 # They see the predictions alone, so that targets have no gradient but 0; or take the largest of equal targets.
 BLIND = {"smoothness": 1, "cldice": 1}
->>>>>>> pref
 
 
 def made(spec: LossSpec, **options: Any) -> Any:
