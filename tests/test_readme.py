@@ -16,9 +16,18 @@ TEXT = README.read_text(encoding="utf-8")
 
 
 def test_the_table_of_losses_is_the_registry() -> None:
-    rows = re.findall(r"^\| `([\w-]+)` \| ([\w-]+) \| (.*?)(?: \*Exhibit; use `([\w-]+)`\.\*)? \|$", TEXT, re.MULTILINE)
+    page = (README.parent / "docs" / "losses.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `([\w-]+)` \| ([\w-]+) \| (.*?)(?: \*Exhibit; use `([\w-]+)`\.\*)? \|$", page, re.MULTILINE)
     announced = [(s.name, s.signature, s.summary, s.stable_twin or "") for s in losszoo.list_losses(plugin="losszoo")]
     assert rows == announced
+
+
+def test_the_families_hold_every_loss() -> None:
+    section = TEXT.partition("## The losses")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| [\w-]+ \| (`.*`) \|$", section, re.MULTILINE)
+    named = [name for row in rows for name in re.findall(r"`([\w-]+)`", row)]
+    assert named == [spec.name for spec in losszoo.list_losses(plugin="losszoo")]
+    assert f"shows all {len(named)}" in section
 
 
 def test_the_examples_run() -> None:
