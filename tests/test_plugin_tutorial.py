@@ -84,9 +84,9 @@ def as_maps(x: Tensor) -> tuple[Any, ...]:
 
 
 CASES = [
-    Case("losses.tukey_biweight", "regression", with_zeros),
-    Case("losses.generalized_cross_entropy", "multiclass", with_labels),
-    Case("losses.generalized_cross_entropy", "multiclass", with_probabilities, {"q": 1e-3}),
+    Case("losses.hello_biweight", "regression", with_zeros),
+    Case("losses.noise_robust_crossentropy", "multiclass", with_labels),
+    Case("losses.noise_robust_crossentropy", "multiclass", with_probabilities, {"q": 1e-3}),
     Case("rows.pull_and_push", "embedding", with_labels),
     Case("rows.pull_and_push", "embedding", with_labels, {"similarity": "euclidean"}),
     Case("learned.LaplaceNLL", "regression", with_zeros, {"scale": 2.0}),
@@ -127,15 +127,15 @@ def test_value_and_gradient_stay_finite(case: Case, extreme: str) -> None:
     ("target", "arguments", "params", "expected"),
     [
         # c^2/6 at the cutoff c = 4.685 and beyond; (c^2/6) (1 - (3/4)^3) at c/2.
-        ("tukey_biweight", ([4.685, 1e30, 2.3425], [0.0, 0.0, 0.0]), {}, [3.658204, 3.658204, 2.114899]),
+        ("hello_biweight", ([4.685, 1e30, 2.3425], [0.0, 0.0, 0.0]), {}, [3.658204, 3.658204, 2.114899]),
         # r^2/2 near 0, of which 1 - (1 - v)^3 would keep nothing in float32.
-        ("tukey_biweight", ([1e-4], [0.0]), {}, [5e-9]),
+        ("hello_biweight", ([1e-4], [0.0]), {}, [5e-9]),
         # 1 - p at q = 1, with p = 1/2.
-        ("generalized_cross_entropy", ([[0.0, 0.0]], [0]), {"q": 1.0}, [0.5]),
+        ("noise_robust_crossentropy", ([[0.0, 0.0]], [0]), {"q": 1.0}, [0.5]),
         # 2 (1 - sqrt(p)) at q = 1/2, with p = 1/4.
-        ("generalized_cross_entropy", ([[0.0] * 4], [3]), {"q": 0.5}, [1.0]),
+        ("noise_robust_crossentropy", ([[0.0] * 4], [3]), {"q": 0.5}, [1.0]),
         # Towards q = 0 it is cross-entropy: log 2.
-        ("generalized_cross_entropy", ([[0.0, 0.0]], [1]), {"q": 1e-6}, [0.693147]),
+        ("noise_robust_crossentropy", ([[0.0, 0.0]], [1]), {"q": 1e-6}, [0.693147]),
     ],
 )
 def test_values_are_those_of_closed_forms(

@@ -823,8 +823,8 @@ def cosface(
     """
 
 def cosine_distance(
-    predictions: Tensor,
-    targets: Tensor,
+    vectors: Tensor,
+    target_vectors: Tensor,
     *,
     reduction: Literal["mean", "sum", "none"] = "mean",
     empty: Literal["zero", "nan", "raise"] = "zero",
@@ -842,7 +842,7 @@ def cosine_distance(
     the squared distance of the two directions, which keeps its digits where 1 minus a cosine cancels.
 
     Args:
-        predictions, targets: of the signature vectors.
+        vectors, target_vectors: of the signature vectors.
         reduction: "mean", "sum" or "none".
         empty: what a reduction over nothing gives: "zero", "nan" or "raise".
         validate: look at the numbers of the inputs too; None does so on the CPU.
@@ -3249,8 +3249,8 @@ def orpo(
     """
 
 def poisson_nll(
-    predictions: Tensor,
-    targets: Tensor,
+    log_rates: Tensor,
+    counts: Tensor,
     *,
     log_input: bool = True,
     full: bool = False,
@@ -3272,9 +3272,9 @@ def poisson_nll(
     float32.
 
     Args:
-        predictions, targets: of the signature counts.
-        log_input: whether predictions are logarithms. Legal: true|false.
-        full: whether the term of the targets alone is added; it has no gradient. Legal: true|false.
+        log_rates, counts: of the signature counts.
+        log_input: whether the rates come as logarithms. Legal: true|false.
+        full: whether the term of the counts alone is added; it has no gradient. Legal: true|false.
         reduction: "mean", "sum" or "none".
         empty: what a reduction over nothing gives: "zero", "nan" or "raise".
         validate: look at the numbers of the inputs too; None does so on the CPU.
@@ -4677,8 +4677,8 @@ def tversky(
     """
 
 def tweedie(
-    predictions: Tensor,
-    targets: Tensor,
+    log_rates: Tensor,
+    counts: Tensor,
     *,
     power: float = 1.5,
     reduction: Literal["mean", "sum", "none"] = "mean",
@@ -4697,7 +4697,7 @@ def tweedie(
     computed without its quotients. The constant term is there, as in scikit-learn, so an exact fit costs 0.
 
     Args:
-        predictions, targets: of the signature counts.
+        log_rates, counts: of the signature counts.
         power: p, of the mean in the variance. Legal: [1, 2].
         reduction: "mean", "sum" or "none".
         empty: what a reduction over nothing gives: "zero", "nan" or "raise".

@@ -56,7 +56,7 @@ def test_what_fits_passes(loss: str, task: str) -> None:
 def test_the_tables_agree() -> None:
     registry = installed()
     assert all(registry.taken_by(kind)[0] == spec.natural for kind, spec in registry.kinds.items())
-    assert registry.taken_by("binary")[:4] == ("binary", "multiclass", "regression", "embedding")
+    assert set(registry.taken_by("binary")) > {"binary", "multiclass", "regression", "embedding"}
     for task in registry.tasks.values():
         assert example_for(registry, task) in losses_for(registry, task)
     for name, loss in registry.losses.items():

@@ -73,7 +73,7 @@ CASES = {
     "unknown-signature": Case(
         LOSSES + "[spec('t-unknown', 'regresion'), spec('t-known', 'regression')]",
         stage="spec",
-        said="t-unknown: signature must be one of binary, multiclass, regression, ",
+        said="t-unknown: signature must be one of ",
     ),
     "near-signature": Case(
         LOSSES + "[spec('t-near', 'regresion')]", stage="spec", said="got 'regresion'; did you mean regression?"
@@ -81,7 +81,7 @@ CASES = {
     "unknown-kind": Case(
         "@hookimpl\ndef losszoo_tasks(): return [task('t-kind', 'retreival')]",
         stage="spec",
-        said="t-kind: kind must be one of multiclass, binary, regression, segmentation, semantic-segmentation, ",
+        said="t-kind: kind must be one of ",
     ),
     "wrong-expects": Case(
         "@hookimpl\ndef losszoo_losses(): return [LossSpec(name='t-expects', target='a:b', signature='regression', "
@@ -305,7 +305,7 @@ CASES = {
     "unnatural-kind": Case(
         KINDS + "[KindSpec(name='odd', target='a:B', natural='nothing', metrics=('m',))]",
         stage="spec",
-        said="kind odd: natural must be one of binary, ",
+        said="kind odd: natural must be one of ",
     ),
     "kind-without-score": Case(
         KINDS + "['sig_kind_without_score.classes:Odd']",

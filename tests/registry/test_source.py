@@ -350,7 +350,7 @@ def test_the_reader_is_free_of_torch() -> None:
     code = """
         import sys, losszoo
         names = [spec.name for spec in losszoo.losses_in("losszoo_plugins.regression")]
-        print(len(names), {"torch", "numpy"} & set(sys.modules))
+        print("huber" in names, {"torch", "numpy"} & set(sys.modules))
     """
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=True)
-    assert done.stdout == "7 set()\n"
+    assert done.stdout == "True set()\n"

@@ -96,7 +96,7 @@ def test_the_gamma_deviance_of_0_is_infinite():
 
 @pytest.mark.parametrize("name", ["poisson-nll", "tweedie"])
 def test_a_negative_count_is_refused(name):
-    with pytest.raises(losszoo.UsageError, match=rf"^{name}: targets must be finite and >= 0, got -1"):
+    with pytest.raises(losszoo.UsageError, match=rf"^{name}: counts must be finite and >= 0, got -1"):
         losszoo.create(name)(torch.zeros(2), torch.tensor([1.0, -1.0]))
 
 

@@ -82,5 +82,5 @@ def test_a_zero_row_costs_1():
 
 
 def test_one_vector_alone_is_refused():
-    with pytest.raises(losszoo.UsageError, match=r"predictions must have shape \(N, ..., D\), got shape \(3,\)"):
+    with pytest.raises(losszoo.UsageError, match=r"vectors must have shape \(N, ..., D\), got shape \(3,\)"):
         losszoo.create("cosine-distance")(torch.ones(3), torch.ones(3))

@@ -9,8 +9,8 @@ from losszoo import Range, loss
 CUTOFF = 4.685  # 95 % as efficient as squared error where residuals are normal, with deviation 1
 
 
-@loss(signature="regression", aliases=("bisquare",))
-def tukey_biweight(predictions: Tensor, targets: Tensor) -> Tensor:
+@loss(signature="regression", aliases=("soft-cutoff",))
+def hello_biweight(predictions: Tensor, targets: Tensor) -> Tensor:
     r"""Squared error near 0, constant far away: outliers do not pull.
 
     .. math:: \ell = \tfrac{c^2}{6} \left(1 - (1 - \min(r/c, 1)^2)^3\right), \quad r = |p - t|, \quad c = 4.685
@@ -35,7 +35,7 @@ def tukey_biweight(predictions: Tensor, targets: Tensor) -> Tensor:
 
 
 @loss(signature="multiclass", tags=("noisy-labels",))
-def generalized_cross_entropy(
+def noise_robust_crossentropy(
     logits: Tensor, targets: Tensor, *, q: Annotated[float, Range(0, 1, bounds="(]", search=(0.1, 1))] = 0.7
 ) -> Tensor:
     r"""Between cross-entropy and absolute error: forgives wrong labels.

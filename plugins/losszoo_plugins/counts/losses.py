@@ -19,7 +19,7 @@ _TERMS = range(2, 10)
 
 @loss(signature="counts", tags=("counts", "probabilistic"), aliases=("poisson", "poisson-loss"))
 @wide
-def poisson_nll(predictions: Tensor, targets: Tensor, *, log_input: bool = True, full: bool = False) -> Tensor:
+def poisson_nll(log_rates: Tensor, counts: Tensor, *, log_input: bool = True, full: bool = False) -> Tensor:
     r"""Negative log-likelihood of the Poisson distribution, of the logarithm of its rate.
 
     .. math:: \ell = e^z - t z \; (+ \log t!)
@@ -31,13 +31,13 @@ def poisson_nll(predictions: Tensor, targets: Tensor, *, log_input: bool = True,
     leaves float32.
 
     Args:
-        predictions: any shape; logarithms of rates, or rates.
-        targets: shape of ``predictions``, counts >= 0.
-        log_input: whether predictions are logarithms.
-        full: whether the term of the targets alone is added; it has no gradient.
+        log_rates: any shape; logarithms of rates, or rates.
+        counts: shape of ``log_rates``, >= 0.
+        log_input: whether the rates come as logarithms.
+        full: whether the term of the counts alone is added; it has no gradient.
 
     Returns:
-        One value per element, shape of ``predictions``.
+        One value per element, shape of ``log_rates``.
 
     Example:
         >>> poisson_nll(torch.tensor([0.0, 1.0]), torch.tensor([1.0, 2.0]))
@@ -47,22 +47,22 @@ def poisson_nll(predictions: Tensor, targets: Tensor, *, log_input: bool = True,
         Nelder, Wedderburn, "Generalized Linear Models", Journal of the Royal Statistical Society A 1972,
         https://doi.org/10.2307/2344614.
     """
-    value = torch.exp(predictions) - targets * predictions if log_input else _of_rate(predictions, targets)
-    return value + torch.lgamma(targets + 1) if full else value
+    value = torch.exp(log_rates) - counts * log_rates if log_input else _of_rate(log_rates, counts)
+    return value + torch.lgamma(counts + 1) if full else value
 
 
-def _of_rate(rates: Tensor, targets: Tensor) -> Tensor:
+def _of_rate(rates: Tensor, counts: Tensor) -> Tensor:
     """p - t log p, with the tangent of the logarithm below the least rate."""
     inside = rates.clamp(min=_LEAST_RATE)
     # From the clamped rate the logarithm has no gradient below; the tangent brings the whole of it.
-    return rates - targets * (torch.log(inside) + (rates - inside) / _LEAST_RATE)
+    return rates - counts * (torch.log(inside) + (rates - inside) / _LEAST_RATE)
 
 
 @loss(signature="counts", tags=("counts", "probabilistic"), aliases=("tweedie-deviance", "gamma-deviance"))
 @wide
 def tweedie(
-    predictions: Tensor,
-    targets: Tensor,
+    log_rates: Tensor,
+    counts: Tensor,
     *,
     power: Annotated[float, Range(1, 2, search=(1.1, 1.9))] = 1.5,
 ) -> Tensor:
@@ -75,12 +75,12 @@ def tweedie(
     computed without its quotients. The constant term is there, as in scikit-learn, so an exact fit costs 0.
 
     Args:
-        predictions: any shape; logarithms of means.
-        targets: shape of ``predictions``, >= 0; above 0 for a power of 2, where a target of 0 costs infinity.
+        log_rates: any shape; logarithms of means.
+        counts: shape of ``log_rates``, >= 0; above 0 for a power of 2, where a target of 0 costs infinity.
         power: p, of the mean in the variance.
 
     Returns:
-        One value per element, shape of ``predictions``, >= 0.
+        One value per element, shape of ``log_rates``, >= 0.
 
     Example:
         >>> tweedie(torch.tensor([0.0, 0.0]), torch.tensor([1.0, 4.0]))
@@ -90,16 +90,16 @@ def tweedie(
         Jorgensen, "Exponential Dispersion Models", Journal of the Royal Statistical Society B 1987,
         https://doi.org/10.1111/j.2517-6161.1987.tb01685.x.
     """
-    nothing = targets == 0
-    logs = torch.log(torch.where(nothing, 1.0, targets))
-    apart = logs - predictions
+    nothing = counts == 0
+    logs = torch.log(torch.where(nothing, 1.0, counts))
+    apart = logs - log_rates
     near = (apart.abs() < _NEAR) & ~nothing
-    close = torch.exp((2 - power) * predictions) * _series(torch.where(near, apart, 0.0), power)
-    low, high = (_integral(predictions, torch.where(near, predictions + 1, logs), k - power) for k in (1, 2))
-    value = torch.where(near, close, targets * low - high)
+    close = torch.exp((2 - power) * log_rates) * _series(torch.where(near, apart, 0.0), power)
+    low, high = (_integral(log_rates, torch.where(near, log_rates + 1, logs), k - power) for k in (1, 2))
+    value = torch.where(near, close, counts * low - high)
     if power == 2:
         return torch.where(nothing, torch.inf, value)
-    return torch.where(nothing, torch.exp((2 - power) * predictions) / (2 - power), value)
+    return torch.where(nothing, torch.exp((2 - power) * log_rates) / (2 - power), value)
 
 
 def _integral(low: Tensor, high: Tensor, k: float) -> Tensor:

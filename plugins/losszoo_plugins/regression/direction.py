@@ -10,7 +10,7 @@ from losszoo_plugins.pairs import directions
 
 
 @loss(signature="vectors", tags=("direction", "bounded"), aliases=("cosine-similarity", "cosine-loss"))
-def cosine_distance(predictions: Tensor, targets: Tensor) -> Tensor:
+def cosine_distance(vectors: Tensor, target_vectors: Tensor) -> Tensor:
     r"""One minus the cosine of the angle between prediction and target, over the last dimension.
 
     .. math:: \ell = 1 - \frac{\langle p, t \rangle}{\lVert p \rVert \, \lVert t \rVert}
@@ -20,8 +20,8 @@ def cosine_distance(predictions: Tensor, targets: Tensor) -> Tensor:
     squared distance of the two directions, which keeps its digits where 1 minus a cosine cancels.
 
     Args:
-        predictions: (N, ..., D).
-        targets: shape of ``predictions``.
+        vectors: (N, ..., D).
+        target_vectors: shape of ``vectors``.
 
     Returns:
         One value per vector, (N, ...), in [0, 2].
@@ -34,7 +34,7 @@ def cosine_distance(predictions: Tensor, targets: Tensor) -> Tensor:
         Barz, Denzler, "Deep Learning on Small Datasets without Pre-Training using Cosine Loss", WACV 2020,
         https://arxiv.org/abs/1901.09054.
     """
-    x, y = directions(predictions), directions(targets)
+    x, y = directions(vectors), directions(target_vectors)
     # Of a zero row the half square of the other is not 1 yet.
     missing = 1 - 0.5 * ((x.detach() != 0).any(-1).to(x.dtype) + (y.detach() != 0).any(-1).to(x.dtype))
     return 0.5 * torch.square(x - y).sum(-1) + missing

@@ -83,7 +83,7 @@ def tversky(
 @loss(
     signature="segmentation",
     tags=("overlap", "imbalance", "per-map"),
-    aliases=("iou-of-masks", "soft-iou", "soft-jaccard", "jaccard-loss"),
+    aliases=("iou-of-masks", "soft-iou", "jaccard-loss"),
 )
 def jaccard(
     logits: Tensor,
