@@ -116,10 +116,7 @@ class Watcher:
         return result
 
     def _look_at(self, call: Call) -> None:
-        for kind, cause, remedy, node in misuses(call):
-            made = self.first.places.get(node) if node is not None else None
-            if made is not None and made != call.place:
-                cause += f" ({made})"
+        for kind, cause, remedy in misuses(call, self.first.places.get):
             self.log.add(Fault(kind, cause, remedy, call.place, self.steps), call.name)
 
     # Backward
