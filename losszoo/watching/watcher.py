@@ -19,6 +19,7 @@ from torch.optim import Optimizer
 
 from losszoo.common.text import in_one_line
 from losszoo.tracing.authors import Place
+from losszoo.tracing.finite_check import spoilt
 from losszoo.training.guard.crash_bundle import Bundles
 from losszoo.watching.criteria import Call, misuses
 from losszoo.watching.faults import Fault, Log
@@ -334,10 +335,11 @@ class Watcher:
         broken = self.first.broken
         if self.first.on:
             self.first.end()
+        calls = [Call(*call) for call in self._calls]
         scene = Scene(
             frame,
             line,
-            [Call(*call) for call in self._calls],
+            calls,
             self.reached.names(self.optimizers.values()),
             of_gradient,
             broken,
@@ -345,6 +347,8 @@ class Watcher:
         explained = explain(scene)
         first = explained.findings[0] if explained.findings else None
         op = first.op if first else explained.site.op if explained.site else None
+        if frame is None or not is_told(frame, line):  # a framework calls backward: the criterion's line says more
+            place = next((c.place for c in calls if any(spoilt(c.result))), calls[-1].place if calls else place)
         where = (explained.place or place) if not (first and first.source) else explained.place
         event = {"step": self.steps + 1, "epoch": None, "where": "gradient" if of_gradient else "loss", "what": None}
         event |= {"op": op, "source": first.source if first and first.source else str(where) if where else None}

@@ -133,3 +133,11 @@ def test_a_softmax_before_the_criterion_has_both_lines(text: str, needs: str, ra
     assert (fault["kind"], fault["source"]) == ("activation", f"train.py:{line}")
     assert f"train.py:{line - 1}" in fault["cause"]
     assert document["steps"] == 6
+
+
+def test_a_batch_of_nan_in_lightning_is_told_at_the_criterion(tmp_path: Path) -> None:
+    pytest.importorskip("lightning")
+    text = LIGHTNING.replace("torch.randn(48, 4)", "torch.randn(48, 4).index_fill(0, torch.arange(40, 48), torch.nan)")
+    document, line = watched(tmp_path, text)
+    (fault,) = document["faults"]
+    assert (fault["kind"], fault["source"]) == ("nan-loss", f"train.py:{line}")
