@@ -17,6 +17,7 @@ from losszoo.doctor.diagnosis.accuracy import inaccuracies
 from losszoo.doctor.diagnosis.edge_probes import edge_probes
 from losszoo.doctor.diagnosis.failure import Failure
 from losszoo.doctor.diagnosis.findings import bare_finding, findings_of
+from losszoo.doctor.diagnosis.in_every_reading import keep_what_every_reading_shows
 from losszoo.doctor.diagnosis.pushed_away import vanished_when_pushed
 from losszoo.doctor.diagnosis.scale_sweep import strips
 from losszoo.doctor.diagnosis.search import Search
@@ -141,6 +142,7 @@ def _examine(subject: Subject, dtypes: Sequence[torch.dtype], effort: Effort) ->
             if not _search(search, subject, dtype):
                 halves, wide = {}, []
                 break
+        keep_what_every_reading_shows(subject, search, lambda other, reading: _search(other, reading, torch.float32))
         for dtype in halves:
             search.try_all(subject, in_half(subject), dtype, share=0.8)
             search.try_all(subject, enlarged(subject, dtype, search.note), dtype, share=0.85)

@@ -11,6 +11,7 @@ from torch.utils._pytree import tree_leaves
 from losszoo.common.text import in_one_line
 from losszoo.doctor.diagnosis.judge import symptom_of
 from losszoo.doctor.diagnosis.search import Search
+from losszoo.doctor.inputs.mutations import Tag
 from losszoo.doctor.inputs.probes import Probe, edge_cases_of
 from losszoo.doctor.subject.subject import Subject, evaluate
 from losszoo.losses.loss import Loss
@@ -22,7 +23,9 @@ def edge_probes(search: Search, subject: Subject, dtype: torch.dtype) -> Iterato
         leaves = tree_leaves(case.inputs)
         if len(leaves) < len(subject.leaves):
             continue
-        probe = Probe(case.label, leaves[: len(subject.leaves)])
+        # Where only names tell the signature, nobody says that classes are excluded.
+        unasked = subject.inferred and any(isinstance(x, Tensor) and bool(x.isneginf().any()) for x in leaves)
+        probe = Probe(case.label, leaves[: len(subject.leaves)], frozenset({Tag.UNASKED} if unasked else ()))
         if not any(x.numel() for x in leaves if isinstance(x, Tensor)) and not isinstance(subject.call, Loss):
             _note_empty(search, subject, probe, dtype)
         else:

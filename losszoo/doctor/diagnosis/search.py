@@ -15,7 +15,9 @@ from losszoo.doctor.diagnosis.failure import Failure
 from losszoo.doctor.diagnosis.judge import Verdict, judge
 from losszoo.doctor.diagnosis.refused_parameter import is_of_distributions, spoiled_parameter
 from losszoo.doctor.effort import Effort
+from losszoo.doctor.inputs.mutations import Tag
 from losszoo.doctor.inputs.probes import Probe
+from losszoo.doctor.report.wording import SYMPTOMS
 from losszoo.doctor.subject.dtypes import short_name
 from losszoo.doctor.subject.input_kinds import is_change_of_values
 from losszoo.doctor.subject.subject import Leaves, Subject, evaluate
@@ -52,6 +54,7 @@ class Search:
     _beyond: int = 0
     _infinite_noted: bool = False
     _beyond_noted: bool = False
+    _unasked_noted: bool = False
     _raises: dict[tuple[Any, ...], tuple[str, int]] = field(default_factory=dict)
 
     @property
@@ -96,7 +99,9 @@ class Search:
         verdict = judge(subject, probe.leaves, dtype, look_into_size=self._beyond < _ENOUGH)
         self.trying(f"after: {probe.label}")
         self._beyond += verdict.beyond
-        if verdict.sick and str(verdict.symptom).startswith(only):
+        if verdict.sick and Tag.UNASKED in probe.tags:
+            self._note_unasked(subject, probe, verdict, dtype)
+        elif verdict.sick and str(verdict.symptom).startswith(only):
             self._add(subject, probe, verdict, dtype)
         elif verdict.infinite and not self._infinite_noted:
             self._infinite_noted = True
@@ -162,6 +167,21 @@ class Search:
                 f"the true value is larger than {short_name(dtype)} holds, which is no fault of the loss, on: "
                 f"{probe.label}; a bound on the argument of {culprit.site.op} at {culprit.site.source} keeps it finite"
             )
+
+    def _note_unasked(self, subject: Subject, probe: Probe, verdict: Verdict, dtype: torch.dtype) -> None:
+        """What fails on an input with which nobody says that the loss is called."""
+        if self._unasked_noted or verdict.leaves is None:
+            return
+        self._unasked_noted = True
+        try:
+            culprit = blame(subject, verdict.leaves, dtype)
+        except Exception:  # the note says less then
+            culprit = None
+        where = f" ({culprit.site.op} at {culprit.site.source})" if culprit and culprit.site.source else ""
+        self.note(
+            f"{SYMPTOMS[str(verdict.symptom)]}{where} on: {probe.label}; it is a fault only if classes are excluded by "
+            "-inf, of which the loss says nothing"
+        )
 
     def _note_raised(self, error: Exception, dtype: torch.dtype, probe: Probe) -> None:
         """One line for all inputs on which the same kind of error comes from the same line."""

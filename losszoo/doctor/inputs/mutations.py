@@ -27,6 +27,7 @@ class Tag(Enum):
         IDENTICAL_ROWS: every row is the first.
         ENLARGED: a hundred times as large, or more.
         EXCLUDING: scores of -inf where no label of the input is.
+        UNASKED: nothing says that the loss is called with such an input.
     """
 
     EDGE = auto()
@@ -36,6 +37,7 @@ class Tag(Enum):
     IDENTICAL_ROWS = auto()
     ENLARGED = auto()
     EXCLUDING = auto()
+    UNASKED = auto()
 
 
 Tags = frozenset[Tag]

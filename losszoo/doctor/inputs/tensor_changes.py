@@ -74,7 +74,8 @@ def scores_for(leaf: Leaf, labels: Leaf) -> Iterator[Change]:
         excluded = torch.zeros_like(leaf.tensor, dtype=torch.bool)
         excluded[:, -1] = hot[:, -1] == 0
         masked = leaf.tensor.masked_fill(excluded, -torch.inf)
-        yield Change(f"{leaf.name} -inf where excluded", masked, frozenset({Tag.EXCLUDING}))
+        tags = {Tag.EXCLUDING} if leaf.excludes else {Tag.EXCLUDING, Tag.UNASKED}
+        yield Change(f"{leaf.name} -inf where excluded", masked, frozenset(tags))
 
 
 def _sure(leaf: Leaf, hot: Tensor) -> Iterator[Change]:

@@ -46,7 +46,7 @@ def assumed(loss: Any, label: str, expects: str | None, seed: int) -> Subject:
     if chosen:
         subject = _as_its_code_expects(subjects[chosen], expects)
         if _is_finite(evaluate(subject, subject.leaves)):
-            return subject if known else _assumed(subject, f" ({subject.signature})")
+            return replace(subject, inferred=True) if known else _assumed(subject, f" ({subject.signature})")
     trial = trial_of(loss, label, seed)
     found = trial.find()
     if found is not None:
@@ -66,7 +66,7 @@ def signature_subject(loss: Any, name: str, expects: str | None, label: str, see
 def _assumed(subject: Subject, whose: str = "") -> Subject:
     """The subject, which says what was assumed."""
     said = f"assumed: {described(subject)}{whose}; --example gives others"
-    return replace(subject, remarks=(said,), assumed=True)
+    return replace(subject, remarks=(said,), assumed=True, inferred=True)
 
 
 def _chosen(accepted: list[str], answers: Mapping[str, Outcome], subjects: Mapping[str, Subject]) -> str | None:

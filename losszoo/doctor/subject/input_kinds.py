@@ -37,7 +37,8 @@ class Leaf:
         dim: along which a simplex sums to 1 or a unit vector has its length.
         classes: how many labels there may be.
         given: comes from the data, and is not trained.
-        logits: unbounded scores, in which -inf is legal and means "excluded".
+        logits: unbounded scores, in which -inf means "excluded".
+        excludes: something says that there are such scores: the signature, the example, or the loss looks for them.
         may_be_nan: the loss itself looks at it for NaN.
         ignored: the label that the loss leaves out.
         sentinel: whole number in the example that stands for "no label"; where it stands it stays.
@@ -51,6 +52,7 @@ class Leaf:
     classes: int = 0
     given: bool = False
     logits: bool = False
+    excludes: bool = False
     may_be_nan: bool = False
     ignored: int | None = None
     sentinel: int | None = None
@@ -78,7 +80,13 @@ def leaves_of(subject: Subject) -> list[Leaf]:
     # A sigmoid of each score excludes none, unless the loss itself looks for infinities.
     normalized, infinite = subject.normalized, subject.may_be_infinite
     leaves = [replace(x, logits=x.logits and (normalized is None or x.index in normalized)) for x in leaves]
-    return [replace(x, logits=True) if x.index in infinite and x.kind == "real" else x for x in leaves]
+    leaves = [replace(x, logits=True) if x.index in infinite and x.kind == "real" else x for x in leaves]
+    said = bool(subject.signature) and not subject.inferred
+    return [replace(x, excludes=said or x.index in infinite or _has_excluded(x)) for x in leaves]
+
+
+def _has_excluded(leaf: Leaf) -> bool:
+    return leaf.floating and bool(torch.isneginf(leaf.tensor).any())
 
 
 def _leaf(subject: Subject, index: int, name: str, tensor: Tensor) -> Leaf:

@@ -52,6 +52,7 @@ class Subject:
         keywords: names of the last inputs, which are passed by name.
         refusals: legal inputs of the user's that it raises on.
         assumed: nobody has said what it is called with.
+        inferred: its signature, if there is one, was told by the names of its arguments.
         taken: the part of its answer that is the loss; None where that is not known.
     """
 
@@ -77,6 +78,7 @@ class Subject:
     keywords: tuple[str, ...] = ()
     taken: Taken | None = None
     assumed: bool = False
+    inferred: bool = False
     refusals: tuple[Refusal, ...] = ()
 
     def arguments(self, leaves: Sequence[Any]) -> tuple[Any, ...]:

@@ -35,6 +35,8 @@ _DIFFERENCES = ("sub", "mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "p
 _LOGARITHMS = ("log", "log2", "log10", "xlogy")
 _POSITIVE = ("sqrt", "rsqrt", "digamma", "lgamma", "reciprocal")
 _GEOMETRY = ("matmul", "mm", "bmm", "cosine_similarity", "norm", "einsum", "fft", "conv2d", "var", "std", "svd", "cov")
+# What a logit may go through before its activation: a sign, a temperature, an offset.
+_SCALING = ("neg", "mul", "div", "add", "sub", "truediv")
 _TINY = 1e-2
 
 
@@ -56,6 +58,7 @@ def uses(subject: Subject) -> dict[int, set[str]]:
 def _follow(tape: Tape, received: Sequence[Any], found: dict[int, set[str]]) -> None:
     """By identity, through what keeps the meaning."""
     known = {id(x): i for i, x in enumerate(received) if isinstance(x, Tensor)}
+    scaled = dict(known)
     for record in tape.records:
         tensors = [x for x in record.args if isinstance(x, Tensor)]
         for nested in (x for x in record.args if isinstance(x, list | tuple)):
@@ -63,6 +66,11 @@ def _follow(tape: Tape, received: Sequence[Any], found: dict[int, set[str]]) -> 
         met = [(place, known[id(x)]) for place, x in enumerate(tensors) if id(x) in known]
         for place, leaf in met:
             found[leaf] |= _words(record, place, {other for _, other in met} - {leaf})
+        operand = next((scaled[id(x)] for x in tensors if id(x) in scaled), None)
+        if operand is not None and record.site.op in _ACTIVATIONS and id(tensors[0]) in scaled:
+            found[operand].add("activated")
+        if operand is not None and len(tensors) == 1 and (_keeps(record) or record.site.op in _SCALING):
+            scaled[id(record.result)] = operand
         if met and met[0][0] == 0 and _keeps(record):
             results = record.result if isinstance(record.result, list | tuple) else [record.result]
             known |= {id(x): met[0][1] for x in results if isinstance(x, Tensor)}
