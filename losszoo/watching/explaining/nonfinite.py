@@ -24,7 +24,7 @@ from losszoo.tracing.first_nonfinite import first_non_finite
 from losszoo.tracing.tape import Site
 from losszoo.training.guard.crash_bundle import Bundles, pack
 from losszoo.watching.criteria import Call
-from losszoo.watching.loss_statements import Again, call_again, loss_again, ranks_wait
+from losszoo.watching.explaining.loss_statements import Again, call_again, loss_again, ranks_wait
 
 # Evaluations, and seconds, that the doctor may spend on one batch.
 _EFFORT, _SECONDS = 1500, 60.0
