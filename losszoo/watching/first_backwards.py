@@ -13,7 +13,7 @@ from losszoo.watching.explaining.loss_statements import ranks_wait
 from losszoo.watching.explaining.script_statements import is_told
 from losszoo.watching.faults import Fault
 from losszoo.watching.kept_calls import KeptCalls
-from losszoo.watching.own_criteria import origin_under
+from losszoo.watching.own_criteria import maker_under
 from losszoo.watching.script_lines import place_in
 from losszoo.watching.watch_state import WatchState
 
@@ -48,9 +48,11 @@ class FirstBackwards:
         self._weigh_terms()
         own, line = state.last
         if own is None or ranks_wait() or not is_told(own, line):
-            origin = origin_under(loss.grad_fn, state.first.makers)
-            if origin is not None:
-                self.kept.keep_those_of(origin)
+            maker = maker_under(loss.grad_fn, state.first.makers)
+            if maker is not None and maker.origin is not None:
+                self.kept.keep_those_of(maker.origin)
+                if maker.call is not None and not self.kept.has(maker.call):
+                    self.kept.add(maker.call)
 
     def _detached(self, loss: Tensor, place: Place | None) -> None:
         if not self.state.reached.held:

@@ -46,7 +46,7 @@ class KeptCalls:
         except Exception:
             self.state.quietly(self._look_at, Call(name, function, args, kwargs, place))
             raise
-        self._keep(Call(name, function, args, kwargs, place, result))
+        self.add(Call(name, function, args, kwargs, place, result))
         return result
 
     def keep_those_of(self, origin: Origin) -> None:
@@ -54,19 +54,28 @@ class KeptCalls:
         if len(self.state.undo) < _MOST_KEPT and not self.state.log.knows("kept", origin.function):
             self.state.undo.append(keep_calls(origin, self._own))
 
+    def has(self, call: Call) -> bool:
+        """Whether a call of the same name with the same objects was kept."""
+        given = [id(value) for value in (*call.args, *call.kwargs.values())]
+        return any(
+            kept.name == call.name and [id(value) for value in (*kept.args, *kept.kwargs.values())] == given
+            for kept in self.calls
+        )
+
+    def add(self, call: Call) -> None:
+        """Keep a call that a loss comes from."""
+        if torch.is_grad_enabled():
+            if len(self.calls) >= _MOST_CALLS:
+                del self.calls[0]
+            self.calls.append(call)
+
     def clear(self) -> None:
         """Let go of them."""
         self.calls.clear()
 
     def _own(self, name: str, function: Any, args: Any, kwargs: Any, frame: FrameType, result: Any) -> None:
         if self.state.active:
-            self._keep(Call(name, function, args, kwargs, place_in(frame), result, own=True))
-
-    def _keep(self, call: Call) -> None:
-        if torch.is_grad_enabled():
-            if len(self.calls) >= _MOST_CALLS:
-                del self.calls[0]
-            self.calls.append(call)
+            self.add(Call(name, function, args, kwargs, place_in(frame), result, own=True))
 
     def _look_at(self, call: Call) -> None:
         for kind, cause, remedy in misuses(call, self.state.first.places.get):

@@ -141,3 +141,16 @@ def test_a_batch_of_nan_in_lightning_is_told_at_the_criterion(tmp_path: Path) ->
     document, line = watched(tmp_path, text)
     (fault,) = document["faults"]
     assert (fault["kind"], fault["source"]) == ("nan-loss", f"train.py:{line}")
+    assert "batch[0] of shape (8, 4) holds NaN" in fault["cause"]
+
+
+def test_a_first_step_of_transformers_that_breaks_has_its_smallest_input(tmp_path: Path) -> None:
+    pytest.importorskip("transformers")
+    own = "def distance(scores, labels):\n    return torch.log(scores.sum(1) * 0).mean()  # here\n\nclass Classifier"
+    text = TRANSFORMERS.replace("  # here", "").replace("class Classifier", own)
+    text = text.replace("nn.functional.cross_entropy", "distance")
+    document, line = watched(tmp_path, text)
+    (fault,) = document["faults"]
+    assert (fault["kind"], fault["op"], fault["source"]) == ("inf-loss", "log", f"train.py:{line}")
+    assert fault["diagnosis"][0]["paste"].startswith("distance(torch.tensor(")
+    assert document["steps"] == 0

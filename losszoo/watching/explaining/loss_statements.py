@@ -105,7 +105,7 @@ def call_again(frame: FrameType, line: int) -> Again | None:
         given[: len(value.args)],
         dict(zip([str(k.arg) for k in value.keywords], given[len(value.args) :], strict=True)),
     )
-    names = _argument_names(function, len(args))
+    names = argument_names(function, len(args))
     if named:
         return Again(partial(function, **named), tuple(args), names, Place(frame.f_code.co_filename, statement.lineno))
     place = Place(frame.f_code.co_filename, statement.lineno)
@@ -116,7 +116,8 @@ def _evaluated(part: ast.expr, frame: FrameType, scope: dict[str, Any]) -> Any:
     return eval(compile(ast.Expression(part), frame.f_code.co_filename, "eval"), scope)  # noqa: S307
 
 
-def _argument_names(function: Any, count: int) -> tuple[str, ...]:
+def argument_names(function: Any, count: int) -> tuple[str, ...]:
+    """So many names of arguments, made up where the function does not tell them."""
     try:
         names = list(positional_names(function))
     except (TypeError, ValueError):
