@@ -185,13 +185,34 @@ def feedback(source: Source, expects: str, count: int) -> Batch:
     return source.numbers(count), source.bits(count)
 
 
+def signed(source: Source, expects: str, count: int) -> Batch:
+    return source.numbers(count), 2 * source.bits(count) - 1
+
+
+def order(source: Source, expects: str, count: int) -> Batch:
+    return source.numbers(count), *signed(source, expects, count)
+
+
+def multilabel(source: Source, expects: str, count: int) -> Batch:
+    shape = count, source.random.choice((1, 2, 7))
+    return source.numbers(*shape), source.bits(*shape)
+
+
+def label_lists(source: Source, expects: str, count: int) -> Batch:
+    logits, hot = multiclass(source, expects, count)[0], source.bits(count)
+    classes = logits.shape[1]
+    ends = (hot * classes).long().unsqueeze(1)
+    return logits, torch.where(torch.arange(classes) < ends, torch.arange(classes), -1)
+
+
 MAKERS: Mapping[str, Callable[[Source, str, int], Batch]] = {
     make.__name__: make
     for make in (
         *(binary, multiclass, regression, segmentation, embedding, pair, triplet, views, neighbors, penalty),
         *(preference, feedback, negatives, counts, vectors, latent, samples, distillation, divergence),
+        *(signed, order, multilabel),
     )
-}
+} | {"distances": signed, "label-lists": label_lists}
 
 
 def parameter(source: Source, param: Param, classes: int) -> Any:
