@@ -32,7 +32,6 @@ FIELD = {
     "svm": "hinge",
     "crammer-singer": "multiclass-hinge",
     "categorical-hinge": "multiclass-hinge",
-    "multi-margin": "weston-watkins",
     "sigmoid-focal": "focal",
     "pinball": "quantile",
     "smooth-l1-loss": "smooth-l1",
