@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import pytest
@@ -153,6 +154,26 @@ def counts(source: Source, expects: str, count: int) -> Batch:
     return source.numbers(count).clamp(-40, 40), source.labels(count, 9).double() + 1
 
 
+def distribution(source: Source, expects: str, count: int, width: int = 2) -> Batch:
+    """The location is any number; an exponential scale of 1e30 is beyond every dtype."""
+    columns = source.numbers(count, width)
+    return torch.cat([columns[:, :1], columns[:, 1:].clamp(-40, 40)], 1), source.numbers(count)
+
+
+def distribution_counts(source: Source, expects: str, count: int) -> Batch:
+    return distribution(source, expects, count)[0], source.labels(count, 9).double()
+
+
+def distribution_mixture(source: Source, expects: str, count: int) -> Batch:
+    columns = source.numbers(count, 3 * source.random.choice((1, 2, 5)))
+    logits, means, scales = columns.chunk(3, 1)
+    return torch.cat([logits, means, scales.clamp(-40, 40)], 1), source.numbers(count)
+
+
+def distribution_quantiles(source: Source, expects: str, count: int) -> Batch:
+    return source.numbers(count, 3), source.numbers(count)
+
+
 def vectors(source: Source, expects: str, count: int) -> Batch:
     return tuple(several(source, count, 2))
 
@@ -185,19 +206,22 @@ def feedback(source: Source, expects: str, count: int) -> Batch:
     return source.numbers(count), source.bits(count)
 
 
-MAKERS: Mapping[str, Callable[[Source, str, int], Batch]] = {
-    make.__name__: make
+MAKERS: dict[str, Callable[[Source, str, int], Batch]] = {
+    make.__name__.replace("_", "-"): make
     for make in (
         *(binary, multiclass, regression, segmentation, embedding, pair, triplet, views, neighbors, penalty),
         *(preference, feedback, negatives, counts, vectors, latent, samples, distillation, divergence),
+        *(distribution, distribution_counts, distribution_mixture, distribution_quantiles),
     )
 }
+MAKERS["distribution-tails"] = partial(distribution, width=3)
+MAKERS["distribution-evidence"] = partial(distribution, width=4)
 
 
 def parameter(source: Source, param: Param, classes: int) -> Any:
     """A legal value: the default, an end that belongs to the range, or one inside."""
-    # Of a matrix each row sums to 1, which its range does not say.
-    if source.random.random() < 0.3 or param.name == "matrix":
+    # Of a matrix each row sums to 1, and quantiles are as many as columns, which their range does not say.
+    if source.random.random() < 0.3 or param.name in ("matrix", "quantiles"):
         return param.default
     if param.choices:
         return source.random.choice(param.choices)

@@ -28,7 +28,9 @@ def student_t_nll(parameters: Tensor, targets: Tensor, *, scale: Literal["softpl
 
     For noise with outliers whose share is to be learned. Degrees of freedom are above 2, so the variance
     :math:`\sigma^2 \nu / (\nu - 2)` exists. As they grow this becomes ``gaussian-nll(full=true)``, and no digit is lost
-    on the way: the two logarithms of the gamma function are subtracted before they grow. It is computed in float64.
+    on the way: the two logarithms of the gamma function are subtracted before they grow. It is computed in float64. From
+    a raw scale of about -20 down the least scale, 1e-6, holds and the column has next to no gradient: 0.006 there at
+    an error of 1, 1e-37 at -100. The location still has its own, 3.7, and leads back.
 
     Args:
         parameters: (..., 3): location, raw scale, raw degrees of freedom,
@@ -81,7 +83,8 @@ def evidential_regression(
     noise of the data is :math:`\beta / (\alpha - 1)`, the doubt in the mean that divided by :math:`\nu`. The second
     term takes evidence away where the mean is wrong. The first term alone does not fix :math:`\nu`: many values with
     the same :math:`\beta (1 + \nu) / \nu` are as likely, so compare doubts between rows and not as numbers. It is
-    computed in float64.
+    computed in float64. From a raw beta of about -20 down the least one, 1e-6, holds, and the column has next to no
+    gradient, while gamma has its own.
 
     Args:
         parameters: (..., 4): gamma, and raw nu, alpha - 1 and beta, made positive by softplus, plus 1e-6.
