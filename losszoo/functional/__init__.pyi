@@ -201,8 +201,8 @@ def bce(
 
     .. math:: \ell = -w\, t \log \sigma(x) - (1 - t) \log \sigma(-x)
 
-    The default for yes-or-no questions, one or many labels per sample. Exact at any logit. The soft margin loss of
-    torch is the same for labels of -1 and 1, its multilabel form the mean over the classes.
+    The default for yes-or-no questions, one or many labels per sample. Exact at any logit. soft-margin is the same
+    for labels of -1 and 1, multilabel-soft-margin its mean over the labels of a row.
 
     Args:
         predictions, targets: of the signature binary.
@@ -1653,6 +1653,43 @@ def hinge(
         Cortes, Vapnik, "Support-Vector Networks", Machine Learning 1995, https://doi.org/10.1007/BF00994018
     """
 
+def hinge_embedding(
+    distances: Tensor,
+    signs: Tensor,
+    *,
+    margin: float = 1.0,
+    reduction: Literal["mean", "sum", "none"] = "mean",
+    empty: Literal["zero", "nan", "raise"] = "zero",
+    validate: bool | None = None,
+    weight: Tensor | None = None,
+    mask: Tensor | None = None,
+    denominator: float | Tensor | None = None,
+) -> Tensor:
+    r"""Distance of what belongs together, hinge of the distance of what does not.
+
+    .. math:: \ell = \begin{cases} d & y = 1 \\ \max(0,\; m - d) & y = -1 \end{cases}
+
+    For distances that are at hand, of any kind. The gradient of a pair that belongs together is 1 however near it
+    is; contrastive takes embeddings and squares the distance, so that it comes to rest.
+
+    Args:
+        distances, signs: of the signature distances.
+        margin: m, the distance from which a negative pair costs nothing. Legal: [0, inf).
+        reduction: "mean", "sum" or "none".
+        empty: what a reduction over nothing gives: "zero", "nan" or "raise".
+        validate: look at the numbers of the inputs too; None does so on the CPU.
+        weight: >= 0, one number per value or per sample; a mean divides by their sum.
+        mask: boolean, or integers of 0 and 1; False takes no part.
+        denominator: replaces the count that a mean divides by.
+
+    Returns:
+        One number; with reduction="none" the values.
+
+    Reference:
+        Hadsell, Chopra, LeCun, "Dimensionality Reduction by Learning an Invariant Mapping", CVPR 2006,
+        https://doi.org/10.1109/CVPR.2006.100
+    """
+
 def huber(
     predictions: Tensor,
     targets: Tensor,
@@ -2547,6 +2584,44 @@ def margin(
         https://arxiv.org/abs/1706.07567
     """
 
+def margin_ranking(
+    first: Tensor,
+    second: Tensor,
+    signs: Tensor,
+    *,
+    margin: float = 0.0,
+    reduction: Literal["mean", "sum", "none"] = "mean",
+    empty: Literal["zero", "nan", "raise"] = "zero",
+    validate: bool | None = None,
+    weight: Tensor | None = None,
+    mask: Tensor | None = None,
+    denominator: float | Tensor | None = None,
+) -> Tensor:
+    r"""Hinge of the difference of two scores: the one that should be higher must lead by a margin.
+
+    .. math:: \ell = \max(0,\; m - y (x_1 - x_2))
+
+    For comparisons of two things. With margin 0, torch's default, two constant scores cost nothing: take a margin
+    above 0 where scores may collapse, or bradley-terry, which has a gradient for every pair.
+
+    Args:
+        first, second, signs: of the signature order.
+        margin: m, the lead that costs nothing. Legal: [0, inf).
+        reduction: "mean", "sum" or "none".
+        empty: what a reduction over nothing gives: "zero", "nan" or "raise".
+        validate: look at the numbers of the inputs too; None does so on the CPU.
+        weight: >= 0, one number per value or per sample; a mean divides by their sum.
+        mask: boolean, or integers of 0 and 1; False takes no part.
+        denominator: replaces the count that a mean divides by.
+
+    Returns:
+        One number; with reduction="none" the values.
+
+    Reference:
+        Herbrich, Graepel, Obermayer, "Support Vector Learning for Ordinal Regression", ICANN 1999,
+        https://doi.org/10.1049/cp:19991091
+    """
+
 def mmd(
     first: Tensor,
     second: Tensor,
@@ -2713,6 +2788,50 @@ def msle(
         of the Operational Research Society 2015, https://doi.org/10.1057/jors.2014.103
     """
 
+def multi_margin(
+    logits: Tensor,
+    targets: Tensor,
+    *,
+    p: int = 1,
+    margin: float = 1.0,
+    class_weight: Floats | None = None,
+    ignore_index: int = -100,
+    reduction: Literal["mean", "sum", "none"] = "mean",
+    empty: Literal["zero", "nan", "raise"] = "zero",
+    validate: bool | None = None,
+    weight: Tensor | None = None,
+    mask: Tensor | None = None,
+    denominator: float | Tensor | None = None,
+) -> Tensor:
+    r"""Hinge loss of the target class against every other class, or its square, over the number of classes.
+
+    .. math:: \ell = \frac{1}{C} \sum_{j \ne y} \max(0,\; m + z_j - z_y)^p
+
+    weston-watkins as torch has it. With weights of the classes, a mean divides by the weights of the labels, as of
+    all losses here; torch's divides by their number.
+
+    Args:
+        logits, targets: of the signature multiclass.
+        p: power, 1 or 2. Legal: [1, 2].
+        margin: m, the lead that costs nothing. Legal: [0, inf).
+        class_weight: how many times a label of each class counts; none counts all alike. A mean over labels divides by
+            their weights, one over probabilities by their number, as in torch. Legal: [0, inf).
+        ignore_index: label that takes no part in value, gradient or mean; of labels only, probabilities have none.
+        reduction: "mean", "sum" or "none".
+        empty: what a reduction over nothing gives: "zero", "nan" or "raise".
+        validate: look at the numbers of the inputs too; None does so on the CPU.
+        weight: >= 0, one number per value or per sample; a mean divides by their sum.
+        mask: boolean, or integers of 0 and 1; False takes no part.
+        denominator: replaces the count that a mean divides by.
+
+    Returns:
+        One number; with reduction="none" the values.
+
+    Reference:
+        Weston, Watkins, "Support Vector Machines for Multi-Class Pattern Recognition", ESANN 1999,
+        https://www.esann.org/proceedings/1999
+    """
+
 def multi_similarity(
     embeddings: Tensor,
     labels: Tensor,
@@ -2804,6 +2923,81 @@ def multiclass_hinge(
     Reference:
         Crammer, Singer, "On the Algorithmic Implementation of Multiclass Kernel-based Vector Machines", JMLR 2001,
         https://www.jmlr.org/papers/v2/crammer01a.html
+    """
+
+def multilabel_margin(
+    label_logits: Tensor,
+    label_lists: Tensor,
+    *,
+    margin: float = 1.0,
+    reduction: Literal["mean", "sum", "none"] = "mean",
+    empty: Literal["zero", "nan", "raise"] = "zero",
+    validate: bool | None = None,
+    weight: Tensor | None = None,
+    mask: Tensor | None = None,
+    denominator: float | Tensor | None = None,
+) -> Tensor:
+    r"""Hinge of each label of a row against each class that is none.
+
+    .. math:: \ell = \frac{1}{C} \sum_{j \in Y} \sum_{i \notin Y} \max(0,\; m - (z_j - z_i))
+
+    For rows of several labels where only their order counts, not a threshold; zlpr is smooth and learns the
+    threshold too. As in torch the divisor is C, not the number of pairs, so rows of many labels count more. Time
+    and memory grow with the square of C.
+
+    Args:
+        label_logits, label_lists: of the signature label-lists.
+        margin: m, the lead that costs nothing. Legal: [0, inf).
+        reduction: "mean", "sum" or "none".
+        empty: what a reduction over nothing gives: "zero", "nan" or "raise".
+        validate: look at the numbers of the inputs too; None does so on the CPU.
+        weight: >= 0, one number per value or per sample; a mean divides by their sum.
+        mask: boolean, or integers of 0 and 1; False takes no part.
+        denominator: replaces the count that a mean divides by.
+
+    Returns:
+        One number; with reduction="none" the values.
+
+    Reference:
+        Elisseeff, Weston, "A Kernel Method for Multi-labelled Classification", NeurIPS 2001,
+        https://proceedings.neurips.cc/paper/2001/hash/39dcaf7a053dc372fbc391d4e6b5d693-Abstract.html
+    """
+
+def multilabel_soft_margin(
+    label_logits: Tensor,
+    has_labels: Tensor,
+    *,
+    class_weight: Floats | None = None,
+    reduction: Literal["mean", "sum", "none"] = "mean",
+    empty: Literal["zero", "nan", "raise"] = "zero",
+    validate: bool | None = None,
+    weight: Tensor | None = None,
+    mask: Tensor | None = None,
+    denominator: float | Tensor | None = None,
+) -> Tensor:
+    r"""Mean over the labels of a row of their binary cross-entropy.
+
+    .. math:: \ell = -\frac{1}{C} \sum_c w_c \left(t_c \log \sigma(z_c) + (1 - t_c) \log \sigma(-z_c)\right)
+
+    For rows of several labels, each a question of its own. It is bce with one value per row, so that masks and
+    weights of rows are at hand; as in torch the weights of labels do not change the divisor.
+
+    Args:
+        label_logits, has_labels: of the signature multilabel.
+        class_weight: of each label, (C,). Legal: [0, inf).
+        reduction: "mean", "sum" or "none".
+        empty: what a reduction over nothing gives: "zero", "nan" or "raise".
+        validate: look at the numbers of the inputs too; None does so on the CPU.
+        weight: >= 0, one number per value or per sample; a mean divides by their sum.
+        mask: boolean, or integers of 0 and 1; False takes no part.
+        denominator: replaces the count that a mean divides by.
+
+    Returns:
+        One number; with reduction="none" the values.
+
+    Reference:
+        Zhang, Zhou, "Multilabel Neural Networks with Applications to Functional Genomics and Text Categorization", IEEE
+        TKDE 2006, https://doi.org/10.1109/TKDE.2006.162
     """
 
 def n_pairs(
@@ -3964,6 +4158,41 @@ def smoothness(
         https://doi.org/10.1016/0167-2789(92)90242-F
     """
 
+def soft_margin(
+    scores: Tensor,
+    signs: Tensor,
+    *,
+    reduction: Literal["mean", "sum", "none"] = "mean",
+    empty: Literal["zero", "nan", "raise"] = "zero",
+    validate: bool | None = None,
+    weight: Tensor | None = None,
+    mask: Tensor | None = None,
+    denominator: float | Tensor | None = None,
+) -> Tensor:
+    r"""Logistic loss of a score against a sign.
+
+    .. math:: \ell = \log(1 + e^{-y x})
+
+    bce for labels of -1 and 1. torch's soft_margin_loss forms the exponential: measured in float32, it is infinite
+    from y x = -89 on. Here it is -y x. Labels of 0 and 1 go to bce.
+
+    Args:
+        scores, signs: of the signature signed.
+        reduction: "mean", "sum" or "none".
+        empty: what a reduction over nothing gives: "zero", "nan" or "raise".
+        validate: look at the numbers of the inputs too; None does so on the CPU.
+        weight: >= 0, one number per value or per sample; a mean divides by their sum.
+        mask: boolean, or integers of 0 and 1; False takes no part.
+        denominator: replaces the count that a mean divides by.
+
+    Returns:
+        One number; with reduction="none" the values.
+
+    Reference:
+        Friedman, Hastie, Tibshirani, "Additive Logistic Regression: A Statistical View of Boosting", Annals of
+        Statistics 2000, https://doi.org/10.1214/aos/1016218223
+    """
+
 def soft_triple(
     embeddings: Tensor,
     labels: Tensor,
@@ -4824,7 +5053,8 @@ def weston_watkins(
 
     .. math:: \ell = \sum_{j \ne y} \max(0,\; m + z_j - z_y)
 
-    Every class inside the margin pays, not only the strongest. torch's multi_margin_loss is this divided by C.
+    Every class inside the margin pays, not only the strongest. torch's multi_margin_loss is multi-margin, this
+    divided by C.
 
     Args:
         logits, targets: of the signature multiclass.
@@ -4845,6 +5075,41 @@ def weston_watkins(
     Reference:
         Weston, Watkins, "Support Vector Machines for Multi-Class Pattern Recognition", ESANN 1999,
         https://www.esann.org/proceedings/1999
+    """
+
+def zlpr(
+    label_logits: Tensor,
+    has_labels: Tensor,
+    *,
+    reduction: Literal["mean", "sum", "none"] = "mean",
+    empty: Literal["zero", "nan", "raise"] = "zero",
+    validate: bool | None = None,
+    weight: Tensor | None = None,
+    mask: Tensor | None = None,
+    denominator: float | Tensor | None = None,
+) -> Tensor:
+    r"""Labels of a row above 0 and above all others, which are below 0: cross-entropy for several labels.
+
+    .. math:: \ell = \log\Bigl(1 + \sum_{i \notin Y} e^{z_i}\Bigr) + \log\Bigl(1 + \sum_{j \in Y} e^{-z_j}\Bigr)
+
+    For rows with few labels out of many: unlike in bce the hardest class has most of the gradient, whatever the
+    imbalance. 0 is the threshold; the values are no calibrated probabilities.
+
+    Args:
+        label_logits, has_labels: of the signature multilabel.
+        reduction: "mean", "sum" or "none".
+        empty: what a reduction over nothing gives: "zero", "nan" or "raise".
+        validate: look at the numbers of the inputs too; None does so on the CPU.
+        weight: >= 0, one number per value or per sample; a mean divides by their sum.
+        mask: boolean, or integers of 0 and 1; False takes no part.
+        denominator: replaces the count that a mean divides by.
+
+    Returns:
+        One number; with reduction="none" the values.
+
+    Reference:
+        Su, Zhu, Murtadha, Pan, Wen, Liu, "ZLPR: A Novel Loss for Multi-label Classification", 2022,
+        https://arxiv.org/abs/2208.02955
     """
 
 # What a plugin adds is found when it is called.

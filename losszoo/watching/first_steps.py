@@ -14,7 +14,7 @@ from losszoo.tracing.finite_check import spoilt
 from losszoo.tracing.operations import FILLS, UNWRITTEN, operation
 from losszoo.tracing.tape import Site
 from losszoo.watching.criteria import lost_pairing
-from losszoo.watching.own_criteria import Origin, origin_of
+from losszoo.watching.own_criteria import Maker, maker_of
 from losszoo.watching.script_lines import place_in, script_frame
 
 _ACTIVATIONS = ("softmax", "log_softmax", "sigmoid", "logsigmoid")
@@ -51,7 +51,7 @@ class FirstSteps(TorchFunctionMode):
         self.places: dict[Any, Place | None] = {}  # of the nodes that activations have made
         self.pairings: list[Pairing] = []
         self.terms: list[Term] = []
-        self.makers: dict[Any, Origin | None] = {}  # which function has made the node of a scalar
+        self.makers: dict[Any, Maker] = {}  # which function has made the node of a scalar, in which call
         self.broken: Site | None = None  # the first operation of this step that gave what is not finite
         self._shaped: dict[int, tuple[Tensor, Any]] = {}
 
@@ -85,7 +85,7 @@ class FirstSteps(TorchFunctionMode):
                 if any(after) and spoilt((args, kwargs)).breaks(after):
                     self.broken = Site(name, place_in(sys._getframe(1)))
             if result.ndim == 0 and result.grad_fn is not None and result.grad_fn not in self.makers:
-                self.makers[result.grad_fn] = origin_of(script_frame(sys._getframe(1)))
+                self.makers[result.grad_fn] = maker_of(script_frame(sys._getframe(1)), result.detach())
             if name in _ACTIVATIONS and result.grad_fn is not None:
                 self.places[result.grad_fn] = place_in(sys._getframe(1))
             elif name in _SHAPING and result.ndim == 2 and result.shape[1] == 1:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import dis
 import functools
+import inspect
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from types import FrameType, FunctionType, MethodType
+from types import CodeType, FrameType, FunctionType, MethodType
 from typing import Any
 
 from torch import nn
+
+from losszoo.watching.criteria import Call
+from losszoo.watching.script_lines import place_in
 
 _MOST_HOPS = 6
 
@@ -44,13 +49,55 @@ def origin_of(frame: FrameType | None) -> Origin | None:
     return None
 
 
-def origin_under(node: Any, makers: dict[Any, Origin | None]) -> Origin | None:
+@dataclass(frozen=True)
+class Maker:
+    """What made a scalar: a function, and one call of it.
+
+    Args:
+        origin: the function, where its name can be bound to another.
+        call: of it, where its arguments are still as they were given.
+    """
+
+    origin: Origin | None
+    call: Call | None
+
+
+def maker_of(frame: FrameType | None, result: Any) -> Maker:
+    """The function that runs in a frame, and its arguments."""
+    origin = origin_of(frame)
+    if origin is None or frame is None or not _keeps_arguments(frame.f_code):
+        return Maker(origin, None)
+    told = inspect.getargvalues(frame)
+    args = (*(told.locals[name] for name in told.args), *(told.locals[told.varargs] if told.varargs else ()))
+    positional = frame.f_code.co_argcount
+    only = frame.f_code.co_varnames[positional : positional + frame.f_code.co_kwonlyargcount]
+    kwargs = {name: told.locals[name] for name in only} | (told.locals[told.keywords] if told.keywords else {})
+    function, given = _bound(origin, args)
+    return Maker(origin, Call(origin.name, function, given, kwargs, place_in(frame), result, own=True))
+
+
+@functools.lru_cache(256)
+def _keeps_arguments(code: CodeType) -> bool:
+    """Whether no statement binds an argument anew: the frame then holds what was given."""
+    count = code.co_argcount + code.co_kwonlyargcount
+    flags = bool(code.co_flags & inspect.CO_VARARGS) + bool(code.co_flags & inspect.CO_VARKEYWORDS)
+    names = set(code.co_varnames[: count + flags])
+    # One instruction of newer versions writes two names.
+    return not any(
+        names & set(i.argval if isinstance(i.argval, tuple) else (i.argval,))
+        for i in dis.get_instructions(code)
+        if i.opname.startswith(("STORE_FAST", "STORE_DEREF", "DELETE_FAST"))
+    )
+
+
+def maker_under(node: Any, makers: dict[Any, Maker]) -> Maker | None:
     """The function that has made a loss, seen through what a framework did to it, as a division."""
     for _ in range(_MOST_HOPS):
         if node is None:
             break
-        if makers.get(node) is not None:
-            return makers[node]
+        maker = makers.get(node)
+        if maker is not None and maker.origin is not None:
+            return maker
         node = node.next_functions[0][0] if node.next_functions else None
     return None
 

@@ -50,22 +50,22 @@ class Patches:
         before = register_optimizer_step_pre_hook(self._before_step)
         after = register_optimizer_step_post_hook(self._after_step)
         self._undo += [before.remove, after.remove]
-        self.watcher.reached.begin()
-        self.watcher.first.begin()
+        self.watcher.state.reached.begin()
+        self.watcher.state.first.begin()
 
     def take_off(self) -> None:
         """As it was before."""
-        self.watcher.active = False
-        self.watcher.first.on and self.watcher.first.end()
-        self.watcher.reached.end()
-        for undo in (self._undo, self.watcher.undo):
+        self.watcher.state.active = False
+        self.watcher.state.first.on and self.watcher.state.first.end()
+        self.watcher.state.reached.end()
+        for undo in (self._undo, self.watcher.state.undo):
             while undo:
                 undo.pop()()
 
     def _in_fork(self) -> None:
         """A process that the script has forked is not watched: it has no way to tell."""
-        self.watcher.active = False
-        self.watcher.first.on = False
+        self.watcher.state.active = False
+        self.watcher.state.first.on = False
 
     def _replace(self, owner: Any, name: str, new: Any) -> None:
         own = name in vars(owner)
@@ -80,7 +80,7 @@ class Patches:
         self._undo.append(put_back)
 
     def _is_ours(self) -> bool:
-        return self.watcher.active and not self._depth and threading.get_ident() == self.thread
+        return self.watcher.state.active and not self._depth and threading.get_ident() == self.thread
 
     def _backward(self, original: Any) -> Any:
         @functools.wraps(original)
@@ -128,7 +128,7 @@ class Patches:
                 return original(*args, **kwargs)
             self._depth += 1
             try:
-                return self.watcher.criterion(name, original, args, kwargs, sys._getframe(1))
+                return self.watcher.kept.criterion(name, original, args, kwargs, sys._getframe(1))
             finally:
                 self._depth -= 1
 
@@ -162,7 +162,7 @@ class Patches:
         @functools.wraps(original)
         def compiled(*args: Any, **kwargs: Any) -> Any:
             # The compiler would trace what looks at single operations.
-            if self.watcher.active:
+            if self.watcher.state.active:
                 self.watcher.look_less()
             return original(*args, **kwargs)
 

@@ -10,8 +10,9 @@ from typing import Any, Self
 from losszoo.errors import NonFiniteError, UsageError
 from losszoo.watching.faults import Log
 from losszoo.watching.patches import Patches
+from losszoo.watching.watch_state import Settings, StoppedError
 from losszoo.watching.watch_words import plain_lines
-from losszoo.watching.watcher import Settings, StoppedError, Watcher
+from losszoo.watching.watcher import Watcher
 
 ON_NONFINITE = ("raise", "skip", "note")
 _ACTIVE: list[Watch] = []

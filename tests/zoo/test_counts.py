@@ -114,3 +114,12 @@ def test_counts_are_learned(tmp_path):
     """Beside the deviance of the mean count, 1.04 on these test rows."""
     result = losszoo.run("poisson-nll", "abalone-rings", epochs=5, out=tmp_path)
     assert result.metrics["test"]["poisson_deviance"] < 0.5
+
+
+def test_the_gradient_of_a_rate_keeps_its_digits() -> None:
+    """1 - t / p, by hand: the slope 1e12 of the tangent must not be added to it and taken off again."""
+    rates = torch.tensor([2.0, 0.001, 0.5, 3.0], requires_grad=True)
+    losszoo.create("poisson-nll", log_input=False, reduction="sum")(
+        rates, torch.tensor([3.0, 5.0, 0.0, 7.0])
+    ).backward()
+    torch.testing.assert_close(rates.grad, torch.tensor([-0.5, -4999.0, 1.0, -4 / 3]))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -206,16 +206,42 @@ def feedback(source: Source, expects: str, count: int) -> Batch:
     return source.numbers(count), source.bits(count)
 
 
-MAKERS: dict[str, Callable[[Source, str, int], Batch]] = {
-    make.__name__.replace("_", "-"): make
+def signed(source: Source, expects: str, count: int) -> Batch:
+    return source.numbers(count), 2 * source.bits(count) - 1
+
+
+def order(source: Source, expects: str, count: int) -> Batch:
+    return source.numbers(count), *signed(source, expects, count)
+
+
+def multilabel(source: Source, expects: str, count: int) -> Batch:
+    shape = count, source.random.choice((1, 2, 7))
+    return source.numbers(*shape), source.bits(*shape)
+
+
+def label_lists(source: Source, expects: str, count: int) -> Batch:
+    logits, hot = multiclass(source, expects, count)[0], source.bits(count)
+    classes = logits.shape[1]
+    ends = (hot * classes).long().unsqueeze(1)
+    return logits, torch.where(torch.arange(classes) < ends, torch.arange(classes), -1)
+
+
+MAKERS: Mapping[str, Callable[[Source, str, int], Batch]] = {
+    make.__name__: make
     for make in (
         *(binary, multiclass, regression, segmentation, embedding, pair, triplet, views, neighbors, penalty),
         *(preference, feedback, negatives, counts, vectors, latent, samples, distillation, divergence),
-        *(distribution, distribution_counts, distribution_mixture, distribution_quantiles),
+        *(signed, order, multilabel, distribution),
     )
+} | {
+    "distances": signed,
+    "label-lists": label_lists,
+    "distribution-tails": partial(distribution, width=3),
+    "distribution-evidence": partial(distribution, width=4),
+    "distribution-counts": distribution_counts,
+    "distribution-mixture": distribution_mixture,
+    "distribution-quantiles": distribution_quantiles,
 }
-MAKERS["distribution-tails"] = partial(distribution, width=3)
-MAKERS["distribution-evidence"] = partial(distribution, width=4)
 
 
 def parameter(source: Source, param: Param, classes: int) -> Any:

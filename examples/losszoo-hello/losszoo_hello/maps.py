@@ -8,7 +8,7 @@ from torch import Tensor
 import losszoo
 
 
-@losszoo.loss(signature="segmentation", aliases=("jaccard", "soft-iou"))
+@losszoo.loss(signature="segmentation", aliases=("overlap-of-maps",))
 def soft_jaccard(
     logits: Tensor,
     targets: Tensor,

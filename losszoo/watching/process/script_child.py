@@ -33,7 +33,8 @@ def run_here(script: str, arguments: Sequence[str], settings: dict[str, str], te
     """
     from losszoo.watching.faults import Log
     from losszoo.watching.patches import Patches
-    from losszoo.watching.watcher import Settings, Watcher
+    from losszoo.watching.watch_state import Settings
+    from losszoo.watching.watcher import Watcher
 
     log = Log(tell, int(os.environ.get("RANK", "0")))
     watcher = Watcher(log, Settings(settings["on_nonfinite"], Path(settings["out"]).absolute()))
@@ -55,7 +56,7 @@ def run_here(script: str, arguments: Sequence[str], settings: dict[str, str], te
 
 def _run(script: str, arguments: Sequence[str], watcher: Any) -> tuple[int, str]:
     """Exit code, and how it ended."""
-    from losszoo.watching.watcher import StoppedError
+    from losszoo.watching.watch_state import StoppedError
 
     module = types.ModuleType("__main__")
     module.__dict__.update(__file__=script, __builtins__=__builtins__, __cached__=None)
@@ -74,7 +75,7 @@ def _run(script: str, arguments: Sequence[str], watcher: Any) -> tuple[int, str]
         _print_trace()
         return 130, "interrupted"
     except BaseException as error:
-        watcher.active = False
+        watcher.state.active = False
         sys.excepthook(type(error), error, _without_ours(error))
         return 1, "raised"
     return 0, "ended"

@@ -29,8 +29,6 @@ _STEEPEST = 1e12
         "sigmoid-cross-entropy",
         "sigmoid-binary-cross-entropy",
         "logistic",
-        "soft-margin",
-        "multilabel-soft-margin",
     ),
 )
 @wide
@@ -41,8 +39,8 @@ def bce(
 
     .. math:: \ell = -w\, t \log \sigma(x) - (1 - t) \log \sigma(-x)
 
-    The default for yes-or-no questions, one or many labels per sample. Exact at any logit. The soft margin loss of
-    torch is the same for labels of -1 and 1, its multilabel form the mean over the classes.
+    The default for yes-or-no questions, one or many labels per sample. Exact at any logit. ``soft-margin`` is the
+    same for labels of -1 and 1, ``multilabel-soft-margin`` its mean over the labels of a row.
 
     Args:
         predictions: logits, any shape.

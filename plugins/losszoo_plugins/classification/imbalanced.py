@@ -15,7 +15,7 @@ from .binary import between
 
 @loss(
     signature="binary",
-    tags=("multilabel", "imbalance"),
+    tags=("probabilistic", "multilabel", "imbalance"),
     aliases=("asl", "asymmetric-loss", "asymmetric-focal"),
 )
 def asymmetric(
@@ -71,7 +71,7 @@ def asymmetric(
 
 @loss(
     signature="binary",
-    tags=("detection", "imbalance"),
+    tags=("probabilistic", "detection"),
     aliases=("qfl", "quality-focal-loss"),
 )
 def quality_focal(

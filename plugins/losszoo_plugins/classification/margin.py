@@ -103,14 +103,14 @@ def multiclass_hinge(logits: Tensor, targets: Tensor, *, margin: Margin = 1.0) -
     return expect(cost, read(logits, targets))
 
 
-@loss(signature="multiclass", tags=("margin",), aliases=("multi-margin", "multiclass-margin"))
+@loss(signature="multiclass", tags=("margin",), aliases=("multiclass-margin",))
 def weston_watkins(logits: Tensor, targets: Tensor, *, margin: Margin = 1.0) -> Tensor:
     r"""Hinge loss of the target class against every other class.
 
     .. math:: \ell = \sum_{j \ne y} \max(0,\; m + z_j - z_y)
 
-    Every class inside the margin pays, not only the strongest. torch's ``multi_margin_loss`` is this divided
-    by C.
+    Every class inside the margin pays, not only the strongest. torch's ``multi_margin_loss`` is ``multi-margin``,
+    this divided by C.
 
     Args:
         logits: (N, C, ...).
@@ -130,8 +130,50 @@ def weston_watkins(logits: Tensor, targets: Tensor, *, margin: Margin = 1.0) -> 
     """
 
     def cost(rows: Tensor, index: Tensor) -> Tensor:
-        target = index.unsqueeze(-1)
-        behind = torch.relu(margin + (rows - rows.gather(-1, target)))
-        return torch.where(all_but(target, rows.shape[-1]), behind, 0.0).sum(-1)
+        return _behind(rows, index, margin).sum(-1)
 
     return expect(cost, read(logits, targets))
+
+
+@loss(signature="multiclass", tags=("margin",), aliases=("multi-margin-loss",))
+@wide
+def multi_margin(
+    logits: Tensor, targets: Tensor, *, p: Annotated[int, Range(1, 2)] = 1, margin: Margin = 1.0
+) -> Tensor:
+    r"""Hinge loss of the target class against every other class, or its square, over the number of classes.
+
+    .. math:: \ell = \frac{1}{C} \sum_{j \ne y} \max(0,\; m + z_j - z_y)^p
+
+    ``weston-watkins`` as torch has it. With weights of the classes, a mean divides by the weights of the labels, as of
+    all losses here; torch's divides by their number.
+
+    Args:
+        logits: (N, C, ...).
+        targets: (N, ...) int64, or (N, C, ...) probabilities: the expected loss.
+        p: power, 1 or 2.
+        margin: m, the lead that costs nothing.
+
+    Returns:
+        One value per position, (N, ...); 0 where there is one class only.
+
+    Example:
+        >>> multi_margin(torch.tensor([[1.0, 0.5, 3.0]]), torch.tensor([0]), p=2)
+        tensor([3.0833])
+
+    Reference:
+        Weston, Watkins, "Support Vector Machines for Multi-Class Pattern Recognition", ESANN 1999,
+        https://www.esann.org/proceedings/1999.
+    """
+
+    def cost(rows: Tensor, index: Tensor) -> Tensor:
+        behind = _behind(rows, index, margin)
+        return (behind.square() if p == 2 else behind).mean(-1)
+
+    return expect(cost, read(logits, targets))
+
+
+def _behind(rows: Tensor, index: Tensor, margin: float) -> Tensor:
+    """(..., C): what each class lacks to be a margin below the target; 0 for the target itself."""
+    target = index.unsqueeze(-1)
+    behind = torch.relu(margin + (rows - rows.gather(-1, target)))
+    return torch.where(all_but(target, rows.shape[-1]), behind, 0.0)

@@ -17,7 +17,7 @@ from .labels import pick, read
 
 @loss(
     signature="multiclass",
-    tags=("probabilistic", "noise", "bounded"),
+    tags=("probabilistic", "noisy-labels", "bounded"),
     aliases=("gce", "lq-loss", "truncated-cross-entropy"),
 )
 @wide
@@ -52,7 +52,7 @@ def generalized_cross_entropy(
     return pick(-expm1(q * log_softmax(labels.logits, -1)) / q, labels)
 
 
-@loss(signature="multiclass", tags=("probabilistic", "noise"), aliases=("sce", "symmetric-ce"))
+@loss(signature="multiclass", tags=("probabilistic", "noisy-labels"), aliases=("sce", "symmetric-ce"))
 @wide
 def symmetric_cross_entropy(
     logits: Tensor,
@@ -94,7 +94,7 @@ def symmetric_cross_entropy(
     return pick(reverse - alpha * log_p if alpha else reverse, labels)
 
 
-@loss(signature="multiclass", tags=("probabilistic", "noise"), aliases=("noise-adaptation", "loss-correction"))
+@loss(signature="multiclass", tags=("probabilistic", "noisy-labels"), aliases=("noise-adaptation", "loss-correction"))
 @wide
 def forward_correction(
     logits: Tensor,
@@ -158,7 +158,7 @@ def _transitions(matrix: Floats | None, noise: float, classes: int, like: Tensor
     return rows
 
 
-@loss(signature="multiclass", tags=("noise", "bounded"), aliases=("bi-tempered-logistic", "tempered-softmax"))
+@loss(signature="multiclass", tags=("noisy-labels", "bounded"), aliases=("bi-tempered-logistic", "tempered-softmax"))
 @wide
 def bi_tempered(
     logits: Tensor,

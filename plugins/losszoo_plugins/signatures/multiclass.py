@@ -17,6 +17,8 @@ from losszoo_plugins.signatures import _shared
 class Multiclass(Signature):
     """Logits (N, C, ...) against labels (N, ...), or against probabilities (N, C, ...).
 
+    Logits (C,) against one label () are a batch of one.
+
     Every loss has an ignored label and weights of classes, torch's. A label y counts w_y times. Probabilities q are
     labels of which each is drawn with its share, so they count s times as the shares r of what is drawn then:
 
@@ -57,6 +59,9 @@ class Multiclass(Signature):
         logits, targets = inputs
         if not isinstance(logits, Tensor) or logits.dtype not in checks.COMPUTED:
             logits = checks.floating("logits", logits)
+        if logits.ndim == 1 and isinstance(targets, Tensor) and targets.ndim == 0:
+            # A sample without a dimension of the batch is a batch of one.
+            logits, targets = logits.unsqueeze(0), targets.unsqueeze(0)
         if logits.ndim < 2 or logits.shape[1] < 1:
             raise checks.BrokenRule("logits", "have shape (N, C, ...) with at least one class", checks.shape_of(logits))
         positions = logits.shape[:1] + logits.shape[2:]

@@ -11,24 +11,23 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_leaves, tree_map
+from torch.utils._pytree import tree_map
 
 from losszoo.common.seeding import Randomness, isolated
 from losszoo.common.text import in_one_line
 from losszoo.doctor.diagnose import diagnose
 from losszoo.doctor.report.examination import Finding
-from losszoo.losses.introspection import positional_names
 from losszoo.tracing.authors import Place
 from losszoo.tracing.finite_check import spoilt
 from losszoo.tracing.first_nonfinite import first_non_finite
 from losszoo.tracing.tape import Site
 from losszoo.training.guard.crash_bundle import Bundles, pack
 from losszoo.watching.criteria import Call
-from losszoo.watching.loss_statements import Again, call_again, loss_again, ranks_wait
+from losszoo.watching.explaining.broken_batch import broken_batch
+from losszoo.watching.explaining.loss_statements import Again, argument_names, call_again, loss_again, ranks_wait
 
 # Evaluations, and seconds, that the doctor may spend on one batch.
 _EFFORT, _SECONDS = 1500, 60.0
-_MOST_FRAMES = 40
 
 
 @dataclass(frozen=True)
@@ -92,8 +91,7 @@ def _candidates(scene: Scene) -> Iterator[Again]:
     for call in scene.calls:  # what a function calls stands before it
         if scene.of_gradient or any(spoilt(call.result)):
             function = partial(call.function, **call.kwargs) if call.kwargs else call.function
-            names = [*_names(call.function), *(f"input{i}" for i in range(len(call.args)))]
-            yield Again(function, call.args, tuple(names[: len(call.args)]), call.place, call.name)
+            yield Again(function, call.args, argument_names(call.function, len(call.args)), call.place, call.name)
     if scene.frame is None:
         return
     try:
@@ -107,13 +105,6 @@ def _candidates(scene: Scene) -> Iterator[Again]:
         again = loss_again(scene.frame, scene.line, whole=whole, direct=sound)
         if again is not None and again.inputs:
             yield again
-
-
-def _names(function: Any) -> Sequence[str]:
-    try:
-        return positional_names(function)
-    except (TypeError, ValueError):
-        return ()
 
 
 def _diagnosed(again: Again) -> tuple[Finding, ...]:
@@ -144,10 +135,9 @@ def _before_the_loss(scene: Scene, inputs: Mapping[str, Any], loss_is_finite: bo
         cause = f"parameter {broken[0]}{more} is not finite any more: an earlier step has spoilt it"
         remedy = "clip the gradient (torch.nn.utils.clip_grad_norm_) or lower the learning rate"
         return Explained(cause, remedy, inputs=inputs)
-    batch = _broken_input(scene.frame)
+    batch = broken_batch(scene.frame, scene.calls)
     if batch is not None:
-        cause = f"the batch itself is not finite: {batch[0]} of shape {batch[1]} holds {batch[2]}"
-        return Explained(cause, "look for it where the data are read: torch.isfinite(x).all()", inputs=inputs)
+        return Explained(batch, "look for it where the data are read: torch.isfinite(x).all()", inputs=inputs)
     if ranks_wait() and scene.of_gradient:
         return Explained("it comes from the network, or from another rank, whose loss is not finite", inputs=inputs)
     if loss_is_finite:
@@ -199,32 +189,6 @@ def _in_network(scene: Scene) -> tuple[Site | None, str]:
 def _modules(frame: FrameType | None) -> Iterator[nn.Module]:
     values = {**frame.f_globals, **frame.f_locals}.values() if frame is not None else ()
     return (value for value in list(values) if isinstance(value, nn.Module))
-
-
-def _broken_input(frame: FrameType | None) -> tuple[str, tuple[int, ...], str] | None:
-    """A tensor among the variables of the running functions that was computed from no parameter, and is not finite."""
-    for _ in range(_MOST_FRAMES):
-        if frame is None:
-            break
-        if not str(frame.f_globals.get("__name__")).startswith("torch"):
-            for name, value in list(frame.f_locals.items()):
-                state = _broken_leaf(value)
-                if state is not None:
-                    return (name, *state)
-        frame = frame.f_back
-    return None
-
-
-def _broken_leaf(value: Any) -> tuple[tuple[int, ...], str] | None:
-    if isinstance(value, nn.Module) or not isinstance(value, Tensor | dict | list | tuple):
-        return None
-    for leaf in tree_leaves(value)[:200]:
-        if isinstance(leaf, Tensor) and leaf.ndim and not leaf.requires_grad and leaf.grad_fn is None:
-            state = spoilt(leaf)
-            # A mask of minus infinity is meant.
-            if state.nan:
-                return tuple(leaf.shape), "NaN"
-    return None
 
 
 def write_bundle(bundles: Bundles, explained: Explained, event: Mapping[str, Any], say: Any) -> str | None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import ast
-import linecache
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from types import FrameType, FunctionType, MethodType
@@ -16,11 +15,17 @@ from torch import Tensor, nn
 from losszoo.losses.introspection import positional_names
 from losszoo.tracing.authors import Place
 from losszoo.tracing.finite_check import spoilt
+from losszoo.watching.explaining.script_statements import (
+    acts,
+    acts_inside,
+    backward_statement,
+    calls_network,
+    loaded,
+    names_in_order,
+    stored,
+)
 
 _NAME = "loss"
-_BACKWARD = ("backward", "manual_backward")
-# Statements that call these do more than compute.
-_ACTING = (*_BACKWARD, "step", "zero_grad", "update", "all_reduce", "append", "next", "eval", "train")
 
 
 @dataclass(frozen=True)
@@ -58,7 +63,7 @@ def loss_again(
         whole: take in statements that have made finite values too.
         direct: take in the statement that makes the loss itself, though it calls the network.
     """
-    found = _statement(frame, line)
+    found = backward_statement(frame, line)
     if found is None:
         return None
     before, statement, value = found
@@ -72,31 +77,26 @@ def ranks_wait() -> bool:
     return torch.distributed.is_available() and torch.distributed.is_initialized()
 
 
-def is_told(frame: FrameType, line: int) -> bool:
-    """Whether a line calls ``backward`` itself, so that the statements before it can be read."""
-    return _statement(frame, line) is not None
-
-
 def call_again(frame: FrameType, line: int) -> Again | None:
     """The user's own criterion that has made the loss in one call, on its arguments as they are computed again."""
-    found = _statement(frame, line)
+    found = backward_statement(frame, line)
     if found is None:
         return None
     before, statement, value = found
     scope = {**frame.f_globals, **frame.f_locals}
     if isinstance(value, ast.Name):
-        makers = [s for s in before if value.id in _stored(s)]
+        makers = [s for s in before if value.id in stored(s)]
         statement = makers[-1] if makers else statement
         value = getattr(statement, "value", value)
-    if not isinstance(value, ast.Call) or any(isinstance(a, ast.Starred) for a in value.args) or _acts_inside(value):
+    if not isinstance(value, ast.Call) or any(isinstance(a, ast.Starred) for a in value.args) or acts_inside(value):
         return None
     later = (
-        {name for s in before[before.index(statement) + 1 :] for name in _stored(s)} if statement in before else set()
+        {name for s in before[before.index(statement) + 1 :] for name in stored(s)} if statement in before else set()
     )
     parts = [value.func, *value.args, *(k.value for k in value.keywords)]
-    if any(k.arg is None for k in value.keywords) or any(_loaded(part) & later for part in parts):
+    if any(k.arg is None for k in value.keywords) or any(loaded(part) & later for part in parts):
         return None
-    if ranks_wait() and any(_is_network(part, scope) for part in (*value.args, *(k.value for k in value.keywords))):
+    if ranks_wait() and any(calls_network(part, scope) for part in (*value.args, *(k.value for k in value.keywords))):
         return None
     function, *given = (_evaluated(part, frame, scope) for part in parts)
     if not isinstance(function, FunctionType | MethodType | nn.Module):
@@ -105,7 +105,7 @@ def call_again(frame: FrameType, line: int) -> Again | None:
         given[: len(value.args)],
         dict(zip([str(k.arg) for k in value.keywords], given[len(value.args) :], strict=True)),
     )
-    names = _argument_names(function, len(args))
+    names = argument_names(function, len(args))
     if named:
         return Again(partial(function, **named), tuple(args), names, Place(frame.f_code.co_filename, statement.lineno))
     place = Place(frame.f_code.co_filename, statement.lineno)
@@ -116,11 +116,8 @@ def _evaluated(part: ast.expr, frame: FrameType, scope: dict[str, Any]) -> Any:
     return eval(compile(ast.Expression(part), frame.f_code.co_filename, "eval"), scope)  # noqa: S307
 
 
-def _acts_inside(call: ast.Call) -> bool:
-    return any(_acts(ast.Expr(part)) for part in (*call.args, *(k.value for k in call.keywords)))
-
-
-def _argument_names(function: Any, count: int) -> tuple[str, ...]:
+def argument_names(function: Any, count: int) -> tuple[str, ...]:
+    """So many names of arguments, made up where the function does not tell them."""
     try:
         names = list(positional_names(function))
     except (TypeError, ValueError):
@@ -128,124 +125,29 @@ def _argument_names(function: Any, count: int) -> tuple[str, ...]:
     return tuple((names + [f"input{i}" for i in range(len(names), count)])[:count])
 
 
-def _statement(frame: FrameType, line: int) -> tuple[list[ast.stmt], ast.stmt, ast.expr] | None:
-    """The statements before the one that runs, that one, and what its ``backward`` is called on."""
-    source = "".join(linecache.getlines(frame.f_code.co_filename, frame.f_globals))
-    try:
-        tree = ast.parse(source)
-    except (SyntaxError, ValueError):
-        return None
-    path = _path_to(tree, line)
-    if path is None:
-        return None
-    statement = path[-1][1]
-    value = _of_backward(statement, frame)
-    if value is None:
-        return None
-    return [s for block, at in path for s in block[: block.index(at)]], statement, value
-
-
-def _path_to(tree: ast.AST, line: int) -> list[tuple[list[ast.stmt], ast.stmt]] | None:
-    """The blocks of the innermost function, from the outermost to the one whose statement has the line."""
-    path: list[tuple[list[ast.stmt], ast.stmt]] = []
-    node: ast.AST = tree
-    while True:
-        blocks = [b for field in ("body", "orelse", "finalbody", "handlers") if (b := getattr(node, field, None))]
-        inside = [
-            (block, s)
-            for block in blocks
-            if isinstance(block, list)
-            for s in block
-            if s.lineno <= line <= (s.end_lineno or s.lineno)
-        ]
-        if not inside:
-            return path or None
-        block, statement = inside[0]
-        if isinstance(statement, ast.ExceptHandler):
-            node = statement
-            continue
-        path.append((block, statement))
-        if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            path = []
-        node = statement
-
-
-def _of_backward(statement: ast.stmt, frame: FrameType) -> ast.expr | None:
-    scope = {**frame.f_globals, **frame.f_locals}
-    for node in ast.walk(statement):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _BACKWARD:
-            owner = node.func.value
-            outside = isinstance(owner, ast.Name) and not isinstance(scope.get(owner.id), Tensor)
-            outside = outside or (isinstance(owner, ast.Attribute) and ast.unparse(owner) == "torch.autograd")
-            value = node.args[0] if outside and node.args else owner
-            scaled = isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute)
-            if scaled and value.func.attr == "scale" and value.args:  # type: ignore[attr-defined]
-                value = value.args[0]  # type: ignore[attr-defined]
-            return value
-    return None
-
-
 def _slice(
     before: Sequence[ast.stmt], value: ast.expr, scope: dict[str, Any], through: bool, whole: bool, direct: bool
 ) -> list[ast.stmt] | None:
     """Those of the statements before that have made what is not finite, in their order."""
-    wanted = {name for name in _loaded(value) if _is_wanted(scope.get(name), whole)}
+    wanted = {name for name in loaded(value) if _is_wanted(scope.get(name), whole)}
     chosen: list[ast.stmt] = []
     later: set[str] = set()  # what statements after the one that is looked at write
     for statement in reversed(before):
-        stored, loaded = _stored(statement), _loaded(statement)
-        if stored & wanted:
-            if _is_network(statement, scope) and not through and not (direct and not chosen and not later):
-                wanted -= stored
-            elif _acts(statement) or any(isinstance(scope.get(name), Tensor) for name in loaded & later):
+        written, read = stored(statement), loaded(statement)
+        if written & wanted:
+            if calls_network(statement, scope) and not through and not (direct and not chosen and not later):
+                wanted -= written
+            elif acts(statement) or any(isinstance(scope.get(name), Tensor) for name in read & later):
                 return None
             else:
                 chosen.insert(0, statement)
-                wanted = (wanted - stored) | {name for name in loaded if _is_wanted(scope.get(name), whole)}
-        later |= stored
+                wanted = (wanted - written) | {name for name in read if _is_wanted(scope.get(name), whole)}
+        later |= written
     return chosen
 
 
 def _is_wanted(value: Any, whole: bool) -> bool:
     return isinstance(value, Tensor) and (any(spoilt(value)) or (whole and value.grad_fn is not None))
-
-
-def _loaded(node: ast.AST) -> set[str]:
-    return {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)} | {
-        n.target.id for n in ast.walk(node) if isinstance(n, ast.AugAssign) and isinstance(n.target, ast.Name)
-    }
-
-
-def _in_order(part: ast.AST) -> list[str]:
-    """The names that it reads, as they stand there."""
-    loaded = _loaded(part)
-    names = [n for n in ast.walk(part) if isinstance(n, ast.Name) and n.id in loaded]
-    return list(dict.fromkeys(n.id for n in sorted(names, key=lambda n: (n.lineno, n.col_offset))))
-
-
-def _stored(statement: ast.stmt) -> set[str]:
-    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-        return set()
-    return {n.id for n in ast.walk(statement) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
-
-
-def _called(node: ast.AST) -> Iterator[ast.expr]:
-    return (n.func for n in ast.walk(node) if isinstance(n, ast.Call))
-
-
-def _acts(statement: ast.stmt) -> bool:
-    names = [f.attr if isinstance(f, ast.Attribute) else getattr(f, "id", "") for f in _called(statement)]
-    return any(name in _ACTING for name in names)
-
-
-def _is_network(statement: ast.AST, scope: dict[str, Any]) -> bool:
-    """Whether a module with parameters is called in it."""
-    for function in _called(statement):
-        names = [n.id for n in ast.walk(function) if isinstance(n, ast.Name)]
-        owner = scope.get(names[0]) if names else None
-        if isinstance(owner, nn.Module) and any(True for _ in owner.parameters()):
-            return True
-    return False
 
 
 def _function(
@@ -254,11 +156,11 @@ def _function(
     made: set[str] = set()
     free: dict[str, Any] = {}
     for part in (*chosen, value):
-        for name in _in_order(part):
+        for name in names_in_order(part):
             if name not in made and isinstance(scope.get(name), Tensor):
                 free[name] = scope[name]
-        made |= _stored(part) if isinstance(part, ast.stmt) else set()
-    if ranks_wait() and any(_is_network(part, scope) for part in (*chosen, value)):
+        made |= stored(part) if isinstance(part, ast.stmt) else set()
+    if ranks_wait() and any(calls_network(part, scope) for part in (*chosen, value)):
         return None
     returned = ast.copy_location(ast.Return(value), statement)
     arguments = ast.arguments([], [ast.arg(name) for name in free], None, [], [], None, [])
