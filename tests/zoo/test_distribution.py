@@ -325,6 +325,9 @@ def test_crps_of_no_spread_is_the_absolute_error() -> None:
     close(gradient_of("crps", two, TARGETS, torch.float32)[:, 0], np.sign(errors), 1e-6)
     far = value_of("crps", [[1e20, 0.0]], [0.0], torch.float32)
     assert far.item() == pytest.approx(1e20, rel=1e-6)
+    # By hand, where the density is 0: -1 / sqrt(pi) on the scale, times its derivative by the column.
+    slope = gradient_of("crps", [[1e30, -5.0]], [0.0], torch.float32)[0]
+    assert slope.tolist() == pytest.approx([1.0, -1 / math.sqrt(math.pi) / (1 + math.exp(5))], rel=1e-5)
 
 
 @pytest.mark.parametrize("fair", [False, True])
