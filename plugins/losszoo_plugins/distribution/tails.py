@@ -106,8 +106,8 @@ def evidential_regression(
         Amini, Schwarting, Soleimany, Rus, "Deep Evidential Regression", NeurIPS 2020, https://arxiv.org/abs/1910.02600.
     """
     gamma, *raw = (x.double() for x in columns(parameters, "gamma", "nu", "alpha - 1", "beta"))
-    nu, alpha, beta = positive(raw[0]), 1 + positive(raw[1]), positive(raw[2])
+    nu, alpha = positive(raw[0]), 1 + positive(raw[1])
     error = targets.double() - gamma
-    log_scale = 0.5 * (torch.log(beta) + torch.log1p(nu) - torch.log(nu) - torch.log(alpha))
+    log_scale = 0.5 * (log_positive(raw[2]) + torch.log1p(nu) - log_positive(raw[0]) - torch.log(alpha))
     value = t_nll(error, log_scale, 2 * alpha) + weight * error.abs() * (2 * nu + alpha)
     return value.to(parameters.dtype)
