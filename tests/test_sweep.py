@@ -29,12 +29,15 @@ BESIDE = {
     "views": ("info-nce", "info-nce(temperature=0.5)"),
     "preference": ("bradley-terry", "ipo"),
     "counts": ("poisson-nll", "tweedie"),
+    "ordinal": ("coral", "ordered-logit"),
 }
 # Signatures whose inputs no bundled task has: their losses are for a loop of one's own.
 OWN_LOOP = {"distillation", "divergence", "latent", "samples"}
 # Of each signature one loss, on a task that trains in a second.
 SMALL = [
     ("cross-entropy", "digits"),
+    ("coral", "digits"),
+    ("corn", "digits"),
     ("bce", "breast-cancer"),
     ("bce", "digits"),
     ("huber", "diabetes"),
