@@ -29,6 +29,7 @@ BESIDE = {
     "views": ("info-nce", "info-nce(temperature=0.5)"),
     "preference": ("bradley-terry", "ipo"),
     "counts": ("poisson-nll", "tweedie"),
+    "boxes": ("giou", "ciou"),
 }
 # Of each signature one loss, on a task that trains in a second.
 SMALL = [
@@ -48,6 +49,11 @@ SMALL = [
     ("info-nce", "digits-views"),
     ("kto", "breast-cancer"),
     ("bpr", "digits"),
+    ("soft-margin", "breast-cancer"),
+    ("hinge-embedding", "breast-cancer"),
+    ("zlpr", "digits-properties"),
+    ("multilabel-margin", "digits-properties"),
+    ("giou", "digits-boxes"),
     ("cosine-distance", "breast-cancer-worst"),
     ("modern-nca", "breast-cancer"),
     ("modern-nca", "diabetes"),
