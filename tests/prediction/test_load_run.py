@@ -255,6 +255,8 @@ def test_random_states_of_the_caller_stay(tmp_path: Path) -> None:
         ("sup-con", "breast-cancer", ".pt2"),
         ("huber", "diabetes", ".pt2"),
         ("huber", "diabetes", ".onnx"),
+        # Fifteen columns a row, of which the signature predicts one number.
+        ("mixture-nll", "diabetes", ".pt2"),
         ("nca-ratio(similarity='cosine')", "breast-cancer", ".onnx"),
     ],
 )

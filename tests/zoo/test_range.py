@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import pytest
@@ -153,6 +154,26 @@ def counts(source: Source, expects: str, count: int) -> Batch:
     return source.numbers(count).clamp(-40, 40), source.labels(count, 9).double() + 1
 
 
+def distribution(source: Source, expects: str, count: int, width: int = 2) -> Batch:
+    """The location is any number; an exponential scale of 1e30 is beyond every dtype."""
+    columns = source.numbers(count, width)
+    return torch.cat([columns[:, :1], columns[:, 1:].clamp(-40, 40)], 1), source.numbers(count)
+
+
+def distribution_counts(source: Source, expects: str, count: int) -> Batch:
+    return distribution(source, expects, count)[0], source.labels(count, 9).double()
+
+
+def distribution_mixture(source: Source, expects: str, count: int) -> Batch:
+    columns = source.numbers(count, 3 * source.random.choice((1, 2, 5)))
+    logits, means, scales = columns.chunk(3, 1)
+    return torch.cat([logits, means, scales.clamp(-40, 40)], 1), source.numbers(count)
+
+
+def distribution_quantiles(source: Source, expects: str, count: int) -> Batch:
+    return source.numbers(count, 3), source.numbers(count)
+
+
 def vectors(source: Source, expects: str, count: int) -> Batch:
     return tuple(several(source, count, 2))
 
@@ -222,15 +243,23 @@ MAKERS: Mapping[str, Callable[[Source, str, int], Batch]] = {
     for make in (
         *(binary, multiclass, regression, segmentation, embedding, pair, triplet, views, neighbors, penalty),
         *(preference, feedback, negatives, counts, vectors, latent, samples, distillation, divergence),
-        *(signed, order, multilabel, boxes),
+        *(signed, order, multilabel, distribution, boxes),
     )
-} | {"distances": signed, "label-lists": label_lists}
+} | {
+    "distances": signed,
+    "label-lists": label_lists,
+    "distribution-tails": partial(distribution, width=3),
+    "distribution-evidence": partial(distribution, width=4),
+    "distribution-counts": distribution_counts,
+    "distribution-mixture": distribution_mixture,
+    "distribution-quantiles": distribution_quantiles,
+}
 
 
 def parameter(source: Source, param: Param, classes: int) -> Any:
     """A legal value: the default, an end that belongs to the range, or one inside."""
-    # Of a matrix each row sums to 1, which its range does not say.
-    if source.random.random() < 0.3 or param.name == "matrix":
+    # Of a matrix each row sums to 1, and quantiles are as many as columns, which their range does not say.
+    if source.random.random() < 0.3 or param.name in ("matrix", "quantiles"):
         return param.default
     if param.choices:
         return source.random.choice(param.choices)

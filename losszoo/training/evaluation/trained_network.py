@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,15 +13,15 @@ from losszoo.losses.signatures import TABLE
 from losszoo.losses.similarity import unit
 from losszoo.registry.registry import installed
 from losszoo.training.data.batch_inputs import Model
-from losszoo.training.data.prepared_data import Prepared, Scaling
+from losszoo.training.data.prepared_data import Part, Prepared, Scaling
 from losszoo.training.evaluation.predict import Prediction
 
 
 class TrainedNetwork(nn.Module):
     """Scaling, trunk and head of a trained model, for a loop, a server or :func:`torch.export.export`.
 
-    Outputs are the logits of the head, (N, C), (N, 1) of two classes, (N, C, ...) of pixels; of numbers the numbers in
-    the unit of the targets, float64, (N,); the embedding (N, D) where the loss has no head.
+    Outputs are the logits of the head, (N, C), (N, 1) of two classes, (N, C, ...) of pixels; of numbers those that
+    the signature predicts, in the unit of the targets, float64, (N,); the embedding (N, D) where the loss has no head.
 
     Args:
         model: trunk and heads.
@@ -43,7 +44,11 @@ class TrainedNetwork(nn.Module):
         self.model = model
         self.head = model.heads[prediction.signature] if TABLE[prediction.signature].has_head else None
         self.cosine = self.head is None and prediction.similarity == "cosine"
+        self.signature = prediction.signature
         self.standardised = self.head is not None and installed().kind(data.kind).standardised
+        # What a signature predicts by; without the rows, which a copy of the module would take along.
+        nothing = Part(torch.empty(0), torch.empty(0))
+        self.data = replace(data, train=nothing, val=nothing, test=nothing, class_weights=None)
         for name, numbers in (("mean", scaling.mean), ("deviation", scaling.deviation)):
             self.register_buffer(name, torch.tensor(numbers, dtype=torch.float64))
         self.register_buffer("center", torch.as_tensor(data.center, dtype=torch.float64))
@@ -59,7 +64,8 @@ class TrainedNetwork(nn.Module):
         outputs: Tensor = self.head(features)
         if not self.standardised:
             return outputs
-        return outputs.reshape(-1, *self.center.shape).double() * self.unit_of_targets + self.center
+        numbers = TABLE[self.signature].predict(outputs, self.data)
+        return numbers.reshape(-1, *self.center.shape).double() * self.unit_of_targets + self.center
 
     def scaled(self, inputs: Tensor) -> Tensor:
         """Inputs as the model takes them, in the type of its weights."""

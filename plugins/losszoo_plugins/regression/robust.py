@@ -148,6 +148,11 @@ def quantile(
     Reference:
         Koenker, Bassett, "Regression Quantiles", Econometrica 1978, https://doi.org/10.2307/1913643.
     """
+    return pinball(predictions, targets, quantile)
+
+
+def pinball(predictions: Tensor, targets: Tensor, share: float | Tensor) -> Tensor:
+    """The values of it, of one share or of several beside each other."""
     missing = targets - predictions
     # Two relus, as the gradient of relu at 0 is 0; `maximum` would share a tie out between q and q - 1.
-    return quantile * torch.relu(missing) + (1 - quantile) * torch.relu(-missing)
+    return share * torch.relu(missing) + (1 - share) * torch.relu(-missing)
