@@ -29,7 +29,11 @@ BESIDE = {
     "views": ("info-nce", "info-nce(temperature=0.5)"),
     "preference": ("bradley-terry", "ipo"),
     "counts": ("poisson-nll", "tweedie"),
+<<<<<<< HEAD
     "ordinal": ("coral", "ordered-logit"),
+=======
+    "boxes": ("giou", "ciou"),
+>>>>>>> segm
 }
 # Signatures whose inputs no bundled task has: their losses are for a loop of one's own.
 OWN_LOOP = {"distillation", "divergence", "latent", "samples"}
@@ -53,6 +57,11 @@ SMALL = [
     ("info-nce", "digits-views"),
     ("kto", "breast-cancer"),
     ("bpr", "digits"),
+    ("soft-margin", "breast-cancer"),
+    ("hinge-embedding", "breast-cancer"),
+    ("zlpr", "digits-properties"),
+    ("multilabel-margin", "digits-properties"),
+    ("giou", "digits-boxes"),
     ("cosine-distance", "breast-cancer-worst"),
     ("modern-nca", "breast-cancer"),
     ("modern-nca", "diabetes"),

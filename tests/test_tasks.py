@@ -47,12 +47,15 @@ def test_announced_tasks() -> None:
     assert list(SPECS) == [
         "abalone",
         "abalone-age",
+        "abalone-rings",
+        "abalone-older",
         "digits",
         "breast-cancer",
         "digits-rare",
         "diabetes",
         "digits-properties",
         "breast-cancer-worst",
+        "digits-boxes",
         "digits-retrieval",
         "digits-views",
         "digits-segmentation",
@@ -104,12 +107,16 @@ def test_types_and_ranges(name: str) -> None:
         assert np.isfinite(part.inputs).all()
         assert len(part.inputs) == len(part.targets)
         assert part.inputs.flags.writeable
-        if spec.kind == "regression":
+        if spec.kind in ("regression", "counts", "preference"):
             assert part.targets.dtype == np.float32
             assert part.targets.ndim == 1
         elif spec.kind == "multi-output":
             assert part.targets.dtype == np.float32
             assert part.targets.shape[1:] == (len(task.class_names),)
+        elif spec.kind == "boxes":
+            assert part.targets.shape[1:] == (4,)
+            assert part.targets.min() >= 0
+            assert part.targets.max() <= part.inputs.shape[-1]
         elif spec.kind == "segmentation":
             assert part.targets.dtype == np.float32
             assert part.targets.shape == part.inputs.shape

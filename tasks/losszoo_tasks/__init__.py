@@ -173,6 +173,15 @@ SPECS = (
         tags=("tabular", "bundled"),
     ),
     TaskSpec(
+        name="digits-boxes",
+        target="losszoo_tasks.boxes:DigitsBoxes",
+        kind="boxes",
+        summary="The box around a digit of any size on a canvas of 32 x 32 pixels.",
+        metric="mean_iou",
+        reference=_DIGITS,
+        tags=("images", "bundled"),
+    ),
+    TaskSpec(
         name="digits-retrieval",
         target="losszoo_tasks.digits:DigitsRetrieval",
         kind="retrieval",

@@ -231,12 +231,28 @@ def label_lists(source: Source, expects: str, count: int) -> Batch:
     return logits, torch.where(torch.arange(classes) < ends, torch.arange(classes), -1)
 
 
+def boxes(source: Source, expects: str, count: int) -> Batch:
+    """Around the origin and far from it; flat ones among them."""
+
+    def some() -> Tensor:
+        corners = source.numbers(count, 2)
+        sides = source.numbers(count, 2).abs()
+        return torch.cat([corners, corners + sides], 1)
+
+    first, second = some(), some()
+    return (second.clone() if source.random.random() < 0.2 else first), second
+
+
 MAKERS: Mapping[str, Callable[[Source, str, int], Batch]] = {
     make.__name__: make
     for make in (
         *(binary, multiclass, regression, segmentation, embedding, pair, triplet, views, neighbors, penalty),
         *(preference, feedback, negatives, counts, vectors, latent, samples, distillation, divergence),
+<<<<<<< HEAD
         *(signed, order, multilabel, distribution, ordinal),
+=======
+        *(signed, order, multilabel, distribution, boxes),
+>>>>>>> segm
     )
 } | {
     "distances": signed,
