@@ -29,11 +29,8 @@ BESIDE = {
     "views": ("info-nce", "info-nce(temperature=0.5)"),
     "preference": ("bradley-terry", "ipo"),
     "counts": ("poisson-nll", "tweedie"),
-<<<<<<< HEAD
     "ordinal": ("coral", "ordered-logit"),
-=======
     "boxes": ("giou", "ciou"),
->>>>>>> segm
 }
 # Signatures whose inputs no bundled task has: their losses are for a loop of one's own.
 OWN_LOOP = {"distillation", "divergence", "latent", "samples"}

@@ -248,11 +248,7 @@ MAKERS: Mapping[str, Callable[[Source, str, int], Batch]] = {
     for make in (
         *(binary, multiclass, regression, segmentation, embedding, pair, triplet, views, neighbors, penalty),
         *(preference, feedback, negatives, counts, vectors, latent, samples, distillation, divergence),
-<<<<<<< HEAD
-        *(signed, order, multilabel, distribution, ordinal),
-=======
-        *(signed, order, multilabel, distribution, boxes),
->>>>>>> segm
+        *(signed, order, multilabel, distribution, ordinal, boxes),
     )
 } | {
     "distances": signed,
