@@ -175,7 +175,7 @@ def test_a_folder_of_runs_names_those_inside_as_commands(ask: Callable[..., Resu
         (["mine.py:NoSpec"], "NoSpec.spec must be a losszoo.TaskSpec, got None; add to the class"),
         (["mine.py:SPEC"], "must be a name, a losszoo.Task or a subclass of it, got mine.py:SPEC, of type TaskSpec"),
         (["mine.py:Bare"], "got mine.py:Bare, a class without that base; write class Bare(losszoo.Task)"),
-        (["mine.py:OddKind"], "task mine of your own: kind must be one of multiclass, binary, regression, "),
+        (["mine.py:OddKind"], "task mine of your own: kind must be one of "),
         (["mine.py:Endless"], "task mine: train must be a Dataset with a length and an item for each index, got a"),
         (["digits", "--set", "model.trunk=nan"], "trunk must be one of linear, mlp, plr, conv, unet, a torch.nn"),
         (["digits", "--set", "model.dim=4611686018427387904"], "trunk conv must be one that fits into memory"),

@@ -67,7 +67,8 @@ def test_every_loss_that_fits_labels(loss: str, data: tuple[Any, Any]) -> None:
 def test_every_loss_that_fits_numbers(loss: str) -> None:
     model = LossRegressor(loss, epochs=20, lr=1e-2, random_state=0).fit(*DIABETES)
     assert model.predict(DIABETES[0]).dtype == np.float64
-    assert model.score(*DIABETES) > (-0.4 if loss == "quantile" else 0.2)
+    # Errors relative to the target predict less than the mean, and the default quantile is the median.
+    assert model.score(*DIABETES) > {"quantile": -0.4, "mape": 0.1}.get(loss, 0.2)
 
 
 @pytest.mark.parametrize("loss", [*EMBEDDING, "modern-nca"])

@@ -89,7 +89,7 @@ def test_a_loss_of_ones_own_and_a_search_take_several_outputs() -> None:
         (
             LossClassifier(),
             LABELS,
-            "binary, got modern-nca of the signature neighbors; those that fit: bce",
+            r"binary, .*got modern-nca of the signature neighbors; those that fit: bce",
         ),
         (
             LossRegressor(),
