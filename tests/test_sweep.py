@@ -30,6 +30,7 @@ BESIDE = {
     "preference": ("bradley-terry", "ipo"),
     "counts": ("poisson-nll", "tweedie"),
     "boxes": ("giou", "ciou"),
+    "ranking": ("ranknet", "listnet"),
 }
 # Signatures whose inputs no bundled task has: their losses are for a loop of one's own.
 OWN_LOOP = {"distillation", "divergence", "latent", "samples"}
