@@ -29,6 +29,7 @@ BESIDE = {
     "views": ("info-nce", "info-nce(temperature=0.5)"),
     "preference": ("bradley-terry", "ipo"),
     "counts": ("poisson-nll", "tweedie"),
+    "ordinal": ("coral", "ordered-logit"),
     "boxes": ("giou", "ciou"),
     "ranking": ("ranknet", "listnet"),
 }
@@ -37,6 +38,8 @@ OWN_LOOP = {"distillation", "divergence", "latent", "samples"}
 # Of each signature one loss, on a task that trains in a second.
 SMALL = [
     ("cross-entropy", "digits"),
+    ("coral", "digits"),
+    ("corn", "digits"),
     ("bce", "breast-cancer"),
     ("bce", "digits"),
     ("huber", "diabetes"),

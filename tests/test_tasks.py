@@ -48,6 +48,7 @@ def test_announced_tasks() -> None:
         "abalone",
         "abalone-age",
         "abalone-rings",
+        "abalone-levels",
         "abalone-older",
         "abalone-ranking",
         "digits",

@@ -548,6 +548,42 @@ def charbonnier(
         IEEE Transactions on Image Processing 1997, https://doi.org/10.1109/83.551699
     """
 
+def ciou(
+    predicted_boxes: Tensor,
+    target_boxes: Tensor,
+    *,
+    reduction: Literal["mean", "sum", "none"] = "mean",
+    empty: Literal["zero", "nan", "raise"] = "zero",
+    validate: bool | None = None,
+    weight: Tensor | None = None,
+    mask: Tensor | None = None,
+    denominator: float | Tensor | None = None,
+) -> Tensor:
+    r"""DIoU, plus the squared difference of the shapes.
+
+    .. math:: \ell = \ell_{\text{DIoU}} + \alpha v, \quad v = \tfrac{4}{\pi^2} \left(\arctan \tfrac{w_t}{h_t} -
+        \arctan \tfrac{w_p}{h_p}\right)^2, \quad \alpha = \frac{v}{1 - \text{IoU} + v}
+
+    The usual choice for detectors. $\alpha$ has no gradient. The gradient of v is the true one; the authors' code
+    leaves its factor $1/(w^2 + h^2)$ out.
+
+    Args:
+        predicted_boxes, target_boxes: of the signature boxes.
+        reduction: "mean", "sum" or "none".
+        empty: what a reduction over nothing gives: "zero", "nan" or "raise".
+        validate: look at the numbers of the inputs too; None does so on the CPU.
+        weight: >= 0, one number per value or per sample; a mean divides by their sum.
+        mask: boolean, or integers of 0 and 1; False takes no part.
+        denominator: replaces the count that a mean divides by.
+
+    Returns:
+        One number; with reduction="none" the values.
+
+    Reference:
+        Zheng, Wang, Liu, Li, Ye, Ren, "Distance-IoU Loss: Faster and Better Learning for Bounding Box Regression", AAAI
+        2020, https://arxiv.org/abs/1911.08287
+    """
+
 def circle(
     embeddings: Tensor,
     labels: Tensor,
@@ -777,6 +813,83 @@ def contrastive(
     Reference:
         Hadsell, Chopra, LeCun, "Dimensionality Reduction by Learning an Invariant Mapping", CVPR 2006,
         https://doi.org/10.1109/CVPR.2006.100
+    """
+
+def coral(
+    logits: Tensor,
+    labels: Tensor,
+    *,
+    importance: Floats | None = None,
+    reduction: Literal["mean", "sum", "none"] = "mean",
+    empty: Literal["zero", "nan", "raise"] = "zero",
+    validate: bool | None = None,
+    weight: Tensor | None = None,
+    mask: Tensor | None = None,
+    denominator: float | Tensor | None = None,
+) -> Tensor:
+    r"""Binary cross-entropy of being above each level, summed.
+
+    .. math:: \ell = -\sum_{k < K - 1} w_k \bigl([y > k] \log \sigma(z_k) + [y \le k] \log \sigma(-z_k)\bigr)
+
+    For grades, stars, ages. A row that is wrong by two levels is wrong in two questions. The logits must come from
+    one score less K - 1 cut points, as from the head of a run here: only so the probabilities fall from level to
+    level. The predicted level is the number of logits above 0. Labels are levels from 0 to K - 1; coral-pytorch's
+    loss, of the same value, takes each as a row of K - 1 zeros and ones.
+
+    Args:
+        logits, labels: of the signature ordinal.
+        importance: w, one number for each step; none weighs all alike. Legal: [0, inf).
+        reduction: "mean", "sum" or "none".
+        empty: what a reduction over nothing gives: "zero", "nan" or "raise".
+        validate: look at the numbers of the inputs too; None does so on the CPU.
+        weight: >= 0, one number per value or per sample; a mean divides by their sum.
+        mask: boolean, or integers of 0 and 1; False takes no part.
+        denominator: replaces the count that a mean divides by.
+
+    Returns:
+        One number; with reduction="none" the values.
+
+    Reference:
+        Cao, Mirjalili, Raschka, "Rank Consistent Ordinal Regression for Neural Networks with Application to Age
+        Estimation", Pattern Recognition Letters 2020, https://arxiv.org/abs/1901.07884
+    """
+
+def corn(
+    logits: Tensor,
+    labels: Tensor,
+    *,
+    reduction: Literal["mean", "sum", "none"] = "mean",
+    empty: Literal["zero", "nan", "raise"] = "zero",
+    validate: bool | None = None,
+    weight: Tensor | None = None,
+    mask: Tensor | None = None,
+    denominator: float | Tensor | None = None,
+) -> Tensor:
+    r"""Binary cross-entropy of going on from each level, over the rows that have come so far.
+
+    .. math:: \ell = -\sum_{k < \min(y + 1, K - 1)} [y > k] \log \sigma(z_k) + [y = k] \log \sigma(-z_k)
+
+    For ordered classes. The sum of a row is minus the log-probability of its level, a product of conditional
+    probabilities, so any logits are consistent and no head has to share its weights. The probability of being above
+    a level is the product of the sigmoids up to it. The mean is over all questions that were asked, as in the
+    paper's code: a row of level y counts min(y + 1, K - 1) times. A step that no row of the batch has come to
+    counts nothing.
+
+    Args:
+        logits, labels: of the signature conditional-ordinal.
+        reduction: "mean", "sum" or "none".
+        empty: what a reduction over nothing gives: "zero", "nan" or "raise".
+        validate: look at the numbers of the inputs too; None does so on the CPU.
+        weight: >= 0, one number per value or per sample; a mean divides by their sum.
+        mask: boolean, or integers of 0 and 1; False takes no part.
+        denominator: replaces the count that a mean divides by.
+
+    Returns:
+        One number; with reduction="none" the values.
+
+    Reference:
+        Shi, Cao, Raschka, "Deep Neural Networks for Rank-Consistent Ordinal Regression Based on Conditional
+        Probabilities", Pattern Analysis and Applications 2023, https://arxiv.org/abs/2111.08851
     """
 
 def cosent(
@@ -1267,6 +1380,41 @@ def dino(
     Reference:
         Caron, Touvron, Misra, Jegou, Mairal, Bojanowski, Joulin, "Emerging Properties in Self-Supervised Vision
         Transformers", ICCV 2021, https://arxiv.org/abs/2104.14294
+    """
+
+def diou(
+    predicted_boxes: Tensor,
+    target_boxes: Tensor,
+    *,
+    reduction: Literal["mean", "sum", "none"] = "mean",
+    empty: Literal["zero", "nan", "raise"] = "zero",
+    validate: bool | None = None,
+    weight: Tensor | None = None,
+    mask: Tensor | None = None,
+    denominator: float | Tensor | None = None,
+) -> Tensor:
+    r"""One minus the IoU, plus the squared distance of the centres as a share of the squared diagonal around both.
+
+    .. math:: \ell = 1 - \text{IoU} + \frac{\rho^2(p, t)}{c^2}
+
+    For boxes that may be apart: the centre goes straight to the other one, faster than by giou. A box of the right
+    centre and the wrong shape has the gradient of the IoU alone; ciou looks at the shape.
+
+    Args:
+        predicted_boxes, target_boxes: of the signature boxes.
+        reduction: "mean", "sum" or "none".
+        empty: what a reduction over nothing gives: "zero", "nan" or "raise".
+        validate: look at the numbers of the inputs too; None does so on the CPU.
+        weight: >= 0, one number per value or per sample; a mean divides by their sum.
+        mask: boolean, or integers of 0 and 1; False takes no part.
+        denominator: replaces the count that a mean divides by.
+
+    Returns:
+        One number; with reduction="none" the values.
+
+    Reference:
+        Zheng, Wang, Liu, Li, Ye, Ren, "Distance-IoU Loss: Faster and Better Learning for Bounding Box Regression", AAAI
+        2020, https://arxiv.org/abs/1911.08287
     """
 
 def dpo(
@@ -1789,6 +1937,41 @@ def generalized_dice(
         Unbalanced Segmentations", DLMIA 2017, https://arxiv.org/abs/1707.03237
     """
 
+def giou(
+    predicted_boxes: Tensor,
+    target_boxes: Tensor,
+    *,
+    reduction: Literal["mean", "sum", "none"] = "mean",
+    empty: Literal["zero", "nan", "raise"] = "zero",
+    validate: bool | None = None,
+    weight: Tensor | None = None,
+    mask: Tensor | None = None,
+    denominator: float | Tensor | None = None,
+) -> Tensor:
+    r"""One minus the IoU, plus the share of the box around both that neither covers.
+
+    .. math:: \ell = 1 - \text{IoU} + \frac{|C| - |P \cup T|}{|C|}, \quad C \text{ the smallest box around both}
+
+    For boxes that may be apart: they approach, if slowly, as the predicted box first grows towards the other. Equal
+    boxes without an area cost 0; torchvision 0.28's generalized_box_iou_loss gives 1.
+
+    Args:
+        predicted_boxes, target_boxes: of the signature boxes.
+        reduction: "mean", "sum" or "none".
+        empty: what a reduction over nothing gives: "zero", "nan" or "raise".
+        validate: look at the numbers of the inputs too; None does so on the CPU.
+        weight: >= 0, one number per value or per sample; a mean divides by their sum.
+        mask: boolean, or integers of 0 and 1; False takes no part.
+        denominator: replaces the count that a mean divides by.
+
+    Returns:
+        One number; with reduction="none" the values.
+
+    Reference:
+        Rezatofighi, Tsoi, Gwak, Sadeghian, Reid, Savarese, "Generalized Intersection over Union: A Metric and a Loss
+        for Bounding Box Regression", CVPR 2019, https://arxiv.org/abs/1902.09630
+    """
+
 def hinge(
     predictions: Tensor,
     targets: Tensor,
@@ -1947,6 +2130,44 @@ def info_nce(
     Reference:
         van den Oord, Li, Vinyals, "Representation Learning with Contrastive Predictive Coding", 2018,
         https://arxiv.org/abs/1807.03748
+    """
+
+def iou(
+    predicted_boxes: Tensor,
+    target_boxes: Tensor,
+    *,
+    form: Literal["linear", "log", "square"] = "linear",
+    reduction: Literal["mean", "sum", "none"] = "mean",
+    empty: Literal["zero", "nan", "raise"] = "zero",
+    validate: bool | None = None,
+    weight: Tensor | None = None,
+    mask: Tensor | None = None,
+    denominator: float | Tensor | None = None,
+) -> Tensor:
+    r"""One minus the intersection over the union of two boxes.
+
+    .. math:: \ell = 1 - \text{IoU}, \quad \text{IoU} = \frac{|P \cap T|}{|P \cup T|}
+
+    For boxes that already overlap: it is the metric itself, whatever the size of the box. Boxes that are apart cost
+    1 and have no gradient, however far they are: begin with giou, diou or ciou. "log" is the first form, $-\log
+    \max(\text{IoU}, 10^{-6})$, "square" $1 - \text{IoU}^2$.
+
+    Args:
+        predicted_boxes, target_boxes: of the signature boxes.
+        form: "linear", "log" or "square".
+        reduction: "mean", "sum" or "none".
+        empty: what a reduction over nothing gives: "zero", "nan" or "raise".
+        validate: look at the numbers of the inputs too; None does so on the CPU.
+        weight: >= 0, one number per value or per sample; a mean divides by their sum.
+        mask: boolean, or integers of 0 and 1; False takes no part.
+        denominator: replaces the count that a mean divides by.
+
+    Returns:
+        One number; with reduction="none" the values.
+
+    Reference:
+        Yu, Jiang, Wang, Cao, Huang, "UnitBox: An Advanced Object Detection Network", ACM Multimedia 2016,
+        https://arxiv.org/abs/1608.01471
     """
 
 def ipo(
@@ -3727,6 +3948,51 @@ def nt_xent(
     Reference:
         Chen, Kornblith, Norouzi, Hinton, "A Simple Framework for Contrastive Learning of Visual Representations", ICML
         2020, https://arxiv.org/abs/2002.05709
+    """
+
+def ordered_logit(
+    logits: Tensor,
+    labels: Tensor,
+    *,
+    link: Literal["logit", "probit"] = "logit",
+    levels: int | None = None,
+    reduction: Literal["mean", "sum", "none"] = "mean",
+    empty: Literal["zero", "nan", "raise"] = "zero",
+    validate: bool | None = None,
+    weight: Tensor | None = None,
+    mask: Tensor | None = None,
+    denominator: float | Tensor | None = None,
+) -> NoReturn:
+    r"""Negative log-likelihood of an interval of a noisy score: the ordered logit model.
+
+    .. math:: \ell = -\log \bigl(F(c_y - x) - F(c_{y-1} - x)\bigr), \quad c_{-1} = -\infty, \; c_{K-1} = \infty
+
+    For grades that are cut from one scale. It is the model of statsmodels' OrderedModel and R's polr: a score x for
+    each row, ordered cut points c, and noise of distribution F. The difference of two nearly equal probabilities is
+    never formed, so a score far from its interval has its whole gradient. The cut points are needed to predict, so
+    in a run they belong to the head, and the loss is given the logits $x - c_k$. They are taken in descending
+    order, whatever order they come in. With levels the loss holds the cut points itself, in cuts(), and takes
+    scores (N,) too: give the optimiser its parameters(). Its cut points stay in order after any step. Where two of
+    them are equal, the level between has probability 0; below a distance of 1e-12 the logarithm goes on as its
+    tangent, which leads them apart.
+
+    Args:
+        logits, labels: of the signature ordinal.
+        link: "logit", where F is the logistic distribution, or "probit", where it is the normal one.
+        levels: K, at least 2, for scores, whose cut points the loss holds; none is for logits. Legal: [2, inf).
+        reduction: "mean", "sum" or "none".
+        empty: what a reduction over nothing gives: "zero", "nan" or "raise".
+        validate: look at the numbers of the inputs too; None does so on the CPU.
+        weight: >= 0, one number per value or per sample; a mean divides by their sum.
+        mask: boolean, or integers of 0 and 1; False takes no part.
+        denominator: replaces the count that a mean divides by.
+
+    Returns:
+        One number; with reduction="none" the values.
+
+    Reference:
+        McCullagh, "Regression Models for Ordinal Data", Journal of the Royal Statistical Society B 1980,
+        https://doi.org/10.1111/j.2517-6161.1980.tb01109.x
     """
 
 def orpo(

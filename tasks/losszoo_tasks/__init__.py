@@ -84,6 +84,23 @@ SPECS = (
         tags=("tabular", "download"),
     ),
     TaskSpec(
+        name="abalone-levels",
+        target="losszoo_tasks.abalone:AbaloneLevels",
+        kind="ordinal",
+        summary="Rings of 4,177 abalones as 12 levels (<= 4, 5, ..., 14, >= 15), from sex and 7 measurements.",
+        metric="rank_mae",
+        direction="min",
+        published=(
+            ("median level", 2.1471, None, _MEASURED),
+            ("logistic regression", 1.4007, None, f"{_MEASURED}, scikit-learn"),
+            ("ridge regression, rounded", 1.3577, None, f"{_MEASURED}, scikit-learn"),
+            ("gradient boosting of the absolute error, rounded", 1.3289, None, f"{_MEASURED}, scikit-learn"),
+            ("ordered logit, median level", 1.3636, None, f"{_MEASURED}, statsmodels"),
+        ),
+        reference=_ABALONE,
+        tags=("tabular", "download"),
+    ),
+    TaskSpec(
         name="abalone-older",
         target="losszoo_tasks.abalone:AbaloneOlder",
         kind="preference",

@@ -162,3 +162,12 @@ class AbaloneOlder(AbaloneAge):
 
 class AbaloneRings(AbaloneAge):
     """The number of rings as a count, whose spread grows with it."""
+
+
+class AbaloneLevels(Abalone):
+    """The rings as levels: each number from 5 to 14 is one of its own, and both tails are cut together."""
+
+    class_names = ("<= 4 rings", *(f"{rings} rings" for rings in range(5, 15)), ">= 15 rings")
+
+    def targets(self, rings: Array) -> Array:
+        return np.clip(rings, 4, 15) - 4

@@ -18,7 +18,7 @@ from losszoo.registry.registry import Registry, installed
             "diabetes",
             "dice is a segmentation loss and does not fit diabetes, a regression task; it fits digits-seg",
         ),
-        ("dice", "diabetes", "diabetes takes losses of regression, neighbors, such as mse"),
+        ("dice", "diabetes", "diabetes takes losses of regression, .*, such as "),
         ("mse + sup-con", "diabetes", "sup-con is an embedding loss"),
         ("2*(mse + 0.1*dice)", "diabetes", "dice is a segmentation loss"),
         ("uncertainty(mse, dice)", "diabetes", "dice is a segmentation loss"),

@@ -94,7 +94,7 @@ def test_a_loss_of_ones_own_and_a_search_take_several_outputs() -> None:
         (
             LossRegressor(),
             NUMBERS,
-            "regression, got modern-nca of the signature neighbors; those that fit: ",
+            "regression, .*, got modern-nca of the signature neighbors; those that fit: ",
         ),
         (LossClassifier("bce"), LABELS + 1, "y of several columns must hold 0 and 1, .*, got 2; fit one estimator"),
         (LossClassifier("bce"), LABELS.astype(str), "y of several columns must hold 0 and 1, .*, got '[01]'"),

@@ -14,7 +14,7 @@ from torch import Tensor
 
 import losszoo
 from losszoo.testing import check_signature
-from losszoo_plugins.distribution.columns import half_log_gamma_ratio, positive
+from losszoo_plugins.distribution.columns import half_log_gamma_ratio, log_positive, positive
 
 RANDOM = np.random.default_rng(0)
 RAW, TARGETS = RANDOM.normal(size=(200, 15)), RANDOM.normal(size=200)
@@ -325,6 +325,9 @@ def test_crps_of_no_spread_is_the_absolute_error() -> None:
     close(gradient_of("crps", two, TARGETS, torch.float32)[:, 0], np.sign(errors), 1e-6)
     far = value_of("crps", [[1e20, 0.0]], [0.0], torch.float32)
     assert far.item() == pytest.approx(1e20, rel=1e-6)
+    # By hand, where the density is 0: -1 / sqrt(pi) on the scale, times its derivative by the column.
+    slope = gradient_of("crps", [[1e30, -5.0]], [0.0], torch.float32)[0]
+    assert slope.tolist() == pytest.approx([1.0, -1 / math.sqrt(math.pi) / (1 + math.exp(5))], rel=1e-5)
 
 
 @pytest.mark.parametrize("fair", [False, True])
@@ -370,6 +373,25 @@ def test_another_number_of_columns_is_refused(name: str, width: int, params: dic
 def test_a_scale_is_never_below_1e_6() -> None:
     for scale in SCALES:
         assert positive(torch.tensor([-1e4]), scale).item() == pytest.approx(1e-6)
+
+
+@pytest.mark.parametrize("raw", [-1e4, -40.0, -5.001, -4.999, 0.0, 30.0])
+def test_the_logarithm_of_a_scale_and_its_derivative(raw: float) -> None:
+    """log(log(1 + e^r) + 1e-6) in 50 digits, and the same by an outer gradient near the end of float32."""
+    with mpmath.workdps(50):
+        soft = mpmath.log1p(mpmath.exp(raw))
+        slope = float(mpmath.exp(raw) / (1 + mpmath.exp(raw)) / (soft + mpmath.mpf("1e-6")))
+        expected = float(mpmath.log(soft + mpmath.mpf("1e-6")))
+    x = torch.tensor([raw], dtype=torch.float64, requires_grad=True)
+    value = log_positive(x)
+    value.backward()
+    assert value.item() == pytest.approx(expected, rel=1e-12, abs=1e-14)
+    assert x.grad is not None
+    assert x.grad.item() == pytest.approx(slope, rel=1e-9)
+    narrow = torch.tensor([raw], requires_grad=True)
+    log_positive(narrow).backward(torch.tensor([1e36]))
+    assert narrow.grad is not None
+    assert narrow.grad.item() == pytest.approx(1e36 * slope, rel=2e-5)
 
 
 # Training

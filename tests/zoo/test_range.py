@@ -174,6 +174,11 @@ def distribution_quantiles(source: Source, expects: str, count: int) -> Batch:
     return source.numbers(count, 3), source.numbers(count)
 
 
+def ordinal(source: Source, expects: str, count: int) -> Batch:
+    steps = source.random.choice((1, 2, 5))
+    return source.numbers(count, steps), source.labels(count, steps + 1)
+
+
 def vectors(source: Source, expects: str, count: int) -> Batch:
     return tuple(several(source, count, 2))
 
@@ -249,10 +254,11 @@ MAKERS: Mapping[str, Callable[[Source, str, int], Batch]] = {
     for make in (
         *(binary, multiclass, regression, segmentation, embedding, pair, triplet, views, neighbors, penalty),
         *(preference, feedback, negatives, counts, vectors, latent, samples, distillation, divergence),
-        *(signed, order, multilabel, distribution, boxes, ranking),
+        *(signed, order, multilabel, distribution, boxes, ranking, ordinal),
     )
 } | {
     "distances": signed,
+    "conditional-ordinal": ordinal,
     "label-lists": label_lists,
     "distribution-tails": partial(distribution, width=3),
     "distribution-evidence": partial(distribution, width=4),

@@ -11,6 +11,8 @@ from torch import Tensor
 from losszoo import UsageError, loss, wide
 from losszoo_plugins.distribution.columns import columns, positive
 
+_FAR = 40.0
+
 
 @loss(
     signature="distribution",
@@ -63,9 +65,14 @@ def crps(
         return _of_ensemble(parameters - targets.unsqueeze(-1), fair)
     mean, raw = columns(parameters, "mean", "scale")
     deviation = positive(raw, scale)
-    z = (targets - mean) / deviation
-    density = torch.exp(-0.5 * torch.square(z)) / math.sqrt(2 * math.pi)
-    return deviation * (z * torch.erf(z / math.sqrt(2)) + 2 * density - 1 / math.sqrt(math.pi))
+    error = targets - mean
+    # There the normal density is 0 in float64 too, and e / sigma^2, of the derivative of z, may leave float32.
+    far = error.abs() > _FAR * deviation
+    near = torch.where(far, 0.0, error)
+    z = near / deviation
+    density = torch.where(far, 0.0, torch.exp(-0.5 * torch.square(z)) / math.sqrt(2 * math.pi))
+    distance = torch.where(far, error.abs(), near * torch.erf(z / math.sqrt(2)))
+    return distance + deviation * (2 * density - 1 / math.sqrt(math.pi))
 
 
 def _of_ensemble(errors: Tensor, fair: bool) -> Tensor:

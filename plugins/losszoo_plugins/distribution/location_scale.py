@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from losszoo import Range, loss, wide
-from losszoo_plugins.distribution.columns import columns, log_positive
+from losszoo_plugins.distribution.columns import columns, in_units, log_positive
 
 _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 
@@ -62,13 +62,13 @@ def gaussian_nll(
 
 def normal_nll(error: Tensor, log_scale: Tensor) -> Tensor:
     """Without its constant."""
-    # The error is divided before it is squared; 1 / sigma is at most 1e6, whatever the column was.
-    return log_scale + 0.5 * torch.square(error * torch.exp(-log_scale))
+    # The error is divided before it is squared.
+    return log_scale + 0.5 * torch.square(in_units(error, log_scale))
 
 
 def laplace_of(error: Tensor, log_scale: Tensor) -> Tensor:
     """With its constant."""
-    return error.abs() * torch.exp(-log_scale) + log_scale + math.log(2)
+    return in_units(error.abs(), log_scale) + log_scale + math.log(2)
 
 
 @loss(signature="distribution", tags=("probabilistic", "mean", "detached-weights"), aliases=("beta-gaussian-nll",))

@@ -91,7 +91,7 @@ class Distribution(Signature):
 
     def predict(self, outputs: Tensor, data: Any) -> Tensor:
         """(N, K) of K targets a row."""
-        return self.location(outputs.reshape(len(outputs), -1, self.count))
+        return self.location(outputs.reshape(outputs.shape[0], -1, self.count))
 
 
 class DistributionTails(Distribution):

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from losszoo import Range, loss, wide
-from losszoo_plugins.distribution.columns import columns, half_log_gamma_ratio, log_positive, positive
+from losszoo_plugins.distribution.columns import columns, half_log_gamma_ratio, in_units, log_positive, positive
 
 _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 
@@ -60,7 +60,7 @@ def student_t_nll(parameters: Tensor, targets: Tensor, *, scale: Literal["softpl
 
 def t_nll(error: Tensor, log_scale: Tensor, degrees: Tensor) -> Tensor:
     """Minus the logarithm of Student's density, in float64."""
-    ratio = error * torch.exp(-log_scale)
+    ratio = in_units(error, log_scale)
     # Gamma((v + 1) / 2) / Gamma(v / 2) = sqrt(v / 2) e^(...), which takes sqrt(v pi) with it and leaves sqrt(2 pi).
     bend = torch.log1p(torch.square(ratio) / degrees)
     return _HALF_LOG_2PI - half_log_gamma_ratio(degrees / 2) + log_scale + 0.5 * (degrees + 1) * bend
@@ -106,8 +106,8 @@ def evidential_regression(
         Amini, Schwarting, Soleimany, Rus, "Deep Evidential Regression", NeurIPS 2020, https://arxiv.org/abs/1910.02600.
     """
     gamma, *raw = (x.double() for x in columns(parameters, "gamma", "nu", "alpha - 1", "beta"))
-    nu, alpha, beta = positive(raw[0]), 1 + positive(raw[1]), positive(raw[2])
+    nu, alpha = positive(raw[0]), 1 + positive(raw[1])
     error = targets.double() - gamma
-    log_scale = 0.5 * (torch.log(beta) + torch.log1p(nu) - torch.log(nu) - torch.log(alpha))
+    log_scale = 0.5 * (log_positive(raw[2]) + torch.log1p(nu) - log_positive(raw[0]) - torch.log(alpha))
     value = t_nll(error, log_scale, 2 * alpha) + weight * error.abs() * (2 * nu + alpha)
     return value.to(parameters.dtype)
