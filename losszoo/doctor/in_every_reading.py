@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -46,7 +47,9 @@ def keep_what_every_reading_shows(subject: Subject, search: Search, look: Look) 
     if not subject.assumed:
         return
     bounded = any(_leaves_a_domain(failure) for failure in search.failures.values())
-    for reading in (*readings_of_values(subject, bounded), *readings_of_shapes(subject)):
+    if not any(_may_depend_at_all(failure) for failure in search.failures.values()):
+        return  # readings cost calls, in larger shapes too
+    for reading in itertools.chain(readings_of_values(subject, bounded), readings_of_shapes(subject)):
         kept = {key: x for key, x in search.failures.items() if _may_depend(x, reading) and _place(x)}
         if not kept:
             continue
@@ -64,6 +67,10 @@ def _may_depend(failure: Failure, reading: Subject) -> bool:
         return False
     bounded = reading.within_one != failure.subject.within_one
     return bounded or _has_other_shapes(failure.subject, reading) or _keeps_the_data(failure)
+
+
+def _may_depend_at_all(failure: Failure) -> bool:
+    return bool(_place(failure)) and (failure.symptom == "broadcast" or _is_of_numbers(failure))
 
 
 def _is_of_numbers(failure: Failure) -> bool:

@@ -63,6 +63,17 @@ def test_what_only_one_reading_shows_is_a_note(loss: Callable[..., Any]) -> None
     assert "which the loss accepts too: --example tells which it is" in notes
 
 
+def test_a_healthy_loss_is_called_with_no_other_shapes() -> None:
+    seen = set[int]()
+
+    def watched(prediction: Tensor, target: Tensor) -> Tensor:
+        seen.add(prediction[0].numel())
+        return (prediction - target).abs().mean()
+
+    assert notes_and_verdict(watched)[0] == "healthy"
+    assert max(seen) < 100
+
+
 # Sick in every reading -------------------------------------------------------------------------------------------
 
 
