@@ -31,6 +31,7 @@ BESIDE = {
     "counts": ("poisson-nll", "tweedie"),
     "ordinal": ("coral", "ordered-logit"),
     "boxes": ("giou", "ciou"),
+    "ranking": ("ranknet", "listnet"),
 }
 # Signatures whose inputs no bundled task has: their losses are for a loop of one's own.
 OWN_LOOP = {"distillation", "divergence", "latent", "samples"}

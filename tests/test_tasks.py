@@ -48,7 +48,9 @@ def test_announced_tasks() -> None:
         "abalone",
         "abalone-age",
         "abalone-rings",
+        "abalone-levels",
         "abalone-older",
+        "abalone-ranking",
         "digits",
         "breast-cancer",
         "digits-rare",
@@ -107,7 +109,7 @@ def test_types_and_ranges(name: str) -> None:
         assert np.isfinite(part.inputs).all()
         assert len(part.inputs) == len(part.targets)
         assert part.inputs.flags.writeable
-        if spec.kind in ("regression", "counts", "preference"):
+        if spec.kind in ("regression", "counts", "preference", "ranking"):
             assert part.targets.dtype == np.float32
             assert part.targets.ndim == 1
         elif spec.kind == "multi-output":

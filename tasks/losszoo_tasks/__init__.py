@@ -115,6 +115,15 @@ SPECS = (
         tags=("tabular", "download"),
     ),
     TaskSpec(
+        name="abalone-ranking",
+        target="losszoo_tasks.abalone:AbaloneRanking",
+        kind="ranking",
+        summary="Sort lists of 20 abalones by their age in 5 grades, from sex and 7 measurements.",
+        metric="ndcg_at_10",
+        reference=_ABALONE,
+        tags=("tabular", "download"),
+    ),
+    TaskSpec(
         name="digits",
         target="losszoo_tasks.digits:Digits",
         kind="multiclass",

@@ -148,6 +148,14 @@ class AbaloneAge(Abalone):
         return rings.astype(np.float32)
 
 
+class AbaloneRanking(Abalone):
+    """Lists of abalones that are to be sorted by age; the oldest are the most relevant."""
+
+    def targets(self, rings: Array) -> Array:
+        """Grades from 0 to 4: up to 8 rings, 10, 12, 15, and more."""
+        return np.digitize(rings, (9, 11, 13, 16)).astype(np.float32)
+
+
 class AbaloneOlder(AbaloneAge):
     """Which of two abalones is older: the rings are grades, of which only the order is learned."""
 

@@ -243,12 +243,18 @@ def boxes(source: Source, expects: str, count: int) -> Batch:
     return (second.clone() if source.random.random() < 0.2 else first), second
 
 
+def ranking(source: Source, expects: str, count: int) -> Batch:
+    items = source.random.choice((1, 2, 5))
+    relevance = (source.uniform(count, items) * 6).floor() - 1
+    return source.numbers(count, items), relevance
+
+
 MAKERS: Mapping[str, Callable[[Source, str, int], Batch]] = {
     make.__name__: make
     for make in (
         *(binary, multiclass, regression, segmentation, embedding, pair, triplet, views, neighbors, penalty),
         *(preference, feedback, negatives, counts, vectors, latent, samples, distillation, divergence),
-        *(signed, order, multilabel, distribution, ordinal, boxes),
+        *(signed, order, multilabel, distribution, boxes, ranking, ordinal),
     )
 } | {
     "distances": signed,
