@@ -50,6 +50,44 @@ def adaptive_robust(
         Barron, "A General and Adaptive Robust Loss Function", CVPR 2019, https://arxiv.org/abs/1701.03077
     """
 
+def approx_ndcg(
+    item_scores: Tensor,
+    relevance: Tensor,
+    *,
+    temperature: float = 0.1,
+    reduction: Literal["mean", "sum", "none"] = "mean",
+    empty: Literal["zero", "nan", "raise"] = "zero",
+    validate: bool | None = None,
+    weight: Tensor | None = None,
+    mask: Tensor | None = None,
+    denominator: float | Tensor | None = None,
+) -> Tensor:
+    r"""One minus the NDCG in which places are sums of sigmoids.
+
+    .. math:: \ell = 1 - \sum_i \frac{G_i}{\log_2(1 + \hat\pi_i)}, \quad \hat\pi_i = 1 + \sum_{j \ne i}
+        \sigma\left(\frac{s_j - s_i}{T}\right)
+
+    The metric itself, made smooth. Scores that are much further apart than the temperature have no gradient left,
+    right or wrong: begin near 0, or with a high temperature, or with lambda-loss.
+
+    Args:
+        item_scores, relevance: of the signature ranking.
+        temperature: T, how far apart scores count as sorted. Legal: (0, inf).
+        reduction: "mean", "sum" or "none".
+        empty: what a reduction over nothing gives: "zero", "nan" or "raise".
+        validate: look at the numbers of the inputs too; None does so on the CPU.
+        weight: >= 0, one number per value or per sample; a mean divides by their sum.
+        mask: boolean, or integers of 0 and 1; False takes no part.
+        denominator: replaces the count that a mean divides by.
+
+    Returns:
+        One number; with reduction="none" the values.
+
+    Reference:
+        Qin, Liu, Li, "A General Approximation Framework for Direct Optimization of Information Retrieval Measures",
+        Information Retrieval 2010, https://doi.org/10.1007/s10791-009-9124-x
+    """
+
 def arcface(
     embeddings: Tensor,
     labels: Tensor,
@@ -2537,6 +2575,54 @@ def l2(
         https://doi.org/10.1080/00401706.1970.10488634
     """
 
+def lambda_loss(
+    item_scores: Tensor,
+    relevance: Tensor,
+    *,
+    scheme: Literal["ndcg1", "ndcg2", "ndcg2++", "lambdarank"] = "ndcg2++",
+    mu: float = 10.0,
+    sigma: float = 1.0,
+    k: int = 0,
+    reduction: Literal["mean", "sum", "none"] = "mean",
+    empty: Literal["zero", "nan", "raise"] = "zero",
+    validate: bool | None = None,
+    weight: Tensor | None = None,
+    mask: Tensor | None = None,
+    denominator: float | Tensor | None = None,
+) -> Tensor:
+    r"""Pairs of items, each weighed by how much the NDCG would change.
+
+    .. math:: \ell = -\sum_{y_i > y_j} w_{ij} \log_2 \sigma\left(\sigma_0 (s_i - s_j)\right)
+
+    For search and recommendation, where the top of a list counts most. With gains G = (2^y - 1) / maxDCG and
+    discounts D = log2(1 + place), "lambdarank" weighs by \|1/D_i - 1/D_j\| \|G_i - G_j\|, "ndcg2" by the discounts
+    of the distance of the two places in place of their own, and "ndcg2++", the default, by mu times the second plus
+    the first. "ndcg1" weighs all pairs of items, ordered or not, by G_i / D_i. Places and weights have no gradient,
+    so the value jumps where two scores are equal. Items of equal scores have the places in which they stand.
+    allRank's lambdaLoss has no gradient for two items that are in the wrong order by 30 or more: it bounds the
+    sigmoid.
+
+    Args:
+        item_scores, relevance: of the signature ranking.
+        scheme: how pairs are weighed.
+        mu: of "ndcg2++". Legal: [0, inf).
+        sigma: steepness of the logistic function, sigma_0. Legal: (0, inf).
+        k: pairs of the first k places count; 0 for all. Legal: [0, inf).
+        reduction: "mean", "sum" or "none".
+        empty: what a reduction over nothing gives: "zero", "nan" or "raise".
+        validate: look at the numbers of the inputs too; None does so on the CPU.
+        weight: >= 0, one number per value or per sample; a mean divides by their sum.
+        mask: boolean, or integers of 0 and 1; False takes no part.
+        denominator: replaces the count that a mean divides by.
+
+    Returns:
+        One number; with reduction="none" the values.
+
+    Reference:
+        Wang, Li, Golbandi, Bendersky, Najork, "The LambdaLoss Framework for Ranking Metric Optimization", CIKM 2018,
+        https://doi.org/10.1145/3269206.3271784
+    """
+
 def laplace_nll(
     parameters: Tensor,
     targets: Tensor,
@@ -2715,6 +2801,84 @@ def linear_cross_entropy(
     Reference:
         Wijmans, Huval, Hertzberg, Koltun, Kraehenbuehl, "Cut Your Losses in Large-Vocabulary Language Models", ICLR
         2025, https://arxiv.org/abs/2411.09009
+    """
+
+def listmle(
+    item_scores: Tensor,
+    relevance: Tensor,
+    *,
+    ties: Literal["stable", "together"] = "stable",
+    top: int = 0,
+    reduction: Literal["mean", "sum", "none"] = "mean",
+    empty: Literal["zero", "nan", "raise"] = "zero",
+    validate: bool | None = None,
+    weight: Tensor | None = None,
+    mask: Tensor | None = None,
+    denominator: float | Tensor | None = None,
+) -> Tensor:
+    r"""Negative log-likelihood of the true order under the Plackett-Luce model.
+
+    .. math:: \ell = \sum_i \Bigl(\log \sum_{j \ge i} e^{s_{\pi(j)}} - s_{\pi(i)}\Bigr), \quad y_{\pi(1)} \ge
+        y_{\pi(2)} \ge \dots
+
+    For lists with a full order. Items of equal relevance have no order: "stable" takes the one they stand in, so
+    shuffle them, or "together" lets each of them compete with all the others, which does not depend on it.
+
+    Args:
+        item_scores, relevance: of the signature ranking.
+        ties: what becomes of equally relevant items.
+        top: places that count; 0 for all. Legal: [0, inf).
+        reduction: "mean", "sum" or "none".
+        empty: what a reduction over nothing gives: "zero", "nan" or "raise".
+        validate: look at the numbers of the inputs too; None does so on the CPU.
+        weight: >= 0, one number per value or per sample; a mean divides by their sum.
+        mask: boolean, or integers of 0 and 1; False takes no part.
+        denominator: replaces the count that a mean divides by.
+
+    Returns:
+        One number; with reduction="none" the values.
+
+    Reference:
+        Xia, Liu, Wang, Zhang, Li, "Listwise Approach to Learning to Rank: Theory and Algorithm", ICML 2008,
+        https://doi.org/10.1145/1390156.1390306
+    """
+
+def listnet(
+    item_scores: Tensor,
+    relevance: Tensor,
+    *,
+    shares: Literal["softmax", "linear"] = "softmax",
+    reduction: Literal["mean", "sum", "none"] = "mean",
+    empty: Literal["zero", "nan", "raise"] = "zero",
+    validate: bool | None = None,
+    weight: Tensor | None = None,
+    mask: Tensor | None = None,
+    denominator: float | Tensor | None = None,
+) -> Tensor:
+    r"""Cross-entropy of the softmax of the scores against that of the relevance: which item is the first one.
+
+    .. math:: \ell = -\sum_i q_i \log \operatorname{softmax}(s)_i, \quad q = \operatorname{softmax}(y) \text{ or } y
+        / \textstyle\sum y
+
+    A smooth loss in one pass over the list. With "softmax", the paper's, an item without relevance has a share too;
+    with "linear", as in TF-Ranking, it has none, and one relevant item makes it cross-entropy.
+
+    Args:
+        item_scores, relevance: of the signature ranking.
+        shares: how relevance becomes probabilities.
+        reduction: "mean", "sum" or "none".
+        empty: what a reduction over nothing gives: "zero", "nan" or "raise".
+        validate: look at the numbers of the inputs too; None does so on the CPU.
+        weight: >= 0, one number per value or per sample; a mean divides by their sum.
+        mask: boolean, or integers of 0 and 1; False takes no part.
+        denominator: replaces the count that a mean divides by.
+
+    Returns:
+        One number; with reduction="none" the values.
+
+    Reference:
+        Cao, Qin, Liu, Tsai, Li, "Learning to Rank: From Pairwise Approach to Listwise Approach", ICML 2007,
+        https://doi.org/10.1145/1273496.1273513
     """
 
 def log_cosh(
@@ -4285,6 +4449,43 @@ def quantile(
 
     Reference:
         Koenker, Bassett, "Regression Quantiles", Econometrica 1978, https://doi.org/10.2307/1913643
+    """
+
+def ranknet(
+    item_scores: Tensor,
+    relevance: Tensor,
+    *,
+    sigma: float = 1.0,
+    reduction: Literal["mean", "sum", "none"] = "mean",
+    empty: Literal["zero", "nan", "raise"] = "zero",
+    validate: bool | None = None,
+    weight: Tensor | None = None,
+    mask: Tensor | None = None,
+    denominator: float | Tensor | None = None,
+) -> Tensor:
+    r"""Negative log-likelihood that of any two items the more relevant one wins.
+
+    .. math:: \ell = \sum_{y_i > y_j} \log\left(1 + e^{-\sigma (s_i - s_j)}\right)
+
+    For lists whose whole order matters. All pairs count alike, at the top and at the bottom; lambda-loss looks at
+    the top. It is a sum over the pairs of a list, so long lists weigh more.
+
+    Args:
+        item_scores, relevance: of the signature ranking.
+        sigma: steepness of the logistic function. Legal: (0, inf).
+        reduction: "mean", "sum" or "none".
+        empty: what a reduction over nothing gives: "zero", "nan" or "raise".
+        validate: look at the numbers of the inputs too; None does so on the CPU.
+        weight: >= 0, one number per value or per sample; a mean divides by their sum.
+        mask: boolean, or integers of 0 and 1; False takes no part.
+        denominator: replaces the count that a mean divides by.
+
+    Returns:
+        One number; with reduction="none" the values.
+
+    Reference:
+        Burges, Shaked, Renshaw, Lazier, Deeds, Hamilton, Hullender, "Learning to Rank using Gradient Descent", ICML
+        2005, https://doi.org/10.1145/1102351.1102363
     """
 
 def rmse(
