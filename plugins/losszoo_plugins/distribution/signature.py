@@ -23,8 +23,8 @@ class Distribution(Signature):
     arguments = ("parameters", "targets")
     given = ("targets",)
     synonyms: ClassVar = {
-        "parameters": ("params", "distribution_parameters", "predictions", "outputs", "y_pred"),
-        "targets": ("target", "y", "y_true", "observations"),
+        "parameters": ("params", "distribution_parameters", "predictions", "outputs"),
+        "targets": ("target", "y", "observations"),
     }
     fits: ClassVar[tuple[str, ...]] = ("regression", "multi-output")
     any_shape = True

@@ -21,8 +21,8 @@ class Multilabel(Signature):
     arguments = ("label_logits", "has_labels")
     given = ("has_labels",)
     synonyms: ClassVar = {
-        "label_logits": ("logits", "input", "inputs", "output", "outputs", "predictions", "scores", "y_pred"),
-        "has_labels": ("target", "targets", "label", "labels", "y", "y_true"),
+        "label_logits": ("logits", "input", "inputs", "output", "outputs", "predictions", "scores"),
+        "has_labels": ("target", "targets", "label", "labels", "y"),
     }
     fits = ("multiclass", "multilabel")
     predicting = 59.0
@@ -85,8 +85,8 @@ class LabelLists(Signature):
     arguments = ("label_logits", "label_lists")
     given = ("label_lists",)
     synonyms: ClassVar = {
-        "label_logits": ("logits", "input", "inputs", "output", "outputs", "predictions", "scores", "y_pred"),
-        "label_lists": ("target", "targets", "label", "labels", "y", "y_true"),
+        "label_logits": ("logits", "input", "inputs", "output", "outputs", "predictions", "scores"),
+        "label_lists": ("target", "targets", "label", "labels", "y"),
     }
     fits = ("multiclass", "multilabel")
     predicting = 58.5

@@ -25,7 +25,7 @@ class Ordinal(Signature):
     arguments = ("logits", "labels")
     given = ("labels",)
     synonyms: ClassVar = {
-        "logits": ("scores", "score", "input", "inputs", "output", "outputs", "pred", "predictions", "y_pred"),
+        "logits": ("scores", "score", "input", "inputs", "output", "outputs", "pred", "predictions"),
         "labels": (
             "levels",
             "level",

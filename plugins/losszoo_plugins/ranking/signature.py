@@ -26,8 +26,8 @@ class Ranking(Signature):
     arguments = ("item_scores", "relevance")
     given = ("relevance",)
     synonyms: ClassVar = {
-        "item_scores": ("scores", "y_pred", "logits", "predictions"),
-        "relevance": ("grades", "y_true", "labels", "targets", "relevances"),
+        "item_scores": ("scores", "logits", "predictions"),
+        "relevance": ("grades", "labels", "targets", "relevances"),
     }
     fits = ("ranking",)
     predicting = 53.0

@@ -45,8 +45,8 @@ class Signed(_Signs):
     arguments = ("scores", "signs")
     given = ("signs",)
     synonyms: ClassVar = {
-        "scores": ("input", "inputs", "logits", "predictions", "output", "outputs", "y_pred"),
-        "signs": ("target", "targets", "label", "labels", "y", "y_true"),
+        "scores": ("input", "inputs", "logits", "predictions", "output", "outputs"),
+        "signs": ("target", "targets", "label", "labels", "y"),
     }
     fits = ("multiclass", "binary", "multilabel")
     any_shape = True
