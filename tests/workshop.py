@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import subprocess
 import sys
 import sysconfig
 import venv
 from dataclasses import dataclass
+from importlib.machinery import PathFinder
 from pathlib import Path
 
 from doc_blocks import Block, blocks
@@ -24,7 +24,7 @@ class Workshop:
     def __post_init__(self) -> None:
         """Torch and the rest are borrowed from the running interpreter."""
         self.folder.mkdir()
-        venv.create(self.environment, with_pip=importlib.util.find_spec("pip") is None)
+        venv.create(self.environment, with_pip=PathFinder.find_spec("pip") is None)
         scripts = self.environment / "bin"
         # `addsitedir` also follows the .pth file by which losszoo itself may be installed.
         borrowed = [path for path in sys.path if Path(path).name in ("site-packages", "dist-packages")]

@@ -66,6 +66,11 @@ def tasks_for(registry: Registry, signature: str) -> list[str]:
     return [name for name, task in registry.tasks.items() if registry.fits(signature, task.kind)]
 
 
+def fitting_tasks(registry: Registry, signature: str) -> str:
+    """The same in words."""
+    return ", ".join(tasks_for(registry, signature)) or "no task that is installed"
+
+
 def losses_for(registry: Registry, task: TaskSpec) -> list[str]:
     """Names of the losses that can be trained on a task by themselves."""
     return [name for name, loss in registry.losses.items() if registry.fits(loss.signature, task.kind)]
@@ -96,11 +101,10 @@ def _check_one(registry: Registry, name: str, task: TaskSpec) -> None:
     signature = registry.loss(name).signature
     if registry.penalizes(signature) or registry.fits(signature, task.kind):
         return
-    fitting = tasks_for(registry, signature)
     article = "an" if signature.startswith("e") else "a"
     raise UsageError(
         f"{name} is {article} {signature} loss and does not fit {task.name}, a {task.kind} task; "
-        f"it fits {', '.join(fitting) or 'no task that is installed'}. "
+        f"it fits {fitting_tasks(registry, signature)}. "
         f"{task.name} takes losses of {', '.join(registry.taken_by(task.kind))}, such as {example_for(registry, task)}"
     )
 

@@ -94,11 +94,12 @@ def check_fits(loss: LossLike, fitting: tuple[str, ...], estimator: str) -> None
         raise UsageError(f"loss must be a name, an expression or a callable, got {loss!r}")
     for name, signatures in _signatures(loss):
         if signatures and not any(one in fitting or installed().penalizes(one) for one in signatures):
-            specs = installed().losses.items()
-            able = [n for n, spec in specs if spec.signature in fitting and spec.status == "stable"]
+            stable = [spec for spec in installed().losses.values() if spec.status == "stable"]
+            able = [spec.name for signature in fitting for spec in stable if spec.signature == signature]
+            more = f" and {len(able) - 8} more (losszoo list --signature {fitting[0]})" if len(able) > 8 else ""
             raise UsageError(
                 f"loss of {estimator} must have one of the signatures {', '.join(fitting)}, got {name} of the "
-                f"signature {' or '.join(signatures)}; those that fit: {', '.join(able)}"
+                f"signature {' or '.join(signatures)}; those that fit: {', '.join(able[:8])}{more}"
             )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,11 +81,10 @@ def read_targets(given: Sequence[Any], kind: str | None, class_names: Sequence[s
     if kind in SEVERAL or (kind is None and all(array.ndim == 2 and array.shape[1] > 1 for array in arrays)):
         return _several(arrays, kind, names)
     arrays = [array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array for array in arrays]
-    if any(array.ndim != 1 for array in arrays):
-        raise UsageError(
-            f"kind must be given for targets of shape {next(a.shape for a in arrays if a.ndim != 1)}; one of "
-            f"{', '.join(name for name in installed().kinds if name not in (*KINDS, *SEVERAL))}"
-        )
+    shaped = next((array for array in arrays if array.ndim != 1), None)
+    if shaped is not None:
+        kinds = ", ".join(_kinds_of_shape(shaped)) or "those of losszoo info, which have other shapes"
+        raise UsageError(f"kind must be given for targets of shape {shaped.shape}; one of {kinds}")
     arrays = [_without_gaps(array) for array in arrays]
     try:
         different = np.unique(np.concatenate(arrays))
@@ -106,6 +106,16 @@ def read_targets(given: Sequence[Any], kind: str | None, class_names: Sequence[s
         counts = np.bincount(np.concatenate(labels), minlength=len(names)).tolist()
         notes += tuple(f"targets: {note}" for note in gap_classes(dict(zip(names, counts, strict=True))))
     return Targets(told, labels, names, values, notes)
+
+
+def _kinds_of_shape(targets: Array) -> Iterator[str]:
+    """Kinds, of those that cannot be told, that take targets of this shape."""
+    for name in installed().kinds:
+        if name in (*KINDS, *SEVERAL):
+            continue
+        with contextlib.suppress(DataError):
+            installed().kind(name).check_targets(name, np.zeros_like(targets))
+            yield name
 
 
 def _several(arrays: Sequence[Array], kind: str | None, names: tuple[str, ...]) -> Targets:

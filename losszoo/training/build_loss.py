@@ -22,7 +22,7 @@ from losszoo.losses.signatures.signature import interchangeable
 from losszoo.losses.sums.leaves import leaves
 from losszoo.losses.sums.sum_loss import SumLoss, Term
 from losszoo.pairs.pairwise_loss import PairwiseLoss
-from losszoo.registry.compatibility import check_fit, example_for, targets_of, tasks_for
+from losszoo.registry.compatibility import check_fit, example_for, fitting_tasks, targets_of
 from losszoo.registry.compatibility import leaves as calls_of
 from losszoo.registry.expressions import Weighted, parse
 from losszoo.registry.import_target import resolve
@@ -111,7 +111,7 @@ def make_loss(
         if not leaf.rules.on_parameters and not installed().fits(leaf.signature, spec.kind):
             raise UsageError(
                 f"{leaf.identity.name} is a {leaf.signature} loss and does not fit {spec.name}, a {spec.kind} task; "
-                f"it fits {', '.join(tasks_for(installed(), leaf.signature))}. "
+                f"it fits {fitting_tasks(installed(), leaf.signature)}. "
                 f"Try {example_for(installed(), spec)}, or say --signature"
             )
     return made if isinstance(made, SumLoss) else SumLoss([Term(str(made.identity), made)])

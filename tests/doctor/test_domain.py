@@ -69,8 +69,9 @@ def test_the_signature_knows_better_than_the_numbers() -> None:
 
 @pytest.mark.parametrize("signature", TABLE)
 def test_every_signature_starts_from_legal_inputs(signature: str) -> None:
-    row = TABLE[signature]
-    subject = make_subject(zero, example_inputs(signature), (*row.arguments, *row.optional), signature)
+    rules = TABLE[signature]
+    expects = rules.expects[0]
+    subject = make_subject(zero, example_inputs(signature, expects=expects), rules.names, signature, expects)
     leaves = leaves_of(subject)
     assert leaves
     assert all(leaf.kind in KINDS and leaf.legal(leaf.tensor) for leaf in leaves)

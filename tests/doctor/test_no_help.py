@@ -94,7 +94,7 @@ def mse_with_log(recon_x: Tensor, x: Tensor, mu: Tensor, sigma: Tensor) -> dict[
     ("loss", "op", "said"),
     [
         (FocalLoss, "softmax", "of 3 classes"),
-        (DiceLoss, "sigmoid", "mask (8, 4) of 0 and 1"),
+        (DiceLoss, "div", "mask (8, 4) of 0 and 1"),
         (Triplet, "sqrt", "emb_anchor (8, 4)"),
         (nt_xent, "div", "temperature 0.5"),
         (rmse, "sqrt", "yhat"),

@@ -157,8 +157,8 @@ def on_cuda(x: Tensor) -> Tensor:
 
 REFUSED: dict[str, Message] = {
     "unknown signature": (
-        lambda: one(ordinary, signature="multi"),
-        r"unknown signature 'multi': did you mean multiclass",
+        lambda: one(ordinary, signature="multicl"),
+        r"unknown signature 'multicl': did you mean multiclass",
     ),
     "no callable": (lambda: one(3), r"a loss must be a name, .* or an nn\.Module, got 3 of type int"),  # type: ignore[arg-type]
     "makes no callable": (

@@ -174,7 +174,7 @@ def test_two_rows_and_one_column() -> None:
         (LossClassifier("dice"), "loss of LossClassifier must have one of the signatures multiclass, .*, got dice "
          "of the signature segmentation; those that fit: .*cross-entropy"),
         (LossClassifier("bce + 0.1*dice"), "got dice of the signature segmentation"),
-        (LossTransformer("cross-entropy"), "loss of LossTransformer must .*multiclass; those that fit: .*nca-stable"),
+        (LossTransformer("cross-entropy"), "loss of LossTransformer must .*multiclass; those that fit: .*sup-con"),
         (LossTransformer("cross-entropy + sup-con"), "got cross-entropy of the signature multiclass"),
         (LossClassifier(lambda logits, targets, extra=1: logits, epochs=1, dim=0), "option dim of trunk mlp must be"),
         (LossClassifier("l2"), "a penalty must stand in a sum"),

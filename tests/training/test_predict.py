@@ -255,12 +255,18 @@ def test_every_kind_is_measured_by_what_is_announced(kind: str) -> None:
         "segmentation": ("segmentation", torch.ones(4, 3, 4, 4)),
         "multilabel": ("binary", torch.eye(4, 3)),
         "multi-output": ("regression", torch.randn(4, 3)),
+        "counts": ("counts", torch.tensor([0.0, 3.0, 1.0, 9.0])),
+        "preference": ("preference", torch.arange(4.0)),
+        "ranking": ("ranking", torch.arange(4.0)),
+        "boxes": ("boxes", torch.tensor([[0.0, 0.0, 2.0, 1.0]]).repeat(4, 1)),
     }
     classes = {"binary": 2, **dict.fromkeys(of_kind, 0)}.get(kind, 3)
     signature, targets = of_kind.get(kind, ("embedding", None))
-    maps = targets is not None and targets.ndim > 2
+    outputs = signature not in ("neighbors", "embedding", "binary")
     rows = part(40, max(classes, 2), 0)
-    rows = rows if targets is None else Part(torch.randn_like(targets) if maps else torch.randn(4, 3), targets)
+    if targets is not None:
+        shape = (4, 1) if outputs and targets.ndim == 1 else targets.shape if outputs else (4, 3)
+        rows = Part(torch.randn(shape), targets)
     unit = (np.zeros(3), np.ones(3)) if kind == "multi-output" else (0.0, 1.0)
     data = Prepared(rows, rows, rows, kind, classes, *unit)
     model = Model(nn.Identity(), {} if signature == "neighbors" else {signature: nn.Identity()})

@@ -84,6 +84,14 @@ def odd(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
 BY_SIGNATURE = {
     "multiclass": "cross-entropy",
+    "multilabel": "multilabel-soft-margin",
+    "label-lists": "multilabel-margin",
+    "negatives": "sampled-softmax",
+    "ordinal": "coral",
+    "conditional-ordinal": "corn",
+    "vectors": "cosine-distance",
+    "signed": "soft-margin",
+    "distances": "hinge-embedding",
     "binary": "bce",
     "regression": "mse",
     "embedding": "nca-stable",

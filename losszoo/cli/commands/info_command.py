@@ -19,7 +19,7 @@ from losszoo.cli.task_options import given_tasks, task_options
 from losszoo.cli.threads import wait_politely
 from losszoo.common.text import printable
 from losszoo.errors import UnknownNameError, UsageError, suggest
-from losszoo.registry.compatibility import COMBINER, losses_for, tasks_for
+from losszoo.registry.compatibility import COMBINER, fitting_tasks, losses_for, tasks_for
 from losszoo.registry.from_source.static_class import first_line
 from losszoo.registry.params import Param
 from losszoo.registry.registry import Registry, in_a_file, installed
@@ -164,7 +164,7 @@ def _fits(registry: Registry, spec: LossSpec) -> str:
         return f"any task, around losses that fit it: {spec.name}(loss, another loss)"
     if registry.penalizes(spec.signature):
         return f"any task, inside a sum: cross-entropy + 1e-4*{spec.name}"
-    return ", ".join(tasks_for(registry, spec.signature)) or "no task that is installed"
+    return fitting_tasks(registry, spec.signature)
 
 
 def _param(param: Param, name_width: int) -> list[str]:

@@ -17,6 +17,7 @@ from losszoo.doctor.subject.example_call import takes
 from losszoo.doctor.subject.hints import is_whole
 from losszoo.doctor.subject.subject import Subject, evaluate, make_subject
 from losszoo.errors import UsageError
+from losszoo.losses.arguments import CheckContext
 from losszoo.losses.introspection import fitting_signatures, infer_signature
 from losszoo.losses.signatures import TABLE
 from losszoo.losses.signatures.example_inputs import example_inputs
@@ -57,10 +58,13 @@ def assumed(loss: Any, label: str, expects: str | None, seed: int) -> Subject:
 
 
 def signature_subject(loss: Any, name: str, expects: str | None, label: str, seed: int) -> Subject:
-    """A loss of the user's with the ordinary batch of a signature."""
-    rules = TABLE[name]
-    inputs = example_inputs(name, expects=expects or "logits", seed=seed)[: len(rules.arguments)]
-    return make_subject(loss, inputs, rules.names, name, expects or "logits", label, seed)
+    """A loss of the user's with the ordinary batch of a signature, in the form that a run calls its function with."""
+    rules, expects = TABLE[name], expects or "logits"
+    inputs = example_inputs(name, expects=expects, seed=seed)
+    if rules.converts:
+        context = CheckContext(expects)
+        inputs = rules.function_inputs(rules.check(inputs, context), context)
+    return make_subject(loss, inputs[: len(rules.arguments)], rules.names, name, expects, label, seed)
 
 
 def _assumed(subject: Subject, whose: str = "") -> Subject:

@@ -21,8 +21,8 @@ class Samples(Signature):
     arguments = ("first", "second")
     shared = ("second",)
     synonyms: ClassVar = {
-        "first": ("x", "source", "generated", "fake"),
-        "second": ("y", "real", "reference", "domain"),
+        "first": ("source", "generated", "fake"),
+        "second": ("real", "reference", "domain"),
     }
     rows_interact = True
     sizes = Sizes(first="rows", second="rows of the second", usual="64,256,1024", wide=True)
