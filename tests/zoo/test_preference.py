@@ -215,6 +215,7 @@ def test_pair_accuracy_counts_pairs():
     assert math.isnan(pair_accuracy([1, 1], [0, 1]))
     assert math.isnan(pair_accuracy([], []))
     assert math.isnan(spearman([1, 1], [0, 1]))
+    assert spearman([1, 2, 3], [5, 5, 5]) == 0  # equal scores tell no order
 
 
 @pytest.mark.needs_abalone

@@ -188,7 +188,8 @@ def n_pairs(
         values = functional.info_nce(queries, keys, similarity="dot", temperature=1.0, mask=mask, reduction="none")
     if l2_reg != 0:
         own = keys[: len(queries)]
-        values = values + 0.25 * l2_reg * (queries.square().sum(1) + own.square().sum(1))
+        quarter = 0.25 * l2_reg  # before the square, which may not fit where its share does
+        values = values + (quarter * queries * queries).sum(1) + (quarter * own * own).sum(1)
     if mask is None:
         return Unreduced(values)
     return Unreduced(torch.where(mask, values, 0.0), mask.to(values.dtype))

@@ -46,9 +46,11 @@ def pair_accuracy(grades: Any, scores: Any) -> float:
 
 
 def spearman(grades: Any, scores: Any) -> float:
-    """Correlation of the ranks, in [-1, 1]; NaN where either is constant."""
-    if len(np.unique(grades)) < 2 or len(np.unique(scores)) < 2:
+    """Correlation of the ranks, in [-1, 1]; 0 where all scores are equal, which tells no order; NaN of equal grades."""
+    if len(np.unique(grades)) < 2:
         return math.nan
+    if len(np.unique(scores)) < 2:
+        return 0.0
     return float(spearmanr(grades, scores).statistic)
 
 
