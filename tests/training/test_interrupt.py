@@ -224,7 +224,7 @@ def test_a_thread_leaves_signals_alone() -> None:
 @pytest.fixture
 def remembered() -> Iterator[None]:
     """As in a process of the command line."""
-    before = signal.getsignal(signal.SIGINT)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever a test before has left
     remember_interrupts()
     yield
     signal.signal(signal.SIGINT, before)
@@ -234,6 +234,6 @@ def remembered() -> Iterator[None]:
 def test_a_command_says_its_own_error_after_one_that_was_interrupted(tmp_path: Path) -> None:
     (tmp_path / "my_loss.py").write_text("import signal\n\nsignal.raise_signal(signal.SIGINT)\n")
     interrupted = CliRunner().invoke(main, ["info", f"{tmp_path}/my_loss.py:any"])
-    assert (interrupted.exit_code, "interrupted" in interrupted.stderr) == (1, True)
+    assert (interrupted.exit_code, "interrupted" in interrupted.stderr) == (1, True), interrupted.output
     unknown = CliRunner().invoke(main, ["info", "no-such-loss"])
     assert (unknown.exit_code, "no-such-loss" in unknown.stderr) == (2, True), unknown.output

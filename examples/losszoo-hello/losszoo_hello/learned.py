@@ -10,7 +10,7 @@ import losszoo
 
 
 @losszoo.loss(signature="regression", tags=("learned",))
-class LaplaceNLL(nn.Module):
+class LearnedLaplace(nn.Module):
     r"""Absolute error in units of a noise scale that is learned.
 
     .. math:: \ell = |p - t| / b + \log 2b

@@ -68,7 +68,7 @@ def compared(first: Tensor, second: Tensor) -> Compared:
     x, y = (_along(first[:, axis::2], second[:, axis::2]) for axis in (0, 1))
     only = x.first * y.first_only + y.shared * x.first_only + x.second * y.second_only + y.shared * x.second_only
     union = x.shared * y.shared + only
-    # Below it the inverse leaves the dtype. Boxes with so small a share of both extents have nothing to speak of in common.
+    # Below it the inverse leaves the dtype. Boxes that are so small a share of both extents have nothing in common.
     some = union > torch.finfo(union.dtype).tiny
     whole = torch.where(some, union, 1.0)
     covered, missed = x.shared * y.shared / whole, torch.where(some, only / whole, 1.0)

@@ -33,11 +33,12 @@ def lambda_loss(
     .. math:: \ell = -\sum_{y_i > y_j} w_{ij} \log_2 \sigma\left(\sigma_0 (s_i - s_j)\right)
 
     For search and recommendation, where the top of a list counts most. With gains G = (2^y - 1) / maxDCG and
-    discounts D = log2(1 + place), "lambdarank" weighs by the difference of 1/D times that of G, "ndcg2" by the discounts
-    of the distance of the two places in place of their own, and "ndcg2++", the default, by mu times the second plus the
-    first. "ndcg1" weighs all pairs of items, ordered or not, by G_i / D_i. Places and weights have no gradient, so the
-    value jumps where two scores are equal. Items of equal scores have the places in which they stand. allRank's
-    ``lambdaLoss`` has no gradient for two items that are in the wrong order by 30 or more: it bounds the sigmoid.
+    discounts D = log2(1 + place), "lambdarank" weighs by the difference of 1/D times that of G, "ndcg2" by the
+    discounts of the distance of the two places in place of their own, and "ndcg2++", the default, by mu times the
+    second plus the first. "ndcg1" weighs all pairs of items, ordered or not, by G_i / D_i. Places and weights have no
+    gradient, so the value jumps where two scores are equal. Items of equal scores have the places in which they stand.
+    allRank's ``lambdaLoss`` has no gradient for two items that are in the wrong order by 30 or more: it bounds the
+    sigmoid.
 
     Args:
         item_scores: (N, L).
