@@ -89,7 +89,7 @@ CASES = [
     Case("losses.noise_robust_crossentropy", "multiclass", with_probabilities, {"q": 1e-3}),
     Case("rows.pull_and_push", "embedding", with_labels),
     Case("rows.pull_and_push", "embedding", with_labels, {"similarity": "euclidean"}),
-    Case("learned.LaplaceNLL", "regression", with_zeros, {"scale": 2.0}),
+    Case("learned.LearnedLaplace", "regression", with_zeros, {"scale": 2.0}),
     Case("maps.soft_jaccard", "segmentation", as_maps),
 ]
 # No two alike, none on a kink.
