@@ -207,7 +207,7 @@ class Watcher:
             cause = f"backward was called {self.state.backwards} times, and the optimizer never took a step"
             self.state.log.add(Fault("never-steps", cause, "call optimizer.step() after backward", self._losses.place))
         if whole and not self.state.backwards and not self.state.graph_calls and "no-backward" not in kinds:
-            self.state.log.note("the script never calls backward in this process: there was nothing to watch")
+            self.state.log.note(f"the script never calls backward in this process: {_why_not()}")
         for note in self.state.reached.take_notes():
             self.state.log.note(note)
 
@@ -222,3 +222,15 @@ class Watcher:
             "rank": self.state.log.rank,
             "pid": os.getpid(),
         }
+
+
+def _why_not() -> str:
+    """What else there may be to watch."""
+    times = os.times()
+    others = times.children_user + times.children_system
+    if others < 1:
+        return "there was nothing to watch"
+    return (
+        f"those that it has started computed for {others:.0f} s and are not watched; call losszoo.watch() at the top of "
+        "the function that they run"
+    )

@@ -150,6 +150,8 @@ if __name__ == "__main__":
 """
     code, records, end = watched(write(tmp_path, text), tmp_path)
     assert (code, faults(records), end["backwards"]) == (0, [], 0)
+    (note,) = (record["note"] for record in records if "note" in record)
+    assert "are not watched; call losszoo.watch() at the top" in note
 
 
 def test_a_fault_is_told_though_the_script_swallows_everything(tmp_path: Path) -> None:
