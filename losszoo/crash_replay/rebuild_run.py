@@ -15,7 +15,7 @@ from losszoo.errors import LosszooError, UntrustedError, UsageError
 from losszoo.losses.sums.data_sizes import set_class_counts, set_sizes
 from losszoo.losses.sums.leaves import leaves
 from losszoo.tasks.make_task import make_task, task_from, task_of
-from losszoo.training.build_loss import make_loss, make_model
+from losszoo.training.build_loss import make_loss, make_model, shaped_signatures
 from losszoo.training.data.batch_inputs import Calls, Step
 from losszoo.training.data.prepared_data import Part, Prepared, prepare
 from losszoo.training.models.forward import Forward, Precision
@@ -83,7 +83,9 @@ class Rebuilder:
         weights = None if weights is None else weights.to(device)
         part = Part(batch["inputs"].to(device), batch["targets"].to(device), weights)
         rows, data = self._rows_and_data(any(leaf.rules.draws_candidates for leaf in leaves(loss)), part, batch)
-        model = make_model(config["trunk"], config["model"], self.task.numeric, data, loss.signatures).to(device)
+        model = make_model(config["trunk"], config["model"], self.task.numeric, data, shaped_signatures(loss)).to(
+            device
+        )
         set_sizes(loss, data.classes, model.dim)
         set_class_counts(loss, data.class_counts)
         loss = loss.to(device)

@@ -250,7 +250,12 @@ class ConfiguredLoss(Summable):
     @property
     def rules(self) -> Signature:
         """The signature itself: what the loss is called with, and how a task is joined to it."""
-        return self._rules
+        return self._rules.shaped(self.shape) if self._rules.shaped_by else self._rules
+
+    @property
+    def shape(self) -> dict[str, Any]:
+        """The parameters that decide what its head gives."""
+        return {name: getattr(self, name) for name in self._rules.shaped_by if name in self.parameter_names}
 
     def extra_repr(self) -> str:
         """Shown by ``print(loss)``."""

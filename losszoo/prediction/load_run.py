@@ -15,6 +15,7 @@ from losszoo.common.files import DamagedError, read_json
 from losszoo.common.seeding import isolated
 from losszoo.common.text import in_one_line
 from losszoo.errors import LosszooError, UsageError
+from losszoo.losses.signatures import TABLE
 from losszoo.prediction.trained_model import Parts, TrainedModel
 from losszoo.tasks.tables.new_rows import TableForm
 from losszoo.training.build_loss import make_model
@@ -178,9 +179,9 @@ def _loaded(
 
 
 def _network(folder: Path, config: Mapping[str, Any], trained: Trained, trunk: Any) -> Model:
-    network = make_model(
-        trunk, config["model"], trained.told["task"]["numeric"], trained.data, trained.told["signatures"]
-    )
+    shapes = trained.told.get("shapes", {})
+    signatures = [TABLE[name].shaped(shapes.get(name, {})) for name in trained.told["signatures"]]
+    network = make_model(trunk, config["model"], trained.told["task"]["numeric"], trained.data, signatures)
     try:
         network.load_state_dict(dict(trained.state))
     except (RuntimeError, TypeError, AttributeError) as error:

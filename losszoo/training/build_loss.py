@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -18,7 +18,7 @@ from losszoo.losses.introspection import fitting_signatures, infer_signature, pa
 from losszoo.losses.loss import Loss
 from losszoo.losses.signatures import TABLE
 from losszoo.losses.signatures.example_inputs import example_inputs
-from losszoo.losses.signatures.signature import interchangeable
+from losszoo.losses.signatures.signature import Signature, interchangeable
 from losszoo.losses.sums.leaves import leaves
 from losszoo.losses.sums.sum_loss import SumLoss, Term
 from losszoo.pairs.pairwise_loss import PairwiseLoss
@@ -182,8 +182,26 @@ def text_of(loss: str | Callable[..., Any]) -> str:
     return getattr(loss, "__name__", type(loss).__name__)
 
 
+def shaped_signatures(loss: SumLoss) -> list[Signature]:
+    """The signatures of the terms, each once, as the parameters of the terms shape them.
+
+    Raises:
+        UsageError: two terms would share a head that they shape differently.
+    """
+    found: dict[str, Loss] = {}
+    for leaf in leaves(loss):
+        first = found.setdefault(leaf.signature, leaf)
+        if leaf.shape != first.shape:
+            names = " and ".join(leaf.rules.shaped_by)
+            raise UsageError(
+                f"{leaf.identity}: {names} must be those of {first.identity}, whose head it shares, {first.shape}, "
+                f"got {leaf.shape}"
+            )
+    return [leaf.rules for leaf in found.values()]
+
+
 def make_model(
-    trunk: Any, options: Mapping[str, Any], numeric: int | None, data: Prepared, signatures: Iterable[str]
+    trunk: Any, options: Mapping[str, Any], numeric: int | None, data: Prepared, signatures: Sequence[Signature]
 ) -> Model:
     """A fresh trunk with a head for every signature that needs one; those that judge one prediction share theirs.
 
@@ -198,7 +216,7 @@ def make_model(
         UsageError: it cannot be built, as where it is larger than the memory.
     """
     if is_own(trunk):
-        return _own_model(trunk, options, data, tuple(signatures))
+        return _own_model(trunk, options, data, signatures)
     try:
         built = build_trunk(trunk, data.train.shape, numeric, **options)
     except (RuntimeError, TypeError, ValueError, OverflowError, MemoryError) as error:
@@ -210,11 +228,11 @@ def make_model(
             f"trunk {trunk} must be one that fits into memory, got {chosen} ({type(error).__name__}: {said}); "
             "choose smaller sizes"
         ) from error
-    made = {name: make_head(name, built.dim, data) for name in signatures}
+    made = {rules.name: make_head(rules, built.dim, data) for rules in signatures}
     return Model(built, _shared({name: head for name, head in made.items() if head is not None}))
 
 
-def with_dim(setup: Setup, proposal: Setup, data: Prepared, signatures: Iterable[str]) -> Setup:
+def with_dim(setup: Setup, proposal: Setup, data: Prepared, signatures: Sequence[Signature]) -> Setup:
     """The setup with the size of an embedding that a network of the user is told, where no head is put on top.
 
     Args:
@@ -224,24 +242,24 @@ def with_dim(setup: Setup, proposal: Setup, data: Prepared, signatures: Iterable
         signatures: of the loss.
     """
     told = DIM in setup.model or not is_own(setup.trunk) or not takes_dim(setup.trunk)
-    if told or any(make_head(name, 1, data) is not None for name in signatures):
+    if told or any(make_head(rules, 1, data) is not None for rules in signatures):
         return setup
     options = {} if is_own(proposal.trunk) else {**trunk_options(proposal.trunk), **proposal.model}
     return replace(setup, model={**setup.model, DIM: options.get(DIM, LEGAL[DIM].default)})
 
 
-def _own_model(trunk: Any, options: Mapping[str, Any], data: Prepared, signatures: tuple[str, ...]) -> Model:
+def _own_model(trunk: Any, options: Mapping[str, Any], data: Prepared, signatures: Sequence[Signature]) -> Model:
     """A network whose outputs have the shape that a loss takes is used as it is; any other gets a linear layer."""
     rows = data.train.first(_TRIED)
-    outputs = {name: _outputs_of(make_head(name, 1, data), rows) for name in signatures}
+    outputs = {rules.name: _outputs_of(make_head(rules, 1, data), rows) for rules in signatures}
     built = build_network(
         trunk, rows, next((count for count in outputs.values() if count), 0), options, data.train.targets.ndim > 2
     )
     heads: dict[str, nn.Module] = {}
-    for name, count in outputs.items():
-        head = nn.Identity() if built.dim == count else make_head(name, built.dim, data)
+    for rules in signatures:
+        head = nn.Identity() if built.dim == outputs[rules.name] else make_head(rules, built.dim, data)
         if head is not None:
-            heads[name] = head
+            heads[rules.name] = head
     return Model(built, _shared(heads))
 
 
@@ -284,8 +302,8 @@ def make_prediction(loss: SumLoss, signature: str) -> Prediction:
     leaf = next(leaf for leaf in leaves(loss) if leaf.signature == signature)
     if isinstance(leaf, PairwiseLoss):
         temperature = float(getattr(leaf, "temperature", 1.0))
-        return Prediction(signature, leaf.identity.expects, leaf.similarity, temperature)
+        return Prediction(signature, leaf.identity.expects, leaf.similarity, temperature, shape=leaf.shape)
     defaults = {name: p.default for name, p in parameters_of(leaf.function).items() if p.default is not p.empty}
     chosen = {**defaults, **leaf.identity.params}
     similarity, temperature = chosen.get("similarity", "euclidean"), chosen.get("temperature", 1.0)
-    return Prediction(signature, leaf.identity.expects, similarity, temperature)
+    return Prediction(signature, leaf.identity.expects, similarity, temperature, shape=leaf.shape)

@@ -26,7 +26,15 @@ from losszoo.registry.registry import installed
 from losszoo.tasks.make_task import make_task, owner_of, task_of
 from losszoo.tasks.metric_choice import Metric, metrics_of, several
 from losszoo.tasks.task import Recipe, Setup, Task
-from losszoo.training.build_loss import device_of, make_loss, make_model, make_optimizer, text_of, with_dim
+from losszoo.training.build_loss import (
+    device_of,
+    make_loss,
+    make_model,
+    make_optimizer,
+    shaped_signatures,
+    text_of,
+    with_dim,
+)
 from losszoo.training.data.batch_inputs import predicting_signature
 from losszoo.training.data.class_weight import as_text, with_class_weight
 from losszoo.training.data.prepared_data import Prepared, prepare, proposed
@@ -175,10 +183,10 @@ def choose(
     drawing = any(leaf.rules.draws_candidates for leaf in leaves(built))
     check_sampler(setup.recipe, data, spec, draws_candidates=drawing)
     unclear = check_metrics(metrics, made, data, predicting_signature(built.signatures))
-    setup = with_dim(setup, proposal, data, built.signatures)
+    setup = with_dim(setup, proposal, data, shaped_signatures(built))
     odd = negative_in_run(built.terms, setup.recipe.epochs)
     if is_own(setup.trunk):  # tried before any folder is made
-        tried = make_model(setup.trunk, setup.model, made.numeric, data, built.signatures)
+        tried = make_model(setup.trunk, setup.model, made.numeric, data, shaped_signatures(built))
         _check_last_batch(tried, name_of_network(setup.trunk), setup.recipe, data)
         rows = data.train.first(_TRIED)
         odd += note_of_squashed(tried, leaves(built), name_of_network(setup.trunk), rows)
@@ -295,7 +303,7 @@ def build(chosen: Choice, record: Callable[[], Record], world: World | None = No
     data = chosen.data
     # Again, so that the model starts alike whether or not the loss has drawn parameters of its own.
     seed_all(options.seed, device)
-    model = make_model(setup.trunk, setup.model, task.numeric, data, built.signatures).to(device)
+    model = make_model(setup.trunk, setup.model, task.numeric, data, shaped_signatures(built)).to(device)
     set_sizes(built, data.classes, model.dim)
     set_class_counts(built, data.class_counts)
     built = shared(built.to(device), world, by_share=options.accumulate == 1)

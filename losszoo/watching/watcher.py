@@ -231,6 +231,6 @@ def _why_not() -> str:
     if others < 1:
         return "there was nothing to watch"
     return (
-        f"those that it has started computed for {others:.0f} s and are not watched; call losszoo.watch() at the top of "
-        "the function that they run"
+        f"those that it has started computed for {others:.0f} s and are not watched; call losszoo.watch() at the top "
+        "of the function that they run"
     )

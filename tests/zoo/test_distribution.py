@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
+from typing import Any
 
 import mpmath
 import numpy as np
@@ -13,6 +15,7 @@ from sklearn.metrics import mean_pinball_loss
 from torch import Tensor
 
 import losszoo
+from losszoo import UsageError
 from losszoo.testing import check_signature
 from losszoo_plugins.distribution.columns import half_log_gamma_ratio, log_positive, positive
 
@@ -425,3 +428,33 @@ def test_counts_that_spread_are_learned(tmp_path) -> None:
     result = losszoo.run("negative-binomial-nll", "abalone-rings", epochs=5, out=tmp_path)
     # Beside the deviance of the mean count, 1.04 on these test rows.
     assert result.metrics["test"]["poisson_deviance"] < 0.7
+
+
+@pytest.mark.parametrize(
+    ("loss", "columns", "median"),
+    [
+        ("multi-quantile", 3, lambda raw: raw[:, 0] + np.log1p(np.exp(raw[:, 1]))),
+        ("multi-quantile(monotone=false)", 3, lambda raw: raw[:, 1]),
+        ("multi-quantile(quantiles=[0.05, 0.2, 0.45, 0.7, 0.95], monotone=false)", 5, lambda raw: raw[:, 2]),
+        ("multi-quantile(quantiles=[0.5, 0.9])", 2, lambda raw: raw[:, 0]),
+        ("multi-quantile(quantiles=0.5)", 1, lambda raw: raw[:, 0]),
+    ],
+)
+def test_a_run_predicts_the_column_of_the_median(loss: str, columns: int, median: Any, tmp_path: Path) -> None:
+    """The head of the run by hand: which column a loss reads as the median follows from its parameters."""
+    result = losszoo.run(loss, "diabetes", epochs=2, out=tmp_path)
+    trained = losszoo.load_run(result.run_dir)
+    network = trained._parts.network
+    inputs = np.random.default_rng(0).normal(size=(7, 10)).astype(np.float32)
+    raw = network.heads["distribution-quantiles"](network(torch.from_numpy(inputs))).detach().numpy()
+    assert raw.shape == (7, columns)
+    data = trained._parts.data
+    scaled = (inputs * data.scaling.deviation + data.scaling.mean).astype(np.float32)
+    np.testing.assert_allclose(trained.predict(scaled), median(raw) * data.scale + data.center, rtol=1e-4)
+
+
+def test_two_terms_that_read_one_head_differently_are_refused() -> None:
+    with pytest.raises(
+        UsageError, match="quantiles and monotone must be those of multi-quantile"
+    ):
+        losszoo.run("multi-quantile + multi-quantile(monotone=false)", "diabetes")

@@ -126,6 +126,8 @@ class Signature(ABC):
         options: parameters that every loss of the signature has beside its own, by name: the fields of
             :class:`losszoo.Param`, in literals, with None for an end that is open. A loss that has one of that name
             itself is given it; see :meth:`present` and :meth:`weighed`.
+        shaped_by: names of parameters of a loss that decide its head, or what is predicted from its outputs; see
+            :meth:`shaped`.
         sizes: what ``bench`` counts.
         learns: what ten steps of training must raise, in words; see :meth:`rightness`.
     """
@@ -147,6 +149,7 @@ class Signature(ABC):
     stricter_than: ClassVar[tuple[str, ...]] = ()
     predicting: ClassVar[float] = 50.0
     options: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    shaped_by: ClassVar[tuple[str, ...]] = ()
     sizes: ClassVar[Sizes] = Sizes()
     learns: ClassVar[str] = ""
 
@@ -300,6 +303,10 @@ class Signature(ABC):
     @abstractmethod
     def loss_inputs(self, batch: Batch) -> Inputs:
         """What a loss is called with in training: see :class:`losszoo.Batch`."""
+
+    def shaped(self, params: Mapping[str, Any]) -> Signature:
+        """The signature of a loss with these values of :attr:`shaped_by`, which its head and prediction follow."""
+        return self
 
     def anchors(self, batch: Batch) -> Tensor | None:
         """Which row of the batch each sample of :meth:`loss_inputs` is about, (M,): its weight counts.

@@ -44,16 +44,16 @@ class Model(nn.Module):
         return features
 
 
-def make_head(signature: str, dim: int, data: Prepared) -> nn.Module | None:
+def make_head(rules: Signature, dim: int, data: Prepared) -> nn.Module | None:
     """The head that a loss of this signature needs on this data; None where it works on the features.
 
     Raises:
         UsageError: the signature makes something else.
     """
-    with whose(signature, "head"):
-        head = TABLE[signature].head(dim, data)
+    with whose(rules.name, "head"):
+        head = rules.head(dim, data)
     if head is not None and not isinstance(head, nn.Module):
-        raise UsageError(f"signature {signature}: head must return a module or None, got {kind_name(head)}")
+        raise UsageError(f"signature {rules.name}: head must return a module or None, got {kind_name(head)}")
     return head
 
 
@@ -202,12 +202,6 @@ class Batch:
         return list(self.step.model.parameters())
 
 
-def arguments(step: Step, signature: str, expects: str) -> tuple[Any, ...]:
-    """What a loss of this signature is called with on this batch."""
-    rules = TABLE[signature]
-    return tuple(rules.loss_inputs(Batch(step, rules, expects)))
-
-
 class Calls:
     """What the losses of a step are called with, and how often their samples count.
 
@@ -224,7 +218,7 @@ class Calls:
         """The inputs of a loss; its weights belong to the same draws, and are there from now on."""
         own = self._shared and isinstance(loss, PairwiseLoss) and loss.streaming.ranks in SHARED
         step: Any = _Share(self._step) if own else self._step
-        batch = Batch(step, TABLE[loss.signature], loss.identity.expects)
+        batch = Batch(step, loss.rules, loss.identity.expects)
         inputs = tuple(batch.signature.loss_inputs(batch))
         if step.weights is not None and not batch.signature.on_parameters:
             self._weights[loss] = _weights_of(batch, inputs)

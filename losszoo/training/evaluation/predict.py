@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from losszoo.losses.signatures import TABLE
 from losszoo.losses.signatures.example_inputs import whose
+from losszoo.losses.signatures.signature import Signature
 from losszoo.losses.similarity import unit
 from losszoo.pairs.kernels import geometry
 from losszoo.pairs.streaming import Streaming
@@ -35,6 +37,7 @@ class Prediction:
         similarity: of the loss, where it has one; neighbors are looked for by cosine where the loss used it.
         temperature: of a ``neighbors`` loss.
         metrics: that were asked for, beside those of the kind.
+        shape: parameters of the loss that decide what its outputs are.
     """
 
     signature: str
@@ -42,6 +45,12 @@ class Prediction:
     similarity: str = "euclidean"
     temperature: float = 1.0
     metrics: tuple[Metric, ...] = ()
+    shape: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def rules(self) -> Signature:
+        """The signature, as the parameters of the loss shape it."""
+        return TABLE[self.signature].shaped(self.shape)
 
     def judge(
         self,
@@ -149,7 +158,7 @@ class Prediction:
         return torch.cat([head(model(rows)) for rows in torch.split(inputs, CHUNK)])
 
     def _linked(self, raw: Tensor, expects: str) -> Tensor:
-        rules = TABLE[self.signature]
+        rules = self.rules
         return torch.cat([rules.link(rows, expects) for rows in torch.split(raw, CHUNK)])
 
     def _embed(self, model: Model, inputs: Tensor) -> Tensor:
@@ -187,7 +196,7 @@ class Prediction:
 
     def _of_signature(self, outputs: Tensor, data: Prepared) -> Tensor:
         with whose(self.signature, "predict"):
-            return TABLE[self.signature].predict(outputs, data)
+            return self.rules.predict(outputs, data)
 
     def _judged_head(self, model: Model, data: Prepared, part: Part, answered: bool = False) -> Judged:
         # The targets come with the rows: a Dataset may draw both.

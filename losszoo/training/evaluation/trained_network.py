@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from losszoo.losses.signatures import TABLE
 from losszoo.losses.similarity import unit
 from losszoo.registry.registry import installed
 from losszoo.training.data.batch_inputs import Model
@@ -42,9 +41,9 @@ class TrainedNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.model = model
-        self.head = model.heads[prediction.signature] if TABLE[prediction.signature].has_head else None
+        self.head = model.heads[prediction.signature] if prediction.rules.has_head else None
         self.cosine = self.head is None and prediction.similarity == "cosine"
-        self.signature = prediction.signature
+        self.rules = prediction.rules
         self.standardised = self.head is not None and installed().kind(data.kind).standardised
         # What a signature predicts by; without the rows, which a copy of the module would take along.
         nothing = Part(torch.empty(0), torch.empty(0))
@@ -64,7 +63,7 @@ class TrainedNetwork(nn.Module):
         outputs: Tensor = self.head(features)
         if not self.standardised:
             return outputs
-        numbers = TABLE[self.signature].predict(outputs, self.data)
+        numbers = self.rules.predict(outputs, self.data)
         return numbers.reshape(-1, *self.center.shape).double() * self.unit_of_targets + self.center
 
     def scaled(self, inputs: Tensor) -> Tensor:

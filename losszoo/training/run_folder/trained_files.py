@@ -17,6 +17,7 @@ from torch import Tensor
 
 from losszoo.common.files import DamagedError, read_json
 from losszoo.common.torch_files import load
+from losszoo.losses.sums.leaves import leaves
 from losszoo.registry.specs import TaskSpec
 from losszoo.tasks.metric_choice import metrics_of
 from losszoo.training.data.prepared_data import Part, Prepared, Scaling
@@ -77,6 +78,7 @@ def write_trained(plan: Plan, progress: Progress, known: Known | None) -> None:
         "task": _told_of_task(plan),
         "best_epoch": progress.best_epoch if progress.best_state else None,
         "signatures": list(plan.loss.signatures),
+        "shapes": {leaf.signature: leaf.shape for leaf in leaves(plan.loss) if leaf.shape},
         "prediction": _told_of_prediction(plan.prediction),
         **_told_of_data(plan.data),
         "k": known.k if known else None,
@@ -104,6 +106,7 @@ def _told_of_prediction(prediction: Prediction) -> dict[str, Any]:
         "expects": prediction.expects,
         "similarity": prediction.similarity,
         "temperature": float(prediction.temperature),
+        "shape": dict(prediction.shape),
         # A function of the user is code, and has to be given again.
         "metrics": [metric.name for metric in prediction.metrics if not callable(metric.function)],
     }

@@ -30,9 +30,8 @@ def multi_quantile(
 
     For prediction intervals. Two quantiles from columns of their own may cross; with ``monotone`` the first column is
     the first quantile and every further one a step, :math:`y_k = y_{k-1} + \operatorname{softplus}(r_k)`, so they
-    cannot. pytorch-forecasting multiplies by 2. A run has the three quantiles of the default, and reads its columns as
-    steps when it predicts the middle one: set ``quantiles`` to others of that number only, and ``monotone=False`` in a
-    loop of your own.
+    cannot. pytorch-forecasting multiplies by 2. A run has a column for each of ``quantiles``, and predicts the one that
+    is nearest to the median.
 
     Args:
         parameters: (..., Q), a column for each quantile in their order.

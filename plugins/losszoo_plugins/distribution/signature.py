@@ -6,7 +6,7 @@ has, in the number that it predicts, and in what their targets may be.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -31,7 +31,7 @@ class Distribution(Signature):
     predicting = 61.0
     sizes = Sizes(first="targets", usual="10000,100000,800000")
     learns = "minus the mean distance of the location from the target"
-    count: ClassVar[int] = 2
+    count: int = 2
 
     def check(self, inputs: tuple[Any, ...], context: checks.CheckContext) -> tuple[Any, ...]:
         parameters = checks.floating("parameters", inputs[0])
@@ -161,11 +161,22 @@ class DistributionMixture(Distribution):
 
 
 class DistributionQuantiles(Distribution):
-    """A column for each quantile (..., Q), against finite numbers (...)."""
+    """A column for each quantile (..., Q), against finite numbers (...); the one nearest to the median is predicted."""
 
     name = "distribution-quantiles"
     learns = "minus the mean distance of the middle quantile from the target"
+    shaped_by = ("quantiles", "monotone")
     count = 3
 
+    def __init__(self, quantiles: Sequence[float] = (0.1, 0.5, 0.9), monotone: bool = True) -> None:
+        self.monotone = monotone
+        self.middle = min(range(len(quantiles)), key=lambda place: abs(quantiles[place] - 0.5))
+        self.count = len(quantiles)
+
+    def shaped(self, params: Mapping[str, Any]) -> DistributionQuantiles:
+        given = params.get("quantiles", (0.1, 0.5, 0.9))
+        quantiles = [given] if isinstance(given, int | float) else given
+        return DistributionQuantiles(quantiles, params.get("monotone", True))
+
     def location(self, parameters: Tensor) -> Tensor:
-        return increasing(parameters)[..., self.count // 2]
+        return (increasing(parameters) if self.monotone else parameters)[..., self.middle]
