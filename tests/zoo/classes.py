@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
+import losszoo
 from losszoo import Unreduced
 from losszoo_plugins.classification.binary import bce
 from losszoo_plugins.classification.cross_entropy import cross_entropy, nll, softmax_nll_eps, topk_softmax
@@ -18,6 +19,15 @@ from losszoo_plugins.classification.margin import hinge, multiclass_hinge, squar
 from losszoo_plugins.classification.sparse import entmax, sparsemax
 
 close = partial(torch.testing.assert_close, rtol=1e-12, atol=1e-14)
+
+
+def create(name: Any, **params: Any) -> Any:
+    """A loss in training; one whose calls in training move its state is in evaluation."""
+    made = losszoo.create(name, **params)
+    return made.train("stateful" not in TAGS.get(name, ()))
+
+
+TAGS = {spec.name: spec.tags for spec in losszoo.list_losses()}
 
 MULTICLASS = [
     cross_entropy,

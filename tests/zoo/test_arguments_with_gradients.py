@@ -18,7 +18,7 @@ from losszoo.losses.sums.data_sizes import set_sizes
 
 SPECS = {spec.name: spec for spec in losszoo.list_losses(plugin="losszoo") if spec.signature != "penalty"}
 # One value is made of all samples, which have no weights then.
-OVER_BATCH = ("barlow-twins", "cosent", "mmd", "proxy-anchor", "sinkhorn", "vicreg")
+OVER_BATCH = ("barlow-twins", "cosent", "mmd", "proxy-anchor", "sinkhorn", "soft-f1", "vicreg")
 # They hold rows of each class, so labels are class indices, not multi-hot.
 OF_CLASSES = (
     *("arcface", "center", "cosface", "linear-cross-entropy", "proxy-anchor", "proxy-nca"),

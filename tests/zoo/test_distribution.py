@@ -454,7 +454,5 @@ def test_a_run_predicts_the_column_of_the_median(loss: str, columns: int, median
 
 
 def test_two_terms_that_read_one_head_differently_are_refused() -> None:
-    with pytest.raises(
-        UsageError, match="quantiles and monotone must be those of multi-quantile"
-    ):
+    with pytest.raises(UsageError, match="quantiles and monotone must be those of multi-quantile"):
         losszoo.run("multi-quantile + multi-quantile(monotone=false)", "diabetes")

@@ -12,6 +12,6 @@ def losszoo_losses() -> Iterable[LossSpec]:
     """The losses of this family."""
     files = (
         *("binary", "cross_entropy", "linear", "sparse", "margin", "focal"),
-        *("noise", "calibration", "longtail", "ordered", "imbalanced", "evidential"),
+        *("noise", "calibration", "longtail", "ordered", "imbalanced", "evidential", "seesaw"),
     )
     return losses_in(*(f"{__name__}.{file}" for file in files))

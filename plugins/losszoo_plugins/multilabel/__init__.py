@@ -16,4 +16,4 @@ def losszoo_signatures() -> Iterable[str]:
 @hookimpl
 def losszoo_losses() -> Iterable[LossSpec]:
     """The losses of this family."""
-    return losses_in(f"{__name__}.losses")
+    return losses_in(f"{__name__}.losses", f"{__name__}.f1")
