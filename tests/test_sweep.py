@@ -32,6 +32,7 @@ BESIDE = {
     "ordinal": ("coral", "ordered-logit"),
     "boxes": ("giou", "ciou"),
     "ranking": ("ranknet", "listnet"),
+    "survival": ("cox", "weibull-aft"),
 }
 # Signatures whose inputs no bundled task has: their losses are for a loop of one's own.
 OWN_LOOP = {"distillation", "divergence", "latent", "samples"}
@@ -60,6 +61,8 @@ SMALL = [
     ("zlpr", "digits-properties"),
     ("multilabel-margin", "digits-properties"),
     ("giou", "digits-boxes"),
+    ("cox", "gbsg2"),
+    ("weibull-aft", "gbsg2"),
     ("cosine-distance", "breast-cancer-worst"),
     ("modern-nca", "breast-cancer"),
     ("modern-nca", "diabetes"),

@@ -55,6 +55,7 @@ def test_announced_tasks() -> None:
         "breast-cancer",
         "digits-rare",
         "diabetes",
+        "gbsg2",
         "digits-properties",
         "breast-cancer-worst",
         "digits-boxes",
@@ -87,6 +88,7 @@ def test_published_figures_are_attributed() -> None:
         ("digits", (1149, 288, 360), (1, 8, 8)),
         ("breast-cancer", (364, 91, 114), (30,)),
         ("diabetes", (282, 71, 89), (10,)),
+        ("gbsg2", (438, 110, 138), (8,)),
         ("digits-properties", (1149, 288, 360), (1, 8, 8)),
         ("breast-cancer-worst", (364, 91, 114), (10,)),
         ("digits-retrieval", (720, 181, 896), (1, 8, 8)),
@@ -115,6 +117,10 @@ def test_types_and_ranges(name: str) -> None:
         elif spec.kind == "multi-output":
             assert part.targets.dtype == np.float32
             assert part.targets.shape[1:] == (len(task.class_names),)
+        elif spec.kind == "survival":
+            assert part.targets.shape[1:] == (2,)
+            assert part.targets[:, 0].min() > 0
+            assert set(np.unique(part.targets[:, 1])) == {0, 1}
         elif spec.kind == "boxes":
             assert part.targets.shape[1:] == (4,)
             assert part.targets.min() >= 0

@@ -164,6 +164,22 @@ SPECS = (
         tags=("tabular", "bundled"),
     ),
     TaskSpec(
+        name="gbsg2",
+        target="losszoo_tasks.breast_cancer_survival:Gbsg2",
+        kind="survival",
+        summary="How long 686 patients with breast cancer stay well, from age, therapy and 6 findings.",
+        metric="concordance",
+        published=(
+            ("Cox regression", 0.6647, None, f"{_MEASURED}, lifelines 0.30.3"),
+            ("Weibull regression", 0.6655, None, f"{_MEASURED}, lifelines 0.30.3"),
+            ("random survival forest", 0.6761, None, f"{_MEASURED}, scikit-survival 0.28.0, 300 trees"),
+        ),
+        reference='Schumacher et al., "Randomized 2 x 2 Trial Evaluating Hormonal Treatment and the Duration of '
+        'Chemotherapy in Node-Positive Breast Cancer Patients", Journal of Clinical Oncology 1994, '
+        "https://doi.org/10.1200/JCO.1994.12.10.2086",
+        tags=("tabular", "bundled"),
+    ),
+    TaskSpec(
         name="digits-properties",
         target="losszoo_tasks.digits:DigitsProperties",
         kind="multilabel",

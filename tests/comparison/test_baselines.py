@@ -64,7 +64,9 @@ def test_the_table_is_that_of_the_baselines() -> None:
     assert set(EXPECTED) == {(name, kind.name) for kind in kinds for name in kind.baselines}
     assert {name for name, _ in EXPECTED} == set(NAMES)
     without = {kind.name for kind in losszoo.list_kinds() if not kind.baselines}
-    assert without == {*("segmentation", "semantic-segmentation", "counts", "preference", "ranking", "boxes")}
+    assert without == {
+        *("segmentation", "semantic-segmentation", "counts", "preference", "ranking", "boxes", "survival")
+    }
 
 
 def scaled(splits: Splits) -> list[np.ndarray]:

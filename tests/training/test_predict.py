@@ -258,6 +258,7 @@ def test_every_kind_is_measured_by_what_is_announced(kind: str) -> None:
         "counts": ("counts", torch.tensor([0.0, 3.0, 1.0, 9.0])),
         "preference": ("preference", torch.arange(4.0)),
         "ranking": ("ranking", torch.arange(4.0)),
+        "survival": ("survival", torch.tensor([[1.0, 1.0], [2.0, 0.0], [3.0, 1.0], [4.0, 0.0]])),
         "boxes": ("boxes", torch.tensor([[0.0, 0.0, 2.0, 1.0]]).repeat(4, 1)),
     }
     classes = {"binary": 2, **dict.fromkeys(of_kind, 0)}.get(kind, 3)
@@ -265,7 +266,8 @@ def test_every_kind_is_measured_by_what_is_announced(kind: str) -> None:
     outputs = signature not in ("neighbors", "embedding", "binary")
     rows = part(40, max(classes, 2), 0)
     if targets is not None:
-        shape = (4, 1) if outputs and targets.ndim == 1 else targets.shape if outputs else (4, 3)
+        one = targets.ndim == 1 or kind == "survival"
+        shape = ((4, 1) if one else targets.shape) if outputs else (4, 3)
         rows = Part(torch.randn(shape), targets)
     unit = (np.zeros(3), np.ones(3)) if kind == "multi-output" else (0.0, 1.0)
     data = Prepared(rows, rows, rows, kind, classes, *unit)

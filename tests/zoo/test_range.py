@@ -249,16 +249,28 @@ def ranking(source: Source, expects: str, count: int) -> Batch:
     return source.numbers(count, items), relevance
 
 
+def survival(source: Source, expects: str, count: int) -> Batch:
+    times = source.numbers(count).abs()
+    return source.numbers(count), times if source.random.random() < 0.5 else times.round(), source.bits(count)
+
+
+def survival_weibull(source: Source, expects: str, count: int) -> Batch:
+    """A power t^k that float64 can hold."""
+    times = source.numbers(count).abs().clamp(1e-5, 1e5)
+    return source.numbers(count, 2).clamp(-2, 2), times, source.bits(count)
+
+
 MAKERS: Mapping[str, Callable[[Source, str, int], Batch]] = {
     make.__name__: make
     for make in (
         *(binary, multiclass, regression, segmentation, embedding, pair, triplet, views, neighbors, penalty),
         *(preference, feedback, negatives, counts, vectors, latent, samples, distillation, divergence),
-        *(signed, order, multilabel, distribution, boxes, ranking, ordinal),
+        *(signed, order, multilabel, distribution, boxes, ranking, ordinal, survival),
     )
 } | {
     "distances": signed,
     "conditional-ordinal": ordinal,
+    "survival-weibull": survival_weibull,
     "label-lists": label_lists,
     "distribution-tails": partial(distribution, width=3),
     "distribution-evidence": partial(distribution, width=4),

@@ -18,9 +18,9 @@ def losszoo_kinds() -> Iterator[str]:
 @losszoo.hookimpl
 def losszoo_losses() -> Iterator[losszoo.LossSpec]:
     yield losszoo.LossSpec(
-        name="cox",
+        name="cox-breslow",
         target="losszoo_survival.losses:cox",
-        signature="survival",
+        signature="lifetimes",
         summary="Minus the partial log-likelihood of a proportional hazards model.",
         formula=r"\ell_i = \log \sum_{j: t_j \ge t_i} e^{r_j} - r_i \text{ for every event } i",
         reference='Cox, "Regression Models and Life-Tables", JRSS B 1972; Breslow, "Covariance Analysis of Censored '
@@ -29,7 +29,7 @@ def losszoo_losses() -> Iterator[losszoo.LossSpec]:
     yield losszoo.LossSpec(
         name="exponential-survival",
         target="losszoo_survival.losses:exponential_survival",
-        signature="survival",
+        signature="lifetimes",
         summary="Minus the log-likelihood of a constant hazard, the exponential of the risk.",
         formula=r"\ell_i = t_i e^{r_i} - \delta_i r_i",
         reference='Kalbfleisch, Prentice, "The Statistical Analysis of Failure Time Data", Wiley 2002',
@@ -41,7 +41,7 @@ def losszoo_tasks() -> Iterator[losszoo.TaskSpec]:
     yield losszoo.TaskSpec(
         name="simulated-survival",
         target="losszoo_survival.task:SimulatedSurvival",
-        kind="survival",
+        kind="lifetimes",
         summary="1,200 simulated patients with 6 measurements, of whom about a third are lost from sight.",
         metric="concordance",
     )

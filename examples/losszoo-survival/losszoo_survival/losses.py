@@ -5,17 +5,17 @@ import torch
 from losszoo import Unreduced, masked_logsumexp
 
 
-def cox(risks, times, events, *, mask=None):
+def cox(risks, exits, deaths, *, mask=None):
     r"""Minus the partial log-likelihood of a proportional hazards model, with Breslow's rule for ties.
 
     .. math:: \ell_i = \log \sum_{j: t_j \ge t_i} e^{r_j} - r_i \text{ for every event } i
 
-    The mean is that over the events.
+    The mean is that over the deaths.
 
     Args:
         risks: (N,) logarithms of the hazard, up to a constant.
-        times: (N,) of the event, or of the last sight.
-        events: (N,) 1 where there was an event, 0 where the row was lost from sight.
+        exits: (N,) of the event, or of the last sight.
+        deaths: (N,) 1 where there was an event, 0 where the row was lost from sight.
         mask: (N,) rows that take part, as candidates too.
 
     Returns:
@@ -28,17 +28,17 @@ def cox(risks, times, events, *, mask=None):
     Reference:
         Cox, "Regression Models and Life-Tables", JRSS B 1972.
     """
-    at_risk = times[None, :] >= times[:, None]
-    present = torch.ones_like(events) if mask is None else mask.to(events.dtype)
+    at_risk = exits[None, :] >= exits[:, None]
+    present = torch.ones_like(deaths) if mask is None else mask.to(deaths.dtype)
     if mask is not None:
         at_risk = at_risk & mask[None, :]
-    counted = events * present > 0
+    counted = deaths * present > 0
     # A row without an event is at risk itself, so its sum is never empty.
     values = masked_logsumexp(risks.expand(len(risks), -1), at_risk) - risks
     return Unreduced(torch.where(counted, values, 0.0), counted.to(risks.dtype))
 
 
-def exponential_survival(risks, times, events, *, mask=None):
+def exponential_survival(risks, exits, deaths, *, mask=None):
     r"""Minus the log-likelihood of a constant hazard, the exponential of the risk.
 
     .. math:: \ell_i = t_i e^{r_i} - \delta_i r_i
@@ -47,8 +47,8 @@ def exponential_survival(risks, times, events, *, mask=None):
 
     Args:
         risks: (N,) logarithms of the hazard.
-        times: (N,) of the event, or of the last sight.
-        events: (N,) 1 where there was an event, 0 where the row was lost from sight.
+        exits: (N,) of the event, or of the last sight.
+        deaths: (N,) 1 where there was an event, 0 where the row was lost from sight.
         mask: (N,) rows that take part.
 
     Returns:
@@ -63,5 +63,5 @@ def exponential_survival(risks, times, events, *, mask=None):
     """
     bounded = risks.clamp(max=30.0)
     hazard = bounded.exp() * (1 + risks - bounded)
-    values = times * hazard - events * risks
+    values = exits * hazard - deaths * risks
     return values if mask is None else Unreduced(torch.where(mask, values, 0.0), mask.to(values.dtype))

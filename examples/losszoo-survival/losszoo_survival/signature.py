@@ -1,4 +1,4 @@
-"""Risks against the times of events."""
+"""Risks against the exits of deaths."""
 
 import torch
 from torch import nn
@@ -7,17 +7,17 @@ from losszoo import EdgeCase, OptionCase, Signature, Weighed, checks
 
 
 class Survival(Signature):
-    """Risks against the times of events, or the last times seen without one."""
+    """Risks against the exits of deaths, or the last exits seen without one."""
 
-    name = "survival"
-    arguments = ("risks", "times", "events")
-    given = ("times", "events")
+    name = "lifetimes"
+    arguments = ("risks", "exits", "deaths")
+    given = ("exits", "deaths")
     synonyms = {
-        "risks": ("log_hazards", "log_hazard", "scores"),
-        "times": ("time", "durations", "duration"),
-        "events": ("event", "observed", "status"),
+        "risks": ("log_hazards", "log_hazard"),
+        "exits": ("exit_times", "exit_time", "leaving"),
+        "deaths": ("death", "died", "dead"),
     }
-    fits = ("survival",)
+    fits = ("lifetimes",)
     rows_interact = True
     learns = "the risk of those who have an event early over that of those who are still seen later"
 
@@ -26,43 +26,43 @@ class Survival(Signature):
         risks = checks.floating("risks", inputs[0])
         if risks.ndim != 1:
             raise checks.BrokenRule("risks", "have shape (N,)", checks.shape_of(risks))
-        times = checks.like("times", inputs[1], risks, "risks")
-        return risks, times, checks.like("events", inputs[2], risks, "risks")
+        exits = checks.like("exits", inputs[1], risks, "risks")
+        return risks, exits, checks.like("deaths", inputs[2], risks, "risks")
 
     def check_values(self, inputs, context):
         """What must look at the numbers."""
-        _, times, events = inputs
-        checks.require((times >= 0) & times.isfinite(), "times", "be finite and >= 0", times)
-        checks.require((events == 0) | (events == 1), "events", "be 0 or 1", events)
+        _, exits, deaths = inputs
+        checks.require((exits >= 0) & exits.isfinite(), "exits", "be finite and >= 0", exits)
+        checks.require((deaths == 0) | (deaths == 1), "deaths", "be 0 or 1", deaths)
 
     def example(self, source):
         """An ordinary batch of any size: whoever has a higher risk tends to have the event earlier."""
         risks = source.normal(source.rows)
-        times = (source.normal(source.rows) - risks).exp()
-        events = (source.uniform(source.rows) < 0.7).to(risks.dtype)
-        events[:1] = 1  # a batch without any event is an edge case
-        return risks, times, events
+        exits = (source.normal(source.rows) - risks).exp()
+        deaths = (source.uniform(source.rows) < 0.7).to(risks.dtype)
+        deaths[:1] = 1  # a batch without any event is an edge case
+        return risks, exits, deaths
 
     def edge_cases(self, inputs, expects):
         """Legal inputs at the edge of what may come."""
-        risks, times, events = inputs
-        yield EdgeCase("nobody has an event", (risks, times, torch.zeros_like(events)))
-        yield EdgeCase("everybody has an event", (risks, times, torch.ones_like(events)))
-        yield EdgeCase("all times are tied", (risks, torch.ones_like(times), events))
-        yield EdgeCase("all times are 0", (risks, torch.zeros_like(times), events))
-        yield EdgeCase("equal risks", (torch.zeros_like(risks), times, events))
-        late = torch.where(times > times.median(), 40.0, -40.0)
-        yield EdgeCase("high risks for those who are seen longest", (late, times, events), wrong=True)
+        risks, exits, deaths = inputs
+        yield EdgeCase("nobody has an event", (risks, exits, torch.zeros_like(deaths)))
+        yield EdgeCase("everybody has an event", (risks, exits, torch.ones_like(deaths)))
+        yield EdgeCase("all exits are tied", (risks, torch.ones_like(exits), deaths))
+        yield EdgeCase("all exits are 0", (risks, torch.zeros_like(exits), deaths))
+        yield EdgeCase("equal risks", (torch.zeros_like(risks), exits, deaths))
+        late = torch.where(exits > exits.median(), 40.0, -40.0)
+        yield EdgeCase("high risks for those who are seen longest", (late, exits, deaths), wrong=True)
 
     def illegal_values(self, inputs, expects):
         """Numbers that a loss must refuse by the name of their argument."""
-        risks, times, events = inputs
-        yield "times", "a negative time", (risks, -times - 1, events)
-        yield "events", "an event of 0.5", (risks, times, torch.full_like(events, 0.5))
+        risks, exits, deaths = inputs
+        yield "exits", "a negative time", (risks, -exits - 1, deaths)
+        yield "deaths", "an event of 0.5", (risks, exits, torch.full_like(deaths, 0.5))
 
-    def rightness(self, risks, times, events):
+    def rightness(self, risks, exits, deaths):
         """How right the risks are: training must raise it."""
-        earlier = (times[:, None] < times[None, :]) & (events[:, None] == 1)
+        earlier = (exits[:, None] < exits[None, :]) & (deaths[:, None] == 1)
         return (risks[:, None] - risks[None, :])[earlier].mean()
 
     def head(self, width, data):
@@ -71,8 +71,8 @@ class Survival(Signature):
 
     def loss_inputs(self, batch):
         """What a loss is called with in training."""
-        times, events = batch.targets.unbind(1)
-        return batch.outputs.squeeze(1), times, events
+        exits, deaths = batch.targets.unbind(1)
+        return batch.outputs.squeeze(1), exits, deaths
 
     def predict(self, outputs, data):
         """What the metrics of the kind judge."""
@@ -98,17 +98,17 @@ class Survival(Signature):
 
     def weighed(self, inputs, options):
         """What the options make of the inputs, and what they multiply the values by: here by nothing."""
-        risks, times, events = inputs
+        risks, exits, deaths = inputs
         end = options["horizon"]
         if end is None:
             return Weighed(inputs)
-        return Weighed((risks, times.clamp(max=end), torch.where(times > end, 0.0, events)))
+        return Weighed((risks, exits.clamp(max=end), torch.where(exits > end, 0.0, deaths)))
 
     def option_cases(self, inputs, expects):
         """Calls with options, and without, that must agree."""
-        risks, times, events = inputs
-        every, middle = torch.arange(len(times)), times.median().item()
-        ended = risks, times.clamp(max=middle), torch.where(times > middle, 0.0, events)
+        risks, exits, deaths = inputs
+        every, middle = torch.arange(len(exits)), exits.median().item()
+        ended = risks, exits.clamp(max=middle), torch.where(exits > middle, 0.0, deaths)
         yield OptionCase("a study that has ended", {"horizon": middle}, inputs, {}, ended, every)
-        kept = every[times >= middle]
+        kept = every[exits >= middle]
         yield OptionCase("who is absent", {"entry": middle}, inputs, {}, self.rows_of(inputs, kept), kept)

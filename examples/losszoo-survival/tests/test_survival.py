@@ -14,7 +14,7 @@ from losszoo.testing import check_signature, parametrize_losses
 
 
 def test_the_signature():
-    assert check_signature("survival").failed == {}
+    assert check_signature("lifetimes").failed == {}
 
 
 @parametrize_losses(losszoo.list_losses(plugin="losszoo-survival"))
@@ -23,11 +23,11 @@ def test_conformance(loss, check):
 
 
 @pytest.mark.parametrize(
-    ("risks", "times", "events", "expected"),
+    ("risks", "exits", "deaths", "expected"),
     [
         # Equal risks: the event is one of all who are still seen, log 3 and log 2 and log 1.
         ([0.0, 0.0, 0.0], [1.0, 2.0, 3.0], [1.0, 1.0, 1.0], [math.log(3), math.log(2), 0.0]),
-        # Tied events share the set of those at risk (Breslow).
+        # Tied deaths share the set of those at risk (Breslow).
         ([0.0, 0.0, 0.0], [1.0, 1.0, 3.0], [1.0, 1.0, 0.0], [math.log(3), math.log(3), 0.0]),
         # Who is lost from sight has no term, and is at risk until then.
         ([math.log(2), 0.0], [1.0, 2.0], [1.0, 0.0], [math.log(3 / 2), 0.0]),
@@ -35,31 +35,31 @@ def test_conformance(loss, check):
         ([-1e4, 0.0], [1.0, 2.0], [1.0, 0.0], [1e4, 0.0]),
     ],
 )
-def test_cox_is_the_partial_likelihood(risks, times, events, expected):
-    values = cox(*map(torch.tensor, (risks, times, events))).values
+def test_cox_is_the_partial_likelihood(risks, exits, deaths, expected):
+    values = cox(*map(torch.tensor, (risks, exits, deaths))).values
     torch.testing.assert_close(values, torch.tensor(expected))
 
 
 def test_the_mean_is_that_over_the_events():
     inputs = torch.zeros(3), torch.tensor([1.0, 2.0, 3.0]), torch.tensor([1.0, 0.0, 0.0])
-    assert losszoo.create("cox")(*inputs).item() == pytest.approx(math.log(3))
+    assert losszoo.create("cox-breslow")(*inputs).item() == pytest.approx(math.log(3))
 
 
 def test_options_hold_for_every_loss():
     inputs = torch.zeros(3), torch.tensor([1.0, 2.0, 3.0]), torch.ones(3)
-    # One event before the horizon, of three who are at risk; two who enter, with events log 2 and log 1.
-    assert losszoo.create("cox", horizon=1.5)(*inputs).item() == pytest.approx(math.log(3))
-    assert losszoo.create("cox", entry=1.5)(*inputs).item() == pytest.approx(math.log(2) / 2)
+    # One event before the horizon, of three who are at risk; two who enter, with deaths log 2 and log 1.
+    assert losszoo.create("cox-breslow", horizon=1.5)(*inputs).item() == pytest.approx(math.log(3))
+    assert losszoo.create("cox-breslow", entry=1.5)(*inputs).item() == pytest.approx(math.log(2) / 2)
     # At a hazard of 1 the loss is the time: 1, 1.5 and 1.5.
     assert losszoo.create("exponential-survival", horizon=1.5)(*inputs).item() == pytest.approx(4 / 3)
 
 
 def test_the_exponential_model_is_that_of_scipy():
-    risks, times = torch.tensor([-1.0, 0.0, 2.0]), torch.tensor([0.5, 1.0, 3.0])
+    risks, exits = torch.tensor([-1.0, 0.0, 2.0]), torch.tensor([0.5, 1.0, 3.0])
     scale = np.exp(-risks.numpy())
-    for events, log in ((1.0, stats.expon.logpdf), (0.0, stats.expon.logsf)):
-        values = exponential_survival(risks, times, torch.full((3,), events))
-        np.testing.assert_allclose(values, -log(times.numpy(), scale=scale), rtol=1e-6)
+    for deaths, log in ((1.0, stats.expon.logpdf), (0.0, stats.expon.logsf)):
+        values = exponential_survival(risks, exits, torch.full((3,), deaths))
+        np.testing.assert_allclose(values, -log(exits.numpy(), scale=scale), rtol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -68,6 +68,6 @@ def test_the_exponential_model_is_that_of_scipy():
     [([2.0, 1.0, 0.0], 1.0), ([0.0, 1.0, 2.0], 0.0), ([1.0, 1.0, 0.5], 2.5 / 3)],
 )
 def test_concordance_counts_pairs(risks, expected):
-    times, events = np.array([1.0, 2.0, 3.0]), np.array([1, 1, 0])
-    assert concordance(np.array(risks), times, events) == pytest.approx(expected)
-    assert math.isnan(concordance(np.array(risks), times, np.zeros(3)))
+    exits, deaths = np.array([1.0, 2.0, 3.0]), np.array([1, 1, 0])
+    assert concordance(np.array(risks), exits, deaths) == pytest.approx(expected)
+    assert math.isnan(concordance(np.array(risks), exits, np.zeros(3)))
