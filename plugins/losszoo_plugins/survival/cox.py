@@ -63,7 +63,7 @@ def cox(
         values = _one_stratum(risks, times, events, there, ties)
     else:
         values = torch.zeros_like(risks)
-        for stratum in strata.unique():
+        for stratum in torch.unique(strata):
             own = there & (strata == stratum)
             values = torch.where(own, _one_stratum(risks, times, events, own, ties), values)
     counted = there & (events > 0)

@@ -20,7 +20,7 @@ _SYNONYMS = {
 class _Survival(Signature):
     """Times and events, whatever is predicted of them."""
 
-    given = ("times", "events")
+    given: ClassVar[tuple[str, ...]] = ("times", "events")
     fits = ("survival",)
     predicting = 55.0
 
