@@ -86,6 +86,11 @@ def _size(leaves: Sequence[Any]) -> float:
     return max(sizes, default=0.0)
 
 
+def is_large(leaves: Sequence[Any]) -> bool:
+    """Whether some finite number of the input is larger than what is ordinary."""
+    return _size(leaves) > MODERATE
+
+
 def _in_half(subject: Subject, leaves: Leaves, dtype: torch.dtype, symptom: str) -> Verdict:
     """In half precision a loss is at fault where float32 has an answer that half precision could hold."""
     rounded = cast(cast(leaves, dtype), torch.float32)
