@@ -133,6 +133,9 @@ class Trial:
             if {"target", "fields"} & {*roles}
             else ("labels", "bits")
         )
+        unknown = [name for name, role in self.roles.items() if not role]
+        # Of pairs: two of a kind, and whether they belong together.
+        per_row = unknown[-1] if len(self.roles) > 2 and unknown and unknown[-1] == list(self.roles)[-1] else ""
         places = range(4) if any(role in ("mask", "flags", "weight", "") for role in roles) else (0,)
         for domain in _DOMAINS if model else ("",):
             for frame in worlds:
@@ -140,6 +143,8 @@ class Trial:
                     for place in places:
                         said = dict.fromkeys(model, domain) if domain else {}
                         yield Draw(frame, kind, place, self.seed, said)
+                    if per_row and frame.classes > 1 and len(frame.full) > 1:
+                        yield Draw(frame, kind, 0, self.seed, dict.fromkeys(model, domain) if domain else {}, per_row)
 
     def _refined(self, accepted: Accepted) -> Accepted:
         """The same batch with probabilities, or real targets, where the code shows that it takes those."""

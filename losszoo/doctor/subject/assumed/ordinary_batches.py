@@ -43,6 +43,7 @@ class Draw:
         place: which of the possible shapes masks, weights and unknown arguments have.
         seed: of the draws.
         domain: of each argument, where the code has said it: "probabilities", "log-probabilities", "positive".
+        per_row: the unknown argument that has one number for each row, where the others are as what a model gives.
     """
 
     frame: Frame
@@ -50,6 +51,7 @@ class Draw:
     place: int = 0
     seed: int = 0
     domain: Mapping[str, str] = field(default_factory=dict)
+    per_row: str = ""
 
     def __post_init__(self) -> None:
         self.generator = torch.Generator().manual_seed(self.seed)
@@ -57,6 +59,8 @@ class Draw:
     def tensor(self, name: str, role: str) -> Any:
         """What stands for an argument."""
         role = self.domain.get(name, role)
+        if name == self.per_row:
+            return self.bits(self.frame.full[0])
         makers: dict[str, Callable[[], Any]] = {
             "number": lambda: 0.5,
             "step": lambda: 1,

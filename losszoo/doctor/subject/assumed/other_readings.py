@@ -117,6 +117,18 @@ def readings_of_shapes(subject: Subject) -> Iterator[Subject]:
     yield from itertools.islice(found, _MOST_OF_SHAPES)
 
 
+def readings_of_columns(subject: Subject) -> Iterator[Subject]:
+    """The same numbers with a column of some tensor as a row, or the other way round."""
+    for index, x in enumerate(subject.leaves):
+        if not isinstance(x, Tensor) or not x.ndim:
+            continue
+        for other in [x.squeeze(-1)] if x.ndim > 1 and x.shape[-1] == 1 else [x.unsqueeze(-1)]:
+            leaves = [*subject.leaves[:index], other, *subject.leaves[index + 1 :]]
+            reading = replace(subject.with_leaves(leaves), remarks=(), signature="")
+            if _is_accepted(reading):
+                yield reading
+
+
 def _first(subject: Subject, made: Callable[[Draw], Accepted | None], frame: Any) -> Subject | None:
     """The first batch of a frame that is of the same kinds and of another shape; a dim of 1 holds less than others."""
     if 1 in frame.full or len(frame.full) == 1 or frame.name.startswith("speech") or math.prod(frame.full) > _LARGE:
