@@ -26,6 +26,7 @@ from losszoo.tracing.finite_check import spoilt
 # What a model may give, in the order in which it is tried.
 _DOMAINS = ("", "probabilities", "positive", "log-probabilities", "embeddings")
 _OF_MODEL = ("prediction", "", "student", "teacher", "image")
+_BOUNDED = ("probabilities", "probability of each")
 _MOST_ARGUMENTS = 8
 
 
@@ -95,7 +96,7 @@ class Trial:
             elif outcome.is_detached:
                 detached = detached or made
             else:
-                return self._refined(made)
+                return self.refined(made)
         return detached
 
     def made(self, draw: Draw) -> Accepted | None:
@@ -111,7 +112,7 @@ class Trial:
         subject = make_subject(
             self.loss, inputs, tuple(self.roles), target=self.label, seed=self.seed, keywords=self.keywords
         )
-        bounded = [i for i, name in enumerate(self.roles) if draw.domain.get(name) == "probabilities"]
+        bounded = [i for i, name in enumerate(self.roles) if draw.domain.get(name) in _BOUNDED]
         return Accepted(replace(subject, within_one=frozenset(bounded)), draw)
 
     def _asked(self, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -146,7 +147,7 @@ class Trial:
                     if per_row and frame.classes > 1 and len(frame.full) > 1:
                         yield Draw(frame, kind, 0, self.seed, dict.fromkeys(model, domain) if domain else {}, per_row)
 
-    def _refined(self, accepted: Accepted) -> Accepted:
+    def refined(self, accepted: Accepted) -> Accepted:
         """The same batch with probabilities, or real targets, where the code shows that it takes those."""
         done = uses(accepted.subject)
         by_name = {name: done.get(i, set()) for i, name in enumerate(self.roles)}
@@ -168,10 +169,12 @@ class Trial:
         return [name for name, role in self.roles.items() if role == "target"]
 
     def _domains(self, done: Mapping[str, set[str]], draw: Draw) -> dict[str, str]:
-        found: dict[str, str] = {}
-        of_classes = draw.target != "real" and bool({"target", "labels", "one-hot", "mask"} & set(self.roles.values()))
+        found, roles = dict[str, str](), set(self.roles.values())
+        of_classes = draw.target != "real" and bool({"target", "labels", "one-hot", "mask"} & roles)
         for name, role in self.roles.items():
-            domain = domain_by(done[name], of_classes) if role in _OF_MODEL else None
+            domain = domain_by(done[name], of_classes) if role in (*_OF_MODEL, "probabilities") else None
+            if domain == "probabilities" and is_overlap(done[name]) and not {"labels", "one-hot"} & roles:
+                domain = "probability of each"
             if domain:
                 found[name] = domain
         return found
@@ -204,10 +207,14 @@ def domain_by(words: set[str], of_classes: bool = True) -> str | None:
         return "probabilities"
     if words & {"logarithm", "above 0"}:
         return "positive"
-    # An overlap of what was never activated: the model has a sigmoid or a softmax at its end.
-    if "product" in words and of_classes and not words & {"activated", "difference", "geometry", "index"}:
-        return "probabilities"
-    return None
+    # What was never activated: the model has a sigmoid or a softmax at its end.
+    return "probabilities" if is_overlap(words) and of_classes else None
+
+
+def is_overlap(words: set[str]) -> bool:
+    """Whether an input is only multiplied with another, as predicted regions with true ones: any may be empty."""
+    others = {"activated", "difference", "geometry", "index", "logarithm", "above 0", "log-probability", "within one"}
+    return "product" in words and not words & others
 
 
 def trial_of(loss: Any, label: str, seed: int) -> Trial:

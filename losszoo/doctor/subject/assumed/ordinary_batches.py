@@ -86,6 +86,7 @@ class Draw:
             "log-variance": lambda: self.normal(*self.latent()) * 0.5,
             "log-scale": lambda: self.normal(*self.frame.full) * 0.5 - 1,
             "probabilities": self.probabilities,
+            "probability of each": lambda: 0.05 + 0.9 * self.uniform(*self.frame.full),
             "log-probabilities": lambda: self.normal(*self.frame.full).log_softmax(self.dim()),
             "lengths": lambda: self.lengths(name),
             "model": self.model,

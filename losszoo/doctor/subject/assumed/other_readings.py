@@ -113,7 +113,16 @@ def _range(x: Tensor) -> str:
 def readings_of_shapes(subject: Subject) -> Iterator[Subject]:
     """The same kinds of tensors in other shapes."""
     trial = trial_of(subject.call, subject.target, subject.seed)
-    found = (first for frame in frames() if (first := _first(subject, trial.made, frame)) is not None)
+
+    def made(draw: Draw) -> Accepted | None:
+        accepted = trial.made(draw)
+        return (
+            None
+            if accepted is None or evaluate(accepted.subject, accepted.subject.leaves).error
+            else trial.refined(accepted)
+        )
+
+    found = (first for frame in frames() if (first := _first(subject, made, frame)) is not None)
     yield from itertools.islice(found, _MOST_OF_SHAPES)
 
 
