@@ -16,6 +16,7 @@ from losszoo.doctor.diagnosis.search import Search
 from losszoo.doctor.effort import Effort
 from losszoo.doctor.inputs.mutations import Tag
 from losszoo.doctor.report.wording import SYMPTOMS
+from losszoo.doctor.silent.gradients.lone_class import look_for_lone_classes
 from losszoo.doctor.silent.lost_pairing import look_for_lost_pairing
 from losszoo.doctor.subject.assumed.argument_trial import described
 from losszoo.doctor.subject.assumed.other_readings import readings_of_columns, readings_of_shapes, readings_of_values
@@ -46,7 +47,7 @@ def keep_what_every_reading_shows(subject: Subject, search: Search, look: Look) 
         look: searches for failures of a subject.
     """
     if subject.assumed or subject.inferred:
-        _keep_lost_pairings(subject, search)
+        _keep_what_no_shape_ends(subject, search)
     if not subject.assumed:
         return
     bounded = any(_leaves_a_domain(failure) for failure in search.failures.values())
@@ -59,14 +60,19 @@ def keep_what_every_reading_shows(subject: Subject, search: Search, look: Look) 
         _to_notes(search, _not_shown(kept, reading, look, search.clock), subject, reading)
 
 
-def _keep_lost_pairings(subject: Subject, search: Search) -> None:
-    """A column beside a row is the author's fault only where the loss takes them in no other shape."""
+def _keep_what_no_shape_ends(subject: Subject, search: Search) -> None:
+    """What a column beside a row does is the author's fault only where the loss takes them in no other shape."""
     for reading in readings_of_columns(subject):
-        kept = {key: x for key, x in search.failures.items() if x.symptom == "broadcast"}
+        kept = {key: x for key, x in search.failures.items() if x.of_shapes}
         if not kept:
             return
-        missing = _not_shown(kept, reading, lambda other, found: look_for_lost_pairing(found, other), search.clock)
+        missing = _not_shown(kept, reading, _look_at_shapes, search.clock)
         _to_notes(search, missing, subject, reading)
+
+
+def _look_at_shapes(search: Search, subject: Subject) -> None:
+    look_for_lost_pairing(subject, search)
+    look_for_lone_classes(subject, search)
 
 
 def _to_notes(search: Search, missing: Kept, subject: Subject, reading: Subject) -> None:
@@ -77,7 +83,7 @@ def _to_notes(search: Search, missing: Kept, subject: Subject, reading: Subject)
 
 def _may_depend(failure: Failure, reading: Subject) -> bool:
     """Whether a failure may come from what was assumed, and not be in another reading."""
-    if _has_other_shapes(failure.subject, reading) and failure.symptom == "broadcast":
+    if _has_other_shapes(failure.subject, reading) and failure.of_shapes:
         return True
     if not _is_of_numbers(failure):
         return False
@@ -86,7 +92,7 @@ def _may_depend(failure: Failure, reading: Subject) -> bool:
 
 
 def _may_depend_at_all(failure: Failure) -> bool:
-    return bool(_place(failure)) and (failure.symptom == "broadcast" or _is_of_numbers(failure))
+    return bool(_place(failure)) and (failure.of_shapes or _is_of_numbers(failure))
 
 
 def _is_of_numbers(failure: Failure) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -93,7 +94,7 @@ class Trial:
                 self.errors.setdefault(in_one_line(outcome.error), outcome.error)
             elif not _is_finite(outcome):
                 self.unusable.setdefault(described(made.subject), "a value that is not finite")
-            elif outcome.is_detached:
+            elif outcome.is_detached or ("model" in self.roles.values() and _is_constant(outcome)):
                 detached = detached or made
             else:
                 return self.refined(made)
@@ -128,7 +129,7 @@ class Trial:
     def _draws(self, worlds: Sequence[Frame]) -> Iterator[Draw]:
         """In a fixed order: what a model gives, the world, what a target is, the shape of masks and weights."""
         roles = list(self.roles.values())
-        model = [name for name, role in self.roles.items() if role in _OF_MODEL]
+        model, net = [name for name, role in self.roles.items() if role in _OF_MODEL], "model" in roles
         kinds = (
             ("labels", "bits", "real", "positive", "shares", "whole")
             if {"target", "fields"} & {*roles}
@@ -141,11 +142,11 @@ class Trial:
         for domain in _DOMAINS if model else ("",):
             for frame in worlds:
                 for kind in kinds if frame.classes > 1 else kinds[1:]:
-                    for place in places:
-                        said = dict.fromkeys(model, domain) if domain else {}
-                        yield Draw(frame, kind, place, self.seed, said)
+                    said = dict.fromkeys(model, domain) if domain else {}
+                    for place, outputs in itertools.product(places, dict.fromkeys((1, frame.classes)) if net else (1,)):
+                        yield Draw(frame, kind, place, self.seed, said, outputs)
                     if per_row and frame.classes > 1 and len(frame.full) > 1:
-                        yield Draw(frame, kind, 0, self.seed, dict.fromkeys(model, domain) if domain else {}, per_row)
+                        yield Draw(frame, kind, 0, self.seed, said, per_row=per_row)
 
     def refined(self, accepted: Accepted) -> Accepted:
         """The same batch with probabilities, or real targets, where the code shows that it takes those."""
@@ -289,6 +290,11 @@ def _words(name: str, value: Any) -> str:
         return f"{shape} of 0 and 1"
     within = bool(((value >= 0) & (value <= 1)).all())
     return f"{shape} in [0, 1]" if within else f"{shape} above 0" if bool((value > 0).all()) else shape
+
+
+def _is_constant(outcome: Outcome) -> bool:
+    """Whether no gradient is other than 0: of a network with one output, a softmax is 1."""
+    return not any(bool(gradient.ne(0).any()) for gradient in outcome.moved())
 
 
 def _is_finite(outcome: Outcome) -> bool:

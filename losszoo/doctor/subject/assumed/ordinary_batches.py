@@ -43,6 +43,7 @@ class Draw:
         place: which of the possible shapes masks, weights and unknown arguments have.
         seed: of the draws.
         domain: of each argument, where the code has said it: "probabilities", "log-probabilities", "positive".
+        outputs: of a network.
         per_row: the unknown argument that has one number for each row, where the others are as what a model gives.
     """
 
@@ -51,6 +52,7 @@ class Draw:
     place: int = 0
     seed: int = 0
     domain: Mapping[str, str] = field(default_factory=dict)
+    outputs: int = 1
     per_row: str = ""
 
     def __post_init__(self) -> None:
@@ -147,10 +149,10 @@ class Draw:
         return torch.full((count,), max(steps, 1))
 
     def model(self) -> nn.Module:
-        """A small network of one output."""
+        """A small network."""
         with torch.random.fork_rng(devices=()):
             torch.manual_seed(self.seed)
-            return nn.Sequential(nn.Linear(self.frame.full[-1], 8), nn.Tanh(), nn.Linear(8, 1))
+            return nn.Sequential(nn.Linear(self.frame.full[-1], 8), nn.Tanh(), nn.Linear(8, self.outputs))
 
     def one_hot(self) -> Tensor:
         """The labels as rows of one 1."""
