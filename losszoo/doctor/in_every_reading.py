@@ -16,7 +16,6 @@ from losszoo.doctor.diagnosis.search import Search
 from losszoo.doctor.effort import Effort
 from losszoo.doctor.inputs.mutations import Tag
 from losszoo.doctor.report.wording import SYMPTOMS
-from losszoo.doctor.silent.gradients.lone_class import look_for_lone_classes
 from losszoo.doctor.silent.lost_pairing import look_for_lost_pairing
 from losszoo.doctor.subject.assumed.argument_trial import described
 from losszoo.doctor.subject.assumed.other_readings import readings_of_columns, readings_of_shapes, readings_of_values
@@ -66,13 +65,8 @@ def _keep_what_no_shape_ends(subject: Subject, search: Search) -> None:
         kept = {key: x for key, x in search.failures.items() if x.of_shapes}
         if not kept:
             return
-        missing = _not_shown(kept, reading, _look_at_shapes, search.clock)
+        missing = _not_shown(kept, reading, lambda other, found: look_for_lost_pairing(found, other), search.clock)
         _to_notes(search, missing, subject, reading)
-
-
-def _look_at_shapes(search: Search, subject: Subject) -> None:
-    look_for_lost_pairing(subject, search)
-    look_for_lone_classes(subject, search)
 
 
 def _to_notes(search: Search, missing: Kept, subject: Subject, reading: Subject) -> None:

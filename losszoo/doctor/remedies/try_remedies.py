@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
-from torch import Tensor
 
 from losszoo.doctor.diagnosis.blame import blame
 from losszoo.doctor.diagnosis.failure import Failure
@@ -142,19 +141,25 @@ def _leads_before(failure: Failure, kin: Kin, attempt: Attempt) -> bool:
 
 
 def _beyond_a_bound(failure: Failure) -> Iterator[Leaves]:
-    """The failing input and smaller ones, with its own data, with that of other rows, and with that of other signs."""
+    """The failing input and smaller ones, with its own data, and with other data of one argument."""
     trained = failure.subject.trained
-    data = [leaf for leaf in leaves_of(failure.subject) if leaf.index not in trained and leaf.floating]
-    for change in (lambda x, kind: x, _of_other_row, lambda x, kind: -x if kind == "real" else x):
-        leaves = list(failure.leaves)
-        for leaf in data:
-            leaves[leaf.index] = change(leaves[leaf.index], leaf.kind)
+    for leaves in (list(failure.leaves), *_with_other_data(failure)):
         for share in (1.0, *_BEFORE):
             yield [x * share if i in trained else x for i, x in enumerate(leaves)]
 
 
-def _of_other_row(x: Tensor, kind: str) -> Tensor:
-    return x.roll(1, 0) if x.ndim else x
+def _with_other_data(failure: Failure) -> Iterator[Leaves]:
+    """That of other rows, the ordinary one, and both with the other sign where any is legal."""
+    for leaf in leaves_of(failure.subject):
+        x = failure.leaves[leaf.index]
+        if leaf.index in failure.subject.trained or not leaf.floating:
+            continue
+        usual = [leaf.tensor] if leaf.tensor.shape == x.shape else []
+        for other in (x.roll(1, 0) if x.ndim else x, *usual):
+            for sign in (1, -1) if leaf.kind == "real" else (1,):
+                leaves = list(failure.leaves)
+                leaves[leaf.index] = sign * other
+                yield leaves
 
 
 def _cures_where_known(failure: Failure, kin: Kin, attempt: Attempt) -> bool:

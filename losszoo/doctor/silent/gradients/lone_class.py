@@ -30,19 +30,25 @@ def look_for_lone_classes(subject: Subject, search: Search) -> None:
     if not _trains_nothing(subject, subject.leaves):
         search.note(f"{said}, and passes no gradient on, at {record.site.source}")
         return
+    if _may_be_guessed(subject):
+        search.leave_undone(
+            f"{said}, at {record.site.source}, so no gradient reaches any input: what is called healthy needs an "
+            "--example with more than one"
+        )
+        return
     failure = Failure(
         *(subject, "ordinary input", "no-gradient", torch.float32, subject.leaves, None),
         shows=lambda leaves: _shows(subject, leaves, record),
         said=(f"{said}, so no gradient reaches any input", _REMEDY),
         site=record.site,
-        of_shapes=_may_come_of_the_input(subject),
     )
     search.add(failure)
 
 
-def _may_come_of_the_input(subject: Subject) -> bool:
-    """Whether an argument has a size of 1, or is a network, so that the loss itself need not have made it."""
-    return any(isinstance(x, nn.Module) or (isinstance(x, Tensor) and 1 in x.shape) for x in subject.leaves)
+def _may_be_guessed(subject: Subject) -> bool:
+    """Whether the size of 1 may come of an argument that was assumed, and not of the loss itself."""
+    guessed = subject.assumed or subject.inferred
+    return guessed and any(isinstance(x, nn.Module) or (isinstance(x, Tensor) and 1 in x.shape) for x in subject.leaves)
 
 
 def _of_one(recording: Recording) -> Record | None:
@@ -55,6 +61,9 @@ def _of_one(recording: Recording) -> Record | None:
 def _is_of_one(record: Record) -> bool:
     x = record.args[0]
     if not isinstance(x, Tensor) or not any(y.requires_grad for y in record.outputs) or not x.numel() or not x.ndim:
+        return False
+    made = 1.0 if record.site.op == "softmax" else 0.0
+    if not all(bool((y == made).all()) for y in record.outputs):  # under vmap the dimensions are others
         return False
     if record.site.op == "cross_entropy":
         return x.shape[min(1, x.ndim - 1)] == 1

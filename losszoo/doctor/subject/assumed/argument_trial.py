@@ -56,6 +56,7 @@ class Trial:
         keywords: those that are passed by name.
         errors: what was raised, with the batch that raised it.
         unusable: batches that gave a value that is not finite, or one without a gradient.
+        constant: a batch whose gradient is 0, as a softmax over a size of 1 gives: taken where there is no other.
     """
 
     loss: Any
@@ -65,6 +66,7 @@ class Trial:
     keywords: tuple[str, ...] = ()
     errors: dict[str, Exception] = field(default_factory=dict)
     unusable: dict[str, str] = field(default_factory=dict)
+    constant: Accepted | None = None
 
     def find(self) -> Accepted | None:
         """The first batch with a finite value and a gradient, refined by what the code does with it."""
@@ -73,7 +75,7 @@ class Trial:
             found = self._first(self._draws(_of_other_classes()))
         if found is None:
             found = self._with_other_roles()
-        return found
+        return found or self.constant
 
     def _with_other_roles(self) -> Accepted | None:
         for roles in other_roles(self.roles):
@@ -94,8 +96,10 @@ class Trial:
                 self.errors.setdefault(in_one_line(outcome.error), outcome.error)
             elif not _is_finite(outcome):
                 self.unusable.setdefault(described(made.subject), "a value that is not finite")
-            elif outcome.is_detached or ("model" in self.roles.values() and _is_constant(outcome)):
+            elif outcome.is_detached:
                 detached = detached or made
+            elif _is_constant(outcome) and ("model" in self.roles.values() or 1 in draw.frame.full):
+                self.constant = self.constant or made
             else:
                 return self.refined(made)
         return detached
