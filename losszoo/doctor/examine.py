@@ -38,6 +38,7 @@ from losszoo.doctor.silent.silent_checks import CHECKS
 from losszoo.doctor.silent.written_inputs import look_for_overwritten_graph
 from losszoo.doctor.subject.answers import Refusal
 from losszoo.doctor.subject.dtypes import eager, quiet, short_name
+from losszoo.doctor.subject.losses_in_file import check_names_a_loss
 from losszoo.doctor.subject.preliminary_notes import colder, facts
 from losszoo.doctor.subject.readiness import own_dtype
 from losszoo.doctor.subject.resolve import subjects_of
@@ -104,6 +105,8 @@ def examine(
         raise UsageError(f"effort must be a number of evaluations >= 1, got {effort}")
     if not budget > 0:
         raise UsageError(f"budget must be a number of seconds > 0, got {budget}")
+    if isinstance(loss, str):
+        check_names_a_loss(loss)
     loss = own_names(loss)
     with isolated(seed, torch.device("cpu")), quiet(), eager():
         subjects = subjects_of(loss, signature, expects, example, seed)
