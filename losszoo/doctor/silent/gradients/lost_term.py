@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
+from typing import Any
 
 import torch
+from torch import Tensor
 
 from losszoo.doctor.diagnosis.failure import Failure
 from losszoo.doctor.diagnosis.search import Search
@@ -23,7 +25,7 @@ from losszoo.doctor.silent.gradients.no_gradient import trains_another
 from losszoo.doctor.silent.recorded_call import Recording, differs, moves, recorded, tensors, with_moved
 from losszoo.doctor.subject.input_kinds import Leaf, leaves_of
 from losszoo.doctor.subject.subject import Leaves, Subject, evaluate
-from losszoo.tracing.tape import Record, Site
+from losszoo.tracing.tape import Record, Site, Tape
 
 # A weight shows in the gradients when it is moved; an addend does not, however far.
 _STEPS = (1e-3, 1.0)
@@ -40,9 +42,11 @@ def look_for_lost_terms(subject: Subject, search: Search) -> None:
     told = {failure.site for failure in search.failures.values()}
     for leaf in (leaf for leaf in leaves_of(subject) if leaf.index in recording.sources):
         for cut, made in _steps(recording, leaf):
-            if cut.site not in told and made.site not in told and _is_addend(subject, made.site):
+            if cut.site in told or made.site in told or _is_detached_by_hand(recording, made):
+                continue
+            if _is_addend(subject, made.site):
                 told |= {cut.site, made.site}
-                _tell_step(subject, search, recording, leaf, cut, made)
+                _tell_step(subject, search, leaf, cut, made)
         for record in _cuts(recording, leaf):
             if record.site not in told and _is_addend(subject, record.site) and not is_right(subject, leaf.index):
                 told.add(record.site)
@@ -59,37 +63,74 @@ def _cuts(recording: Recording, leaf: Leaf) -> list[Record]:
 
 
 def _steps(recording: Recording, leaf: Leaf) -> Iterator[tuple[Record, Record]]:
-    """The operations whose derivative is 0 everywhere or that have none, each with the first number made of it."""
+    """The operations whose derivative is 0 everywhere or that have none, with each number that is made of them."""
     stepping, once = (*INDICES, *COMPARISONS, *PIECEWISE), set[Site]()
+    reaching = recording.reaching()
     for cut in cuts_of(recording, leaf.index):
         if cut.site.op in stepping and cut.site not in once and len(once) < _MOST_SITES:
             once.add(cut.site)
-            made = cut if moves(cut) else _first_number(recording, cut)
-            if made is not None and made.index in recording.reaching():
-                yield cut, made
+            yield from ((cut, made) for made in _numbers_of(recording, cut) if made.index in reaching)
 
 
-def _first_number(recording: Recording, cut: Record) -> Record | None:
-    """The first operation that makes a floating number without a gradient of truth values or indices."""
-    derived = set(map(id, tensors(cut.result)))
+def _numbers_of(recording: Recording, cut: Record) -> list[Record]:
+    """The operations that make floating numbers without a gradient of an operation's result, itself among them."""
+    derived, found = set(map(id, tensors(cut.result))), [cut] if moves(cut) else []
     for record in recording.tape.records[cut.index + 1 :]:
-        if derived.intersection(map(id, tensors((record.args, record.kwargs)))):
-            if moves(record):
-                return None if any(x.requires_grad for x in record.outputs) else record
+        takes = derived.intersection(map(id, tensors((record.args, record.kwargs))))
+        if takes and not any(x.requires_grad for x in record.outputs):
             derived.update(map(id, tensors(record.result)))
-    return None
+            found += [record] if moves(record) else []
+    return found[:_MOST_SITES]
 
 
-def _tell_step(subject: Subject, search: Search, recording: Recording, leaf: Leaf, cut: Record, made: Record) -> None:
-    """A finding; where the author has detached something by hand on the way to it, or behind it, it may be meant."""
-    said = f"a term of {leaf.name} adds to the value and to no gradient: {why_lost(cut)}"
-    if any(record.site.op in DETACHING for record in recording.tape.records):
-        search.note(f"{said}, which may be meant, at {cut.site.source}")
+def _is_detached_by_hand(recording: Recording, made: Record) -> bool:
+    """Whether a number was made of what is detached, or is detached itself: a shift, a straight-through gradient."""
+    before, waiting, after = set[int](), [made], set(map(id, tensors(made.result)))
+    while waiting:
+        record = waiting.pop()
+        if record.index not in before:
+            before.add(record.index)
+            makers = (recording.tape.maker(x, before=record.index) for x in tensors((record.args, record.kwargs)))
+            waiting += [maker for maker in makers if maker is not None]
+    for record in recording.tape.records[made.index + 1 :]:
+        if after.intersection(map(id, tensors((record.args, record.kwargs)))):
+            after.update(map(id, tensors(record.result)))
+            if record.site.op in DETACHING:
+                return True
+    return any(recording.tape.records[index].site.op in DETACHING for index in before)
+
+
+class _Untrained(Tape):
+    """Notes which operations run while no gradient is recorded."""
+
+    def __init__(self) -> None:
+        super().__init__(everything=True)
+        self.sites: set[Site] = set()
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        count = len(self.records)
+        result = super().__torch_function__(func, types, args, kwargs)
+        if len(self.records) > count and not torch.is_grad_enabled():
+            self.sites.add(self.records[-1].site)
+        return result
+
+
+def _tell_step(subject: Subject, search: Search, leaf: Leaf, cut: Record, made: Record) -> None:
+    """A finding; not where no gradient is recorded on purpose, as in a metric or a custom function."""
+    tape = _Untrained()
+    evaluate(subject, subject.leaves, torch.float64, mode=tape, gradients=False)
+    if cut.site in tape.sites:
         return
+    said = f"a term of {leaf.name} adds to the value and to no gradient: {why_lost(cut)}"
+    shapes = [x.shape for x in subject.leaves if isinstance(x, Tensor)]
+
+    def shows(leaves: Leaves) -> bool:
+        same = shapes == [x.shape for x in leaves if isinstance(x, Tensor)]  # of one class argmax is no step
+        return same and _is_addend(subject.with_leaves(leaves), made.site)
+
     remedy = "leave the term out, or put a smooth form in its place: as it is, it changes the number and trains nothing"
     failure = Failure(
-        *(subject, "ordinary input", "no-gradient", torch.float32, subject.leaves, None),
-        shows=lambda leaves: _is_addend(subject.with_leaves(leaves), made.site),
+        *(subject, "ordinary input", "no-gradient", torch.float32, subject.leaves, None, shows),
         said=(said, remedy),
         site=cut.site,
     )
