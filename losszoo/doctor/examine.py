@@ -28,6 +28,7 @@ from losszoo.doctor.inputs.half_precision import enlarged, in_half
 from losszoo.doctor.inputs.mutations import Tag
 from losszoo.doctor.inputs.probes import combined, ordinary, outliers, structural
 from losszoo.doctor.journal import journal
+from losszoo.doctor.losses_in_file import check_names_a_loss
 from losszoo.doctor.remedies.one_line.masked_one_hot import masked_one_hot
 from losszoo.doctor.remedies.try_remedies import try_remedies
 from losszoo.doctor.report.examination import SYMPTOMS, Examination, Finding, Strip
@@ -38,7 +39,6 @@ from losszoo.doctor.silent.silent_checks import CHECKS
 from losszoo.doctor.silent.written_inputs import look_for_overwritten_graph
 from losszoo.doctor.subject.answers import Refusal
 from losszoo.doctor.subject.dtypes import eager, quiet, short_name
-from losszoo.doctor.subject.losses_in_file import check_names_a_loss
 from losszoo.doctor.subject.preliminary_notes import colder, facts
 from losszoo.doctor.subject.readiness import own_dtype
 from losszoo.doctor.subject.resolve import subjects_of

@@ -13,10 +13,10 @@ import torch
 from losszoo.common.foreign_code import foreign_code
 from losszoo.common.text import in_one_line, kind_name
 from losszoo.creation import create
+from losszoo.doctor.losses_in_file import check_names_a_loss
 from losszoo.doctor.subject.dtypes import uncompiled
 from losszoo.doctor.subject.example_call import Example, call_with
 from losszoo.doctor.subject.inference import assumed, signature_subject
-from losszoo.doctor.subject.losses_in_file import check_names_a_loss
 from losszoo.doctor.subject.readiness import ready
 from losszoo.doctor.subject.subject import Subject, make_subject
 from losszoo.errors import UsageError

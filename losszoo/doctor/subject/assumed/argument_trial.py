@@ -180,7 +180,7 @@ class Trial:
             domain = domain_by(done[name], of_classes) if role in (*_OF_MODEL, "probabilities") else None
             if domain == "probabilities" and is_overlap(done[name]) and not {"labels", "one-hot"} & roles:
                 domain = "probability of each"
-            if domain:
+            if domain and (role != "probabilities" or domain == "probability of each"):
                 found[name] = domain
         return found
 
