@@ -28,9 +28,11 @@ from losszoo.doctor.inputs.half_precision import enlarged, in_half
 from losszoo.doctor.inputs.mutations import Tag
 from losszoo.doctor.inputs.probes import combined, ordinary, outliers, structural
 from losszoo.doctor.journal import journal
+from losszoo.doctor.losses_in_file import check_names_a_loss
 from losszoo.doctor.remedies.one_line.masked_one_hot import masked_one_hot
 from losszoo.doctor.remedies.try_remedies import try_remedies
 from losszoo.doctor.report.examination import SYMPTOMS, Examination, Finding, Strip
+from losszoo.doctor.report.wording import SYMPTOMS as WORDS
 from losszoo.doctor.report.wording import unexplained_marks
 from losszoo.doctor.silent.gradients.missing_derivative import look_for_missing_derivative
 from losszoo.doctor.silent.silent_checks import CHECKS
@@ -103,6 +105,8 @@ def examine(
         raise UsageError(f"effort must be a number of evaluations >= 1, got {effort}")
     if not budget > 0:
         raise UsageError(f"budget must be a number of seconds > 0, got {budget}")
+    if isinstance(loss, str):
+        check_names_a_loss(loss)
     loss = own_names(loss)
     with isolated(seed, torch.device("cpu")), quiet(), eager():
         subjects = subjects_of(loss, signature, expects, example, seed)
@@ -195,7 +199,7 @@ def _search(search: Search, subject: Subject, dtype: torch.dtype) -> bool:
         for variant in colder(subject):
             search.try_all(variant, edge_probes(search, variant, dtype), dtype, share=0.65)
     search.try_all(subject, pushes(subject, search.clock), dtype, share=0.7)
-    search.try_all(subject, outliers(subject), dtype, share=0.7, only="nan")
+    _try_outliers(search, subject, dtype)
     if dtype == torch.float32:
         for failure in inaccuracies(subject, search.clock):
             # Only what a better form of the operation cures counts, as tried.
@@ -207,6 +211,20 @@ def _search(search: Search, subject: Subject, dtype: torch.dtype) -> bool:
         for failure in vanished_when_pushed(subject, search.clock, search.note, search.blamed):
             search.add(failure)
     return True
+
+
+def _try_outliers(search: Search, subject: Subject, dtype: torch.dtype) -> None:
+    """Size alone is no fault: of an outlier beyond what training meets, only what a better form cures counts."""
+    known = set(search.failures)
+    search.try_all(subject, outliers(subject), dtype, share=0.7, only="nan")
+    for key in [key for key in search.failures if key not in known]:
+        failure = search.failures[key]
+        if not try_remedies(failure, search.clock).verified:
+            del search.failures[key]
+            search.note(
+                f"{WORDS[failure.symptom]} on: {failure.probe}, which is no fault of the loss: no form of it that was "
+                "tried is finite there, and training meets no such sizes"
+            )
 
 
 def _rank(failure: Failure) -> tuple[int, int]:

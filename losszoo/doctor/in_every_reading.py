@@ -16,8 +16,9 @@ from losszoo.doctor.diagnosis.search import Search
 from losszoo.doctor.effort import Effort
 from losszoo.doctor.inputs.mutations import Tag
 from losszoo.doctor.report.wording import SYMPTOMS
+from losszoo.doctor.silent.lost_pairing import look_for_lost_pairing
 from losszoo.doctor.subject.assumed.argument_trial import described
-from losszoo.doctor.subject.assumed.other_readings import readings_of_shapes, readings_of_values
+from losszoo.doctor.subject.assumed.other_readings import readings_of_columns, readings_of_shapes, readings_of_values
 from losszoo.doctor.subject.readiness import ready
 from losszoo.doctor.subject.subject import Subject
 from losszoo.errors import UsageError
@@ -44,6 +45,8 @@ def keep_what_every_reading_shows(subject: Subject, search: Search, look: Look) 
         search: holds its failures.
         look: searches for failures of a subject.
     """
+    if subject.assumed or subject.inferred:
+        _keep_what_no_shape_ends(subject, search)
     if not subject.assumed:
         return
     bounded = any(_leaves_a_domain(failure) for failure in search.failures.values())
@@ -53,15 +56,28 @@ def keep_what_every_reading_shows(subject: Subject, search: Search, look: Look) 
         kept = {key: x for key, x in search.failures.items() if _may_depend(x, reading) and _place(x)}
         if not kept:
             continue
-        missing = _not_shown(kept, reading, look, search.clock)
-        for key, failure in missing.items():
-            del search.failures[key]
-            search.note(_said(failure, subject, reading))
+        _to_notes(search, _not_shown(kept, reading, look, search.clock), subject, reading)
+
+
+def _keep_what_no_shape_ends(subject: Subject, search: Search) -> None:
+    """What a column beside a row does is the author's fault only where the loss takes them in no other shape."""
+    for reading in readings_of_columns(subject):
+        kept = {key: x for key, x in search.failures.items() if x.of_shapes}
+        if not kept:
+            return
+        missing = _not_shown(kept, reading, lambda other, found: look_for_lost_pairing(found, other), search.clock)
+        _to_notes(search, missing, subject, reading)
+
+
+def _to_notes(search: Search, missing: Kept, subject: Subject, reading: Subject) -> None:
+    for key, failure in missing.items():
+        del search.failures[key]
+        search.note(_said(failure, subject, reading))
 
 
 def _may_depend(failure: Failure, reading: Subject) -> bool:
     """Whether a failure may come from what was assumed, and not be in another reading."""
-    if _has_other_shapes(failure.subject, reading) and failure.symptom == "broadcast":
+    if _has_other_shapes(failure.subject, reading) and failure.of_shapes:
         return True
     if not _is_of_numbers(failure):
         return False
@@ -70,7 +86,7 @@ def _may_depend(failure: Failure, reading: Subject) -> bool:
 
 
 def _may_depend_at_all(failure: Failure) -> bool:
-    return bool(_place(failure)) and (failure.symptom == "broadcast" or _is_of_numbers(failure))
+    return bool(_place(failure)) and (failure.of_shapes or _is_of_numbers(failure))
 
 
 def _is_of_numbers(failure: Failure) -> bool:
@@ -85,11 +101,18 @@ def _has_other_shapes(subject: Subject, reading: Subject) -> bool:
 
 
 def _keeps_the_data(failure: Failure) -> bool:
-    """Whether what comes from the data is still what was assumed: a changed one is legal in its own right."""
+    """Whether what comes from the data is still what was assumed, or rows of it: a changed one is legal by itself."""
     subject = failure.subject
     pairs = enumerate(zip(subject.leaves, failure.leaves, strict=True))
     given = [(a, b) for i, (a, b) in pairs if i not in subject.trained and isinstance(a, Tensor)]
-    return all(a.shape == b.shape and torch.equal(a, b.to(a.dtype)) for a, b in given)
+    return all(_are_rows_of(b.to(a.dtype), a) for a, b in given)
+
+
+def _are_rows_of(some: Tensor, all_of_them: Tensor) -> bool:
+    """Whether each row of a tensor is one of another's."""
+    if some.shape[1:] != all_of_them.shape[1:] or some.ndim != all_of_them.ndim or not some.ndim:
+        return torch.equal(some, all_of_them)
+    return all(any(torch.equal(row, other) for other in all_of_them) for row in some)
 
 
 def _leaves_a_domain(failure: Failure) -> bool:

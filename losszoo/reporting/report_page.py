@@ -13,7 +13,7 @@ from pathlib import Path
 from losszoo._version import __version__
 from losszoo.common.html import asset, in_script, sha256, template
 from losszoo.common.text import counted
-from losszoo.doctor.report.wording import TRIED, headline, place, remedy
+from losszoo.doctor.report.wording import ADVICE, TRIED, headline, place, remedy
 from losszoo.reporting.curves import Figure, curves
 from losszoo.reporting.find_runs import RunsInFolder
 from losszoo.reporting.leaderboard_data import Board, Entry, ranks_of
@@ -108,6 +108,7 @@ def page(folder: RunsInFolder, boards: Sequence[Board], answers: Mapping[Path, D
         headline=headline,
         place=place,
         remedy=remedy,
+        advice=ADVICE,
         tried=TRIED,
         chips=_CHIPS,
         root=str(folder.root),

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from losszoo.common.text import counted, printable
+from losszoo.doctor.report.wording import ADVICE, TRIED
 
-TRIED = {True: "tried, verified", False: "tried, does not cure it", None: "not tried"}
 _LONGEST = 1200
 
 
@@ -34,7 +34,7 @@ def facts(fault: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "input", paste if len(paste) <= _LONGEST else f"{paste[:_LONGEST]}... (--json holds all)"
     if fault["remedy"]:
         tried = f" ({TRIED[first['verified']]})" if first else ""
-        yield "remedy", fault["remedy"].rstrip(". ") + tried
+        yield ADVICE[first["verified"] if first else None], fault["remedy"].rstrip(". ") + tried
     if fault["bundle"]:
         yield "bundle", fault["bundle"]
 

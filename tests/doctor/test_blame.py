@@ -11,6 +11,7 @@ import sick_losses
 import torch
 from sick_losses import SICK, Sick, blamed, culprit_line, normal, subject_of
 from torch import Tensor
+from torch.nn import functional as F
 
 import losszoo
 from losszoo.doctor.diagnosis.blame import blame
@@ -167,6 +168,12 @@ def test_in_place_operations_are_watched() -> None:
         (lambda x: x[:0].mean(), 1.0, "mean of an empty tensor is not defined"),
         (lambda x: (x * torch.full_like(x, torch.inf)).mean(), 0.0, "mul of infinities: inf - inf, 0 * inf"),
         (lambda x: (x**0.5).mean(), -1.0, "pow is not defined for all of its arguments"),
+        (lambda x: F.pairwise_distance(x, -x).mean(), 1e19, "pairwise_distance gives an infinity: its arguments lie"),
+        (lambda x: (x**2 * 1e-38).mean(), 1e30, "pow overflows: its largest argument is 1e+30"),
+        (lambda x: (1.0 / x.clamp(max=1e-25)).mean() * 1e-20, 1.0, "of div overflows|of recip"),
+        (lambda x: (torch.exp(x) / torch.exp(x + 5)).mean(), 100.0, "exp overflows: its largest argument is"),
+        (lambda x: torch.exp(x).clamp(max=9).mean(), 100.0, "the derivative of exp is infinite there too, and 0 * inf"),
+        (lambda x: torch.where(x > 1, 0.0 * x, torch.exp(x)).mean(), 100.0, "exp overflows: its largest argument is"),
     ],
 )
 def test_causes_in_words(loss: object, value: float, words: str) -> None:

@@ -80,7 +80,7 @@ def test_only_what_is_free_and_trained_is_scaled() -> None:
 
 def test_several_inputs_share_an_axis() -> None:
     (found,) = strips(subject_of(lambda a, b: (a * b).mean(), normal(6), normal(6, seed=1)), [F32], Effort())
-    assert found.what == "|input|"
+    assert found.what == "|a, b|"
 
 
 def test_a_scale_beyond_half_precision_does_not_overflow_on_the_way() -> None:

@@ -30,6 +30,21 @@ def weighted(logits: Tensor, targets: Tensor) -> Tensor:
     return F.binary_cross_entropy(p, targets, weight=torch.full_like(targets, 2.0))
 
 
+def clamped(logits: Tensor, targets: Tensor) -> Tensor:
+    p = torch.sigmoid(logits).clamp(1e-7, 1 - 1e-7)
+    return F.binary_cross_entropy(p, targets)
+
+
+def clamped_from_above(logits: Tensor, targets: Tensor) -> Tensor:
+    p = torch.sigmoid(logits).clamp(min=1e-6, max=0.9999)
+    return F.binary_cross_entropy(p, targets)
+
+
+def with_epsilon(logits: Tensor, targets: Tensor) -> Tensor:
+    p = torch.sigmoid(logits) + 1e-8
+    return F.binary_cross_entropy(p, targets)
+
+
 def rate(log_rate: Tensor, counts: Tensor) -> Tensor:
     r = log_rate.exp()
     return F.poisson_nll_loss(r, counts, log_input=False)
@@ -41,6 +56,9 @@ def rate(log_rate: Tensor, counts: Tensor) -> Tensor:
         (two_steps, (X, BITS), "p =", "binary_cross_entropy_with_logits(logits, targets)"),
         (by_module, (X, BITS), "p =", "binary_cross_entropy_with_logits(logits"),
         (weighted, (X, BITS), "p =", "weight=torch.full_like(targets, 2.0)"),
+        (clamped, (X, BITS), "p =", "binary_cross_entropy_with_logits(logits, targets)"),
+        (clamped_from_above, (X, BITS), "p =", "binary_cross_entropy_with_logits(logits, targets)"),
+        (with_epsilon, (X, BITS), "p =", "binary_cross_entropy_with_logits(logits, targets)"),
         (rate, (X, COUNTS), "r =", "poisson_nll_loss(log_rate, counts)"),
     ],
 )

@@ -85,7 +85,8 @@ def command(target: str | None, everything: bool, as_json: bool, **given: Any) -
     options = {name: given[name] for name in ("seed", "effort", "budget")}
     options |= {"dtypes": tuple(dict.fromkeys(given["dtypes"]))} if given["dtypes"] else {}
     if target is not None:
-        announce(target)
+        if not _is_file(target):  # the process that examines says what is in it
+            announce(target)
         more = {name: given[name] for name in ("signature", "expects")}
         code = _one(target, options | more, given["example"], given["html"], as_json)
     else:
@@ -106,6 +107,10 @@ def check_options(target: str | None, everything: bool, budget: float, html: str
         raise UsageError(f"budget must be a number of seconds > 0, got {budget}")
     if html is not None and (Path(html).suffix not in (".html", ".htm") or not Path(html).absolute().parent.is_dir()):
         raise UsageError(f"html must be a file.html in a folder that exists, got {html!r}")
+
+
+def _is_file(target: str) -> bool:
+    return target.endswith(".py") and Path(target).expanduser().is_file()
 
 
 def announce(target: str) -> None:

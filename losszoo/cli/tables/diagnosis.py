@@ -14,7 +14,7 @@ from losszoo.cli.tables.heat_strip import strip_lines
 from losszoo.cli.tables.styled import NARROWEST, hang, room_of, write
 from losszoo.common.text import printable
 from losszoo.doctor.report.examination import Examination, Finding
-from losszoo.doctor.report.wording import TRIED, effort, headline, outcome, place, reach, remedy
+from losszoo.doctor.report.wording import ADVICE, TRIED, effort, headline, outcome, place, reach, remedy
 
 _VERDICTS = {"healthy": "green", "sick": "red", "undecided": "yellow"}
 # The smallest input has a few rows; what is longer is for a program to read.
@@ -73,7 +73,7 @@ def _finding(number: int, finding: Finding, room: int | None) -> Iterator[Text]:
     yield from _input(finding, room)
     tried = TRIED[finding.verified], _TRIED[finding.verified]
     if finding.remedy:
-        yield from _fact("remedy", Text.assemble(printable(remedy(finding)), " (", tried, ")"), room)
+        yield from _fact(ADVICE[finding.verified], Text.assemble(printable(remedy(finding)), " (", tried, ")"), room)
 
 
 def _fact(name: str, text: Text | str, room: int | None) -> Iterator[Text]:

@@ -12,7 +12,7 @@ from losszoo.cli.shared_options import counted
 from losszoo.cli.tables.diagnosis import LONGEST, python_lines
 from losszoo.cli.tables.styled import hang, room_of, write
 from losszoo.common.text import printable
-from losszoo.doctor.report.wording import TRIED, brief, remedy
+from losszoo.doctor.report.wording import ADVICE, TRIED, brief, remedy
 
 if TYPE_CHECKING:
     from losszoo.crash_replay.replayed import Replay
@@ -76,7 +76,7 @@ def _finding(finding: Finding, room: int | None) -> Iterator[Text]:
         yield from _python("input", paste, room)
     else:
         yield from _words("input", "long; --json holds it", room)
-    yield from _words("remedy", f"{remedy(finding)} ({TRIED[finding.verified]})", room)
+    yield from _words(ADVICE[finding.verified], f"{remedy(finding)} ({TRIED[finding.verified]})", room)
 
 
 def _words(name: str, text: str, room: int | None) -> Iterator[Text]:

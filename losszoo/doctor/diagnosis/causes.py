@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -15,21 +18,28 @@ _AT_ZERO = {
     "reciprocal": "1 over 0",
     "rsqrt": "1 over the root of 0",
 }
-_SLOPES = {
-    "sqrt": "the gradient of a square root is infinite at 0",
-    "pow": "the gradient of a power below 1 is infinite at 0",
-    "norm": "the gradient of a norm has no value at 0",
-    "log": "the gradient of a logarithm is infinite at 0",
-    "div": "the gradient of a quotient is infinite where the denominator is 0",
-    "acos": "the gradient of acos is infinite at -1 and 1",
-    "asin": "the gradient of asin is infinite at -1 and 1",
-    "atanh": "the gradient of atanh is infinite at -1 and 1",
-    "atan2": "an angle has no gradient at the origin",
-    "std": "the gradient of a standard deviation is infinite where all numbers are equal",
-    "xlogy": "the gradient of xlogy in its second argument is x / y, 0 / 0 at the origin",
-    "mul": "a gradient of 0 is multiplied by an infinite factor: 0 * inf is NaN",
-    "logsumexp": "the gradient of logsumexp has no value where every entry is -inf",
-    "log_softmax": "the gradient of log_softmax has no value where every entry is -inf",
+# The derivative that breaks, and whether it does so for this very argument.
+_SLOPES: dict[str, tuple[str, Callable[[Record], bool]]] = {
+    "sqrt": ("the gradient of a square root is infinite at 0", lambda r: _is_at(r, 0, 0.0)),
+    "pow": ("the gradient of a power below 1 is infinite at 0", lambda r: _is_at(r, 0, 0.0) and _is_root(r)),
+    "norm": ("the gradient of a norm has no value at 0", lambda r: _any(r.outputs, 0.0)),
+    "log": ("the gradient of a logarithm is infinite at 0", lambda r: _is_at(r, 0, 0.0)),
+    "div": (
+        "the gradient of a quotient is infinite where the denominator is 0",
+        lambda r: _is_at(r, 0 if r.is_reversed else 1, 0.0),
+    ),
+    "acos": ("the gradient of acos is infinite at -1 and 1", lambda r: _is_at(r, 0, -1.0, 1.0)),
+    "asin": ("the gradient of asin is infinite at -1 and 1", lambda r: _is_at(r, 0, -1.0, 1.0)),
+    "atanh": ("the gradient of atanh is infinite at -1 and 1", lambda r: _is_at(r, 0, -1.0, 1.0)),
+    "atan2": ("an angle has no gradient at the origin", lambda r: _is_at(r, 0, 0.0) and _is_at(r, 1, 0.0)),
+    "std": (
+        "the gradient of a standard deviation is infinite where all numbers are equal",
+        lambda r: _any(r.outputs, 0.0),
+    ),
+    "xlogy": (
+        "the gradient of xlogy in its second argument is x / y, 0 / 0 at the origin",
+        lambda r: _is_at(r, 0, 0.0) and _is_at(r, 1, 0.0),
+    ),
 }
 
 
@@ -65,20 +75,54 @@ def _slope(record: Record) -> str:
     """The derivative: without a value at its argument, or too large beside it."""
     op = record.site.op
     if any(bool(x.isinf().any()) for x in record.inputs):
-        return f"an argument of {op} is infinite and its gradient is 0: 0 * inf is NaN"
-    numbers = [x.detach().abs() for x in record.inputs if x.numel()]
-    least = min((float(x.min()) for x in numbers), default=0.0)
+        return f"an argument of {op} is infinite, and its derivative there is not finite: 0 * inf and inf - inf are NaN"
     if op in EXPONENTIAL and any(bool(x.isinf().any()) for x in record.outputs):
-        largest = max((float(x.max()) for x in numbers), default=0.0)
+        largest = max((float(x.detach().abs().max()) for x in record.inputs if x.numel()), default=0.0)
         return (
-            f"{op} overflows: its largest argument is {largest:.6g}; what follows hides the infinity from the value (a "
-            f"clamp, a where, a minimum), and in the derivative it meets a gradient of 0: 0 * inf is NaN"
+            f"{op} overflows: its largest argument is {largest:.6g}; the derivative of {op} is infinite there too, and "
+            "0 * inf is NaN"
         )
     if op in _VECTORS:
         return _equal_spectrum(record)
-    if op in ("log", "log2", "log10", "div", "sqrt", "pow", "reciprocal", "rsqrt") and 0 < least < 1e-20:
-        return f"the gradient of {op} overflows: its smallest argument is {least:.3g}"
-    return _SLOPES.get(op, f"the derivative of {op} is not finite there")
+    said, holds = _SLOPES.get(op, ("", lambda record: False))
+    if said and holds(record):
+        return said
+    place = (0 if record.is_reversed else 1) if op == "div" else 0
+    least = _least(record.args[place]) if len(record.args) > place else None
+    if op in _STEEP and least is not None and 0 < least < 1e-10:
+        part = "denominator" if op == "div" else "argument"
+        return f"the gradient of {op} overflows: its smallest {part} is {least:.3g}"
+    return f"the derivative of {op} is not finite there{_between(record)}"
+
+
+def _least(value: Any) -> float | None:
+    """The smallest size of some numbers."""
+    x = value.detach().abs() if isinstance(value, Tensor) else torch.as_tensor(value).abs()
+    return float(x.min()) if x.numel() else None
+
+
+def _is_at(record: Record, place: int, *points: float) -> bool:
+    """Whether some number of an argument is one of these points."""
+    value = record.args[place] if len(record.args) > place else ()
+    return _any([value if isinstance(value, Tensor) else torch.as_tensor(value)], *points)
+
+
+def _any(tensors: Sequence[Tensor], *points: float) -> bool:
+    return any(bool((x.detach() == point).any()) for x in tensors for point in points)
+
+
+def _is_root(record: Record) -> bool:
+    """Whether some exponent of a power is below 1."""
+    exponent = record.argument("exponent", 1)
+    return exponent is not None and bool((torch.as_tensor(exponent) < 1).any())
+
+
+def _between(record: Record) -> str:
+    """In which range the first argument lies; nothing where it cannot be ordered."""
+    x = record.inputs[0].detach() if record.inputs else torch.zeros(0)
+    if not x.numel() or x.is_complex():
+        return ""
+    return f": its arguments lie between {float(x.min()):.6g} and {float(x.max()):.6g}"
 
 
 def _equal_spectrum(record: Record) -> str:
@@ -120,7 +164,8 @@ def _quotient(record: Record) -> str:
         numbers.reverse()
     top, bottom = numbers
     if not bool((bottom == 0).any()):
-        return "a quotient of non-finite numbers, or one that is too large for the dtype"
+        finite = bool(top.isfinite().all()) and bool(bottom.isfinite().all())
+        return f"a quotient too large for {_dtype_of(record)}" if finite else "a quotient of non-finite numbers"
     both = bool(((top == 0) & (bottom == 0)).any())
     return "0 / 0: the denominator is 0, and so is the numerator" if both else "division by 0"
 
@@ -129,15 +174,19 @@ def _logarithm(record: Record) -> str:
     x = record.inputs[0]
     if bool((x < 0).any()):
         return f"{record.site.op} of a negative number, {float(x.detach().min()):.3g}"
-    return _AT_ZERO[record.site.op]
+    return _AT_ZERO[record.site.op] if bool((x == 0).any()) else _domain(record)
 
 
 def _domain(record: Record) -> str:
     x = record.inputs[0] if record.inputs else torch.zeros(())
     if record.site.op in ("std", "var"):
         return f"{record.site.op} of a single number: the sum of squares is divided by 0"
-    low, high = (float(x.detach().min()), float(x.detach().max())) if x.numel() else (0.0, 0.0)
-    return f"{record.site.op} is not defined for all of its arguments, which lie between {low:.6g} and {high:.6g}"
+    op, domain = record.site.op, _DOMAINS.get(record.site.op)
+    if domain is not None and not x.is_complex() and bool(domain(x.detach()).any()):
+        low, high = (float(end) for end in x.detach().aminmax())
+        return f"{op} is not defined for all of its arguments, which lie between {low:.6g} and {high:.6g}"
+    nan = any(bool(y.isnan().any()) for y in record.outputs)
+    return f"{op} gives {'NaN' if nan else 'an infinity'}{_between(record)}"
 
 
 def _overflow(blame: Blame) -> str:
@@ -159,7 +208,8 @@ def _underflow(blame: Blame) -> str:
 
 def _cancellation(blame: Blame) -> str:
     record, victim = blame.record, blame.victim
-    first = f"{record.site.op} cancels: its operands agree in every digit that {_dtype_of(record)} has"
+    digits = "every digit" if _any(record.outputs, 0.0) else "most of the digits"
+    first = f"{record.site.op} cancels: its operands agree in {digits} that {_dtype_of(record)} has"
     if victim is record:
         return first
     return f"{first}, and {victim.site.op} at {victim.site.source} gets only the rounding error"
@@ -176,8 +226,8 @@ def _rounding(blame: Blame) -> str:
 def _hidden(blame: Blame) -> str:
     record, victim = blame.record, blame.victim
     return (
-        f"{record.site.op} gives an infinity in {_dtype_of(record)} that the value does not show (a where or a factor "
-        f"of 0 hides it); in the derivative of {victim.site.op} it meets a 0, and 0 * inf is NaN"
+        f"{record.site.op} gives an infinity in {_dtype_of(record)}; the value is finite all the same, but the "
+        f"derivative of {victim.site.op}, which gets the infinity, is not: 0 * inf and inf - inf are NaN"
     )
 
 
@@ -189,8 +239,8 @@ def _extreme(blame: Blame) -> str:
     where = f"{low}" if low == high else f"{low} to {high}"
     numbers = f"{least}" if least == most else f"{least} to {most}"
     return (
-        f"{record.site.op} of {where} is {numbers}, and what {victim.site.op} at {victim.site.source} gets of it does "
-        f"not fit {_dtype_of(record)}"
+        f"{record.site.op} of {where} is {numbers}, and {victim.site.op} at {victim.site.source}, which is computed "
+        f"from it, has no finite {'gradient' if blame.backward else 'result'} in {_dtype_of(record)}"
     )
 
 
@@ -233,6 +283,15 @@ def _dtype_of(record: Record) -> str:
     return short_name(record.outputs[0].dtype)
 
 
+_STEEP = ("log", "log2", "log10", "div", "sqrt", "pow", "reciprocal", "rsqrt")
+# Where an operation has no value.
+_DOMAINS: dict[str, Callable[[Tensor], Tensor]] = {
+    **dict.fromkeys(("sqrt", "rsqrt", "pow"), lambda x: x < 0),
+    **dict.fromkeys(("acos", "asin", "atanh"), lambda x: x.abs() > 1),
+    "acosh": lambda x: x < 1,
+    "log1p": lambda x: x < -1,
+    "logit": lambda x: (x < 0) | (x > 1),
+}
 _VECTORS = {"svd": "singular vectors", "eigh": "eigenvectors"}
 _LENGTHS = (("input_lengths", 2), ("target_lengths", 3))
 _SENTENCES = {

@@ -34,6 +34,7 @@ class Failure:
         site: operation and line, where no number is wrong.
         trial: tries a remedy of its own; gives its words, and whether it cures.
         tags: of the probe.
+        of_shapes: it shows on inputs of these shapes alone.
     """
 
     subject: Subject
@@ -49,6 +50,7 @@ class Failure:
     site: Site | None = None
     trial: Callable[[], tuple[str, bool | None]] | None = None
     tags: Tags = frozenset()
+    of_shapes: bool = False
 
     def fails_on(self, leaves: Leaves) -> bool:
         """Whether these leaves show it too."""

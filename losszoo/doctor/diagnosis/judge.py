@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from losszoo.doctor.subject.answers import Outcome
 from losszoo.doctor.subject.subject import Leaves, Subject, cast, evaluate, is_floating
@@ -73,7 +74,7 @@ def judge(subject: Subject, leaves: Leaves, dtype: torch.dtype = torch.float32, 
     if dtype.itemsize < 4:
         return _in_half(subject, leaves, dtype, symptom)
     if _size(leaves) <= MODERATE:
-        return Verdict(symptom, leaves)
+        return Verdict(symptom, leaves, beyond=_is_value_beyond(subject, leaves, outcome, dtype))
     if symptom.startswith("inf") and not look_into_size:
         return Verdict(symptom, leaves, beyond=True)
     return _of_size(subject, leaves, dtype, symptom)
@@ -84,6 +85,11 @@ def _size(leaves: Sequence[Any]) -> float:
     filled = [x for x in leaves if is_floating(x) and x.numel()]
     sizes = [x.double().nan_to_num(0.0, 0.0, 0.0).abs().max().item() for x in filled]
     return max(sizes, default=0.0)
+
+
+def is_large(leaves: Sequence[Any]) -> bool:
+    """Whether some finite number of the input is larger than what is ordinary."""
+    return _size(leaves) > MODERATE
 
 
 def _in_half(subject: Subject, leaves: Leaves, dtype: torch.dtype, symptom: str) -> Verdict:
@@ -141,10 +147,25 @@ def largest_held(dtype: torch.dtype) -> float:
 
 
 def _representable(truth: Outcome, narrow: Outcome, dtype: torch.dtype) -> bool:
-    """Whether something that is not finite could have been: its true value fits the dtype."""
-    largest = largest_held(dtype)
-    pairs = [(narrow.values, truth.values)] if narrow.values is not None and truth.values is not None else []
-    pairs += [
-        (n, t) for n, t in zip(narrow.gradients, truth.gradients, strict=False) if n is not None and t is not None
-    ]
-    return any(n.shape == t.shape and bool((~torch.isfinite(n) & (t.abs() < largest)).any()) for n, t in pairs)
+    """Whether something that is not finite could have been: its true value fits the dtype.
+
+    Where a value does not fit, the gradients that come of it are no fault of their own.
+    """
+    if narrow.values is not None and truth.values is not None and not bool(torch.isfinite(narrow.values).all()):
+        return _fits(narrow.values, truth.values, dtype)
+    pairs = zip(narrow.gradients, truth.gradients, strict=False)
+    return any(_fits(n, t, dtype) for n, t in pairs if n is not None and t is not None)
+
+
+def _fits(narrow: Tensor, true: Tensor, dtype: torch.dtype) -> bool:
+    """Whether some number is not finite whose true value the dtype holds."""
+    return narrow.shape == true.shape and bool((~torch.isfinite(narrow) & (true.abs() < largest_held(dtype))).any())
+
+
+def _is_value_beyond(subject: Subject, leaves: Leaves, narrow: Outcome, dtype: torch.dtype) -> bool:
+    """Whether the loss of a moderate input is not finite, and every such value is truly larger than the dtype holds."""
+    if narrow.values is None or bool(torch.isfinite(narrow.values).all()):
+        return False
+    truth = evaluate(subject, leaves, torch.float64)
+    known = truth.values is not None and bool(torch.isfinite(truth.values).all())
+    return known and truth.values is not None and not _fits(narrow.values, truth.values, dtype)

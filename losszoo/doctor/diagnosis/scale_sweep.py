@@ -27,6 +27,7 @@ _STEPS = 18
 _AS_EARLY = 1.1
 # Value or gradient is not finite, or there is none.
 _WITHOUT_NUMBERS = ("non-finite", "beyond", "out-of-memory", "raises")
+_MOST_NAMES = 3
 # Of the effort; the rest is for the diagnoses.
 _SHARE = 0.85
 
@@ -65,9 +66,14 @@ def _argument_that_breaks(sweeps: _Sweeps, leaves: Sequence[Leaf]) -> list[_Swep
     alone = [_Swept(f"|{name}|", owned) for name, owned in _by_name(leaves, "real").items()]
     if len(alone) < 2:
         return alone
-    together = _Swept("|input|", leaves)
+    together = _Swept(f"|{_named(list(_by_name(leaves, 'real')))}|", leaves)
     first = min(alone, key=sweeps.end)
     return [first if sweeps.end(first) <= _AS_EARLY * sweeps.end(together) < math.inf else together]
+
+
+def _named(names: list[str]) -> str:
+    """The arguments that are scaled together; of many, the first and how many more."""
+    return ", ".join(names) if len(names) <= _MOST_NAMES else f"{names[0]} and {len(names) - 1} others"
 
 
 @dataclass

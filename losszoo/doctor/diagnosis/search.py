@@ -165,7 +165,7 @@ class Search:
             self._beyond_noted = True
             self.note(
                 f"the true value is larger than {short_name(dtype)} holds, which is no fault of the loss, on: "
-                f"{probe.label}; a bound on the argument of {culprit.site.op} at {culprit.site.source} keeps it finite"
+                f"{probe.label}; {culprit.site.op} at {culprit.site.source} makes it"
             )
 
     def _note_unasked(self, subject: Subject, probe: Probe, verdict: Verdict, dtype: torch.dtype) -> None:

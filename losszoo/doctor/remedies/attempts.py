@@ -24,6 +24,9 @@ _SAME_IN_HALF = 5e-2
 _SAME_IN_FLOAT64 = 1e-4
 # Of an ordinary value: so much is nothing beside it.
 _SLACK = 1e-2
+# Of the largest ordinary gradient of an input: less is small by design, and far less is none.
+_PULLS = 1e-2
+_GONE = 1e-4
 
 
 class Manner(NamedTuple):
@@ -32,7 +35,7 @@ class Manner(NamedTuple):
     Args:
         pasteable: only code that stands as it is in the author's own lines.
         bounded: the argument of an exponential is bounded, so that what does not fit the dtype never occurs; of such
-            numbers there is no true value to come back to, and a finite one is enough.
+            numbers there is no true value to come back to: a finite one is enough, and a gradient of the true sign.
     """
 
     pasteable: bool = False
@@ -120,6 +123,8 @@ def cures(failure: Failure, kin: Kin, attempt: Attempt) -> bool:
     truth = evaluate(failure.subject, failure.leaves, torch.float64)
     found = attempt.outcome
     if attempt.manner.bounded and truth.values is not None:
+        if not leads_as(kin, truth, found):
+            return False
         truth, found = _held(truth, found, failure.dtype)
     if truth.values is None or not bool(torch.isfinite(truth.values).all()):
         return True  # 0 / 0 has no true value: a convention is chosen
@@ -154,6 +159,21 @@ def _moved(a: Tensor | None, b: Tensor | None) -> float:
         return 0.0
     distance = float((a - b).abs().square().mean().sqrt())
     return distance if math.isfinite(distance) else 0.0
+
+
+def leads_as(kin: Kin, truth: Outcome, found: Outcome) -> bool:
+    """Whether descent goes where the true gradient leads: a number beyond a bound that gets none never comes back."""
+    usual = kin.first.wide.gradients if kin.first is not None else (None,) * len(truth.gradients)
+    for true, own, ordinary in zip(truth.gradients, found.gradients, usual, strict=True):
+        if true is None or true.is_complex():
+            continue
+        size = float(ordinary.abs().max()) if ordinary is not None and ordinary.numel() else 0.0
+        counts = true.abs() > _PULLS * size
+        least = _GONE * true.abs().clamp(max=size)
+        along = torch.zeros_like(true) if own is None else own.double() * true.sign()
+        if bool((counts & (along <= least)).any()):
+            return False
+    return True
 
 
 def _held(truth: Outcome, found: Outcome, dtype: torch.dtype) -> tuple[Outcome, Outcome]:

@@ -8,10 +8,16 @@ from losszoo.doctor.diagnosis.failure import Failure
 from losszoo.doctor.remedies.rewrites import REWRITES
 from losszoo.doctor.remedies.spelling import SpelledTape
 from losszoo.doctor.remedies.substituting import Key
-from losszoo.doctor.remedies.table import EXP_BOUNDED, EXP_INSIDE, FORMS, GRADIENT_KEPT, IN_FLOAT32, WITHOUT_NAN
+from losszoo.doctor.remedies.table import (
+    EXP_BOUNDS,
+    FORMS,
+    GRADIENT_KEPT,
+    IN_FLOAT32,
+    WITHOUT_NAN,
+)
 from losszoo.doctor.remedies.writing import Remedy
 from losszoo.doctor.subject.subject import is_floating
-from losszoo.tracing.culprit import Blame
+from losszoo.tracing.culprit import EXPONENTIAL, Blame
 from losszoo.tracing.tape import Record
 
 # Where a logarithm or a quotient of it is taken, a better form may begin.
@@ -47,7 +53,9 @@ def _forms(failure: Failure, blame: Blame) -> Iterator[tuple[Record, Remedy]]:
     users = [r for r in blame.tape.records[blame.record.index + 1 :] if r.site.op in _USERS][:_MOST_USERS]
     # What chooses nothing is mended before what is done with nothing.
     own = (blame.record, blame.victim) if blame.why == "empty" else (blame.victim, blame.record)
-    for record in _each_once(*own, *users):
+    # Of an exponential a true form begins where it is used, at the logarithm if there is one: alone, it is bounded.
+    outer = sorted(users, key=lambda r: r.site.op == "div") if blame.record.site.op in EXPONENTIAL else []
+    for record in _each_once(*outer, *own, *users):
         rewrites, forms = REWRITES.get(record.site.op, ()), FORMS.get(record.site.op, ())
         # Of an operation that merely comes after, only what looks at how its operand was made can help.
         after = any(record is user for user in users) and record is not blame.victim
@@ -55,7 +63,7 @@ def _forms(failure: Failure, blame: Blame) -> Iterator[tuple[Record, Remedy]]:
 
 
 def _bounds(blame: Blame) -> Iterator[tuple[Record, Remedy]]:
-    yield from ((record, form) for record in _exponentials(blame) for form in (EXP_INSIDE, EXP_BOUNDED))
+    yield from ((record, form) for record in _exponentials(blame) for form in EXP_BOUNDS)
 
 
 def _exponentials(blame: Blame) -> list[Record]:

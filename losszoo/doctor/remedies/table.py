@@ -179,6 +179,11 @@ APART = Remedy("singular values apart", apart)
 ANGLE = Remedy("angle", _of_x("torch.angle({x} / {x}.detach().abs().clamp(min=torch.finfo({x}.dtype).tiny))"))
 # A standard deviation or a rate between e^-20 and e^20; the square of neither leaves float32.
 EXP_INSIDE = Remedy("exp inside", _of_x("{op}({x}.clamp(-20, 20))"))
+# The value of a bounded argument, with the gradient of the exponential there: it leads back inside.
+EXP_INSIDE_KEPT = Remedy("exp inside, gradient kept", _of_x("{op}({x} + ({x}.clamp(-20, 20) - {x}).detach())"))
+EXP_BOUNDED_KEPT = Remedy("exp bounded, gradient kept", _of_x("{op}({x} + ({x}.clamp(max=44) - {x}).detach())"))
+EXP_BOUNDS = (EXP_INSIDE, EXP_BOUNDED, EXP_INSIDE_KEPT, EXP_BOUNDED_KEPT)
+BOUNDS = (*EXP_BOUNDS, EXP_BOUNDED_IN_HALF)
 TOTAL_OF_KEPT = Remedy("total of kept", total_of_kept)
 # Not both where one will do: a NaN of the network's own is not to be hidden.
 WITHOUT_NAN = (

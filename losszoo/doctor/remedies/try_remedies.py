@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 
+import torch
+
 from losszoo.doctor.diagnosis.blame import blame
 from losszoo.doctor.diagnosis.failure import Failure
-from losszoo.doctor.diagnosis.judge import symptom_of
+from losszoo.doctor.diagnosis.judge import is_large, smallest_failing, symptom_of
 from losszoo.doctor.effort import Effort
-from losszoo.doctor.remedies.attempts import ANY, Attempt, Manner, attempt_of, cures, unchanged_on
+from losszoo.doctor.remedies.attempts import ANY, Attempt, Manner, attempt_of, cures, leads_as, unchanged_on
 from losszoo.doctor.remedies.kin import Kin
 from losszoo.doctor.remedies.proposals import proposals
 from losszoo.doctor.remedies.substituting import Substituting
-from losszoo.doctor.remedies.table import QUOTIENT_GUARDS
+from losszoo.doctor.remedies.table import BOUNDS, QUOTIENT_GUARDS
+from losszoo.doctor.subject.input_kinds import leaves_of
 from losszoo.doctor.subject.subject import Leaves, evaluate
 from losszoo.tracing.culprit import Blame
 from losszoo.tracing.tape import Record
@@ -23,6 +26,8 @@ from losszoo.tracing.tape import Record
 _MOST_TOGETHER = 4
 # In this order: a true value is better than a bounded one, and what can be pasted better than what cannot.
 _MANNERS = (Manner(pasteable=True), Manner(pasteable=True, bounded=True), ANY)
+# Of a failing input: where an exponential overflows at 88, these pass a bound at 20 or 44.
+_BEFORE = (0.9, 0.75, 0.6, 0.5, 0.3)
 _STRICT = (Manner(pasteable=True), ANY)
 
 
@@ -118,7 +123,55 @@ def _cure(failure: Failure, kin: Kin, attempt: Attempt, clock: Effort) -> Attemp
 
 
 def _is_cure(failure: Failure, kin: Kin, attempt: Attempt) -> bool:
-    return cures(failure, kin, attempt) and unchanged_on(kin.all, failure, attempt)
+    whole = cures(failure, kin, attempt) and unchanged_on(kin.all, failure, attempt)
+    return whole and _cures_where_known(failure, kin, attempt) and _leads_before(failure, kin, attempt)
+
+
+def _leads_before(failure: Failure, kin: Kin, attempt: Attempt) -> bool:
+    """Whether a bound leads where the truth does: on inputs that pass it and do not fail yet, and with other data."""
+    if not any(remedy in BOUNDS for remedy in attempt.remedies.values()):
+        return True
+    for leaves in _beyond_a_bound(failure):
+        truth = evaluate(failure.subject, leaves, torch.float64)
+        found = evaluate(failure.subject, leaves, failure.dtype, mode=Substituting(attempt.remedies))
+        known = found.error is None and symptom_of(truth) is None and symptom_of(found) is None
+        if known and truth.values is not None and not leads_as(kin, truth, found):
+            return False
+    return True
+
+
+def _beyond_a_bound(failure: Failure) -> Iterator[Leaves]:
+    """The failing input and smaller ones, with its own data, and with other data of one argument."""
+    trained = failure.subject.trained
+    for leaves in (list(failure.leaves), *_with_other_data(failure)):
+        for share in (1.0, *_BEFORE):
+            yield [x * share if i in trained else x for i, x in enumerate(leaves)]
+
+
+def _with_other_data(failure: Failure) -> Iterator[Leaves]:
+    """That of other rows, the ordinary one, and both with the other sign where any is legal."""
+    for leaf in leaves_of(failure.subject):
+        x = failure.leaves[leaf.index]
+        if leaf.index in failure.subject.trained or not leaf.floating:
+            continue
+        usual = [leaf.tensor] if leaf.tensor.shape == x.shape else []
+        for other in (x.roll(1, 0) if x.ndim else x, *usual):
+            for sign in (1, -1) if leaf.kind == "real" else (1,):
+                leaves = list(failure.leaves)
+                leaves[leaf.index] = sign * other
+                yield leaves
+
+
+def _cures_where_known(failure: Failure, kin: Kin, attempt: Attempt) -> bool:
+    """Of numbers so large that float64 does not know the truth: whether it cures smaller ones, of which it does."""
+    truth = evaluate(failure.subject, failure.leaves, torch.float64)
+    symptom = symptom_of(evaluate(failure.subject, failure.leaves, failure.dtype))
+    if failure.accept is not None or symptom is None or symptom_of(truth) is None or not is_large(failure.leaves):
+        return True
+    smaller = smallest_failing(failure.subject, failure.leaves, failure.dtype, symptom)
+    known = symptom_of(evaluate(failure.subject, smaller, torch.float64)) is None
+    other = attempt_of(replace(failure, leaves=smaller), attempt.remedies, attempt.manner) if known else attempt
+    return other is not None and (not known or cures(replace(failure, leaves=smaller), kin, other))
 
 
 def _fewest(failure: Failure, kin: Kin, cure: Attempt) -> Attempt:
@@ -184,7 +237,7 @@ def _ends(kin: Kin, truly: bool, failure: Failure, attempt: Attempt) -> bool:
 GENERAL = "look at this line on the input above; no stable form of this operation is known"
 _ADVICE = {
     "cancellation": "rewrite the difference so that equal parts cancel on paper, or compute it in float64",
-    "overflow": "bound the argument, or work with logarithms",
+    "overflow": "work with logarithms, or keep what goes in small where it is made",
     "underflow": "work with logarithms, or scale before the product",
     "rounding": "use an epsilon that the dtype can hold beside the number: torch.finfo(x.dtype).eps",
 }

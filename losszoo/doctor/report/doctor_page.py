@@ -17,7 +17,7 @@ from losszoo.common.html import asset, sha256, template
 from losszoo.doctor.examine_all import ExaminedLoss
 from losszoo.doctor.report.examination import Examination, Finding
 from losszoo.doctor.report.heat_strip_svg import drawings, key
-from losszoo.doctor.report.wording import TRIED, effort, headline, outcome, place, reach, remedy, shortest
+from losszoo.doctor.report.wording import ADVICE, TRIED, effort, headline, outcome, place, reach, remedy, shortest
 from losszoo.errors import UsageError
 
 _HERE = __name__.rpartition(".")[0]
@@ -58,6 +58,7 @@ def _page(losses: Sequence[ExaminedLoss], title: str) -> str:
         platform=platform.platform(),
         today=datetime.now(UTC).strftime("%Y-%m-%d"),
         chips=_CHIPS,
+        advice=ADVICE,
         tried=TRIED,
         headline=headline,
         place=place,

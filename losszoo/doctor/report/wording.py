@@ -22,7 +22,9 @@ SYMPTOMS = {
     "inaccurate": "inaccurate value or gradient",
     "raises": "raises an error",
 }
-TRIED = {True: "tried, verified", False: "tried, does not cure it", None: "not tried"}
+TRIED = {True: "tried, verified", False: "does not cure it", None: "not tried"}
+# What does not cure it is no remedy.
+ADVICE = {True: "remedy", False: "tried", None: "remedy"}
 
 
 @dataclass(frozen=True)

@@ -112,6 +112,7 @@ def _tell(
         said=(f"{said}: each is compared with all, and the order of either changes nothing", "give both one shape"),
         site=record.site,
         trial=partial(pair_up, subject, record.site, longer is record.args[0], others),
+        of_shapes=True,
     )
     search.add(failure)
 
@@ -129,6 +130,7 @@ def _of_averages(subject: Subject, record: Record) -> Failure:
         shows=lambda leaves: _is_seen(leaves, subject) and all(map(torch.equal, leaves, subject.leaves)),
         said=said,
         site=record.site,
+        of_shapes=True,
     )
 
 

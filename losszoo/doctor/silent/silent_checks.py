@@ -16,6 +16,7 @@ from losszoo.doctor.silent.batches.fixed_batch import look_for_fixed_batch
 from losszoo.doctor.silent.driven_exponential import look_for_driven_exponentials
 from losszoo.doctor.silent.driven_parameters import look_for_driven_parameters
 from losszoo.doctor.silent.gradients.dead_rectifier import look_for_dead_rectifiers
+from losszoo.doctor.silent.gradients.lone_class import look_for_lone_classes
 from losszoo.doctor.silent.gradients.lost_term import look_for_lost_terms
 from losszoo.doctor.silent.gradients.no_gradient import look_for_no_gradient
 from losszoo.doctor.silent.gradients.saturated_fusion import look_for_saturated_fusion
@@ -31,6 +32,7 @@ Check = Callable[[Subject, Search], None]
 
 CHECKS: tuple[Check, ...] = (
     look_for_no_gradient,
+    look_for_lone_classes,
     look_for_lost_terms,
     look_for_untrained_networks,
     look_for_swallowed_batches,

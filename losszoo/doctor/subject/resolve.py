@@ -13,6 +13,7 @@ import torch
 from losszoo.common.foreign_code import foreign_code
 from losszoo.common.text import in_one_line, kind_name
 from losszoo.creation import create
+from losszoo.doctor.losses_in_file import check_names_a_loss
 from losszoo.doctor.subject.dtypes import uncompiled
 from losszoo.doctor.subject.example_call import Example, call_with
 from losszoo.doctor.subject.inference import assumed, signature_subject
@@ -51,6 +52,7 @@ def _things(loss: str | Callable[..., Any], signature: str | None, expects: str 
     terms = parse(loss)
     calls = [term.call for term in terms]
     if len(terms) == 1 and ":" in calls[0].name:
+        check_names_a_loss(calls[0].name)
         return _of_object(resolve(calls[0].name), str(calls[0]), calls[0].arguments)
     if any(":" in call.name for call in calls):
         # A registered term has both already.

@@ -90,6 +90,16 @@ def is_given(name: str) -> bool:
     return not any(word in plain for word in _MODEL) and any(word in plain for word in _MOSTLY_DATA)
 
 
+def is_of_model(name: str) -> bool:
+    """Whether an argument of that name comes from a model.
+
+    Example:
+        >>> is_of_model("recon_x"), is_of_model("x")
+        (True, False)
+    """
+    return any(word in name.lower() for word in _MODEL) and not is_given(name)
+
+
 def _is_teacher(name: str, names: Sequence[str]) -> bool:
     """Whether it is the ``_t`` beside an ``_s`` of the same name: a teacher's and its student's."""
     return name.endswith("_t") and f"{name[:-2]}_s" in names

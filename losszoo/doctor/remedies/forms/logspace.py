@@ -235,9 +235,16 @@ def quotient(w: Writing) -> str | None:
     whole = _softmax_of(w, a, b)
     if whole is not None:
         return whole
-    top = log_of(w, a)
-    bottom = log_of(w, b) if top is not None else None
-    return None if bottom is None else f"torch.exp({top} - ({bottom}))"
+    top, bottom = log_of(w, a), log_of(w, b)
+    if bottom is None:
+        return None
+    return _times_inverse(w, a, bottom) if top is None else f"torch.exp({top} - ({bottom}))"
+
+
+def _times_inverse(w: Writing, top: Any, bottom: str) -> str:
+    """x / exp(y) = x * exp(-y): where exp(y) overflows, exp(-y) is 0, and where exp(y) is 0, exp(-y) is large."""
+    inverse = f"torch.exp(-({bottom}))"
+    return inverse if is_one(top) else f"{w.parts[0]} * {inverse}"
 
 
 def _softmax_of(w: Writing, a: Any, b: Any) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from losszoo.doctor.diagnosis.relaxed import EPS, bounds_of, is_epsilon
 from losszoo.doctor.remedies.one_line.one_site import OneSite
 from losszoo.doctor.remedies.writing import Remedy, Writing
 from losszoo.doctor.subject.subject import Subject
@@ -24,7 +25,26 @@ def activation_before(tape: Tape, record: Record) -> Record | None:
     if record.site.op == "poisson_nll_loss" and record.argument("log_input", 2) in (None, True):
         return None
     maker = tape.maker(given, before=record.index)
+    while maker is not None and keeps_from_the_ends(maker):
+        maker = tape.maker(maker.inputs[0], before=maker.index)
     return maker if maker is not None and maker.site.op == _FUSED[record.site.op][0] else None
+
+
+def bound_before(tape: Tape, record: Record) -> Record | None:
+    """The operation between the two that keeps a probability away from 0 or 1; None where there is none."""
+    maker = tape.maker(record.argument("input", 0), before=record.index)
+    return maker if maker is not None and keeps_from_the_ends(maker) else None
+
+
+def keeps_from_the_ends(record: Record) -> bool:
+    """Whether a probability is what it was, but for an epsilon at its ends."""
+    if len(record.inputs) != 1 or record.is_reversed:
+        return False
+    func, args, kwargs = record.func, record.args, record.kwargs
+    low, high = bounds_of(record) if record.site.op in ("clamp", "clamp_min", "clamp_max") else (None, None)
+    apart = (low is None or low <= EPS) and (high is None or high >= 1 - EPS)
+    clamped = (low is not None or high is not None) and apart
+    return clamped or (record.site.op == "add" and is_epsilon(func, args, kwargs))
 
 
 def fused_form(subject: Subject, site: Site) -> OneSite:

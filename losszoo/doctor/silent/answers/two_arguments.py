@@ -9,6 +9,7 @@ from torch import Tensor
 
 from losszoo.doctor.subject.input_kinds import Leaf, leaves_of
 from losszoo.doctor.subject.subject import Leaves, Subject
+from losszoo.doctor.subject.trained_leaves import is_of_model
 
 _TARGETS = ("target", "label", "true", "truth", "class")
 _TARGETS_WHOLE = ("y", "t", "gt", "tgt", "ys")
@@ -76,6 +77,25 @@ def pair_of(subject: Subject) -> Pair | None:
         return Pair(predictions, targets, "numbers")
     picked = predictions.kind == "real" and _picks(targets, predictions)
     return Pair(predictions, targets, "classes") if picked else None
+
+
+def likely_pair(subject: Subject) -> tuple[Pair, bool] | None:
+    """Two tensors of one shape that nobody calls predictions and targets, beside weights at most; whether names tell.
+
+    Either may be the prediction: they are told apart by what a model gives, or by what comes from the data.
+    """
+    leaves = leaves_of(subject)
+    pair = [leaf for leaf in leaves if leaf.kind in ("real", "positive") and leaf.tensor.numel() > 1]
+    weights = [leaf for leaf in leaves if leaf not in pair]
+    if len(pair) == 3 and pair[2].given and pair[2].kind == "positive":
+        pair = pair[:2]
+    if len(pair) != 2 or pair[0].tensor.shape != pair[1].tensor.shape or not any(not leaf.given for leaf in pair):
+        return None
+    if any(leaf.kind not in ("positive", "probability", "bits", "bool") for leaf in weights):
+        return None
+    first, second = sorted(pair, key=lambda leaf: (leaf.given, not is_of_model(leaf.name)))
+    told = second.given or (is_of_model(first.name) and not is_of_model(second.name))
+    return Pair(first, second, "numbers"), told
 
 
 def scores_and_labels(subject: Subject) -> tuple[Leaf, Leaf] | None:

@@ -15,7 +15,7 @@ from losszoo.doctor.diagnosis.search import Search
 from losszoo.doctor.remedies.attempts import alike
 from losszoo.doctor.remedies.substituting import Key, Substituting
 from losszoo.doctor.remedies.writing import Remedy, Writing
-from losszoo.doctor.silent.answers.two_arguments import Pair, pair_of
+from losszoo.doctor.silent.answers.two_arguments import Pair, likely_pair, pair_of
 from losszoo.doctor.subject.subject import Leaves, Subject, evaluate, record
 from losszoo.tracing.tape import Site
 
@@ -37,7 +37,8 @@ _JOINING = (
 
 def look_for_unbounded(subject: Subject, search: Search) -> None:
     """The right answer is beaten by a wrong one, and that by a worse one, without end."""
-    pair = pair_of(subject)
+    named = pair_of(subject)
+    pair, told = (named, True) if named is not None else likely_pair(subject) or (None, False)
     sign = _falling(subject, pair, subject.leaves) if pair is not None else None
     if pair is None or sign is None or (pair.kind != "numbers" and not _tells_apart(subject, pair)):
         return
@@ -46,6 +47,12 @@ def look_for_unbounded(subject: Subject, search: Search) -> None:
         search.note(
             f"unbounded below: the loss is a straight line in {names[0]}, and falls without end as they leave "
             f"{names[1]}, which may be meant"
+        )
+        return
+    if not told:
+        search.note(
+            f"unbounded below: the loss falls without end as {names[0]} leave {names[1]}, which is no fault only where "
+            "both are bounded; --example tells which is the target (it has no gradient)"
         )
         return
     far = pair.moved(subject.leaves, sign * _SIZES[0])

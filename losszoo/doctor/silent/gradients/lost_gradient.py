@@ -80,8 +80,11 @@ def why_lost(record: Record) -> str:
         return f"{op} is a comparison, which has no derivative"
     if op in PIECEWISE:
         return f"the derivative of {op} is 0 everywhere"
-    if op in INDICES or any(x.requires_grad for x in record.outputs):
+    whole = any(isinstance(x, Tensor) and not x.is_floating_point() for x in tensors(record.result))
+    if op in INDICES or (whole and any(x.requires_grad for x in record.outputs)):
         return f"{op} gives indices, which have no derivative"
+    if any(x.requires_grad for x in record.outputs):
+        return f"the derivative of {op} is 0 there"
     if any(x.requires_grad for x in record.inputs) and not any(x.requires_grad for x in record.outputs):
         return f"{op} gives a result that is detached from the graph (no_grad, or no derivative)"
     return f"{op} passes no gradient on"

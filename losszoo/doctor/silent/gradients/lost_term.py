@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
+from typing import Any
 
 import torch
+from torch import Tensor
 
 from losszoo.doctor.diagnosis.failure import Failure
 from losszoo.doctor.diagnosis.search import Search
 from losszoo.doctor.remedies.one_line.keep_gradient import keep_gradient
-from losszoo.doctor.silent.gradients.lost_gradient import DETACHING, NUMBERS, cuts_of, why_lost
+from losszoo.doctor.silent.gradients.lost_gradient import (
+    COMPARISONS,
+    DETACHING,
+    INDICES,
+    NUMBERS,
+    PIECEWISE,
+    cuts_of,
+    why_lost,
+)
 from losszoo.doctor.silent.gradients.no_gradient import trains_another
-from losszoo.doctor.silent.recorded_call import Recording, differs, moves, recorded, with_moved
+from losszoo.doctor.silent.recorded_call import Recording, differs, moves, recorded, tensors, with_moved
 from losszoo.doctor.subject.input_kinds import Leaf, leaves_of
 from losszoo.doctor.subject.subject import Leaves, Subject, evaluate
-from losszoo.tracing.tape import Record, Site
+from losszoo.tracing.tape import Record, Site, Tape
 
 # A weight shows in the gradients when it is moved; an addend does not, however far.
 _STEPS = (1e-3, 1.0)
@@ -30,6 +41,12 @@ def look_for_lost_terms(subject: Subject, search: Search) -> None:
         return
     told = {failure.site for failure in search.failures.values()}
     for leaf in (leaf for leaf in leaves_of(subject) if leaf.index in recording.sources):
+        for cut, made in _steps(recording, leaf):
+            if cut.site in told or made.site in told or _is_detached_by_hand(recording, made):
+                continue
+            if _is_addend(subject, made.site):
+                told |= {cut.site, made.site}
+                _tell_step(subject, search, leaf, cut, made)
         for record in _cuts(recording, leaf):
             if record.site not in told and _is_addend(subject, record.site) and not is_right(subject, leaf.index):
                 told.add(record.site)
@@ -43,6 +60,81 @@ def _cuts(recording: Recording, leaf: Leaf) -> list[Record]:
     for record in found:
         once.setdefault(record.site, record)
     return list(once.values())[:_MOST_SITES]
+
+
+def _steps(recording: Recording, leaf: Leaf) -> Iterator[tuple[Record, Record]]:
+    """The operations whose derivative is 0 everywhere or that have none, with each number that is made of them."""
+    stepping, once = (*INDICES, *COMPARISONS, *PIECEWISE), set[Site]()
+    reaching = recording.reaching()
+    for cut in cuts_of(recording, leaf.index):
+        if cut.site.op in stepping and cut.site not in once and len(once) < _MOST_SITES:
+            once.add(cut.site)
+            yield from ((cut, made) for made in _numbers_of(recording, cut) if made.index in reaching)
+
+
+def _numbers_of(recording: Recording, cut: Record) -> list[Record]:
+    """The operations that make floating numbers without a gradient of an operation's result, itself among them."""
+    derived, found = set(map(id, tensors(cut.result))), [cut] if moves(cut) else []
+    for record in recording.tape.records[cut.index + 1 :]:
+        takes = derived.intersection(map(id, tensors((record.args, record.kwargs))))
+        if takes and not any(x.requires_grad for x in record.outputs):
+            derived.update(map(id, tensors(record.result)))
+            found += [record] if moves(record) else []
+    return found[:_MOST_SITES]
+
+
+def _is_detached_by_hand(recording: Recording, made: Record) -> bool:
+    """Whether a number was made of what is detached, or is detached itself: a shift, a straight-through gradient."""
+    before, waiting, after = set[int](), [made], set(map(id, tensors(made.result)))
+    while waiting:
+        record = waiting.pop()
+        if record.index not in before:
+            before.add(record.index)
+            makers = (recording.tape.maker(x, before=record.index) for x in tensors((record.args, record.kwargs)))
+            waiting += [maker for maker in makers if maker is not None]
+    for record in recording.tape.records[made.index + 1 :]:
+        if after.intersection(map(id, tensors((record.args, record.kwargs)))):
+            after.update(map(id, tensors(record.result)))
+            if record.site.op in DETACHING:
+                return True
+    return any(recording.tape.records[index].site.op in DETACHING for index in before)
+
+
+class _Untrained(Tape):
+    """Notes which operations run while no gradient is recorded."""
+
+    def __init__(self) -> None:
+        super().__init__(everything=True)
+        self.sites: set[Site] = set()
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        count = len(self.records)
+        result = super().__torch_function__(func, types, args, kwargs)
+        if len(self.records) > count and not torch.is_grad_enabled():
+            self.sites.add(self.records[-1].site)
+        return result
+
+
+def _tell_step(subject: Subject, search: Search, leaf: Leaf, cut: Record, made: Record) -> None:
+    """A finding; not where no gradient is recorded on purpose, as in a metric or a custom function."""
+    tape = _Untrained()
+    evaluate(subject, subject.leaves, torch.float64, mode=tape, gradients=False)
+    if cut.site in tape.sites:
+        return
+    said = f"a term of {leaf.name} adds to the value and to no gradient: {why_lost(cut)}"
+    shapes = [x.shape for x in subject.leaves if isinstance(x, Tensor)]
+
+    def shows(leaves: Leaves) -> bool:
+        same = shapes == [x.shape for x in leaves if isinstance(x, Tensor)]  # of one class argmax is no step
+        return same and _is_addend(subject.with_leaves(leaves), made.site)
+
+    remedy = "leave the term out, or put a smooth form in its place: as it is, it changes the number and trains nothing"
+    failure = Failure(
+        *(subject, "ordinary input", "no-gradient", torch.float32, subject.leaves, None, shows),
+        said=(said, remedy),
+        site=cut.site,
+    )
+    search.add(failure)
 
 
 def _is_addend(subject: Subject, site: Site) -> bool:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from losszoo.doctor.diagnosis.failure import Failure
 from losszoo.doctor.diagnosis.search import Search
-from losszoo.doctor.remedies.one_line.fused_form import activation_before, fused_form
+from losszoo.doctor.remedies.one_line.fused_form import activation_before, bound_before, fused_form
 from losszoo.doctor.remedies.one_line.one_site import OneSite
 from losszoo.doctor.subject.answers import Outcome
 from losszoo.doctor.subject.subject import Leaves, Subject, evaluate, record
@@ -40,12 +40,18 @@ def look_for_saturated_fusion(subject: Subject, search: Search) -> None:
             said = _wrong(subject, mended, leaves)
             if said is None or not _cures(subject, mended, leaves):
                 continue
+            bound = bound_before(tape, loss)
             saturated = f"{activation.site.op} saturates in float32, and {loss.site.op} bounds its logarithm"
+            if bound is not None:
+                saturated = (
+                    f"{activation.site.op} comes near 0 and 1, and {bound.site.op} at {bound.site.source} bounds the "
+                    f"logarithm that {loss.site.op} takes of it"
+                )
             if activation.site.op == "exp":
                 saturated = f"exp falls below the epsilon that {loss.site.op} adds to it"
             failure = Failure(
                 *(subject, label, "vanished-gradient", torch.float32, leaves),
-                Blame(activation, loss, "underflow", True, tape),
+                Blame(bound or activation, loss, "underflow", True, tape),
                 shows=lambda other, mended=mended: _wrong(subject, mended, other) is not None,  # type: ignore[misc]
                 said=(f"{saturated}: {said}", ""),
                 trial=partial(_words, mended),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -26,6 +27,7 @@ from losszoo.tracing.finite_check import spoilt
 # What a model may give, in the order in which it is tried.
 _DOMAINS = ("", "probabilities", "positive", "log-probabilities", "embeddings")
 _OF_MODEL = ("prediction", "", "student", "teacher", "image")
+_BOUNDED = ("probabilities", "probability of each")
 _MOST_ARGUMENTS = 8
 
 
@@ -54,6 +56,7 @@ class Trial:
         keywords: those that are passed by name.
         errors: what was raised, with the batch that raised it.
         unusable: batches that gave a value that is not finite, or one without a gradient.
+        constant: a batch whose gradient is 0, as a softmax over a size of 1 gives: taken where there is no other.
     """
 
     loss: Any
@@ -63,6 +66,7 @@ class Trial:
     keywords: tuple[str, ...] = ()
     errors: dict[str, Exception] = field(default_factory=dict)
     unusable: dict[str, str] = field(default_factory=dict)
+    constant: Accepted | None = None
 
     def find(self) -> Accepted | None:
         """The first batch with a finite value and a gradient, refined by what the code does with it."""
@@ -71,7 +75,7 @@ class Trial:
             found = self._first(self._draws(_of_other_classes()))
         if found is None:
             found = self._with_other_roles()
-        return found
+        return found or self.constant
 
     def _with_other_roles(self) -> Accepted | None:
         for roles in other_roles(self.roles):
@@ -94,8 +98,10 @@ class Trial:
                 self.unusable.setdefault(described(made.subject), "a value that is not finite")
             elif outcome.is_detached:
                 detached = detached or made
+            elif _is_constant(outcome) and ("model" in self.roles.values() or 1 in draw.frame.full):
+                self.constant = self.constant or made
             else:
-                return self._refined(made)
+                return self.refined(made)
         return detached
 
     def made(self, draw: Draw) -> Accepted | None:
@@ -111,7 +117,7 @@ class Trial:
         subject = make_subject(
             self.loss, inputs, tuple(self.roles), target=self.label, seed=self.seed, keywords=self.keywords
         )
-        bounded = [i for i, name in enumerate(self.roles) if draw.domain.get(name) == "probabilities"]
+        bounded = [i for i, name in enumerate(self.roles) if draw.domain.get(name) in _BOUNDED]
         return Accepted(replace(subject, within_one=frozenset(bounded)), draw)
 
     def _asked(self, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -127,21 +133,26 @@ class Trial:
     def _draws(self, worlds: Sequence[Frame]) -> Iterator[Draw]:
         """In a fixed order: what a model gives, the world, what a target is, the shape of masks and weights."""
         roles = list(self.roles.values())
-        model = [name for name, role in self.roles.items() if role in _OF_MODEL]
+        model, net = [name for name, role in self.roles.items() if role in _OF_MODEL], "model" in roles
         kinds = (
             ("labels", "bits", "real", "positive", "shares", "whole")
             if {"target", "fields"} & {*roles}
             else ("labels", "bits")
         )
+        unknown = [name for name, role in self.roles.items() if not role]
+        # Of pairs: two of a kind, and whether they belong together.
+        per_row = unknown[-1] if len(self.roles) > 2 and unknown and unknown[-1] == list(self.roles)[-1] else ""
         places = range(4) if any(role in ("mask", "flags", "weight", "") for role in roles) else (0,)
         for domain in _DOMAINS if model else ("",):
             for frame in worlds:
                 for kind in kinds if frame.classes > 1 else kinds[1:]:
-                    for place in places:
-                        said = dict.fromkeys(model, domain) if domain else {}
-                        yield Draw(frame, kind, place, self.seed, said)
+                    said = dict.fromkeys(model, domain) if domain else {}
+                    for place, outputs in itertools.product(places, dict.fromkeys((1, frame.classes)) if net else (1,)):
+                        yield Draw(frame, kind, place, self.seed, said, outputs)
+                    if per_row and frame.classes > 1 and len(frame.full) > 1:
+                        yield Draw(frame, kind, 0, self.seed, said, per_row=per_row)
 
-    def _refined(self, accepted: Accepted) -> Accepted:
+    def refined(self, accepted: Accepted) -> Accepted:
         """The same batch with probabilities, or real targets, where the code shows that it takes those."""
         done = uses(accepted.subject)
         by_name = {name: done.get(i, set()) for i, name in enumerate(self.roles)}
@@ -163,11 +174,13 @@ class Trial:
         return [name for name, role in self.roles.items() if role == "target"]
 
     def _domains(self, done: Mapping[str, set[str]], draw: Draw) -> dict[str, str]:
-        found: dict[str, str] = {}
-        of_classes = draw.target != "real" and bool({"target", "labels", "one-hot", "mask"} & set(self.roles.values()))
+        found, roles = dict[str, str](), set(self.roles.values())
+        of_classes = draw.target != "real" and bool({"target", "labels", "one-hot", "mask"} & roles)
         for name, role in self.roles.items():
-            domain = domain_by(done[name], of_classes) if role in _OF_MODEL else None
-            if domain:
+            domain = domain_by(done[name], of_classes) if role in (*_OF_MODEL, "probabilities") else None
+            if domain == "probabilities" and is_overlap(done[name]) and not {"labels", "one-hot"} & roles:
+                domain = "probability of each"
+            if domain and (role != "probabilities" or domain == "probability of each"):
                 found[name] = domain
         return found
 
@@ -199,10 +212,14 @@ def domain_by(words: set[str], of_classes: bool = True) -> str | None:
         return "probabilities"
     if words & {"logarithm", "above 0"}:
         return "positive"
-    # An overlap of what was never activated: the model has a sigmoid or a softmax at its end.
-    if "product" in words and of_classes and not words & {"activated", "difference", "geometry", "index"}:
-        return "probabilities"
-    return None
+    # What was never activated: the model has a sigmoid or a softmax at its end.
+    return "probabilities" if is_overlap(words) and of_classes else None
+
+
+def is_overlap(words: set[str]) -> bool:
+    """Whether an input is only multiplied with another, as predicted regions with true ones: any may be empty."""
+    others = {"activated", "difference", "geometry", "index", "logarithm", "above 0", "log-probability", "within one"}
+    return "product" in words and not words & others
 
 
 def trial_of(loss: Any, label: str, seed: int) -> Trial:
@@ -277,6 +294,11 @@ def _words(name: str, value: Any) -> str:
         return f"{shape} of 0 and 1"
     within = bool(((value >= 0) & (value <= 1)).all())
     return f"{shape} in [0, 1]" if within else f"{shape} above 0" if bool((value > 0).all()) else shape
+
+
+def _is_constant(outcome: Outcome) -> bool:
+    """Whether no gradient is other than 0: of a network with one output, a softmax is 1."""
+    return not any(bool(gradient.ne(0).any()) for gradient in outcome.moved())
 
 
 def _is_finite(outcome: Outcome) -> bool:

@@ -43,6 +43,8 @@ class Draw:
         place: which of the possible shapes masks, weights and unknown arguments have.
         seed: of the draws.
         domain: of each argument, where the code has said it: "probabilities", "log-probabilities", "positive".
+        outputs: of a network.
+        per_row: the unknown argument that has one number for each row, where the others are as what a model gives.
     """
 
     frame: Frame
@@ -50,6 +52,8 @@ class Draw:
     place: int = 0
     seed: int = 0
     domain: Mapping[str, str] = field(default_factory=dict)
+    outputs: int = 1
+    per_row: str = ""
 
     def __post_init__(self) -> None:
         self.generator = torch.Generator().manual_seed(self.seed)
@@ -57,6 +61,8 @@ class Draw:
     def tensor(self, name: str, role: str) -> Any:
         """What stands for an argument."""
         role = self.domain.get(name, role)
+        if name == self.per_row:
+            return self.bits(self.frame.full[0])
         makers: dict[str, Callable[[], Any]] = {
             "number": lambda: 0.5,
             "step": lambda: 1,
@@ -82,6 +88,7 @@ class Draw:
             "log-variance": lambda: self.normal(*self.latent()) * 0.5,
             "log-scale": lambda: self.normal(*self.frame.full) * 0.5 - 1,
             "probabilities": self.probabilities,
+            "probability of each": lambda: 0.05 + 0.9 * self.uniform(*self.frame.full),
             "log-probabilities": lambda: self.normal(*self.frame.full).log_softmax(self.dim()),
             "lengths": lambda: self.lengths(name),
             "model": self.model,
@@ -142,10 +149,10 @@ class Draw:
         return torch.full((count,), max(steps, 1))
 
     def model(self) -> nn.Module:
-        """A small network of one output."""
+        """A small network."""
         with torch.random.fork_rng(devices=()):
             torch.manual_seed(self.seed)
-            return nn.Sequential(nn.Linear(self.frame.full[-1], 8), nn.Tanh(), nn.Linear(8, 1))
+            return nn.Sequential(nn.Linear(self.frame.full[-1], 8), nn.Tanh(), nn.Linear(8, self.outputs))
 
     def one_hot(self) -> Tensor:
         """The labels as rows of one 1."""

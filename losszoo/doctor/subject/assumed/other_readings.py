@@ -113,8 +113,29 @@ def _range(x: Tensor) -> str:
 def readings_of_shapes(subject: Subject) -> Iterator[Subject]:
     """The same kinds of tensors in other shapes."""
     trial = trial_of(subject.call, subject.target, subject.seed)
-    found = (first for frame in frames() if (first := _first(subject, trial.made, frame)) is not None)
+
+    def made(draw: Draw) -> Accepted | None:
+        accepted = trial.made(draw)
+        return (
+            None
+            if accepted is None or evaluate(accepted.subject, accepted.subject.leaves).error
+            else trial.refined(accepted)
+        )
+
+    found = (first for frame in frames() if (first := _first(subject, made, frame)) is not None)
     yield from itertools.islice(found, _MOST_OF_SHAPES)
+
+
+def readings_of_columns(subject: Subject) -> Iterator[Subject]:
+    """The same numbers with a column of some tensor as a row, or the other way round."""
+    for index, x in enumerate(subject.leaves):
+        if not isinstance(x, Tensor) or not x.ndim:
+            continue
+        for other in [x.squeeze(-1)] if x.ndim > 1 and x.shape[-1] == 1 else [x.unsqueeze(-1)]:
+            leaves = [*subject.leaves[:index], other, *subject.leaves[index + 1 :]]
+            reading = replace(subject.with_leaves(leaves), remarks=(), signature="")
+            if _is_accepted(reading):
+                yield reading
 
 
 def _first(subject: Subject, made: Callable[[Draw], Accepted | None], frame: Any) -> Subject | None:
