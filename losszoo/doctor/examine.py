@@ -105,8 +105,9 @@ def examine(
         raise UsageError(f"effort must be a number of evaluations >= 1, got {effort}")
     if not budget > 0:
         raise UsageError(f"budget must be a number of seconds > 0, got {budget}")
-    if isinstance(loss, str):
-        check_names_a_loss(loss)
+    if isinstance(loss, str) and loss.endswith(".py"):
+        with quiet():
+            check_names_a_loss(loss)
     loss = own_names(loss)
     with isolated(seed, torch.device("cpu")), quiet(), eager():
         subjects = subjects_of(loss, signature, expects, example, seed)

@@ -84,9 +84,9 @@ def _slope(record: Record) -> str:
         )
     if op in _VECTORS:
         return _equal_spectrum(record)
-    said, holds = _SLOPES.get(op, ("", lambda record: False))
-    if said and holds(record):
-        return said
+    known = _SLOPES.get(op)
+    if known is not None and known[1](record):
+        return known[0]
     place = (0 if record.is_reversed else 1) if op == "div" else 0
     least = _least(record.args[place]) if len(record.args) > place else None
     if op in _STEEP and least is not None and 0 < least < 1e-10:
