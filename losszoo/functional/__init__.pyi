@@ -1091,6 +1091,52 @@ def cosine_embedding(
         CVPR 2005, https://doi.org/10.1109/CVPR.2005.202
     """
 
+def cox(
+    risks: Tensor,
+    times: Tensor,
+    events: Tensor,
+    strata: Tensor | None = None,
+    *,
+    ties: Literal["efron", "breslow"] = "efron",
+    reduction: Literal["mean", "sum", "none"] = "mean",
+    empty: Literal["zero", "nan", "raise"] = "zero",
+    validate: bool | None = None,
+    weight: Tensor | None = None,
+    mask: Tensor | None = None,
+    denominator: float | Tensor | None = None,
+) -> Tensor:
+    r"""Minus the partial log-likelihood of a proportional hazards model: who has an event, of all that are still seen.
+
+    .. math:: \ell_i = \log \Bigl(\sum_{t_j \ge t_i} e^{\eta_j} - \tfrac{k_i}{d_i} \sum_{j \in D_i} e^{\eta_j}\Bigr)
+        - \eta_i \quad \text{for every event } i
+
+    For times of which some are only known to be longer (censored). It orders rows and tells no time: hazards follow
+    with a baseline that is estimated afterwards. D is the set of the d events at one time, of which i is the k-th,
+    counted from 0; "breslow" leaves the second sum out, which is the same where no two events are tied. A batch is
+    compared in itself, so it needs several events; large batches are better. The sums are cumulative over the
+    sorted times, each relative to its own largest risk: N log N numbers, and exact at any risk. pycox adds 1e-7 to
+    a risk set whose largest risk it has subtracted over the whole batch, so far below that risk every event costs
+    16.1 less its own risk.
+
+    Args:
+        risks, times, events, strata: of the signature survival.
+        ties: how events at the same time are counted.
+        reduction: "mean", "sum" or "none".
+        empty: what a reduction over nothing gives: "zero", "nan" or "raise".
+        validate: look at the numbers of the inputs too; None does so on the CPU.
+        weight: >= 0, one number per value or per sample; a mean divides by their sum.
+        mask: boolean, or integers of 0 and 1; False takes no part.
+        denominator: replaces the count that a mean divides by.
+
+    Returns:
+        One number; with reduction="none" the values.
+
+    Reference:
+        Cox, "Regression Models and Life-Tables", JRSS B 1972, https://doi.org/10.1111/j.2517-6161.1972.tb00899.x;
+        Efron, "The Efficiency of Cox's Likelihood Function for Censored Data", JASA 1977,
+        https://doi.org/10.1080/01621459.1977.10480613
+    """
+
 def cross_entropy(
     logits: Tensor,
     targets: Tensor,
@@ -2595,12 +2641,12 @@ def lambda_loss(
     .. math:: \ell = -\sum_{y_i > y_j} w_{ij} \log_2 \sigma\left(\sigma_0 (s_i - s_j)\right)
 
     For search and recommendation, where the top of a list counts most. With gains G = (2^y - 1) / maxDCG and
-    discounts D = log2(1 + place), "lambdarank" weighs by \|1/D_i - 1/D_j\| \|G_i - G_j\|, "ndcg2" by the discounts
-    of the distance of the two places in place of their own, and "ndcg2++", the default, by mu times the second plus
-    the first. "ndcg1" weighs all pairs of items, ordered or not, by G_i / D_i. Places and weights have no gradient,
-    so the value jumps where two scores are equal. Items of equal scores have the places in which they stand.
-    allRank's lambdaLoss has no gradient for two items that are in the wrong order by 30 or more: it bounds the
-    sigmoid.
+    discounts D = log2(1 + place), "lambdarank" weighs by the difference of 1/D times that of G, "ndcg2" by the
+    discounts of the distance of the two places in place of their own, and "ndcg2++", the default, by mu times the
+    second plus the first. "ndcg1" weighs all pairs of items, ordered or not, by G_i / D_i. Places and weights have
+    no gradient, so the value jumps where two scores are equal. Items of equal scores have the places in which they
+    stand. allRank's lambdaLoss has no gradient for two items that are in the wrong order by 30 or more: it bounds
+    the sigmoid.
 
     Args:
         item_scores, relevance: of the signature ranking.
@@ -3483,9 +3529,8 @@ def multi_quantile(
 
     For prediction intervals. Two quantiles from columns of their own may cross; with monotone the first column is
     the first quantile and every further one a step, $y_k = y_{k-1} + \operatorname{softplus}(r_k)$, so they cannot.
-    pytorch-forecasting multiplies by 2. A run has the three quantiles of the default, and reads its columns as
-    steps when it predicts the middle one: set quantiles to others of that number only, and monotone=False in a loop
-    of your own.
+    pytorch-forecasting multiplies by 2. A run has a column for each of quantiles, and predicts the one that is
+    nearest to the median.
 
     Args:
         parameters, targets: of the signature distribution-quantiles.
@@ -4563,6 +4608,60 @@ def sampled_softmax(
         IEEE Transactions on Neural Networks 2008, https://doi.org/10.1109/TNN.2007.912312
     """
 
+def seesaw(
+    logits: Tensor,
+    targets: Tensor,
+    *,
+    p: float = 0.8,
+    q: float = 2.0,
+    classes: int | None = None,
+    class_weight: Floats | None = None,
+    ignore_index: int = -100,
+    reduction: Literal["mean", "sum", "none"] = "mean",
+    empty: Literal["zero", "nan", "raise"] = "zero",
+    validate: bool | None = None,
+    weight: Tensor | None = None,
+    mask: Tensor | None = None,
+    denominator: float | Tensor | None = None,
+) -> NoReturn:
+    r"""Cross-entropy that pushes a rare class down less for frequent ones, and more where it is predicted wrongly.
+
+    .. math:: \ell = \log\Bigl(1 + \sum_{j \ne y} M_{yj} C_{yj} e^{z_j - z_y}\Bigr), \quad M_{yj} = \min\bigl(1, n_j
+        / n_y\bigr)^p, \quad C_{yj} = \max\bigl(1, \sigma_j / \sigma_y\bigr)^q
+
+    For a long tail of classes, as in instance segmentation, where nobody knows the counts beforehand: n counts the
+    labels that have come in training, this batch included. Mitigation M weakens the push on a rarer class j;
+    compensation C strengthens it where j is more probable than the target. Both are weights without a gradient, so
+    the gradient is not the derivative of the value. They are formed as logarithms, $q [z_j - z_y]_+$, and the sum
+    is one of exponents: mmdetection divides probabilities that it first bounds by eps = 0.01, so its compensation
+    stops growing at a ratio of 100. The counts are the buffer counts, saved and resumed with the loss; in
+    evaluation, without gradients and under torch.func they stay, and with none all classes are alike. Of
+    probabilities the likeliest class is counted. With several processes each counts its own labels: add the buffers
+    up where their data differ.
+
+    Args:
+        logits, targets: of the signature multiclass.
+        p: strength of the mitigation; 0 is none. Legal: [0, inf).
+        q: strength of the compensation; 0 is none. Legal: [0, inf).
+        classes: C; none takes it from the data of a run, or from the first batch.
+        class_weight: how many times a label of each class counts; none counts all alike. A mean over labels divides by
+            their weights, one over probabilities by their number, as in torch. Legal: [0, inf).
+        ignore_index: label that takes no part in value, gradient or mean; of labels only, probabilities have none.
+        reduction: "mean", "sum" or "none".
+        empty: what a reduction over nothing gives: "zero", "nan" or "raise".
+        validate: look at the numbers of the inputs too; None does so on the CPU.
+        weight: >= 0, one number per value or per sample; a mean divides by their sum.
+        mask: boolean, or integers of 0 and 1; False takes no part.
+        denominator: replaces the count that a mean divides by.
+
+    Returns:
+        One number; with reduction="none" the values.
+
+    Reference:
+        Wang, Zhang, Zang, Cao, Pang, Gong, Chen, Liu, Loy, Lin, "Seesaw Loss for Long-Tailed Instance Segmentation",
+        CVPR 2021, https://arxiv.org/abs/2008.10032
+    """
+
 def self_adversarial(
     positive: Tensor,
     negatives: Tensor,
@@ -4953,6 +5052,50 @@ def smoothness(
     Reference:
         Rudin, Osher, Fatemi, "Nonlinear Total Variation Based Noise Removal Algorithms", Physica D 1992,
         https://doi.org/10.1016/0167-2789(92)90242-F
+    """
+
+def soft_f1(
+    label_logits: Tensor,
+    has_labels: Tensor,
+    *,
+    average: Literal["macro", "micro"] = "macro",
+    smooth: float = 0.0,
+    reduction: Literal["mean", "sum", "none"] = "mean",
+    empty: Literal["zero", "nan", "raise"] = "zero",
+    validate: bool | None = None,
+    weight: Tensor | None = None,
+    mask: Tensor | None = None,
+    denominator: float | Tensor | None = None,
+) -> Tensor:
+    r"""One minus the F1 score of each label, of probabilities in place of yes and no, over the batch.
+
+    .. math:: \ell_c = \frac{\mathit{fp} + \mathit{fn}}{2 \mathit{tp} + \mathit{fp} + \mathit{fn} + s}, \quad
+        \mathit{tp} = \sum_i p_i t_i, \; \mathit{fp} = \sum_i p_i (1 - t_i), \; \mathit{fn} = \sum_i (1 - p_i) t_i,
+        \quad p = \sigma(x)
+
+    For rare labels that are judged by F1, in batches that hold each of them several times; bce is steadier, and
+    gives probabilities. It is Dice over the batch, written by its errors, so a score near 1 keeps its digits. The
+    score of a batch is not the mean of the scores of its parts, so a batch cannot be split to be accumulated. A
+    label that no row has costs 1 whatever is predicted, as scikit-learn's F1 is 0 there, and gets no gradient;
+    smooth > 0 lets it fall to 0 with the probabilities.
+
+    Args:
+        label_logits, has_labels: of the signature multilabel.
+        average: "macro" is one score per label, "micro" one score of all labels together.
+        smooth: s, rows added to the sizes. Legal: [0, inf).
+        reduction: "mean", "sum" or "none".
+        empty: what a reduction over nothing gives: "zero", "nan" or "raise".
+        validate: look at the numbers of the inputs too; None does so on the CPU.
+        weight: >= 0, one number per value or per sample; a mean divides by their sum.
+        mask: boolean, or integers of 0 and 1; False takes no part.
+        denominator: replaces the count that a mean divides by.
+
+    Returns:
+        One number; with reduction="none" the values.
+
+    Reference:
+        Benedict, Koops, Odijk, de Rijke, "sigmoidF1: A Smooth F1 Score Surrogate Loss for Multilabel Classification",
+        TMLR 2022, https://arxiv.org/abs/2108.10566
     """
 
 def soft_margin(
@@ -5872,6 +6015,48 @@ def vicreg(
     Reference:
         Bardes, Ponce, LeCun, "VICReg: Variance-Invariance-Covariance Regularization for Self-Supervised Learning", ICLR
         2022, https://arxiv.org/abs/2105.04906
+    """
+
+def weibull_aft(
+    scale_and_shape: Tensor,
+    times: Tensor,
+    events: Tensor,
+    *,
+    scale: Literal["softplus", "exp"] = "softplus",
+    reduction: Literal["mean", "sum", "none"] = "mean",
+    empty: Literal["zero", "nan", "raise"] = "zero",
+    validate: bool | None = None,
+    weight: Tensor | None = None,
+    mask: Tensor | None = None,
+    denominator: float | Tensor | None = None,
+) -> Tensor:
+    r"""Minus the log-likelihood of a Weibull distribution whose scale and shape are predicted.
+
+    .. math:: \ell = (t / \lambda)^k - \delta \bigl(\log k + k \log (t / \lambda) - \log t \bigr)
+
+    For times of which some are only known to be longer (delta = 0), where the time itself is asked for: the median
+    is lambda (log 2)^(1/k). Rows are apart, so batches may be small. The columns are made positive by softplus +
+    1e-6; with scale="exp" they are logarithms, as those of WeibullAFTFitter of lifelines are. The power is formed
+    as an exponent, k (log t - log lambda). Times should be in units of about their mean. A time of 0 is taken as
+    the smallest positive number of the dtype: the likelihood of an event at 0 is infinite for shapes below 1, and 0
+    for those above.
+
+    Args:
+        scale_and_shape, times, events: of the signature survival-weibull.
+        scale: how the columns become positive.
+        reduction: "mean", "sum" or "none".
+        empty: what a reduction over nothing gives: "zero", "nan" or "raise".
+        validate: look at the numbers of the inputs too; None does so on the CPU.
+        weight: >= 0, one number per value or per sample; a mean divides by their sum.
+        mask: boolean, or integers of 0 and 1; False takes no part.
+        denominator: replaces the count that a mean divides by.
+
+    Returns:
+        One number; with reduction="none" the values.
+
+    Reference:
+        Kalbfleisch, Prentice, "The Statistical Analysis of Failure Time Data", Wiley 2002,
+        https://doi.org/10.1002/9781118032985
     """
 
 def weston_watkins(

@@ -219,7 +219,8 @@ def test_operation_line_and_a_verified_remedy(loss: Callable[..., Tensor], input
     assert (finding.op, finding.source) == (op, culprit_line(loss))
     assert finding.verified is True
     assert finding.remedy.startswith("write ")
-    assert finding.source in finding.remedy
+    # A form without the exponential stands where its result is used.
+    assert finding.source.partition(":")[0] in finding.remedy
 
 
 def test_a_bound_that_changes_a_number_which_the_dtype_holds_is_no_cure() -> None:
