@@ -63,6 +63,8 @@ SMALL = [
     ("giou", "digits-boxes"),
     ("cox", "gbsg2"),
     ("weibull-aft", "gbsg2"),
+    ("logistic-hazard", "gbsg2"),
+    ("deephit", "gbsg2"),
     ("cosine-distance", "breast-cancer-worst"),
     ("modern-nca", "breast-cancer"),
     ("modern-nca", "diabetes"),

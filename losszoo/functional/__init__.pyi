@@ -1359,6 +1359,51 @@ def decoupled_kd(
         Zhao, Cui, Song, Qiu, Liang, "Decoupled Knowledge Distillation", CVPR 2022, https://arxiv.org/abs/2203.08679
     """
 
+def deephit(
+    mass_logits: Tensor,
+    bins: Tensor,
+    events: Tensor,
+    *,
+    alpha: float = 0.2,
+    sigma: float = 0.1,
+    reduction: Literal["mean", "sum", "none"] = "mean",
+    empty: Literal["zero", "nan", "raise"] = "zero",
+    validate: bool | None = None,
+    weight: Tensor | None = None,
+    mask: Tensor | None = None,
+    denominator: float | Tensor | None = None,
+) -> Tensor:
+    r"""Likelihood of the interval of an event, and a penalty of pairs whose order is wrong.
+
+    .. math:: \ell_i = -\alpha \log m_i + \frac{1 - \alpha}{N} \sum_{j \text{ later}} e^{-\left(F_i(b_i) -
+        F_j(b_i)\right) / \sigma}
+
+    For rankings by risk with a curve of survival. m is the softmax share of the interval of the event, or of all
+    later ones of a row that is lost from sight; F is the share of events up to an interval. The softmax has one
+    interval more, of logit 0, for later than all. Row j is later than the event of i if its bin is, or if it has
+    survived that bin. All shares are logarithms: pycox has log(relu(1 - cumsum) + 1e-7) for who is lost from sight,
+    of which no gradient is left where all later shares underflow. The second term is as large as e^(1 / sigma).
+
+    Args:
+        mass_logits, bins, events: of the signature survival-masses.
+        alpha: share of the likelihood. Legal: [0, 1].
+        sigma: how far apart two rows should be. Legal: (0, inf).
+        reduction: "mean", "sum" or "none".
+        empty: what a reduction over nothing gives: "zero", "nan" or "raise".
+        validate: look at the numbers of the inputs too; None does so on the CPU.
+        weight: >= 0, one number per value or per sample; a mean divides by their sum.
+        mask: boolean, or integers of 0 and 1; False takes no part.
+        denominator: replaces the count that a mean divides by.
+
+    Returns:
+        One number; with reduction="none" the values.
+
+    Reference:
+        Lee, Zame, Yoon, van der Schaar, "DeepHit: A Deep Learning Approach to Survival Analysis with Competing Risks",
+        AAAI 2018, https://doi.org/10.1609/aaai.v32i1.11842; in the form of Kvamme, Borgan, Scheel, "Time-to-Event
+        Prediction with Neural Networks and Cox Regression", JMLR 2019, https://jmlr.org/papers/v20/18-424.html
+    """
+
 def dice(
     logits: Tensor,
     targets: Tensor,
@@ -2960,6 +3005,43 @@ def log_cosh(
     Reference:
         Saleh, Saleh, "Statistical Properties of the log-cosh Loss Function Used in Machine Learning", 2022,
         https://arxiv.org/abs/2208.04564
+    """
+
+def logistic_hazard(
+    hazard_logits: Tensor,
+    bins: Tensor,
+    events: Tensor,
+    *,
+    reduction: Literal["mean", "sum", "none"] = "mean",
+    empty: Literal["zero", "nan", "raise"] = "zero",
+    validate: bool | None = None,
+    weight: Tensor | None = None,
+    mask: Tensor | None = None,
+    denominator: float | Tensor | None = None,
+) -> Tensor:
+    r"""Minus the log-likelihood of hazards of intervals: whether a row that has come so far has its event there.
+
+    .. math:: \ell = -\sum_{j \le b - \delta} \log \sigma(-z_j) - \delta \log \sigma(z_b)
+
+    For a whole curve of survival without an assumption of its form: binary cross-entropy over the intervals that a
+    row has come through. Rows are apart, so batches may be small.
+
+    Args:
+        hazard_logits, bins, events: of the signature survival-hazards.
+        reduction: "mean", "sum" or "none".
+        empty: what a reduction over nothing gives: "zero", "nan" or "raise".
+        validate: look at the numbers of the inputs too; None does so on the CPU.
+        weight: >= 0, one number per value or per sample; a mean divides by their sum.
+        mask: boolean, or integers of 0 and 1; False takes no part.
+        denominator: replaces the count that a mean divides by.
+
+    Returns:
+        One number; with reduction="none" the values.
+
+    Reference:
+        Gensheimer, Narasimhan, "A Scalable Discrete-Time Survival Model for Neural Networks", PeerJ 2019,
+        https://doi.org/10.7717/peerj.6257; Kvamme, Borgan, "Continuous and Discrete-Time Survival Prediction with
+        Neural Networks", Lifetime Data Analysis 2021, https://doi.org/10.1007/s10985-021-09532-6
     """
 
 def logit_adjusted(

@@ -28,7 +28,10 @@ by_name = pytest.mark.parametrize("name", [name for name in SPECS if name not in
 DIFFERENTIATED = [name for name, spec in SPECS.items() if "detached-weights" not in spec.tags]
 pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit.script.*:DeprecationWarning")
 # Arguments that only say which pairs belong together, or which way: a gradient of theirs is refused.
-DECIDES = {"pair": {2}, "signed": {1}, "distances": {1}, "order": {2}, "ranking": {1}, "survival": {1, 2}}
+DECIDES = {
+    **{"pair": {2}, "signed": {1}, "distances": {1}, "order": {2}, "ranking": {1}},
+    **{"survival": {1, 2}, "survival-hazards": {2}, "survival-masses": {2}},
+}
 # They see the predictions alone, so that targets have no gradient but 0; or a teacher is held still,
 # or the largest of equal targets is taken.
 BLIND = {"smoothness": 1, "knowledge-distillation": 1, "decoupled-kd": 1, "cldice": 1}

@@ -260,6 +260,11 @@ def survival_weibull(source: Source, expects: str, count: int) -> Batch:
     return source.numbers(count, 2).clamp(-2, 2), times, source.bits(count)
 
 
+def intervals(source: Source, expects: str, count: int) -> Batch:
+    width = source.random.choice((1, 2, 7))
+    return source.numbers(count, width), source.labels(count, width), source.bits(count)
+
+
 MAKERS: Mapping[str, Callable[[Source, str, int], Batch]] = {
     make.__name__: make
     for make in (
@@ -271,6 +276,8 @@ MAKERS: Mapping[str, Callable[[Source, str, int], Batch]] = {
     "distances": signed,
     "conditional-ordinal": ordinal,
     "survival-weibull": survival_weibull,
+    "survival-hazards": intervals,
+    "survival-masses": intervals,
     "label-lists": label_lists,
     "distribution-tails": partial(distribution, width=3),
     "distribution-evidence": partial(distribution, width=4),

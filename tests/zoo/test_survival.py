@@ -6,6 +6,7 @@ import hashlib
 import math
 from importlib.resources import files
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import mpmath
@@ -17,6 +18,7 @@ from torch import Tensor
 
 import losszoo
 from losszoo import DataError, UsageError
+from losszoo_plugins.survival.intervals import SurvivalHazards
 from losszoo_plugins.survival.kind import SurvivalTask, concordance
 
 RANDOM = np.random.default_rng(0)
@@ -181,11 +183,91 @@ def test_times_of_zero_and_far_away_are_finite(time: float, event: float) -> Non
         ("cox", ([[0.0]], [1.0], [1.0]), r"risks must have shape \(N,\), got"),
         ("cox", ([0.0], [1.0, 2.0], [1.0]), "times must have the shape of the rows of risks"),
         ("weibull-aft", ([0.0], [1.0], [1.0]), r"scale_and_shape must have shape \(N, 2\), got"),
+        ("logistic-hazard", ([[0.0]], [1], [1.0]), "bins must be from -1 to 0, got 1"),
+        ("logistic-hazard", ([[0.0]], [-1], [1.0]), "bins must be 0 or more where there is an event, got -1"),
+        ("deephit", ([0.0], [0], [1.0]), r"mass_logits must have shape \(N, T\), T >= 1, got"),
     ],
 )
 def test_what_is_refused(name: str, inputs: Any, rule: str) -> None:
     with pytest.raises(UsageError, match=rule):
         value(name, *inputs)
+
+
+# Intervals
+
+PYCOX = np.random.default_rng(3)
+LOGITS = PYCOX.normal(size=(12, 5)) * 2
+BINS = PYCOX.integers(0, 5, 12)
+SEEN = (PYCOX.random(12) < 0.6).astype(float)
+
+
+@pytest.mark.parametrize(
+    ("loss", "expected", "rtol"),
+    [
+        # pycox 0.3.0 in float64: nll_logistic_hazard; rank_loss_deephit_single; nll_pmf, which adds 1e-7 to a share.
+        ("logistic-hazard", 38.038099061304784 / 12, 1e-12),
+        ("deephit(alpha=0)", 25.89291566841447, 1e-12),
+        ("deephit(alpha=1)", 1.9627557037258245, 1e-6),
+        ("deephit", 21.106883675476745, 1e-6),
+    ],
+)
+def test_losses_of_intervals_are_pycoxs(loss: str, expected: float, rtol: float) -> None:
+    assert value(loss, LOGITS, BINS, SEEN).item() == pytest.approx(expected, rel=rtol)
+
+
+def test_losses_of_intervals_by_hand() -> None:
+    """Hazards of 1/2: an event in the second interval is 1/4, who has survived two intervals 1/4, or none 1."""
+    inputs = [[0.0, 0.0, 0.0]] * 3, [1, 1, -1], [1.0, 0.0, 0.0]
+    expected = [math.log(4), math.log(4), 0.0]
+    assert value("logistic-hazard", *inputs, reduction="none").tolist() == pytest.approx(expected)
+    # Shares of 1/4, that of later among them: of the event 1/4, of who is later than the second 1/2, of any 1.
+    expected = [math.log(4), math.log(2), 0.0]
+    assert value("deephit(alpha=1)", *inputs, reduction="none").tolist() == pytest.approx(expected)
+
+
+def test_pycox_has_no_gradient_where_later_shares_underflow() -> None:
+    """Of who survives a certain interval log(1e-7) = -16.1 is all that pycox has; it is -40, with a slope of 1."""
+    logits = torch.tensor([[40.0]]).requires_grad_()
+    found = losszoo.create("deephit", alpha=1.0)(logits, torch.tensor([0]), torch.tensor([0.0]))
+    found.backward()
+    assert found.item() == pytest.approx(40.0)
+    assert logits.grad is not None
+    assert logits.grad.item() == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("loss", ["logistic-hazard", "deephit", "deephit(alpha=1)"])
+def test_gradients_of_intervals_are_those_of_finite_differences(loss: str) -> None:
+    logits = torch.tensor(LOGITS, requires_grad=True)
+    made = losszoo.create(loss, reduction="none")
+    assert torch.autograd.gradcheck(lambda x: made(x, torch.tensor(BINS), torch.tensor(SEEN)), logits)
+
+
+@pytest.mark.parametrize("size", [104.0, 1e4, 1e20])
+@pytest.mark.parametrize("loss", ["logistic-hazard", "deephit"])
+def test_extremes_of_intervals_are_finite(loss: str, size: float) -> None:
+    for sign in (1, -1):
+        logits = (torch.tensor(LOGITS, dtype=torch.float32) * size * sign).requires_grad_()
+        found = losszoo.create(loss)(logits, torch.tensor(BINS), torch.tensor(SEEN, dtype=torch.float32))
+        found.backward()
+        assert found.isfinite()
+        assert logits.grad is not None
+        assert logits.grad.isfinite().all()
+
+
+def test_masked_rows_are_in_no_pair() -> None:
+    kept = RANDOM.random(12) < 0.6
+    found = losszoo.create("deephit")(*map(torch.tensor, (LOGITS, BINS, SEEN)), mask=torch.tensor(kept))
+    torch.testing.assert_close(found, value("deephit", LOGITS[kept], BINS[kept], SEEN[kept]))
+
+
+def test_a_run_cuts_times_into_intervals_with_as_many_events() -> None:
+    """Of 20 events one a day, two fall into each of ten intervals; the row of day 5.5 has survived the first two."""
+    days = torch.cat([torch.arange(1.0, 21.0), torch.tensor([5.5])])
+    targets = torch.stack([days, torch.tensor([1.0] * 20 + [0.0])], 1)
+    batch = SimpleNamespace(targets=targets, outputs=None, data=SimpleNamespace(train=SimpleNamespace(targets=targets)))
+    _, bins, events = SurvivalHazards().loss_inputs(batch)
+    assert torch.bincount(bins[events == 1]).tolist() == [2] * 10
+    assert bins[-1] == 1
 
 
 # The kind and its task
@@ -221,7 +303,9 @@ def test_the_data_of_the_task_are_those_that_its_page_names() -> None:
     assert sum(part.targets[:, 1].sum() for part in parts) == 299
 
 
-@pytest.mark.parametrize("loss", ["cox", "weibull-aft", "weibull-aft(scale=exp)", "cox + 0.5*weibull-aft"])
+@pytest.mark.parametrize(
+    "loss", ["cox", "weibull-aft", "weibull-aft(scale=exp)", "cox + 0.5*weibull-aft", "logistic-hazard", "deephit"]
+)
 def test_training_orders_the_patients(loss: str, tmp_path: Path) -> None:
     """Cox regression gives 0.665 on these rows."""
     result = losszoo.run(loss, "gbsg2", epochs=20, out=tmp_path)

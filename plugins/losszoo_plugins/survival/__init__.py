@@ -9,8 +9,11 @@ from losszoo import LossSpec, hookimpl, losses_in
 
 @hookimpl
 def losszoo_signatures() -> Iterable[str]:
-    """One risk for each row, and the two numbers of a Weibull distribution."""
-    return f"{__name__}.signature:Survival", f"{__name__}.signature:SurvivalWeibull"
+    """One risk for each row, the two numbers of a Weibull distribution, and hazards or shares of intervals."""
+    return (
+        *(f"{__name__}.signature:Survival", f"{__name__}.signature:SurvivalWeibull"),
+        *(f"{__name__}.intervals:SurvivalHazards", f"{__name__}.intervals:SurvivalMasses"),
+    )
 
 
 @hookimpl
@@ -22,4 +25,4 @@ def losszoo_kinds() -> Iterable[str]:
 @hookimpl
 def losszoo_losses() -> Iterable[LossSpec]:
     """The losses of this family."""
-    return losses_in(f"{__name__}.cox", f"{__name__}.weibull")
+    return losses_in(f"{__name__}.cox", f"{__name__}.weibull", f"{__name__}.discrete")
