@@ -29,8 +29,14 @@ DIFFERENTIATED = [name for name, spec in SPECS.items() if "detached-weights" not
 pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit.script.*:DeprecationWarning")
 # Arguments that only say which pairs belong together, or which way: a gradient of theirs is refused.
 DECIDES = {
-    **{"pair": {2}, "signed": {1}, "distances": {1}, "order": {2}, "ranking": {1}},
-    **{"survival": {1, 2}, "survival-hazards": {2}, "survival-masses": {2}},
+    "pair": {2},
+    "signed": {1},
+    "distances": {1},
+    "order": {2},
+    "ranking": {1},
+    "survival": {1, 2},
+    "survival-hazards": {2},
+    "survival-masses": {2},
 }
 # They see the predictions alone, so that targets have no gradient but 0; or a teacher is held still,
 # or the largest of equal targets is taken.
