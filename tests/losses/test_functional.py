@@ -32,6 +32,7 @@ LEARNING = (
     "proxy-anchor",
     "proxy-nca",
     "siglip",
+    "seesaw",
     "soft-triple",
     "sphereface",
     "sub-center-arcface",

@@ -14,14 +14,7 @@ import losszoo
 from losszoo import UsageError
 from losszoo.losses.signatures import TABLE
 from losszoo.registry.registry import installed
-from losszoo.training.data.batch_inputs import (
-    Model,
-    Step,
-    arguments,
-    make_head,
-    partners,
-    predicting_signature,
-)
+from losszoo.training.data.batch_inputs import Batch, Model, Step, make_head, partners, predicting_signature
 from losszoo.training.data.prepared_data import Prepared
 from losszoo.training.data.sampler import shuffled
 from losszoo.training.run_folder.progress import Epoch
@@ -48,6 +41,12 @@ WIDTHS = {
 }
 
 
+def arguments(step: Step, signature: str, expects: str) -> tuple[Any, ...]:
+    """What a loss of this signature is called with on this batch."""
+    rules = TABLE[signature]
+    return tuple(rules.loss_inputs(Batch(step, rules, expects)))
+
+
 def generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
@@ -59,28 +58,28 @@ def data_of(kind: str) -> Prepared:
 def step_of(kind: str, rows: list[int], signature: str = "embedding", rate: float = 1.0, seed: int = 0) -> Step:
     """A step whose features are the inputs themselves."""
     data = data_of(kind)
-    head = make_head(signature, 1 if kind == "segmentation" else 3, data)
+    head = make_head(TABLE[signature], 1 if kind == "segmentation" else 3, data)
     model = Model(nn.Identity(), {} if head is None else {signature: head})
     return Step(model, Tiny(kind), data, torch.tensor(rows, dtype=torch.long), rate, generator(seed))
 
 
 @pytest.mark.parametrize(("signature", "kind"), WIDTHS)
 def test_width_of_the_head(signature: str, kind: str) -> None:
-    head = make_head(signature, 7, data_of(kind))
+    head = make_head(TABLE[signature], 7, data_of(kind))
     assert isinstance(head, nn.Linear)
     assert (head.in_features, head.out_features) == (7, WIDTHS[signature, kind])
 
 
 @pytest.mark.parametrize("signature", ["segmentation", "binary"])
 def test_head_of_a_map(signature: str) -> None:
-    head = make_head(signature, 7, data_of("segmentation"))
+    head = make_head(TABLE[signature], 7, data_of("segmentation"))
     assert isinstance(head, nn.Conv2d)
     assert head(torch.zeros(2, 7, 4, 4)).shape == (2, 1, 4, 4)
 
 
 @pytest.mark.parametrize("signature", ["embedding", "pair", "triplet", "views", "neighbors", "penalty"])
 def test_others_have_no_head(signature: str) -> None:
-    assert make_head(signature, 7, data_of("multiclass")) is None
+    assert make_head(TABLE[signature], 7, data_of("multiclass")) is None
 
 
 @pytest.mark.parametrize("rows", [[3], [0, 3], list(range(12)), [1, 4, 7]], ids=len)
