@@ -30,7 +30,7 @@ def list_losses(
 
     Example:
         >>> [spec.name for spec in list_losses(signature="pair")]
-        ['contrastive']
+        ['contrastive', 'cosine-embedding', 'cosent']
         >>> [spec.name for spec in list_losses(search="pinball")]
         ['quantile']
     """

@@ -37,7 +37,7 @@ def suggest(task: Any, *, split: int = 0) -> Suggestion:
         >>> [(loss.name, loss.why) for loss in found.losses][:2]
         [('bce', 'baseline'), ('focal', 'imbalance')]
         >>> found.command
-        'losszoo compare --task digits-rare --loss bce --loss focal --loss hinge --seeds 5'
+        'losszoo compare --task digits-rare --loss bce --loss focal --loss asymmetric --seeds 5'
     """
     import torch
 

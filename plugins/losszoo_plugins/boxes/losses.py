@@ -128,7 +128,7 @@ def ciou(predicted_boxes: Tensor, target_boxes: Tensor) -> Tensor:
 
     Example:
         >>> ciou(torch.tensor([[0.0, 0.0, 2.0, 2.0]]), torch.tensor([[0.0, 0.0, 2.0, 1.0]]))
-        tensor([0.5531])
+        tensor([0.5345])
 
     Reference:
         Zheng, Wang, Liu, Li, Ye, Ren, "Distance-IoU Loss: Faster and Better Learning for Bounding Box Regression",

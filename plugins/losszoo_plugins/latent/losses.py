@@ -39,6 +39,7 @@ def kl_standard_normal(
         One value per row, (N,), >= 0.
 
     Example:
+        >>> import torch
         >>> kl_standard_normal(torch.ones(1, 2), torch.zeros(1, 2))
         tensor([1.])
 

@@ -46,7 +46,7 @@ def lifted_structure(
     Example:
         >>> embeddings, labels = torch.tensor([[0.0], [1.0], [1.5]]), torch.tensor([0, 0, 1])
         >>> lifted_structure(embeddings, labels).values
-        tensor([1.6279, 1.6279, 0.0000])
+        tensor([1.6440, 1.6440, 0.0000])
 
     Reference:
         Song, Xiang, Jegelka, Savarese, "Deep Metric Learning via Lifted Structured Feature Embedding", CVPR 2016,

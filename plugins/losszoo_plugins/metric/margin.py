@@ -45,7 +45,7 @@ class Margin(nn.Module):
         >>> import losszoo
         >>> loss = losszoo.create("margin", margin=0.5, beta=1.0)
         >>> loss(torch.tensor([[0.0], [1.0], [1.75]]), torch.tensor([0, 0, 1])).item()
-        0.5833333134651184
+        0.625
 
     Reference:
         Wu, Manmatha, Smola, Kraehenbuehl, "Sampling Matters in Deep Embedding Learning", ICCV 2017,

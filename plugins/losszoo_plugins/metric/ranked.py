@@ -44,7 +44,7 @@ def smooth_ap(
     Example:
         >>> embeddings = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 0.1]])
         >>> smooth_ap(embeddings, torch.tensor([0, 0, 1])).values
-        tensor([0.1667, 0.1667, 0.0000])
+        tensor([0.3039, 0.1667, 0.0000])
 
     Reference:
         Brown, Xie, Kalogeiton, Zisserman, "Smooth-AP: Smoothing the Path Towards Large-Scale Image Retrieval", ECCV

@@ -102,7 +102,7 @@ def circle(
         >>> import losszoo
         >>> embeddings = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
         >>> losszoo.create("circle", reduction="none", gamma=1.0)(embeddings, torch.tensor([0, 0, 1]))
-        tensor([0.5480, 0.5480, 0.0000])
+        tensor([0.5459, 0.5459, 0.0000])
 
     Reference:
         Sun, Cheng, Zhang, Zhang, Zheng, Wang, Wei, "Circle Loss: A Unified Perspective of Pair Similarity

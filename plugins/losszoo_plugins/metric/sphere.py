@@ -42,8 +42,8 @@ class Sphereface(ClassRows):
     Example:
         >>> head = Sphereface(margin=1, classes=2, dim=2)
         >>> _ = head.weight.data.copy_(torch.eye(2))
-        >>> head(torch.tensor([[3.0, 3.0]]), torch.tensor([0])).values.item()
-        0.6931471824645996
+        >>> head(torch.tensor([[3.0, 3.0]]), torch.tensor([0])).values.detach()
+        tensor([0.6931])
 
     Reference:
         Liu, Wen, Yu, Li, Raj, Song, "SphereFace: Deep Hypersphere Embedding for Face Recognition", CVPR 2017,

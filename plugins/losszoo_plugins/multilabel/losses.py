@@ -71,6 +71,7 @@ def multilabel_margin(
         One value per row, (N,); 0 where a row has no label, or all.
 
     Example:
+        >>> import losszoo
         >>> loss = losszoo.create("multilabel-margin")
         >>> loss(torch.tensor([[0.1, 0.2, 0.4, 0.8]]), torch.tensor([[3, 0, -1, 1]]))
         tensor(0.8500)

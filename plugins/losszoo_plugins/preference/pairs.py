@@ -36,6 +36,7 @@ def bradley_terry(
         One value per pair, (N,).
 
     Example:
+        >>> import torch
         >>> bradley_terry(torch.tensor([1.0]), torch.tensor([0.0]))
         tensor([0.3133])
 
@@ -78,6 +79,7 @@ def dpo(
         One value per pair, (N,).
 
     Example:
+        >>> import torch
         >>> dpo(torch.tensor([-10.0]), torch.tensor([-20.0]))
         tensor([0.3133])
 
@@ -123,6 +125,7 @@ def ipo(
         One value per pair, (N,).
 
     Example:
+        >>> import torch
         >>> ipo(torch.tensor([-10.0]), torch.tensor([-20.0]))
         tensor([25.])
 
@@ -158,6 +161,7 @@ def simpo(
         One value per pair, (N,).
 
     Example:
+        >>> import torch
         >>> simpo(torch.tensor([-1.0]), torch.tensor([-2.0]))
         tensor([0.3133])
 

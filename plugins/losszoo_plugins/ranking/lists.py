@@ -110,7 +110,7 @@ def listmle(
 
     Example:
         >>> listmle(torch.zeros(1, 3), torch.tensor([[2.0, 1.0, 0.0]])).exp()
-        tensor([6.0000])
+        tensor([6.])
 
     Reference:
         Xia, Liu, Wang, Zhang, Li, "Listwise Approach to Learning to Rank: Theory and Algorithm", ICML 2008,

@@ -88,7 +88,8 @@ def _one_stratum(risks: Tensor, times: Tensor, events: Tensor, there: Tensor, ti
         tied = torch.zeros_like(risk).scatter_add(0, first, tied)[first]
         below = torch.nn.functional.pad(died.to(torch.int64).cumsum(0), (1, 0))
         place, count = below[:-1] - below[first], below[last + 1] - below[first]
-        sums = sums - place / count.clamp(min=1).to(risk.dtype) * tied
+        # Of a row without an event nothing: behind all events of its time nothing would be left of their sum.
+        sums = sums - torch.where(died, place / count.clamp(min=1).to(risk.dtype) * tied, 0.0)
     return torch.empty_like(risk).scatter(0, order, (largest - risk) + sums.log())
 
 

@@ -43,7 +43,7 @@ def weibull_aft(
 
     Example:
         >>> weibull_aft(torch.zeros(2, 2), torch.tensor([1.0, 2.0]), torch.tensor([1.0, 0.0]), scale="exp")
-        tensor([1., 2.])
+        tensor([1.0000, 2.0000])
 
     Reference:
         Kalbfleisch, Prentice, "The Statistical Analysis of Failure Time Data", Wiley 2002,

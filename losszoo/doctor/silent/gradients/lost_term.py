@@ -93,9 +93,12 @@ def _is_detached_by_hand(recording: Recording, made: Record) -> bool:
             makers = (recording.tape.maker(x, before=record.index) for x in tensors((record.args, record.kwargs)))
             waiting += [maker for maker in makers if maker is not None]
     for record in recording.tape.records[made.index + 1 :]:
-        if after.intersection(map(id, tensors((record.args, record.kwargs)))):
+        taken = tensors((record.args, record.kwargs))
+        if after.intersection(map(id, taken)):
             after.update(map(id, tensors(record.result)))
-            if record.site.op in DETACHING:
+            # hard + soft - soft.detach() meets what is detached.
+            beside = (recording.tape.maker(x, before=record.index) for x in taken)
+            if any(other is not None and other.site.op in DETACHING for other in (record, *beside)):
                 return True
     return any(recording.tape.records[index].site.op in DETACHING for index in before)
 
