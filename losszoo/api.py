@@ -32,7 +32,7 @@ def list_losses(
         >>> [spec.name for spec in list_losses(signature="pair")]
         ['contrastive', 'cosine-embedding', 'cosent']
         >>> [spec.name for spec in list_losses(search="pinball")]
-        ['quantile']
+        ['multi-quantile', 'quantile']
     """
     registry = installed()
     _known("signature", signature, registry.signatures)
